@@ -1,0 +1,43 @@
+"""The VoxTTSDeployment resource: its models and the CustomResourceDefinition generated from them."""
+
+from voxfleet_operator.resources.autoscaling import Autoscaling, SpotUse
+from voxfleet_operator.resources.definition import API_VERSION, GROUP, KIND, PLURAL, VERSION, definition_yaml
+from voxfleet_operator.resources.pod_template import PodTemplate
+from voxfleet_operator.resources.regions import Region
+from voxfleet_operator.resources.resource import (
+    Key,
+    Resource,
+    effective_autoscaling,
+    effective_node_selector,
+    effective_pod_template,
+    read_resource,
+)
+from voxfleet_operator.resources.spec import CacheType, VoxTTSDeploymentSpec
+from voxfleet_operator.resources.status import Condition, Failure, LastWake, Phase, RegionStatus, VoxTTSDeploymentStatus
+
+__all__ = [
+    "API_VERSION",
+    "GROUP",
+    "KIND",
+    "PLURAL",
+    "VERSION",
+    "Autoscaling",
+    "CacheType",
+    "Condition",
+    "Failure",
+    "Key",
+    "LastWake",
+    "Phase",
+    "PodTemplate",
+    "Region",
+    "RegionStatus",
+    "Resource",
+    "SpotUse",
+    "VoxTTSDeploymentSpec",
+    "VoxTTSDeploymentStatus",
+    "definition_yaml",
+    "effective_autoscaling",
+    "effective_node_selector",
+    "effective_pod_template",
+    "read_resource",
+]

@@ -1,0 +1,133 @@
+"""How many servers, when, and of which kind: autoscaling, schedules and capacity.
+
+Knows the fields, bounds and defaults. Does not know how replicas are decided (voxfleet_operator.deciding).
+"""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from voxfleet_operator.resources.fields import ATOMIC, ResourceModel, rule, rules
+
+MAX_REPLICAS = 1000
+WEEK_SECONDS = 604_800
+DAY_SECONDS = 86_400
+CRON = r"^[0-9*,/-]+( [0-9A-Za-z*,/-]+){4}$"
+
+MIN_NOT_ABOVE_MAX = rule(
+    "!has(self.minReplicas) || !has(self.maxReplicas) || self.minReplicas <= self.maxReplicas",
+    "minReplicas must not be greater than maxReplicas: lower minReplicas or raise maxReplicas",
+    ".minReplicas",
+)
+
+CronText = Annotated[
+    str,
+    Field(
+        max_length=64,
+        json_schema_extra=rules(
+            rule(f"self.matches('{CRON}')", "must be a cron expression of five fields, such as '0 8 * * 1-5'")
+        ),
+    ),
+]
+MinReplicas = Annotated[int, Field(ge=0, le=MAX_REPLICAS)]
+MaxReplicas = Annotated[int, Field(ge=1, le=MAX_REPLICAS)]
+
+
+class Schedule(ResourceModel):
+    """A time of the week during which more replicas are kept."""
+
+    start: CronText = Field(description="Cron expression of the begin, for example '0 8 * * 1-5'.")
+    end: CronText = Field(description="Cron expression of the end, for example '0 18 * * 1-5'.")
+    time_zone: str = Field(
+        default="UTC",
+        max_length=64,
+        pattern="^[A-Za-z_]+([/+-][A-Za-z0-9_+-]+)*$",
+        description="IANA time zone, for example Europe/Berlin.",
+    )
+    min_replicas: MinReplicas = Field(description="Replicas kept between start and end.")
+
+
+Schedules = Annotated[list[Schedule], Field(max_length=32, json_schema_extra=ATOMIC)]
+
+
+class Autoscaling(
+    ResourceModel,
+    json_schema_extra=rules(
+        MIN_NOT_ABOVE_MAX,
+        rule(
+            "self.schedules.all(s, s.minReplicas <= self.maxReplicas)",
+            "schedules[].minReplicas must not be greater than maxReplicas",
+            ".schedules",
+        ),
+    ),
+):
+    """How the number of servers follows the load."""
+
+    min_replicas: MinReplicas = Field(default=0, description="Servers always kept. 0 lets the region fall asleep.")
+    max_replicas: MaxReplicas = Field(default=4, description="Most servers of one region.")
+    target_requests_per_replica: int = Field(
+        default=16, ge=1, le=10_000, description="Open requests that one replica should carry."
+    )
+    scale_down_stabilization_seconds: int = Field(
+        default=300, ge=0, le=3600, description="How long load must stay low before a replica is taken away."
+    )
+    idle_timeout_seconds: int = Field(
+        default=1800, ge=5, le=WEEK_SECONDS, description="Silence after which a region falls asleep."
+    )
+    wake_timeout_seconds: int = Field(
+        default=900, ge=5, le=DAY_SECONDS, description="A server not ready by then has failed."
+    )
+    max_unknown_seconds: int = Field(
+        default=3600,
+        ge=0,
+        le=WEEK_SECONDS,
+        description="How long past its idle time a region is kept when its load cannot be read.",
+    )
+    schedules: Schedules = Field(default_factory=list, description="Times at which more replicas are kept.")
+
+
+class AutoscalingOverride(ResourceModel, json_schema_extra=rules(MIN_NOT_ABOVE_MAX)):
+    """One region's own values; what is absent comes from spec.autoscaling."""
+
+    min_replicas: MinReplicas | None = Field(default=None, description="Servers always kept in this region.")
+    max_replicas: MaxReplicas | None = Field(default=None, description="Most servers of this region.")
+    target_requests_per_replica: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
+        default=None, description="Open requests that one replica should carry."
+    )
+    scale_down_stabilization_seconds: Annotated[int, Field(ge=0, le=3600)] | None = Field(
+        default=None, description="How long load must stay low before a replica is taken away."
+    )
+    idle_timeout_seconds: Annotated[int, Field(ge=5, le=WEEK_SECONDS)] | None = Field(
+        default=None, description="Silence after which this region falls asleep."
+    )
+    wake_timeout_seconds: Annotated[int, Field(ge=5, le=DAY_SECONDS)] | None = Field(
+        default=None, description="A server not ready by then has failed."
+    )
+    max_unknown_seconds: Annotated[int, Field(ge=0, le=WEEK_SECONDS)] | None = Field(
+        default=None, description="How long past its idle time the region is kept when its load cannot be read."
+    )
+    schedules: Schedules | None = Field(default=None, description="Times at which more replicas are kept here.")
+
+
+class SpotUse(StrEnum):
+    """Whether servers run on machines that may be taken away."""
+
+    NEVER = "Never"
+    PREFERRED = "Preferred"
+    REQUIRED = "Required"
+
+
+class Capacity(ResourceModel):
+    """Spot and on-demand machines."""
+
+    spot: SpotUse = Field(default=SpotUse.NEVER, description="Never, Preferred or Required.")
+    on_demand_base: int = Field(
+        default=0, ge=0, le=MAX_REPLICAS, description="Replicas kept on demand before spot is used."
+    )
+    spot_fallback_seconds: int = Field(
+        default=120, ge=0, le=3600, description="How long a spot pod may stay unschedulable before it is covered."
+    )
+    wake_fallback_seconds: int = Field(
+        default=20, ge=0, le=3600, description="The same while nothing of the region is ready."
+    )
