@@ -1,0 +1,26 @@
+"""Command line of the operator: `run` (the default) reconciles, `crds` prints the CustomResourceDefinition.
+
+Knows the two commands. Does not know what they do.
+"""
+
+import argparse
+import sys
+
+from voxfleet_operator.resources import definition_yaml
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; its exit code is returned."""
+    parser = argparse.ArgumentParser(prog="voxfleet-operator", description="The operator of VoxFleet.")
+    parser.add_argument("command", nargs="?", choices=("run", "crds"), default="run")
+    command = parser.parse_args(arguments).command
+    if command == "crds":
+        sys.stdout.write(definition_yaml())
+        return 0
+    from voxfleet_operator.process import run_operator  # noqa: PLC0415 - printing CRDs needs no cluster client
+
+    return run_operator()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,1 @@
+"""The operator's decisions: pure functions from what is observed, and the time, to what shall be."""

@@ -1,0 +1,105 @@
+"""When a wake has failed, why, and when the next may be tried.
+
+Knows the signs of wrong weights and of images that cannot be had, and the back-off from 1 to 30 minutes.
+Does not know demand.
+"""
+
+from voxfleet_operator.deciding.instants import to_micro_time
+from voxfleet_operator.deciding.observed import PodSeen, RegionObserved
+from voxfleet_operator.resources import Failure
+
+WEIGHTS_INVALID_EXIT_CODE = 3
+RESTARTS_UNTIL_FAILED = 3
+IMAGE_PATIENCE_SECONDS = 45.0
+TROUBLE_PATIENCE_SECONDS = 30.0
+FIRST_BACK_OFF_SECONDS = 60
+LONGEST_BACK_OFF_SECONDS = 1800
+
+HOPELESS_IMAGE_REASONS = ("InvalidImageName", "ErrImageNeverPull")
+IMAGE_REASONS = ("ErrImagePull", "ImagePullBackOff", *HOPELESS_IMAGE_REASONS)
+
+
+def back_off_seconds(count: int) -> int:
+    """How long to wait after so many failures in a row."""
+    return int(min(FIRST_BACK_OFF_SECONDS * 2 ** min(count - 1, 10), LONGEST_BACK_OFF_SECONDS))
+
+
+def standing_failure(observed: RegionObserved) -> Failure | None:
+    """The recorded failure, unless the spec has changed since: a new generation is tried at once."""
+    failure = observed.failure
+    return failure if failure is not None and failure.generation == observed.generation else None
+
+
+def new_failure(observed: RegionObserved, now: float) -> Failure | None:
+    """The failure that shows now, if any; a region with a ready pod has not failed."""
+    if observed.ready_pods:
+        return None
+    for pod in observed.staying_pods:
+        found = _weights_invalid(pod) or _image_not_found(pod, now)
+        if found:
+            return _recorded(observed, *found, now)
+    waited_seconds = now - observed.remembered.unready_since
+    if waited_seconds < observed.policy.wake_timeout_seconds:
+        return None
+    message = (
+        f"not ready within wakeTimeoutSeconds ({observed.policy.wake_timeout_seconds} s): {waiting_for(observed)}. "
+        "Raise autoscaling.wakeTimeoutSeconds if this is only slow"
+    )
+    return _recorded(observed, "WakeTimeout", message, now)
+
+
+def waiting_for(observed: RegionObserved) -> str:
+    """What a waking region waits for, in words."""
+    pods = observed.staying_pods
+    if not pods:
+        return "no pod was created yet; look at the Deployment's events (quota, admission)"
+    pod = min(pods, key=lambda seen: (seen.ready_at is None, seen.created_at))
+    if pod.unschedulable_message:
+        return f"pod {pod.name} has no node: {pod.unschedulable_message}"
+    if pod.termination_message:
+        return f"pod {pod.name} ended (exit code {pod.exit_code}): {pod.termination_message}"
+    if pod.waiting_reason:
+        return f"pod {pod.name}: {pod.waiting_reason} {pod.waiting_message}".rstrip()
+    if pod.scheduled_at is None:
+        return f"pod {pod.name} waits for a node"
+    return f"pod {pod.name} is loading the model"
+
+
+def troubles(observed: RegionObserved, now: float) -> list[tuple[str, str]]:
+    """Pods that do not become ready while others serve: nothing fails, but somebody should look."""
+    found = []
+    for pod in observed.staying_pods:
+        if pod.is_ready or now - pod.created_at < TROUBLE_PATIENCE_SECONDS:
+            continue
+        if pod.unschedulable_message:
+            text = f"pod {pod.name} has no node: {pod.unschedulable_message}"
+            found.append(("NoSurgeCapacity", f"region {observed.name} serves on, but {text}"))
+        elif pod.waiting_reason in IMAGE_REASONS or pod.restarts > 0:
+            text = pod.termination_message or f"{pod.waiting_reason} {pod.waiting_message}".strip()
+            found.append(("PodFailing", f"region {observed.name} serves on, but pod {pod.name} does not start: {text}"))
+    return found
+
+
+def _weights_invalid(pod: PodSeen) -> tuple[str, str] | None:
+    if pod.exit_code != WEIGHTS_INVALID_EXIT_CODE or pod.restarts < RESTARTS_UNTIL_FAILED:
+        return None
+    return "WeightsInvalid", pod.termination_message or f"the server found its weights invalid; see logs of {pod.name}"
+
+
+def _image_not_found(pod: PodSeen, now: float) -> tuple[str, str] | None:
+    is_hopeless = pod.waiting_reason in HOPELESS_IMAGE_REASONS
+    is_late = pod.waiting_reason in IMAGE_REASONS and now - pod.created_at >= IMAGE_PATIENCE_SECONDS
+    return ("ImageNotFound", pod.waiting_message or pod.waiting_reason) if is_hopeless or is_late else None
+
+
+def _recorded(observed: RegionObserved, reason: str, message: str, now: float) -> Failure:
+    standing = standing_failure(observed)
+    count = standing.count + 1 if standing else 1
+    return Failure(
+        reason=reason,
+        message=message[:2000],
+        count=count,
+        failed_at=to_micro_time(now),
+        retry_at=to_micro_time(now + back_off_seconds(count)),
+        generation=observed.generation,
+    )

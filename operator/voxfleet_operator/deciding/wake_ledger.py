@@ -1,0 +1,69 @@
+"""Takes a wake apart: node, image, container, weights, warm-up, and the rest.
+
+Knows the cut points: the operator's receipt times of the first ready pod's milestones, and the seconds that the
+server itself tells. Does not decide anything.
+"""
+
+from voxfleet_operator.deciding.instants import to_micro_time, to_seconds
+from voxfleet_operator.deciding.observed import PodSeen, RegionObserved
+from voxfleet_operator.resources import LastWake
+
+
+def finished_wake(observed: RegionObserved) -> LastWake | None:
+    """The ledger of the present wake once a pod is ready; completed when the server tells its figures."""
+    workload = observed.workload
+    if workload is None or workload.woken_at is None or not observed.ready_pods:
+        return None
+    started_at = to_micro_time(workload.woken_at)
+    recorded = observed.last_wake
+    if recorded is not None and recorded.started_at == started_at and recorded.ready_at:
+        return _completed(recorded, observed)
+    first = min(observed.ready_pods, key=lambda pod: pod.ready_at or 0.0)
+    return _completed(_ledger(first, workload.woken_at, workload.woken_reason), observed)
+
+
+def _ledger(pod: PodSeen, woken_at: float, reason: str) -> LastWake:
+    ready_at = max(pod.ready_at or woken_at, woken_at)
+    scheduled_at = pod.scheduled_at or woken_at
+    sandbox_at = pod.sandbox_at or scheduled_at
+    started_at = pod.started_at or sandbox_at
+    return LastWake(
+        started_at=to_micro_time(woken_at),
+        ready_at=to_micro_time(ready_at),
+        reason=reason,
+        total_seconds=_decimal(ready_at - woken_at),
+        node_seconds=_decimal(scheduled_at - woken_at),
+        container_seconds=_decimal(sandbox_at - scheduled_at),
+        image_seconds=_decimal(started_at - sandbox_at),
+        other_seconds=_decimal(ready_at - started_at),
+        approximate=not pod.seen_from_birth,
+    )
+
+
+def _completed(wake: LastWake, observed: RegionObserved) -> LastWake:
+    """With the server's own seconds, taken out of the rest; they may be read a few seconds after it is ready."""
+    loaded, warm = observed.load.loaded_seconds, observed.load.warm_seconds
+    if loaded is None or warm is None or wake.weights_seconds is not None:
+        return wake
+    rest = float(wake.other_seconds or 0) - loaded - warm
+    update = {
+        "weights_seconds": _decimal(loaded),
+        "warm_up_seconds": _decimal(warm),
+        "other_seconds": _decimal(rest),
+    }
+    return wake.model_copy(update=update)
+
+
+def total_seconds(wake: LastWake | None) -> float | None:
+    """How long the newest wake took."""
+    return float(wake.total_seconds) if wake and wake.total_seconds else None
+
+
+def is_of_this_wake(wake: LastWake | None, woken_at: float | None) -> bool:
+    """Whether a ledger speaks of the wake that began then."""
+    started_at = to_seconds(wake.started_at) if wake else None
+    return started_at is not None and woken_at is not None and abs(started_at - woken_at) < 1e-3  # noqa: PLR2004
+
+
+def _decimal(seconds: float) -> str:
+    return f"{max(seconds, 0.0):.1f}"

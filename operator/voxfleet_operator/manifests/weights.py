@@ -1,0 +1,73 @@
+"""How a pod gets at the weights: from the image, a host folder, a claim, or a download.
+
+Knows the sources. Does not know the rest of the pod.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from voxfleet_operator.resources import VoxTTSDeploymentSpec
+
+VOLUME = "weights"
+MOUNT = "/weights"
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Path for the server, and what must be mounted and fetched before."""
+
+    model_path: str
+    volumes: tuple[dict[str, Any], ...] = ()
+    mounts: tuple[dict[str, Any], ...] = ()
+    fetchers: tuple[dict[str, Any], ...] = ()
+
+
+def weights_of(spec: VoxTTSDeploymentSpec, allowed_host_paths: tuple[str, ...]) -> Weights:
+    """By the scheme of model.source."""
+    scheme, _, rest = spec.model.source.partition("://")
+    if scheme == "file":
+        return _from_folder(rest, allowed_host_paths)
+    if scheme == "pvc":
+        return _from_claim(rest)
+    return _downloaded(spec)
+
+
+def _from_folder(path: str, allowed_host_paths: tuple[str, ...]) -> Weights:
+    """A folder of the image, unless the installation offers that folder of the host."""
+    if not any(path == allowed or path.startswith(f"{allowed}/") for allowed in allowed_host_paths):
+        return Weights(path)
+    return Weights(
+        path,
+        volumes=({"name": VOLUME, "hostPath": {"path": path, "type": "Directory"}},),
+        mounts=({"name": VOLUME, "mountPath": path, "readOnly": True},),
+    )
+
+
+def _from_claim(rest: str) -> Weights:
+    claim, _, path = rest.partition("/")
+    return Weights(
+        f"{MOUNT}/{path}".rstrip("/"),
+        volumes=({"name": VOLUME, "persistentVolumeClaim": {"claimName": claim, "readOnly": True}},),
+        mounts=({"name": VOLUME, "mountPath": MOUNT, "readOnly": True},),
+    )
+
+
+def _downloaded(spec: VoxTTSDeploymentSpec) -> Weights:
+    """An init container of the same image downloads into an empty folder; the server mounts it read-only."""
+    model = spec.model
+    token: list[dict[str, Any]] = []
+    if model.secret_ref is not None:
+        reference = {"name": model.secret_ref.name, "key": "token"}
+        token = [{"name": "HF_TOKEN", "valueFrom": {"secretKeyRef": reference}}]
+    fetcher = {
+        "name": "fetch-weights",
+        "args": ["fetch", "--source", model.source, "--revision", model.revision, "--target", MOUNT],
+        "env": [{"name": "HOME", "value": "/tmp"}, *token],  # noqa: S108 - an empty folder of the pod itself
+        "volumeMounts": [{"name": VOLUME, "mountPath": MOUNT}, {"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108
+    }
+    return Weights(
+        MOUNT,
+        volumes=({"name": VOLUME, "emptyDir": {}},),
+        mounts=({"name": VOLUME, "mountPath": MOUNT, "readOnly": True},),
+        fetchers=(fetcher,),
+    )

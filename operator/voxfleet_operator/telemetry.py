@@ -1,0 +1,86 @@
+"""Logs as JSON lines, metrics, and the health endpoints.
+
+Knows structlog, prometheus-client and the two ports. Health does not depend on leadership or on the API server being
+there: a cluster without API server must not lose its operator too. Does not decide anything.
+"""
+
+import logging
+from collections.abc import Callable
+
+import structlog
+from aiohttp import web
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+
+
+class Metrics:
+    """Everything that is counted."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.reconciles = Counter(
+            "voxfleet_operator_reconciles", "Reconciles by result.", ["result"], registry=self.registry
+        )
+        self.reconcile_seconds = Histogram(
+            "voxfleet_operator_reconcile_seconds",
+            "Duration of one reconcile.",
+            buckets=LATENCY_BUCKETS,
+            registry=self.registry,
+        )
+        self.queue_length = Gauge("voxfleet_operator_queue_length", "Resources waiting.", registry=self.registry)
+        self.resources = Gauge("voxfleet_operator_resources", "Resources known.", registry=self.registry)
+        self.api_calls = Gauge(
+            "voxfleet_operator_api_calls_total",
+            "Requests to the API server by method.",
+            ["method"],
+            registry=self.registry,
+        )
+
+
+def set_up_logging(level: str) -> None:
+    """One JSON object per line; the libraries' own logs only from warning on."""
+    least = getattr(logging, level.upper())
+    logging.basicConfig(level=max(least, logging.WARNING), format='{"event": %(message)r, "logger": "%(name)s"}')
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(least),
+    )
+
+
+async def serve_health(host: str, port: int, is_ready: Callable[[], bool]) -> web.AppRunner:
+    """/healthz: the process turns; /readyz: all watches have listed."""
+
+    async def healthz(_request: web.Request) -> web.Response:
+        return web.Response(text="ok")
+
+    async def readyz(_request: web.Request) -> web.Response:
+        return web.Response(text="ready") if is_ready() else web.Response(text="watches not listed yet", status=503)
+
+    return await _serve(host, port, {"/healthz": healthz, "/readyz": readyz})
+
+
+async def serve_metrics(host: str, port: int, metrics: Metrics, refresh: Callable[[], None]) -> web.AppRunner:
+    """/metrics in Prometheus' text format."""
+
+    async def show(_request: web.Request) -> web.Response:
+        refresh()
+        return web.Response(body=generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    return await _serve(host, port, {"/metrics": show})
+
+
+async def _serve(host: str, port: int, routes: dict[str, Callable[[web.Request], object]]) -> web.AppRunner:
+    application = web.Application()
+    for path, handler in routes.items():
+        application.router.add_get(path, handler)  # type: ignore[arg-type] # coroutine functions, as aiohttp wants them
+    runner = web.AppRunner(application, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, host, port).start()
+    return runner

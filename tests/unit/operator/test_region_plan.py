@@ -1,0 +1,400 @@
+"""decide(observed, now): the life of a region, as single stories and as laws that hold for everything."""
+
+from dataclasses import replace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from voxfleet_operator.deciding.failures import back_off_seconds
+from voxfleet_operator.deciding.idle_timers import believed_renewal, renewal_period, wanted_until
+from voxfleet_operator.deciding.instants import to_micro_time, to_seconds
+from voxfleet_operator.deciding.observed import (
+    LeaseSeen,
+    LoadSeen,
+    PodSeen,
+    Policy,
+    RegionObserved,
+    Remembered,
+    WorkloadSeen,
+)
+from voxfleet_operator.deciding.region_plan import LeaseAction, RegionPlan, decide
+from voxfleet_operator.resources import Failure, Phase
+
+NOW = 1_795_000_000.0
+IDLE = LoadSeen()
+POLICY = Policy(idle_timeout_seconds=60, wake_timeout_seconds=100, max_unknown_seconds=300)
+
+
+def pod(*, ready_at: float | None = None, **fields: object) -> PodSeen:
+    seen = PodSeen("default", "p", "narrator", "eu", created_at=NOW - 50, ready_at=ready_at, address="10.0.0.1")
+    return replace(seen, **fields)  # type: ignore[arg-type]
+
+
+def region(**fields: object) -> RegionObserved:
+    base = RegionObserved(
+        "eu", generation=1, policy=POLICY, lease=LeaseSeen("7"), load=IDLE, remembered=Remembered(unready_since=NOW)
+    )
+    return replace(base, **fields)  # type: ignore[arg-type]
+
+
+def awake(renewed_at: float = NOW - 10, **fields: object) -> RegionObserved:
+    return region(
+        workload=WorkloadSeen(1, woken_at=NOW - 500),
+        pods=(pod(ready_at=NOW - 450),),
+        lease=LeaseSeen("7", renewed_at),
+        **fields,
+    )
+
+
+def failure(**fields: object) -> Failure:
+    known = {"failed_at": to_micro_time(NOW - 10), "retry_at": to_micro_time(NOW + 50), "generation": 1, "count": 1}
+    return Failure.model_validate({"reason": "WakeTimeout", "message": "slow", **known, **fields})
+
+
+def test_nobody_asked_yet() -> None:
+    plan = decide(region(), NOW)
+    assert (plan.phase, plan.replicas) == (Phase.ASLEEP, 0)
+
+
+def test_what_an_earlier_resource_of_the_name_served_wakes_nobody() -> None:
+    seen = region(load=LoadSeen(last_request_finished_at=NOW - 1))
+    assert (decide(seen, NOW).phase, decide(seen, NOW).replicas) == (Phase.ASLEEP, 0)
+
+
+def test_a_renewal_wakes() -> None:
+    plan = decide(region(lease=LeaseSeen("7", NOW - 1)), NOW)
+    assert (plan.phase, plan.replicas, plan.woken_at) == (Phase.WAKING, 1, NOW)
+
+
+def test_a_renewal_after_the_mark_wakes_and_clears_it() -> None:
+    plan = decide(region(lease=LeaseSeen("7", NOW - 1, asleep_since=NOW - 2)), NOW)
+    assert (plan.replicas, plan.lease_action) == (1, LeaseAction.CLEAR_MARK)
+
+
+def test_a_marked_region_stays_asleep_even_when_its_idle_time_grows() -> None:
+    lease = LeaseSeen("7", NOW - 100, asleep_since=NOW - 20)
+    longer = replace(POLICY, idle_timeout_seconds=10_000)
+    assert decide(region(lease=lease, policy=longer), NOW).replicas == 0
+
+
+def test_min_replicas_wakes_without_demand_and_never_sleeps() -> None:
+    policy = replace(POLICY, min_replicas=2)
+    assert decide(region(policy=policy), NOW).replicas == 2
+    assert decide(awake(NOW - 10_000, policy=policy), NOW).replicas == 2
+
+
+def test_sleep_is_marked_first_and_done_then() -> None:
+    seen = awake(NOW - 100)
+    first = decide(seen, NOW)
+    assert (first.phase, first.replicas, first.lease_action) == (Phase.AWAKE, 1, LeaseAction.MARK_ASLEEP)
+    marked = replace(seen, lease=LeaseSeen("8", NOW - 100, asleep_since=NOW))
+    second = decide(marked, NOW)
+    assert (second.phase, second.replicas) == (Phase.DRAINING, 0)
+
+
+def test_a_renewal_between_mark_and_zero_wins() -> None:
+    marked = awake(NOW - 100)
+    renewed = replace(marked, lease=LeaseSeen("9", NOW + 0.1, asleep_since=NOW))
+    plan = decide(renewed, NOW + 0.2)
+    assert (plan.replicas, plan.lease_action) == (1, LeaseAction.CLEAR_MARK)
+
+
+def test_a_request_that_slipped_in_after_the_mark_clears_it() -> None:
+    seen = awake(NOW - 100, load=LoadSeen(open_requests=1))
+    marked = replace(seen, lease=LeaseSeen("8", NOW - 100, asleep_since=NOW - 1))
+    assert decide(marked, NOW).lease_action == LeaseAction.CLEAR_MARK
+
+
+def test_a_request_that_finished_lately_counts_like_a_renewal() -> None:
+    seen = awake(NOW - 100, load=LoadSeen(last_request_finished_at=NOW - 5))
+    assert wanted_until(seen) == NOW + 55
+    assert decide(seen, NOW).lease_action == LeaseAction.NONE
+
+
+def test_nobody_sleeps_after_a_broken_watch() -> None:
+    seen = awake(NOW - 100, remembered=Remembered(lease_trusted_at=NOW + 20))
+    plan = decide(seen, NOW)
+    assert (plan.replicas, plan.lease_action, plan.check_at) == (1, LeaseAction.NONE, NOW + 20)
+
+
+def test_without_its_lease_nobody_sleeps() -> None:
+    seen = replace(awake(NOW - 10_000), lease=None)
+    plan = decide(seen, NOW)
+    assert (plan.replicas, plan.lease_action) == (1, LeaseAction.NONE)
+
+
+def test_unknown_load_stays_awake_is_said_and_ends() -> None:
+    unknown = LoadSeen(unknown_because="gateway 10.0.0.9 does not answer: refused")
+    plan = decide(awake(NOW - 100, load=unknown), NOW)
+    assert plan.replicas == 1
+    assert [reason for reason, _ in plan.warnings] == ["LoadUnknown"]
+    gave_up = decide(awake(NOW - 61 - 300, load=unknown), NOW)
+    assert gave_up.lease_action == LeaseAction.MARK_ASLEEP
+
+
+def test_the_first_ready_pod_renews_the_lease_once() -> None:
+    seen = region(
+        workload=WorkloadSeen(1, woken_at=NOW - 55),
+        pods=(pod(ready_at=NOW - 1),),
+        lease=LeaseSeen("7", NOW - 55),
+    )
+    plan = decide(seen, NOW)
+    assert (plan.lease_action, plan.renew_to) == (LeaseAction.RENEW, NOW - 1)
+    assert plan.last_wake is not None
+    assert plan.last_wake.total_seconds == "54.0"
+    again = replace(seen, lease=LeaseSeen("8", NOW - 1), last_wake=plan.last_wake)
+    assert decide(again, NOW).lease_action == LeaseAction.NONE
+
+
+def test_a_pod_that_flaps_does_not_renew_for_ever() -> None:
+    seen = awake(NOW - 100)
+    wake = decide(replace(seen, lease=LeaseSeen("7", NOW - 20)), NOW).last_wake
+    flapped = replace(seen, pods=(pod(ready_at=NOW - 2),), last_wake=wake)
+    assert decide(flapped, NOW).lease_action == LeaseAction.MARK_ASLEEP
+
+
+def test_wrong_weights_fail_after_three_restarts_with_the_pods_words() -> None:
+    broken = pod(exit_code=3, termination_message="model.safetensors is cut off")
+    seen = region(workload=WorkloadSeen(1, woken_at=NOW), lease=LeaseSeen("7", NOW))
+    assert decide(replace(seen, pods=(replace(broken, restarts=2),)), NOW).phase == Phase.WAKING
+    plan = decide(replace(seen, pods=(replace(broken, restarts=3),)), NOW)
+    assert (plan.phase, plan.replicas, plan.message) == (Phase.FAILED, 0, "model.safetensors is cut off")
+    assert plan.retry_after_seconds == 60
+
+
+def test_an_image_that_cannot_be_pulled_fails() -> None:
+    missing = pod(waiting_reason="ImagePullBackOff", waiting_message="not found: localhost/x")
+    seen = region(workload=WorkloadSeen(1, woken_at=NOW), pods=(missing,))
+    assert decide(seen, NOW + 1).failure is not None
+    young = replace(seen, pods=(replace(missing, created_at=NOW),))
+    assert decide(young, NOW + 10).phase == Phase.WAKING
+
+
+def test_failed_waits_for_the_back_off_and_for_new_demand() -> None:
+    failed = region(failure=failure(), lease=LeaseSeen("7", NOW - 5))
+    plan = decide(failed, NOW)
+    assert (plan.phase, plan.replicas, plan.check_at) == (Phase.FAILED, 0, NOW + 50)
+    assert decide(failed, NOW + 50).replicas == 1
+    nobody_asked_since = replace(failed, lease=LeaseSeen("7", NOW - 11))
+    assert decide(nobody_asked_since, NOW + 50).phase == Phase.FAILED
+
+
+def test_a_new_generation_is_tried_at_once() -> None:
+    changed = region(failure=failure(), generation=2, lease=LeaseSeen("7", NOW - 5))
+    assert decide(changed, NOW).phase == Phase.WAKING
+
+
+def test_suspended_drains_and_rests() -> None:
+    assert decide(awake(is_suspended=True), NOW).phase == Phase.DRAINING
+    assert decide(region(is_suspended=True), NOW).phase == Phase.SUSPENDED
+
+
+def test_a_clock_that_runs_ahead_counts_from_when_it_was_seen() -> None:
+    assert believed_renewal(NOW + 4, NOW) == (NOW + 4, False)
+    assert believed_renewal(NOW + 6, NOW) == (NOW, True)
+    plan = decide(region(lease=LeaseSeen("7", NOW, clock_runs_ahead=True)), NOW)
+    assert "ClockSkew" in [reason for reason, _ in plan.warnings]
+
+
+def test_what_a_waking_region_waits_for_is_said() -> None:
+    stuck = pod(unschedulable_message="0/2 nodes are available: 2 Insufficient nvidia.com/gpu.")
+    plan = decide(region(workload=WorkloadSeen(1, woken_at=NOW), pods=(stuck,)), NOW)
+    assert "Insufficient nvidia.com/gpu" in plan.message
+
+
+def test_a_pod_in_trouble_beside_one_that_serves_is_a_warning() -> None:
+    broken = pod(name="q", waiting_reason="ImagePullBackOff", waiting_message="not found")
+    homeless = pod(name="r", unschedulable_message="0/2 nodes are available")
+    seen = awake()
+    plan = decide(replace(seen, pods=(*seen.pods, broken, homeless)), NOW)
+    assert (plan.phase, [reason for reason, _ in plan.warnings]) == (Phase.AWAKE, ["PodFailing", "NoSurgeCapacity"])
+
+
+def asleep(workload: WorkloadSeen) -> WorkloadSeen:
+    return replace(workload, replicas=0)
+
+
+# Laws. A region in any state that the operator could ever see.
+
+instants = st.floats(NOW - 2000, NOW + 4, allow_nan=False)
+maybe_instants = st.none() | instants
+policies = st.builds(
+    Policy,
+    min_replicas=st.integers(0, 3),
+    max_replicas=st.integers(3, 8),
+    target_requests_per_replica=st.integers(1, 16),
+    idle_timeout_seconds=st.integers(5, 1000),
+    wake_timeout_seconds=st.integers(5, 1000),
+    max_unknown_seconds=st.integers(0, 1000),
+)
+pods = st.builds(
+    PodSeen,
+    namespace=st.just("default"),
+    name=st.just("p"),
+    deployment=st.just("narrator"),
+    region=st.just("eu"),
+    created_at=instants,
+    ready_at=maybe_instants,
+    is_leaving=st.booleans(),
+    restarts=st.integers(0, 5),
+    waiting_reason=st.sampled_from(["", "ImagePullBackOff", "CrashLoopBackOff", "ErrImageNeverPull"]),
+    exit_code=st.sampled_from([None, 1, 3, 137]),
+)
+leases = st.builds(LeaseSeen, st.just("7"), maybe_instants, maybe_instants)
+loads = st.builds(
+    LoadSeen,
+    unknown_because=st.sampled_from(["", "no gateway is ready"]),
+    open_requests=st.integers(0, 200),
+    held_requests=st.integers(0, 200),
+    waiting_sequences=st.integers(0, 5),
+    last_request_finished_at=maybe_instants,
+)
+failures = st.builds(
+    failure,
+    failed_at=instants.map(to_micro_time),
+    retry_at=instants.map(to_micro_time),
+    generation=st.integers(1, 2),
+    count=st.integers(1, 20),
+)
+ready_pods = pods.map(lambda seen: replace(seen, is_leaving=False, ready_at=seen.ready_at or NOW - 3))
+unready_pods = pods.map(lambda seen: replace(seen, ready_at=None))
+workloads = st.builds(WorkloadSeen, st.integers(1, 8), maybe_instants)
+
+
+def regions_with(
+    of_pods: st.SearchStrategy[PodSeen] = pods,
+    *,
+    workload: st.SearchStrategy[WorkloadSeen | None] = st.none() | workloads | workloads.map(asleep),  # noqa: B008
+    suspended: st.SearchStrategy[bool] = st.booleans(),  # noqa: B008
+    least_pods: int = 0,
+) -> st.SearchStrategy[RegionObserved]:
+    return st.builds(
+        RegionObserved,
+        name=st.just("eu"),
+        generation=st.just(1),
+        policy=policies,
+        is_suspended=suspended,
+        workload=workload,
+        pods=st.lists(of_pods, min_size=least_pods, max_size=4).map(tuple),
+        lease=st.none() | leases,
+        load=loads,
+        remembered=st.builds(Remembered, instants, st.just(0.0), instants, st.integers(0, 8)),
+        failure=st.none() | failures,
+    )
+
+
+regions = regions_with()
+serving = regions_with(ready_pods, workload=workloads, suspended=st.just(False), least_pods=1)
+loading = regions_with(unready_pods, workload=workloads, suspended=st.just(False))
+
+
+def carried_out(seen: RegionObserved, plan: RegionPlan, now: float) -> RegionObserved:
+    """The region after everything in the plan was done, and before anything else happened."""
+    workload = WorkloadSeen(plan.replicas, plan.woken_at, plan.woken_reason)
+    lease = seen.lease
+    if lease is not None:
+        match plan.lease_action:
+            case LeaseAction.MARK_ASLEEP:
+                lease = replace(lease, asleep_since=now)
+            case LeaseAction.CLEAR_MARK:
+                lease = replace(lease, asleep_since=None)
+            case LeaseAction.RENEW:
+                lease = replace(lease, renewed_at=plan.renew_to, asleep_since=None)
+    begun = plan.woken_at if plan.replicas and not seen.replicas and plan.woken_at else seen.remembered.unready_since
+    remembered = replace(seen.remembered, unready_since=begun)
+    return replace(
+        seen,
+        workload=workload,
+        lease=lease,
+        last_wake=plan.last_wake,
+        failure=plan.failure,
+        remembered=remembered,
+        previous_phase=plan.phase,
+    )
+
+
+@settings(max_examples=100, deadline=None)
+@given(regions)
+def test_law_carrying_out_a_plan_soon_leaves_nothing_to_do(seen: RegionObserved) -> None:
+    for _ in range(4):
+        plan = decide(seen, NOW)
+        after = carried_out(seen, plan, NOW)
+        again = decide(after, NOW)
+        if again == plan and again.lease_action == LeaseAction.NONE:
+            return
+        seen = after
+    raise AssertionError(f"still something to do: {plan}")
+
+
+@settings(max_examples=100, deadline=None)
+@given(serving)
+def test_law_nothing_sleeps_with_requests_or_before_its_time(seen: RegionObserved) -> None:
+    plan = decide(seen, NOW)
+    goes_to_sleep = plan.replicas == 0 or plan.lease_action == LeaseAction.MARK_ASLEEP
+    until = wanted_until(seen)
+    if goes_to_sleep:
+        assert until is not None
+        assert until <= NOW
+        assert seen.policy.min_replicas == 0
+        if seen.load.is_known:
+            assert seen.load.is_idle
+        else:
+            assert until + seen.policy.max_unknown_seconds <= NOW
+
+
+@settings(max_examples=100, deadline=None)
+@given(serving)
+def test_law_zero_comes_only_after_the_mark(seen: RegionObserved) -> None:
+    if decide(seen, NOW).replicas == 0 and seen.lease is not None:
+        assert seen.lease.is_marked_asleep
+
+
+@settings(max_examples=100, deadline=None)
+@given(regions)
+def test_law_replicas_stay_within_bounds(seen: RegionObserved) -> None:
+    plan = decide(seen, NOW)
+    assert 0 <= plan.replicas <= seen.policy.max_replicas
+    if plan.phase in (Phase.AWAKE, Phase.WAKING):
+        assert plan.replicas >= max(1, seen.policy.min_replicas)
+
+
+@settings(max_examples=100, deadline=None)
+@given(loading)
+def test_law_a_loading_pod_is_never_ended_for_idleness(seen: RegionObserved) -> None:
+    plan = decide(seen, NOW)
+    assert plan.replicas > 0 or plan.phase == Phase.FAILED
+    if plan.phase == Phase.FAILED and plan.reason == "WakeTimeout":
+        assert NOW - seen.remembered.unready_since >= seen.policy.wake_timeout_seconds
+
+
+@settings(max_examples=100, deadline=None)
+@given(loading)
+def test_law_nothing_loads_for_ever(seen: RegionObserved) -> None:
+    much_later = seen.remembered.unready_since + seen.policy.wake_timeout_seconds + 1
+    assert decide(seen, much_later).phase == Phase.FAILED
+
+
+@settings(max_examples=100, deadline=None)
+@given(serving)
+def test_law_no_pod_with_open_requests_is_taken_by_shrinking(seen: RegionObserved) -> None:
+    load = replace(seen.load, open_requests=seen.load.open_requests + 1, unknown_because="")
+    busy = replace(seen, load=load)
+    assert decide(busy, NOW).replicas >= min(seen.replicas, seen.policy.max_replicas)
+
+
+@given(st.integers(1, 100))
+def test_law_the_back_off_grows_from_one_to_thirty_minutes(count: int) -> None:
+    assert 60 <= back_off_seconds(count) <= back_off_seconds(count + 1) <= 1800
+
+
+@given(st.floats(5, 100_000))
+def test_law_gateways_renew_often_enough(idle_timeout_seconds: float) -> None:
+    assert renewal_period(idle_timeout_seconds) * 2 < idle_timeout_seconds
+
+
+@given(st.floats(0, 4e9))
+def test_law_instants_survive_writing(seconds: float) -> None:
+    written = to_micro_time(seconds)
+    read = to_seconds(written)
+    assert read is not None
+    assert abs(read - seconds) < 1e-5
+    assert to_micro_time(read) == written
