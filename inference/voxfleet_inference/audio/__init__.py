@@ -1,0 +1,1 @@
+"""Sound: containers, codecs and rates, and the autoencoder between samples and latents."""

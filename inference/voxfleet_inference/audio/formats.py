@@ -1,0 +1,80 @@
+"""The audio formats that a client may ask for, as a table.
+
+Knows: names, media types, codecs, and which sample rates each can carry.
+Does not know: how samples become bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+MIN_SAMPLE_RATE: Final = 8000
+MAX_SAMPLE_RATE: Final = 96000
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """What PyAV needs to make one format: container, codec, sample layout, bit rate, container options."""
+
+    container: str
+    name: str
+    sample_format: str
+    bits_per_second: int | None
+    options: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AudioFormat:
+    """One value of `response_format`."""
+
+    name: str
+    media_type: str
+    default_sample_rate: int | None  # None: the model's own
+    sample_rates: tuple[int, ...] = ()  # empty: any from MIN_SAMPLE_RATE to MAX_SAMPLE_RATE
+    codec: Codec | None = None  # None: raw 16-bit samples
+
+    def rate_for(self, asked: int | None, model_rate: int) -> int:
+        """The rate to send: what was asked for, else the format's default, else the model's or the nearest above."""
+        rate = asked or self.default_sample_rate or model_rate
+        if not self.sample_rates or rate in self.sample_rates:
+            return rate
+        return min((each for each in self.sample_rates if each >= rate), default=max(self.sample_rates))
+
+    def allows(self, sample_rate: int) -> bool:
+        """Whether a client may ask for this rate."""
+        if self.sample_rates:
+            return sample_rate in self.sample_rates
+        return MIN_SAMPLE_RATE <= sample_rate <= MAX_SAMPLE_RATE
+
+    @property
+    def rates_in_words(self) -> str:
+        """The rates that a client may ask for, for an error message."""
+        if self.sample_rates:
+            return "one of " + ", ".join(str(rate) for rate in self.sample_rates)
+        return f"{MIN_SAMPLE_RATE} to {MAX_SAMPLE_RATE}"
+
+
+_MPEG_RATES: Final = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
+_OPUS_RATES: Final = (48000,)  # whatever is encoded, Opus decodes to 48 kHz
+# Without a Xing header: it would name the length, which nobody knows when the first bytes leave.
+_MP3: Final = Codec(
+    "mp3", "libmp3lame", "fltp", 128_000, (("write_xing", "0"), ("id3v2_version", "0"), ("flush_packets", "1"))
+)
+_AAC: Final = Codec("adts", "aac", "fltp", 128_000, (("flush_packets", "1"),))
+_FLAC: Final = Codec("flac", "flac", "s16", None, (("flush_packets", "1"),))
+# Pages of 20 ms: Ogg would otherwise hold back more than a second of audio.
+_OPUS: Final = Codec("ogg", "libopus", "flt", 64_000, (("page_duration", "20000"), ("flush_packets", "1")))
+
+FORMATS: Final[Mapping[str, AudioFormat]] = {
+    each.name: each
+    for each in (
+        AudioFormat("mp3", "audio/mpeg", None, _MPEG_RATES, _MP3),
+        AudioFormat("opus", "audio/ogg", 48000, _OPUS_RATES, _OPUS),
+        AudioFormat("aac", "audio/aac", None, _MPEG_RATES, _AAC),
+        AudioFormat("flac", "audio/flac", None, (), _FLAC),
+        AudioFormat("wav", "audio/wav", None),
+        AudioFormat("pcm", "audio/pcm", 24000),  # players hard-code OpenAI's rate
+    )
+}

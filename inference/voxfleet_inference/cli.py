@@ -1,0 +1,125 @@
+"""The command line: `voxfleet-inference serve | synthesize | tiny-checkpoint | fetch`.
+
+Knows: the commands and their options. What a command needs is imported when it runs, so that --help is quick.
+Does not know: how anything is done.
+"""
+
+from __future__ import annotations
+
+import enum
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from voxfleet_inference.options import command_of
+from voxfleet_inference.settings import ServeSettings
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help=__doc__.split("\n")[0],
+)
+
+
+class Precision(enum.Enum):
+    """Number formats, by the names that users of the original scripts know."""
+
+    fp32 = "fp32"
+    bf16 = "bf16"
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+
+    @property
+    def torch_name(self) -> str:
+        """The name that the engine knows."""
+        return {"fp32": "float32", "bf16": "bfloat16"}.get(self.value, self.value)
+
+
+class Device(enum.Enum):
+    """Where a model can run."""
+
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+def _serve(settings: ServeSettings) -> None:
+    """Serve speech over HTTP: OpenAI's speech API on port 6006, with a page to try it at /."""
+    from voxfleet_inference.server.serve import serve  # noqa: PLC0415
+
+    raise typer.Exit(serve(settings))
+
+
+app.command("serve")(command_of(ServeSettings, _serve))
+
+
+@app.command("synthesize")
+def synthesize(  # noqa: PLR0913, PLR0917 - one parameter per flag
+    model_path: Annotated[Path, typer.Option(help="Folder of a VoxCPM checkpoint.", envvar="VOXFLEET_MODEL_PATH")],
+    text: Annotated[str, typer.Option(help="What to say.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Audio file; its ending is its format.")],
+    reference_audio: Annotated[Path | None, typer.Option(help="A recording of the voice, 1 to 30 seconds.")] = None,
+    reference_text: Annotated[str, typer.Option(help="What the recording says.")] = "",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the noise.")] = 0,
+    cfg_value: Annotated[float, typer.Option(min=1, max=10, help="Strength of guidance.")] = 2.0,
+    inference_timesteps: Annotated[int, typer.Option(min=1, max=100, help="Solver points per patch.")] = 10,
+    noise_file: Annotated[Path | None, typer.Option(help="Safetensors file whose `noise` replaces the seed.")] = None,
+    latents_out: Annotated[Path | None, typer.Option(help="Safetensors file to write the latents to.")] = None,
+    max_steps: Annotated[int | None, typer.Option(min=1, help="Most patches per sentence.")] = None,
+    split: Annotated[bool, typer.Option(help="Split the text into sentences.")] = True,  # noqa: FBT002
+    retry: Annotated[bool, typer.Option(help="Try a sentence again that did not end.")] = True,  # noqa: FBT002
+    dtype: Annotated[Precision, typer.Option(help="Number format of the language models.")] = Precision.fp32,
+    device: Annotated[Device, typer.Option(help="Where the model runs.")] = Device.cpu,
+) -> None:
+    """Speak a text into a file, without a server."""
+    from voxfleet_inference.synthesize import Synthesis, SynthesisError  # noqa: PLC0415
+    from voxfleet_inference.synthesize import synthesize as speak  # noqa: PLC0415
+
+    if (reference_audio is None) != (not reference_text):
+        _end_with("--reference-audio and --reference-text go together", 2)
+    work = Synthesis(
+        model_path=model_path, text=text, output=output, reference_audio=reference_audio,
+        reference_text=reference_text, seed=seed, cfg_value=cfg_value, inference_timesteps=inference_timesteps,
+        noise_file=noise_file, latents_out=latents_out, max_steps=max_steps, splits=split, retries=retry,
+        dtype=dtype.torch_name, device=device.value,
+    )  # fmt: skip
+    try:
+        spoken = speak(work)
+    except SynthesisError as error:
+        _end_with(str(error), 3)
+    typer.echo(f"{output}: {spoken.seconds:.2f} s, {len(spoken.patches)} patches")
+
+
+@app.command("fetch")
+def fetch(
+    source: Annotated[str, typer.Option(help="hf://owner/name, a repository on the Hugging Face hub.")],
+    target: Annotated[Path, typer.Option("--to", "--target", help="Folder to write to.")],
+    revision: Annotated[str, typer.Option(help="Branch, tag or commit.")] = "main",
+) -> None:
+    """Download a checkpoint; run again, it goes on where it stopped. A token is read from HF_TOKEN."""
+    from voxfleet_inference.fetch import FetchError, fetch_checkpoint  # noqa: PLC0415
+
+    try:
+        bytes_there = fetch_checkpoint(source, revision, target)
+    except FetchError as error:
+        _end_with(str(error), 3)
+    typer.echo(f"{target}: {bytes_there} bytes of {source} at {revision}")
+
+
+@app.command("tiny-checkpoint")
+def tiny_checkpoint(
+    folder: Annotated[Path, typer.Argument(help="Folder to write to.")],
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the random weights.")] = 0,
+) -> None:
+    """Write a tiny checkpoint with random weights: for trials and tests. It makes noise, not speech."""
+    from voxfleet_inference.model.tiny_checkpoint import write_tiny_checkpoint  # noqa: PLC0415
+
+    write_tiny_checkpoint(folder, seed)
+    typer.echo(f"wrote a tiny checkpoint with random weights (it makes noise, not speech) to {folder}")
+
+
+def _end_with(message: str, exit_code: int) -> NoReturn:
+    typer.echo(f"voxfleet-inference: {message}", err=True)
+    raise typer.Exit(exit_code)

@@ -1,0 +1,29 @@
+"""The engine process: `python -m voxfleet_inference.engine FD`, started by the server, never by hand.
+
+Knows: the number of the file descriptor that is its pipe.
+Does not know: anything else; its settings are the first thing that it reads.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from multiprocessing.connection import Connection
+
+from voxfleet_inference.engine.process import serve_connection
+
+
+def main() -> None:
+    """Serve the pipe; signals are the parent's business, and its end of the pipe is ours."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    from voxfleet_inference.engine.loading import load_speech_model  # noqa: PLC0415 - torch belongs to this process
+
+    exit_code = serve_connection(Connection(int(sys.argv[1])), load_speech_model)
+    sys.stderr.flush()
+    os._exit(exit_code)  # torch's threads need no farewell
+
+
+if __name__ == "__main__":
+    main()

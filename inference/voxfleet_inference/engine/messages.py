@@ -1,0 +1,157 @@
+"""What crosses the pipe between the HTTP process and the engine.
+
+Knows: plain values and numpy arrays, so that either side can be imported without the other's packages.
+Does not know: how they travel or who acts on them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from voxfleet_inference.engine.sequences import Outcome
+
+Float32Array = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class VoicePrompt:
+    """A voice to continue: what was said, and its latents [patches, patch_size, feat_dim]."""
+
+    text: str
+    latents: Float32Array
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sentence:
+    """One sequence: a sentence and everything that decides its audio."""
+
+    sequence_id: int
+    text: str
+    seed: int
+    sentence_index: int = 0
+    attempt: int = 0
+    cfg_value: float = 2.0
+    inference_timesteps: int = 10
+    prompt: VoicePrompt | None = None
+    max_steps: int | None = None
+    rank: int = 0
+    noise_tape: Float32Array | None = None  # [steps, patch_size, feat_dim]; replaces the seeded noise
+
+
+# HTTP process -> engine
+@dataclass(frozen=True, slots=True)
+class Submit:
+    """Decode this sentence."""
+
+    sentence: Sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Nobody listens to this sequence any more."""
+
+    sequence_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Park:
+    """The listener is far behind: keep the sequence, skip its steps."""
+
+    sequence_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """The listener caught up."""
+
+    sequence_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class EncodeVoice:
+    """Turn a recording (mono float32) into latents, beside the steps."""
+
+    job_id: int
+    samples: Float32Array
+    sample_rate: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """End the engine's loop."""
+
+
+Command = Submit | Cancel | Park | Resume | EncodeVoice | Stop
+
+
+# engine -> HTTP process
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The weights are in place; what the checkpoint is."""
+
+    sample_rate: int
+    patch_samples: int
+    token_rate: float
+    patch_size: int
+    feat_dim: int
+    loaded_seconds: float
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadFailed:
+    """The weights are not what they should be; the message names file, tensor and shapes."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """160 ms of one sequence: latents [patch_size, feat_dim] and samples [patch_samples]."""
+
+    sequence_id: int
+    latents: Float32Array
+    samples: Float32Array
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceEnded:
+    """A sequence's end, with the number of patches it made."""
+
+    sequence_id: int
+    outcome: Outcome
+    message: str = ""
+    patches: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StepDone:
+    """One step's audio, and how the engine stands after it."""
+
+    step_seconds: float
+    patches: tuple[Patch, ...]
+    running: int
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceEncoded:
+    """The latents of a recording [patches, patch_size, feat_dim], or why there are none."""
+
+    job_id: int
+    latents: Float32Array | None
+    message: str = ""
+    is_busy: bool = False  # not now, rather than not at all
+
+
+@dataclass(frozen=True, slots=True)
+class EngineGone:
+    """The engine is no more: nothing else will come."""
+
+    message: str
+
+
+Report = Loaded | LoadFailed | StepDone | SequenceEnded | VoiceEncoded | EngineGone

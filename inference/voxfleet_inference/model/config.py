@@ -1,0 +1,206 @@
+"""What a checkpoint's config.json says, checked once at the border.
+
+Knows the published fields and their defaults. Does not know weights, devices or torch: `TransformerShape` is the value
+from which the network is built. Settings that change the mathematics in ways this server does not implement
+(VoxCPM 2's options) are refused here, by name.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+
+
+@dataclass(frozen=True, slots=True)
+class RotaryShape:
+    """How positions become angles: LongRoPE's factors are already chosen, its amplitude computed."""
+
+    head_dim: int
+    theta: float
+    factors: tuple[float, ...]
+    amplitude: float
+
+
+@dataclass(frozen=True, slots=True)
+class TransformerShape:
+    """One of the four transformers: base LM, residual LM, local encoder, local diffusion transformer."""
+
+    layers: int
+    hidden: int
+    ffn: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    norm_epsilon: float
+    residual_scale: float
+    vocabulary: int
+    rotary: RotaryShape
+
+
+class RopeScaling(BaseModel):
+    """LongRoPE's tables."""
+
+    short_factor: list[float]
+    long_factor: list[float]
+    original_max_position_embeddings: PositiveInt
+
+
+class LanguageModelConfig(BaseModel):
+    """`lm_config`: the base LM, and whatever the other three transformers do not override."""
+
+    hidden_size: PositiveInt
+    intermediate_size: PositiveInt
+    num_attention_heads: PositiveInt
+    num_key_value_heads: PositiveInt
+    num_hidden_layers: PositiveInt
+    vocab_size: PositiveInt
+    max_position_embeddings: PositiveInt
+    rms_norm_eps: float
+    rope_theta: float
+    rope_scaling: RopeScaling
+    kv_channels: PositiveInt | None = None
+    use_mup: bool = True
+    scale_emb: float = 1.0
+    scale_depth: float = 1.0
+    no_rope: Literal[False] = False
+
+
+class LocalTransformerConfig(BaseModel):
+    """`encoder_config` and `dit_config`: the two transformers that see one patch at a time."""
+
+    hidden_dim: PositiveInt = 1024
+    ffn_dim: PositiveInt = 4096
+    num_heads: PositiveInt = 16
+    num_layers: PositiveInt = 4
+    kv_channels: PositiveInt | None = None
+
+
+class AudioVaeConfig(BaseModel):
+    """`audio_vae_config`; the defaults are those of the 0.5B checkpoint, which has no such field."""
+
+    encoder_dim: PositiveInt = 128
+    encoder_rates: list[PositiveInt] = [2, 5, 8, 8]
+    latent_dim: PositiveInt = 64
+    decoder_dim: PositiveInt = 1536
+    decoder_rates: list[PositiveInt] = [8, 8, 5, 2]
+    depthwise: Literal[True] = True
+    sample_rate: PositiveInt = 16_000
+    use_noise_block: Literal[False] = False
+
+    @property
+    def hop_samples(self) -> int:
+        """Samples of one latent frame."""
+        return math.prod(self.decoder_rates)
+
+
+class ModelConfig(BaseModel):
+    """The whole of config.json, as far as inference needs it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    architecture: str = "voxcpm"
+    lm_config: LanguageModelConfig
+    residual_lm_num_layers: PositiveInt = 6
+    encoder_config: LocalTransformerConfig
+    dit_config: LocalTransformerConfig
+    audio_vae_config: AudioVaeConfig = Field(default_factory=AudioVaeConfig)
+    patch_size: PositiveInt = 2
+    feat_dim: PositiveInt = 64
+    scalar_quantization_latent_dim: PositiveInt = 256
+    scalar_quantization_scale: PositiveInt = 9
+    max_length: PositiveInt = 4096
+    dit_mean_mode: Literal[False] = False
+
+    @model_validator(mode="after")
+    def _check_that_parts_fit(self) -> Self:
+        vae = self.audio_vae_config
+        if vae.latent_dim != self.feat_dim:
+            raise ValueError(f"audio_vae_config.latent_dim {vae.latent_dim} must equal feat_dim {self.feat_dim}")
+        if math.prod(vae.encoder_rates) != vae.hop_samples:
+            raise ValueError(f"encoder_rates {vae.encoder_rates} and decoder_rates {vae.decoder_rates} must agree")
+        for shape in (self.base_lm, self.local_encoder, self.local_dit):
+            if 2 * len(shape.rotary.factors) != shape.head_dim:
+                raise ValueError(f"rope_scaling has {len(shape.rotary.factors)} factors for a head of {shape.head_dim}")
+        return self
+
+    @property
+    def sample_rate(self) -> int:
+        """Samples per second of what the model speaks."""
+        return self.audio_vae_config.sample_rate
+
+    @property
+    def patch_samples(self) -> int:
+        """Samples of one patch, that is of one step."""
+        return self.patch_size * self.audio_vae_config.hop_samples
+
+    @property
+    def patches_per_second(self) -> float:
+        """The token rate: 6.25 for VoxCPM 1.5."""
+        return self.sample_rate / self.patch_samples
+
+    @property
+    def embedding_scale(self) -> float:
+        """What text embeddings are multiplied by."""
+        return self.lm_config.scale_emb if self.lm_config.use_mup else 1.0
+
+    @property
+    def base_lm(self) -> TransformerShape:
+        """The language model that reads text and patches."""
+        return self._language_model(self.lm_config.num_hidden_layers, self.lm_config.vocab_size)
+
+    @property
+    def residual_lm(self) -> TransformerShape:
+        """The language model that restores what quantization took away; it has no vocabulary."""
+        return self._language_model(self.residual_lm_num_layers, vocabulary=0)
+
+    @property
+    def local_encoder(self) -> TransformerShape:
+        """The transformer that turns a patch into one embedding."""
+        return self._local(self.encoder_config)
+
+    @property
+    def local_dit(self) -> TransformerShape:
+        """The diffusion transformer that turns noise into a patch."""
+        return self._local(self.dit_config)
+
+    def _language_model(self, layers: int, vocabulary: int) -> TransformerShape:
+        lm = self.lm_config
+        return self._shape(
+            LocalTransformerConfig(
+                hidden_dim=lm.hidden_size,
+                ffn_dim=lm.intermediate_size,
+                num_heads=lm.num_attention_heads,
+                num_layers=layers,
+                kv_channels=lm.kv_channels,
+            ),
+            vocabulary,
+        )
+
+    def _local(self, local: LocalTransformerConfig) -> TransformerShape:
+        return self._shape(local, vocabulary=0)
+
+    def _shape(self, size: LocalTransformerConfig, vocabulary: int) -> TransformerShape:
+        head_dim = size.kv_channels or size.hidden_dim // size.num_heads
+        lm = self.lm_config
+        return TransformerShape(
+            layers=size.num_layers,
+            hidden=size.hidden_dim,
+            ffn=size.ffn_dim,
+            heads=size.num_heads,
+            kv_heads=lm.num_key_value_heads,
+            head_dim=head_dim,
+            norm_epsilon=lm.rms_norm_eps,
+            residual_scale=lm.scale_depth / math.sqrt(size.num_layers) if lm.use_mup else 1.0,
+            vocabulary=vocabulary,
+            rotary=_rotary_shape(lm, head_dim),
+        )
+
+
+def _rotary_shape(lm: LanguageModelConfig, head_dim: int) -> RotaryShape:
+    """LongRoPE uses its long factors, and an amplitude above 1, only where the context was extended."""
+    original = lm.rope_scaling.original_max_position_embeddings
+    extension = lm.max_position_embeddings / original
+    factors = lm.rope_scaling.long_factor if extension > 1 else lm.rope_scaling.short_factor
+    amplitude = math.sqrt(1 + math.log(extension) / math.log(original))
+    return RotaryShape(head_dim, lm.rope_theta, tuple(factors), amplitude)

@@ -1,0 +1,131 @@
+"""VoxCPM's network: its parts under their published names, and the four moves that a step is made of.
+
+Knows tensors of `[rows, ...]`. Does not know sequences, settings, audio or files.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from voxfleet_inference.model.config import ModelConfig, TransformerShape
+from voxfleet_inference.model.flow_matching import FlowMatching, Guidance, LocalDit
+from voxfleet_inference.model.kv_cache import KvCache
+from voxfleet_inference.model.transformer import Linear, RotaryTable, Transformer
+
+STOP = 1  # the stop head's second class
+
+
+@dataclass(frozen=True, slots=True)
+class Caches:
+    """What the two language models remember."""
+
+    base: KvCache
+    residual: KvCache
+
+
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """What the two language models think after the newest position: `[rows, hidden]` each."""
+
+    base: Tensor
+    residual: Tensor
+
+
+class LocalEncoder(nn.Module):
+    """Reads a patch behind a special token and keeps what that token became."""
+
+    def __init__(self, shape: TransformerShape, feat_dim: int, rotary: RotaryTable) -> None:
+        super().__init__()
+        self.special_token = nn.Parameter(torch.empty(1, 1, 1, shape.hidden))
+        self.in_proj = Linear(feat_dim, shape.hidden)
+        self.encoder = Transformer(shape, rotary)
+
+    def forward(self, patches: Tensor) -> Tensor:
+        """`[patches, patch, feat_dim]` to `[patches, hidden]`."""
+        first = self.special_token[0].expand(patches.shape[0], 1, -1)
+        return self.encoder(torch.cat((first, self.in_proj(patches)), dim=1))[:, 0]  # type: ignore[no-any-return]
+
+
+class ScalarQuantizer(nn.Module):
+    """Squeezes a hidden state through a few numbers, each rounded to one of `2 scale + 1` values."""
+
+    def __init__(self, hidden: int, latent: int, scale: int) -> None:
+        super().__init__()
+        self.in_proj = Linear(hidden, latent)
+        self.out_proj = Linear(latent, hidden)
+        self.scale = scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`[..., hidden]` to the same shape."""
+        codes = torch.round(torch.tanh(self.in_proj(x)) * self.scale) / self.scale
+        return self.out_proj(codes)  # type: ignore[no-any-return]
+
+
+class Network(nn.Module):
+    """Everything in model.safetensors."""
+
+    def __init__(self, config: ModelConfig, device: torch.device, dtype: torch.dtype) -> None:
+        super().__init__()
+        lm, dit = config.base_lm, config.local_dit
+        tables = _RotaryTables(config, device, dtype)
+        self.base_lm = Transformer(lm, tables.of(lm))
+        self.residual_lm = Transformer(config.residual_lm, tables.of(config.residual_lm))
+        encoder = config.local_encoder
+        self.feat_encoder = LocalEncoder(encoder, config.feat_dim, tables.of(encoder))
+        self.feat_decoder = FlowMatching(LocalDit(dit, config.feat_dim, tables.of(dit)))
+        self.fsq_layer = ScalarQuantizer(
+            lm.hidden, config.scalar_quantization_latent_dim, config.scalar_quantization_scale
+        )
+        self.enc_to_lm_proj = Linear(config.local_encoder.hidden, lm.hidden)
+        self.lm_to_dit_proj = Linear(lm.hidden, dit.hidden)
+        self.res_to_dit_proj = Linear(lm.hidden, dit.hidden)
+        self.stop_proj = Linear(lm.hidden, lm.hidden)
+        self.stop_head = Linear(lm.hidden, 2, bias=False)
+        self.embedding_scale = config.embedding_scale
+
+    def embed_text(self, token_ids: Tensor) -> Tensor:
+        """`[rows, tokens]` ids to `[rows, tokens, hidden]`."""
+        embedded: Tensor = self.base_lm.embed_tokens(token_ids)
+        return embedded * self.embedding_scale
+
+    def embed_patches(self, patches: Tensor) -> Tensor:
+        """`[rows, patches, patch, feat_dim]` latents to `[rows, patches, hidden]`."""
+        flat: Tensor = self.enc_to_lm_proj(self.feat_encoder(patches.flatten(0, 1)))
+        return flat.view(*patches.shape[:2], flat.shape[-1])
+
+    def read(self, text: Tensor, audio: Tensor, caches: Caches) -> Hidden:
+        """Let both LMs read text embeddings `[rows, t, hidden]`, then patch embeddings `[rows, p, hidden]`.
+
+        Returns what each thinks after the newest position. Only audio positions are quantized, and only there
+        does the residual LM see the unquantized embedding again.
+        """
+        hidden = self.base_lm(torch.cat((text, audio), dim=1), caches.base)  # [rows, t + p, hidden]
+        hidden_text, hidden_audio = hidden.split((text.shape[1], audio.shape[1]), dim=1)
+        hidden_audio = self.fsq_layer(hidden_audio)
+        newest = torch.cat((hidden_text, hidden_audio), dim=1)[:, -1]
+        restored = self.residual_lm(torch.cat((hidden_text, hidden_audio + audio), dim=1), caches.residual)
+        return Hidden(newest, restored[:, -1])
+
+    def draw(self, noise: Tensor, previous: Tensor, hidden: Hidden, guidance: Guidance) -> Tensor:
+        """Refine noise `[rows, patch, feat_dim]` into the patch that follows `previous`."""
+        hint = self.lm_to_dit_proj(hidden.base) + self.res_to_dit_proj(hidden.residual)  # [rows, dit_hidden]
+        return self.feat_decoder(noise, hint, previous, guidance)  # type: ignore[no-any-return]
+
+    def wants_to_stop(self, lm_hidden: Tensor) -> Tensor:
+        """`[rows, hidden]` to `[rows]` bool: the patch drawn from this hidden state is the last."""
+        return self.stop_head(functional.silu(self.stop_proj(lm_hidden))).argmax(dim=-1) == STOP  # type: ignore[no-any-return]
+
+
+class _RotaryTables:
+    """One table per head size; a local transformer's few positions are the beginning of the LMs'."""
+
+    def __init__(self, config: ModelConfig, device: torch.device, dtype: torch.dtype) -> None:
+        self._positions, self._device, self._dtype = config.max_length, device, dtype
+        self._tables: dict[int, RotaryTable] = {}
+
+    def of(self, shape: TransformerShape) -> RotaryTable:
+        if shape.head_dim not in self._tables:
+            self._tables[shape.head_dim] = RotaryTable(shape.rotary, self._positions, self._device, self._dtype)
+        return self._tables[shape.head_dim]

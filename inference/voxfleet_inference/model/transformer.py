@@ -1,0 +1,169 @@
+"""The MiniCPM4 transformer that all four parts of VoxCPM share: RMSNorm, rotary positions, grouped attention, SwiGLU.
+
+Knows tensors of `[rows, tokens, hidden]`. Does not know text, patches or steps. Attribute names are those of the
+published checkpoints, so that weights load by name. Roundings in bfloat16 are where the model was trained with them:
+rotary tables are rounded but multiplied in float32, a norm's interior is float32 and rounded before its weight.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from voxfleet_inference.model.config import RotaryShape, TransformerShape
+from voxfleet_inference.model.kv_cache import KvCache, Span
+
+
+class Linear(nn.Module):
+    """A matrix and perhaps a bias. Unlike PyTorch's own it fills nothing in, because weights come from a file."""
+
+    def __init__(self, inputs: int, outputs: int, *, bias: bool = True) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(outputs, inputs))
+        self.bias = nn.Parameter(torch.empty(outputs)) if bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`[..., inputs]` to `[..., outputs]`."""
+        return functional.linear(x, self.weight, self.bias)
+
+
+class Embedding(nn.Module):
+    """A row of numbers for each token."""
+
+    def __init__(self, tokens: int, hidden: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(tokens, hidden))
+
+    def forward(self, token_ids: Tensor) -> Tensor:
+        """`[...]` ids to `[..., hidden]`."""
+        return functional.embedding(token_ids, self.weight)
+
+
+class RmsNorm(nn.Module):
+    """Root-mean-square normalisation over the last dimension."""
+
+    def __init__(self, hidden: int, epsilon: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(hidden))
+        self.epsilon = epsilon
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`[..., hidden]` to the same shape."""
+        mean_square = x.float().square().mean(dim=-1, keepdim=True)
+        return (x * torch.rsqrt(mean_square + self.epsilon)).to(x.dtype) * self.weight
+
+
+class RotaryTable:
+    """Cosines and signed sines of every position that a sequence can reach: `[positions, head_dim]` each."""
+
+    def __init__(self, shape: RotaryShape, positions: int, device: torch.device, dtype: torch.dtype) -> None:
+        even = torch.arange(0, shape.head_dim, 2, device=device, dtype=torch.float32)
+        frequencies = 1.0 / (shape.theta ** (even / shape.head_dim))  # [head_dim / 2]
+        factors = torch.tensor(shape.factors, device=device, dtype=torch.float32)
+        index = torch.arange(positions, device=device, dtype=torch.float32)
+        angles = torch.outer(index, 1.0 / factors) * frequencies  # [positions, head_dim / 2]
+        angles = torch.cat((angles, angles), dim=-1)
+        self._cosines = (angles.cos() * shape.amplitude).to(dtype)
+        sines = (angles.sin() * shape.amplitude).to(dtype)
+        sines[:, : shape.head_dim // 2] *= -1  # the first half takes the second's negative
+        self._sines = sines
+
+    def first(self, tokens: int) -> tuple[Tensor, Tensor]:
+        """Cosines and sines for positions 0, 1, ..., each `[tokens, 1, head_dim]`."""
+        return self._cosines[:tokens, None], self._sines[:tokens, None]
+
+    def at(self, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """Cosines and sines for `[rows, tokens]` positions, each `[rows, tokens, 1, head_dim]`."""
+        return self._cosines[positions][..., None, :], self._sines[positions][..., None, :]
+
+
+def rotate(x: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
+    """Turn `[rows, tokens, heads, head_dim]` by its positions' angles."""
+    cosines, sines = angles
+    wide = x.float()
+    swapped = wide.roll(x.shape[-1] // 2, dims=-1)
+    return (wide * cosines + swapped * sines).to(x.dtype)
+
+
+class Attention(nn.Module):
+    """Grouped-query attention; queries outnumber keys and values by `heads / kv_heads`."""
+
+    def __init__(self, shape: TransformerShape, layer: int) -> None:
+        super().__init__()
+        self.layer, self.head_dim = layer, shape.head_dim
+        self.q_proj = Linear(shape.hidden, shape.heads * shape.head_dim, bias=False)
+        self.k_proj = Linear(shape.hidden, shape.kv_heads * shape.head_dim, bias=False)
+        self.v_proj = Linear(shape.hidden, shape.kv_heads * shape.head_dim, bias=False)
+        self.o_proj = Linear(shape.heads * shape.head_dim, shape.hidden, bias=False)
+
+    def forward(self, x: Tensor, angles: tuple[Tensor, Tensor], cache: KvCache | None, span: Span | None) -> Tensor:
+        """`[rows, tokens, hidden]` to the same shape; without a cache every token sees every other."""
+        queries = rotate(self._heads(self.q_proj(x)), angles)  # [rows, tokens, heads, head_dim]
+        keys = rotate(self._heads(self.k_proj(x)), angles)  # [rows, tokens, kv_heads, head_dim]
+        values = self._heads(self.v_proj(x))
+        if cache is not None and span is not None:
+            keys, values = cache.store(self.layer, span, keys, values)
+        mixed = functional.scaled_dot_product_attention(
+            queries.transpose(1, 2),
+            keys.transpose(1, 2),
+            values.transpose(1, 2),
+            attn_mask=None if span is None else span.mask,
+            enable_gqa=True,
+        )  # [rows, heads, tokens, head_dim]
+        return self.o_proj(mixed.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+
+    def _heads(self, x: Tensor) -> Tensor:
+        return x.view(*x.shape[:-1], x.shape[-1] // self.head_dim, self.head_dim)
+
+
+class FeedForward(nn.Module):
+    """SwiGLU."""
+
+    def __init__(self, shape: TransformerShape) -> None:
+        super().__init__()
+        self.gate_proj = Linear(shape.hidden, shape.ffn, bias=False)
+        self.up_proj = Linear(shape.hidden, shape.ffn, bias=False)
+        self.down_proj = Linear(shape.ffn, shape.hidden, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`[..., hidden]` to the same shape."""
+        return self.down_proj(functional.silu(self.gate_proj(x)) * self.up_proj(x))  # type: ignore[no-any-return]
+
+
+class Layer(nn.Module):
+    """Attention and feed-forward, each normalised before and added after."""
+
+    def __init__(self, shape: TransformerShape, layer: int) -> None:
+        super().__init__()
+        self.input_layernorm = RmsNorm(shape.hidden, shape.norm_epsilon)
+        self.self_attn = Attention(shape, layer)
+        self.post_attention_layernorm = RmsNorm(shape.hidden, shape.norm_epsilon)
+        self.mlp = FeedForward(shape)
+        self.residual_scale = shape.residual_scale
+
+    def forward(self, x: Tensor, angles: tuple[Tensor, Tensor], cache: KvCache | None, span: Span | None) -> Tensor:
+        """`[rows, tokens, hidden]` to the same shape."""
+        x = x + self._scaled(self.self_attn(self.input_layernorm(x), angles, cache, span))
+        return x + self._scaled(self.mlp(self.post_attention_layernorm(x)))
+
+    def _scaled(self, x: Tensor) -> Tensor:
+        return x if self.residual_scale == 1.0 else x * self.residual_scale
+
+
+class Transformer(nn.Module):
+    """A stack of layers. With a cache it is causal and continues where the cache ends; without, it sees all."""
+
+    def __init__(self, shape: TransformerShape, rotary: RotaryTable) -> None:
+        super().__init__()
+        if shape.vocabulary:
+            self.embed_tokens = Embedding(shape.vocabulary, shape.hidden)
+        self.layers = nn.ModuleList(Layer(shape, index) for index in range(shape.layers))
+        self.norm = RmsNorm(shape.hidden, shape.norm_epsilon)
+        self.rotary = rotary
+
+    def forward(self, x: Tensor, cache: KvCache | None = None) -> Tensor:
+        """`[rows, tokens, hidden]` to the same shape."""
+        span = None if cache is None else cache.claim(x.shape[1])
+        angles = self.rotary.first(x.shape[1]) if span is None else self.rotary.at(span.positions)
+        for layer in self.layers:
+            x = layer(x, angles, cache, span)
+        return self.norm(x)  # type: ignore[no-any-return]

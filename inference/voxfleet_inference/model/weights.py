@@ -1,0 +1,133 @@
+"""Weight files: which there are, what is in them, and modules filled from them.
+
+Knows safetensors (memory-mapped), PyTorch's pickles (weights only) and weight normalisation. Does not know what the
+tensors mean. Every failure says file, tensor, both shapes and what to do.
+"""
+
+import json
+import struct
+from abc import ABC, abstractmethod
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from voxfleet_inference.model.errors import (
+    MissingFileError,
+    MissingTensorError,
+    TruncatedFileError,
+    WrongTensorShapeError,
+)
+
+REDOWNLOAD = "download it again, or check that the disk was not full"
+OTHER_VERSION = "config.json and the weights must come from the same release: download both again"
+
+
+class WeightFile(ABC):
+    """An open weight file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @abstractmethod
+    def __contains__(self, name: str) -> bool: ...
+
+    @abstractmethod
+    def read(self, name: str) -> Tensor:
+        """The tensor of that name."""
+
+    def tensor(self, name: str, shape: torch.Size) -> Tensor:
+        """The tensor of that name, checked; a weight stored in two parts is put together in float32."""
+        if name not in self and f"{name}_v" in self:
+            direction = self._checked(f"{name}_v", shape).float()
+            length = self._checked(f"{name}_g", torch.Size((shape[0], *(1 for _ in shape[1:])))).float()
+            return torch._weight_norm(direction, length, 0)  # noqa: SLF001 - the one definition of the fold
+        return self._checked(name, shape)
+
+    def _checked(self, name: str, shape: torch.Size) -> Tensor:
+        if name not in self:
+            raise MissingTensorError(
+                f"{self.path} has no tensor {name} (shape {list(shape)} by config.json): {OTHER_VERSION}"
+            )
+        found = self.read(name)
+        if found.shape != shape:
+            raise WrongTensorShapeError(
+                f"{self.path}: tensor {name} has shape {list(found.shape)}, config.json implies {list(shape)}:"
+                f" {OTHER_VERSION}"
+            )
+        return found
+
+
+class SafetensorsFile(WeightFile):
+    """Tensors mapped from the file straight to the device."""
+
+    def __init__(self, path: Path, device: torch.device) -> None:
+        from safetensors import SafetensorError, safe_open  # noqa: PLC0415 - loaded when a model is
+
+        super().__init__(path)
+        try:
+            self._file = safe_open(path, framework="pt", device=str(device))
+        except SafetensorError as error:
+            raise TruncatedFileError(f"{path} {_safetensors_damage(path)}: {REDOWNLOAD}") from error
+        self._names = set(self._file.keys())  # type: ignore[no-untyped-call]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._names
+
+    def read(self, name: str) -> Tensor:
+        """The tensor of that name."""
+        return self._file.get_tensor(name)  # type: ignore[no-any-return,no-untyped-call]
+
+
+class PickleFile(WeightFile):
+    """Tensors of a file by torch.save; no code in it is run."""
+
+    def __init__(self, path: Path, device: torch.device) -> None:
+        super().__init__(path)
+        try:
+            stored = torch.load(path, map_location=device, weights_only=True)
+        except Exception as error:
+            message = f"{path} ({path.stat().st_size} bytes) is no readable PyTorch weight file: {REDOWNLOAD}"
+            raise TruncatedFileError(message) from error
+        self._tensors: dict[str, Tensor] = stored.get("state_dict", stored)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._tensors
+
+    def read(self, name: str) -> Tensor:
+        """The tensor of that name."""
+        return self._tensors[name]
+
+
+def open_weights(folder: Path, names: tuple[str, ...], device: torch.device) -> WeightFile:
+    """Open the first of these files that is there."""
+    for name in names:
+        path = folder / name
+        if path.is_file():
+            return SafetensorsFile(path, device) if path.suffix == ".safetensors" else PickleFile(path, device)
+    raise MissingFileError(f"{folder} has no {' or '.join(names)}: point --model-path at a complete checkpoint folder")
+
+
+def fill(module: nn.Module, weights: WeightFile, dtype: torch.dtype) -> None:
+    """Give every parameter of a module (built on the meta device) its tensor from the file."""
+    tensors = {name: weights.tensor(name, empty.shape).to(dtype) for name, empty in module.state_dict().items()}
+    module.load_state_dict(tensors, assign=True)
+    module.eval().requires_grad_(requires_grad=False)
+
+
+def _safetensors_damage(path: Path) -> str:
+    """In words: how far the file is from what its own header promises."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        length_bytes = file.read(8)
+        if len(length_bytes) < 8:  # noqa: PLR2004 - the header's length is a 64-bit number
+            return f"has {size} bytes, too few for a safetensors header"
+        (length,) = struct.unpack("<Q", length_bytes)
+        if length > size:
+            return f"has {size} bytes and its header alone would take {length}"
+        try:
+            header = json.loads(file.read(length))
+            promised = 8 + length + max(entry["data_offsets"][1] for entry in header.values() if "dtype" in entry)
+        except (ValueError, TypeError, KeyError):
+            return f"({size} bytes) has no safetensors header"
+    return f"has {size} bytes, its header promises {promised}"

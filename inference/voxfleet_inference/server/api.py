@@ -1,0 +1,125 @@
+"""The API of port 6006: speech, models, health and the page.
+
+Knows: FastAPI, paths, and how each error becomes an answer.
+Does not know: what happens behind the service.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from fastapi import FastAPI, Request
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+from starlette.exceptions import HTTPException
+
+from voxfleet_inference.audio.formats import FORMATS
+from voxfleet_inference.server.errors import ApiError, BodyTooLargeError
+from voxfleet_inference.server.service import SpeechService
+from voxfleet_inference.server.speech_answer import Delivery, SpeechAnswer
+from voxfleet_inference.server.speech_request import SpeechRequest, parse_speech_request
+from voxfleet_inference.server.voices import VOICES
+from voxfleet_inference.telemetry.request_log import RequestLog
+
+_PAGE: Final = Path(__file__).with_name("page.html")
+_BODY_SCHEMA: Final[dict[str, Any]] = {
+    "requestBody": {"required": True, "content": {"application/json": {"schema": SpeechRequest.model_json_schema()}}}
+}
+
+
+def speech_app(service: SpeechService) -> FastAPI:
+    """The application of the public port."""
+    app = FastAPI(title="VoxFleet speech server", docs_url=None, redoc_url=None)
+    app.add_middleware(RequestLog)
+    app.add_exception_handler(ApiError, _answer_api_error)
+    app.add_exception_handler(HTTPException, _answer_http_error)
+    _add_speech(app, service)
+    _add_models(app, service)
+    _add_health(app, service)
+    return app
+
+
+def _add_speech(app: FastAPI, service: SpeechService) -> None:
+    @app.post("/v1/audio/speech", openapi_extra=_BODY_SCHEMA, response_class=Response)
+    async def speech(request: Request) -> Response:
+        """Speak a text; audio leaves as it is made."""
+        received_at = time.monotonic()
+        try:
+            return await answer(request, received_at)
+        except ApiError as refused:
+            service.request_refused(refused.status)
+            raise
+
+    async def answer(request: Request, received_at: float) -> SpeechAnswer:
+        asked = parse_speech_request(await _body(request, service), service.settings.max_input_characters)
+        service.check_model(asked.model)
+        service.check_open()
+        audio_format = FORMATS[asked.response_format]
+        rate = audio_format.rate_for(asked.sample_rate, service.loaded_facts.sample_rate)
+        delivery = Delivery(audio_format, rate, is_whole=not asked.stream, speed=asked.speed)
+        return SpeechAnswer(service, asked, delivery, received_at)
+
+
+def _add_models(app: FastAPI, service: SpeechService) -> None:
+    model = {"id": service.settings.model_name, "object": "model", "created": 0, "owned_by": "voxfleet"}
+
+    @app.get("/v1/models")
+    async def models() -> dict[str, Any]:
+        """The one model of this server."""
+        return {"object": "list", "data": [model]}
+
+    @app.get("/v1/models/{name:path}")
+    async def one_model(name: str) -> dict[str, Any]:
+        """The one model of this server, by its name."""
+        service.check_model(name)
+        return model
+
+    @app.get("/v1/audio/voices")
+    @app.get("/v1/voices")
+    async def voices() -> dict[str, Any]:
+        """The voices that every server has."""
+        return {"object": "list", "data": [{"id": voice, "object": "voice"} for voice in VOICES]}
+
+
+def _add_health(app: FastAPI, service: SpeechService) -> None:
+    @app.get("/health/live")
+    async def live() -> dict[str, str]:
+        """Answered as long as this process can answer at all."""
+        return {"state": service.lifecycle.state}
+
+    @app.get("/health/ready")
+    async def ready() -> JSONResponse:
+        """200 while new requests are welcome."""
+        lifecycle = service.lifecycle
+        body = {"state": lifecycle.state, "message": lifecycle.message}
+        return JSONResponse(body, 200 if lifecycle.is_ready else 503)
+
+    @app.get("/", response_class=HTMLResponse)
+    async def page() -> HTMLResponse:
+        """A plain page to try the server with."""
+        text = _PAGE.read_text(encoding="utf-8").replace("{{model}}", service.settings.model_name)
+        return HTMLResponse(text)
+
+
+async def _body(request: Request, service: SpeechService) -> bytes:
+    """The body, refused as soon as it is larger than what is taken."""
+    received = bytearray()
+    async for chunk in request.stream():
+        received += chunk
+        if len(received) > service.settings.max_body_bytes:
+            message = f"the body is larger than {service.settings.max_body_bytes} bytes"
+            raise BodyTooLargeError(message, code="body_too_large")
+    return bytes(received)
+
+
+async def _answer_api_error(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, ApiError)  # noqa: S101 - registered for nothing else
+    return JSONResponse(error.body, error.status, error.headers)
+
+
+async def _answer_http_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for nothing else
+    message = f"{request.method} {request.url.path}: {error.detail}"
+    body = {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": None}}
+    return JSONResponse(body, error.status_code, error.headers)

@@ -1,0 +1,79 @@
+"""Errors as OpenAI's clients expect them.
+
+Knows: the form {"error": {"message", "type", "param", "code"}} and which status belongs to which trouble.
+Does not know: which framework sends them.
+
+ApiError
+├── InvalidFieldError   400  a field is missing or out of bounds
+├── UnknownModelError   404  no such model
+├── BodyTooLargeError   413  more bytes than are taken
+├── UnavailableError    503  loading, draining, failed or full; Retry-After says when to come back
+└── InternalError       500  the engine failed
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class ApiError(Exception):
+    """A request that is answered with an error."""
+
+    status: ClassVar[int] = 500
+    kind: ClassVar[str] = "server_error"
+
+    def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.code = code
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Headers that belong to the answer."""
+        return {}
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The answer's JSON."""
+        return {"error": {"message": self.message, "type": self.kind, "param": self.param, "code": self.code}}
+
+
+class InvalidFieldError(ApiError):
+    """A field is missing or out of bounds."""
+
+    status = 400
+    kind = "invalid_request_error"
+
+
+class UnknownModelError(ApiError):
+    """No such model here."""
+
+    status = 404
+    kind = "invalid_request_error"
+
+
+class BodyTooLargeError(ApiError):
+    """More bytes than are taken."""
+
+    status = 413
+    kind = "invalid_request_error"
+
+
+class UnavailableError(ApiError):
+    """Not now; the same request may succeed later or elsewhere."""
+
+    status = 503
+
+    def __init__(self, message: str, *, code: str, retry_after_seconds: int) -> None:
+        super().__init__(message, code=code)
+        self.retry_after_seconds = retry_after_seconds
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """When to come back."""
+        return {"Retry-After": str(self.retry_after_seconds)}
+
+
+class InternalError(ApiError):
+    """The engine failed."""

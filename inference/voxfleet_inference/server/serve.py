@@ -1,0 +1,173 @@
+"""Runs the server: sockets, the engine process, three ports on one event loop, signals and the exit code.
+
+Knows: what to do when a port is taken, the weights are wrong, the engine dies, or SIGTERM comes.
+Does not know: requests, audio or models.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from multiprocessing.connection import Connection
+from typing import Final
+
+import uvicorn
+import uvloop
+from starlette.types import ASGIApp
+
+from voxfleet_inference.engine.batch_scheduler import Limits
+from voxfleet_inference.engine.client import EngineClient
+from voxfleet_inference.engine.process import EngineSettings, start_engine_process
+from voxfleet_inference.server.api import speech_app
+from voxfleet_inference.server.service import Failure, SpeechService
+from voxfleet_inference.settings import ServeSettings
+from voxfleet_inference.telemetry.internal import internal_app, metrics_app
+from voxfleet_inference.telemetry.request_log import configure_logging
+
+PORT_IN_USE_EXIT_CODE: Final = 2
+_TELL_FAILURE_SECONDS: Final = 2.0
+_CLOSE_CONNECTIONS_SECONDS: Final = 2
+_ENGINE_STOP_SECONDS: Final = 1.0
+_BACKLOG: Final = 2048
+
+
+class PortInUseError(Exception):
+    """A port cannot be bound; the message says which and what to do."""
+
+
+def serve(settings: ServeSettings) -> int:
+    """Serve until told to stop; returns the exit code."""
+    configure_logging(settings.log_level)
+    try:
+        sockets = _bind_all(settings)
+    except PortInUseError as error:
+        _say(str(error))
+        return PORT_IN_USE_EXIT_CODE
+    process, connection = start_engine_process(engine_settings(settings))
+    try:
+        exit_code: int = uvloop.run(_serve(settings, sockets, connection))
+    finally:
+        _end(process)
+    return exit_code
+
+
+async def _serve(settings: ServeSettings, sockets: list[socket.socket], connection: Connection) -> int:
+    stopping, failed = _signals(), asyncio.get_running_loop().create_future()
+    service = SpeechService(settings, failed.set_result)
+    engine = EngineClient(connection, service.observe)
+    service.attach(engine)
+    engine.start()
+    apps = (speech_app(service), metrics_app(service), internal_app(service))
+    servers = [QuietServer(uvicorn_config(app)) for app in apps]
+    serving = [asyncio.create_task(each.serve([bound])) for each, bound in zip(servers, sockets, strict=True)]
+    await asyncio.wait({asyncio.ensure_future(stopping.wait()), failed}, return_when=asyncio.FIRST_COMPLETED)
+    exit_code = await _tell_failure(settings, failed.result()) if failed.done() else await _drain(service)
+    for each in servers:
+        each.should_exit = True
+    await asyncio.wait(serving, timeout=_CLOSE_CONNECTIONS_SECONDS + 1)
+    engine.close()
+    return exit_code
+
+
+class QuietServer(uvicorn.Server):
+    """A server that leaves signals to us."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Nothing to capture."""
+        yield
+
+
+def uvicorn_config(app: ASGIApp) -> uvicorn.Config:
+    """How each of the ports is served."""
+    return uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=_CLOSE_CONNECTIONS_SECONDS,
+    )
+
+
+def _bind_all(settings: ServeSettings) -> list[socket.socket]:
+    """The API's, the metrics' and the internal socket; the internal one only on loopback without a token."""
+    internal_host = settings.host if settings.internal_token_sha256 else "127.0.0.1"
+    wanted = (
+        ("--port", settings.host, settings.port),
+        ("--metrics-port", settings.host, settings.metrics_port),
+        ("--internal-port", internal_host, settings.internal_port),
+    )
+    return [_bind(*each) for each in wanted]
+
+
+def _bind(flag: str, host: str, port: int) -> socket.socket:
+    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((host, port))
+    except OSError as error:
+        bound.close()
+        raise PortInUseError(
+            f"cannot listen on {host} port {port}: {error.strerror}; end what uses it or choose another with {flag}"
+        ) from error
+    bound.listen(_BACKLOG)
+    return bound
+
+
+def _signals() -> asyncio.Event:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    return stopping
+
+
+async def _drain(service: SpeechService) -> int:
+    """Not ready at once; open streams finish, for so long as the settings allow."""
+    service.drain(wished=True)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(service.settings.drain_seconds):
+            await service.idle.wait()
+    return 0
+
+
+async def _tell_failure(settings: ServeSettings, failure: Failure) -> int:
+    """Say why, wherever somebody may look: stderr, the pod's termination message, and for a while over HTTP."""
+    _say(failure.message)
+    with contextlib.suppress(OSError):
+        settings.termination_log.write_text(failure.message + "\n", encoding="utf-8")
+    await asyncio.sleep(_TELL_FAILURE_SECONDS)
+    return failure.exit_code
+
+
+def engine_settings(settings: ServeSettings) -> EngineSettings:
+    """What of the settings is the engine's business."""
+    waiting = (settings.max_batch_size + settings.max_queued_requests) * settings.max_parallel_sentences
+    return EngineSettings(
+        model_path=settings.model_path,
+        device=settings.device,
+        dtype=settings.dtype,
+        limits=Limits(settings.max_batch_size, waiting),
+        cpu_threads=settings.cpu_threads,
+    )
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """The engine ends by itself when told; one that does not is killed."""
+    try:
+        process.wait(_ENGINE_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _say(message: str) -> None:
+    sys.stderr.write(f"voxfleet-inference: {message}\n")
+    sys.stderr.flush()

@@ -1,0 +1,130 @@
+"""The body of POST /v1/audio/speech, checked.
+
+Knows: OpenAI's fields, ours beside them, and the words for each field's bounds.
+Does not know: engines, or how audio is made.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictStr, ValidationError
+
+from voxfleet_inference.audio.formats import FORMATS
+from voxfleet_inference.engine.noise import MAX_SEED
+from voxfleet_inference.server.errors import InvalidFieldError
+
+MAX_TRANSCRIPT_CHARACTERS: Final = 1000
+_SHOWN_CHARACTERS: Final = 40
+
+
+def _no_boolean(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("a boolean is no number")  # noqa: TRY004 - pydantic turns ValueError into an answer
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_no_boolean)]
+Number = Annotated[float, BeforeValidator(_no_boolean), Field(allow_inf_nan=False)]
+
+
+class SpeechRequest(BaseModel):
+    """What to say and how; each description completes the sentence "it must be ..."."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", title="SpeechRequest")
+
+    model: StrictStr = Field(description="a string, the name of a model that GET /v1/models lists")
+    input: StrictStr = Field(description="a string with at least one character to speak")
+    voice: StrictStr = Field("default", description="a string, the name of a voice: default or random")
+    response_format: Literal["mp3", "opus", "aac", "flac", "wav", "pcm"] = Field(
+        "mp3", description=f"one of {', '.join(FORMATS)}"
+    )
+    speed: Number = Field(1.0, ge=0.25, le=4, description="a number from 0.25 to 4")
+    stream_format: Literal["audio"] = Field("audio", description="audio; sse is not offered yet")
+    stream: bool = Field(default=True, description="a boolean; false waits for the whole audio and tells its length")
+    seed: Whole | None = Field(None, ge=0, le=MAX_SEED, description=f"an integer from 0 to {MAX_SEED}")
+    cfg_value: Number | None = Field(None, ge=1, le=10, description="a number from 1 to 10")
+    inference_timesteps: Whole | None = Field(None, ge=2, le=40, description="an integer from 2 to 40")
+    sample_rate: Whole | None = Field(None, description="an integer, a sample rate in Hz that the format can carry")
+    reference_audio: StrictStr | None = Field(None, description="base64 of a recording of 1 to 30 seconds, never a URL")
+    reference_text: StrictStr | None = Field(
+        None,
+        min_length=1,
+        max_length=MAX_TRANSCRIPT_CHARACTERS,
+        description=f"a string of 1 to {MAX_TRANSCRIPT_CHARACTERS} characters, what the recording says",
+    )
+
+
+def parse_speech_request(body: bytes, max_input_characters: int) -> SpeechRequest:
+    """The request that a body holds.
+
+    Raises:
+        InvalidFieldError: naming the field, what was given and what it must be.
+    """
+    try:
+        request = SpeechRequest.model_validate_json(body)
+    except ValidationError as error:
+        raise _first_error(error) from error
+    _check_input(request.input, max_input_characters)
+    _check_sample_rate(request)
+    if (request.reference_audio is None) != (request.reference_text is None):
+        missing = "reference_text" if request.reference_text is None else "reference_audio"
+        raise InvalidFieldError("'reference_audio' and 'reference_text' go together", param=missing, code="missing")
+    return request
+
+
+def recording_bytes(reference_audio: str) -> bytes:
+    """The recording's file.
+
+    Raises:
+        InvalidFieldError: it is no base64.
+    """
+    try:
+        return base64.b64decode(reference_audio, validate=True)
+    except (binascii.Error, ValueError) as error:
+        wanted = SpeechRequest.model_fields["reference_audio"].description
+        raise InvalidFieldError(
+            f"'reference_audio' must be {wanted}", param="reference_audio", code="invalid"
+        ) from error
+
+
+def _first_error(error: ValidationError) -> InvalidFieldError:
+    first = error.errors(include_url=False, include_context=False)[0]
+    field_name = str(first["loc"][0]) if first["loc"] else None
+    if field_name is None:
+        return InvalidFieldError(f"the body must be a JSON object: {first['msg']}", code="invalid_json")
+    wanted = SpeechRequest.model_fields[field_name].description
+    if first["type"] == "missing":
+        return InvalidFieldError(f"'{field_name}' is missing; it must be {wanted}", param=field_name, code="missing")
+    return InvalidFieldError(
+        f"'{field_name}' must be {wanted}; given {_shown(first['input'])}", param=field_name, code="invalid"
+    )
+
+
+def _check_input(text: str, max_characters: int) -> None:
+    wanted = f"'input' must be a string of 1 to {max_characters} characters"
+    if not text.strip():
+        given = "white space only" if text else "an empty string"
+        raise InvalidFieldError(f"{wanted}; given {given}", param="input", code="empty")
+    if len(text) > max_characters:
+        raise InvalidFieldError(f"{wanted}; given {len(text)}", param="input", code="too_long")
+
+
+def _check_sample_rate(request: SpeechRequest) -> None:
+    if request.sample_rate is None:
+        return
+    audio_format = FORMATS[request.response_format]
+    if not audio_format.allows(request.sample_rate):
+        raise InvalidFieldError(
+            f"'sample_rate' must be {audio_format.rates_in_words} Hz for {audio_format.name};"
+            f" given {request.sample_rate}",
+            param="sample_rate",
+            code="invalid",
+        )
+
+
+def _shown(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= _SHOWN_CHARACTERS else shown[:_SHOWN_CHARACTERS] + "..."

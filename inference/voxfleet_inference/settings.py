@@ -1,0 +1,67 @@
+"""Everything that `serve` can be told: one table, read once at the start.
+
+Knows: each setting's flag, environment variable, default, bounds and meaning.
+Does not know: where the values come from or who uses them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+_DTYPE_NAMES = {"fp32": "float32", "bf16": "bfloat16"}
+Dtype = Annotated[Literal["float32", "bfloat16"], BeforeValidator(lambda name: _DTYPE_NAMES.get(name, name))]
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class ServeSettings(BaseModel):
+    """The settings of the speech server; `--model-path` is `VOXFLEET_MODEL_PATH`, and so on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    model_path: Path = Field(description="Folder of a VoxCPM checkpoint in its published form.")
+    model_name: str = Field(
+        "voxcpm-1.5", pattern="^[A-Za-z0-9][A-Za-z0-9._/:-]{0,127}$", description="What clients send as `model`."
+    )
+    device: Literal["cpu", "cuda"] = Field("cuda", description="Where the model runs.")
+    dtype: Dtype = Field("bfloat16", description="Number format of the language models; fp32 and bf16 for short.")
+    host: str = Field("0.0.0.0", description="Address that the ports are bound to.")  # noqa: S104 - a pod's server
+    port: Port = Field(6006, description="Port of the speech API and the web page.")
+    metrics_port: Port = Field(9090, description="Port of /metrics.")
+    internal_port: Port = Field(9091, description="Port of /internal/load and /internal/drain.")
+    internal_token_sha256: str = Field(
+        "",
+        pattern="^([0-9a-f]{64})?$",
+        description="SHA-256, in hex, of the bearer token of the internal port; without it that port is on loopback.",
+    )
+    sample_rate: int | None = Field(None, gt=0, description="Expected rate of the checkpoint in Hz; a mismatch exits.")
+    token_rate: float | None = Field(None, gt=0, description="Expected patches per second; a mismatch exits.")
+    inference_timesteps: int = Field(10, ge=2, le=40, description="Solver points per patch, unless a request says.")
+    cfg_value: float = Field(2.0, ge=1, le=10, description="Strength of guidance, unless a request says.")
+    max_batch_size: int = Field(32, ge=1, le=256, description="Sentences decoded at the same time.")
+    max_queued_requests: int = Field(128, ge=0, le=100_000, description="Requests that may wait beyond that.")
+    max_parallel_sentences: int = Field(1, ge=1, le=32, description="Sentences of one request decoded side by side.")
+    max_input_characters: int = Field(4096, ge=1, le=1_000_000, description="Longest `input` that is taken.")
+    max_body_bytes: int = Field(16 * 2**20, ge=1024, description="Largest request body that is taken.")
+    max_buffered_audio_seconds: float = Field(60, gt=0, description="Audio kept for a slow reader before it is parked.")
+    slow_client_seconds: float = Field(30, gt=0, description="A client that reads nothing for so long is cut off.")
+    drain_seconds: float = Field(120, ge=0, description="How long open streams may go on after SIGTERM.")
+    cpu_threads: int = Field(
+        0, ge=0, le=1024, description="Threads of the model on a CPU; 0: one for a small model, else PyTorch's choice."
+    )
+    termination_log: Path = Field(
+        Path("/dev/termination-log"), description="File that is told why the server ends, if it can be written."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe line logged.")
+
+
+def environment_name(field_name: str) -> str:
+    """The environment variable of a setting."""
+    return f"VOXFLEET_{field_name.upper()}"
+
+
+def flag_name(field_name: str) -> str:
+    """The command-line flag of a setting."""
+    return "--" + field_name.replace("_", "-")

@@ -1,0 +1,228 @@
+"""Speaks one text into a file, without a server: for bug reports, parity checks and scripts.
+
+Knows: the engine's own loop, tapes of noise, and when a sentence is tried again.
+Does not know: HTTP.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from voxfleet_inference.audio.encoding import make_encoder, with_exact_wav_length
+from voxfleet_inference.audio.formats import FORMATS
+from voxfleet_inference.audio.recordings import RecordingError, read_recording
+from voxfleet_inference.engine.batch_scheduler import Limits
+from voxfleet_inference.engine.engine import Engine
+from voxfleet_inference.engine.loading import VoxCpmSpeech, load_speech_model
+from voxfleet_inference.engine.messages import (
+    Float32Array,
+    Loaded,
+    Patch,
+    Report,
+    Sentence,
+    SequenceEnded,
+    StepDone,
+    Stop,
+    Submit,
+    VoicePrompt,
+)
+from voxfleet_inference.engine.process import EngineSettings, WrongWeightsError
+from voxfleet_inference.engine.sequences import Outcome
+from voxfleet_inference.text.sentences import split
+
+MAX_ATTEMPTS: Final = 3
+BAD_CASE_RATIO: Final = 6  # patches per token from which speech has lost its way
+
+
+class SynthesisError(Exception):
+    """The text could not be spoken; the message says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Synthesis:
+    """What to speak and how."""
+
+    model_path: Path
+    text: str
+    output: Path
+    reference_audio: Path | None = None
+    reference_text: str = ""
+    seed: int = 0
+    cfg_value: float = 2.0
+    inference_timesteps: int = 10
+    noise_file: Path | None = None
+    latents_out: Path | None = None
+    max_steps: int | None = None
+    splits: bool = True
+    retries: bool = True
+    dtype: str = "float32"
+    device: str = "cpu"
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """A whole text's patches, and the patch at which each sentence starts."""
+
+    patches: tuple[Patch, ...]
+    sentence_starts: tuple[int, ...]
+    sample_rate: int
+
+    @property
+    def seconds(self) -> float:
+        """How long it is."""
+        return sum(len(patch.samples) for patch in self.patches) / self.sample_rate
+
+
+def synthesize(work: Synthesis) -> Spoken:
+    """Speak a text and write it.
+
+    Raises:
+        SynthesisError: the checkpoint, the recording, the tape or the text cannot be used.
+    """
+    model, facts = _load(work)
+    voice = _voice(work, model)
+    speaker = _Speaker(work, model, _tape(work, facts))
+    try:
+        sentences = split(work.text) if work.splits else (work.text,)
+        spoken = _speak_all(speaker, sentences, voice, facts)
+    finally:
+        speaker.close()
+    _write(work, spoken)
+    return spoken
+
+
+class _Speaker:
+    """Sentences one after the other through the engine's loop, in this process."""
+
+    def __init__(self, work: Synthesis, model: VoxCpmSpeech, tape: Float32Array | None) -> None:
+        self._work, self._model, self._tape = work, model, tape
+        self._reports: queue.SimpleQueue[Report] = queue.SimpleQueue()
+        self._engine = Engine(model, Limits(max_rows=1, max_waiting=1), self._reports.put)
+        self._thread = threading.Thread(target=self._engine.run, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop the loop."""
+        self._engine.tell(Stop())
+        self._thread.join()
+
+    def speak(self, index: int, text: str, voice: VoicePrompt | None) -> tuple[Patch, ...]:
+        """One sentence; tried again when it went on for too long, except from a tape."""
+        attempts = MAX_ATTEMPTS if self._work.retries and self._tape is None else 1
+        patches: tuple[Patch, ...] = ()
+        for attempt in range(attempts):
+            patches = self._speak_once(self._sentence(index, text, voice, attempt))
+            if len(patches) < BAD_CASE_RATIO * self._model.count_tokens(text):
+                break
+        self._tape = self._tape if self._tape is None else self._tape[len(patches) :]
+        return patches
+
+    def _sentence(self, index: int, text: str, voice: VoicePrompt | None, attempt: int) -> Sentence:
+        return Sentence(
+            sequence_id=index * MAX_ATTEMPTS + attempt + 1,
+            text=text,
+            seed=self._work.seed,
+            sentence_index=index,
+            attempt=attempt,
+            cfg_value=self._work.cfg_value,
+            inference_timesteps=self._work.inference_timesteps,
+            prompt=voice,
+            max_steps=self._work.max_steps,
+            noise_tape=self._tape,
+        )
+
+    def _speak_once(self, sentence: Sentence) -> tuple[Patch, ...]:
+        self._engine.tell(Submit(sentence))
+        return tuple(self._patches())
+
+    def _patches(self) -> Iterator[Patch]:
+        while True:
+            report = self._reports.get()
+            if isinstance(report, StepDone):
+                yield from report.patches
+            if isinstance(report, SequenceEnded):
+                if report.outcome is Outcome.FAILED:
+                    raise SynthesisError(report.message.partition(": ")[2] or report.message)
+                return
+
+
+def _speak_all(speaker: _Speaker, sentences: tuple[str, ...], voice: VoicePrompt | None, facts: Loaded) -> Spoken:
+    """With a voice every sentence continues it; without one the first sentence becomes the voice of the others."""
+    patches: list[Patch] = []
+    starts: list[int] = []
+    for index, text in enumerate(sentences):
+        starts.append(len(patches))
+        made = speaker.speak(index, text, voice)
+        patches += made
+        if voice is None and len(sentences) > 1:
+            voice = VoicePrompt(text, np.stack([patch.latents for patch in made]))
+    return Spoken(tuple(patches), tuple(starts), facts.sample_rate)
+
+
+def _load(work: Synthesis) -> tuple[VoxCpmSpeech, Loaded]:
+    limits = Limits(max_rows=1, max_waiting=1)
+    try:
+        return load_speech_model(
+            EngineSettings(model_path=work.model_path, device=work.device, dtype=work.dtype, limits=limits)
+        )
+    except WrongWeightsError as error:
+        raise SynthesisError(str(error)) from error
+
+
+def _voice(work: Synthesis, model: VoxCpmSpeech) -> VoicePrompt | None:
+    if work.reference_audio is None:
+        return None
+    try:
+        recording = read_recording(work.reference_audio.read_bytes())
+    except (OSError, RecordingError) as error:
+        raise SynthesisError(f"--reference-audio {work.reference_audio}: {error}") from error
+    return VoicePrompt(work.reference_text, model.encode_voice(recording.samples, recording.sample_rate))
+
+
+def _tape(work: Synthesis, facts: Loaded) -> Float32Array | None:
+    if work.noise_file is None:
+        return None
+    from safetensors import SafetensorError  # noqa: PLC0415
+    from safetensors.numpy import load_file  # noqa: PLC0415
+
+    try:
+        tensors = load_file(work.noise_file)
+    except (OSError, SafetensorError) as error:
+        raise SynthesisError(f"--noise-file {work.noise_file}: {error}") from error
+    noise = tensors.get("noise")
+    wanted = (facts.patch_size, facts.feat_dim)
+    if noise is None or noise.ndim != 3 or noise.shape[1:] != wanted:  # noqa: PLR2004 - [steps, patch_size, feat_dim]
+        found = "no tensor `noise`" if noise is None else f"`noise` of shape {list(noise.shape)}"
+        raise SynthesisError(f"--noise-file {work.noise_file} has {found}; [steps, {wanted[0]}, {wanted[1]}] is needed")
+    tape: Float32Array = np.ascontiguousarray(noise, dtype=np.float32)
+    return tape
+
+
+def _write(work: Synthesis, spoken: Spoken) -> None:
+    audio_format = FORMATS.get(work.output.suffix.removeprefix("."), FORMATS["wav"])
+    rate = spoken.sample_rate if audio_format.name == "pcm" else audio_format.rate_for(None, spoken.sample_rate)
+    encoder = make_encoder(audio_format, spoken.sample_rate, rate)
+    audio = b"".join([*(encoder.encode(patch.samples) for patch in spoken.patches), encoder.finish()])
+    if audio_format.name == "wav":
+        audio = with_exact_wav_length(audio, rate)
+    try:
+        work.output.write_bytes(audio)
+        _write_latents(work.latents_out, spoken)
+    except OSError as error:
+        raise SynthesisError(f"cannot write {error.filename}: {error.strerror}") from error
+
+
+def _write_latents(path: Path | None, spoken: Spoken) -> None:
+    if path is None:
+        return
+    from safetensors.numpy import save_file  # noqa: PLC0415
+
+    latents = np.stack([patch.latents for patch in spoken.patches])  # [steps, patch_size, feat_dim]
+    save_file({"latents": latents, "sentence_starts": np.array(spoken.sentence_starts, np.int64)}, path)

@@ -1,0 +1,204 @@
+"""`synthesize` with a tiny checkpoint, and `fetch` from a hub that is a folder behind HTTP."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import av
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+from voxfleet_inference.audio.encoding import to_int16
+from voxfleet_inference.engine.noise import patch_noise
+from voxfleet_inference.model.tiny_checkpoint import write_tiny_checkpoint
+from voxfleet_inference.synthesize import Synthesis, SynthesisError, synthesize
+
+PATCH = 7056
+TEXT = "The weather is fine today. 今天天气很好。"
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tiny")
+    write_tiny_checkpoint(folder, 0)
+    return folder
+
+
+def speak(tiny: Path, output: Path, **changes: Any) -> Any:
+    return synthesize(
+        Synthesis(**{"model_path": tiny, "text": TEXT, "output": output, "inference_timesteps": 4, **changes})
+    )
+
+
+def wav_samples(path: Path) -> Any:
+    with av.open(str(path)) as container:
+        return np.concatenate([frame.to_ndarray()[0] for frame in container.decode(audio=0)])
+
+
+def test_a_wav_holds_exactly_what_was_spoken(tiny: Path, tmp_path: Path) -> None:
+    spoken = speak(tiny, tmp_path / "a.wav", seed=4)
+    samples = np.concatenate([patch.samples for patch in spoken.patches])
+    assert (tmp_path / "a.wav").read_bytes()[44:] == to_int16(samples)
+    assert len(wav_samples(tmp_path / "a.wav")) == len(spoken.patches) * PATCH
+    assert spoken.sentence_starts[0] == 0
+    assert len(spoken.sentence_starts) == 2
+
+
+def test_the_seed_decides_everything(tiny: Path, tmp_path: Path) -> None:
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        speak(tiny, tmp_path / f"{name}.wav", seed=seed)
+    a, b, c = ((tmp_path / f"{name}.wav").read_bytes() for name in "abc")
+    assert a == b != c
+
+
+def test_a_tape_of_the_seeds_noise_takes_the_same_path(tiny: Path, tmp_path: Path) -> None:
+    flags: dict[str, Any] = {"splits": False, "retries": False, "max_steps": 6}
+    speak(tiny, tmp_path / "seed.wav", seed=11, latents_out=tmp_path / "seed.safetensors", **flags)
+    tape = np.stack([patch_noise(11, 0, 0, step, 4, 64) for step in range(6)])
+    save_file({"noise": tape}, tmp_path / "tape.safetensors")
+    speak(
+        tiny,
+        tmp_path / "t.wav",
+        noise_file=tmp_path / "tape.safetensors",
+        latents_out=tmp_path / "t.safetensors",
+        **flags,
+    )
+    by_seed, by_tape = load_file(tmp_path / "seed.safetensors"), load_file(tmp_path / "t.safetensors")
+    assert np.array_equal(by_seed["latents"], by_tape["latents"])
+    assert by_seed["latents"].shape[1:] == (4, 64)
+    assert by_seed["sentence_starts"].tolist() == [0]
+
+
+def test_a_tape_too_short_names_had_and_needed(tiny: Path, tmp_path: Path) -> None:
+    save_file({"noise": np.zeros((2, 4, 64), np.float32)}, tmp_path / "tape.safetensors")
+    with pytest.raises(SynthesisError, match="the noise tape has 2 steps; step 3 is needed"):
+        speak(tiny, tmp_path / "a.wav", noise_file=tmp_path / "tape.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("tensors", "words"),
+    [({"other": (2, 4, 64)}, "no tensor `noise`"), ({"noise": (2, 64, 4)}, r"shape \[2, 64, 4\]; \[steps, 4, 64\]")],
+)
+def test_a_wrong_tape_is_refused_with_its_shape(
+    tiny: Path, tmp_path: Path, tensors: dict[str, tuple[int, ...]], words: str
+) -> None:
+    save_file({name: np.zeros(shape, np.float32) for name, shape in tensors.items()}, tmp_path / "tape.safetensors")
+    with pytest.raises(SynthesisError, match=words):
+        speak(tiny, tmp_path / "a.wav", noise_file=tmp_path / "tape.safetensors")
+
+
+@pytest.mark.parametrize("ending", ["wav", "opus"])  # at the model's rate, and at 48 kHz
+def test_a_recording_is_continued(tiny: Path, tmp_path: Path, ending: str) -> None:
+    voice = tmp_path / f"voice.{ending}"
+    speak(tiny, voice, text="A voice to be copied from here on.", seed=5)
+    cloned = speak(tiny, tmp_path / "b.wav", reference_audio=voice, reference_text="A voice.", seed=1)
+    plain = speak(tiny, tmp_path / "c.wav", seed=1)
+    assert not np.array_equal(cloned.patches[0].latents, plain.patches[0].latents)
+
+
+def test_sentences_after_the_first_continue_its_voice(tiny: Path, tmp_path: Path) -> None:
+    together = speak(tiny, tmp_path / "a.wav", seed=3)
+    second_start = together.sentence_starts[1]
+    alone = speak(tiny, tmp_path / "b.wav", text="今天天气很好。", seed=3)
+    assert not np.array_equal(together.patches[second_start].latents, alone.patches[0].latents)
+
+
+def test_the_command_says_what_is_wrong_in_one_line(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "voxfleet_inference", "synthesize", "--model-path", str(tmp_path / "nowhere")]
+    done = subprocess.run(
+        [*command, "--text", "hi", "-o", str(tmp_path / "a.wav")],
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert done.returncode == 3
+    assert len(done.stderr.splitlines()) == 1
+    assert "nowhere" in done.stderr
+
+
+COMMIT = "a" * 40
+
+
+class Hub(BaseHTTPRequestHandler):
+    """Just enough of the hub: one repository at one revision."""
+
+    files: dict[str, bytes] = {"config.json": b'{"a": 1}', "model.safetensors": b"w" * 5000, "README.md": b"no"}  # noqa: RUF012
+
+    def do_HEAD(self) -> None:
+        self.answer(with_body=False)
+
+    def do_GET(self) -> None:
+        self.answer(with_body=True)
+
+    def answer(self, *, with_body: bool) -> None:
+        path = unquote(self.path.partition("?")[0])
+        if path.startswith("/api/models/org/voice/tree/"):
+            rows = [
+                {"type": "file", "path": name, "size": len(body), "oid": hashlib.sha1(body).hexdigest()}  # noqa: S324
+                for name, body in self.files.items()
+            ]
+            self.reply(200, json.dumps(rows).encode(), {})
+        elif path.startswith("/api/models/org/voice/"):
+            listed = [{"rfilename": name} for name in self.files]
+            self.reply(200, json.dumps({"id": "org/voice", "sha": COMMIT, "siblings": listed}).encode(), {})
+        elif path.startswith("/org/voice/resolve/"):
+            body = self.files[path.rsplit("/", 1)[1]]
+            headers = {"ETag": f'"{len(body)}"', "X-Repo-Commit": COMMIT, "Accept-Ranges": "bytes"}
+            self.reply(200, body if with_body else b"", {**headers, "Content-Length": str(len(body))})
+        else:
+            self.reply(404, b"{}", {"X-Error-Code": "RepoNotFound"})
+
+    def reply(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for name, value in ({"Content-Length": str(len(body))} | headers).items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def hub() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+
+
+def fetch(endpoint: str, source: str, target: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "voxfleet_inference", "fetch", "--source", source, "--revision", "main"]
+    home = str(target.parent / "hf")
+    environment = {**os.environ, "HF_ENDPOINT": endpoint, "HF_HOME": home, "HF_HUB_DISABLE_XET": "1"}
+    return subprocess.run(
+        [*command, "--to", str(target)], env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def test_fetch_brings_the_checkpoint_and_leaves_the_rest(hub: str, tmp_path: Path) -> None:
+    done = fetch(hub, "hf://org/voice", tmp_path / "weights")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "weights" / "model.safetensors").read_bytes() == b"w" * 5000
+    assert (tmp_path / "weights" / "config.json").read_bytes() == b'{"a": 1}'
+    assert not (tmp_path / "weights" / "README.md").exists()
+    assert "5008 bytes" in done.stdout
+
+
+def test_fetch_says_in_one_line_what_the_hub_said(hub: str, tmp_path: Path) -> None:
+    missing = fetch(hub, "hf://org/other", tmp_path / "weights")
+    assert missing.returncode == 3
+    last = missing.stderr.splitlines()[-1]
+    assert last.startswith("voxfleet-inference: cannot fetch hf://org/other at main: no such repository")

@@ -1,0 +1,171 @@
+"""bfloat16 with the reference's rounding points.
+
+Two bfloat16 programs never agree bit for bit, so the gate is their distance from float32: ours may be at most 1.2
+times as far away as the reference's own, part by part, each part fed the same inputs.
+"""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+from voxfleet_inference.model.checkpoint import load_checkpoint
+from voxfleet_inference.model.decoding import DecodingSettings, Prompt
+from voxfleet_inference.model.flow_matching import Guidance, Schedule, sinusoids
+from voxfleet_inference.model.network import Caches, Hidden
+from voxfleet_inference.model.voxcpm import VoxCPM
+
+from .conftest import Reference, speak
+
+GATE = 1.2
+PATCHES = 32  # enough that the ratio of two errors is no accident
+
+
+@pytest.fixture(scope="module")
+def folder(checkpoint_folder: Callable[[str, bool], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    copy = Path(shutil.copytree(checkpoint_folder("1.5", True), tmp_path_factory.mktemp("bf16") / "copy"))
+    config = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps(config | {"dtype": "bfloat16"}))
+    return copy
+
+
+@pytest.fixture(scope="module")
+def theirs(folder: Path) -> Reference:
+    return Reference(folder)
+
+
+@pytest.fixture(scope="module")
+def rounded(folder: Path) -> VoxCPM:
+    return load_checkpoint(folder, "cpu", torch.bfloat16)
+
+
+@pytest.fixture(scope="module")
+def exact(folder: Path) -> VoxCPM:
+    """float32 arithmetic on the weights as bfloat16 holds them."""
+    model = load_checkpoint(folder, "cpu", torch.float32)
+    for weight in model.network.parameters():
+        weight.data = weight.data.bfloat16().float()
+    return model
+
+
+def assert_within_gate(mine: Tensor, reference: Tensor, truth: Tensor) -> None:
+    assert mine.dtype == reference.dtype == torch.bfloat16
+    errors = [(rounded.float() - truth).square().mean().sqrt().item() for rounded in (mine, reference)]
+    assert 0 < errors[0] <= GATE * errors[1], f"ours {errors[0]:.2e}, the reference {errors[1]:.2e}"
+
+
+def drawn(*shape: int) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(11)).bfloat16()
+
+
+@pytest.mark.parametrize("timesteps", [2, 10, 40])
+def test_times_and_their_sinusoids_are_the_references_to_the_bit(timesteps: int, theirs: Reference) -> None:
+    seen: list[Tensor] = []
+    estimator = theirs.model.feat_decoder.estimator
+    hook = estimator.time_mlp.register_forward_pre_hook(lambda _m, inputs: seen.append(inputs[0][0]))
+    try:
+        theirs.model.feat_decoder(drawn(1, 64), timesteps, 4, drawn(1, 64, 4), cfg_value=2.0)
+    finally:
+        hook.remove()
+    schedule = Schedule.of(timesteps, torch.device("cpu"), torch.bfloat16)
+    assert torch.equal(sinusoids(schedule.times, 64), torch.stack(seen))
+
+
+def test_rotary_tables_are_the_references_to_the_bit(theirs: Reference, rounded: VoxCPM) -> None:
+    positions = torch.arange(4096)[None]
+    cosines, sines = rounded.network.base_lm.rotary.at(positions)
+    public = theirs.model.base_lm.rope_emb
+    assert torch.equal(cosines[0, :, 0], public.cos_cached[:4096])
+    assert torch.equal(sines[0, :, 0].abs(), public.sin_cached[:4096].abs())
+
+
+def guidance_of(model: VoxCPM, rows: int, timesteps: int) -> Guidance:
+    """The same guidance for many rows."""
+    one = model.network.feat_decoder.guidance(timesteps, 2.0)
+    vectors, sizes = one.time_vectors.expand(rows, -1, -1), one.step_sizes.expand(rows, -1)
+    return Guidance(vectors, sizes, one.cfg_values.expand(rows))
+
+
+def widened(guidance: Guidance) -> Guidance:
+    """The times that the model was trained to see, in float32: they are its input, not its arithmetic."""
+    return Guidance(guidance.time_vectors.float(), guidance.step_sizes.float(), guidance.cfg_values)
+
+
+@torch.inference_mode()
+def test_local_encoder(theirs: Reference, rounded: VoxCPM, exact: VoxCPM) -> None:
+    patches = drawn(1, PATCHES, 4, 64)
+    public = theirs.model.enc_to_lm_proj(theirs.model.feat_encoder(patches))
+    assert_within_gate(rounded.network.embed_patches(patches), public, exact.network.embed_patches(patches.float()))
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("timesteps", [2, 10])
+def test_flow_matching(
+    timesteps: int, theirs: Reference, rounded: VoxCPM, exact: VoxCPM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noise, hint, previous = drawn(PATCHES, 4, 64), drawn(PATCHES, 64), drawn(PATCHES, 4, 64)
+    monkeypatch.setattr(torch, "randn", lambda *_, **__: noise.transpose(1, 2).contiguous())
+    public = theirs.model.feat_decoder(hint, timesteps, 4, previous.transpose(1, 2).contiguous(), cfg_value=2.0)
+    guidance = guidance_of(rounded, PATCHES, timesteps)
+    mine = rounded.network.feat_decoder(noise, hint, previous, guidance)
+    truth = exact.network.feat_decoder(noise.float(), hint.float(), previous.float(), widened(guidance))
+    assert_within_gate(mine, public.transpose(1, 2), truth)
+
+
+@torch.inference_mode()
+def test_language_model_prefill(theirs: Reference, rounded: VoxCPM, exact: VoxCPM) -> None:
+    embedded = drawn(1, 60, 64)
+    public, _ = theirs.model.base_lm(inputs_embeds=embedded, is_causal=True)
+    results = []
+    for model in (rounded, exact):
+        cache = model._caches(1, 60).base
+        results.append(model.network.base_lm(embedded.to(model.dtype), cache))
+    assert_within_gate(results[0], public, results[1])
+
+
+@torch.inference_mode()
+def test_language_model_steps(theirs: Reference, rounded: VoxCPM, exact: VoxCPM) -> None:
+    embedded = drawn(1, 60, 64)
+    public = theirs.model.base_lm
+    _, cache = public(inputs_embeds=embedded[:, :30], is_causal=True)
+    public.kv_cache.fill_caches(cache)
+    steps = [public.forward_step(embedded[:, at], torch.tensor([public.kv_cache.step()])) for at in range(30, 60)]
+    results = []
+    for model in (rounded, exact):
+        memory, inputs = model._caches(1, 60).base, embedded.to(model.dtype)
+        model.network.base_lm(inputs[:, :30], memory)
+        results.append(torch.cat([model.network.base_lm(inputs[:, at : at + 1], memory) for at in range(30, 60)], 1))
+    assert_within_gate(results[0], torch.stack(steps, dim=1), results[1])
+
+
+@torch.inference_mode()
+def test_what_a_step_draws_from_the_same_state(
+    theirs: Reference, rounded: VoxCPM, exact: VoxCPM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Projections and solver together, as a step runs them."""
+    base, residual, noise, previous = drawn(8, 64), drawn(8, 64), drawn(8, 4, 64), drawn(8, 4, 64)
+    hint = theirs.model.lm_to_dit_proj(base) + theirs.model.res_to_dit_proj(residual)
+    monkeypatch.setattr(torch, "randn", lambda *_, **__: noise.transpose(1, 2).contiguous())
+    public = theirs.model.feat_decoder(hint, 10, 4, previous.transpose(1, 2).contiguous(), cfg_value=2.0)
+    guidance = guidance_of(rounded, len(noise), 10)
+    mine = rounded.network.draw(noise, previous, Hidden(base, residual), guidance)
+    wide = Hidden(base.float(), residual.float())
+    truth = exact.network.draw(noise.float(), previous.float(), wide, widened(guidance))
+    assert_within_gate(mine, public.transpose(1, 2), truth)
+
+
+def test_a_sentence_in_bfloat16_is_sound(rounded: VoxCPM, tape: Callable[[VoxCPM], Tensor]) -> None:
+    spoken = speak(rounded, "Hello 今天天气很好", tape(rounded), 10, 2.0, limit=12)
+    assert spoken.latents.dtype == spoken.samples.dtype == torch.float32
+    assert spoken.samples.abs().max() <= 1
+    assert spoken.samples.square().mean().sqrt() > 0.05
+
+
+def test_state_is_kept_in_the_models_type(rounded: VoxCPM) -> None:
+    decoding = rounded.prefill(Prompt([110, 111]), DecodingSettings(2), steps=4)
+    assert isinstance(decoding.caches, Caches)
+    assert decoding.caches.base.keys.dtype == decoding.previous.dtype == torch.bfloat16
+    assert decoding.memory[0].dtype == torch.float32

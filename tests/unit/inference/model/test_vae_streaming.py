@@ -1,0 +1,79 @@
+"""The codec: pieces equal the whole, and both equal the reference's full encode and decode."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.nn import functional
+from voxfleet_inference.model.voxcpm import VoxCPM
+
+Model = Callable[[str, bool], VoxCPM]
+FRAMES_PER_SECOND = 25
+
+
+def frames(count: int, rows: int = 1) -> Tensor:
+    return torch.randn(rows, 64, count, generator=torch.Generator().manual_seed(count))
+
+
+@torch.inference_mode()
+def in_pieces(model: VoxCPM, whole: Tensor, sizes: list[int]) -> Tensor:
+    memory = model.vae.decoder.start(len(whole))
+    return torch.cat([model.vae.decode(piece, memory) for piece in torch.split(whole, sizes, dim=-1)], dim=-1)
+
+
+@pytest.mark.parametrize("version", ["1.5", "0.5b"])
+def test_sixty_seconds_in_patches_equal_the_references_full_decode(
+    version: str, ours: Model, reference: Callable[..., Any]
+) -> None:
+    model = ours(version, True)
+    patch = model.config.patch_size
+    whole = frames(60 * FRAMES_PER_SECOND)
+    with torch.inference_mode():
+        theirs = reference(version, True).model.audio_vae.decode(whole)[:, 0]
+    mine = in_pieces(model, whole, [patch] * (whole.shape[-1] // patch))
+    assert mine.shape == theirs.shape
+    torch.testing.assert_close(mine, theirs, atol=1e-5, rtol=0)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(sizes=st.lists(st.integers(1, 9), min_size=1, max_size=8))
+def test_any_pieces_equal_the_whole(sizes: list[int], ours: Model) -> None:
+    model = ours("1.5", True)
+    whole = frames(sum(sizes), rows=2)
+    torch.testing.assert_close(in_pieces(model, whole, sizes), in_pieces(model, whole, [sum(sizes)]), atol=1e-5, rtol=0)
+
+
+def test_streams_in_one_batch_do_not_hear_each_other(ours: Model) -> None:
+    model = ours("1.5", True)
+    whole = frames(12, rows=3)
+    together = in_pieces(model, whole, [4, 4, 4])
+    for row in range(3):
+        torch.testing.assert_close(together[row : row + 1], in_pieces(model, whole[row : row + 1], [4] * 3))
+
+
+def test_no_click_between_patches(ours: Model) -> None:
+    """A decoder that forgets between patches (what stateless streaming does) is far off at their borders."""
+    model = ours("1.5", True)
+    whole = frames(8)
+    forgetful = torch.cat([in_pieces(model, half, [4]) for half in torch.split(whole, 4, dim=-1)], dim=-1)
+    assert (forgetful - in_pieces(model, whole, [4, 4])).abs().max() > 0.01
+
+
+@pytest.mark.parametrize("version", ["1.5", "0.5b"])
+@pytest.mark.parametrize("samples", [1, 7055, 7056, 7057, 30_000])
+def test_prompt_audio_is_padded_on_the_left_and_encoded_as_the_reference_does(
+    version: str, samples: int, ours: Model, reference: Callable[..., Any]
+) -> None:
+    model, public = ours(version, True), reference(version, True).model
+    sound = 0.3 * torch.randn(samples, generator=torch.Generator().manual_seed(samples))
+    padded = functional.pad(sound, (-samples % model.patch_samples, 0))
+    with torch.inference_mode():
+        frames_theirs = public.audio_vae.encode(padded[None], model.config.sample_rate)
+    theirs = frames_theirs.view(64, -1, model.config.patch_size).permute(1, 2, 0)
+    mine = model.encode_prompt_audio(sound)
+    assert mine.shape == theirs.shape == (len(padded) // model.patch_samples, model.config.patch_size, 64)
+    torch.testing.assert_close(mine, theirs, atol=1e-4, rtol=0)

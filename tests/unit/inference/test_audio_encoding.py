@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import io
+import struct
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from voxfleet_inference.audio.encoding import (
+    UNKNOWN_LENGTH,
+    Resampler,
+    make_encoder,
+    to_int16,
+    wav_header,
+    with_exact_wav_length,
+)
+from voxfleet_inference.audio.formats import FORMATS
+
+MODEL_RATE, PATCH = 44100, 7056
+# The delay that each codec's encoder adds, in its own samples, when its stream cannot say so.
+ENCODER_DELAY_SAMPLES = {"mp3": 1105, "aac": 1024, "opus": 312, "flac": 0, "wav": 0, "pcm": 0}
+FRAME_SAMPLES = {"mp3": 1152, "aac": 1024, "opus": 960, "flac": 0, "wav": 0, "pcm": 0}
+
+
+def speechlike(patches: int) -> Any:
+    """A chirp with a changing loudness: no two places of it look alike."""
+    at = np.arange(patches * PATCH) / MODEL_RATE
+    return (0.4 * np.sin(2 * np.pi * (200 * at + 300 * at**2)) * (1 + np.sin(9 * at)) / 2).astype(np.float32)
+
+
+def encoded(name: str, samples: Any, rate: int) -> tuple[bytes, list[int]]:
+    encoder = make_encoder(FORMATS[name], MODEL_RATE, rate)
+    parts = [encoder.encode(samples[start : start + PATCH]) for start in range(0, len(samples), PATCH)]
+    return b"".join([*parts, encoder.finish()]), [len(part) for part in parts]
+
+
+def decoded(name: str, data: bytes, rate: int) -> Any:
+    if name == "pcm":
+        return np.frombuffer(data, "<i2").astype(np.float32) / 32767
+    with av.open(io.BytesIO(data)) as container:
+        assert container.streams.audio[0].codec_context.sample_rate == rate
+        assert container.streams.audio[0].codec_context.channels == 1
+        resampler = av.AudioResampler(format="flt", layout="mono", rate=rate)
+        frames = [each for frame in container.decode(audio=0) for each in resampler.resample(frame)]
+    return np.concatenate([frame.to_ndarray()[0] for frame in frames])
+
+
+def best_correlation(got: Any, expected: Any, around: int) -> float:
+    def at(delay: int) -> float:
+        left, right = (got[delay:], expected) if delay >= 0 else (got, expected[-delay:])
+        length = min(len(left), len(right))
+        return float(np.corrcoef(left[:length], right[:length])[0, 1])
+
+    return max(at(delay) for delay in range(around - 150, around + 151))
+
+
+CASES = [(name, FORMATS[name].rate_for(None, MODEL_RATE)) for name in FORMATS]
+CASES += [("pcm", 44100), ("pcm", 8000), ("wav", 16000), ("mp3", 24000), ("flac", 22050)]
+
+
+@pytest.mark.parametrize(("name", "rate"), CASES)
+def test_what_was_sent_decodes_to_what_was_spoken(name: str, rate: int) -> None:
+    samples = speechlike(12)
+    data, _ = encoded(name, samples, rate)
+    got = decoded(name, data, rate)
+    at = np.arange(int(len(samples) * rate / MODEL_RATE)) * MODEL_RATE / rate
+    expected = np.interp(at, np.arange(len(samples)), samples)
+    slack = FRAME_SAMPLES[name] + ENCODER_DELAY_SAMPLES[name] + 2
+    assert len(expected) - 2 <= len(got) <= len(expected) + 2 * slack
+    assert best_correlation(got, expected, ENCODER_DELAY_SAMPLES[name] if name in {"mp3", "aac"} else 0) > 0.99
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_first_patch_already_sends_audio(name: str) -> None:
+    _, sizes = encoded(name, speechlike(4), FORMATS[name].rate_for(None, MODEL_RATE))
+    assert all(size > 100 for size in sizes)
+
+
+def test_pcm_at_the_models_rate_is_the_samples_bit_for_bit() -> None:
+    samples = speechlike(3)
+    assert encoded("pcm", samples, MODEL_RATE)[0] == to_int16(samples)
+
+
+def test_a_streamed_wav_says_length_unknown_and_a_whole_one_says_it_exactly() -> None:
+    data, _ = encoded("wav", speechlike(2), MODEL_RATE)
+    assert struct.unpack_from("<I", data, 4)[0] == struct.unpack_from("<I", data, 40)[0] == UNKNOWN_LENGTH
+    whole = with_exact_wav_length(data, MODEL_RATE)
+    assert struct.unpack_from("<I", whole, 4)[0] == len(whole) - 8
+    assert struct.unpack_from("<I", whole, 40)[0] == len(whole) - 44 == 2 * PATCH * 2
+
+
+def test_an_empty_wav_is_still_a_header() -> None:
+    encoder = make_encoder(FORMATS["wav"], MODEL_RATE, MODEL_RATE)
+    assert encoder.finish() == wav_header(MODEL_RATE, None)
+
+
+def test_mp3_has_no_xing_header() -> None:
+    data, _ = encoded("mp3", speechlike(4), MODEL_RATE)
+    assert data[0] == 0xFF
+    assert b"Xing" not in data
+    assert b"Info" not in data
+
+
+def test_loud_samples_are_clipped_not_wrapped() -> None:
+    assert np.frombuffer(to_int16(np.array([2.0, -2.0, 1.0, 0.0], np.float32)), "<i2").tolist() == [
+        32767,
+        -32768,
+        32767,
+        0,
+    ]
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.integers(1, 9000), min_size=1, max_size=8), st.sampled_from([8000, 24000, 48000]))
+def test_resampling_in_pieces_equals_resampling_at_once(sizes: list[int], rate: int) -> None:
+    samples = speechlike(11)[: sum(sizes)]
+    at_once, in_pieces = Resampler(MODEL_RATE, rate), Resampler(MODEL_RATE, rate)
+    expected = np.concatenate([at_once.convert(samples), at_once.finish()])
+    pieces = [in_pieces.convert(piece) for piece in np.split(samples, np.cumsum(sizes)[:-1])]
+    got = np.concatenate([*pieces, in_pieces.finish()])
+    assert abs(len(got) - len(expected)) <= 1
+    length = min(len(got), len(expected))
+    assert np.allclose(got[:length], expected[:length], atol=1e-4)

@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from voxfleet_inference.engine.batch_scheduler import Limits
+from voxfleet_inference.engine.client import EngineClient, EngineError, EngineGoneError, VoiceBusyError, VoiceError
+from voxfleet_inference.engine.messages import EngineGone, Loaded, LoadFailed, Report, Sentence
+from voxfleet_inference.engine.process import EngineSettings, WrongWeightsError, serve_connection
+
+SETTINGS = EngineSettings(model_path=Path("/nowhere"), limits=Limits(max_rows=2, max_waiting=8))
+
+
+class Pipe:
+    """An engine in a thread, and the client at the other end of a real pipe."""
+
+    def __init__(self, load: Any) -> None:
+        ours, theirs = socket.socketpair()
+        self.exit_codes: list[int] = []
+        engine_end = Connection(theirs.detach())
+        self.thread = threading.Thread(target=lambda: self.exit_codes.append(self._serve(engine_end, load)))
+        self.thread.start()
+        self.connection = Connection(ours.detach())
+        self.connection.send(SETTINGS)
+        self.reports: list[Report] = []
+        self.client = EngineClient(self.connection, self.reports.append)
+        self.client.start()
+
+    @staticmethod
+    def _serve(engine_end: Connection, load: Any) -> int:
+        try:
+            return serve_connection(engine_end, load)
+        finally:
+            engine_end.close()
+
+    async def first_report(self) -> Report:
+        async with asyncio.timeout(10):
+            while not self.reports:  # noqa: ASYNC110 - a test watches from outside
+                await asyncio.sleep(0.005)
+        return self.reports[0]
+
+    async def end(self) -> None:
+        self.client.close()
+        await asyncio.to_thread(self.thread.join, 10)
+        assert not self.thread.is_alive()
+
+
+@pytest.fixture
+async def pipe(tone_model: Any, tone_loaded: Loaded) -> AsyncIterator[Pipe]:
+    opened = Pipe(lambda _: (tone_model, tone_loaded))
+    yield opened
+    await opened.end()
+
+
+def sentence(text: str, **more: Any) -> Sentence:
+    return Sentence(sequence_id=0, text=text, seed=1, **more)
+
+
+async def test_loaded_is_the_first_report_and_carries_the_seconds(pipe: Pipe) -> None:
+    loaded = await pipe.first_report()
+    assert isinstance(loaded, Loaded)
+    assert loaded.sample_rate == 44100
+    assert loaded.loaded_seconds > 0
+
+
+async def test_a_stream_gives_its_patches_and_ends(pipe: Pipe) -> None:
+    stream = pipe.client.speak(sentence("abcd"), 100)
+    patches = [patch async for patch in stream]
+    assert len(patches) == 4
+    assert stream.ended is not None
+    assert stream.ended.patches == 4
+
+
+async def test_streams_of_many_sentences_do_not_mix(pipe: Pipe) -> None:
+    async def spoken(length: int) -> int:
+        return len([patch async for patch in pipe.client.speak(sentence("x" * length), 100)])
+
+    assert await asyncio.gather(*(spoken(length) for length in range(1, 8))) == list(range(1, 8))
+
+
+async def test_closing_a_stream_cancels_its_sequence(pipe: Pipe, tone_model: Any) -> None:
+    tone_model.step_seconds = 0.05
+    stream = pipe.client.speak(sentence("x" * 100), 100)
+    await anext(stream)
+    stream.close()
+    await asyncio.sleep(0.3)
+    steps = tone_model.steps_taken
+    await asyncio.sleep(0.2)
+    assert tone_model.steps_taken == steps <= 4
+
+
+async def test_an_unread_stream_is_parked_and_goes_on_when_it_is_read(pipe: Pipe, tone_model: Any) -> None:
+    tone_model.step_seconds = 0.002
+    stream = pipe.client.speak(sentence("x" * 200), max_waiting_patches=5)
+    await anext(stream)
+    await asyncio.sleep(0.5)
+    assert 5 <= (made := tone_model.steps_taken) < 150
+    await asyncio.sleep(0.2)
+    assert tone_model.steps_taken == made
+    assert len([patch async for patch in stream]) == 199
+
+
+async def test_a_failed_sentence_raises_its_message(pipe: Pipe) -> None:
+    with pytest.raises(EngineError, match="this sentence cannot be read"):
+        await anext(pipe.client.speak(sentence("refuse"), 100))
+
+
+async def test_voices_come_back_or_say_why_not(pipe: Pipe) -> None:
+    latents = await pipe.client.encode_voice(np.zeros(44100, dtype=np.float32), 44100)
+    assert latents.shape == (2, 4, 64)
+    with pytest.raises(VoiceError, match="too short"):
+        await pipe.client.encode_voice(np.zeros(10, dtype=np.float32), 44100)
+
+
+async def test_too_many_recordings_at_once_are_told_to_come_back(pipe: Pipe, tone_model: Any) -> None:
+    tone_model.voice_gate = threading.Event()
+    jobs = [asyncio.create_task(pipe.client.encode_voice(np.zeros(44100, np.float32), 44100)) for _ in range(17)]
+    refused = (await asyncio.wait(jobs, return_when=asyncio.FIRST_COMPLETED))[0].pop()
+    with pytest.raises(VoiceBusyError, match="16 recordings are already being read"):
+        refused.result()
+    tone_model.voice_gate.set()
+    answers = await asyncio.gather(*jobs, return_exceptions=True)
+    assert sum(isinstance(answer, np.ndarray) for answer in answers) == 16
+
+
+async def test_wrong_weights_are_reported_and_end_the_process_with_three() -> None:
+    def refuse(_: EngineSettings) -> Any:
+        raise WrongWeightsError("model.safetensors: tensor stop_head.weight has shape [2, 3]")
+
+    opened = Pipe(refuse)
+    report = await opened.first_report()
+    assert isinstance(report, LoadFailed)
+    assert report.message == "model.safetensors: tensor stop_head.weight has shape [2, 3]"
+    await opened.end()
+    assert opened.exit_codes == [3]
+
+
+async def test_a_gone_engine_ends_everything_that_is_open(tone_model: Any, tone_loaded: Loaded) -> None:
+    tone_model.gate = threading.Event()
+    opened = Pipe(lambda _: (tone_model, tone_loaded))
+    stream = opened.client.speak(sentence("abcd"), 100)
+    pulled_out = socket.socket(fileno=opened.connection.fileno())
+    pulled_out.shutdown(socket.SHUT_RDWR)
+    pulled_out.detach()
+    with pytest.raises(EngineError, match="the engine process has ended"):
+        await anext(stream)
+    with pytest.raises(EngineGoneError):
+        opened.client.speak(sentence("more"), 100)
+    assert isinstance(opened.reports[-1], EngineGone)
+    tone_model.gate.set()
+    await opened.end()
+    assert opened.exit_codes == [0]
+
+
+def test_the_engine_module_ignores_signals_meant_for_its_parent() -> None:
+    """A terminal's Ctrl-C reaches both processes; the parent drains, so the engine has to live on."""
+    ours, theirs = socket.socketpair()
+    source = (
+        "import sys, voxfleet_inference.engine.__main__ as m;"
+        "m.serve_connection = lambda connection, load: print('up', flush=True) or int(connection.recv());"
+        "sys.modules['voxfleet_inference.engine.loading'] = type(sys)('loading');"
+        "sys.modules['voxfleet_inference.engine.loading'].load_speech_model = None;"
+        "sys.argv = ['engine', sys.argv[1]]; m.main()"
+    )
+    command = [sys.executable, "-c", source, str(theirs.fileno())]
+    with subprocess.Popen(command, pass_fds=[theirs.fileno()], stdout=subprocess.PIPE) as process:
+        theirs.close()
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"up\n"
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.1)
+        assert process.poll() is None
+        Connection(ours.detach()).send(7)
+        assert process.wait(10) == 7

@@ -1,0 +1,412 @@
+from __future__ import annotations
+
+import asyncio
+import base64
+import io
+import struct
+import threading
+from typing import Any
+
+import av
+import httpx
+import numpy as np
+import openai
+import pytest
+from voxfleet_inference.audio.encoding import make_encoder
+from voxfleet_inference.audio.formats import FORMATS
+from voxfleet_inference.engine.messages import VoicePrompt
+from voxfleet_inference.server.voices import ANCHOR_TEXT
+
+PATCH = 7056
+LINE = "A sentence of some length."
+SPEECH = {"model": "voxcpm-1.5", "input": LINE, "voice": "default", "response_format": "pcm", "sample_rate": 44100}
+
+
+def client_of(server: Any) -> openai.AsyncOpenAI:
+    return openai.AsyncOpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0)
+
+
+async def post(server: Any, **changes: Any) -> httpx.Response:
+    async with httpx.AsyncClient(base_url=server.url, timeout=20) as client:
+        return await client.post("/v1/audio/speech", json={**SPEECH, **changes})
+
+
+def tone(patches: int) -> Any:
+    return 0.5 * np.sin(2 * np.pi * 440 * np.arange(patches * PATCH) / 44100)
+
+
+async def test_the_openai_client_gets_the_whole_sentence_as_pcm(server: Any) -> None:
+    speech = await client_of(server).audio.speech.create(
+        model="voxcpm-1.5", voice="default", input=LINE, response_format="pcm", extra_body={"sample_rate": 44100}
+    )
+    samples = np.frombuffer(speech.content, "<i2") / 32767
+    assert len(samples) == len(LINE) * PATCH
+    assert np.allclose(samples, tone(len(LINE)), atol=1e-3)
+
+
+async def test_pcm_is_24_khz_unless_asked_otherwise(server: Any) -> None:
+    response = await post(server, sample_rate=None)
+    assert abs(len(response.content) // 2 - len(LINE) * PATCH * 24000 // 44100) <= 2
+    assert response.headers["voxfleet-sample-rate"] == "24000"
+    assert response.headers["content-type"] == "audio/pcm"
+
+
+@pytest.mark.parametrize("name", ["mp3", "wav", "flac", "aac", "opus"])
+async def test_every_format_decodes_to_the_tone(server: Any, name: str) -> None:
+    response = await post(server, response_format=name, sample_rate=None)
+    assert response.headers["content-type"] == FORMATS[name].media_type
+    with av.open(io.BytesIO(response.content)) as container:
+        resampler = av.AudioResampler(format="flt", layout="mono", rate=44100)
+        frames = [each for frame in container.decode(audio=0) for each in resampler.resample(frame)]
+    samples = np.concatenate([frame.to_ndarray()[0] for frame in frames])
+    assert abs(len(samples) - len(LINE) * PATCH) < 4200
+    middle = samples[20000:60000]
+    spectrum = np.abs(np.fft.rfft(middle * np.hanning(len(middle))))
+    assert abs(int(spectrum.argmax()) * 44100 / len(middle) - 440) < 2
+
+
+async def test_a_streamed_wav_has_no_length_and_a_whole_one_has(server: Any) -> None:
+    streamed, whole = await post(server, response_format="wav"), await post(server, response_format="wav", stream=False)
+    assert "content-length" not in streamed.headers
+    assert struct.unpack_from("<I", streamed.content, 40)[0] == 0xFFFFFFFF
+    assert int(whole.headers["content-length"]) == len(whole.content) == len(LINE) * PATCH * 2 + 44
+    assert struct.unpack_from("<I", whole.content, 40)[0] == len(LINE) * PATCH * 2
+    assert streamed.content[44:] == whole.content[44:]
+
+
+@pytest.mark.parametrize("response_format", ["pcm", "mp3"])
+async def test_speed_changes_the_length(server: Any, response_format: str) -> None:
+    normal = await post(server, response_format=response_format, speed=1.0)
+    fast = await post(server, response_format=response_format, speed=2.0)
+    assert len(fast.content) / len(normal.content) == pytest.approx(0.5, abs=0.03)
+
+
+async def test_the_first_patch_arrives_before_the_second_is_made(
+    start_server: Any, make_model: Any, wait_until: Any
+) -> None:
+    async with start_server(model := make_model()) as server:
+        await wait_until(lambda: server.service.lifecycle.is_ready, 20)
+        model.step_seconds = 0.2
+        warm_steps = model.steps_taken
+        async with client_of(server).audio.speech.with_streaming_response.create(
+            model="voxcpm-1.5", voice="default", input="abcdefgh", response_format="mp3"
+        ) as response:
+            chunks = response.iter_bytes()
+            assert len(await anext(chunks)) > 100
+            assert model.steps_taken - warm_steps <= 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "param", "words"),
+    [
+        ({"model": "tts-1"}, 404, "model", "the model 'tts-1' does not exist; this server has 'voxcpm-1.5'"),
+        ({"input": ""}, 400, "input", "1 to 4096 characters"),
+        ({"input": "x" * 4097}, 400, "input", "given 4097"),
+        ({"voice": "alloy"}, 400, "voice", "one of default, random; given 'alloy'"),
+        ({"response_format": "midi"}, 400, "response_format", "given 'midi'"),
+        ({"speed": 5.0}, 400, "speed", "a number from 0.25 to 4; given 5.0"),
+        ({"reference_audio": "!!!", "reference_text": "a"}, 400, "reference_audio", "base64"),
+        ({"reference_audio": "aGk=", "reference_text": "a"}, 400, "reference_audio", "no audio file"),
+    ],
+)
+async def test_wrong_requests_get_openai_errors(
+    server: Any, changes: dict[str, Any], status: int, param: str, words: str
+) -> None:
+    with pytest.raises(openai.APIStatusError) as caught:
+        await client_of(server).audio.speech.create(
+            **{"model": "voxcpm-1.5", "voice": "default", "input": "hi", **split_extra(changes)}
+        )
+    assert caught.value.status_code == status
+    assert isinstance(caught.value.body, dict)
+    assert caught.value.body["param"] == param
+    assert words in caught.value.body["message"]
+
+
+def split_extra(changes: dict[str, Any]) -> dict[str, Any]:
+    extra = {name: changes[name] for name in changes if name.startswith("reference_")}
+    plain = {name: value for name, value in changes.items() if name not in extra}
+    return {**plain, "extra_body": extra} if extra else plain
+
+
+async def test_a_body_that_is_too_large_is_refused(start_server: Any, tone_model: Any, wait_until: Any) -> None:
+    async with start_server(tone_model, max_body_bytes=2000) as server:
+        await wait_until(lambda: server.service.lifecycle.is_ready)
+        response = await post(server, input="x" * 3000)
+    assert response.status_code == 413
+    assert "2000 bytes" in response.json()["error"]["message"]
+
+
+async def test_paths_and_methods_that_are_not_there_get_openai_errors_too(server: Any) -> None:
+    async with httpx.AsyncClient(base_url=server.url) as client:
+        missing, wrong = await client.get("/v1/nothing"), await client.get("/v1/audio/speech")
+    assert (missing.status_code, wrong.status_code) == (404, 405)
+    assert "GET /v1/nothing" in missing.json()["error"]["message"]
+
+
+async def test_a_seed_is_used_returned_and_drawn_when_absent(server: Any) -> None:
+    given, drawn = await post(server, seed=77), await post(server)
+    assert given.headers["voxfleet-seed"] == "77"
+    again = await post(server, seed=int(drawn.headers["voxfleet-seed"]))
+    assert again.headers["voxfleet-seed"] == drawn.headers["voxfleet-seed"] != "77"
+
+
+async def test_request_ids_are_kept_or_made(server: Any) -> None:
+    async with httpx.AsyncClient(base_url=server.url) as client:
+        kept = await client.get("/v1/models", headers={"X-Request-Id": "mine-1"})
+        replaced = await client.get("/v1/models", headers={"X-Request-Id": "no good\x01"[:7] + " !"})
+    assert kept.headers["x-request-id"] == "mine-1"
+    assert len(replaced.headers["x-request-id"]) == 32
+
+
+async def test_the_default_voice_is_the_warm_up_sentence(server: Any) -> None:
+    await post(server)
+    assert server.model.prefilled[0] == ANCHOR_TEXT
+    voice = server.model.prompts[-1]
+    assert isinstance(voice, VoicePrompt)
+    assert voice.text == ANCHOR_TEXT
+    assert voice.latents.shape[1:] == (4, 64)
+
+
+async def test_without_a_voice_the_first_sentence_is_the_voice_of_the_others(server: Any) -> None:
+    before = len(server.model.prefilled)
+    text = "The very first sentence. The second sentence. And a third one."
+    response = await post(server, input=text, voice="random")
+    spoken, voices = server.model.prefilled[before:], server.model.prompts[before:]
+    assert spoken == ["The very first sentence.", "The second sentence.", "And a third one."]
+    assert voices[0] is None
+    assert all(voice.text == spoken[0] and len(voice.latents) == len(spoken[0]) for voice in voices[1:])
+    assert len(response.content) == sum(len(sentence) for sentence in spoken) * PATCH * 2
+
+
+@pytest.mark.parametrize("parallel", [1, 3])
+async def test_sentences_side_by_side_arrive_in_order(
+    start_server: Any, tone_model: Any, wait_until: Any, parallel: int
+) -> None:
+    async with start_server(tone_model, max_parallel_sentences=parallel) as server:
+        await wait_until(lambda: server.service.lifecycle.is_ready)
+        response = await post(server, input="A first sentence. Second sentence!! Third, the last one.")
+    lengths = [17, 17, 20]
+    expected = np.concatenate([tone(length) for length in lengths])
+    assert np.allclose(np.frombuffer(response.content, "<i2") / 32767, expected, atol=1e-3)
+
+
+async def test_a_recording_becomes_the_voice(server: Any) -> None:
+    encoder = make_encoder(FORMATS["wav"], 44100, 44100)
+    recording = encoder.encode(tone(10).astype(np.float32)) + encoder.finish()
+    await post(server, reference_audio=base64.b64encode(recording).decode(), reference_text="so I said")
+    voice = server.model.prompts[-1]
+    assert isinstance(voice, VoicePrompt)
+    assert voice.text == "so I said"
+
+
+async def test_a_client_that_leaves_stops_generation_within_one_step(server: Any, wait_until: Any) -> None:
+    server.model.step_seconds = 0.1
+    async with (
+        httpx.AsyncClient(base_url=server.url) as client,
+        client.stream("POST", "/v1/audio/speech", json={**SPEECH, "input": "x" * 200}) as response,
+    ):
+        await anext(response.aiter_raw())
+    begun_at_leaving = server.model.steps_taken
+    await wait_until(lambda: server.service.load.open_requests == 0)
+    await asyncio.sleep(0.5)
+    assert server.model.steps_taken - begun_at_leaving <= 1
+    assert server.service.metrics.cancelled_requests._value.get() == 1
+
+
+async def test_a_client_that_leaves_while_waiting_is_never_decoded(
+    start_server: Any, make_model: Any, wait_until: Any
+) -> None:
+    model = make_model(step_seconds=0.02)
+    async with start_server(model, max_batch_size=1) as server:
+        await wait_until(lambda: server.service.lifecycle.is_ready)
+        first = asyncio.create_task(post(server, input="x" * 40))
+        await wait_until(lambda: server.service.load.running_sequences == 1)
+        with pytest.raises(httpx.ReadTimeout):
+            async with httpx.AsyncClient(base_url=server.url, timeout=0.2) as client:
+                await client.post("/v1/audio/speech", json={**SPEECH, "input": "never spoken"})
+        assert (await first).status_code == 200
+        await wait_until(lambda: server.service.load.open_requests == 0)
+        assert "never spoken" not in model.prefilled
+
+
+async def test_a_full_server_says_when_to_come_back(start_server: Any, make_model: Any, wait_until: Any) -> None:
+    model = make_model(step_seconds=0.02)
+    async with start_server(model, max_batch_size=1, max_queued_requests=1) as server:
+        await wait_until(lambda: server.service.lifecycle.is_ready)
+        open_ones = [asyncio.create_task(post(server, input="x" * 20)) for _ in range(2)]
+        await wait_until(lambda: server.service.load.open_requests == 2)
+        refused = await post(server)
+        assert refused.status_code == 503
+        assert refused.json()["error"]["code"] == "queue_full"
+        assert int(refused.headers["retry-after"]) >= 1
+        assert [answer.status_code for answer in await asyncio.gather(*open_ones)] == [200, 200]
+
+
+async def test_an_engine_error_before_the_first_byte_is_a_500(server: Any) -> None:
+    response = await post(server, input="please refuse this")
+    assert response.status_code == 500
+    assert response.json()["error"]["type"] == "server_error"
+    assert (await post(server)).status_code == 200
+
+
+@pytest.mark.parametrize("response_format", ["pcm", "mp3", "wav"])
+async def test_a_failure_after_the_first_byte_breaks_the_connection(server: Any, response_format: str) -> None:
+    body = {**SPEECH, "response_format": response_format, "input": "A good first sentence. Then please refuse."}
+    with pytest.raises(httpx.RemoteProtocolError):
+        async with httpx.AsyncClient(base_url=server.url) as client:
+            await client.post("/v1/audio/speech", json=body)
+
+
+async def test_a_dead_engine_ends_every_open_request(start_server: Any, make_model: Any, wait_until: Any) -> None:
+    model = make_model(step_seconds=0.02)
+    async with start_server(model, max_batch_size=1) as server:
+        await wait_until(lambda: server.service.lifecycle.is_ready)
+        streaming = asyncio.create_task(post(server, input="x" * 400))
+        await wait_until(lambda: server.service.load.running_sequences == 1)
+        waiting = asyncio.create_task(post(server))
+        await wait_until(lambda: server.service.load.open_requests == 2)
+        await asyncio.sleep(0.1)
+        server.kill_engine()
+        with pytest.raises(httpx.RemoteProtocolError):
+            await streaming
+        assert (await waiting).status_code == 500
+        assert [failure.exit_code for failure in server.failures] == [4]
+        refused = await post(server)
+    assert refused.status_code == 503
+    assert refused.json()["error"]["code"] == "failed"
+
+
+async def test_draining_refuses_new_requests_and_finishes_open_ones(server: Any, wait_until: Any) -> None:
+    server.model.step_seconds = 0.01
+    streaming = asyncio.create_task(post(server, input="x" * 30))
+    await wait_until(lambda: server.service.load.open_requests == 1)
+    server.service.drain(wished=True)
+    refused = await post(server)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "draining")
+    assert len((await streaming).content) == 30 * PATCH * 2
+    server.service.drain(wished=False)
+    assert (await post(server)).status_code == 200
+
+
+async def test_a_stream_that_outlives_the_drain_is_cut_visibly(server: Any, wait_until: Any) -> None:
+    server.model.step_seconds = 0.05
+    streaming = asyncio.create_task(post(server, input="x" * 290))
+    await wait_until(lambda: server.service.load.running_sequences == 1)
+    server.http.should_exit = True
+    with pytest.raises(httpx.RemoteProtocolError):
+        await streaming
+    await wait_until(lambda: server.service.load.open_requests == 0)
+
+
+async def test_a_reader_who_is_far_behind_parks_the_sequence(
+    start_server: Any, make_model: Any, wait_until: Any
+) -> None:
+    model = make_model()
+    async with start_server(model, max_buffered_audio_seconds=3.2, max_batch_size=1) as server:
+        await wait_until(lambda: server.service.lifecycle.is_ready)
+        before = model.steps_taken
+        async with (
+            httpx.AsyncClient(base_url=server.url, timeout=30) as client,
+            client.stream(
+                "POST", "/v1/audio/speech", json={**SPEECH, "input": "x" * 290 + " " + "y" * 290}
+            ) as response,
+        ):
+            chunks = response.aiter_raw()
+            first = await anext(chunks)
+            await asyncio.sleep(1.0)
+            assert model.steps_taken - before < 560
+            rest = [chunk async for chunk in chunks]
+        assert len(first) + sum(len(chunk) for chunk in rest) == 580 * PATCH * 2
+
+
+async def test_a_client_that_reads_nothing_is_cut_off(start_server: Any, make_model: Any, wait_until: Any) -> None:
+    async with start_server(make_model(), max_buffered_audio_seconds=1.6, slow_client_seconds=0.3) as server:
+        await wait_until(lambda: server.service.lifecycle.is_ready)
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1024)
+        body = b'{"model": "voxcpm-1.5", "input": "%s", "response_format": "pcm"}' % (b"words and " * 400)
+        writer.write(b"POST /v1/audio/speech HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        await wait_until(lambda: server.service.load.open_requests == 1)
+        await wait_until(lambda: server.service.load.open_requests == 0, 20)
+        assert reader is not None
+        writer.close()
+
+
+async def test_models_voices_health_and_page(server: Any) -> None:
+    models = await client_of(server).models.list()
+    assert [model.id for model in models.data] == ["voxcpm-1.5"]
+    async with httpx.AsyncClient(base_url=server.url) as client:
+        assert (await client.get("/v1/models/voxcpm-1.5")).json()["id"] == "voxcpm-1.5"
+        assert (await client.get("/v1/models/other")).status_code == 404
+        assert [voice["id"] for voice in (await client.get("/v1/voices")).json()["data"]] == ["default", "random"]
+        assert (await client.get("/health/live")).json() == {"state": "ready"}
+        assert (await client.get("/health/ready")).status_code == 200
+        page = (await client.get("/")).text
+    assert "<textarea" in page
+    assert "voxcpm-1.5" in page
+    assert "{{" not in page
+
+
+async def test_http_answers_while_the_weights_load(start_server: Any, make_model: Any, wait_until: Any) -> None:
+    model = make_model()
+    model.gate = threading.Event()  # the warm-up sentence waits
+    async with start_server(model) as server:
+        async with httpx.AsyncClient(base_url=server.url) as client:
+            assert (await client.get("/health/live")).status_code == 200
+            not_ready = await client.get("/health/ready")
+        assert not_ready.status_code == 503
+        assert not_ready.json()["state"] in {"loading", "warming"}
+        refused = await post(server)
+        assert refused.status_code == 503
+        assert "retry-after" in refused.headers
+        model.gate.set()
+        await wait_until(lambda: server.service.lifecycle.is_ready)
+
+
+@pytest.mark.parametrize(("flag", "wrong"), [("sample_rate", 16000), ("token_rate", 12.5)])
+async def test_a_checkpoint_of_other_rates_fails_with_both_numbers(
+    start_server: Any, make_model: Any, wait_until: Any, flag: str, wrong: float
+) -> None:
+    async with start_server(make_model(), **{flag: wrong}) as server:
+        await wait_until(lambda: server.failures)
+        assert server.failures[0].exit_code == 3
+        assert f"--{flag.replace('_', '-')} is {wrong:g}" in server.failures[0].message
+        async with httpx.AsyncClient(base_url=server.url) as client:
+            assert (await client.get("/health/ready")).json() == {
+                "state": "failed",
+                "message": server.failures[0].message,
+            }
+
+
+async def test_requests_are_counted_by_status_and_outcome(server: Any) -> None:
+    await post(server)
+    await post(server, input="")
+    await post(server, model="other")
+    await post(server, input="please refuse")
+    samples = {
+        (sample.labels["status"], sample.labels["outcome"]): sample.value
+        for metric in server.service.metrics.requests.collect()
+        for sample in metric.samples
+        if sample.name.endswith("_total")
+    }
+    counted = {("200", "complete"): 1, ("400", "refused"): 1, ("404", "refused"): 1, ("500", "failed"): 1}
+    assert samples == counted
+
+
+async def test_a_client_that_leaves_while_its_voice_is_read_is_forgotten(server: Any, wait_until: Any) -> None:
+    server.model.voice_gate = threading.Event()
+    encoder = make_encoder(FORMATS["wav"], 44100, 44100)
+    recording = base64.b64encode(encoder.encode(tone(10).astype(np.float32)) + encoder.finish()).decode()
+    asking = asyncio.create_task(post(server, reference_audio=recording, reference_text="so I said"))
+    await wait_until(lambda: server.service.load.open_requests == 1)
+    asking.cancel()
+    await wait_until(lambda: server.service.load.open_requests == 0)
+    server.model.voice_gate.set()
+    assert (await post(server)).status_code == 200
+
+
+async def test_the_users_text_is_never_logged(server: Any, capfd: Any) -> None:
+    await post(server, input="my secret diary says hello")
+    await post(server, input="my secret diary: please refuse")
+    logged = "".join(capfd.readouterr())
+    assert "secret" not in logged
+    assert "diary" not in logged

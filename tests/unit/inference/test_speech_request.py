@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from voxfleet_inference.server.errors import InvalidFieldError
+from voxfleet_inference.server.speech_request import SpeechRequest, parse_speech_request, recording_bytes
+
+GOOD = {"model": "voxcpm-1.5", "input": "Hello", "voice": "default"}
+
+
+def parse(**changes: Any) -> SpeechRequest:
+    body = {name: value for name, value in {**GOOD, **changes}.items() if value is not ...}
+    return parse_speech_request(json.dumps(body).encode(), max_input_characters=100)
+
+
+def test_the_smallest_request_has_defaults() -> None:
+    request = parse(voice=...)
+    assert (request.voice, request.response_format, request.speed, request.stream) == ("default", "mp3", 1.0, True)
+    assert request.seed is None
+
+
+def test_openai_fields_that_mean_nothing_here_are_ignored() -> None:
+    assert parse(instructions="cheerfully", anything=1).input == "Hello"
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "words"),
+    [
+        ({"model": ...}, "model", "'model' is missing"),
+        ({"model": 3}, "model", "'model' must be a string"),
+        ({"input": ...}, "input", "'input' is missing"),
+        ({"input": ""}, "input", "a string of 1 to 100 characters; given an empty string"),
+        ({"input": " \n\t "}, "input", "given white space only"),
+        ({"input": "x" * 101}, "input", "a string of 1 to 100 characters; given 101"),
+        ({"input": 17}, "input", "'input' must be a string"),
+        ({"input": ["a"]}, "input", "'input' must be a string"),
+        ({"input": None}, "input", "'input' must be a string"),
+        ({"voice": 1}, "voice", "'voice' must be a string"),
+        ({"response_format": "ogg"}, "response_format", "one of mp3, opus, aac, flac, wav, pcm; given 'ogg'"),
+        ({"speed": 0.1}, "speed", "a number from 0.25 to 4; given 0.1"),
+        ({"speed": 5}, "speed", "a number from 0.25 to 4; given 5"),
+        ({"speed": True}, "speed", "a number from 0.25 to 4; given True"),
+        ({"stream_format": "sse"}, "stream_format", "given 'sse'"),
+        ({"seed": -1}, "seed", "an integer from 0 to 9223372036854775807; given -1"),
+        ({"seed": 1.5}, "seed", "given 1.5"),
+        ({"cfg_value": 0.5}, "cfg_value", "a number from 1 to 10; given 0.5"),
+        ({"cfg_value": 11}, "cfg_value", "a number from 1 to 10; given 11"),
+        ({"inference_timesteps": 1}, "inference_timesteps", "an integer from 2 to 40; given 1"),
+        ({"inference_timesteps": 41}, "inference_timesteps", "an integer from 2 to 40; given 41"),
+        ({"sample_rate": 1000, "response_format": "pcm"}, "sample_rate", "8000 to 96000 Hz for pcm; given 1000"),
+        ({"sample_rate": 96000}, "sample_rate", "44100, 48000 Hz for mp3; given 96000"),
+        ({"sample_rate": 24000, "response_format": "opus"}, "sample_rate", "one of 48000 Hz for opus"),
+        ({"reference_audio": "aGk="}, "reference_text", "go together"),
+        ({"reference_text": "hi"}, "reference_audio", "go together"),
+        ({"reference_text": "x" * 1001, "reference_audio": "aGk="}, "reference_text", "1 to 1000 characters"),
+    ],
+)
+def test_a_wrong_field_is_named_with_its_bounds(changes: dict[str, Any], field: str, words: str) -> None:
+    with pytest.raises(InvalidFieldError) as caught:
+        parse(**changes)
+    assert caught.value.param == field
+    assert words in caught.value.message
+    assert caught.value.status == 400
+    assert set(caught.value.body["error"]) == {"message", "type", "param", "code"}
+
+
+@pytest.mark.parametrize("body", [b"", b"not json", b"[1]", b'"text"', b"\xff\xfe"])
+def test_a_body_that_is_no_object_is_refused(body: bytes) -> None:
+    with pytest.raises(InvalidFieldError, match="the body must be a JSON object"):
+        parse_speech_request(body, 100)
+
+
+def test_a_reference_must_be_base64() -> None:
+    assert recording_bytes("aGk=") == b"hi"
+    with pytest.raises(InvalidFieldError, match="never a URL"):
+        recording_bytes("https://example.com/a.wav")
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(st.dictionaries(st.sampled_from(sorted(SpeechRequest.model_fields)), json_values, max_size=6))
+def test_any_json_object_is_either_a_request_or_a_clear_refusal(body: dict[str, Any]) -> None:
+    try:
+        request = parse_speech_request(json.dumps(body).encode(), 100)
+    except InvalidFieldError as refused:
+        error = refused.body["error"]
+        assert error["message"]
+        assert error["param"] is None or error["param"] in SpeechRequest.model_fields
+    else:
+        assert request.input.strip()
