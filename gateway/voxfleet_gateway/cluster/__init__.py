@@ -1,0 +1,1 @@
+"""What the gateway reads from Kubernetes, and the one thing it writes there."""

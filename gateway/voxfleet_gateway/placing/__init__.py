@@ -1,0 +1,1 @@
+"""Finding a pod for a request: decide, wake, hold, decide again."""

@@ -1,0 +1,136 @@
+"""What models and regions exist, as the operator's ConfigMaps tell it.
+
+Knows: the schema voxfleet.dev/registry/v1, who owns a model's bare name.
+Does not know: Kubernetes, which pods run, who asks.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from voxfleet_gateway.errors import RegistryEntryError
+
+DATA_KEY = "model.json"
+
+Phase = Literal["Asleep", "Waking", "Awake", "Draining", "Failed", "Suspended"]
+
+
+class _Border(BaseModel):
+    """Fields that a newer operator adds are ignored."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class ObjectRef(_Border):
+    """A Kubernetes object's namespace and name."""
+
+    namespace: str
+    name: str
+
+
+class GatewayRules(_Border):
+    """How this model's requests may be held and moved."""
+
+    hold_seconds: float = Field(default=600, ge=0)
+    max_held_requests: int = Field(default=256, ge=0)
+    spill: bool = True
+
+
+class RegionEntry(_Border):
+    """One region of one model."""
+
+    name: str
+    latitude: float | None = Field(default=None, ge=-90, le=90)
+    longitude: float | None = Field(default=None, ge=-180, le=180)
+    gateway_url: str | None = None
+    allowed_clients: tuple[str, ...] = ()
+    suspended: bool = False
+    local: bool = True
+    max_replicas: int = 1
+    service: ObjectRef | None = None
+    lease: ObjectRef | None = None
+    price_per_gpu_hour: float = Field(default=0.0, ge=0)
+    phase: Phase = "Asleep"
+    message: str = ""
+    retry_after_seconds: float | None = None
+    predicted_wake_seconds: float | None = None
+
+
+class ModelEntry(_Border):
+    """One VoxTTSDeployment, as gateways see it."""
+
+    schema_: Literal["voxfleet.dev/registry/v1"] = Field(alias="schema")
+    namespace: str
+    name: str
+    model: str
+    owns_model_name: bool = True
+    created_at: AwareDatetime = datetime(1970, 1, 1, tzinfo=UTC)
+    generation: int = 0
+    suspended: bool = False
+    gateway: GatewayRules = GatewayRules()
+    idle_timeout_seconds: float = 1800
+    regions: tuple[RegionEntry, ...] = ()
+
+    @property
+    def full_name(self) -> str:
+        """The name that is never taken by another resource."""
+        return f"{self.namespace}/{self.name}"
+
+    def region(self, name: str) -> RegionEntry | None:
+        """The region of that name, if this model has it."""
+        return next((region for region in self.regions if region.name == name), None)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class RegionKey:
+    """One region of one model: the unit that sleeps, wakes and is held for."""
+
+    namespace: str
+    name: str
+    region: str
+
+
+def parse_entry(data: Mapping[str, str]) -> ModelEntry:
+    """Read one ConfigMap's data, or say what is wrong with it."""
+    if DATA_KEY not in data:
+        raise RegistryEntryError(f"data key {DATA_KEY!r} is missing; present: {sorted(data)}")
+    try:
+        return ModelEntry.model_validate(json.loads(data[DATA_KEY]))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise RegistryEntryError(f"{DATA_KEY}: {where}: {first['msg']}, given {first['input']!r:.80}") from error
+    except (ValueError, RecursionError) as error:
+        raise RegistryEntryError(f"{DATA_KEY} is not JSON: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """All models, by every name they answer to."""
+
+    models: tuple[ModelEntry, ...] = ()
+    by_name: Mapping[str, ModelEntry] = field(default_factory=lambda: MappingProxyType({}))
+
+    @classmethod
+    def of(cls, entries: Iterable[ModelEntry]) -> "Registry":
+        """Give each bare name to its owner (the oldest when several claim it) and each full name to its model."""
+        models = tuple(sorted(entries, key=lambda entry: (entry.created_at, entry.full_name)))
+        by_name: dict[str, ModelEntry] = {}
+        for entry in models:
+            if entry.owns_model_name:
+                by_name.setdefault(entry.model, entry)
+        by_name.update({entry.full_name: entry for entry in models})
+        return cls(models, MappingProxyType(by_name))
+
+    def resolve(self, name: str) -> ModelEntry | None:
+        """The model that answers to this name."""
+        return self.by_name.get(name)
+
+    def names(self) -> tuple[str, ...]:
+        """Every name that resolves, bare names first."""
+        return tuple(sorted(self.by_name, key=lambda name: ("/" in name, name)))

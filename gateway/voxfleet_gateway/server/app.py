@@ -1,0 +1,98 @@
+"""The API's routes, and what every answer has in common: headers, OpenAI's error form, one log line.
+
+Knows: paths. Does not know: what the handlers do.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from http import HTTPStatus
+
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from voxfleet_gateway.errors import Refusal, RequestRefusedError
+from voxfleet_gateway.server.answers import error_answer
+from voxfleet_gateway.server.exchange import EXCHANGE, Exchange, begin_exchange
+from voxfleet_gateway.server.health import HEALTH_PATHS, Health
+from voxfleet_gateway.server.models import Models
+from voxfleet_gateway.server.page import page
+from voxfleet_gateway.server.speech import SPEECH_PATH, Speech
+from voxfleet_gateway.settings import Settings
+from voxfleet_gateway.telemetry import REQUESTS
+
+CLIENT_LEFT = 499  # nginx's number for it; only in logs and metrics
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Door:
+    """What stands in front of every handler."""
+
+    settings: Settings
+    health: Health
+
+    @web.middleware
+    async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Account for the request whatever becomes of it."""
+        exchange = request[EXCHANGE] = begin_exchange(request, self.settings.region)
+        try:
+            response = await self._answer(request, handler, exchange)
+            exchange.status = response.status
+        except asyncio.CancelledError:
+            exchange.status = CLIENT_LEFT
+            raise
+        finally:
+            _account(exchange)
+        return response
+
+    async def _answer(self, request: web.Request, handler: Handler, exchange: Exchange) -> web.StreamResponse:
+        try:
+            await authenticate(request)
+            response = await handler(request)
+        except RequestRefusedError as refused:
+            response = error_answer(refused.refusal)
+        except web.HTTPException as refused:
+            response = error_answer(_refusal_of(refused, request))
+        except Exception:
+            log.exception("request_failed", request_id=exchange.request_id)
+            response = error_answer(Refusal(500, "internal_error", "The gateway failed; its log has the reason.", None))
+        if not response.prepared:
+            response.headers.update(exchange.headers())
+            if self.health.draining:
+                response.force_close()
+        return response
+
+
+async def authenticate(_request: web.Request) -> None:
+    """Where API keys will be checked, before anything is woken; today everyone who reaches the port may ask."""
+
+
+def _refusal_of(error: web.HTTPException, request: web.Request) -> Refusal:
+    """The router's and the body reader's own errors, in OpenAI's form."""
+    if error.status == HTTPStatus.NOT_FOUND:
+        return Refusal(error.status, "not_found", f"There is no {request.method} {request.path:.200}.")
+    return Refusal(error.status, error.reason.lower().replace(" ", "_"), error.text or error.reason)
+
+
+def _account(exchange: Exchange) -> None:
+    if exchange.path in HEALTH_PATHS:
+        return
+    if exchange.key is not None:
+        key = exchange.key
+        REQUESTS.labels(key.namespace, key.name, key.region, str(exchange.status), exchange.route).inc()
+    log.info("request", **exchange.record())
+
+
+def public_app(settings: Settings, speech: Speech, models: Models, health: Health) -> web.Application:
+    """What port 6006 serves."""
+    app = web.Application(middlewares=[Door(settings, health).middleware], client_max_size=settings.max_body_bytes)
+    app.router.add_post(SPEECH_PATH, speech.post)
+    app.router.add_get("/v1/models", models.list)
+    app.router.add_post("/v1/models/{model:.+}/wake", models.wake)
+    app.router.add_get("/v1/models/{model:.+}", models.get)
+    app.router.add_get("/health/live", health.live)
+    app.router.add_get("/health/ready", health.ready)
+    app.router.add_get("/", page)
+    return app

@@ -1,0 +1,158 @@
+"""Sends one request to one pod and streams the answer back, byte for byte as it comes.
+
+Knows: hop-by-hop headers, back-pressure, that a failure before the first byte may be repeated elsewhere and one after
+it must break the connection. Does not know: how the pod was found, whether there will be another attempt.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import aiohttp
+from aiohttp import web
+from multidict import CIMultiDict
+
+from voxfleet_gateway.errors import UpstreamFailedError, UpstreamFailure
+from voxfleet_gateway.server.exchange import REQUEST_ID_HEADER, Exchange
+from voxfleet_gateway.telemetry import BROKEN_STREAMS, FIRST_BYTE
+
+CONNECT_SECONDS = 2.0
+SILENCE_SECONDS = 300.0  # a pod that sends nothing for so long is given up
+WRITE_SECONDS = 60.0  # a client that takes nothing for so long is given up
+MAX_ERROR_BYTES = 64 * 1024
+
+FORWARDED_TO_POD = ("Content-Type", "Accept", "User-Agent", "traceparent", "tracestate")
+HOP_BY_HOP = {"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "upgrade"}
+HOP_BY_HOP |= {"transfer-encoding", "proxy-connection"}
+OURS = {"server", "date", "content-length", "voxfleet-region", "voxfleet-route", "x-request-id"}
+
+Upstream = aiohttp.ClientResponse
+
+
+class UpstreamAnsweredError(UpstreamFailedError):
+    """An answer of 500 or more, kept so that it can be passed on when it is not repeated."""
+
+    def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        super().__init__(UpstreamFailure.ERROR_5XX, f"status {status}")
+        self.answer = (status, headers, body)
+
+    def response(self) -> web.Response:
+        """The pod's own answer; one without Retry-After gets it, since nothing was spoken yet."""
+        status, headers, body = self.answer
+        return web.Response(status=status, headers={"Retry-After": "5", **headers}, body=body)
+
+
+@dataclass(slots=True)
+class Proxy:
+    """Shared by all requests of this gateway."""
+
+    session: aiohttp.ClientSession
+    draining: Callable[[], bool] = lambda: False
+
+    async def attempt(self, request: web.Request, url: str, body: bytes, exchange: Exchange) -> web.StreamResponse:
+        """One attempt; raises UpstreamFailedError while nothing has been sent to the client."""
+        async with self._ask(request, url, body, exchange) as upstream:
+            first = await _first_chunk(upstream)
+            response = web.StreamResponse(status=upstream.status, headers=_answer_headers(upstream, exchange))
+            _keep_length(response, upstream)
+            if self.draining():
+                response.force_close()  # the client's next request belongs to another gateway
+            try:
+                await self._relay(request, response, upstream, first, exchange)
+            except (aiohttp.ClientPayloadError, aiohttp.ServerTimeoutError, aiohttp.ClientOSError, TimeoutError):
+                _cut(request, exchange)
+            except ConnectionResetError:
+                exchange.cut = True  # the client went away between two chunks
+            return response
+
+    @asynccontextmanager
+    async def _ask(self, request: web.Request, url: str, body: bytes, exchange: Exchange) -> AsyncIterator[Upstream]:
+        headers = {name: request.headers[name] for name in FORWARDED_TO_POD if name in request.headers}
+        headers[REQUEST_ID_HEADER] = exchange.request_id
+        headers["Accept-Encoding"] = "identity"  # what the pod sends is passed on unread
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=SILENCE_SECONDS)
+        try:
+            upstream = await self.session.post(url, data=body, headers=headers, timeout=timeout, allow_redirects=False)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise UpstreamFailedError(_failure(error), repr(error)) from error
+        finished = False
+        try:
+            yield upstream
+            finished = upstream.content.at_eof()
+        finally:
+            if finished:
+                upstream.release()
+            else:
+                upstream.close()  # at once: the pod stops generating when it sees this
+
+    async def _relay(
+        self, request: web.Request, response: web.StreamResponse, upstream: Upstream, first: bytes, exchange: Exchange
+    ) -> None:
+        await response.prepare(request)
+        await self._write(response, first, exchange)
+        exchange.first_byte_seconds = exchange.elapsed_seconds
+        if exchange.key is not None and upstream.status == 200:  # noqa: PLR2004
+            FIRST_BYTE.labels(exchange.key.namespace, exchange.key.name, exchange.key.region).observe(
+                exchange.first_byte_seconds
+            )
+        async for chunk in upstream.content.iter_any():
+            await self._write(response, chunk, exchange)
+        await response.write_eof()
+
+    async def _write(self, response: web.StreamResponse, chunk: bytes, exchange: Exchange) -> None:
+        """Write and wait while the client's window is full: that is what slows the pod down."""
+        if chunk:
+            async with asyncio.timeout(WRITE_SECONDS):
+                await response.write(chunk)
+            exchange.bytes_sent += len(chunk)
+
+
+async def _first_chunk(upstream: Upstream) -> bytes:
+    """The first bytes of the body; an error of the pod's is read whole and raised."""
+    try:
+        if upstream.status >= 500:  # noqa: PLR2004
+            body = await upstream.content.read(MAX_ERROR_BYTES)
+            raise UpstreamAnsweredError(upstream.status, _passed_headers(upstream), body)
+        return await upstream.content.readany()
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise UpstreamFailedError(_failure(error), repr(error)) from error
+
+
+def _failure(error: Exception) -> UpstreamFailure:
+    """What the client library's exception means for a retry."""
+    if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
+        return UpstreamFailure.CONNECT
+    return UpstreamFailure.TIMEOUT if isinstance(error, TimeoutError) else UpstreamFailure.RESET
+
+
+def _passed_headers(upstream: Upstream) -> CIMultiDict[str]:
+    """The pod's headers, less those that belong to one connection or to the gateway."""
+    named = {name.strip().lower() for name in upstream.headers.get("Connection", "").split(",")}
+    dropped = HOP_BY_HOP | OURS | named
+    return CIMultiDict((name, value) for name, value in upstream.headers.items() if name.lower() not in dropped)
+
+
+def _answer_headers(upstream: Upstream, exchange: Exchange) -> CIMultiDict[str]:
+    headers = _passed_headers(upstream)
+    headers.update(exchange.headers())
+    return headers
+
+
+def _keep_length(response: web.StreamResponse, upstream: Upstream) -> None:
+    """A length that the pod announced is announced again; anything else is sent in chunks."""
+    if upstream.content_length is not None:
+        response.content_length = upstream.content_length
+
+
+def _cut(request: web.Request, exchange: Exchange) -> None:
+    """End the connection so that the client can't take the answer for complete."""
+    exchange.cut = True
+    if exchange.key is not None:
+        BROKEN_STREAMS.labels(exchange.key.namespace, exchange.key.name, exchange.key.region).inc()
+    if request.transport is None:
+        return
+    if request.version >= (1, 1):
+        request.transport.close()  # the last chunk is missing, and what was sent still arrives
+    else:
+        request.transport.abort()  # a plain end would look like the end of the audio

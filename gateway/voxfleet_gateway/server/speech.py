@@ -1,0 +1,117 @@
+"""POST /v1/audio/speech: read, check, place, send; again elsewhere while nothing has been sent.
+
+Knows: the order of the steps. Does not know: how any one of them is done.
+"""
+
+import asyncio
+import re
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from voxfleet_gateway.decisions.client_location import LOCATION_HEADER, client_location, is_trusted
+from voxfleet_gateway.decisions.retry_policy import RetryBudget, may_retry
+from voxfleet_gateway.decisions.routing import RouteRequest
+from voxfleet_gateway.errors import Refusal, RequestRefusedError, UpstreamFailedError
+from voxfleet_gateway.placing.placement import Place, Placement
+from voxfleet_gateway.pods.fleet import Fleet
+from voxfleet_gateway.regions import ModelEntry, Registry
+from voxfleet_gateway.server.answers import no_pod_answered, unknown_model
+from voxfleet_gateway.server.exchange import EXCHANGE, Exchange
+from voxfleet_gateway.server.proxy import Proxy, UpstreamAnsweredError
+from voxfleet_gateway.server.speech_request import SpeechRequest, check_speech, parse_model_name
+from voxfleet_gateway.settings import Settings
+from voxfleet_gateway.telemetry import RETRIES, UPSTREAM_FAILURES
+
+SPEECH_PATH = "/v1/audio/speech"
+COUNTRY_HEADER = "Voxfleet-Client-Country"
+BODY_SECONDS = 30.0  # a client that takes longer to send its request is given up
+
+PREFER_WAIT = re.compile(r"(?:^|[,;\s])wait=(\d{1,6})(?:$|[,;\s])")
+
+
+@dataclass(slots=True)
+class Speech:
+    """The handler and what it works with."""
+
+    settings: Settings
+    fleet: Fleet
+    placement: Placement
+    proxy: Proxy
+    budget: RetryBudget
+
+    async def post(self, request: web.Request) -> web.StreamResponse:
+        """Answer one request."""
+        exchange = request[EXCHANGE]
+        body = await _read(request)
+        name, fields = parse_model_name(body)
+        model = known_model(self.fleet.registry(), name)
+        speech = check_speech(name, fields, body)
+        exchange.model, exchange.input_characters = name, speech.input_characters
+        self.budget.earn()
+        return await self._send(request, speech, model, exchange)
+
+    async def _send(
+        self, request: web.Request, speech: SpeechRequest, model: ModelEntry, exchange: Exchange
+    ) -> web.StreamResponse:
+        asked = self.asked(request)
+        ticket = self.placement.hold_room.ticket(hold_seconds(request, model, self.settings.hold_seconds))
+        retries = 0
+        while True:
+            place = await self.placement.find(speech.model, asked, ticket, exchange)
+            try:
+                return await self._attempt(request, speech, place, exchange)
+            except UpstreamFailedError as failed:
+                UPSTREAM_FAILURES.labels(failed.failure).inc()
+                self.fleet.suspect(place.key, place.pod)
+                if not may_retry(failed.failure, retries, self.budget, first_byte_sent=exchange.bytes_sent > 0):
+                    return _given_up(failed, place)
+                retries += 1
+                RETRIES.labels(failed.failure).inc()
+
+    async def _attempt(
+        self, request: web.Request, speech: SpeechRequest, place: Place, exchange: Exchange
+    ) -> web.StreamResponse:
+        exchange.attempts += 1
+        body = speech.body_for(place.model.model)
+        with self.fleet.sending(place.key, place.pod):
+            self.placement.on_demand(place.key)
+            return await self.proxy.attempt(request, place.pod.address.url(SPEECH_PATH), body, exchange)
+
+    def asked(self, request: web.Request) -> RouteRequest:
+        """Where the client is, as far as a trusted proxy has said."""
+        trusted = self.settings.trusted_networks
+        location = client_location(request.headers.get(LOCATION_HEADER), request.remote, trusted)
+        country = request.headers.get(COUNTRY_HEADER) if is_trusted(request.remote, trusted) else None
+        return RouteRequest(self.settings.region, location, country)
+
+
+async def _read(request: web.Request) -> bytes:
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await request.read()
+    except TimeoutError as error:
+        message = f"The request's body did not arrive within {BODY_SECONDS:.0f} s."
+        raise RequestRefusedError(Refusal(408, "request_timeout", message)) from error
+
+
+def known_model(registry: Registry, name: str) -> ModelEntry:
+    """The model that answers to this name; raises RequestRefusedError when none does."""
+    model = registry.resolve(name)
+    if model is None:
+        raise RequestRefusedError(unknown_model(name, registry.names()))
+    return model
+
+
+def hold_seconds(request: web.Request, model: ModelEntry, default_seconds: float) -> float:
+    """How long the request may wait: its own `Prefer: wait=N`, else the default, never beyond the model's bound."""
+    preferred = PREFER_WAIT.search(request.headers.get("Prefer", ""))
+    wanted = float(preferred.group(1)) if preferred else default_seconds
+    return min(wanted, model.gateway.hold_seconds)
+
+
+def _given_up(failed: UpstreamFailedError, place: Place) -> web.Response:
+    """The pod's own error where there is one, else 503: nothing was spoken, so asking again is safe."""
+    if isinstance(failed, UpstreamAnsweredError):
+        return failed.response()
+    raise RequestRefusedError(no_pod_answered(place.key.region, failed.failure.value)) from failed

@@ -1,0 +1,96 @@
+"""Runs a gateway's three ports until SIGTERM or SIGINT, and closes them in order.
+
+Knows: sockets and signals. Does not know: what is served.
+"""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from voxfleet_gateway.cluster.api import connect
+from voxfleet_gateway.gateway import Gateway, open_gateway
+from voxfleet_gateway.server.app import public_app
+from voxfleet_gateway.server.internal import internal_app
+from voxfleet_gateway.settings import Settings
+
+KEEPALIVE_SECONDS = 75.0
+LAST_SECONDS = 2.0  # after the drain, for answers on their last bytes
+
+log = structlog.get_logger(__name__)
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until told to end."""
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, ended.set)
+    api = await connect(settings.kubeconfig)
+    try:
+        async with open_gateway(settings, api) as gateway, listening(gateway):
+            await run_until(gateway, ended)
+    finally:
+        await api.close()
+
+
+async def run_until(gateway: Gateway, ended: asyncio.Event) -> None:
+    """Follow the cluster while serving; then drain, still following."""
+    following = asyncio.create_task(gateway.run(), name="gateway")
+    waiting = asyncio.create_task(ended.wait(), name="ended")
+    try:
+        await asyncio.wait({following, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        if following.done():
+            following.result()  # a watch died of a programming error: end, and be started again
+        log.info("draining", drain_seconds=gateway.settings.drain_seconds)
+        await gateway.drain()
+    finally:
+        waiting.cancel()
+        following.cancel()
+        await asyncio.gather(following, waiting, return_exceptions=True)
+
+
+@asynccontextmanager
+async def listening(gateway: Gateway) -> AsyncIterator[dict[str, int]]:
+    """Open the ports; closing them ends what is still open."""
+    settings = gateway.settings
+    apps = {
+        "api": (public_app(settings, gateway.speech, gateway.models, gateway.health), settings.port),
+        "metrics": (metrics_app(), settings.metrics_port),
+        "internal": (internal_app(settings, gateway.fleet), settings.internal_port),
+    }
+    runners: list[web.AppRunner] = []
+    ports: dict[str, int] = {}
+    try:
+        for name, (app, port) in apps.items():
+            runner = web.AppRunner(
+                app,
+                handler_cancellation=True,
+                access_log=None,
+                keepalive_timeout=KEEPALIVE_SECONDS,
+                shutdown_timeout=LAST_SECONDS,
+            )
+            runners.append(runner)
+            await runner.setup()
+            await web.TCPSite(runner, settings.host, port, reuse_address=True).start()
+            ports[name] = runner.addresses[0][1]
+        log.info("listening", ports=ports, region=settings.region, gateway=settings.pod_name)
+        yield ports
+    finally:
+        for runner in runners:
+            await runner.cleanup()
+
+
+def metrics_app() -> web.Application:
+    """What port 9090 serves."""
+
+    async def metrics(_request: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    app = web.Application()
+    app.router.add_get("/metrics", metrics)
+    return app

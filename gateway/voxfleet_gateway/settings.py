@@ -1,0 +1,81 @@
+"""Every setting of the gateway, read once at the start: environment VOXFLEET_X_Y, or flag --x-y, which wins.
+
+Knows: names, defaults, bounds. docs/gateway-settings.md lists the same, and a test compares them.
+"""
+
+import socket
+from functools import cache
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict
+
+from voxfleet_gateway.errors import SettingsError
+
+
+class Settings(BaseSettings):
+    """The gateway: the always-on door of a region."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="VOXFLEET_",
+        cli_prog_name="voxfleet-gateway",
+        cli_kebab_case=True,
+        cli_hide_none_type=True,
+        frozen=True,
+        extra="ignore",
+    )
+
+    region: str = Field(default="", description="The region this gateway stands in; empty: none of its own.")
+    internal_key: SecretStr = Field(min_length=1, description="Key that the internal bearer tokens are derived from.")
+    system_namespace: str = Field(default="voxfleet-system", description="Namespace of the model ConfigMaps.")
+    demand_namespace: str = Field(default="voxfleet-demand", description="Namespace of the demand Leases.")
+    trusted_proxies: str = Field(
+        default="", description="Comma-separated CIDRs whose Voxfleet-Client-Location is believed."
+    )
+    pod_name: str = Field(default_factory=socket.gethostname, description="Name in reports and as Lease holder.")
+    host: str = Field(default="0.0.0.0", description="Address to listen on.")  # noqa: S104  # a container's door
+    port: int = Field(default=6006, ge=0, le=65535, description="Port of the API; 0: any free one.")
+    metrics_port: int = Field(default=9090, ge=0, le=65535, description="Port of /metrics.")
+    internal_port: int = Field(default=9091, ge=0, le=65535, description="Port of /internal/load.")
+    hold_seconds: float = Field(default=55, ge=0, description="How long a request waits for a wake unless it says.")
+    max_body_bytes: int = Field(default=16 * 2**20, ge=1024, description="Largest request body.")
+    drain_seconds: float = Field(default=120, ge=0, description="After SIGTERM: time for open requests to finish.")
+    drain_grace_seconds: float = Field(
+        default=5, ge=0, description="After SIGTERM: time in which new requests are still served."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level logged.")
+    kubeconfig: str = Field(default="", description="Path of a kubeconfig; empty: the pod's service account.")
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks_parse(cls, text: str) -> str:
+        parse_networks(text)
+        return text
+
+    @property
+    def trusted_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """The CIDRs, parsed."""
+        return parse_networks(self.trusted_proxies)
+
+
+@cache
+def parse_networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Read a comma-separated list of CIDRs."""
+    return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
+
+
+def read_settings(arguments: list[str]) -> Settings:
+    """From flags and environment; prints help and exits where that is asked for."""
+    try:
+        return CliApp.run(Settings, cli_args=arguments)
+    except ValidationError as error:
+        raise SettingsError("; ".join(_mistake(detail) for detail in error.errors())) from error
+
+
+def _mistake(detail: ErrorDetails) -> str:
+    """One line that names the setting as it is set."""
+    name = str(detail["loc"][0]) if detail["loc"] else "settings"
+    given = "" if detail["type"] == "missing" or name == "internal_key" else f", given {detail['input']!r:.60}"
+    return f"VOXFLEET_{name.upper()} (--{name.replace('_', '-')}): {detail['msg']}{given}"

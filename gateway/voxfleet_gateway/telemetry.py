@@ -1,0 +1,68 @@
+"""Metrics and logs: every metric the gateway has, in one table of definitions; JSON lines on standard output.
+
+Knows: names, units, labels (docs/gateway-metrics.md lists the same, and a test compares them).
+Does not know: where the numbers come from. Never in a log or label: texts, raw client addresses, keys.
+"""
+
+import json
+import logging
+import sys
+
+import structlog
+from prometheus_client import Counter, Gauge, Histogram
+
+PREFIX = "voxfleet_gateway_"
+FIRST_BYTE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
+WAKE_BUCKETS = (0.5, 1, 2, 3, 5, 8, 13, 20, 30, 45, 60, 90, 120, 300, 600)
+
+REGION_LABELS = ("namespace", "name", "region")
+
+REQUESTS = Counter(f"{PREFIX}requests", "Speech requests, by answer and route.", (*REGION_LABELS, "code", "route"))
+FIRST_BYTE = Histogram(
+    f"{PREFIX}first_byte_seconds",
+    "Request read to first byte of audio sent.",
+    REGION_LABELS,
+    buckets=FIRST_BYTE_BUCKETS,
+)
+OPEN_REQUESTS = Gauge(f"{PREFIX}open_requests", "Requests being served by a pod now.", REGION_LABELS)
+HELD_REQUESTS = Gauge(f"{PREFIX}held_requests", "Requests waiting for a region now.", REGION_LABELS)
+HELD = Histogram(f"{PREFIX}held_seconds", "Time a request was held.", REGION_LABELS, buckets=WAKE_BUCKETS)
+WAKES = Counter(f"{PREFIX}wakes", "Times a request or a person asked a sleeping region to wake.", REGION_LABELS)
+WAKE = Histogram(f"{PREFIX}wake_seconds", "Wake asked to first ready pod.", REGION_LABELS, buckets=WAKE_BUCKETS)
+UPSTREAM_FAILURES = Counter(f"{PREFIX}upstream_failures", "Attempts that failed before any audio.", ("failure",))
+RETRIES = Counter(f"{PREFIX}retries", "Attempts after the first.", ("failure",))
+BROKEN_STREAMS = Counter(f"{PREFIX}broken_streams", "Answers cut after their first byte.", REGION_LABELS)
+LEASE_RENEWALS = Counter(f"{PREFIX}lease_renewals", "Renewals of demand Leases.", ("reason", "result"))
+WATCH_RESTARTS = Counter(f"{PREFIX}watch_restarts", "Watches that broke and were started again.", ("watch",))
+REGISTRY_INVALID = Gauge(f"{PREFIX}registry_invalid", "Model ConfigMaps that could not be read.")
+POD_POLL_FAILURES = Counter(f"{PREFIX}pod_poll_failures", "Polls of /internal/load without a usable answer.")
+
+
+def configure_logs(level: str) -> None:
+    """Write JSON lines, one per event, to standard output."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stdout),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(_JsonLines())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)  # its errors quote clients' addresses
+
+
+class _JsonLines(logging.Formatter):
+    """Libraries' own warnings, in the form of the other lines."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {"level": record.levelname.lower(), "event": record.getMessage(), "logger": record.name}
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line)

@@ -1,0 +1,160 @@
+"""A request for a sleeping region: held, the Lease renewed, sent when a pod says ready."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import aiohttp
+
+
+async def test_a_request_is_held_until_a_pod_says_ready(
+    stage: Any, new_pod: Any, start_gateway: Any, speak: Any, meanwhile: Any
+) -> None:
+    stage.put_lease("eu-central")
+    stage.put_lease("us-east")
+    stage.put_model([stage.region("eu-central"), stage.region("us-east")])
+    gateway = await start_gateway()
+    async with meanwhile(speak(gateway)) as asked:
+        lease = await gateway.until(
+            lambda: stage.lease("eu-central")["spec"].get("renewTime") and stage.lease("eu-central"), "renewal"
+        )
+        assert lease["spec"]["holderIdentity"] == "gateway-eu-central"
+        pod = await new_pod(state="loading")
+        stage.put_pods("eu-central", pod, ready=False)
+        await gateway.until(lambda: pod.polls > 3, "polls")
+        assert not asked.done()
+        assert pod.served == []
+        pod.state = "ready"
+        began = asyncio.get_running_loop().time()
+        answer = await asked
+    assert asyncio.get_running_loop().time() - began < 0.5
+    assert (answer.status, answer.body) == (200, b"RIFFaudioend")
+    assert answer.headers["Voxfleet-Region"] == "eu-central"
+    assert answer.headers["Voxfleet-Route"] == "hold-wake"
+    assert answer.headers["Voxfleet-Seed"] == "7"
+    assert "renewTime" not in stage.lease("us-east")["spec"]
+    record = await gateway.until(gateway.records, "record")
+    assert record[0]["held_seconds"] > 0.3
+    assert "Hello" not in str(gateway.lines)
+    assert "127.0.0.1" not in str(record)
+
+
+async def test_a_sleeping_region_is_renewed_before_its_old_pods_are_used(
+    stage: Any, new_pod: Any, start_gateway: Any, speak: Any
+) -> None:
+    now = datetime.now(UTC)
+    stage.put_lease("eu-central", renew_time=now - timedelta(seconds=20), asleep_since=now - timedelta(seconds=1))
+    stage.put_model([stage.region("eu-central")])
+    pod = await new_pod()
+    stage.put_pods("eu-central", pod, ready=True)
+    gateway = await start_gateway()
+    answer = await speak(gateway)
+    assert answer.status == 200
+    renewed = datetime.fromisoformat(stage.lease("eu-central")["spec"]["renewTime"])
+    assert renewed > now
+
+
+async def test_the_lease_is_renewed_once_more_when_the_last_request_ends(
+    stage: Any, new_pod: Any, start_gateway: Any, speak: Any
+) -> None:
+    stage.put_lease("eu-central", renew_time=datetime.now(UTC))
+    stage.put_model([stage.region("eu-central")])
+    pod = await new_pod()
+    stage.put_pods("eu-central", pod, ready=True)
+    gateway = await start_gateway()
+    await asyncio.sleep(1.1)
+    before = stage.lease("eu-central")["spec"]["renewTime"]
+    await speak(gateway)
+    await gateway.until(lambda: stage.lease("eu-central")["spec"]["renewTime"] > before, "renewal", 5)
+    after = stage.lease("eu-central")["metadata"]["resourceVersion"]
+    await asyncio.sleep(2)
+    assert stage.lease("eu-central")["metadata"]["resourceVersion"] == after, "a quiet region is left alone"
+
+
+async def test_prefer_wait_bounds_the_hold_and_503_says_when_to_come_back(
+    stage: Any, start_gateway: Any, speak: Any
+) -> None:
+    stage.put_lease("eu-central")
+    stage.put_model([stage.region("eu-central", predicted_wake_seconds=42)])
+    gateway = await start_gateway()
+    answer = await speak(gateway, headers={"Prefer": "wait=1"})
+    assert answer.status == 503
+    assert 0.9 < answer.seconds < 2
+    assert 1 <= int(answer.headers["Retry-After"]) <= 60
+    assert float(answer.headers["Voxfleet-Wake-Estimate"]) > 30
+    assert answer.headers["Voxfleet-Region"] == "eu-central"
+    assert answer.error["code"] == "region_waking"
+
+
+async def test_the_other_region_serves_while_home_wakes(
+    stage: Any, new_pod: Any, start_gateway: Any, speak: Any
+) -> None:
+    for region in ("eu-central", "us-east"):
+        stage.put_lease(region)
+    stage.put_model([stage.region("eu-central"), stage.region("us-east")])
+    pod = await new_pod()
+    stage.put_pods("us-east", pod, ready=True)
+    gateway = await start_gateway()
+    answer = await speak(gateway)
+    assert (answer.status, answer.headers["Voxfleet-Region"]) == (200, "us-east")
+    assert answer.headers["Voxfleet-Route"] == "spill-wake"
+    await gateway.until(lambda: stage.lease("eu-central")["spec"].get("renewTime"), "wake of the home region")
+
+
+async def test_a_client_in_the_other_region_is_served_there(
+    stage: Any, new_pod: Any, start_gateway: Any, speak: Any
+) -> None:
+    regions = ("eu-central", "us-east")
+    pods = {region: await new_pod() for region in regions}
+    for region in regions:
+        stage.put_lease(region, renew_time=datetime.now(UTC))
+        stage.put_pods(region, pods[region], ready=True)
+    stage.put_model([stage.region(region) for region in regions])
+    gateway = await start_gateway()
+    here = await speak(gateway)
+    there = await speak(gateway, headers={"Voxfleet-Client-Location": "40.7,-74.0"})
+    assert (here.headers["Voxfleet-Region"], there.headers["Voxfleet-Region"]) == regions
+    assert {here.headers["Voxfleet-Route"], there.headers["Voxfleet-Route"]} == {"nearest"}
+    assert "Voxfleet-Client-Location" not in pods["us-east"].headers_seen[0]
+
+
+async def test_waking_on_purpose_renews_the_lease_and_nothing_else(
+    stage: Any, start_gateway: Any, session: aiohttp.ClientSession
+) -> None:
+    stage.put_lease("eu-central")
+    stage.put_model([stage.region("eu-central")])
+    gateway = await start_gateway()
+    for name in ("voxcpm-1.5", f"{stage.apps}/narrator"):
+        async with session.post(gateway.url(f"/v1/models/{name}/wake")) as answer:
+            assert answer.status == 202
+            assert (await answer.json())["region"] == "eu-central"
+    await gateway.until(lambda: stage.lease("eu-central")["spec"].get("renewTime"), "renewal")
+
+
+async def test_a_crowd_is_held_by_one_wake_and_let_in_no_faster_than_a_pod_can_take(
+    stage: Any, new_pod: Any, start_gateway: Any, speak: Any
+) -> None:
+    stage.put_lease("eu-central")
+    stage.put_model([stage.region("eu-central")])
+    gateway = await start_gateway()
+    asked = [asyncio.create_task(speak(gateway)) for _ in range(150)]
+    await gateway.until(lambda: stage.lease("eu-central")["spec"].get("renewTime"), "wake")
+    renewed = stage.lease("eu-central")["metadata"]["resourceVersion"]
+    pod, most, now = await new_pod(state="loading"), 0, 0
+
+    async def count(_request: Any) -> None:
+        nonlocal most, now
+        now += 1
+        most = max(most, now)
+        await asyncio.sleep(0.1)
+        now -= 1
+
+    pod.before_headers = count
+    stage.put_pods("eu-central", pod)
+    await gateway.until(lambda: pod.polls > 1, "polls")
+    assert stage.lease("eu-central")["metadata"]["resourceVersion"] == renewed, "one wake for all of them"
+    pod.state = "ready"
+    answers = await asyncio.gather(*asked)
+    assert {(answer.status, answer.body) for answer in answers} == {(200, b"RIFFaudioend")}
+    assert len(pod.served) == 150, "each was sent once"
+    assert most <= 64

@@ -1,0 +1,82 @@
+"""What operator and gateway write for one another, read by the other side's own code."""
+
+import hashlib
+import json
+
+from voxfleet_gateway.cluster.endpoint_watch import PodAddress, PodEndpoint
+from voxfleet_gateway.pods.fleet import Fleet, utc_now
+from voxfleet_gateway.pods.load_report import LoadReport, ReceivedReport
+from voxfleet_gateway.regions import ModelEntry, RegionKey, Registry, parse_entry
+from voxfleet_gateway.server.internal import load_body
+from voxfleet_gateway.tokens import gateway_token, pod_token
+from voxfleet_operator import load_reader
+from voxfleet_operator.deciding.load import GatewayLoad
+from voxfleet_operator.deciding.region_plan import RegionPlan
+from voxfleet_operator.manifests import Installation, bundle
+from voxfleet_operator.manifests.pod import PodSettings, internal_token_sha256
+from voxfleet_operator.resources import Phase, read_resource
+
+POD_REPORT = {
+    "model": "voxcpm-1.5", "state": "ready", "message": "", "open_requests": 3, "running_sequences": 5,
+    "waiting_sequences": 0, "free_rows": 27, "queued_audio_seconds": 12.4, "audio_seconds_per_second": 870.0,
+    "step_seconds_p50": 0.0041, "first_audio_seconds_p95": 0.06, "last_request_finished_at": "2026-11-23T20:00:00Z",
+    "loaded_seconds": 3.2, "warm_seconds": 1.1, "gpu": None,
+}  # fmt: skip
+
+
+def written_by_the_operator() -> ModelEntry:
+    metadata = {"namespace": "default", "name": "narrator", "uid": "u", "generation": 4}
+    metadata["creationTimestamp"] = "2026-11-23T20:00:00Z"
+    region = {
+        "name": "eu-central",
+        "location": {"latitude": "50.11", "longitude": "8.68"},
+        "allowedClients": ["DE"],
+        "pricePerGpuHour": {"onDemand": "1.01"},
+    }
+    resource = read_resource({"metadata": metadata, "spec": {"regions": [region], "gateway": {"spill": False}}})
+    plans = {"eu-central": RegionPlan("eu-central", Phase.FAILED, 0, reason="Failed", message="no weights")}
+    settings = PodSettings("localhost/voxfleet-inference:test", "IfNotPresent", "key")
+    installation = Installation("voxfleet-system", "voxfleet-demand", "gw.voxfleet-system.svc", settings, ())
+    manifests = bundle(resource, plans, installation, owns_model_name=True)
+    config_map = next(manifest.body for manifest in manifests if manifest.kind == "ConfigMap")
+    assert config_map["metadata"]["labels"]["voxfleet.dev/model-registry"] == "true"
+    service = next(manifest.body for manifest in manifests if manifest.kind == "Service" and _selects(manifest.body))
+    assert "voxfleet.dev/deployment" in service["metadata"]["labels"], "EndpointSlices are watched by this label"
+    assert {port["name"] for port in service["spec"]["ports"]} == {"http", "internal"}
+    return parse_entry(config_map["data"])
+
+
+def _selects(service: dict[str, dict[str, object]]) -> bool:
+    return bool(service["spec"].get("selector"))
+
+
+def test_the_gateway_reads_what_the_operator_writes() -> None:
+    entry = written_by_the_operator()
+    assert (entry.full_name, entry.model, entry.gateway.spill) == ("default/narrator", "narrator", False)
+    region = entry.region("eu-central")
+    assert region is not None
+    assert (region.latitude, region.allowed_clients, region.price_per_gpu_hour) == (50.11, ("DE",), 1.01)
+    assert (region.phase, region.message) == ("Failed", "no weights")
+    assert region.lease is not None
+    assert region.lease.namespace == "voxfleet-demand"
+
+
+def test_the_operator_reads_what_the_gateway_answers() -> None:
+    entry = written_by_the_operator()
+    registry, address = Registry.of([entry]), PodAddress("10.244.1.5")
+    fleet = Fleet(lambda: registry, lambda _service: (PodEndpoint(address),), dict)
+    fleet.refresh()
+    key = RegionKey("default", "narrator", "eu-central")
+    fleet.reported(key, address, ReceivedReport(LoadReport.model_validate(POD_REPORT), POD_REPORT, 10.0))
+    fleet.traffic(key).finished(1.0, utc_now())
+    fleet.held(key, 2)
+    read = GatewayLoad.model_validate(json.loads(json.dumps(load_body(fleet, "gateway-1", "eu-central", 10.4))))
+    (model,), (pod,) = read.models, read.pods
+    assert (model.held_requests, model.region, pod.address, pod.age_seconds) == (2, "eu-central", "10.244.1.5", 0.4)
+    assert (pod.load.state, pod.load.open_requests, pod.load.warm_seconds) == ("ready", 3, 1.1)
+
+
+def test_both_sides_derive_the_same_tokens() -> None:
+    assert gateway_token("key") == load_reader.gateway_token("key")
+    token = pod_token("key", "default", "narrator")
+    assert internal_token_sha256("key", "default", "narrator") == hashlib.sha256(token.encode()).hexdigest()

@@ -1,0 +1,156 @@
+"""The keeper of Leases: at once for a wake, again after failures, silent when nothing is due."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from voxfleet_gateway.cluster import demand as demand_module
+from voxfleet_gateway.cluster.demand import DemandKeeper
+from voxfleet_gateway.cluster.lease_watch import LeaseWatch
+from voxfleet_gateway.decisions.demand_lease import format_time, parse_time
+from voxfleet_gateway.errors import ClusterConflictError, ClusterUnavailableError
+from voxfleet_gateway.pods.fleet import Fleet
+from voxfleet_gateway.regions import ModelEntry, ObjectRef, RegionEntry, RegionKey, Registry
+
+KEY = RegionKey("default", "narrator", "eu")
+REGION = RegionEntry(name="eu", lease=ObjectRef(namespace="demand", name="lease"))
+MODEL = ModelEntry(
+    schema="voxfleet.dev/registry/v1", namespace="default", name="narrator", model="m", regions=(REGION,)
+)
+
+
+class Api:
+    """One Lease, with resourceVersions, and failures on demand."""
+
+    def __init__(self) -> None:
+        self.version = 1
+        self.spec: dict[str, Any] = {"leaseDurationSeconds": 60}
+        self.failures: list[Exception] = []
+        self.patches = 0
+
+    def lease(self) -> dict[str, Any]:
+        return {
+            "metadata": {"namespace": "demand", "name": "lease", "resourceVersion": str(self.version)},
+            "spec": dict(self.spec),
+        }
+
+    def renewed_elsewhere(self, at: datetime) -> None:
+        self.version += 1
+        self.spec["renewTime"] = format_time(at)
+
+    async def get(self, _path: str, _query: Mapping[str, str] | None = None) -> dict[str, Any]:
+        return self.lease()
+
+    async def merge_patch(self, _path: str, body: dict[str, Any]) -> dict[str, Any]:
+        await asyncio.sleep(0.001)
+        if self.failures:
+            raise self.failures.pop(0)
+        if body["metadata"]["resourceVersion"] != str(self.version):
+            raise ClusterConflictError("409")
+        self.patches += 1
+        self.version += 1
+        self.spec |= body["spec"]
+        return self.lease()
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demand_module, "FIRST_PAUSE_SECONDS", 0.005)
+    monkeypatch.setattr(demand_module, "LOOK_SECONDS", 0.02)
+
+
+@asynccontextmanager
+async def keeping(api: Api) -> AsyncIterator[DemandKeeper]:
+    leases = LeaseWatch(api, "gateway-1", lambda: None)
+    leases.replaced([api.lease()])
+    registry = Registry.of([MODEL])
+    fleet = Fleet(lambda: registry, lambda _service: (), lambda: leases.leases)
+    fleet.refresh()
+    keeper = DemandKeeper(fleet, leases)
+    task = asyncio.create_task(keeper.run())
+    yield keeper
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+def wake(keeper: DemandKeeper) -> None:
+    keeper.fleet.wake_asked(KEY)
+    keeper.touch(KEY)
+
+
+async def test_a_wake_is_one_renewal_at_once() -> None:
+    api = Api()
+    async with keeping(api) as keeper:
+        for _ in range(50):
+            wake(keeper)
+        await asyncio.sleep(0.1)
+        assert api.patches == 1
+        assert api.spec["holderIdentity"] == "gateway-1"
+        assert not keeper.followed, "nothing is left to look at"
+
+
+async def test_failures_are_repeated_until_it_is_renewed() -> None:
+    api = Api()
+    api.failures = [ClusterUnavailableError("away")] * 3
+    async with keeping(api) as keeper:
+        wake(keeper)
+        await asyncio.sleep(0.3)
+    assert api.patches == 1
+
+
+async def test_losing_to_another_gateway_is_as_good_as_winning() -> None:
+    api = Api()
+    async with keeping(api) as keeper:
+        api.renewed_elsewhere(datetime.now(UTC))
+        wake(keeper)
+        await asyncio.sleep(0.1)
+    assert api.patches == 0
+
+
+async def test_losing_to_a_write_that_renewed_nothing_renews_again() -> None:
+    api = Api()
+    async with keeping(api) as keeper:
+        api.version += 1
+        wake(keeper)
+        await asyncio.sleep(0.1)
+    assert api.patches == 1
+
+
+async def test_a_busy_region_is_renewed_in_time_and_once_more_at_the_end() -> None:
+    api = Api()
+    api.spec |= {"renewTime": format_time(datetime.now(UTC) - timedelta(seconds=25))}
+    async with keeping(api) as keeper:
+        traffic = keeper.fleet.traffic(KEY)
+        traffic.open_requests = 1
+        keeper.touch(KEY)
+        await asyncio.sleep(0.1)
+        assert api.patches == 1, "a third of the duration has passed"
+        traffic.open_requests = 0
+        traffic.finished(1.0, datetime.now(UTC))
+        await asyncio.sleep(1.3)
+        assert api.patches == 2
+        renewed = parse_time(api.spec["renewTime"])
+        assert renewed is not None
+        assert traffic.last_finished is not None
+        assert renewed > traffic.last_finished
+
+
+async def test_a_region_that_is_gone_is_forgotten() -> None:
+    async with keeping(Api()) as keeper:
+        keeper.touch(RegionKey("default", "narrator", "moon"))
+        await asyncio.sleep(0.05)
+        assert not keeper.followed
+
+
+async def test_older_news_never_replace_newer() -> None:
+    api = Api()
+    leases = LeaseWatch(api, "gateway-1", lambda: None)
+    old = api.lease()
+    api.renewed_elsewhere(datetime.now(UTC))
+    leases.changed(api.lease())
+    leases._keep(old)
+    assert leases.leases["demand", "lease"].resource_version == "2"

@@ -1,0 +1,95 @@
+"""Polling: with the right token, quickly while a pod wakes, unimpressed by bad answers."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from voxfleet_gateway.cluster.endpoint_watch import PodAddress, PodEndpoint
+from voxfleet_gateway.pods.fleet import Fleet
+from voxfleet_gateway.pods.load_poller import LoadPoller
+from voxfleet_gateway.regions import ModelEntry, ObjectRef, RegionEntry, RegionKey, Registry
+from voxfleet_gateway.tokens import pod_token
+
+KEY = RegionKey("default", "narrator", "eu")
+
+
+class Pod:
+    """What answers /internal/load."""
+
+    def __init__(self) -> None:
+        self.answer: Any = {"state": "loading"}
+        self.status = 200
+        self.polls = 0
+
+    async def load(self, request: web.Request) -> web.StreamResponse:
+        self.polls += 1
+        assert request.headers["Authorization"] == f"Bearer {pod_token('key', 'default', 'narrator')}"
+        if isinstance(self.answer, bytes):
+            return web.Response(body=self.answer, content_type="application/json")
+        return web.json_response(self.answer, status=self.status)
+
+
+@pytest.fixture
+def pod() -> Pod:
+    return Pod()
+
+
+@pytest.fixture
+async def polled(pod: Pod) -> AsyncIterator[tuple[Fleet, LoadPoller]]:
+    app = web.Application()
+    app.router.add_get("/internal/load", pod.load)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    region = RegionEntry(name="eu", service=ObjectRef(namespace="default", name="s"))
+    schema: Any = "voxfleet.dev/registry/v1"
+    model = ModelEntry(schema=schema, namespace="default", name="narrator", model="m", regions=(region,))
+    registry = Registry.of([model])
+    endpoint = PodEndpoint(PodAddress("127.0.0.1", 1, runner.addresses[0][1]))
+    fleet = Fleet(lambda: registry, lambda _service: (endpoint,), dict)
+    async with aiohttp.ClientSession() as session:
+        poller = LoadPoller(fleet, session, "key")
+        fleet.refresh()
+        poller.follow_fleet()
+        yield fleet, poller
+        await poller.stop()
+    await runner.cleanup()
+
+
+async def test_a_waking_pod_is_asked_ten_times_a_second(pod: Pod, polled: tuple[Fleet, LoadPoller]) -> None:
+    await asyncio.sleep(0.55)
+    assert 3 <= pod.polls <= 7
+    assert not polled[0].servable_pods(KEY)
+    pod.answer = {"state": "ready", "free_rows": 1, "unknown": "field"}
+    await asyncio.sleep(0.2)
+    (record,) = polled[0].servable_pods(KEY)
+    assert record.received is not None
+    assert record.received.raw["unknown"] == "field"
+    polls = pod.polls
+    await asyncio.sleep(0.5)
+    assert pod.polls <= polls + 1, "a ready pod is asked every second"
+
+
+@pytest.mark.parametrize("answer", [b"", b"{", b"[]", b'{"state": "dancing"}', b'{"state": 1}', b"\xff"])
+async def test_bad_answers_count_for_nothing(pod: Pod, polled: tuple[Fleet, LoadPoller], answer: bytes) -> None:
+    pod.answer = answer
+    await asyncio.sleep(0.25)
+    assert pod.polls >= 1
+    assert polled[0].pods[KEY][next(iter(polled[0].pods[KEY]))].received is None
+    pod.answer = {"state": "ready"}
+    await asyncio.sleep(0.25)
+    assert polled[0].servable_pods(KEY), "and a later good one does"
+
+
+async def test_polling_ends_with_the_pod(pod: Pod, polled: tuple[Fleet, LoadPoller]) -> None:
+    fleet, poller = polled
+    fleet.pods_behind = lambda _service: ()
+    fleet.refresh()
+    poller.follow_fleet()
+    assert poller.tasks == {}
+    polls = pod.polls
+    await asyncio.sleep(0.25)
+    assert pod.polls <= polls + 1

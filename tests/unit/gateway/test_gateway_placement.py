@@ -1,0 +1,164 @@
+"""The loop around the decision: told when something changes, refused with the right words when time is up."""
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Any
+
+import pytest
+from voxfleet_gateway.cluster.endpoint_watch import PodAddress, PodEndpoint
+from voxfleet_gateway.decisions.routing import RouteRequest
+from voxfleet_gateway.errors import Refusal, RequestRefusedError
+from voxfleet_gateway.placing.hold_room import HoldRoom
+from voxfleet_gateway.placing.placement import Place, Placement
+from voxfleet_gateway.pods.fleet import Fleet
+from voxfleet_gateway.pods.load_report import OPEN_LIMIT_PER_POD
+from voxfleet_gateway.regions import ModelEntry, ObjectRef, RegionEntry, RegionKey, Registry
+from voxfleet_gateway.server.exchange import Exchange
+
+EU = RegionKey("default", "narrator", "eu")
+ADDRESS = PodAddress("10.0.0.1")
+
+
+class World:
+    """A placement with one model; its regions' pods are in the test's hands."""
+
+    def __init__(self, *regions: RegionEntry, **fields: Any) -> None:
+        self.pods: dict[str, tuple[PodEndpoint, ...]] = {}
+        self.demand: list[RegionKey] = []
+        self.put_model(*regions, **fields)
+        self.fleet = Fleet(lambda: self.registry, lambda service: self.pods.get(service[1], ()), dict)
+        self.placement = Placement(self.fleet, HoldRoom(self.fleet.held), self.demand.append)
+        self.fleet.on_region_change = self.placement.region_changed
+        self.fleet.refresh()
+
+    def put_model(self, *regions: RegionEntry, **fields: Any) -> None:
+        schema: Any = "voxfleet.dev/registry/v1"
+        model = ModelEntry(schema=schema, namespace="default", name="narrator", model="m", regions=regions, **fields)
+        self.registry = Registry.of([model])
+
+    def put_pod(self, region: str) -> None:
+        self.pods[region] = (PodEndpoint(ADDRESS, ready=True),)
+        self.fleet.refresh()
+
+    async def find(self, hold_seconds: float = 5) -> Place:
+        exchange = Exchange("id", "POST", "/", "eu")
+        ticket = self.placement.hold_room.ticket(hold_seconds)
+        return await self.placement.find("m", RouteRequest("eu"), ticket, exchange)
+
+    async def refused(self, hold_seconds: float = 5) -> Refusal:
+        with pytest.raises(RequestRefusedError) as caught:
+            await self.find(hold_seconds)
+        return caught.value.refusal
+
+
+def region(name: str, **fields: Any) -> RegionEntry:
+    return RegionEntry(name=name, service=ObjectRef(namespace="default", name=name), **fields)
+
+
+async def begun(*work: Awaitable[Place]) -> list[asyncio.Future[Place]]:
+    tasks = [asyncio.ensure_future(each) for each in work]
+    await asyncio.sleep(0)
+    return tasks  # type: ignore[return-value]
+
+
+async def test_a_ready_pod_is_found_at_once() -> None:
+    world = World(region("eu"))
+    world.put_pod("eu")
+    place = await world.find()
+    assert (place.key, place.pod.address) == (EU, ADDRESS)
+    assert world.demand == [], "nothing to wake"
+
+
+async def test_many_requests_wake_once_and_all_go_when_a_pod_comes() -> None:
+    world = World(region("eu"))
+    waiting = await begun(*(world.find() for _ in range(10)))
+    assert world.fleet.traffic(EU).held_requests == 10
+    assert {*world.demand} == {EU}
+    world.put_pod("eu")
+    assert {(await each).key for each in waiting} == {EU}
+    assert world.fleet.traffic(EU).held_requests == 0
+
+
+async def test_no_more_are_released_than_there_is_room_for() -> None:
+    world = World(region("eu"))
+    world.put_pod("eu")
+    record = world.fleet.pods[EU][ADDRESS]
+    record.open_requests = OPEN_LIMIT_PER_POD
+    waiting = await begun(*(world.find() for _ in range(5)))
+    assert world.fleet.traffic(EU).held_requests == 5, "full is waited for, like asleep"
+    record.open_requests = OPEN_LIMIT_PER_POD - 2
+    world.fleet.refresh()
+    await asyncio.gather(*waiting[:2])
+    assert [each.done() for each in waiting] == [True, True, False, False, False]
+    for each in waiting:
+        each.cancel()
+
+
+async def test_nobody_overtakes_those_who_wait() -> None:
+    world = World(region("eu"))
+    world.put_pod("eu")
+    record = world.fleet.pods[EU][ADDRESS]
+    record.open_requests = OPEN_LIMIT_PER_POD
+    (first,) = await begun(world.find())
+    record.open_requests = OPEN_LIMIT_PER_POD - 1
+    (second,) = await begun(world.find())
+    assert not second.done(), "there is room, and somebody has waited for it"
+    world.fleet.refresh()
+    await first
+    record.open_requests = OPEN_LIMIT_PER_POD - 1
+    world.fleet.refresh()
+    await second
+
+
+async def test_another_region_that_wakes_first_takes_those_who_may_move() -> None:
+    world = World(region("eu"), region("us"))
+    (waiting,) = await begun(world.find())
+    world.put_pod("us")
+    assert (await waiting).key.region == "us"
+
+
+async def test_a_model_that_is_removed_ends_the_waiting() -> None:
+    world = World(region("eu"))
+    (waiting,) = await begun(world.find())
+    world.registry = Registry()
+    world.fleet.refresh()
+    with pytest.raises(RequestRefusedError, match="does not exist"):
+        await waiting
+
+
+@pytest.mark.parametrize(
+    ("fields", "model", "code"),
+    [({"phase": "Failed", "message": "bad weights"}, {}, "region_failed"), ({}, {"suspended": True}, "suspended")],
+)
+async def test_a_region_that_will_not_come_ends_the_waiting(
+    fields: dict[str, Any], model: dict[str, Any], code: str
+) -> None:
+    world = World(region("eu"))
+    (waiting,) = await begun(world.find())
+    world.put_model(region("eu", **fields), **model)
+    world.fleet.refresh()
+    with pytest.raises(RequestRefusedError) as caught:
+        await waiting
+    assert caught.value.refusal.code == code
+
+
+async def test_time_is_up_with_an_estimate_of_what_is_left() -> None:
+    world = World(region("eu", predicted_wake_seconds=90.0))
+    refusal = await world.refused(hold_seconds=0.05)
+    assert (refusal.status, refusal.code, refusal.retry_after_seconds) == (503, "region_waking", 60)
+    assert refusal.wake_estimate_seconds == pytest.approx(90, abs=1)
+
+
+async def test_time_is_up_in_a_full_region() -> None:
+    world = World(region("eu"))
+    world.put_pod("eu")
+    world.fleet.pods[EU][ADDRESS].open_requests = OPEN_LIMIT_PER_POD
+    assert (await world.refused(hold_seconds=0.05)).code == "region_full"
+
+
+async def test_an_ending_gateway_lets_everyone_go() -> None:
+    world = World(region("eu"))
+    (waiting,) = await begun(world.find())
+    world.placement.hold_room.drain()
+    with pytest.raises(RequestRefusedError, match="shutting down"):
+        await waiting

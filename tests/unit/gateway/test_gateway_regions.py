@@ -1,0 +1,84 @@
+"""The registry: what the operator's ConfigMaps say, and who owns which name."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from voxfleet_gateway.errors import RegistryEntryError
+from voxfleet_gateway.regions import ModelEntry, Registry, parse_entry
+
+CONTRACT = {
+    "schema": "voxfleet.dev/registry/v1", "namespace": "default", "name": "narrator", "model": "voxcpm-1.5",
+    "owns_model_name": True, "created_at": "2026-11-23T20:00:00Z", "generation": 3, "suspended": False,
+    "gateway": {"hold_seconds": 600, "max_held_requests": 256, "spill": True}, "idle_timeout_seconds": 1800,
+    "regions": [{
+        "name": "eu-central", "latitude": 50.11, "longitude": 8.68, "gateway_url": None, "allowed_clients": [],
+        "suspended": False, "local": True, "max_replicas": 4,
+        "service": {"namespace": "default", "name": "narrator-eu-central-ab12c"},
+        "lease": {"namespace": "voxfleet-demand", "name": "x"},
+        "phase": "Asleep", "message": "", "retry_after_seconds": None, "predicted_wake_seconds": None,
+    }],
+}  # fmt: skip
+
+
+def entry(**fields: Any) -> ModelEntry:
+    return parse_entry({"model.json": json.dumps(CONTRACT | fields)})
+
+
+def test_the_contract_s_example_is_read() -> None:
+    read = entry(field_of_a_newer_operator=1)
+    assert (read.full_name, read.model, read.gateway.hold_seconds) == ("default/narrator", "voxcpm-1.5", 600)
+    region = read.region("eu-central")
+    assert region is not None
+    assert region.service is not None
+    assert region.service.name == "narrator-eu-central-ab12c"
+    assert read.region("moon") is None
+
+
+@pytest.mark.parametrize(
+    ("data", "quoted"),
+    [
+        ({}, "model.json"),
+        ({"other": "{}"}, "other"),
+        ({"model.json": "{"}, "not JSON"),
+        ({"model.json": "[" * 100_000}, "not JSON"),
+        ({"model.json": "[]"}, "model.json"),
+        ({"model.json": json.dumps(CONTRACT | {"schema": "v9"})}, "v9"),
+        ({"model.json": json.dumps(CONTRACT | {"regions": [{"name": "x", "phase": "Dreaming"}]})}, "Dreaming"),
+        ({"model.json": json.dumps(CONTRACT | {"regions": [{"name": "x", "latitude": 91}]})}, "latitude"),
+    ],
+)
+def test_what_is_no_entry_says_what_is_wrong(data: dict[str, str], quoted: str) -> None:
+    with pytest.raises(RegistryEntryError, match=quoted):
+        parse_entry(data)
+
+
+def test_the_oldest_owns_the_bare_name() -> None:
+    old, new = entry(name="old", created_at="2025-01-01T00:00:00Z"), entry(name="new")
+    registry = Registry.of([new, old])
+    assert registry.resolve("voxcpm-1.5") == old
+    assert registry.resolve("default/new") == new
+    assert registry.names() == ("voxcpm-1.5", "default/new", "default/old")
+
+
+def test_a_model_that_does_not_own_its_name_answers_to_the_full_one_only() -> None:
+    registry = Registry.of([entry(owns_model_name=False)])
+    assert registry.resolve("voxcpm-1.5") is None
+    assert registry.resolve("default/narrator") is not None
+
+
+def test_a_bare_name_cannot_shadow_another_model_s_full_name() -> None:
+    registry = Registry.of([entry(name="thief", model="default/narrator"), entry()])
+    found = registry.resolve("default/narrator")
+    assert found is not None
+    assert found.name == "narrator"
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("xyz"), st.booleans()), max_size=9))
+def test_every_model_is_always_reachable(rows: list[tuple[str, str, bool]]) -> None:
+    models = {name: entry(name=name, model=model, owns_model_name=owns) for name, model, owns in rows}
+    registry = Registry.of(models.values())
+    for model in models.values():
+        assert registry.resolve(model.full_name) == model

@@ -1,0 +1,215 @@
+"""The decision: who serves, who waits for whom, and why."""
+
+from dataclasses import asdict, replace
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from voxfleet_gateway.decisions.client_location import Location
+from voxfleet_gateway.decisions.routing import (
+    FILTERS,
+    RegionView,
+    RouteRequest,
+    decide,
+    hop,
+    left_out,
+    queue_wait,
+    score,
+)
+
+EU, US = Location(50.11, 8.68), Location(39.04, -77.49)
+AT_HOME = RouteRequest("eu-central")
+
+
+def awake(name: str = "eu-central", location: Location = EU, **fields: Any) -> RegionView:
+    return replace(RegionView(name, location, ready_pods=1, slots=4, room=8), **fields)
+
+
+def asleep(name: str = "eu-central", location: Location = EU, **fields: Any) -> RegionView:
+    return replace(RegionView(name, location), **fields)
+
+
+def test_the_nearest_awake_region_serves() -> None:
+    decision = decide([awake("us-east", US), awake()], replace(AT_HOME, client=EU))
+    assert (decision.action, decision.region, decision.route, decision.wake) == ("serve", "eu-central", "nearest", ())
+
+
+def test_both_asleep_wakes_home_only() -> None:
+    decision = decide([asleep(), asleep("us-east", US)], replace(AT_HOME, client=EU))
+    assert (decision.action, decision.region, decision.wake) == ("hold", "eu-central", ("eu-central",))
+
+
+def test_a_faster_wake_elsewhere_tempts_nobody() -> None:
+    views = [asleep(predicted_wake_seconds=60), asleep("us-east", US, predicted_wake_seconds=5)]
+    assert decide(views, replace(AT_HOME, client=EU)).region == "eu-central"
+
+
+def test_a_sleeping_home_spills_and_wakes_in_the_background() -> None:
+    decision = decide([asleep(), awake("us-east", US)], replace(AT_HOME, client=EU))
+    assert (decision.action, decision.region, decision.route) == ("serve", "us-east", "spill-wake")
+    assert decision.wake == ("eu-central",)
+
+
+def test_without_spill_the_request_waits_for_home() -> None:
+    decision = decide([asleep(), awake("us-east", US)], replace(AT_HOME, client=EU, spill=False))
+    assert (decision.action, decision.region, decision.route) == ("hold", "eu-central", "hold-wake")
+
+
+def test_a_wake_about_to_end_beats_a_busy_region_far_away() -> None:
+    busy = awake("us-east", US, running=4, waiting=9)
+    decision = decide([asleep(predicted_wake_seconds=10, wake_elapsed_seconds=8), busy], replace(AT_HOME, client=EU))
+    assert (decision.action, decision.region) == ("hold", "eu-central")
+
+
+def test_a_loaded_home_spills_by_score() -> None:
+    decision = decide([awake(running=4, waiting=20), awake("us-east", US)], replace(AT_HOME, client=EU))
+    assert (decision.region, decision.route, decision.wake) == ("us-east", "spill-load", ())
+
+
+def test_a_full_home_holds_when_it_may_not_spill() -> None:
+    decision = decide([awake(room=0, running=4), awake("us-east", US)], replace(AT_HOME, client=EU, spill=False))
+    assert (decision.action, decision.region, decision.route) == ("hold", "eu-central", "hold-load")
+
+
+def test_a_failed_home_fails_over_and_is_still_asked_to_wake() -> None:
+    failed = asleep(failure="weights are truncated")
+    decision = decide([failed, awake("us-east", US)], replace(AT_HOME, client=EU))
+    assert (decision.action, decision.region, decision.route) == ("serve", "us-east", "failover")
+    assert decision.wake == ("eu-central",)
+
+
+def test_a_failed_region_alone_refuses_with_its_reason() -> None:
+    decision = decide([asleep(failure="weights are truncated", retry_after_seconds=600)], AT_HOME)
+    assert (decision.action, decision.route, decision.retry_after_seconds) == ("refuse", "failed", 60)
+    assert decision.wake_estimate_seconds == 600
+    assert "weights are truncated" in decision.message
+    assert decision.wake == ("eu-central",), "demand is what starts the next try"
+
+
+def test_a_region_that_failed_but_serves_again_is_used() -> None:
+    assert decide([awake(failure="old news")], AT_HOME).action == "serve"
+
+
+def test_a_region_falling_asleep_is_woken_before_it_is_used() -> None:
+    decision = decide([awake(falling_asleep=True)], AT_HOME)
+    assert (decision.action, decision.route, decision.wake) == ("hold", "hold-wake", ("eu-central",))
+
+
+def test_no_place_left_to_wait_refuses_or_goes_elsewhere() -> None:
+    full = asleep(held=3)
+    asked = replace(AT_HOME, client=EU, max_held_requests=3)
+    assert decide([full], asked).route == "hold-full"
+    assert decide([full, awake("us-east", US)], asked).region == "us-east"
+
+
+def test_suspended_says_so() -> None:
+    assert decide([awake()], replace(AT_HOME, model_suspended=True)).route == "suspended"
+    assert decide([awake(suspended=True)], AT_HOME).route == "suspended"
+    assert decide([awake(suspended=True), awake("us-east", US)], AT_HOME).region == "us-east"
+
+
+def test_a_region_serves_only_the_countries_it_may() -> None:
+    german = awake(allowed_countries=("DE",))
+    assert decide([german], replace(AT_HOME, client_country="DE")).action == "serve"
+    for country in ("FR", None):
+        assert decide([german], replace(AT_HOME, client_country=country)).route == "forbidden"
+
+
+def test_a_model_without_regions_refuses() -> None:
+    assert decide([], AT_HOME).route == "no-region"
+
+
+def test_an_unlocated_client_stands_where_the_gateway_stands() -> None:
+    assert hop(awake(), AT_HOME) < hop(awake("us-east", US), AT_HOME)
+    assert decide([awake("us-east", US), awake()], AT_HOME).region == "eu-central"
+
+
+def test_price_decides_between_equals() -> None:
+    views = [awake("a", EU, price_per_gpu_hour=2.0), awake("b", EU, price_per_gpu_hour=1.0)]
+    assert decide(views, replace(AT_HOME, client=EU)).region == "b"
+
+
+def test_queue_wait_grows_with_load() -> None:
+    waits = [queue_wait(awake(running=running), AT_HOME) for running in range(5)]
+    assert waits == sorted(waits)
+    assert waits[0] == 0
+    assert queue_wait(awake(running=4, waiting=4), AT_HOME) > waits[-1]
+
+
+names = st.sampled_from(["eu-central", "us-east", "ap-south", "sa-east"])
+coordinates = st.builds(Location, st.floats(-90, 90), st.floats(-180, 180))
+region_views = st.builds(
+    RegionView,
+    name=names,
+    location=st.none() | coordinates,
+    reachable=st.booleans(),
+    suspended=st.booleans(),
+    allowed_countries=st.sampled_from([(), ("DE",), ("US", "DE")]),
+    failure=st.none() | st.just("broken"),
+    price_per_gpu_hour=st.floats(0, 10),
+    ready_pods=st.integers(0, 3),
+    slots=st.integers(0, 64),
+    running=st.integers(0, 80),
+    waiting=st.integers(0, 50),
+    room=st.integers(0, 5),
+    service_seconds=st.floats(0.01, 100),
+    falling_asleep=st.booleans(),
+    wake_elapsed_seconds=st.floats(0, 1000),
+    predicted_wake_seconds=st.floats(0.1, 1000),
+    held=st.integers(0, 5),
+)
+snapshots = st.lists(region_views, max_size=4, unique_by=lambda view: view.name)
+requests = st.builds(
+    RouteRequest,
+    gateway_region=names,
+    client=st.none() | coordinates,
+    client_country=st.sampled_from([None, "DE", "FR"]),
+    spill=st.booleans(),
+    max_held_requests=st.integers(0, 4),
+    model_suspended=st.booleans(),
+)
+
+
+@given(snapshots, requests)
+def test_a_filtered_region_is_never_picked(views: list[RegionView], request: RouteRequest) -> None:
+    decision = decide(views, request)
+    if decision.action == "refuse":
+        return
+    chosen = next(view for view in views if view.name == decision.region)
+    assert left_out(chosen, request) is None
+    assert not any(check(chosen, request) for check in FILTERS)
+    assert (decision.action == "serve") == chosen.serves_now
+
+
+@given(snapshots, requests)
+def test_deciding_twice_gives_the_same(views: list[RegionView], request: RouteRequest) -> None:
+    assert asdict(decide(views, request)) == asdict(decide(views, request))
+
+
+@given(snapshots, requests)
+def test_only_home_and_the_nearest_are_woken(views: list[RegionView], request: RouteRequest) -> None:
+    woken = decide(views, request).wake
+    assert len(woken) <= 2
+    for name in woken:
+        view = next(view for view in views if view.name == name)
+        assert not view.awake
+        assert not view.suspended
+
+
+@given(snapshots, requests)
+def test_a_refusal_means_that_nobody_could_serve(views: list[RegionView], request: RouteRequest) -> None:
+    decision = decide(views, request)
+    if decision.action == "refuse" and request.spill and not request.model_suspended:
+        assert all(left_out(view, request) for view in views)
+        assert 1 <= (decision.retry_after_seconds or 0) <= 60
+
+
+@given(snapshots, requests)
+def test_waiting_never_beats_a_region_that_answers_sooner(views: list[RegionView], request: RouteRequest) -> None:
+    decision = decide(views, request)
+    if decision.action != "hold" or not request.spill:
+        return
+    held_for = next(view for view in views if view.name == decision.region)
+    for view in views:
+        if view.serves_now and left_out(view, request) is None:
+            assert score(held_for, request) <= score(view, request)
