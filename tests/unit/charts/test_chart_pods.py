@@ -1,0 +1,272 @@
+"""What the chart's pods may do on a node, and what they are told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from voxfleet_gateway.settings import Settings as GatewaySettings
+from voxfleet_operator.settings import Settings as OperatorSettings
+
+Manifest = dict[str, Any]
+Render = Callable[..., list[Manifest]]
+
+PORTS = {
+    "operator": {"health": 8080, "metrics": 9090},
+    "gateway": {"http": 6006, "metrics": 9090, "internal": 9091},
+}
+ENVIRONMENT = {
+    "operator": {
+        "VOXFLEET_SYSTEM_NAMESPACE",
+        "VOXFLEET_DEMAND_NAMESPACE",
+        "VOXFLEET_INTERNAL_KEY",
+        "VOXFLEET_INFERENCE_IMAGE",
+        "VOXFLEET_IMAGE_PULL_POLICY",
+        "VOXFLEET_ALLOWED_HOST_PATHS",
+        "VOXFLEET_CLUSTER_DOMAIN",
+        "VOXFLEET_LOG_LEVEL",
+    },
+    "gateway": {
+        "VOXFLEET_POD_NAME",
+        "VOXFLEET_SYSTEM_NAMESPACE",
+        "VOXFLEET_DEMAND_NAMESPACE",
+        "VOXFLEET_INTERNAL_KEY",
+        "VOXFLEET_REGION",
+        "VOXFLEET_TRUSTED_PROXIES",
+        "VOXFLEET_DRAIN_SECONDS",
+        "VOXFLEET_LOG_LEVEL",
+    },
+}
+
+
+def deployments(manifests: list[Manifest]) -> dict[str, Manifest]:
+    return {manifest["metadata"]["name"]: manifest for manifest in manifests if manifest["kind"] == "Deployment"}
+
+
+def component(deployment: Manifest) -> str:
+    return str(deployment["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/component"])
+
+
+def pod(deployment: Manifest) -> Manifest:
+    return dict(deployment["spec"]["template"]["spec"])
+
+
+def environment(deployment: Manifest) -> dict[str, Manifest]:
+    return {variable["name"]: variable for variable in pod(deployment)["containers"][0]["env"]}
+
+
+def test_one_operator_and_one_gateway_deployment_per_region(manifests: list[Manifest]) -> None:
+    assert set(deployments(manifests)) == {
+        "voxfleet-operator",
+        "voxfleet-gateway-eu-central",
+        "voxfleet-gateway-us-east",
+    }
+
+
+def test_every_pod_is_restricted(manifests: list[Manifest]) -> None:
+    for name, deployment in deployments(manifests).items():
+        security = pod(deployment)["securityContext"]
+        assert security["runAsNonRoot"] is True, name
+        assert security["runAsUser"] == 65532, name
+        assert security["seccompProfile"] == {"type": "RuntimeDefault"}, name
+        for container in pod(deployment)["containers"]:
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "privileged": False,
+                "capabilities": {"drop": ["ALL"]},
+            }, name
+
+
+def test_no_pod_sees_its_node(manifests: list[Manifest]) -> None:
+    for name, deployment in deployments(manifests).items():
+        assert not {"hostNetwork", "hostPID", "hostIPC", "initContainers"} & pod(deployment).keys(), name
+        assert [list(volume) for volume in pod(deployment)["volumes"]] == [["name", "emptyDir"]], name
+
+
+def test_every_container_says_what_it_needs(manifests: list[Manifest]) -> None:
+    for name, deployment in deployments(manifests).items():
+        resources = pod(deployment)["containers"][0]["resources"]
+        assert {"cpu", "memory"} <= resources["requests"].keys(), name
+        assert "memory" in resources["limits"], name
+
+
+def test_ports_and_probes_meet(manifests: list[Manifest]) -> None:
+    for name, deployment in deployments(manifests).items():
+        container = pod(deployment)["containers"][0]
+        ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+        assert ports == PORTS[component(deployment)], name
+        for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+            assert container[probe]["httpGet"]["port"] in ports, (name, probe)
+
+
+def test_containers_are_told_exactly_what_they_read(manifests: list[Manifest]) -> None:
+    for name, deployment in deployments(manifests).items():
+        assert environment(deployment).keys() == ENVIRONMENT[component(deployment)], name
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [("voxfleet-operator", OperatorSettings), ("voxfleet-gateway-us-east", GatewaySettings)],
+)
+def test_each_part_understands_what_it_is_told(
+    manifests: list[Manifest],
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    settings: type[OperatorSettings | GatewaySettings],
+) -> None:
+    told = environment(deployments(manifests)[name])
+    known = {f"VOXFLEET_{field.upper()}" for field in settings.model_fields}
+    assert told.keys() <= known  # a setting of another name would be ignored without a word
+    for variable, given in told.items():
+        monkeypatch.setenv(variable, given.get("value", "from the cluster"))
+    read = settings()
+    for variable, given in told.items():
+        if "value" in given:
+            field = getattr(read, variable.removeprefix("VOXFLEET_").lower())
+            assert field == type(field)(given["value"]), variable
+
+
+def test_the_internal_key_comes_from_its_secret_and_stands_in_no_pod(manifests: list[Manifest]) -> None:
+    for name, deployment in deployments(manifests).items():
+        assert environment(deployment)["VOXFLEET_INTERNAL_KEY"] == {
+            "name": "VOXFLEET_INTERNAL_KEY",
+            "valueFrom": {"secretKeyRef": {"name": "voxfleet-internal", "key": "key"}},
+        }, name
+
+
+def test_a_gateway_stands_in_its_region_and_knows_it(manifests: list[Manifest]) -> None:
+    for region in ("eu-central", "us-east"):
+        deployment = deployments(manifests)[f"voxfleet-gateway-{region}"]
+        assert pod(deployment)["nodeSelector"] == {"topology.kubernetes.io/region": region}
+        assert environment(deployment)["VOXFLEET_REGION"]["value"] == region
+        assert deployment["spec"]["selector"]["matchLabels"]["voxfleet.dev/region"] == region
+
+
+def test_a_region_may_differ_from_the_others(render: Render) -> None:
+    region = {
+        "name": "eu",
+        "replicas": 5,
+        "nodeSelector": {"pool": "edge"},
+        "tolerations": [{"key": "edge", "operator": "Exists"}],
+    }
+    rendered = deployments(render({"gateway": {"regions": [region, {"name": "us"}]}}))
+    assert rendered["voxfleet-gateway-eu"]["spec"]["replicas"] == 5
+    assert pod(rendered["voxfleet-gateway-eu"])["nodeSelector"] == {"pool": "edge"}
+    assert pod(rendered["voxfleet-gateway-eu"])["tolerations"] == region["tolerations"]
+    assert rendered["voxfleet-gateway-us"]["spec"]["replicas"] == 2
+    assert "tolerations" not in pod(rendered["voxfleet-gateway-us"])
+
+
+def test_without_regions_one_gateway_deployment_runs_anywhere(render: Render) -> None:
+    gateway = deployments(render())["voxfleet-gateway"]
+    assert "nodeSelector" not in pod(gateway)
+    assert "VOXFLEET_REGION" not in environment(gateway)
+
+
+def test_selectors_find_the_pods_they_are_meant_for_and_no_others(manifests: list[Manifest]) -> None:
+    labels = {
+        name: deployment["spec"]["template"]["metadata"]["labels"]
+        for name, deployment in deployments(manifests).items()
+    }
+    for name, deployment in deployments(manifests).items():
+        selector = deployment["spec"]["selector"]["matchLabels"].items()
+        assert [other for other in labels if selector <= labels[other].items()] == [name]
+    chosen = {
+        manifest["metadata"]["name"]: {
+            name for name in labels if manifest["spec"]["selector"].items() <= labels[name].items()
+        }
+        for manifest in manifests
+        if manifest["kind"] == "Service"
+    }
+    assert chosen == {
+        "voxfleet-gateway": {"voxfleet-gateway-eu-central", "voxfleet-gateway-us-east"},
+        "voxfleet-gateway-eu-central": {"voxfleet-gateway-eu-central"},
+        "voxfleet-gateway-us-east": {"voxfleet-gateway-us-east"},
+    }
+
+
+def test_pods_do_not_restart_for_a_new_chart_version(manifests: list[Manifest]) -> None:
+    for deployment in deployments(manifests).values():
+        labels = deployment["spec"]["template"]["metadata"]["labels"]
+        assert not {"helm.sh/chart", "app.kubernetes.io/version"} & labels.keys()
+
+
+def test_a_gateway_leaves_only_when_another_stands(manifests: list[Manifest]) -> None:
+    for name, deployment in deployments(manifests).items():
+        if component(deployment) == "gateway":
+            assert deployment["spec"]["strategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}, name
+    budgets = [manifest for manifest in manifests if manifest["kind"] == "PodDisruptionBudget"]
+    assert [budget["metadata"]["name"] for budget in budgets] == ["voxfleet-gateway-eu-central"]  # us-east has one pod
+    assert budgets[0]["spec"]["maxUnavailable"] == 1
+
+
+def test_only_one_operator_runs_at_a_time(manifests: list[Manifest]) -> None:
+    operator = deployments(manifests)["voxfleet-operator"]["spec"]
+    assert (operator["replicas"], operator["strategy"]) == (1, {"type": "Recreate"})
+
+
+def test_a_gateway_is_given_more_time_to_leave_than_it_takes(render: Render) -> None:
+    gateway = deployments(render({"gateway": {"drainSeconds": 400}}))["voxfleet-gateway"]
+    drain = int(environment(gateway)["VOXFLEET_DRAIN_SECONDS"]["value"])
+    assert pod(gateway)["terminationGracePeriodSeconds"] >= drain + 15
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({}, "localhost/voxfleet-gateway:0.1.0"),
+        ({"image": {"tag": "dev"}}, "localhost/voxfleet-gateway:dev"),
+        ({"image": {"registry": ""}, "gateway": {"image": {"tag": "2"}}}, "voxfleet-gateway:2"),
+        (
+            {"image": {"registry": "registry.test/team"}, "gateway": {"image": {"digest": "sha256:" + "a" * 64}}},
+            "registry.test/team/voxfleet-gateway@sha256:" + "a" * 64,
+        ),
+    ],
+)
+def test_image_names(render: Render, values: Manifest, expected: str) -> None:
+    assert pod(deployments(render(values))["voxfleet-gateway"])["containers"][0]["image"] == expected
+
+
+def test_the_operator_learns_the_servers_image_and_the_bounds(render: Render) -> None:
+    values = {
+        "image": {"tag": "dev", "pullPolicy": "Never"},
+        "allowedHostPaths": ["/models", "/mnt/weights"],
+        "clusterDomain": "cluster.test",
+    }
+    told = environment(deployments(render(values))["voxfleet-operator"])
+    assert told["VOXFLEET_INFERENCE_IMAGE"]["value"] == "localhost/voxfleet-inference:dev"
+    assert told["VOXFLEET_IMAGE_PULL_POLICY"]["value"] == "Never"
+    assert told["VOXFLEET_ALLOWED_HOST_PATHS"]["value"] == "/models,/mnt/weights"
+    assert told["VOXFLEET_CLUSTER_DOMAIN"]["value"] == "cluster.test"
+
+
+def test_gateways_learn_whom_to_believe(render: Render) -> None:
+    gateway = deployments(render({"gateway": {"trustedProxies": ["10.0.0.0/8", "fd00::/8"]}}))["voxfleet-gateway"]
+    assert environment(gateway)["VOXFLEET_TRUSTED_PROXIES"]["value"] == "10.0.0.0/8,fd00::/8"
+
+
+@pytest.mark.parametrize(
+    ("kubernetes", "distribution"), [("1.31.0", "PreferClose"), ("1.33.9", "PreferClose"), ("1.34.0", "PreferSameZone")]
+)
+def test_the_nearest_gateway_is_asked_in_the_words_of_the_cluster(
+    render: Render, kubernetes: str, distribution: str
+) -> None:
+    services = [manifest for manifest in render(kubernetes=kubernetes) if manifest["kind"] == "Service"]
+    assert [service["spec"]["trafficDistribution"] for service in services] == [distribution]
+
+
+def test_network_policies_are_asked_for_and_close_the_internal_port(render: Render) -> None:
+    assert not [manifest for manifest in render() if manifest["kind"] == "NetworkPolicy"]
+    policies = {
+        manifest["metadata"]["name"]: manifest["spec"]["ingress"]
+        for manifest in render({"networkPolicy": {"enabled": True}})
+        if manifest["kind"] == "NetworkPolicy"
+    }
+    opened = {rule["ports"][0]["port"]: rule.get("from") for rule in policies["voxfleet-gateway"]}
+    assert opened.keys() == {6006, 9090, 9091}
+    assert opened[6006] is None
+    assert opened[9091] is not None
+    assert opened[9091][0]["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == "operator"
+    assert {rule["ports"][0]["port"] for rule in policies["voxfleet-operator"]} == {9090}

@@ -1,0 +1,111 @@
+"""Least privilege, as one table: what the rendered roles grant, to whom, where. The table is the whole grant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+Manifest = dict[str, Any]
+Render = Callable[..., list[Manifest]]
+Grant = tuple[str, str, str, str, frozenset[str]]  # account, namespace ("*" is everywhere), group, resource, verbs
+
+READ = frozenset({"get", "list", "watch"})
+APPLY = READ | {"create", "patch"}
+OWN = APPLY | {"delete"}
+WATCH = frozenset({"list", "watch"})
+
+GRANTS: set[Grant] = {
+    ("operator", "*", "voxfleet.dev", "voxttsdeployments", READ),
+    ("operator", "*", "voxfleet.dev", "voxttsdeployments/status", frozenset({"patch"})),
+    ("operator", "*", "voxfleet.dev", "voxttsdeployments/finalizers", frozenset({"update"})),
+    ("operator", "*", "apps", "deployments", OWN),
+    ("operator", "*", "", "services", OWN),
+    ("operator", "*", "networking.k8s.io", "networkpolicies", APPLY),
+    ("operator", "*", "", "pods", WATCH),
+    ("operator", "voxfleet-system", "", "configmaps", OWN),
+    ("operator", "voxfleet-system", "discovery.k8s.io", "endpointslices", WATCH),
+    ("operator", "voxfleet-demand", "coordination.k8s.io", "leases", OWN),
+    ("gateway", "*", "discovery.k8s.io", "endpointslices", WATCH),
+    ("gateway", "voxfleet-system", "", "configmaps", READ),
+    ("gateway", "voxfleet-demand", "coordination.k8s.io", "leases", READ | {"patch"}),
+}
+
+
+def of_kind(manifests: list[Manifest], *kinds: str) -> list[Manifest]:
+    return [manifest for manifest in manifests if manifest["kind"] in kinds]
+
+
+def grants(manifests: list[Manifest]) -> Iterator[Grant]:
+    """Follow every binding to its role."""
+    roles = {
+        (role["kind"], role["metadata"].get("namespace"), role["metadata"]["name"]): role["rules"]
+        for role in of_kind(manifests, "Role", "ClusterRole")
+    }
+    for binding in of_kind(manifests, "RoleBinding", "ClusterRoleBinding"):
+        reference, namespace = binding["roleRef"], binding["metadata"].get("namespace")
+        rules = roles[reference["kind"], namespace if reference["kind"] == "Role" else None, reference["name"]]
+        for subject in binding["subjects"]:
+            assert (subject["kind"], subject["namespace"]) == ("ServiceAccount", "voxfleet-system")
+            account = subject["name"].removeprefix("voxfleet-")
+            for rule in rules:
+                for group in rule["apiGroups"]:
+                    for resource in rule["resources"]:
+                        yield account, namespace or "*", group, resource, frozenset(rule["verbs"])
+
+
+def test_the_table_is_the_whole_grant(manifests: list[Manifest]) -> None:
+    assert set(grants(manifests)) == GRANTS
+
+
+def test_no_wildcards_no_secrets_everywhere_no_escalation(manifests: list[Manifest]) -> None:
+    for account, namespace, group, resource, verbs in grants(manifests):
+        assert "*" not in {group, resource, *verbs}, (account, resource)
+        assert resource != "secrets", (account, namespace)
+        assert not verbs & {"escalate", "bind", "impersonate"}, (account, resource)
+        assert group not in {"rbac.authorization.k8s.io", "admissionregistration.k8s.io"}, (account, resource)
+
+
+def test_nothing_is_bound_to_a_role_that_the_chart_does_not_make(manifests: list[Manifest]) -> None:
+    made = {(role["kind"], role["metadata"]["name"]) for role in of_kind(manifests, "Role", "ClusterRole")}
+    bound = {
+        (binding["roleRef"]["kind"], binding["roleRef"]["name"])
+        for binding in of_kind(manifests, "RoleBinding", "ClusterRoleBinding")
+    }
+    assert bound == made
+
+
+def test_the_gateway_writes_nothing_but_demand_leases(manifests: list[Manifest]) -> None:
+    writes = [
+        (namespace, resource, verbs - READ)
+        for account, namespace, _group, resource, verbs in grants(manifests)
+        if account == "gateway" and verbs - READ
+    ]
+    assert writes == [("voxfleet-demand", "leases", frozenset({"patch"}))]
+
+
+def test_secrets_are_readable_only_where_the_administrator_says(render: Render) -> None:
+    added = set(grants(render({"secretNamespaces": ["team-a", "team-b"]}))) - GRANTS
+    assert added == {("operator", namespace, "", "secrets", frozenset({"get"})) for namespace in ("team-a", "team-b")}
+
+
+def test_leases_are_granted_in_the_namespace_that_the_values_name(render: Render) -> None:
+    rendered = render({"demandNamespace": {"name": "clocks", "create": False}})
+    assert {namespace for _, namespace, _, resource, _ in grants(rendered) if resource == "leases"} == {"clocks"}
+    assert not of_kind(rendered, "Namespace")
+
+
+def test_the_demand_namespace_is_made_when_asked(manifests: list[Manifest]) -> None:
+    assert [namespace["metadata"]["name"] for namespace in of_kind(manifests, "Namespace")] == ["voxfleet-demand"]
+
+
+@pytest.mark.parametrize("account", ["operator", "gateway"])
+def test_each_part_has_an_account_of_its_own(manifests: list[Manifest], account: str) -> None:
+    pods = [
+        manifest["spec"]["template"]["spec"]["serviceAccountName"]
+        for manifest in of_kind(manifests, "Deployment")
+        if manifest["metadata"]["name"].startswith(f"voxfleet-{account}")
+    ]
+    assert set(pods) == {f"voxfleet-{account}"}
+    assert f"voxfleet-{account}" in {a["metadata"]["name"] for a in of_kind(manifests, "ServiceAccount")}

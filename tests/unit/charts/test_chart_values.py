@@ -1,0 +1,125 @@
+"""Wrong values are refused before anything reaches the cluster, with a message that names the field."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import yaml
+from voxfleet_testbed.settings import REPOSITORY
+
+Manifest = dict[str, Any]
+Render = Callable[..., list[Manifest]]
+Template = Callable[..., subprocess.CompletedProcess[str]]
+
+CHART = REPOSITORY / "charts" / "voxfleet"
+DOCUMENT = REPOSITORY / "docs" / "chart-values.md"
+SHAPES_OF_KUBERNETES = {"resources", "affinity", "nodeSelector", "podAnnotations", "podLabels", "annotations"}
+
+WRONG: list[tuple[Manifest, str, str]] = [
+    # values, the field that the message names, what it says about it
+    ({"gateways": {}}, "at ''", "'gateways' not allowed"),
+    ({"gateway": {"replica": 2}}, "/gateway'", "'replica' not allowed"),
+    ({"gateway": {"replicas": 0}}, "/gateway/replicas", "want 1"),
+    ({"gateway": {"replicas": "two"}}, "/gateway/replicas", "want integer"),
+    ({"gateway": {"drainSeconds": 0}}, "/gateway/drainSeconds", "want 1"),
+    ({"gateway": {"regions": [{}]}}, "/gateway/regions/0", "missing property 'name'"),
+    ({"gateway": {"regions": [{"name": "EU"}]}}, "/gateway/regions/0/name", "'EU' does not match"),
+    ({"gateway": {"regions": [{"name": "a" * 41}]}}, "/gateway/regions/0/name", "does not match"),
+    ({"gateway": {"regions": [{"name": "a"}, {"name": "a"}]}}, "gateway.regions", '"a" is listed twice'),
+    ({"gateway": {"trustedProxies": ["10.0.0.1"]}}, "/gateway/trustedProxies/0", "'10.0.0.1' does not match"),
+    ({"gateway": {"service": {"type": "ExternalName"}}}, "/gateway/service/type", "'LoadBalancer'"),
+    ({"gateway": {"extraEnv": [{"value": "1"}]}}, "/gateway/extraEnv/0", "missing property 'name'"),
+    ({"operator": {"logLevel": "loud"}}, "/operator/logLevel", "'debug', 'info', 'warning', 'error'"),
+    ({"operator": {"image": {"digest": "abc"}}}, "/operator/image/digest", "'abc' does not match"),
+    ({"operator": {"image": {"repository": ""}}}, "/operator/image/repository", "minLength"),
+    ({"image": {"pullPolicy": "Sometimes"}}, "/image/pullPolicy", "'Always', 'IfNotPresent', 'Never'"),
+    ({"image": {"tag": "no spaces"}}, "/image/tag", "'no spaces' does not match"),
+    ({"image": {"pullSecrets": ["mine"]}}, "/image/pullSecrets/0", "want object"),
+    ({"demandNamespace": {"create": "yes"}}, "/demandNamespace/create", "want boolean"),
+    ({"demandNamespace": {"name": "voxfleet-system"}}, "demandNamespace.name", "needs one of its own"),
+    ({"secretNamespaces": ["*"]}, "/secretNamespaces/0", "'*' does not match"),
+    ({"allowedHostPaths": ["models"]}, "/allowedHostPaths/0", "'models' does not match"),
+    ({"allowedHostPaths": ["/"]}, "/allowedHostPaths/0", "'/' does not match"),
+    ({"allowedHostPaths": ["/models/../etc"]}, "/allowedHostPaths/0", "does not match"),
+    ({"allowedHostPaths": ["/a,/b"]}, "/allowedHostPaths/0", "does not match"),
+    ({"internalKey": {"value": "secret"}}, "/internalKey", "'value' not allowed"),
+]
+
+
+def leaves(values: Manifest, above: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value with its dotted path; Kubernetes' own shapes are one value each."""
+    for name, value in values.items():
+        path = f"{above}{name}"
+        if isinstance(value, dict) and name not in SHAPES_OF_KUBERNETES:
+            yield from leaves(value, f"{path}.")
+        else:
+            yield path, value
+
+
+@pytest.mark.parametrize(("values", "field", "message"), WRONG, ids=[json.dumps(case[0])[:60] for case in WRONG])
+def test_wrong_values_are_refused_by_name(template: Template, values: Manifest, field: str, message: str) -> None:
+    refused = template(values)
+    assert refused.returncode != 0
+    assert field in refused.stderr
+    assert message in refused.stderr
+
+
+def test_every_default_passes_its_own_schema(render: Render) -> None:
+    assert render(yaml.safe_load((CHART / "values.yaml").read_text()))
+
+
+def test_an_umbrella_chart_may_pass_its_globals(render: Render) -> None:
+    assert render({"global": {"anything": 1}})
+
+
+def test_schema_and_defaults_know_the_same_fields() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text())
+
+    def fields(node: Manifest, above: str = "") -> Iterator[str]:
+        node = schema["definitions"][node["$ref"].rsplit("/", 1)[-1]] if "$ref" in node else node
+        for name, child in node.get("properties", {}).items():
+            child_node = schema["definitions"][child["$ref"].rsplit("/", 1)[-1]] if "$ref" in child else child
+            if "properties" in child_node and name not in SHAPES_OF_KUBERNETES:
+                yield from fields(child_node, f"{above}{name}.")
+            else:
+                yield f"{above}{name}"
+
+    defaults = {path for path, _ in leaves(yaml.safe_load((CHART / "values.yaml").read_text()))}
+    assert set(fields(schema)) - {"global"} == defaults
+
+
+def test_every_value_is_documented_with_its_default() -> None:
+    rows = [line for line in DOCUMENT.read_text().splitlines() if line.startswith("| `")]
+    cells = [[cell.strip() for cell in row.strip("|").split(" | ")] for row in rows]
+    documented = {cell[0].strip("` "): yaml.safe_load(cell[1].strip("` ")) for cell in cells}
+    assert documented == dict(leaves(yaml.safe_load((CHART / "values.yaml").read_text())))
+    assert all(len(cell[2]) > 10 for cell in cells)
+
+
+def test_a_key_is_made_that_nobody_can_guess(render: Render) -> None:
+    keys = {
+        base64.b64decode(manifest["data"]["key"])
+        for _ in range(2)
+        for manifest in render()
+        if manifest["kind"] == "Secret"
+    }
+    assert len(keys) == 2
+    assert all(len(key) >= 32 for key in keys)
+
+
+def test_a_key_of_the_administrators_own_is_used_instead(render: Render) -> None:
+    rendered = render({"internalKey": {"existingSecret": "mine"}})
+    assert not [manifest for manifest in rendered if manifest["kind"] == "Secret"]
+    used = {
+        variable["valueFrom"]["secretKeyRef"]["name"]
+        for manifest in rendered
+        if manifest["kind"] == "Deployment"
+        for variable in manifest["spec"]["template"]["spec"]["containers"][0]["env"]
+        if variable["name"] == "VOXFLEET_INTERNAL_KEY"
+    }
+    assert used == {"mine"}
