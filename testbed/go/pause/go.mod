@@ -1,0 +1,3 @@
+module voxfleet.dev/testbed/pause
+
+go 1.24.0

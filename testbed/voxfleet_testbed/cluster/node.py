@@ -1,0 +1,158 @@
+"""One node: a kubelet and a containerd of its own, inside the cluster's network.
+
+Does: writes the node's files, starts the two, loads images. Knows: the order of starting.
+Does not know: other nodes; whole.py numbers them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import json
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from subprocess import DEVNULL, PIPE
+from typing import Any
+
+from voxfleet_testbed.cluster import node_files
+from voxfleet_testbed.cluster.cgroups import make_cgroup
+from voxfleet_testbed.cluster.control_plane import ControlPlane, write_kubeconfig
+from voxfleet_testbed.cluster.memory import has_memory_to_spare, mount_in_memory
+from voxfleet_testbed.cluster.node_files import Mount, NodePaths, NodePlan
+from voxfleet_testbed.errors import StartError
+from voxfleet_testbed.images.archives import write_merged
+from voxfleet_testbed.network.certificates import node_identity
+from voxfleet_testbed.network.links import Network, bridge_commands
+
+CONTAINERD_SECONDS = 30.0
+NODE_READY_SECONDS = 60.0
+FIRST_KUBELET_PORT = 10250
+GPU_RESOURCE = "nvidia.com/gpu"
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node that was started; `number` counts from 1 and decides its addresses and ports."""
+
+    plan: NodePlan
+    number: int
+    paths: NodePaths
+    control_plane: ControlPlane
+    network: Network
+
+    @property
+    def api_path(self) -> str:
+        """Where the API server keeps the node's object."""
+        return f"/api/v1/nodes/{self.plan.name}"
+
+    @property
+    def bridge(self) -> str:
+        """The node's bridge, which has the node's address."""
+        return f"node{self.number}"
+
+    @property
+    def address(self) -> str:
+        """The node's address."""
+        return self.network.layout.gateway(self.number)
+
+    def load_images(self, archives: Sequence[Path]) -> None:
+        """Import image archives as one, so that pods need no registry and a shared layer is read once."""
+        command = (*self._ctr(), "images", "import", "-")
+        with subprocess.Popen(command, stdin=PIPE, stdout=DEVNULL, stderr=PIPE) as importer:
+            assert importer.stdin is not None  # noqa: S101 - Popen was asked for it
+            assert importer.stderr is not None  # noqa: S101
+            with contextlib.suppress(BrokenPipeError), importer.stdin as stream:
+                write_merged(archives, stream)
+            complaint = importer.stderr.read().decode(errors="replace").strip()
+        if importer.returncode != 0:
+            raise StartError(f"importing images failed on {self.plan.name}: {complaint}")
+
+    def answers(self) -> bool:
+        """Whether containerd is there."""
+        command = (*self._ctr(), "version")
+        return self.paths.socket.exists() and subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+    def _ctr(self) -> tuple[str, ...]:
+        return ("ctr", f"--address={self.paths.socket}", "--namespace=k8s.io")
+
+
+def start_node(
+    control_plane: ControlPlane, network: Network, plan: NodePlan, number: int, mounts: tuple[Mount, ...] = ()
+) -> Node:
+    """Start a node's two processes; it becomes ready a moment later (see wait_ready)."""
+    folder = control_plane.run.folder
+    node = Node(plan, number, NodePaths(folder.path / "nodes" / plan.name), control_plane, network)
+    for command in bridge_commands(node.bridge, node.address):
+        network.run(*command)
+    cgroup_root = f"/{folder.trace_name}/{plan.name}"
+    make_cgroup(cgroup_root)
+    _write_files(node, cgroup_root, mounts)
+    _start_containerd(node)
+    kubeconfig = _write_identity(node)
+    program = control_plane.programs.path("kubelet")
+    command = node_files.kubelet_command(program, node.paths, kubeconfig, plan, node.address)
+    control_plane.start_process(f"kubelet-{plan.name}", command)
+    return node
+
+
+def wait_ready(node: Node) -> None:
+    """Wait until the node may run pods, then give it the GPUs it claims to have."""
+    api = node.control_plane.api
+    api.wait_for(node.api_path, is_ready, NODE_READY_SECONDS)
+    if node.plan.gpus:
+        advertise_gpus(node, node.plan.gpus)
+
+
+def advertise_gpus(node: Node, count: int) -> None:
+    """Let the scheduler see GPUs that are not there."""
+    escaped = GPU_RESOURCE.replace("/", "~1")
+    operation = {"op": "add", "path": f"/status/capacity/{escaped}", "value": str(count)}
+    node.control_plane.api.patch_status(node.api_path, [operation])
+
+
+def is_ready(node: Any) -> bool:
+    """Whether a node's object says Ready."""
+    conditions = node.get("status", {}).get("conditions", [])
+    return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
+
+
+def _write_files(node: Node, cgroup_root: str, mounts: tuple[Mount, ...]) -> None:
+    paths, folder, layout = node.paths, node.control_plane.run.folder, node.network.layout
+    below = paths.folder.relative_to(folder.path)
+    files = {
+        "containerd.toml": node_files.containerd_config(paths, with_base_spec=bool(mounts)),
+        "cni/10-pods.conflist": node_files.pod_network(
+            f"{folder.trace_name}-{node.number}", node.bridge, str(layout.pods(node.number)), paths.folder / "leases"
+        ),
+        "kubelet.json": node_files.kubelet_config(
+            paths, node.control_plane.certificates, cgroup_root, layout.dns_service, FIRST_KUBELET_PORT + node.number
+        ),
+        "resolv.conf": f"nameserver {layout.dns_service}\n",
+    }
+    if mounts:
+        default = json.loads(subprocess.run(["ctr", "oci", "spec"], capture_output=True, check=True).stdout)
+        files["base-spec.json"] = json.dumps(node_files.base_spec(default, mounts))
+    for name, content in files.items():
+        folder.write(f"{below}/{name}", content.encode())
+
+
+def _start_containerd(node: Node) -> None:
+    name = f"containerd-{node.plan.name}"
+    node.paths.containerd.mkdir(exist_ok=True)
+    if has_memory_to_spare(Path("/proc/meminfo").read_text()):
+        mount_in_memory(node.paths.containerd)
+    node.control_plane.start_process(name, ("containerd", f"--config={node.paths.folder}/containerd.toml"))
+    node.control_plane.run.wait_until(node.answers, name, CONTAINERD_SECONDS)
+
+
+def _write_identity(node: Node) -> Path:
+    control_plane, folder = node.control_plane, node.control_plane.run.folder
+    pair = control_plane.authority.issue(node_identity(node.plan.name, node.address), dt.datetime.now(dt.UTC))
+    below = node.paths.folder.relative_to(folder.path)
+    folder.write(f"{below}/kubelet.crt", pair.certificate)
+    folder.write(f"{below}/kubelet.key", pair.key, 0o600)
+    return write_kubeconfig(
+        folder, f"{below}/kubelet.kubeconfig", control_plane.endpoints, control_plane.authority, pair
+    )

@@ -1,0 +1,86 @@
+"""Pytest fixtures: `control_plane` (an API server) and `cluster` (two regional nodes), each once per session.
+
+Load them with `pytest_plugins = ["voxfleet_testbed.fixtures"]`. What this machine lacks skips a test with one line
+that says what is missing; under CI it fails instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from voxfleet_testbed.assembly import start_loaded_cluster
+from voxfleet_testbed.cluster.api import Api, api_from_kubeconfig
+from voxfleet_testbed.cluster.control_plane import ControlPlane, start_control_plane
+from voxfleet_testbed.cluster.whole import Cluster
+from voxfleet_testbed.errors import UnavailableError
+from voxfleet_testbed.settings import Settings, read_settings
+
+
+@pytest.fixture(scope="session")
+def testbed_settings() -> Settings:
+    """Where the testbed keeps things, read from the environment once."""
+    return read_settings()
+
+
+@pytest.fixture(scope="session")
+def control_plane(testbed_settings: Settings) -> Iterator[ControlPlane]:
+    """An API server and etcd, without controllers: what a test writes stays as it is."""
+    with skipping(testbed_settings):
+        started = start_control_plane(testbed_settings)
+    try:
+        yield started
+    finally:
+        started.close()
+
+
+@pytest.fixture(scope="session")
+def control_plane_with_controllers(testbed_settings: Settings) -> Iterator[ControlPlane]:
+    """An API server, etcd and the controller manager: Deployments make pods, owners take objects along."""
+    with skipping(testbed_settings):
+        started = start_control_plane(testbed_settings, controllers=True)
+    try:
+        yield started
+    finally:
+        started.close()
+
+
+@dataclass(frozen=True, slots=True)
+class GivenCluster:
+    """The user's own cluster: VoxFleet's images must be where it can pull them."""
+
+    kubeconfig: Path
+
+    @property
+    def api(self) -> Api:
+        """A client with the user's rights."""
+        return api_from_kubeconfig(self.kubeconfig)
+
+
+@pytest.fixture(scope="session")
+def cluster(testbed_settings: Settings) -> Iterator[Cluster | GivenCluster]:
+    """Two regional nodes, eu-central and us-east, VoxFleet's images loaded; or the cluster that KUBECONFIG names."""
+    if testbed_settings.kubeconfig is not None:
+        yield GivenCluster(testbed_settings.kubeconfig)
+        return
+    with skipping(testbed_settings):
+        started = start_loaded_cluster(testbed_settings)
+    try:
+        yield started
+    finally:
+        started.close()
+
+
+@contextmanager
+def skipping(settings: Settings) -> Iterator[None]:
+    """Skip the test when the machine lacks something; fail it under CI."""
+    try:
+        yield
+    except UnavailableError as missing:
+        if settings.ci:
+            pytest.fail(str(missing), pytrace=False)
+        pytest.skip(str(missing))

@@ -1,0 +1,1 @@
+"""Container images: built from the project's Dockerfiles, cached, loaded into nodes."""

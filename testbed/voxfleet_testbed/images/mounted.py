@@ -1,0 +1,70 @@
+"""The folders mounted into every container: the speech server's packages and the tiny checkpoint.
+
+Does: makes each once per content, in the cache. Knows: uv, and the command that writes a tiny checkpoint.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from voxfleet_testbed.errors import BuildError, UnavailableError
+from voxfleet_testbed.images.buildah import ERROR_CHARACTERS, locked, unfinished
+from voxfleet_testbed.supervision.processes import WITH_CALLER
+
+IMAGE_PYTHON = "3.11"
+
+
+def make_site_packages(cache: Path, requirements: Path) -> Path:
+    """Install the locked packages into a folder named by the lock's contents."""
+    folder = cache / "site-packages" / _key([requirements])
+    with locked(folder):
+        if not folder.exists():
+            with unfinished(folder) as partial:
+                _run(install_command(find_uv(cache), requirements, partial))
+                _run(["chmod", "-R", "a+rX", str(partial)])
+    return folder
+
+
+def make_tiny_checkpoint(cache: Path, sources: Path) -> Path:
+    """Write the tiny checkpoint with the speech server's own command, once per version of its sources."""
+    folder = cache / "tiny-checkpoint" / _key(sorted(sources.rglob("*.py")))
+    with locked(folder):
+        if not folder.exists():
+            with unfinished(folder) as partial:
+                _run([sys.executable, "-m", "voxfleet_inference", "tiny-checkpoint", str(partial), "--seed", "0"])
+                _run(["chmod", "-R", "a+rX", str(partial)])
+    return folder
+
+
+def install_command(uv: str, requirements: Path, target: Path) -> list[str]:
+    """Wheels for the image's Python, whatever this machine's is; compiled now, since the mount is read-only."""
+    options = ["--require-hashes", "--only-binary=:all:", "--compile-bytecode", f"--python-version={IMAGE_PYTHON}"]
+    return [uv, "pip", "install", "--quiet", *options, f"--target={target}", f"--requirement={requirements}"]
+
+
+def find_uv(cache: Path) -> str:
+    """Where uv lies: the pinned one that scripts/setup keeps in the cache, or one on PATH."""
+    pinned = sorted(cache.glob("uv-*/bin/uv"))
+    found = str(pinned[-1]) if pinned else shutil.which("uv")
+    if found is None:
+        raise UnavailableError("uv is needed to install the speech server's packages; run `make setup` first")
+    return found
+
+
+def _key(files: Sequence[Path]) -> str:
+    digest = hashlib.sha256(IMAGE_PYTHON.encode())
+    for file in files:
+        digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _run(command: Sequence[str]) -> None:
+    finished = subprocess.run([*WITH_CALLER, *command], capture_output=True, text=True, check=False)
+    if finished.returncode != 0:
+        last_words = (finished.stdout + finished.stderr).strip()[-ERROR_CHARACTERS:]
+        raise BuildError(f"`{' '.join(command[:4])}` failed:\n{last_words}")

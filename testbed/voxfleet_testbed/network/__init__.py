@@ -1,0 +1,1 @@
+"""Addresses, certificates and names of a local cluster."""

@@ -1,0 +1,1 @@
+"""The programs a local cluster is made of, and how they come to this machine."""

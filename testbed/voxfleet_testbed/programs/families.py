@@ -1,0 +1,97 @@
+"""Which programs a cluster needs, from which published Go module, and the key under which a build is cached.
+
+Knows: module families (one go.mod each: mixing them would upgrade Kubernetes' dependencies) and linker flags.
+Does not know: how a build runs; go_builds.py does that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+KUBERNETES_VERSION = "v1.34.4"
+_VERSION_PACKAGE = "k8s.io/component-base/version"
+KUBERNETES_LINKER_FLAGS = (
+    f"-s -w -X {_VERSION_PACKAGE}.gitVersion={KUBERNETES_VERSION}"
+    f" -X {_VERSION_PACKAGE}.gitMajor=1 -X {_VERSION_PACKAGE}.gitMinor=34"
+)
+
+# Helm checks charts' kubeVersion against what it was linked with; unset, it takes Kubernetes for 1.20.
+HELM_LINKER_FLAGS = "-s -w -X helm.sh/helm/v3/internal/version.version=v3.19.5 " + " ".join(
+    f"-X helm.sh/helm/v3/pkg/{package}.k8sVersion{part}"
+    for package in ("chartutil", "lint/rules")
+    for part in ("Major=1", "Minor=34")
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Family:
+    """Programs that share a go.mod; `packages` maps a program to its Go package."""
+
+    name: str
+    packages: dict[str, str]
+    linker_flags: str = "-s -w"
+
+
+FAMILIES: tuple[Family, ...] = (
+    Family("etcd", {"etcd": "go.etcd.io/etcd/server/v3"}),
+    Family(
+        "kubernetes",
+        {
+            name: f"k8s.io/kubernetes/cmd/{name}"
+            for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy")
+        },
+        KUBERNETES_LINKER_FLAGS,
+    ),
+    # Of its own, because most machines have a kubectl; same versions as above, so what is compiled is shared.
+    Family("kubectl", {"kubectl": "k8s.io/kubernetes/cmd/kubectl"}, KUBERNETES_LINKER_FLAGS),
+    Family("coredns", {"coredns": "."}),
+    Family("pause", {"pause": "."}),
+    Family("helm", {"helm": "helm.sh/helm/v3/cmd/helm"}, HELM_LINKER_FLAGS),
+    Family("kwok", {"kwok": "sigs.k8s.io/kwok/cmd/kwok"}),
+)
+
+CONTROL_PLANE_PROGRAMS = ("etcd", "kube-apiserver")
+CONTROLLER_PROGRAMS = ("kube-controller-manager",)
+CLUSTER_PROGRAMS = (
+    *CONTROL_PLANE_PROGRAMS,
+    *CONTROLLER_PROGRAMS,
+    "kube-scheduler",
+    "kubelet",
+    "kube-proxy",
+    "coredns",
+    "pause",
+)
+ALL_PROGRAMS = tuple(program for family in FAMILIES for program in family.packages)
+
+
+def by_family(programs: Iterable[str]) -> dict[Family, tuple[str, ...]]:
+    """Group wanted programs by family, in the order of the table."""
+    wanted = set(programs)
+    if unknown := wanted - set(ALL_PROGRAMS):
+        raise ValueError(f"unknown programs {sorted(unknown)}; known are {', '.join(ALL_PROGRAMS)}")
+    grouped = {family.name: tuple(name for name in family.packages if name in wanted) for family in FAMILIES}
+    return {family: grouped[family.name] for family in FAMILIES if grouped[family.name]}
+
+
+def build_key(family: Family, sources: Path) -> str:
+    """Name a build by what goes into it: module files, our own Go files, linker flags."""
+    digest = hashlib.sha256(family.linker_flags.encode())
+    for source in sorted([*sources.glob("*.go"), sources / "go.mod", sources / "go.sum"]):
+        if source.exists():
+            digest.update(b"\0" + source.name.encode() + b"\0" + source.read_bytes())
+    return f"{family.name}-{digest.hexdigest()[:16]}"
+
+
+def required_go_version(go_mod: str) -> tuple[int, ...]:
+    """Read the `go 1.x` line of a go.mod."""
+    line = next(line for line in go_mod.splitlines() if line.startswith("go "))
+    return parse_version(line.removeprefix("go "))
+
+
+def parse_version(text: str) -> tuple[int, ...]:
+    """Turn '1.26.8' (or 'go1.26rc1') into numbers that compare."""
+    numbers = text.strip().removeprefix("go").partition("rc")[0].split(".")
+    return tuple(int(number) for number in numbers)

@@ -1,0 +1,149 @@
+"""Build programs from published Go modules into the user's cache, once.
+
+Does: checks Go, takes a lock per family (two checkouts may build at once), runs `go build`, reports progress.
+Knows: where the cache lies. Does not know: what the programs are for.
+"""
+
+from __future__ import annotations
+
+import collections
+import fcntl
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from voxfleet_testbed.errors import BuildError, UnavailableError
+from voxfleet_testbed.events import Progress, Report, ignore, phase
+from voxfleet_testbed.programs.families import (
+    FAMILIES,
+    Family,
+    build_key,
+    by_family,
+    parse_version,
+    required_go_version,
+)
+from voxfleet_testbed.settings import GO_SOURCES, Settings
+from voxfleet_testbed.supervision.processes import WITH_CALLER
+
+LAST_LINES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """Finds built programs by name."""
+
+    cache: Path
+    kubebuilder_assets: Path | None = None
+
+    def path(self, program: str) -> Path:
+        """Where a program lies once it is built; the user's own kube-apiserver and etcd come first."""
+        if self.kubebuilder_assets is not None and (self.kubebuilder_assets / program).exists():
+            return self.kubebuilder_assets / program
+        family = next(family for family in FAMILIES if program in family.packages)
+        return self.folder(family) / program
+
+    def folder(self, family: Family) -> Path:
+        """Where a family's programs are kept."""
+        return self.cache / "programs" / build_key(family, GO_SOURCES / family.name)
+
+    def missing(self, programs: Iterable[str]) -> tuple[str, ...]:
+        """Those programs that are still to be built."""
+        return tuple(program for program in programs if not self.path(program).exists())
+
+
+def find_programs(settings: Settings) -> Programs:
+    """The programs of this user."""
+    return Programs(settings.cache, settings.kubebuilder_assets)
+
+
+def build(programs: Programs, wanted: Iterable[str], report: Report = ignore) -> None:
+    """Build what is missing, one phase per family; nothing to do when all is cached."""
+    missing = programs.missing(wanted)
+    if not missing:
+        return
+    for family, names in by_family(missing).items():
+        with phase(report, f"build {family.name}") as progress, _locked(programs.folder(family)) as folder:
+            still_missing = tuple(name for name in names if not (folder / name).exists())
+            if still_missing:
+                check_go(family)
+                _build_family(family, still_missing, folder, progress)
+
+
+def check_go(family: Family) -> None:
+    """Say in one line when Go is missing or too old."""
+    needed = required_go_version((GO_SOURCES / family.name / "go.mod").read_text())
+    wanted = ".".join(map(str, needed[:2]))
+    if shutil.which("go") is None:
+        raise UnavailableError(f"Go {wanted} or newer is needed to build {family.name}, and `go` is not on PATH")
+    found = subprocess.run(["go", "env", "GOVERSION"], env=_environment(), capture_output=True, text=True, check=True)
+    if parse_version(found.stdout.split("-")[0]) < needed:
+        raise UnavailableError(f"Go {wanted} or newer is needed to build {family.name}; this is {found.stdout.strip()}")
+
+
+def build_command(family: Family, names: Iterable[str], output: Path) -> list[str]:
+    """The `go build` of some of a family's programs into a folder; -v names each package as it is compiled.
+
+    No -trimpath: it would write replaced module versions into each package and so keep families from sharing
+    Go's build cache, which saves minutes.
+    """
+    packages = [family.packages[name] for name in names]
+    return ["go", "build", "-v", "-ldflags", family.linker_flags, "-o", f"{output}/", *packages]
+
+
+def _build_family(family: Family, names: tuple[str, ...], folder: Path, progress: Progress) -> None:
+    sources = GO_SOURCES / family.name
+    packages = [family.packages[name] for name in names]
+    progress("downloading modules", None)
+    listing = ["go", "list", "-deps", *packages]
+    total = len(_run(listing, sources).splitlines())
+    with tempfile.TemporaryDirectory(dir=folder) as output:
+        _build_with_progress(build_command(family, names, Path(output)), sources, total, progress)
+        for name in names:
+            (_built(Path(output), family.packages[name], name)).rename(folder / name)
+
+
+def _built(output: Path, package: str, name: str) -> Path:
+    """`go build` names a program after its package's last element that is not a version (server/v3 -> server)."""
+    candidates = [output / name, output / package.rsplit("/", 2)[-2]] if "/" in package else [output / name]
+    return next(path for path in candidates if path.exists())
+
+
+def _run(command: list[str], folder: Path) -> str:
+    finished = subprocess.run(
+        [*WITH_CALLER, *command], cwd=folder, env=_environment(), capture_output=True, text=True, check=False
+    )
+    if finished.returncode != 0:
+        raise BuildError(f"`{' '.join(command[:3])}` failed in {folder.name}:\n{finished.stderr[-2000:]}")
+    return finished.stdout
+
+
+def _build_with_progress(command: list[str], folder: Path, total: int, progress: Progress) -> None:
+    lines: collections.deque[str] = collections.deque(maxlen=LAST_LINES)
+    with subprocess.Popen(
+        [*WITH_CALLER, *command], cwd=folder, env=_environment(), stderr=subprocess.PIPE, text=True
+    ) as builder:
+        assert builder.stderr is not None  # noqa: S101 - Popen was asked for it
+        for done, line in enumerate(builder.stderr, start=1):
+            lines.append(line)
+            progress(line.strip(), min(1.0, done / total))
+    if builder.returncode != 0:
+        raise BuildError(f"`go build` failed in {folder.name}:\n{''.join(lines)}")
+
+
+def _environment() -> dict[str, str]:
+    """The user's environment, without a toolchain download, a C compiler or the repository's version stamp."""
+    return {**os.environ, "GOTOOLCHAIN": "local", "CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false"}
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[Path]:
+    """Hold a family's folder: a second process waits here, then finds the programs built."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield folder

@@ -1,0 +1,46 @@
+"""The testbed's settings, read once from the environment.
+
+| variable           | meaning                                                         | default           |
+|--------------------|-----------------------------------------------------------------|-------------------|
+| XDG_CACHE_HOME     | where built programs, base images and packages are kept          | ~/.cache          |
+| TMPDIR             | where the folder of a running cluster lies                       | /tmp              |
+| KUBEBUILDER_ASSETS | a folder with kube-apiserver and etcd, used instead of building  | none              |
+| KUBECONFIG         | an existing cluster, used by the fixtures instead of starting one| none              |
+| CI                 | when set, missing prerequisites fail tests instead of skipping   | unset             |
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+GO_SOURCES = REPOSITORY / "testbed" / "go"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where things lie, and what the caller already has."""
+
+    cache: Path
+    runs: Path
+    kubebuilder_assets: Path | None
+    kubeconfig: Path | None
+    ci: bool
+
+
+def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
+    """Read the environment into one value."""
+    cache_home = environment.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    temporary = environment.get("TMPDIR") or tempfile.gettempdir()
+    assets, kubeconfig = environment.get("KUBEBUILDER_ASSETS"), environment.get("KUBECONFIG")
+    return Settings(
+        cache=Path(cache_home) / "voxfleet",
+        runs=Path(temporary) / f"voxfleet-{os.getuid()}",
+        kubebuilder_assets=Path(assets) if assets else None,
+        kubeconfig=Path(kubeconfig) if kubeconfig else None,
+        ci=bool(environment.get("CI")),
+    )

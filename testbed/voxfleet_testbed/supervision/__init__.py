@@ -1,0 +1,1 @@
+"""Processes and their traces: started together, gone together."""

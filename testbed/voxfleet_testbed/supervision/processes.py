@@ -1,0 +1,161 @@
+"""The owner's side of the keeper: start, stop and list a run's processes.
+
+Does: starts the keeper, speaks to it, waits for readiness. Knows: the keeper's requests.
+Does not know: Kubernetes, or how traces are removed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from voxfleet_testbed.errors import StartError
+from voxfleet_testbed.supervision.run_folder import RUN_VARIABLE, RunFolder, create_run, is_alive
+from voxfleet_testbed.supervision.traces import remove_traces, sweep
+
+KEEPER_START_SECONDS = 10.0
+KEEPER_STOP_SECONDS = 60.0
+POLL_SECONDS = 0.05
+LOG_LINES = 15
+# Put before a command that we wait for: should we be killed meanwhile, so is it.
+WITH_CALLER = ("setpriv", "--pdeathsig", "KILL", "--")
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """What to start: a name (its log's name), a command, and what its environment has beside ours."""
+
+    name: str
+    command: tuple[str, ...]
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Run:
+    """A run that is alive: its folder, its keeper, and the pipe that ties the keeper to this process."""
+
+    folder: RunFolder
+    _owner_pipe: int | None = None
+
+    def start(self, process: Process) -> int:
+        """Start one process; returns its process id."""
+        request = {"name": process.name, "command": process.command, "environment": process.environment}
+        pid: int = self._ask({"start": request})["pid"]
+        return pid
+
+    def stop(self, name: str) -> None:
+        """End one process: SIGTERM, then SIGKILL."""
+        self._ask({"stop": name})
+
+    def processes(self) -> dict[str, int | None]:
+        """Every process's exit status, None while it runs."""
+        listed: dict[str, int | None] = self._ask({"list": True})["processes"]
+        return listed
+
+    def detach(self) -> None:
+        """Let the run outlive this process."""
+        self._ask({"detach": True})
+        self._release()
+
+    def wait_until(self, ready: Callable[[], bool], process_name: str, timeout_seconds: float) -> None:
+        """Wait until something is ready; a process that ends meanwhile is named, with its log's end."""
+        deadline = time.monotonic() + timeout_seconds
+        while not ready():
+            exit_status = self.processes().get(process_name)
+            if exit_status is not None:
+                raise StartError(f"{process_name} ended with status {exit_status}:\n{self.log_end(process_name)}")
+            if time.monotonic() > deadline:
+                raise StartError(
+                    f"{process_name} was not ready after {timeout_seconds:.0f} s:\n{self.log_end(process_name)}"
+                )
+            time.sleep(POLL_SECONDS)
+
+    def log_end(self, process_name: str) -> str:
+        """The last lines that a process wrote."""
+        log = self.folder.logs / f"{process_name}.log"
+        lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+        return "\n".join(lines[-LOG_LINES:])
+
+    def close(self) -> None:
+        """End everything and wait until nothing is left."""
+        if is_alive(self.folder):
+            with contextlib.suppress(ProcessLookupError, FileNotFoundError):
+                os.kill(int((self.folder.path / "keeper.pid").read_text()), signal.SIGTERM)
+        self._release()
+        deadline = time.monotonic() + KEEPER_STOP_SECONDS
+        while is_alive(self.folder) and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+        remove_traces(self.folder)
+
+    def _release(self) -> None:
+        if self._owner_pipe is not None:
+            os.close(self._owner_pipe)
+            self._owner_pipe = None
+
+    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(KEEPER_STOP_SECONDS)
+            try:
+                connection.connect(str(self.folder.socket))
+            except OSError as error:
+                raise StartError(f"the testbed in {self.folder.path} is gone ({error})") from error
+            with connection.makefile("rw") as stream:
+                stream.write(json.dumps(request) + "\n")
+                stream.flush()
+                answer: dict[str, Any] = json.loads(stream.readline())
+        if "error" in answer:
+            raise StartError(answer["error"])
+        return answer
+
+
+def begin_run(runs: Path) -> Run:
+    """Sweep stale runs, make a new folder, start its keeper."""
+    sweep(runs)
+    folder, lock = create_run(runs)
+    reading, writing = os.pipe()
+    try:
+        _launch_keeper(folder, reading, lock)
+    finally:
+        os.close(reading)
+        os.close(lock)
+    run = Run(folder, writing)
+    _wait_for_keeper(run)
+    return run
+
+
+def _launch_keeper(folder: RunFolder, owner_pipe: int, lock: int) -> None:
+    command = [sys.executable, "-m", "voxfleet_testbed.supervision.keeper", str(folder.path)]
+    with (folder.logs / "keeper.log").open("ab") as log:
+        keeper = subprocess.Popen(
+            [*command, str(owner_pipe), str(lock)],
+            env={**os.environ, RUN_VARIABLE: folder.run_id},
+            pass_fds=(owner_pipe, lock),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    (folder.path / "keeper.pid").write_text(str(keeper.pid))
+
+
+def _wait_for_keeper(run: Run) -> None:
+    deadline = time.monotonic() + KEEPER_START_SECONDS
+    while not run.folder.socket.exists():
+        if time.monotonic() > deadline or not is_alive(run.folder):
+            raise StartError(f"the keeper did not start:\n{run.log_end('keeper')}")
+        time.sleep(POLL_SECONDS)
+
+
+def attach(folder: RunFolder) -> Run:
+    """A run that somebody else started."""
+    return Run(folder)
