@@ -1,0 +1,159 @@
+"""VoxFleet installed on a cluster by its own charts, and the quickstart resource applied to it.
+
+Does what a platform engineer types: helm install, kubectl apply, kubectl delete. Knows the charts' values and
+examples/quickstart.yaml. Does not know who made the cluster.
+"""
+
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from voxfleet_demo.story import Fleet
+
+CHECKOUT = Path(__file__).parents[2]
+QUICKSTART = CHECKOUT / "examples" / "quickstart.yaml"
+SYSTEM_NAMESPACE = "voxfleet-system"
+REGIONS = ("eu-central", "us-east")
+GATEWAY_PORT = 6006
+LAST_EVENTS = 12
+
+
+class InstallationError(Exception):
+    """A command that installs or applies something failed; the message is the command's own last words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """The two programs that a platform engineer types."""
+
+    helm: Path = Path("helm")
+    kubectl: Path = Path("kubectl")
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """What the installation sets in the chart."""
+
+    images: Mapping[str, str] = field(default_factory=dict)  # part -> registry/repository:tag; absent: the chart's own
+    trusted_proxies: tuple[str, ...] = ()
+    allowed_host_paths: tuple[str, ...] = ()
+
+    def document(self) -> dict[str, Any]:
+        """The values as the chart reads them."""
+        return {
+            "image": {"registry": ""},
+            "allowedHostPaths": list(self.allowed_host_paths),
+            "operator": self._image("operator"),
+            "inference": self._image("inference"),
+            "gateway": self._image("gateway")
+            | {
+                "replicas": 1,
+                "regions": [{"name": name} for name in REGIONS],
+                "trustedProxies": list(self.trusted_proxies),
+            },
+        }
+
+    def _image(self, part: str) -> dict[str, Any]:
+        if part not in self.images:
+            return {}
+        repository, _, tag = self.images[part].rpartition(":")
+        return {"image": {"repository": repository, "tag": tag}}
+
+
+@dataclass  # without slots, which cached_property cannot have
+class Installation:
+    """One VoxFleet on one cluster."""
+
+    kubeconfig: Path
+    programs: Programs = field(default_factory=Programs)
+
+    @cached_property
+    def fleet(self) -> Fleet:
+        """The cluster's resources, read through the API."""
+        return Fleet(self.kubeconfig)
+
+    def install(self, values: Values) -> None:
+        """Installs or upgrades both charts and waits until operator and gateways are ready.
+
+        Raises:
+            InstallationError: helm failed; the message holds its own words.
+        """
+        self._run(self.programs.helm, "upgrade", "--install", "voxfleet-crds", CHECKOUT / "charts/voxfleet-crds")
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+            json.dump(values.document(), file)
+            file.flush()
+            place = ("--namespace", SYSTEM_NAMESPACE, "--create-namespace", "--wait", "--timeout", "5m")
+            chart = CHECKOUT / "charts/voxfleet"
+            self._run(self.programs.helm, "upgrade", "--install", "voxfleet", chart, *place, "--values", file.name)
+
+    def apply_quickstart(
+        self,
+        name: str | None = None,
+        *,
+        model: str | None = None,
+        source: str | None = None,
+        idle_timeout_seconds: int | None = None,
+    ) -> None:
+        """Applies examples/quickstart.yaml, with the given fields in place of its own."""
+        document = yaml.safe_load(QUICKSTART.read_text())
+        if name is not None:
+            document["metadata"]["name"] = name
+        if model is not None:
+            document["spec"]["model"]["name"] = model
+        if source is not None:
+            document["spec"]["model"]["source"] = source
+        if idle_timeout_seconds is not None:
+            document["spec"]["autoscaling"]["idleTimeoutSeconds"] = idle_timeout_seconds
+        self._run(self.programs.kubectl, "apply", "--filename", "-", given=json.dumps(document))
+
+    def delete(self, name: str) -> None:
+        """Deletes a resource and waits until the API server has forgotten it."""
+        self.kubectl("delete", "voxttsdeployment", name, "--ignore-not-found", "--wait", "--timeout=60s")
+
+    def gateway_url(self, region: str | None = None) -> str:
+        """Where the gateways listen: all of them, or those of one region."""
+        name = "voxfleet-gateway" if region is None else f"voxfleet-gateway-{region}"
+        service = self.fleet.core.read_namespaced_service(name, SYSTEM_NAMESPACE)
+        return f"http://{service.spec.cluster_ip}:{GATEWAY_PORT}"
+
+    def kill_pods(self, component: str) -> None:
+        """Ends a component's pods at once, without a chance to say goodbye."""
+        self._system("delete", "pod", "--selector", _selector(component), "--grace-period=0", "--force", "--wait=false")
+
+    def restart(self, component: str) -> None:
+        """Restarts a component as `kubectl rollout restart` does, and waits until its new pods are ready."""
+        self._system("rollout", "restart", "deployment", "--selector", _selector(component))
+        self._system("rollout", "status", "deployment", "--selector", _selector(component), "--timeout=180s")
+
+    def kubectl(self, *arguments: str, check: bool = True) -> str:
+        """Runs kubectl and returns what it printed."""
+        return self._run(self.programs.kubectl, *arguments, check=check)
+
+    def last_words(self) -> str:
+        """What an engineer would look at first when something does not start: pods, and the newest events."""
+        pods = self.kubectl("get", "pods", "--all-namespaces", "--output", "wide", check=False)
+        events = self.kubectl("get", "events", "--all-namespaces", "--sort-by=.lastTimestamp", check=False)
+        return "\n".join([pods.rstrip(), *events.splitlines()[-LAST_EVENTS:]])
+
+    def _system(self, *arguments: str) -> str:
+        return self.kubectl("--namespace", SYSTEM_NAMESPACE, *arguments)
+
+    def _run(self, *command: str | Path, given: str | None = None, check: bool = True) -> str:
+        environment = os.environ | {"KUBECONFIG": str(self.kubeconfig)}
+        words = [str(word) for word in command]
+        done = subprocess.run(words, env=environment, input=given, capture_output=True, text=True, check=False)
+        if check and done.returncode:
+            raise InstallationError(f"{' '.join(words)} failed:\n{done.stderr.strip() or done.stdout.strip()}")
+        return done.stdout
+
+
+def _selector(component: str) -> str:
+    return f"app.kubernetes.io/name=voxfleet,app.kubernetes.io/component={component}"

@@ -1,0 +1,41 @@
+"""One cluster with VoxFleet installed by its charts, for all end-to-end tests."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from kubernetes.client.exceptions import ApiException
+from voxfleet_demo.ground import start_local_ground
+from voxfleet_demo.installation import Installation
+from voxfleet_testbed.errors import UnavailableError
+from voxfleet_testbed.fixtures import skipping
+from voxfleet_testbed.settings import Settings
+
+
+@pytest.fixture(scope="session")
+def installation(testbed_settings: Settings) -> Iterator[Installation]:
+    """VoxFleet on two real nodes; or, where KUBECONFIG names a cluster, the VoxFleet that is installed there."""
+    with skipping(testbed_settings):
+        if testbed_settings.kubeconfig is not None:
+            yield installed_on(testbed_settings.kubeconfig)
+            return
+        ground = start_local_ground(testbed_settings, report=lambda _: None)
+    try:
+        ground.installation.install(ground.values)
+        yield ground.installation
+    finally:
+        ground.cluster.close()
+
+
+def installed_on(kubeconfig: Path) -> Installation:
+    """The user's own installation, if this machine reaches it."""
+    installation = Installation(kubeconfig)
+    try:
+        httpx.get(f"{installation.gateway_url()}/health/live", timeout=5).raise_for_status()
+    except (ApiException, httpx.HTTPError) as error:
+        raise UnavailableError(
+            f"KUBECONFIG={kubeconfig}: install VoxFleet there with its charts (namespace voxfleet-system, regions"
+            f" eu-central and us-east) and run where Service addresses are reachable: {error}"
+        ) from error
+    return installation
