@@ -37,7 +37,11 @@ class Sentence:
     inference_timesteps: int = 10
     prompt: VoicePrompt | None = None
     max_steps: int | None = None
-    rank: int = 0
+    rank: int = 0  # its place in the request's text
+    request_id: int = 0  # sentences of one request share it; the client gives it
+    priority: int = 0  # a higher one goes first
+    speed: float = 1.0  # how many times faster than spoken it is played
+    deadline_seconds: float | None = None  # counted from its submission; then it ends as expired
     noise_tape: Float32Array | None = None  # [steps, patch_size, feat_dim]; replaces the seeded noise
 
 
