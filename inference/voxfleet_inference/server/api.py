@@ -19,8 +19,8 @@ from voxfleet_inference.server.errors import ApiError, BodyTooLargeError
 from voxfleet_inference.server.service import SpeechService
 from voxfleet_inference.server.speech_answer import Delivery, SpeechAnswer
 from voxfleet_inference.server.speech_request import SpeechRequest, parse_speech_request
-from voxfleet_inference.server.voices import VOICES
 from voxfleet_inference.telemetry.request_log import RequestLog
+from voxfleet_inference.voices.catalog import VOICES
 
 _PAGE: Final = Path(__file__).with_name("page.html")
 _BODY_SCHEMA: Final[dict[str, Any]] = {

@@ -21,13 +21,13 @@ from voxfleet_inference.engine.messages import EngineGone, Loaded, LoadFailed, R
 from voxfleet_inference.engine.process import WRONG_WEIGHTS_EXIT_CODE
 from voxfleet_inference.server.errors import UnavailableError, UnknownModelError
 from voxfleet_inference.server.lifecycle import Lifecycle, Phase
-from voxfleet_inference.server.speech import Speech
 from voxfleet_inference.server.speech_request import SpeechRequest
-from voxfleet_inference.server.voices import Voices
 from voxfleet_inference.settings import ServeSettings
+from voxfleet_inference.speech.speaking import Speech
 from voxfleet_inference.telemetry.load import Load
 from voxfleet_inference.telemetry.metrics import Metrics
 from voxfleet_inference.text.sentences import split
+from voxfleet_inference.voices.catalog import Voices
 
 ENGINE_GONE_EXIT_CODE: Final = 4
 _RETRY_WHILE_STARTING_SECONDS: Final = 5

@@ -26,8 +26,8 @@ from voxfleet_inference.engine.client import EngineError
 from voxfleet_inference.engine.messages import Float32Array
 from voxfleet_inference.server.errors import ApiError, InternalError, InvalidFieldError
 from voxfleet_inference.server.service import SpeechService
-from voxfleet_inference.server.speech import Speech, speak
 from voxfleet_inference.server.speech_request import SpeechRequest
+from voxfleet_inference.speech.speaking import Speech, speak
 from voxfleet_inference.telemetry.load import expected_audio_seconds
 from voxfleet_inference.text.sentences import weight
 

@@ -1,0 +1,1 @@
+"""Voices: the built-in one, fresh ones, recordings, and what is kept of them."""
