@@ -32,7 +32,7 @@ def installed_on(kubeconfig: Path) -> Installation:
     """The user's own installation, if this machine reaches it."""
     installation = Installation(kubeconfig)
     try:
-        httpx.get(f"{installation.gateway_url()}/health/live", timeout=5).raise_for_status()
+        httpx.get(f"{installation.gateway_url()}/health/live", timeout=30).raise_for_status()
     except (ApiException, httpx.HTTPError) as error:
         raise UnavailableError(
             f"KUBECONFIG={kubeconfig}: install VoxFleet there with its charts (namespace voxfleet-system, regions"

@@ -39,7 +39,7 @@ def test_nothing_runs_until_somebody_speaks(installation: Installation) -> None:
 
 
 def test_a_sleeping_model_is_listed(installation: Installation) -> None:
-    listed = httpx.get(f"{installation.gateway_url()}/v1/models", timeout=10).json()
+    listed = httpx.get(f"{installation.gateway_url()}/v1/models", timeout=120).json()
     assert MODEL in [model["id"] for model in listed["data"]]
 
 
@@ -102,7 +102,7 @@ def test_the_openai_client_is_served(installation: Installation) -> None:
 def test_wrong_requests_name_their_field(
     installation: Installation, body: dict[str, object], status: int, field: str
 ) -> None:
-    answer = httpx.post(f"{installation.gateway_url()}/v1/audio/speech", json=body, timeout=60)
+    answer = httpx.post(f"{installation.gateway_url()}/v1/audio/speech", json=body, timeout=120)
     error = answer.json()["error"]
     assert answer.status_code == status
     assert error["param"] == field

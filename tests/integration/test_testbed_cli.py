@@ -58,7 +58,7 @@ def test_status_lists_runs_with_their_nodes_and_processes(attached: Run, detache
 
 def test_status_names_a_process_that_ended(attached: Run) -> None:
     attached.start(Process("talker", ("false",)))
-    attached.wait_until(lambda: attached.processes()["talker"] is not None, "sleeper", 10)
+    attached.wait_until(lambda: attached.processes()["talker"] is not None, "sleeper", 60)
     assert "ended: talker" in " ".join(invoke("status").split())
 
 

@@ -27,8 +27,8 @@ from voxfleet_testbed.supervision.traces import remaining_traces, run_processes
 
 pytestmark = pytest.mark.cluster
 
-POD_SECONDS = 60.0
-GONE_SECONDS = 30.0
+POD_SECONDS = 180.0
+GONE_SECONDS = 90.0
 PODS = "/api/v1/namespaces/default/pods"
 SERVICES = "/api/v1/namespaces/default/services"
 SERVE = "import http.server; http.server.test(HandlerClass=http.server.SimpleHTTPRequestHandler, port=8000)"
@@ -114,7 +114,7 @@ def fetch_within(url: str, seconds: float) -> str:
     deadline = time.monotonic() + seconds
     while True:
         try:
-            with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - a cluster of ours
+            with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - a cluster of ours
                 return str(answer.read().decode())
         except OSError:
             if time.monotonic() > deadline:

@@ -27,7 +27,7 @@ from voxfleet_testbed.network.certificates import node_identity
 from voxfleet_testbed.network.links import Network, bridge_commands
 
 CONTAINERD_SECONDS = 30.0
-NODE_READY_SECONDS = 60.0
+NODE_READY_SECONDS = 120.0
 FIRST_KUBELET_PORT = 10250
 GPU_RESOURCE = "nvidia.com/gpu"
 

@@ -37,7 +37,7 @@ from voxfleet_testbed.supervision.processes import begin_run
 
 REGIONAL_NODES = (NodePlan("eu-central-1", "eu-central"), NodePlan("us-east-1", "us-east"))
 CONTROLLERS_SECONDS = 60.0
-SERVICES_SECONDS = 30.0
+SERVICES_SECONDS = 120.0
 CONNECT_SECONDS = 1.0
 T = TypeVar("T")
 

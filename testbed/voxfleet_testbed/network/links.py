@@ -21,7 +21,7 @@ from voxfleet_testbed.supervision.processes import Process, Run
 PIN = "network"
 UPLINK = "uplink"
 _CHOICE_LOCK = Path("/run/lock/voxfleet-testbed")
-_READY_SECONDS = 10.0
+_READY_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)

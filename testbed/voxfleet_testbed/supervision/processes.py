@@ -23,7 +23,7 @@ from voxfleet_testbed.errors import StartError
 from voxfleet_testbed.supervision.run_folder import RUN_VARIABLE, RunFolder, create_run, is_alive
 from voxfleet_testbed.supervision.traces import remove_traces, sweep
 
-KEEPER_START_SECONDS = 10.0
+KEEPER_START_SECONDS = 60.0
 KEEPER_STOP_SECONDS = 60.0
 POLL_SECONDS = 0.05
 LOG_LINES = 15

@@ -236,19 +236,19 @@ class GatewayProcess:
         return [line for line in self.lines if line.get("event") == "request"]
 
     async def until_ready(self, session: aiohttp.ClientSession) -> "GatewayProcess":
-        await self.until(lambda: any(line.get("event") == "listening" for line in self.lines), "listening", 60)
+        await self.until(lambda: any(line.get("event") == "listening" for line in self.lines), "listening", 90)
         self.ports = next(line["ports"] for line in self.lines if line.get("event") == "listening")
 
         async def ready() -> bool:
             async with session.get(self.url("/health/ready")) as answer:
                 return answer.status == 200
 
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             while not await ready():  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
         return self
 
-    async def until(self, condition: Callable[[], Any], what: str, seconds: float = 15) -> Any:
+    async def until(self, condition: Callable[[], Any], what: str, seconds: float = 60) -> Any:
         try:
             async with asyncio.timeout(seconds):
                 while not (found := condition()):  # noqa: ASYNC110
@@ -263,7 +263,7 @@ class GatewayProcess:
     def stop(self) -> None:
         if self.process.poll() is None:
             self.process.kill()
-        self.process.wait(10)
+        self.process.wait(60)
 
 
 StartGateway = Callable[..., Awaitable[GatewayProcess]]
@@ -279,7 +279,7 @@ def stage(control_plane: Any) -> Stage:
 @pytest.fixture
 async def session() -> AsyncIterator[aiohttp.ClientSession]:
     connector = aiohttp.TCPConnector(limit=0)
-    async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=30)) as opened:
+    async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=120)) as opened:
         yield opened
 
 

@@ -88,7 +88,7 @@ async def test_two_lengths_are_refused(door: Any) -> None:
     )
     reader, writer = await asyncio.open_connection("127.0.0.1", door.ports["api"])
     writer.write(head)
-    answer = await asyncio.wait_for(reader.read(), 5)
+    answer = await asyncio.wait_for(reader.read(), 60)
     writer.close()
     assert answer.startswith((b"HTTP/1.1 400", b"HTTP/1.0 400"))
     assert door.pod.served == []
@@ -114,7 +114,7 @@ async def test_the_operator_reads_load_with_its_token_only(
     assert 0 < model["arrivals_per_second"] < 1
     assert pod["address"] == door.pod.address
     assert pod["load"]["extra"] == "passed on"
-    assert 0 <= pod["age_seconds"] < 3
+    assert 0 <= pod["age_seconds"] < 15
 
 
 async def test_metrics_are_served(door: Any, speak: Any, session: aiohttp.ClientSession) -> None:

@@ -33,6 +33,7 @@ CRD = ROOT / "crds" / "voxfleet.dev_voxttsdeployments.yaml"
 CRD_PATH = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/voxttsdeployments.voxfleet.dev"
 INTERNAL_KEY = "a key for tests"
 LABEL = names.LABEL_DEPLOYMENT
+PATIENCE_SECONDS = 60.0  # how long what must happen may take: machines are shared, and nothing waits for it in vain
 
 
 def now_text() -> str:
@@ -107,7 +108,7 @@ class Operator:
             self.wait_ready()
 
     def wait_ready(self) -> None:
-        wait_until(self.is_ready, 30, f"operator ready; log: {self.log}")
+        wait_until(self.is_ready, PATIENCE_SECONDS, f"operator ready; log: {self.log}")
 
     def is_ready(self) -> bool:
         assert self.process is not None
@@ -131,12 +132,12 @@ class Operator:
         if self.process is None:
             return 0
         self.process.send_signal(number)
-        code = self.process.wait(20)
+        code = self.process.wait(PATIENCE_SECONDS)
         self.process = None
         return code
 
     def _read(self, port: int, path: str) -> str:
-        with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
             connection.sendall(f"GET {path} HTTP/1.0\r\nHost: x\r\n\r\n".encode())
             answer = b"".join(iter(lambda: connection.recv(65536), b""))
         return answer.decode().partition("\r\n\r\n")[2]
@@ -208,12 +209,37 @@ class World:
         count: int = self.api.get(self.deployment_path(region, name))["spec"]["replicas"]
         return count
 
-    def settled(self, phase: str, region: str = "eu-central", name: str = "narrator", seconds: float = 20) -> None:
+    def settled(self, phase: str, region: str = "eu-central", name: str = "narrator") -> None:
         wait_until(
             lambda: self.phase(region, name) == phase,
-            seconds,
+            PATIENCE_SECONDS,
             f"{name}/{region} {phase}; status {json.dumps(self.status(name))}; log {self.operator.log}",
         )
+
+    def until(self, is_true: Callable[[], Any], what: str) -> None:
+        """Wait for one of several things that a reconcile does in no promised order."""
+        wait_until(is_true, PATIENCE_SECONDS, f"{what}; log {self.operator.log}")
+
+    def until_quiet(self) -> None:
+        """Until the operator has called the API server for nothing during a second and a half."""
+        calls, since = -1.0, time.monotonic()
+
+        def is_quiet() -> bool:
+            nonlocal calls, since
+            now_calls = self.operator.metric("voxfleet_operator_api_calls_total")
+            if now_calls != calls:
+                calls, since = now_calls, time.monotonic()
+            return time.monotonic() - since > 1.5
+
+        self.until(is_quiet, "quiet")
+
+    def until_gone(self, *paths: str) -> None:
+        self.until(lambda: not any(self.exists(path) for path in paths), f"gone: {', '.join(paths)}")
+
+    def until_condition(self, kind: str, reason: str, name: str = "narrator") -> Any:
+        """The condition, once it has that reason."""
+        self.until(lambda: self.condition(kind, name).get("reason") == reason, f"{name} {kind} {reason}")
+        return self.condition(kind, name)
 
     def renew(self, region: str = "eu-central", name: str = "narrator") -> None:
         patch = {"spec": {"renewTime": now_text(), "holderIdentity": "gw-0"}}
@@ -324,8 +350,8 @@ def define(api: Api) -> None:
         conditions = (body.get("status") or {}).get("conditions") or []
         return any(item["type"] == "Established" and item["status"] == "True" for item in conditions)
 
-    api.wait_for(CRD_PATH, is_established, 20)
-    wait_until(lambda: _is_served(api), 20, "the resource is served")
+    api.wait_for(CRD_PATH, is_established, PATIENCE_SECONDS)
+    wait_until(lambda: _is_served(api), PATIENCE_SECONDS, "the resource is served")
 
 
 @pytest.fixture

