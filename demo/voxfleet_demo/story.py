@@ -7,6 +7,7 @@ was made, nor how the story is told: the demo narrates these steps, the end-to-e
 import time
 import wave
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,14 @@ BYTES_PER_SAMPLE = 2
 
 class StoryError(Exception):
     """A step of the story did not come true in its time; the message says what was seen instead."""
+
+
+class RefusedError(StoryError):
+    """The gateway answered with an error, or did not answer; `response` is what it said, if it said something."""
+
+    def __init__(self, message: str, response: httpx.Response | None = None) -> None:
+        super().__init__(message)
+        self.response = response
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +68,13 @@ def speak(gateway_url: str, text: str, *, model: str, location: str | None = Non
         hold_seconds: how long the gateway may hold the request while a region wakes.
 
     Raises:
-        httpx.HTTPStatusError: the answer is an error; its response holds OpenAI's error form.
+        RefusedError: the answer is an error, or there is none.
     """
     headers = {"Prefer": f"wait={hold_seconds}"} | ({"Voxfleet-Client-Location": location} if location else {})
     body = {"model": model, "input": text, "voice": "default", "response_format": "pcm"}
     started = time.monotonic()
     with (
+        _refusals(gateway_url),
         httpx.Client(timeout=httpx.Timeout(hold_seconds + 60)) as http,
         http.stream(
             "POST",
@@ -75,7 +85,7 @@ def speak(gateway_url: str, text: str, *, model: str, location: str | None = Non
     ):
         if answer.is_error:
             answer.read()
-            answer.raise_for_status()
+            raise RefusedError(f"{gateway_url} answered {answer.status_code}: {_reason(answer)}", answer)
         chunks = list(_timed(answer.iter_bytes(), started))
     return Speech(
         region=answer.headers.get("Voxfleet-Region", ""),
@@ -84,6 +94,22 @@ def speak(gateway_url: str, text: str, *, model: str, location: str | None = Non
         total_seconds=time.monotonic() - started,
         pcm=b"".join(chunk for _, chunk in chunks),
     )
+
+
+@contextmanager
+def _refusals(gateway_url: str) -> Iterator[None]:
+    try:
+        yield
+    except httpx.TransportError as error:
+        raise RefusedError(f"{gateway_url} broke the connection off: {error!r}") from error
+
+
+def _reason(answer: httpx.Response) -> str:
+    """The message in OpenAI's error form, or the beginning of whatever was sent."""
+    try:
+        return str(answer.json()["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        return answer.text[:200]
 
 
 def _timed(chunks: Iterator[bytes], started: float) -> Iterator[tuple[float, bytes]]:

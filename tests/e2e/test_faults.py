@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from voxfleet_demo.installation import Installation
-from voxfleet_demo.story import Speech, speak, wait_until
+from voxfleet_demo.story import RefusedError, Speech, speak, wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
@@ -92,9 +92,10 @@ def test_a_request_arrives_while_the_operator_is_dead(asleep: Subject) -> None:
 
 def test_missing_weights_are_named_everywhere(asleep: Subject) -> None:
     asleep.installation.apply_quickstart(asleep.name, source="file:///models/absent")
-    with pytest.raises(httpx.HTTPStatusError) as refused:
+    with pytest.raises(RefusedError) as refused:
         asleep.ask()
     answer = refused.value.response
+    assert answer is not None
     assert answer.status_code == httpx.codes.SERVICE_UNAVAILABLE
     assert "/models/absent" in answer.json()["error"]["message"]
     assert int(answer.headers["Retry-After"]) > 0

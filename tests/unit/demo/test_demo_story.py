@@ -7,9 +7,8 @@ import wave
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
-from voxfleet_demo.story import Speech, StoryError, speak, wait_until
+from voxfleet_demo.story import RefusedError, Speech, StoryError, speak, wait_until
 from voxfleet_demo.telling import TEXTS, describe
 
 PCM = b"\x01\x00" * 44_100
@@ -49,10 +48,16 @@ def test_speech_is_what_the_listener_saw(door: str) -> None:
     assert 0 <= speech.first_audio_seconds <= speech.total_seconds
 
 
-def test_a_refusal_is_an_error_that_keeps_the_answer(door: str) -> None:
-    with pytest.raises(httpx.HTTPStatusError) as refused:
+def test_a_refusal_is_one_line_and_keeps_the_answer(door: str) -> None:
+    with pytest.raises(RefusedError, match="answered 404: no such model") as refused:
         speak(door, "hello", model="nobody")
+    assert refused.value.response is not None
     assert refused.value.response.json()["error"]["param"] == "model"
+
+
+def test_a_door_that_is_shut_is_one_line_too() -> None:
+    with pytest.raises(RefusedError, match="broke the connection off"):
+        speak("http://127.0.0.1:9", "hello", model="narrator")
 
 
 def test_a_saved_speech_is_a_proper_wav_file(tmp_path: Path) -> None:
