@@ -119,16 +119,18 @@ class Patch:
     sequence_id: int
     latents: Float32Array
     samples: Float32Array
+    is_cut: bool = False  # the last one, because the sentence had reached its bound: speech goes on and is not heard
 
 
 @dataclass(frozen=True, slots=True)
 class SequenceEnded:
-    """A sequence's end, with the number of patches it made."""
+    """A sequence's end, with the number of patches it made and of tokens that its own text has."""
 
     sequence_id: int
     outcome: Outcome
     message: str = ""
     patches: int = 0
+    text_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
