@@ -90,7 +90,7 @@ def synthesize(work: Synthesis) -> Spoken:
     voice = _voice(work, model)
     speaker = _Speaker(work, model, _tape(work, facts))
     try:
-        sentences = split(work.text) if work.splits else (work.text,)
+        sentences = tuple(each.text for each in split(work.text)) if work.splits else (work.text,)
         spoken = _speak_all(speaker, sentences, voice, facts)
     finally:
         speaker.close()

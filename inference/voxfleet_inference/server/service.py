@@ -132,6 +132,8 @@ class SpeechService:
             cfg_value=self.settings.cfg_value if cfg_value is None else cfg_value,
             inference_timesteps=self.settings.inference_timesteps if timesteps is None else timesteps,
             voice=await self._voice(request),
+            is_whole=not request.stream,
+            speed=request.speed,
             max_parallel_sentences=self.settings.max_parallel_sentences,
             max_buffered_patches=max(1, int(self.settings.max_buffered_audio_seconds * facts.token_rate)),
         )

@@ -23,10 +23,10 @@ from voxfleet_inference.audio.encoding import AudioEncoder, make_encoder, with_e
 from voxfleet_inference.audio.formats import AudioFormat
 from voxfleet_inference.audio.tempo import Tempo
 from voxfleet_inference.engine.client import EngineError
-from voxfleet_inference.engine.messages import Float32Array
 from voxfleet_inference.server.errors import ApiError, InternalError, InvalidFieldError
 from voxfleet_inference.server.service import SpeechService
 from voxfleet_inference.server.speech_request import SpeechRequest
+from voxfleet_inference.speech.events import SpeechAudio, SpeechEvent
 from voxfleet_inference.speech.speaking import Speech, speak
 from voxfleet_inference.telemetry.load import expected_audio_seconds
 from voxfleet_inference.text.sentences import weight
@@ -89,8 +89,8 @@ class SpeechAnswer(Response):
         facts = self._service.loaded_facts
         speech = await self._service.prepare(self._asked)
         encoder = make_encoder(self._delivery.audio_format, facts.sample_rate, self._delivery.sample_rate)
-        async with aclosing(speak(self._service.engine, speech)) as patches:
-            chunks = _encoded(encoder, Tempo(self._delivery.speed, facts.sample_rate), patches)
+        async with aclosing(speak(self._service.engine, speech, facts.sample_rate)) as events:
+            chunks = _encoded(encoder, Tempo(self._delivery.speed, facts.sample_rate), events)
             if self._delivery.is_whole:
                 await self._send_whole(send, chunks, speech)
             else:
@@ -134,9 +134,11 @@ class SpeechAnswer(Response):
             raise EngineError("the client read nothing for too long") from error
 
 
-async def _encoded(encoder: AudioEncoder, tempo: Tempo, patches: AsyncGenerator[Float32Array]) -> AsyncGenerator[bytes]:
-    async for samples in patches:
-        chunk = encoder.encode(tempo.convert(samples))
+async def _encoded(encoder: AudioEncoder, tempo: Tempo, events: AsyncGenerator[SpeechEvent]) -> AsyncGenerator[bytes]:
+    async for event in events:
+        if not isinstance(event, SpeechAudio):
+            continue
+        chunk = encoder.encode(tempo.convert(event.samples))
         if chunk:
             yield chunk
     tail = encoder.encode(tempo.finish()) + encoder.finish()

@@ -1,4 +1,4 @@
-"""One request's speech: its sentences through the engine, in order, as patches of samples.
+"""One request's speech: its sentences through the engine, in order, as a stream of events.
 
 Knows: that sentences decode side by side when there is a voice, and that without one the first sentence becomes the
 voice of the others. Leaving the iteration early cancels whatever is left.
@@ -7,80 +7,168 @@ Does not know: HTTP, formats or what a request looks like.
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
+from typing import Final
 
-import numpy as np
+from voxfleet_inference.engine.client import EngineClient
+from voxfleet_inference.engine.messages import Sentence, VoicePrompt
+from voxfleet_inference.speech.assembling import Assembly
+from voxfleet_inference.speech.events import SpeechEvent
+from voxfleet_inference.speech.sentence_take import SentenceTake
+from voxfleet_inference.text.sentences import TextSentence
 
-from voxfleet_inference.engine.client import EngineClient, SequenceStream
-from voxfleet_inference.engine.messages import Float32Array, Sentence, VoicePrompt
+_LEAST_SECONDS: Final = 0.001
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Speech:
     """What to speak: sentences in order, one seed, one voice."""
 
-    sentences: tuple[str, ...]
+    sentences: tuple[TextSentence, ...]
     seed: int
     cfg_value: float
     inference_timesteps: int
     voice: VoicePrompt | None
     max_parallel_sentences: int = 1
     max_buffered_patches: int = 400
+    is_whole: bool = False  # nothing is heard before the end, so every sentence may be said again
+    request_id: int = 0
+    priority: int = 0
+    speed: float = 1.0
+    deadline_seconds: float | None = None
 
-    def sentence(self, index: int, voice: VoicePrompt | None) -> Sentence:
+    def sentence(self, index: int, text: str, voice: VoicePrompt | None) -> Sentence:
         """The sequence of one sentence; the noise is keyed by its place in the text."""
         return Sentence(
             sequence_id=0,  # given by the client
-            text=self.sentences[index],
+            text=text,
             seed=self.seed,
             sentence_index=index,
             cfg_value=self.cfg_value,
             inference_timesteps=self.inference_timesteps,
             prompt=voice,
             rank=index,
+            request_id=self.request_id,
+            priority=self.priority,
+            speed=self.speed,
+            deadline_seconds=self.deadline_seconds,
         )
 
 
-async def speak(engine: EngineClient, speech: Speech) -> AsyncGenerator[Float32Array]:
-    """The samples of the whole text, patch by patch [patch_samples]."""
-    anchored = speech
-    if speech.voice is None and len(speech.sentences) > 1:
-        latents: list[Float32Array] = []
-        async with aclosing(_first_sentence(engine, speech, latents)) as patches:
-            async for samples in patches:
-                yield samples
-        anchored = replace(speech, voice=VoicePrompt(speech.sentences[0], np.stack(latents)))
-    async with aclosing(_side_by_side(engine, anchored, start=int(anchored is not speech))) as patches:
-        async for samples in patches:
-            yield samples
+async def speak(
+    engine: EngineClient, speech: Speech, sample_rate: int, more: AsyncIterable[TextSentence] | None = None
+) -> AsyncGenerator[SpeechEvent]:
+    """Speak the sentences of `speech`, then those that `more` brings, as they come.
 
-
-async def _first_sentence(
-    engine: EngineClient, speech: Speech, latents: list[Float32Array]
-) -> AsyncGenerator[Float32Array]:
-    stream = engine.speak(speech.sentence(0, None), speech.max_buffered_patches)
+    Raises:
+        EngineError: a sentence failed; nothing more is spoken.
+    """
+    submitting = _Submitting(engine, speech, more)
+    assembly = Assembly(sample_rate)
     try:
-        async for patch in stream:
-            latents.append(patch.latents)
-            yield patch.samples
+        while (take := await submitting.next_take()) is not None:
+            async with aclosing(_said(assembly, take)) as events:
+                async for event in events:
+                    yield event
     finally:
-        stream.close()
+        await submitting.close()
 
 
-async def _side_by_side(engine: EngineClient, speech: Speech, start: int) -> AsyncGenerator[Float32Array]:
-    upcoming = deque(range(start, len(speech.sentences)))
-    streams: deque[SequenceStream] = deque()
-    try:
-        while upcoming or streams:
-            while upcoming and len(streams) < speech.max_parallel_sentences:
-                sentence = speech.sentence(upcoming.popleft(), speech.voice)
-                streams.append(engine.speak(sentence, speech.max_buffered_patches))
-            async for patch in streams[0]:
-                yield patch.samples
-            streams.popleft().close()
-    finally:
-        for stream in streams:
-            stream.close()
+async def _said(assembly: Assembly, take: SentenceTake) -> AsyncGenerator[SpeechEvent]:
+    has_begun = False
+    async with aclosing(take.patches()) as patches:
+        async for patch in patches:
+            if not has_begun:
+                has_begun = True
+                for event in assembly.begin(take.written):
+                    yield event
+            yield assembly.patch(patch)
+    if has_begun:
+        text_tokens = take.ended.text_tokens if take.ended is not None else 0
+        yield assembly.end(text_tokens=text_tokens, attempts=take.attempts)
+
+
+class _Submitting:
+    """Gives sentences to the engine ahead of whoever listens, so many at a time."""
+
+    def __init__(self, engine: EngineClient, speech: Speech, more: AsyncIterable[TextSentence] | None) -> None:
+        self._engine, self._speech = engine, speech
+        self._room = asyncio.Semaphore(speech.max_parallel_sentences)
+        self._takes: asyncio.Queue[SentenceTake | None] = asyncio.Queue()
+        self._open: deque[SentenceTake] = deque()  # its first is the one that is heard
+        self._submitted = 0
+        self._is_hearing = False
+        self._started_at = asyncio.get_running_loop().time()
+        self._task = asyncio.create_task(self._submit_all(_joined(speech.sentences, more)))
+
+    async def next_take(self) -> SentenceTake | None:
+        """The next sentence in order, which frees the place of the one before; None after the last.
+
+        Raises:
+            EngineError: it could not be submitted.
+        """
+        if self._is_hearing:
+            self._open.popleft().close()
+            self._room.release()
+        take = await self._takes.get()
+        self._is_hearing = take is not None
+        if take is None:
+            self._task.result()
+        return take
+
+    async def close(self) -> None:
+        """Cancel whatever is left."""
+        self._task.cancel()
+        with suppress(asyncio.CancelledError, Exception):
+            await self._task
+        for take in self._open:
+            take.close()
+
+    async def _submit_all(self, sentences: AsyncIterator[TextSentence]) -> None:
+        voice, first = self._speech.voice, None
+        try:
+            async for written in sentences:
+                if voice is None and first is not None:
+                    voice = await first.voice()
+                    if voice is None:
+                        return  # the first one failed, which whoever listens is told
+                await self._room.acquire()
+                take = self._submit(written, voice)
+                first = first or take
+        finally:
+            self._takes.put_nowait(None)
+
+    def _submit(self, written: TextSentence, voice: VoicePrompt | None) -> SentenceTake:
+        sentence = self._speech.sentence(self._submitted, written.text, voice)
+        take = SentenceTake(
+            self._engine,
+            written,
+            replace(sentence, deadline_seconds=self._remaining_seconds()),
+            is_held=self._speech.is_whole,
+            max_waiting_patches=self._speech.max_buffered_patches,
+        )
+        self._submitted += 1
+        self._open.append(take)
+        self._takes.put_nowait(take)
+        return take
+
+    def _remaining_seconds(self) -> float | None:
+        """What is left of the request's time; a sentence that comes too late still gets an answer from the engine."""
+        if self._speech.deadline_seconds is None:
+            return None
+        elapsed = asyncio.get_running_loop().time() - self._started_at
+        return max(_LEAST_SECONDS, self._speech.deadline_seconds - elapsed)
+
+
+async def _joined(
+    sentences: tuple[TextSentence, ...], more: AsyncIterable[TextSentence] | None
+) -> AsyncGenerator[TextSentence]:
+    for written in sentences:
+        yield written
+    if more is not None:
+        async for written in more:
+            yield written

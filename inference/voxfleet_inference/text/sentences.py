@@ -2,13 +2,15 @@
 
 Knows: where sentences end, what only looks like an end (decimal points, abbreviations, initials, addresses), and how
 long a sentence may get before it is cut at a comma, a space or, at last, anywhere.
-Does not know: tokens, models or pauses. Nothing but white space is lost: the sentences, joined, are the text.
+Does not know: tokens, models or seconds. Nothing but white space is lost: the sentences, joined, are the text.
 """
 
 from __future__ import annotations
 
+import enum
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Final
 
 _CLOSERS: Final = "\"'”’»」』）)]】》〉"
@@ -32,18 +34,42 @@ MAX_WEIGHT: Final = 300
 MIN_WEIGHT: Final = 12
 
 
-def split(text: str, max_weight: int = MAX_WEIGHT, min_weight: int = MIN_WEIGHT) -> tuple[str, ...]:
+class End(enum.Enum):
+    """What stands behind a sentence, which decides how long a reader pauses."""
+
+    CLAUSE = "clause"  # its other half: it was too long for one breath
+    SENTENCE = "sentence"
+    LINE = "line"
+    PARAGRAPH = "paragraph"  # an empty line
+
+
+@dataclass(frozen=True, slots=True)
+class TextSentence:
+    """What is spoken in one breath, and what stands behind it."""
+
+    text: str
+    end: End = End.SENTENCE
+
+
+def split(text: str, max_weight: int = MAX_WEIGHT, min_weight: int = MIN_WEIGHT) -> tuple[TextSentence, ...]:
     """The sentences of a text, none heavier than `max_weight`; short ones join their neighbour of the same line."""
-    sentences: list[str] = []
+    sentences: list[TextSentence] = []
     for line in text.splitlines():
+        if not line.strip():
+            sentences[-1:] = [replace(last, end=End.PARAGRAPH) for last in sentences[-1:]]
         pieces = [piece for sentence in _by_end_marks(line) for piece in _cut(sentence, max_weight)]
-        sentences += _join_short(pieces, min_weight, max_weight)
+        sentences += _ended(_join_short(pieces, min_weight, max_weight))
     return tuple(sentences)
 
 
 def weight(text: str) -> int:
     """How much there is to speak: one per character, three per wide one."""
     return len(text) + (WIDE_WEIGHT - 1) * len(_WIDE.findall(text))
+
+
+def _ended(pieces: list[TextSentence]) -> list[TextSentence]:
+    """The last piece of a line ends with the line."""
+    return [*pieces[:-1], *(replace(last, end=End.LINE) for last in pieces[-1:])]
 
 
 def _by_end_marks(line: str) -> Iterator[str]:
@@ -85,16 +111,16 @@ def _starts_anew(rest: str) -> bool:
     return not first.islower()
 
 
-def _cut(sentence: str, max_weight: int) -> Iterator[str]:
+def _cut(sentence: str, max_weight: int) -> Iterator[TextSentence]:
     """Cut what is too heavy: at a soft mark, else at a space, else between characters."""
     rest = sentence
     while weight(rest) > max_weight:
         fitting = _fitting_length(rest, max_weight)
         at = _last_soft_break(rest, fitting) or rest.rfind(" ", 1, fitting + 1)
         at = at if at > 0 else fitting
-        yield from _present(rest[:at])
+        yield from (TextSentence(piece, End.CLAUSE) for piece in _present(rest[:at]))
         rest = rest[at:].lstrip()
-    yield from _present(rest)
+    yield from map(TextSentence, _present(rest))
 
 
 def _fitting_length(text: str, max_weight: int) -> int:
@@ -117,20 +143,21 @@ def _is_inside_number(text: str, found: re.Match[str]) -> bool:
     return before.isdigit() and after.isdigit() and found.group() in {",", ":"}
 
 
-def _join_short(pieces: list[str], min_weight: int, max_weight: int) -> list[str]:
-    joined: list[str] = []
+def _join_short(pieces: list[TextSentence], min_weight: int, max_weight: int) -> list[TextSentence]:
+    joined: list[TextSentence] = []
     for piece in pieces:
-        together = f"{joined[-1]}{_gap(joined[-1], piece)}{piece}" if joined else ""
-        is_short = joined and min(weight(joined[-1]), weight(piece)) < min_weight
+        last = joined[-1].text if joined else ""
+        together = f"{last}{_gap(last, piece.text)}{piece.text}"
+        is_short = joined and min(weight(last), weight(piece.text)) < min_weight
         if is_short and weight(together) <= max_weight:
-            joined[-1] = together
+            joined[-1] = TextSentence(together, piece.end)
         else:
             joined.append(piece)
     return joined
 
 
 def _gap(left: str, right: str) -> str:
-    return "" if _WIDE.match(left[-1]) or left[-1] in "。！？" or _WIDE.match(right) else " "
+    return "" if not left or _WIDE.match(left[-1]) or left[-1] in "。！？" or _WIDE.match(right) else " "
 
 
 def _present(text: str) -> Iterator[str]:

@@ -5,7 +5,13 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from voxfleet_inference.text.sentences import MAX_WEIGHT, split, weight
+from voxfleet_inference.text.sentences import MAX_WEIGHT, TextSentence, weight
+from voxfleet_inference.text.sentences import split as split_text
+
+
+def split(text: str, **bounds: int) -> tuple[str, ...]:
+    return tuple(sentence.text for sentence in split_text(text, **bounds))
+
 
 ENGLISH = [
     ("The sun rose early. Nobody was awake yet.", ["The sun rose early.", "Nobody was awake yet."]),

@@ -1,0 +1,87 @@
+"""Joins the patches of sentences into one speech: pauses between, a fade where one was cut, and the time of each.
+
+Knows: where in the speech it is. Takes patches, gives events; the server and the command line share it.
+Does not know: engines, queues, clocks or who listens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from voxfleet_inference.engine.messages import Float32Array, Patch
+from voxfleet_inference.speech.events import SentenceEnded, SentenceStarted, SpeechAudio, SpeechEvent
+from voxfleet_inference.speech.pauses import missing_pause_seconds
+from voxfleet_inference.speech.shaping import faded_out, silence, trailing_silence_after
+from voxfleet_inference.text.sentences import TextSentence
+
+
+@dataclass(slots=True)
+class _Current:
+    """The sentence that is being heard."""
+
+    index: int
+    written: TextSentence
+    at_sample: int
+    patches: int = 0
+    trailing_silence: int = 0  # samples
+    is_cut: bool = False
+
+
+class Assembly:
+    """One speech; sentence after sentence is begun, given its patches, and ended."""
+
+    def __init__(self, sample_rate: int) -> None:
+        self._sample_rate = sample_rate
+        self._at_sample = 0
+        self._pause: SpeechAudio | None = None  # heard only if something follows
+        self._current: _Current | None = None
+        self._sentences = 0
+
+    def begin(self, written: TextSentence) -> Iterator[SpeechEvent]:
+        """The next sentence."""
+        if self._pause is not None:
+            yield self._heard(self._pause)
+            self._pause = None
+        self._current = _Current(self._sentences, written, self._at_sample)
+        self._sentences += 1
+        yield SentenceStarted(self._current.index, written.text, self._seconds(self._at_sample))
+
+    def patch(self, patch: Patch) -> SpeechAudio:
+        """The next patch of the sentence that was begun."""
+        current = self._begun()
+        samples: Float32Array = faded_out(patch.samples, self._sample_rate) if patch.is_cut else patch.samples
+        current.patches += 1
+        current.is_cut |= patch.is_cut
+        current.trailing_silence = trailing_silence_after(current.trailing_silence, samples)
+        return self._heard(SpeechAudio(current.index, samples))
+
+    def end(self, *, text_tokens: int = 0, attempts: int = 1) -> SentenceEnded:
+        """The sentence that was begun has been said."""
+        current = self._begun()
+        silent_seconds = self._seconds(current.trailing_silence)
+        pause = silence(missing_pause_seconds(current.written, silent_seconds), self._sample_rate)
+        self._pause = SpeechAudio(current.index, pause, patches=0) if len(pause) else None
+        self._current = None
+        return SentenceEnded(
+            index=current.index,
+            text=current.written.text,
+            at_seconds=self._seconds(current.at_sample),
+            until_seconds=self._seconds(self._at_sample),
+            patches=current.patches,
+            text_tokens=text_tokens,
+            attempts=attempts,
+            is_cut=current.is_cut,
+            trailing_silence_seconds=silent_seconds,
+        )
+
+    def _heard(self, audio: SpeechAudio) -> SpeechAudio:
+        self._at_sample += len(audio.samples)
+        return audio
+
+    def _seconds(self, samples: int) -> float:
+        return samples / self._sample_rate
+
+    def _begun(self) -> _Current:
+        assert self._current is not None, "begin() comes first"  # noqa: S101
+        return self._current
