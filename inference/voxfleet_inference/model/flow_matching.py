@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from voxfleet_inference.model.config import TransformerShape
-from voxfleet_inference.model.transformer import Linear, RotaryTable, Transformer
+from voxfleet_inference.model.linear import Linear
+from voxfleet_inference.model.transformer import RotaryTable, Transformer
 
 ZERO_VELOCITY_SHARE = 0.04  # of the schedule's points: there the solver stands still
 TIME_SCALE = 1000

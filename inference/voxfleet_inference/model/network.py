@@ -12,7 +12,8 @@ from torch.nn import functional
 from voxfleet_inference.model.config import ModelConfig, TransformerShape
 from voxfleet_inference.model.flow_matching import FlowMatching, Guidance, LocalDit
 from voxfleet_inference.model.kv_cache import KvCache
-from voxfleet_inference.model.transformer import Linear, RotaryTable, Transformer
+from voxfleet_inference.model.linear import Linear
+from voxfleet_inference.model.transformer import RotaryTable, Transformer
 
 STOP = 1  # the stop head's second class
 
