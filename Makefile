@@ -44,7 +44,7 @@ unit: setup ## unit, property and parity tests
 	@OMP_NUM_THREADS=1 $(VENV)/pytest $(TWO_AT_ONCE) tests/unit
 
 integration: setup ## tests against a real API server and real processes
-	@$(VENV)/python -m voxfleet_testbed build --control-plane
+	@$(VENV)/python -m voxfleet_testbed prepare
 	@$(VENV)/pytest $(TWO_AT_ONCE) tests/integration
 
 e2e: setup ## the demo's story and its faults on two real nodes

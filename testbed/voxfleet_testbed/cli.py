@@ -1,10 +1,11 @@
-"""The command line: `python -m voxfleet_testbed up|down|status|build|images|packages`.
+"""The command line: `python -m voxfleet_testbed up|down|status|prepare|build|images|packages`.
 
 Does: shows progress, prints where things are, turns errors into one clear line. Knows: typer and rich.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import time
@@ -19,6 +20,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from voxfleet_testbed.assembly import PROGRAMS, start_loaded_cluster
+from voxfleet_testbed.assembly import prepare as prepare_cluster
 from voxfleet_testbed.cluster.node_files import NodePlan
 from voxfleet_testbed.cluster.whole import REGIONAL_NODES
 from voxfleet_testbed.errors import StartError, TestbedError
@@ -109,6 +111,18 @@ def build(
         build_programs(programs, wanted, report)
     for name in wanted:
         console.print(f"{name:<24} {programs.path(name)}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def prepare() -> None:
+    """Install and build beforehand all that the tests use: without root, only the control plane's programs."""
+    settings = read_settings()
+    with narrating() as report:
+        if os.geteuid() == 0 and shutil.which("apt-get"):
+            install_packages(report)
+            prepare_cluster(settings, report=report)
+        lone = (*CONTROL_PLANE_PROGRAMS, *CONTROLLER_PROGRAMS, "helm")
+        build_programs(find_programs(settings), lone, report)
 
 
 @app.command()

@@ -91,7 +91,7 @@ def test_up_without_what_it_needs_is_one_line_and_starts_nothing(runs: Path, mon
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     answer = CliRunner().invoke(cli.app, ["up"])
     assert answer.exit_code == 1
-    assert "needs root" in answer.output
+    assert "needs root" in answer.output  # for its packages, or for its networks
     assert not runs.exists() or list(runs.glob("[0-9a-f]*")) == []
 
 

@@ -63,7 +63,7 @@ def install_packages(report: Report = ignore) -> tuple[str, ...]:
     if not packages:
         return ()
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        raise UnavailableError(f"install these packages as root: {' '.join(packages)}")
+        raise UnavailableError(f"installing packages needs root and apt-get; missing are: {' '.join(packages)}")
     with phase(report, "packages") as progress:
         progress(" ".join(packages), None)
         _apt_get("update")
