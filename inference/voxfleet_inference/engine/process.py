@@ -35,6 +35,8 @@ class EngineSettings:
     dtype: str = "float32"
     limits: Limits
     cpu_threads: int = 0
+    kv_cache_positions: int = 0  # 0: as many as the machine has room for
+    deterministic: bool = False
 
 
 class WrongWeightsError(Exception):

@@ -28,6 +28,7 @@ class Measured:
 
     prompt_positions: int  # KV positions of its prompt: tokens, the audio start token, the voice's patches
     max_steps: int  # the most patches that it may take
+    text_tokens: int = 0  # of its own text, without the prompt's
 
     @property
     def positions(self) -> int:
