@@ -72,7 +72,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 async def follow(script: Script, copy: Copy, selector: str = "") -> ListWatch:
     watch = ListWatch("test", script, "/path", copy, selector, jitter=lambda: 0.5, pause_seconds=0.001)
     task = asyncio.create_task(watch.run())
-    await asyncio.wait_for(script.done.wait(), 5)
+    await asyncio.wait_for(script.done.wait(), 60)
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task

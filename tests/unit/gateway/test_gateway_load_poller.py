@@ -1,7 +1,9 @@
 """Polling: with the right token, quickly while a pod wakes, unimpressed by bad answers."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
+from itertools import pairwise
 from typing import Any
 
 import aiohttp
@@ -22,10 +24,18 @@ class Pod:
     def __init__(self) -> None:
         self.answer: Any = {"state": "loading"}
         self.status = 200
-        self.polls = 0
+        self.polled_at: list[float] = []
+
+    @property
+    def polls(self) -> int:
+        return len(self.polled_at)
+
+    def shortest_pause(self, since: int = 0) -> float:
+        """Between two polls: a slow machine makes some of them longer, and none shorter."""
+        return min(later - earlier for earlier, later in pairwise(self.polled_at[since:]))
 
     async def load(self, request: web.Request) -> web.StreamResponse:
-        self.polls += 1
+        self.polled_at.append(time.monotonic())
         assert request.headers["Authorization"] == f"Bearer {pod_token('key', 'default', 'narrator')}"
         if isinstance(self.answer, bytes):
             return web.Response(body=self.answer, content_type="application/json")
@@ -59,29 +69,33 @@ async def polled(pod: Pod) -> AsyncIterator[tuple[Fleet, LoadPoller]]:
     await runner.cleanup()
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(60):
+        while not condition():  # noqa: ASYNC110 - a test watches from outside
+            await asyncio.sleep(0.01)
+
+
 async def test_a_waking_pod_is_asked_ten_times_a_second(pod: Pod, polled: tuple[Fleet, LoadPoller]) -> None:
-    await asyncio.sleep(0.55)
-    assert 3 <= pod.polls <= 7
+    await until(lambda: pod.polls >= 6)
+    assert 0.09 < pod.shortest_pause() < 0.5
     assert not polled[0].servable_pods(KEY)
     pod.answer = {"state": "ready", "free_rows": 1, "unknown": "field"}
-    await asyncio.sleep(0.2)
+    await until(lambda: bool(polled[0].servable_pods(KEY)))
     (record,) = polled[0].servable_pods(KEY)
     assert record.received is not None
     assert record.received.raw["unknown"] == "field"
     polls = pod.polls
-    await asyncio.sleep(0.5)
-    assert pod.polls <= polls + 1, "a ready pod is asked every second"
+    await until(lambda: pod.polls >= polls + 2)
+    assert pod.shortest_pause(since=polls) > 0.9, "a ready pod is asked every second"
 
 
 @pytest.mark.parametrize("answer", [b"", b"{", b"[]", b'{"state": "dancing"}', b'{"state": 1}', b"\xff"])
 async def test_bad_answers_count_for_nothing(pod: Pod, polled: tuple[Fleet, LoadPoller], answer: bytes) -> None:
     pod.answer = answer
-    await asyncio.sleep(0.25)
-    assert pod.polls >= 1
+    await until(lambda: pod.polls >= 2)  # so the first answer has been read
     assert polled[0].pods[KEY][next(iter(polled[0].pods[KEY]))].received is None
     pod.answer = {"state": "ready"}
-    await asyncio.sleep(0.25)
-    assert polled[0].servable_pods(KEY), "and a later good one does"
+    await until(lambda: bool(polled[0].servable_pods(KEY)))  # a later good one counts
 
 
 async def test_polling_ends_with_the_pod(pod: Pod, polled: tuple[Fleet, LoadPoller]) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -39,7 +39,7 @@ class Listener:
 
     def wait_for(self, condition: Any) -> None:
         with self.news:
-            assert self.news.wait_for(lambda: condition(self.reports), timeout=10), self.reports
+            assert self.news.wait_for(lambda: condition(self.reports), timeout=60), self.reports
 
     def ends(self) -> dict[int, SequenceEnded]:
         return {each.sequence_id: each for each in self.reports if isinstance(each, SequenceEnded)}
@@ -65,8 +65,15 @@ class Running:
 
     def stop(self) -> None:
         self.engine.tell(Stop())
-        self.thread.join(10)
+        self.thread.join(60)
         assert not self.thread.is_alive()
+
+
+def wait_until(condition: Callable[[], Any]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
 
 
 @pytest.fixture
@@ -137,7 +144,7 @@ def test_a_cancel_stops_generation_within_one_step(tone_model: Any) -> None:
     tone_model.gate = threading.Event()
     running = Running(tone_model, Limits(max_rows=1, max_waiting=1))
     running.submit(1, "a very long sentence indeed")
-    time.sleep(0.05)  # the first step waits at the gate, the second is launched behind it
+    wait_until(lambda: tone_model.prefilled)  # the first step waits at the gate
     running.engine.tell(Cancel(1))
     tone_model.gate.set()
     assert running.listener.wait_for_ends(1)[1].outcome is Outcome.CANCELLED
@@ -175,15 +182,15 @@ def test_a_full_queue_ends_the_sentence_with_the_numbers(tone_model: Any) -> Non
 
 
 def test_a_parked_sentence_makes_nothing_until_it_is_resumed(tone_model: Any) -> None:
-    tone_model.step_seconds = 0.005
+    tone_model.gate = threading.Event()
     running = Running(tone_model, Limits(max_rows=1, max_waiting=1))
     running.submit(1, "x" * 100)
-    running.listener.wait_for(lambda _: running.listener.patches(1))
+    wait_until(lambda: tone_model.prefilled)
     running.engine.tell(Park(1))
-    time.sleep(0.1)
-    made = len(running.listener.patches(1))
-    time.sleep(0.1)
-    assert len(running.listener.patches(1)) == made < 100
+    tone_model.gate.set()
+    running.listener.wait_for(lambda _: running.listener.patches(1))
+    time.sleep(0.3)  # nothing tells that nothing happens; too short a wait could only pass
+    assert len(running.listener.patches(1)) <= 3  # in flight or planned when the word came
     running.engine.tell(Resume(1))
     assert running.listener.wait_for_ends(1)[1].patches == 100
     running.stop()

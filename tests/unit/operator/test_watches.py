@@ -66,7 +66,7 @@ def page(*names: str, version: str = "10", token: str = "") -> dict[str, Any]:
 async def played(script: Script, until: int) -> list[str]:
     notes = Notes()
     task = asyncio.create_task(follow_for_ever(script, PODS, notes))  # type: ignore[arg-type] # plays the API
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while len(notes.heard) < until:  # noqa: ASYNC110 - the list tells nobody when it grows
             await asyncio.sleep(0.01)
     task.cancel()

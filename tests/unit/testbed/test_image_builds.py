@@ -170,7 +170,7 @@ def test_two_who_want_the_same_make_it_one_after_the_other(tmp_path: Path) -> No
 
 
 def test_programs_and_images_are_made_side_by_side(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    both = threading.Barrier(2, timeout=10)
+    both = threading.Barrier(2, timeout=60)
     made = ProjectImages({}, (), ())
 
     def make(*_arguments: object) -> ProjectImages:
