@@ -9,7 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from voxfleet_inference.voices.voice_names import checked_aliases
 
 _DTYPE_NAMES = {"fp32": "float32", "bf16": "bfloat16"}
 Dtype = Annotated[Literal["float32", "bfloat16"], BeforeValidator(lambda name: _DTYPE_NAMES.get(name, name))]
@@ -50,6 +52,19 @@ class ServeSettings(BaseModel):
     drain_seconds: float = Field(120, ge=0, description="How long open streams may go on after SIGTERM.")
     cpu_threads: int = Field(
         0, ge=0, le=1024, description="Threads of the model on a CPU; 0: one for a small model, else PyTorch's choice."
+    )
+    voices_dir: Path | None = Field(None, description="Folder in which voices are kept; without it none can be made.")
+    max_voices: int = Field(1000, ge=0, le=100_000, description="Most voices that are kept.")
+    max_voices_bytes: int = Field(2 * 2**30, ge=0, description="Most bytes that they take together.")
+    voice_cache_bytes: int = Field(64 * 2**20, ge=0, description="Latents of voices kept in memory, latest first.")
+    voice_source: str = Field(
+        "",
+        pattern=r"^(https?://[^\s?#@]+)?$",
+        description="URL of the server that keeps the voices which are not here; asked for /internal/voices/ID.",
+    )
+    voice_source_token_file: Path | None = Field(None, description="File with the bearer token for `--voice-source`.")
+    voice_aliases: Annotated[str, AfterValidator(checked_aliases)] = Field(
+        "", description="Other names for voices, as `nova=voice_...,narrator=default`; OpenAI's names are `default`."
     )
     termination_log: Path = Field(
         Path("/dev/termination-log"), description="File that is told why the server ends, if it can be written."

@@ -1,6 +1,7 @@
 """An uploaded recording in any container that PyAV reads, as mono samples.
 
-Knows: bounds on length, and what to say when a file is no sound.
+Knows: bounds on length, rate and channels, which kinds of file are sound, and what to say when one is not. Playlists
+and the like, which make FFmpeg open other files and addresses, are not among those kinds.
 Does not know: voices, models or where the bytes came from.
 """
 
@@ -15,6 +16,14 @@ import numpy.typing as npt
 
 MIN_SECONDS: Final = 1.0
 MAX_SECONDS: Final = 30.0
+MIN_SAMPLE_RATE: Final = 8_000
+MAX_SAMPLE_RATE: Final = 192_000
+MAX_CHANNELS: Final = 8
+_FILE_KINDS: Final = (  # FFmpeg's names; all of them hold their sound themselves
+    "wav,w64,aiff,au,caf,flac,mp3,aac,ac3,eac3,ogg,amr,ape,wv,tta,dsf,mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,asf,"
+    "mpegts,mpeg,flv"
+)
+_OPENING: Final = {"format_whitelist": _FILE_KINDS, "protocol_whitelist": "none", "enable_drefs": "0"}
 
 
 class RecordingError(ValueError):
@@ -43,11 +52,11 @@ def read_recording(data: bytes) -> Recording:
     import av  # noqa: PLC0415 - only requests with a recording need it
 
     try:
-        with av.open(io.BytesIO(data)) as container:
+        with av.open(io.BytesIO(data), options=dict(_OPENING)) as container:
             recording = _decode(container)
-    except (av.FFmpegError, IndexError, ValueError) as error:
-        if isinstance(error, RecordingError):
-            raise
+    except RecordingError:
+        raise
+    except (av.FFmpegError, IndexError, ValueError, OverflowError) as error:
         raise RecordingError(f"{len(data)} bytes that are no audio file we can read ({error})") from error
     if not MIN_SECONDS <= recording.seconds <= MAX_SECONDS:
         raise RecordingError(f"{recording.seconds:.2f} s long; {MIN_SECONDS:g} to {MAX_SECONDS:g} s are taken")
@@ -57,6 +66,7 @@ def read_recording(data: bytes) -> Recording:
 def _decode(container: Any) -> Recording:
     stream = container.streams.audio[0]
     sample_rate = stream.codec_context.sample_rate
+    _check_form(sample_rate, stream.codec_context.channels)
     planar = _planar_resampler(stream)
     parts: list[npt.NDArray[np.float32]] = []
     total = 0
@@ -67,6 +77,13 @@ def _decode(container: Any) -> Recording:
         if total > (MAX_SECONDS + 1) * sample_rate:
             raise RecordingError(f"longer than {MAX_SECONDS:g} s; {MIN_SECONDS:g} to {MAX_SECONDS:g} s are taken")
     return Recording(np.concatenate(parts) if parts else np.zeros(0, np.float32), sample_rate)
+
+
+def _check_form(sample_rate: int, channels: int) -> None:
+    if not MIN_SAMPLE_RATE <= sample_rate <= MAX_SAMPLE_RATE:
+        raise RecordingError(f"{sample_rate} Hz; {MIN_SAMPLE_RATE} to {MAX_SAMPLE_RATE} Hz are taken")
+    if not 1 <= channels <= MAX_CHANNELS:
+        raise RecordingError(f"{channels} channels; 1 to {MAX_CHANNELS} are taken")
 
 
 def _planar_resampler(stream: Any) -> Any:

@@ -20,7 +20,7 @@ from voxfleet_inference.server.service import SpeechService
 from voxfleet_inference.server.speech_answer import Delivery, SpeechAnswer
 from voxfleet_inference.server.speech_request import SpeechRequest, parse_speech_request
 from voxfleet_inference.telemetry.request_log import RequestLog
-from voxfleet_inference.voices.catalog import VOICES
+from voxfleet_inference.voices.voice_routes import add_voices
 
 _PAGE: Final = Path(__file__).with_name("page.html")
 _BODY_SCHEMA: Final[dict[str, Any]] = {
@@ -36,6 +36,7 @@ def speech_app(service: SpeechService) -> FastAPI:
     app.add_exception_handler(HTTPException, _answer_http_error)
     _add_speech(app, service)
     _add_models(app, service)
+    add_voices(app, service, lambda request: _body(request, service))
     _add_health(app, service)
     return app
 
@@ -74,12 +75,6 @@ def _add_models(app: FastAPI, service: SpeechService) -> None:
         """The one model of this server, by its name."""
         service.check_model(name)
         return model
-
-    @app.get("/v1/audio/voices")
-    @app.get("/v1/voices")
-    async def voices() -> dict[str, Any]:
-        """The voices that every server has."""
-        return {"object": "list", "data": [{"id": voice, "object": "voice"} for voice in VOICES]}
 
 
 def _add_health(app: FastAPI, service: SpeechService) -> None:

@@ -6,7 +6,12 @@ Does not know: which framework sends them.
 ApiError
 ├── InvalidFieldError   400  a field is missing or out of bounds
 ├── UnknownModelError   404  no such model
+├── UnknownVoiceError   404  no such voice
+├── RequestTimeoutError 408  the body came too slowly
 ├── BodyTooLargeError   413  more bytes than are taken
+├── UnsupportedMediaTypeError 415  a body of a kind that is not read
+├── NotOfferedError     501  this server was not set up for it
+├── StorageFullError    507  no room to keep a voice
 ├── UnavailableError    503  loading, draining, failed or full; Retry-After says when to come back
 └── InternalError       500  the engine failed
 """
@@ -53,11 +58,45 @@ class UnknownModelError(ApiError):
     kind = "invalid_request_error"
 
 
+class RequestTimeoutError(ApiError):
+    """The body came too slowly."""
+
+    status = 408
+    kind = "invalid_request_error"
+
+
 class BodyTooLargeError(ApiError):
     """More bytes than are taken."""
 
     status = 413
     kind = "invalid_request_error"
+
+
+class UnknownVoiceError(ApiError):
+    """No such voice here."""
+
+    status = 404
+    kind = "invalid_request_error"
+
+
+class UnsupportedMediaTypeError(ApiError):
+    """A body of a kind that is not read."""
+
+    status = 415
+    kind = "invalid_request_error"
+
+
+class NotOfferedError(ApiError):
+    """This server was not set up for it; another time will not help."""
+
+    status = 501
+    kind = "invalid_request_error"
+
+
+class StorageFullError(ApiError):
+    """No room to keep more."""
+
+    status = 507
 
 
 class UnavailableError(ApiError):

@@ -57,7 +57,7 @@ class SpeechService:
         self.idle.set()
         self._engine: EngineClient | None = None
         self._on_failure = on_failure
-        self._voices = Voices()
+        self.voices = Voices(settings)
         self._warming: asyncio.Task[None] | None = None
 
     @property
@@ -88,17 +88,25 @@ class SpeechService:
         self.metrics.ready.set(self.lifecycle.is_ready)
         _logger.info("draining" if wished else "draining ended", open_requests=self.load.open_requests)
 
-    def check_open(self) -> None:
-        """Whether a request may come in now.
+    def check_ready(self) -> None:
+        """Whether the model can be asked for anything now.
 
         Raises:
-            UnavailableError: loading, failed, draining or full.
+            UnavailableError: loading, failed or draining.
         """
         if not self.lifecycle.is_ready:
             message = f"not ready ({self.lifecycle.state}): {self.lifecycle.message}"
             raise UnavailableError(
                 message, code=self.lifecycle.state, retry_after_seconds=_RETRY_WHILE_STARTING_SECONDS
             )
+
+    def check_open(self) -> None:
+        """Whether a request may come in now.
+
+        Raises:
+            UnavailableError: loading, failed, draining or full.
+        """
+        self.check_ready()
         room = self.settings.max_batch_size + self.settings.max_queued_requests
         if self.load.open_requests >= room:
             raise UnavailableError(
@@ -172,7 +180,7 @@ class SpeechService:
 
     async def _voice(self, request: SpeechRequest) -> VoicePrompt | None:
         try:
-            return await self._voices.choose(request, self.engine)
+            return await self.voices.choose(request, self.engine)
         except VoiceBusyError as error:
             retry_after = self.load.retry_after_seconds(time.monotonic())
             raise UnavailableError(str(error), code="voices_busy", retry_after_seconds=retry_after) from error
@@ -201,7 +209,7 @@ class SpeechService:
         """Speak one sentence: it warms every code path, and it is the built-in voice."""
         started = time.monotonic()
         try:
-            await self._voices.make_default(self.engine)
+            await self.voices.make_default(self.engine)
         except EngineError as error:
             self._fail(Failure(f"the warm-up sentence failed: {error}", ENGINE_GONE_EXIT_CODE))
             return

@@ -48,6 +48,11 @@ class SentenceTake:
         self._reading = asyncio.create_task(self._read())
 
     @property
+    def error(self) -> Exception | None:
+        """Why it could not be said."""
+        return self._error
+
+    @property
     def attempts(self) -> int:
         """How many times it was said."""
         return self.sentence.attempt + 1

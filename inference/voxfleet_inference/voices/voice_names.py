@@ -1,0 +1,54 @@
+"""What a voice may be called: built-in names, ids, and other names for them.
+
+Knows: the form of an id, OpenAI's voice names, and how `--voice-aliases` is written.
+Does not know: which voices there are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+DEFAULT_VOICE: Final = "default"
+RANDOM_VOICE: Final = "random"
+BUILT_IN_VOICES: Final = (DEFAULT_VOICE, RANDOM_VOICE)
+VOICE_ID: Final = re.compile(r"voice_[0-9a-f]{32}")
+_ALIAS: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_OPENAI_VOICES: Final = tuple(
+    "alloy ash ballad cedar coral echo fable marin nova onyx sage shimmer verse".split()  # noqa: SIM905
+)
+# Clients written for OpenAI send one of these, and expect to hear somebody.
+OPENAI_ALIASES: Final[Mapping[str, str]] = MappingProxyType(dict.fromkeys(_OPENAI_VOICES, DEFAULT_VOICE))
+
+
+def is_voice_id(name: str) -> bool:
+    """Whether this can be the id of a stored voice; nothing else ever reaches a path or an address."""
+    return VOICE_ID.fullmatch(name) is not None
+
+
+def parse_aliases(written: str) -> dict[str, str]:
+    """The names that `alloy=default,nova=voice_...` gives, and OpenAI's where it does not speak of them.
+
+    Raises:
+        ValueError: it is not written so, or gives a built-in voice another meaning.
+    """
+    given: dict[str, str] = {}
+    for part in filter(None, (each.strip() for each in written.split(","))):
+        alias, equals, voice = (each.strip() for each in part.partition("="))
+        if not equals or _ALIAS.fullmatch(alias) is None or not (voice in BUILT_IN_VOICES or is_voice_id(voice)):
+            raise ValueError(
+                f"{part!r} is no alias; write name=voice, voice being {' or '.join(BUILT_IN_VOICES)} or a stored"
+                " voice's id"
+            )
+        if alias in BUILT_IN_VOICES or is_voice_id(alias) or alias in given:
+            raise ValueError(f"{alias!r} has a meaning already; choose another name")
+        given[alias] = voice
+    return {**OPENAI_ALIASES, **given}
+
+
+def checked_aliases(written: str) -> str:
+    """The same, if it can be read. Raises what `parse_aliases` raises."""
+    parse_aliases(written)
+    return written
