@@ -23,10 +23,12 @@ from torch import Tensor
 from voxfleet_inference.audio.vae import AudioVae
 from voxfleet_inference.model.checkpoint import read_tokenizer
 from voxfleet_inference.model.config import ModelConfig
-from voxfleet_inference.model.decoding import Decoding, DecodingSettings, Prompt
+from voxfleet_inference.model.kv_cache import Span
 from voxfleet_inference.model.network import Network
+from voxfleet_inference.model.seats.decoding import DecodingSettings, Prompt
+from voxfleet_inference.model.seats.speaker import Room, Speaker
 from voxfleet_inference.model.tiny_checkpoint import TINY_CONFIG
-from voxfleet_inference.model.voxcpm import VoxCPM, frames_of
+from voxfleet_inference.model.voxcpm import VoxCPM
 from voxfleet_inference.model.weights import WeightFile, fill
 from voxfleet_inference.text.tiny_tokenizer import write_tiny_tokenizer
 
@@ -110,15 +112,18 @@ def seconds(action: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def parts(model: VoxCPM, decoding: Decoding) -> dict[str, Callable[[], object]]:
+def parts(speaker: Speaker) -> dict[str, Callable[[], object]]:
     """What a step of ours consists of, each to be run on its own."""
+    model, rows = speaker.model, speaker.rows_of([0])
+    states = speaker.pools.gather(rows)
     patch = torch.randn(1, model.config.patch_size, model.config.feat_dim, dtype=model.dtype)
     heard = model.network.embed_patches(patch[:, None])
+    span = Span.after(states.first, states.lengths, 1, rows.extents)
     return {
-        "solver (9 x LocDiT)": lambda: model.network.draw(patch, decoding.previous, decoding.hidden, decoding.guidance),
-        "codec": lambda: model.vae.decode(frames_of(patch.float()), decoding.memory),
+        "solver (9 x LocDiT)": lambda: model.network.draw(patch, states.previous, states.hidden, states.guidance),
+        "codec": lambda: speaker.sound(rows, patch),
         "LocEnc": lambda: model.network.embed_patches(patch[:, None]),
-        "both LMs": lambda: model.network.read(heard[:, :0], heard, decoding.caches),
+        "both LMs": lambda: model.network.read(heard[:, :0], heard, speaker.arenas, span),
     }
 
 
@@ -126,17 +131,18 @@ def measure(reference: Any, model: VoxCPM, steps: int) -> None:
     """Alternate steps of both and print medians; the first two of each are warm-up."""
     noise = torch.randn(1, model.config.patch_size, model.config.feat_dim)
     ids = model.tokenizer.encode(TEXT)
-    decoding = model.prefill(Prompt(ids), DecodingSettings(10, 2.0), 4 * steps + 20)
+    prompt, room = Prompt(ids), Room(seats=1, positions=len(ids) + 4 * steps + 20)
+    speaker = Speaker(model, room)
+    speaker.admit(0, 0, room.positions, prompt, DecodingSettings(10, 2.0))
+    speaker.prefill(0, prompt.positions)
     their_steps = theirs(reference, steps + 2)
-    pairs = [
-        (seconds(lambda: next(their_steps)), seconds(lambda: model.step(decoding, noise))) for _ in range(steps + 2)
-    ]
+    pairs = [(seconds(lambda: next(their_steps)), seconds(lambda: speaker.step([0], noise))) for _ in range(steps + 2)]
     reference_ms, our_ms = (1e3 * statistics.median(column) for column in zip(*pairs[2:], strict=True))
     say(f"  reference, streaming  {reference_ms:9.1f} ms/step   RTF {reference_ms / 1e3 / SECONDS_PER_STEP:.2f}")
     say(f"  ours                  {our_ms:9.1f} ms/step   RTF {our_ms / 1e3 / SECONDS_PER_STEP:.2f}")
     say(f"  ratio                 {reference_ms / our_ms:9.2f} x")
     with torch.inference_mode():
-        for name, action in parts(model, decoding).items():
+        for name, action in parts(speaker).items():
             action()
             say(f"    {name:20}{1e3 * statistics.median(seconds(action) for _ in range(3)):9.1f} ms")
 

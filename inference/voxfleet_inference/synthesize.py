@@ -20,7 +20,7 @@ from voxfleet_inference.audio.formats import FORMATS
 from voxfleet_inference.audio.recordings import RecordingError, read_recording
 from voxfleet_inference.engine.batch_scheduler import Limits
 from voxfleet_inference.engine.engine import Engine
-from voxfleet_inference.engine.loading import VoxCpmSpeech, load_speech_model
+from voxfleet_inference.engine.loading import OneRowSpeech, load_speech_model
 from voxfleet_inference.engine.messages import (
     Float32Array,
     Loaded,
@@ -101,7 +101,7 @@ def synthesize(work: Synthesis) -> Spoken:
 class _Speaker:
     """Sentences one after the other through the engine's loop, in this process."""
 
-    def __init__(self, work: Synthesis, model: VoxCpmSpeech, tape: Float32Array | None) -> None:
+    def __init__(self, work: Synthesis, model: OneRowSpeech, tape: Float32Array | None) -> None:
         self._work, self._model, self._tape = work, model, tape
         self._reports: queue.SimpleQueue[Report] = queue.SimpleQueue()
         self._engine = Engine(model, Limits(max_rows=1, max_waiting=1), self._reports.put)
@@ -166,7 +166,7 @@ def _speak_all(speaker: _Speaker, sentences: tuple[str, ...], voice: VoicePrompt
     return Spoken(tuple(patches), tuple(starts), facts.sample_rate)
 
 
-def _load(work: Synthesis) -> tuple[VoxCpmSpeech, Loaded]:
+def _load(work: Synthesis) -> tuple[OneRowSpeech, Loaded]:
     limits = Limits(max_rows=1, max_waiting=1)
     try:
         return load_speech_model(
@@ -176,7 +176,7 @@ def _load(work: Synthesis) -> tuple[VoxCpmSpeech, Loaded]:
         raise SynthesisError(str(error)) from error
 
 
-def _voice(work: Synthesis, model: VoxCpmSpeech) -> VoicePrompt | None:
+def _voice(work: Synthesis, model: OneRowSpeech) -> VoicePrompt | None:
     if work.reference_audio is None:
         return None
     try:

@@ -1,74 +1,137 @@
-"""The keys and values that a language model remembers, for a batch of rows of different lengths.
+"""What a language model remembers: one arena of KV positions, in which every sequence has an extent of its own.
 
-Knows positions and memory layout. Does not know what a layer computes or which sequence sits in which row. Every row
-has room for `capacity` positions; attention reads only as far as the longest row really is.
+Knows positions and memory layout, and how new positions look back over their own sequence. Does not know who owns an
+extent or how extents are handed out. The cost of looking back follows real lengths, never the room reserved.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from voxfleet_inference.model.config import TransformerShape
 
 
-class KvCacheFullError(RuntimeError):
-    """More positions were asked for than a row has room for."""
+@dataclass(slots=True)
+class Extent:
+    """A sequence's own part of the arena, as the host keeps track of it."""
+
+    first: int
+    positions: int
+    length: int = 0  # positions filled so far
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The positions that one forward pass fills, and how far it may look back."""
+    """The positions that one forward pass fills: as many new ones for each of its rows.
 
-    positions: Tensor  # [rows, tokens]
-    attended: int  # positions that any row can see
-    mask: Tensor | None  # [rows, 1, tokens, attended], True where a token may look; None: everywhere
+    The tensors suffice for a kernel that reads each row's length on the device; the extents say the same to the host.
+    """
+
+    first: Tensor  # [rows] int64, where each row's extent begins
+    lengths: Tensor  # [rows] int64, filled before this pass
+    positions: Tensor  # [rows, tokens] int64, within each row's own sequence
+    slots: Tensor  # [rows * tokens] int64, the same within the arena
+    extents: tuple[tuple[int, int], ...]  # first and length of each row, known to the host
+
+    @classmethod
+    def after(cls, first: Tensor, lengths: Tensor, tokens: int, extents: tuple[tuple[int, int], ...]) -> "Span":
+        """The next `tokens` positions of every row."""
+        positions = lengths[:, None] + torch.arange(tokens, device=lengths.device)  # [rows, tokens]
+        return cls(first, lengths, positions, (first[:, None] + positions).flatten(), extents)
+
+    @property
+    def tokens(self) -> int:
+        """New positions of each row."""
+        return self.positions.shape[1]
 
 
-class KvCache:
-    """Keys and values of all layers: `[layers, rows, capacity, kv_heads, head_dim]`."""
+@dataclass(frozen=True, slots=True)
+class KvLayer:
+    """One layer's part of an arena."""
+
+    keys: Tensor  # [positions, kv_heads, head_dim]
+    values: Tensor  # [positions, kv_heads, head_dim]
+
+    def store(self, span: Span, keys: Tensor, values: Tensor) -> None:
+        """Write `[rows, tokens, kv_heads, head_dim]` where the span says."""
+        self.keys.index_copy_(0, span.slots, keys.flatten(0, 1))
+        self.values.index_copy_(0, span.slots, values.flatten(0, 1))
+
+
+Attend = Callable[[KvLayer, Span, Tensor, Tensor, Tensor], Tensor]
+
+
+class KvArena:
+    """Keys and values of all layers, `[layers, positions, kv_heads, head_dim]` each, and the way to read them."""
 
     def __init__(
-        self, shape: TransformerShape, rows: int, capacity: int, device: torch.device, dtype: torch.dtype
+        self,
+        shape: TransformerShape,
+        positions: int,
+        device: torch.device,
+        dtype: torch.dtype,
+        attend: Attend | None = None,
     ) -> None:
-        size = (shape.layers, rows, capacity, shape.kv_heads, shape.head_dim)
-        self.keys = torch.zeros(size, device=device, dtype=dtype)
-        self.values = torch.zeros(size, device=device, dtype=dtype)
-        self.lengths = torch.zeros(rows, device=device, dtype=torch.int64)  # [rows]
-        self.longest = 0  # what the host knows without asking the device
-        self._row_index = torch.arange(rows, device=device)[:, None]  # [rows, 1]
+        size = (shape.layers, positions, shape.kv_heads, shape.head_dim)
+        # On a CPU untouched memory costs nothing, and nothing unfilled is ever read there.
+        make = torch.empty if device.type == "cpu" else torch.zeros
+        self.keys, self.values = make(size, device=device, dtype=dtype), make(size, device=device, dtype=dtype)
+        self.layers = [KvLayer(*pair) for pair in zip(self.keys, self.values, strict=True)]
+        self.attend = attend or attend_rows
 
-    @property
-    def rows(self) -> int:
-        """Rows that this cache serves."""
-        return self.keys.shape[1]
 
-    @property
-    def capacity(self) -> int:
-        """Positions that a row has room for."""
-        return self.keys.shape[2]
+def attend_rows(layer: KvLayer, span: Span, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    """Remember the new positions and let each row look back over its own extent, one row after the other.
 
-    def claim(self, tokens: int) -> Span:
-        """Take the next `tokens` positions of every row."""
-        if self.longest + tokens > self.capacity:
-            raise KvCacheFullError(
-                f"the KV cache holds {self.capacity} positions, {self.longest} are filled and {tokens} more were asked"
-                " for: reserve the prompt and all steps at prefill"
-            )
-        positions = self.lengths[:, None] + torch.arange(tokens, device=self.lengths.device)  # [rows, tokens]
-        self.lengths += tokens
-        self.longest += tokens
-        return Span(positions, self.longest, self._mask(positions))
+    `queries` are `[rows, tokens, heads, head_dim]`, `keys` and `values` `[rows, tokens, kv_heads, head_dim]`; returns
+    `[rows, tokens, heads * head_dim]`. What a row computes depends on its own length only, and nothing is copied.
+    """
+    layer.store(span, keys, values)
+    mixed = []
+    for row, (first, length) in enumerate(span.extents):
+        filled = slice(first, first + length + span.tokens)
+        mask = _causal(length, span.tokens, queries.device)
+        mixed.append(
+            grouped_attention(queries[row : row + 1], layer.keys[None, filled], layer.values[None, filled], mask)
+        )
+    return mixed[0] if len(mixed) == 1 else torch.cat(mixed)
 
-    def store(self, layer: int, span: Span, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Remember `[rows, tokens, kv_heads, head_dim]` and return all `[rows, attended, kv_heads, head_dim]`."""
-        self.keys[layer][self._row_index, span.positions] = keys
-        self.values[layer][self._row_index, span.positions] = values
-        return self.keys[layer][:, : span.attended], self.values[layer][:, : span.attended]
 
-    def _mask(self, positions: Tensor) -> Tensor | None:
-        """A lone row's newest token sees everything; whoever else must not see later or unfilled positions."""
-        if self.rows == 1 and positions.shape[1] == 1:
-            return None
-        everywhere = torch.arange(self.longest, device=positions.device)
-        return (everywhere <= positions[..., None])[:, None]  # [rows, 1, tokens, attended]
+def attend_padded(layer: KvLayer, span: Span, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    """The same for all rows at once, over a copy as long as the longest of them."""
+    layer.store(span, keys, values)
+    longest = max(length for _, length in span.extents) + span.tokens
+    everywhere = torch.arange(longest, device=queries.device)
+    slots = (span.first[:, None] + everywhere).clamp_(max=len(layer.keys) - 1)  # [rows, longest]
+    mask = everywhere <= span.positions[..., None]  # [rows, tokens, longest]
+    return grouped_attention(queries, layer.keys[slots], layer.values[slots], mask)
+
+
+def grouped_attention(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None) -> Tensor:
+    """`[rows, tokens, heads, head_dim]` queries over `[rows, seen, kv_heads, head_dim]` keys and values.
+
+    The query heads that share a key head are handed over as further tokens, so that keys and values need no copies.
+    `mask` is `[..., tokens, seen]`, True where a token may look. Returns `[rows, tokens, heads * head_dim]`.
+    """
+    rows, tokens, heads, head_dim = queries.shape
+    groups = heads // keys.shape[2]
+    shared = queries.view(rows, tokens, -1, groups, head_dim).permute(0, 2, 3, 1, 4)  # [rows, kv, groups, tokens, dim]
+    wide = None if mask is None else mask.repeat(*(1,) * (mask.dim() - 2), groups, 1)  # [..., groups * tokens, seen]
+    mixed = functional.scaled_dot_product_attention(
+        shared.reshape(rows, -1, groups * tokens, head_dim),
+        keys.transpose(1, 2),
+        values.transpose(1, 2),
+        attn_mask=wide if wide is None or wide.dim() == 2 else wide[:, None],  # noqa: PLR2004 - one mask for all rows
+    )  # [rows, kv_heads, groups * tokens, head_dim]
+    apart = mixed.view(rows, -1, groups, tokens, head_dim).permute(0, 3, 1, 2, 4)  # [rows, tokens, kv, groups, dim]
+    return apart.reshape(rows, tokens, heads * head_dim)
+
+
+def _causal(length: int, tokens: int, device: torch.device) -> Tensor | None:
+    """`[tokens, length + tokens]`: a lone token sees everything before it; of several none sees a later one."""
+    if tokens == 1:
+        return None
+    return torch.ones(tokens, length + tokens, dtype=torch.bool, device=device).tril(length)

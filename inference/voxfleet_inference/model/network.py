@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from voxfleet_inference.model.config import ModelConfig, TransformerShape
 from voxfleet_inference.model.flow_matching import FlowMatching, Guidance, LocalDit
-from voxfleet_inference.model.kv_cache import KvCache
+from voxfleet_inference.model.kv_cache import KvArena, Span
 from voxfleet_inference.model.linear import Linear
 from voxfleet_inference.model.transformer import RotaryTable, Transformer
 
@@ -19,11 +19,11 @@ STOP = 1  # the stop head's second class
 
 
 @dataclass(frozen=True, slots=True)
-class Caches:
-    """What the two language models remember."""
+class Arenas:
+    """What the two language models remember; a sequence has the same extent in both."""
 
-    base: KvCache
-    residual: KvCache
+    base: KvArena
+    residual: KvArena
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,17 +96,17 @@ class Network(nn.Module):
         flat: Tensor = self.enc_to_lm_proj(self.feat_encoder(patches.flatten(0, 1)))
         return flat.view(*patches.shape[:2], flat.shape[-1])
 
-    def read(self, text: Tensor, audio: Tensor, caches: Caches) -> Hidden:
+    def read(self, text: Tensor, audio: Tensor, arenas: Arenas, span: Span) -> Hidden:
         """Let both LMs read text embeddings `[rows, t, hidden]`, then patch embeddings `[rows, p, hidden]`.
 
         Returns what each thinks after the newest position. Only audio positions are quantized, and only there
         does the residual LM see the unquantized embedding again.
         """
-        hidden = self.base_lm(torch.cat((text, audio), dim=1), caches.base)  # [rows, t + p, hidden]
+        hidden = self.base_lm(torch.cat((text, audio), dim=1), arenas.base, span)  # [rows, t + p, hidden]
         hidden_text, hidden_audio = hidden.split((text.shape[1], audio.shape[1]), dim=1)
         hidden_audio = self.fsq_layer(hidden_audio)
         newest = torch.cat((hidden_text, hidden_audio), dim=1)[:, -1]
-        restored = self.residual_lm(torch.cat((hidden_text, hidden_audio + audio), dim=1), caches.residual)
+        restored = self.residual_lm(torch.cat((hidden_text, hidden_audio + audio), dim=1), arenas.residual, span)
         return Hidden(newest, restored[:, -1])
 
     def draw(self, noise: Tensor, previous: Tensor, hidden: Hidden, guidance: Guidance) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from voxfleet_inference.model.config import RotaryShape, TransformerShape
-from voxfleet_inference.model.kv_cache import KvCache, Span
+from voxfleet_inference.model.kv_cache import KvArena, Span, grouped_attention
 from voxfleet_inference.model.linear import Embedding, Linear
 
 
@@ -71,21 +71,14 @@ class Attention(nn.Module):
         self.v_proj = Linear(shape.hidden, shape.kv_heads * shape.head_dim, bias=False)
         self.o_proj = Linear(shape.heads * shape.head_dim, shape.hidden, bias=False)
 
-    def forward(self, x: Tensor, angles: tuple[Tensor, Tensor], cache: KvCache | None, span: Span | None) -> Tensor:
-        """`[rows, tokens, hidden]` to the same shape; without a cache every token sees every other."""
+    def forward(self, x: Tensor, angles: tuple[Tensor, Tensor], arena: KvArena | None, span: Span | None) -> Tensor:
+        """`[rows, tokens, hidden]` to the same shape; without an arena every token sees every other."""
         queries = rotate(self._heads(self.q_proj(x)), angles)  # [rows, tokens, heads, head_dim]
         keys = rotate(self._heads(self.k_proj(x)), angles)  # [rows, tokens, kv_heads, head_dim]
         values = self._heads(self.v_proj(x))
-        if cache is not None and span is not None:
-            keys, values = cache.store(self.layer, span, keys, values)
-        mixed = functional.scaled_dot_product_attention(
-            queries.transpose(1, 2),
-            keys.transpose(1, 2),
-            values.transpose(1, 2),
-            attn_mask=None if span is None else span.mask,
-            enable_gqa=True,
-        )  # [rows, heads, tokens, head_dim]
-        return self.o_proj(mixed.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+        if arena is None or span is None:
+            return self.o_proj(grouped_attention(queries, keys, values))  # type: ignore[no-any-return]
+        return self.o_proj(arena.attend(arena.layers[self.layer], span, queries, keys, values))  # type: ignore[no-any-return]
 
     def _heads(self, x: Tensor) -> Tensor:
         return x.view(*x.shape[:-1], x.shape[-1] // self.head_dim, self.head_dim)
@@ -116,9 +109,9 @@ class Layer(nn.Module):
         self.mlp = FeedForward(shape)
         self.residual_scale = shape.residual_scale
 
-    def forward(self, x: Tensor, angles: tuple[Tensor, Tensor], cache: KvCache | None, span: Span | None) -> Tensor:
+    def forward(self, x: Tensor, angles: tuple[Tensor, Tensor], arena: KvArena | None, span: Span | None) -> Tensor:
         """`[rows, tokens, hidden]` to the same shape."""
-        x = x + self._scaled(self.self_attn(self.input_layernorm(x), angles, cache, span))
+        x = x + self._scaled(self.self_attn(self.input_layernorm(x), angles, arena, span))
         return x + self._scaled(self.mlp(self.post_attention_layernorm(x)))
 
     def _scaled(self, x: Tensor) -> Tensor:
@@ -126,7 +119,7 @@ class Layer(nn.Module):
 
 
 class Transformer(nn.Module):
-    """A stack of layers. With a cache it is causal and continues where the cache ends; without, it sees all."""
+    """A stack of layers. With an arena it is causal and goes on where the span says; without, it sees all."""
 
     def __init__(self, shape: TransformerShape, rotary: RotaryTable) -> None:
         super().__init__()
@@ -136,10 +129,9 @@ class Transformer(nn.Module):
         self.norm = RmsNorm(shape.hidden, shape.norm_epsilon)
         self.rotary = rotary
 
-    def forward(self, x: Tensor, cache: KvCache | None = None) -> Tensor:
+    def forward(self, x: Tensor, arena: KvArena | None = None, span: Span | None = None) -> Tensor:
         """`[rows, tokens, hidden]` to the same shape."""
-        span = None if cache is None else cache.claim(x.shape[1])
         angles = self.rotary.first(x.shape[1]) if span is None else self.rotary.at(span.positions)
         for layer in self.layers:
-            x = layer(x, angles, cache, span)
+            x = layer(x, angles, arena, span)
         return self.norm(x)  # type: ignore[no-any-return]

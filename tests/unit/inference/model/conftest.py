@@ -17,7 +17,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from voxfleet_inference.model.checkpoint import load_checkpoint
-from voxfleet_inference.model.decoding import DecodingSettings, Prompt, maximum_steps
+from voxfleet_inference.model.seats.decoding import DecodingSettings, Prompt, maximum_steps
+from voxfleet_inference.model.seats.speaker import Room, Speaker
 from voxfleet_inference.model.tiny_checkpoint import TINY_CONFIG, write_tiny_checkpoint
 from voxfleet_inference.model.voxcpm import VoxCPM
 
@@ -161,13 +162,16 @@ def speak(
     prompt: VoicePrompt | None = None,
     limit: int = 2000,
 ) -> Spoken:
-    """Our model, as an engine drives it."""
+    """Our model, as an engine drives it: one seat of one speaker."""
     ids = model.tokenizer.encode((prompt.text if prompt else "") + text)
     steps = maximum_steps(len(model.tokenizer.encode(text)), limit)
-    decoding = model.prefill(Prompt(ids, prompt.latents if prompt else None), DecodingSettings(timesteps, cfg), steps)
+    read = Prompt(ids, prompt.latents if prompt else None)
+    speaker = Speaker(model, Room(seats=1, positions=read.positions + steps))
+    speaker.admit(0, 0, read.positions + steps, read, DecodingSettings(timesteps, cfg))
+    speaker.prefill(0, read.positions)
     latents, samples = [], []
     for step in range(steps):
-        result = model.step(decoding, tape[step][None])
+        result = speaker.step([0], tape[step][None])
         latents.append(result.latents[0])
         samples.append(result.samples[0])
         if result.is_last.item():

@@ -7,10 +7,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
-from voxfleet_inference.model.decoding import DecodingSettings, PatchResult, Prompt, maximum_steps
 from voxfleet_inference.model.flow_matching import Guidance, Schedule
-from voxfleet_inference.model.kv_cache import KvCache, KvCacheFullError
-from voxfleet_inference.model.voxcpm import PromptTooLongError, VoxCPM
+from voxfleet_inference.model.kv_cache import Attend, KvArena, Span, attend_padded, attend_rows
+from voxfleet_inference.model.seats.decoding import DecodingSettings, PatchResult, Prompt, maximum_steps
+from voxfleet_inference.model.seats.speaker import ExtentFullError, Room, Speaker
+from voxfleet_inference.model.voxcpm import VoxCPM
 
 Model = Callable[[str, bool], VoxCPM]
 CPU = torch.device("cpu")
@@ -30,71 +31,94 @@ def test_a_prompt_counts_its_text_its_start_token_and_its_patches() -> None:
     assert Prompt([1, 2, 3], torch.zeros(5, 4, 64)).positions == 9
 
 
+def seated(model: VoxCPM, token_ids: list[int], timesteps: int, steps: int) -> Speaker:
+    """A speaker whose only seat has read its prompt."""
+    prompt = Prompt(token_ids)
+    speaker = Speaker(model, Room(seats=1, positions=prompt.positions + steps))
+    speaker.admit(0, 0, prompt.positions + steps, prompt, DecodingSettings(timesteps))
+    speaker.prefill(0, prompt.positions)
+    return speaker
+
+
 def test_the_last_patch_is_announced_one_step_ahead(ours: Model, tape: Callable[[VoxCPM], Tensor]) -> None:
     model = ours("tiny", False)
-    decoding = model.prefill(Prompt(model.tokenizer.encode("hello")), DecodingSettings(2), steps=40)
-    assert not decoding.next_is_last.item()
+    speaker = seated(model, model.tokenizer.encode("hello"), 2, steps=40)
     results: list[PatchResult] = []
+    announced = False
     while not results or not results[-1].is_last.item():
-        announced = decoding.next_is_last.item()
-        results.append(model.step(decoding, tape(model)[len(results)][None]))
+        results.append(speaker.step([0], tape(model)[len(results)][None]))
         assert results[-1].is_last.item() == announced
-        assert results[-1].next_is_last.item() == decoding.next_is_last.item()
+        announced = bool(results[-1].next_is_last.item())
     assert 4 <= len(results) < 40
 
 
-def test_what_never_fits_is_refused_before_any_work(ours: Model) -> None:
-    model = ours("tiny", False)
-    with pytest.raises(PromptTooLongError, match=r"101 positions and up to 4000 steps.*4096"):
-        model.prefill(Prompt([110] * 100), DecodingSettings(), steps=4000)
-
-
 def test_more_steps_than_reserved_are_refused(ours: Model) -> None:
-    model = ours("tiny", False)
-    decoding = model.prefill(Prompt([110]), DecodingSettings(1), steps=2)
+    speaker = seated(ours("tiny", False), [110], 1, steps=2)
     noise = torch.zeros(1, 4, 64)
     for _ in range(2):
-        model.step(decoding, noise)
-    with pytest.raises(KvCacheFullError, match="holds 4 positions, 4 are filled"):
-        model.step(decoding, noise)
+        speaker.step([0], noise)
+    with pytest.raises(ExtentFullError, match="has 4 KV positions, 4 are filled"):
+        speaker.step([0], noise)
 
 
-def test_memory_follows_the_sentence_and_not_the_models_limit(ours: Model) -> None:
-    decoding = ours("tiny", False).prefill(Prompt([110] * 9), DecodingSettings(), steps=20)
-    assert decoding.caches.base.capacity == decoding.caches.residual.capacity == 30
+def test_more_timesteps_than_a_seat_has_room_for_are_refused(ours: Model) -> None:
+    with pytest.raises(ValueError, match="inference_timesteps 60: at most 49"):
+        seated(ours("tiny", False), [110], 60, steps=2)
 
 
 @torch.inference_mode()
-def test_rows_of_different_lengths_share_a_cache_and_do_not_see_each_other(ours: Model) -> None:
-    """Two rows, 5 and 9 positions long, continued together: each as if alone."""
+@pytest.mark.parametrize("attend", [attend_rows, attend_padded])
+@pytest.mark.parametrize("tokens", [1, 3])
+def test_rows_of_different_lengths_share_an_arena_and_do_not_see_each_other(
+    tokens: int, attend: Attend, ours: Model
+) -> None:
+    """Two rows, 5 and 9 positions long, continued together: each as if alone, whatever lies around them."""
     model = ours("1.5", True)
     lm, shape = model.network.base_lm, model.config.base_lm
-    embedded = torch.randn(2, 12, shape.hidden, generator=torch.Generator().manual_seed(1))
-    lengths = (5, 9)
-    alone = [KvCache(shape, 1, 12, CPU, torch.float32) for _ in lengths]
-    shared = KvCache(shape, 2, 12, CPU, torch.float32)
-    for row, length in enumerate(lengths):
-        lm(embedded[row : row + 1, :length], alone[row])
-        shared.keys[:, row], shared.values[:, row] = alone[row].keys[:, 0], alone[row].values[:, 0]
-    shared.lengths, shared.longest = torch.tensor(lengths), max(lengths)
-    for step in range(3):
-        inputs = torch.stack([embedded[row, length + step] for row, length in enumerate(lengths)])[:, None]
-        together = lm(inputs, shared)
-        for row in range(2):
-            torch.testing.assert_close(together[row : row + 1], lm(inputs[row : row + 1], alone[row]))
+    embedded = torch.randn(2, 15, shape.hidden, generator=torch.Generator().manual_seed(1))
+    lengths, firsts = (5, 9), (17, 2)
+    together = KvArena(shape, 33, CPU, torch.float32, attend)
+    together.keys.fill_(1e4)  # of neighbours, and never to be seen
+    together.values.fill_(1e4)
+    expected = []
+    for row, (length, first) in enumerate(zip(lengths, firsts, strict=True)):
+        whole = lm(
+            embedded[row : row + 1, : length + tokens],
+            KvArena(shape, 15, CPU, torch.float32),
+            span((0, 0), length + tokens),
+        )
+        expected.append(whole[:, length:])
+        lm(embedded[row : row + 1, :length], together, span((first, 0), length))
+    inputs = torch.stack([embedded[row, length : length + tokens] for row, length in enumerate(lengths)])
+    extents = tuple(zip(firsts, lengths, strict=True))
+    both = Span.after(torch.tensor(firsts), torch.tensor(lengths), tokens, extents)
+    torch.testing.assert_close(lm(inputs, together, both), torch.cat(expected))
+
+
+def span(extent: tuple[int, int], tokens: int) -> Span:
+    """The next positions of one row, whose extent is told as first position and length."""
+    first, length = extent
+    return Span.after(torch.tensor([first]), torch.tensor([length]), tokens, (extent,))
 
 
 @torch.inference_mode()
 @pytest.mark.parametrize("sizes", [[12], [1] * 12, [5, 7], [3, 1, 8]])
-def test_prefill_in_chunks_equals_prefill_at_once(sizes: list[int], ours: Model) -> None:
-    model = ours("1.5", True)
-    lm, shape = model.network.base_lm, model.config.base_lm
-    embedded = torch.randn(1, 12, shape.hidden, generator=torch.Generator().manual_seed(2))
-    whole = lm(embedded, KvCache(shape, 1, 12, CPU, torch.float32))
-    cache = KvCache(shape, 1, 20, CPU, torch.float32)
-    torch.testing.assert_close(
-        torch.cat([lm(chunk, cache) for chunk in torch.split(embedded, sizes, dim=1)], dim=1), whole
-    )
+@pytest.mark.parametrize("version", ["1.5", "0.5b"])
+def test_a_prompt_read_in_pieces_leaves_the_same_state(sizes: list[int], version: str, ours: Model) -> None:
+    """Six tokens, the start token, five patches of a voice: wherever a piece ends."""
+    model = ours(version, True)
+    latents = torch.randn(5, model.config.patch_size, 64, generator=torch.Generator().manual_seed(2))
+    prompt = Prompt([110, 120, 130, 140, 150, 160], latents)
+    speaker = Speaker(model, Room(seats=2, positions=26))
+    for seat, pieces in enumerate(([12], sizes)):
+        speaker.admit(seat, 13 * seat, 13, prompt, DecodingSettings(10))
+        for piece in pieces:
+            speaker.prefill(seat, piece)
+    for pool in (speaker.pools.hidden_base, speaker.pools.hidden_residual, speaker.streams.flat):
+        torch.testing.assert_close(pool[1], pool[0], atol=1e-4, rtol=0)
+    for arena in (speaker.arenas.base, speaker.arenas.residual):
+        torch.testing.assert_close(arena.keys[:, 13:25], arena.keys[:, :12], atol=1e-4, rtol=0)
+        torch.testing.assert_close(arena.values[:, 13:25], arena.values[:, :12], atol=1e-4, rtol=0)
 
 
 @torch.inference_mode()
@@ -131,7 +155,5 @@ def test_the_first_points_of_a_schedule_stand_still(timesteps: int, evaluations:
 
 
 def test_one_timestep_gives_the_noise_itself(ours: Model) -> None:
-    model = ours("tiny", False)
     noise = torch.randn(1, 4, 64, generator=torch.Generator().manual_seed(4))
-    decoding = model.prefill(Prompt([110]), DecodingSettings(1), steps=1)
-    assert torch.equal(model.step(decoding, noise).latents, noise)
+    assert torch.equal(seated(ours("tiny", False), [110], 1, steps=1).step([0], noise).latents, noise)

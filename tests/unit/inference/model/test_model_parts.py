@@ -10,11 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import weight_norm
 from voxfleet_inference.audio.vae import CausalConv, CausalUpsampling, Snake
-from voxfleet_inference.model.config import ModelConfig, RotaryShape, TransformerShape
+from voxfleet_inference.model.config import RotaryShape
 from voxfleet_inference.model.flow_matching import combine
-from voxfleet_inference.model.kv_cache import KvCache, KvCacheFullError
+from voxfleet_inference.model.kv_cache import grouped_attention
 from voxfleet_inference.model.network import ScalarQuantizer
-from voxfleet_inference.model.tiny_checkpoint import TINY_CONFIG
 from voxfleet_inference.model.transformer import RotaryTable, rotate
 from voxfleet_inference.model.weights import WeightFile
 
@@ -37,10 +36,6 @@ class Stored(WeightFile):
 
 def random(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
-
-
-def shape_of_tiny() -> TransformerShape:
-    return ModelConfig.model_validate(TINY_CONFIG | {"lm_config": TINY_CONFIG["lm_config"] | {"vocab_size": 9}}).base_lm
 
 
 @pytest.mark.parametrize("layer", [nn.Conv1d(6, 10, 7), nn.ConvTranspose1d(6, 10, 4), nn.Conv1d(8, 8, 7, groups=8)])
@@ -120,19 +115,23 @@ def test_guidance_leaves_parallel_velocities_alone() -> None:
     torch.testing.assert_close(combine(guided, 0.4 * guided, torch.tensor([1.0, 2.0, 9.0])), guided)
 
 
-@given(claims=st.lists(st.integers(1, 7), max_size=6), rows=st.integers(1, 3))
-def test_a_cache_hands_out_each_position_once_and_hides_the_rest(claims: list[int], rows: int) -> None:
-    cache, filled = KvCache(shape_of_tiny(), rows, 20, CPU, torch.float32), 0
-    for tokens in claims:
-        if filled + tokens > 20:
-            with pytest.raises(KvCacheFullError):
-                cache.claim(tokens)
-            continue
-        span = cache.claim(tokens)
-        assert span.positions.tolist() == [list(range(filled, filled + tokens))] * rows
-        filled += tokens
-        assert span.attended == filled
-        if span.mask is not None:
-            assert span.mask.sum(dim=-1)[0, 0].tolist() == list(range(filled - tokens + 1, filled + 1))
-        else:
-            assert (rows, tokens) == (1, 1)
+@settings(max_examples=40, deadline=None)
+@given(
+    rows=st.integers(1, 3),
+    tokens=st.integers(1, 5),
+    before=st.integers(0, 9),
+    kv_heads=st.integers(1, 3),
+    groups=st.integers(1, 4),
+)
+def test_grouped_attention_is_pytorchs_with_keys_repeated(
+    rows: int, tokens: int, before: int, kv_heads: int, groups: int
+) -> None:
+    seen = before + tokens
+    queries = random(rows, tokens, kv_heads * groups, 8)
+    keys, values = random(rows, seen, kv_heads, 8, seed=1), random(rows, seen, kv_heads, 8, seed=2)
+    mask = torch.ones(tokens, seen, dtype=torch.bool).tril(before)
+    repeated = (wide.repeat_interleave(groups, dim=2).transpose(1, 2) for wide in (keys, values))
+    expected = functional.scaled_dot_product_attention(queries.transpose(1, 2), *repeated, attn_mask=mask)
+    expected = expected.transpose(1, 2).flatten(2)
+    torch.testing.assert_close(grouped_attention(queries, keys, values, mask), expected)
+    torch.testing.assert_close(grouped_attention(queries, keys, values, mask.expand(rows, -1, -1)), expected)

@@ -13,9 +13,10 @@ import pytest
 import torch
 from torch import Tensor
 from voxfleet_inference.model.checkpoint import load_checkpoint
-from voxfleet_inference.model.decoding import DecodingSettings, Prompt
 from voxfleet_inference.model.flow_matching import Guidance, Schedule, sinusoids
-from voxfleet_inference.model.network import Caches, Hidden
+from voxfleet_inference.model.kv_cache import KvArena, Span
+from voxfleet_inference.model.network import Hidden
+from voxfleet_inference.model.seats.speaker import Room, Speaker
 from voxfleet_inference.model.voxcpm import VoxCPM
 
 from .conftest import Reference, speak
@@ -115,14 +116,20 @@ def test_flow_matching(
     assert_within_gate(mine, public.transpose(1, 2), truth)
 
 
+def arena(model: VoxCPM) -> KvArena:
+    return KvArena(model.config.base_lm, 60, model.device, model.dtype)
+
+
+def span(length: int, tokens: int) -> Span:
+    """The next positions of a lone sequence."""
+    return Span.after(torch.zeros(1, dtype=torch.int64), torch.tensor([length]), tokens, ((0, length),))
+
+
 @torch.inference_mode()
 def test_language_model_prefill(theirs: Reference, rounded: VoxCPM, exact: VoxCPM) -> None:
     embedded = drawn(1, 60, 64)
     public, _ = theirs.model.base_lm(inputs_embeds=embedded, is_causal=True)
-    results = []
-    for model in (rounded, exact):
-        cache = model._caches(1, 60).base
-        results.append(model.network.base_lm(embedded.to(model.dtype), cache))
+    results = [model.network.base_lm(embedded.to(model.dtype), arena(model), span(0, 60)) for model in (rounded, exact)]
     assert_within_gate(results[0], public, results[1])
 
 
@@ -135,9 +142,9 @@ def test_language_model_steps(theirs: Reference, rounded: VoxCPM, exact: VoxCPM)
     steps = [public.forward_step(embedded[:, at], torch.tensor([public.kv_cache.step()])) for at in range(30, 60)]
     results = []
     for model in (rounded, exact):
-        memory, inputs = model._caches(1, 60).base, embedded.to(model.dtype)
-        model.network.base_lm(inputs[:, :30], memory)
-        results.append(torch.cat([model.network.base_lm(inputs[:, at : at + 1], memory) for at in range(30, 60)], 1))
+        memory, inputs, lm = arena(model), embedded.to(model.dtype), model.network.base_lm
+        lm(inputs[:, :30], memory, span(0, 30))
+        results.append(torch.cat([lm(inputs[:, at : at + 1], memory, span(at, 1)) for at in range(30, 60)], 1))
     assert_within_gate(results[0], torch.stack(steps, dim=1), results[1])
 
 
@@ -165,7 +172,6 @@ def test_a_sentence_in_bfloat16_is_sound(rounded: VoxCPM, tape: Callable[[VoxCPM
 
 
 def test_state_is_kept_in_the_models_type(rounded: VoxCPM) -> None:
-    decoding = rounded.prefill(Prompt([110, 111]), DecodingSettings(2), steps=4)
-    assert isinstance(decoding.caches, Caches)
-    assert decoding.caches.base.keys.dtype == decoding.previous.dtype == torch.bfloat16
-    assert decoding.memory[0].dtype == torch.float32
+    speaker = Speaker(rounded, Room(seats=1, positions=7))
+    assert speaker.arenas.base.keys.dtype == speaker.pools.previous.dtype == torch.bfloat16
+    assert speaker.streams.flat.dtype == torch.float32

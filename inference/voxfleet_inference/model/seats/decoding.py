@@ -1,4 +1,4 @@
-"""What goes into decoding a sentence, what is kept between its steps, and what comes out of one.
+"""What goes into decoding a sentence, and what comes out of a step.
 
 Knows values only. Does not know how they are computed.
 """
@@ -6,11 +6,8 @@ Knows values only. Does not know how they are computed.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
-
-from voxfleet_inference.audio.vae import StreamMemory
-from voxfleet_inference.model.flow_matching import Guidance
-from voxfleet_inference.model.network import Caches, Hidden
 
 STEPS_PER_TOKEN = 6
 SPARE_STEPS = 10
@@ -47,19 +44,6 @@ class DecodingSettings:
     cfg_value: float = 2.0
 
 
-@dataclass(slots=True)
-class Decoding:
-    """A sentence being spoken. All tensors begin with the row; `prefill` makes it, `step` advances it."""
-
-    caches: Caches
-    hidden: Hidden
-    previous: Tensor  # [rows, patch_size, feat_dim], in the model's dtype
-    guidance: Guidance
-    memory: StreamMemory  # of the audio decoder
-    steps: Tensor  # [rows] int64, taken so far
-    next_is_last: Tensor  # [rows] bool: known before the next step is launched
-
-
 @dataclass(frozen=True, slots=True)
 class PatchResult:
     """One step's patch. Nothing here has waited for the device: `.cpu()` and `.item()` are the caller's."""
@@ -68,3 +52,16 @@ class PatchResult:
     samples: Tensor  # [rows, patch_samples] float32, within [-1, 1]
     is_last: Tensor  # [rows] bool: the model ended with this patch
     next_is_last: Tensor  # [rows] bool: it will end with the next one
+
+    @classmethod
+    def joined(cls, parts: "Sequence[PatchResult]") -> "PatchResult":
+        """Results of several batches as one, in their order."""
+        latents, samples = (torch.cat([getattr(part, name) for part in parts]) for name in ("latents", "samples"))
+        is_last, next_is_last = (
+            torch.cat([getattr(part, name) for part in parts]) for name in ("is_last", "next_is_last")
+        )
+        return cls(latents, samples, is_last, next_is_last)
+
+    def first(self, rows: int) -> "PatchResult":
+        """The first rows' results."""
+        return PatchResult(self.latents[:rows], self.samples[:rows], self.is_last[:rows], self.next_is_last[:rows])

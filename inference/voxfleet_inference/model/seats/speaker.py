@@ -1,0 +1,224 @@
+"""A model whose seats speak: read a seat's prompt, then let any seats take a step together.
+
+Knows the order of a step and what a seat keeps between steps. Does not know requests, queues, noise seeds or sound
+formats. No method waits for the device. Order of a step: refine noise into a patch, decode it to samples, let the
+language models hear the patch, and learn from what they now think whether the next patch is the last.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from voxfleet_inference.model.flow_matching import Guidance
+from voxfleet_inference.model.kv_cache import Attend, Extent, KvArena, Span, attend_padded, attend_rows
+from voxfleet_inference.model.network import Arenas, Hidden
+from voxfleet_inference.model.seats.decoding import SHORTEST_UTTERANCE_STEPS, DecodingSettings, PatchResult, Prompt
+from voxfleet_inference.model.seats.pools import MOST_EVALUATIONS, Rows, RowStates, SeatPools, StreamPool
+from voxfleet_inference.model.seats.prompts import Reading, Voice, Voices
+from voxfleet_inference.model.voxcpm import VoxCPM, frames_of
+
+PRIMING_PATCHES = 2  # of a voice prompt, decoded and dropped, so that the first new patch joins on
+VOICES_BYTES = 256 * 2**20
+PIECE = {"cpu": 16, "cuda": 256}  # positions or patches, where they must be read in the same pieces whoever asks
+
+
+class ExtentFullError(RuntimeError):
+    """More positions were asked for than a seat's extent has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How much a speaker holds. Behind the seats are as many empty ones as a step has rows, to fill up a batch."""
+
+    seats: int
+    positions: int
+    rows: int = 1  # the most that take a step together
+    is_deterministic: bool = False
+
+
+@dataclass(slots=True)
+class Sitting:
+    """What the host keeps of a seat."""
+
+    extent: Extent
+    reading: Reading
+    evaluations: int
+
+
+class Speaker:
+    """The seats of one model on one device."""
+
+    def __init__(self, model: VoxCPM, room: Room, attend: Attend | None = None) -> None:
+        self.model, self.room = model, room
+        self.network, self.vae, self.device = model.network, model.vae, model.device
+        self.is_on_cpu = self.device.type == "cpu"
+        attend = attend or (attend_rows if self.is_on_cpu or room.is_deterministic else attend_padded)
+        self.arenas = self._arenas(attend)
+        self.pools, self.streams = self._pools()
+        self._piece = PIECE[self.device.type]
+        self.voices = Voices(self._embed, self.device, at_once=self._piece, limit_bytes=VOICES_BYTES)
+        self.advance: Callable[[Rows, Tensor], PatchResult] = self.take_step
+        self._sitting: dict[int, Sitting] = {}
+        self._guidance: dict[int, Guidance] = {}
+
+    @torch.inference_mode()
+    def admit(self, seat: int, first: int, positions: int, prompt: Prompt, settings: DecodingSettings) -> None:
+        """Give a prompt a seat and its own `positions` of the arenas from `first` on; nothing is read yet."""
+        voice = None if prompt.latents is None or not len(prompt.latents) else self.voices.of(prompt.latents)
+        guidance = self._guidance_of(settings)
+        reading = Reading(prompt.token_ids, voice, self.device)
+        self._sitting[seat] = Sitting(Extent(first, positions), reading, guidance.step_sizes.shape[1])
+        silence = torch.zeros(self.model.config.patch_size, self.model.config.feat_dim, device=self.device)
+        self.pools.begin(seat, first, voice.latents[-1] if voice else silence, guidance)
+        self.streams.forget(seat)
+
+    @torch.inference_mode()
+    def prefill(self, seat: int, positions: int) -> None:
+        """Read the next positions of a seat's prompt."""
+        sitting = self._sitting[seat]
+        sitting.reading.asked += positions
+        for count in self._pieces(sitting.reading):
+            hidden = self._read(seat, sitting, count)
+            if sitting.reading.is_done:
+                self.pools.hidden_base[seat], self.pools.hidden_residual[seat] = hidden.base[0], hidden.residual[0]
+                self._prime(seat, sitting.reading.voice)
+
+    @torch.inference_mode()
+    def step(self, seats: Sequence[int], noise: Tensor) -> PatchResult:
+        """Turn noise `[rows, patch_size, feat_dim]` into each seat's next patch, and get ready for the one after."""
+        noise = noise.to(self.device, non_blocking=True).to(self.model.dtype)
+        if not self.room.is_deterministic:
+            return self._together(seats, noise)
+        if self.is_on_cpu:  # one fixed batch shape: a batch filled up would cost a CPU its size in time
+            return PatchResult.joined(
+                [self._together([seat], row[None]) for seat, row in zip(seats, noise, strict=True)]
+            )
+        return self._filled_up(seats, noise)
+
+    def release(self, seat: int) -> None:
+        """Forget a seat; its state stays where it is until somebody else sits down."""
+        self._sitting.pop(seat, None)
+
+    def take_step(self, rows: Rows, noise: Tensor) -> PatchResult:
+        """The whole step on the device: no waiting, no shape that depends on data."""
+        states = self.pools.gather(rows)
+        latents = self.network.draw(noise, states.previous, states.hidden, states.guidance)
+        samples = self.sound(rows, latents)  # [rows, patch_samples]
+        next_is_last = self.hear(rows, states, latents)
+        return PatchResult(latents.float(), samples, states.next_is_last, next_is_last)
+
+    def sound(self, rows: Rows, latents: Tensor) -> Tensor:
+        """The patches' samples `[rows, patch_samples]`; needs nothing of what the language models do."""
+        frames = frames_of(latents.float())
+        if len(rows.seats) == 1 and self.is_on_cpu:
+            return self.vae.decode(frames, self.streams.of(rows.seats[0]))
+        whole, memory = self.streams.gather(rows)
+        samples = self.vae.decode(frames, memory)
+        self.streams.scatter(rows, whole)
+        return samples
+
+    def hear(self, rows: Rows, states: RowStates, latents: Tensor) -> Tensor:
+        """Let the language models hear the patches; returns whether the next one is the last, `[rows]`."""
+        heard = self.network.embed_patches(latents[:, None])  # [rows, 1, hidden]
+        span = Span.after(states.first, states.lengths, 1, rows.extents)
+        hidden = self.network.read(heard[:, :0], heard, self.arenas, span)
+        may_stop = states.steps >= SHORTEST_UTTERANCE_STEPS - 2
+        next_is_last = self.network.wants_to_stop(hidden.base) & may_stop
+        self.pools.scatter(rows, states, hidden, latents, next_is_last)
+        return next_is_last
+
+    def rows_of(self, seats: Sequence[int]) -> Rows:
+        """Look up what the host knows of these seats; a seat beyond the room's is an empty one."""
+        sittings = [self._sitting.get(seat) for seat in seats]
+        extents = tuple(
+            (each.extent.first, each.extent.length) if each else (self._empty_position(seat), 0)
+            for seat, each in zip(seats, sittings, strict=True)
+        )
+        index = torch.tensor(seats, pin_memory=not self.is_on_cpu).to(self.device, non_blocking=True)
+        return Rows(index, tuple(seats), extents, max((each.evaluations for each in sittings if each), default=0))
+
+    def _together(self, seats: Sequence[int], noise: Tensor) -> PatchResult:
+        rows = self.rows_of(seats)
+        for seat in seats:
+            if seat in self._sitting:
+                _lengthen(self._sitting[seat].extent, 1)
+        return self.advance(rows, noise)
+
+    def _filled_up(self, seats: Sequence[int], noise: Tensor) -> PatchResult:
+        missing = self.room.rows - len(seats)
+        empty = range(self.room.seats, self.room.seats + missing)
+        made = self._together([*seats, *empty], torch.cat((noise, noise.new_zeros(missing, *noise.shape[1:]))))
+        return made.first(len(seats))
+
+    def _read(self, seat: int, sitting: Sitting, count: int) -> Hidden:
+        """Read `count` positions and return what the language models think after the newest."""
+        extent = sitting.extent
+        before = (extent.first, extent.length)
+        _lengthen(extent, count)
+        token_ids, (begin, end) = sitting.reading.take(count)
+        text = self.network.embed_text(token_ids)  # [1, t, hidden]
+        voice = sitting.reading.voice
+        audio = voice.embedded(begin, end) if voice and end > begin else text[:, :0]  # [1, p, hidden]
+        here = slice(seat, seat + 1)
+        span = Span.after(self.pools.first[here], self.pools.lengths[here], count, (before,))
+        hidden = self.network.read(text, audio, self.arenas, span)
+        self.pools.lengths[here] += count
+        return hidden
+
+    def _pieces(self, reading: Reading) -> Iterator[int]:
+        """How to read what was asked: at once, or in pieces that depend on the prompt alone."""
+        if not self.room.is_deterministic:
+            yield reading.asked - reading.read
+            return
+        while reading.asked - reading.read >= self._piece:
+            yield self._piece
+        if reading.asked == reading.positions and not reading.is_done:
+            yield reading.positions - reading.read
+
+    def _prime(self, seat: int, voice: Voice | None) -> None:
+        """Let the audio decoder hear the end of the voice."""
+        if voice:
+            tail = voice.latents[None, -PRIMING_PATCHES:].flatten(1, 2)  # [1, frames, feat_dim]
+            self.vae.decode(frames_of(tail.to(self.model.dtype).float()), self.streams.of(seat))
+
+    def _embed(self, latents: Tensor) -> Tensor:
+        return self.network.embed_patches(latents.to(self.model.dtype))
+
+    def _guidance_of(self, settings: DecodingSettings) -> Guidance:
+        if settings.inference_timesteps not in self._guidance:
+            guidance = self.network.feat_decoder.guidance(settings.inference_timesteps, 1.0)
+            if guidance.step_sizes.shape[1] > MOST_EVALUATIONS:
+                raise ValueError(f"inference_timesteps {settings.inference_timesteps}: at most {MOST_EVALUATIONS + 2}")
+            self._guidance[settings.inference_timesteps] = guidance
+        found = self._guidance[settings.inference_timesteps]
+        return Guidance(found.time_vectors, found.step_sizes, torch.full_like(found.cfg_values, settings.cfg_value))
+
+    def _empty_position(self, seat: int) -> int:
+        return self.room.positions + seat - self.room.seats
+
+    def _arenas(self, attend: Attend) -> Arenas:
+        positions = self.room.positions + self.room.rows
+        base, residual = (
+            KvArena(shape, positions, self.device, self.model.dtype, attend)
+            for shape in (self.model.config.base_lm, self.model.config.residual_lm)
+        )
+        return Arenas(base, residual)
+
+    @torch.inference_mode()
+    def _pools(self) -> tuple[SeatPools, StreamPool]:
+        seats = self.room.seats + self.room.rows
+        pools = SeatPools(self.model.config, seats, self.device, self.model.dtype)
+        for seat in range(self.room.seats, seats):
+            pools.first[seat], pools.growth[seat] = self._empty_position(seat), 0
+        return pools, StreamPool(self.vae.decoder.start(1), seats)
+
+
+def _lengthen(extent: Extent, positions: int) -> None:
+    if extent.length + positions > extent.positions:
+        raise ExtentFullError(
+            f"the seat has {extent.positions} KV positions, {extent.length} are filled and {positions} more were asked"
+            " for: reserve the prompt and all steps at admission"
+        )
+    extent.length += positions
