@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from multiprocessing.connection import Connection
+from typing import Final
 
 from voxfleet_inference.engine.messages import (
     Cancel,
@@ -44,12 +45,32 @@ class EngineGoneError(EngineError):
     """The engine process has ended."""
 
 
+class SentenceExpiredError(EngineError):
+    """The sentence was not spoken within its deadline."""
+
+
+class SentenceImpossibleError(EngineError):
+    """The sentence needs more than the machine has, now and always."""
+
+
+class SentenceRefusedError(EngineError):
+    """Too many sentences wait; later there may be room."""
+
+
 class VoiceError(EngineError):
     """A recording could not be turned into a voice."""
 
 
 class VoiceBusyError(EngineError):
     """Too many recordings are being read; later there may be room."""
+
+
+_ERRORS: Final = {
+    Outcome.FAILED: EngineError,
+    Outcome.EXPIRED: SentenceExpiredError,
+    Outcome.IMPOSSIBLE: SentenceImpossibleError,
+    Outcome.REFUSED: SentenceRefusedError,
+}
 
 
 class SequenceStream:
@@ -71,7 +92,7 @@ class SequenceStream:
         """The next patch.
 
         Raises:
-            EngineError: the sequence failed.
+            EngineError: the sequence failed; its subclasses say which way.
         """
         if self.ended is not None:
             raise StopAsyncIteration
@@ -80,8 +101,8 @@ class SequenceStream:
         if isinstance(arrived, Patch):
             return arrived
         self.ended = arrived
-        if arrived.outcome is Outcome.FAILED:
-            raise EngineError(arrived.message)
+        if (failure := _ERRORS.get(arrived.outcome)) is not None:
+            raise failure(arrived.message)
         raise StopAsyncIteration
 
     def put(self, report: Patch | SequenceEnded) -> None:
@@ -118,6 +139,10 @@ class EngineClient:
         """Begin to listen and to send."""
         threading.Thread(target=self._listen, daemon=True, name="engine-reports").start()
         threading.Thread(target=self._deliver, daemon=True, name="engine-commands").start()
+
+    def new_request_id(self) -> int:
+        """What the sentences of one request have in common."""
+        return next(self._ids)
 
     def speak(self, sentence: Sentence, max_waiting_patches: int) -> SequenceStream:
         """Submit a sentence; its `sequence_id` is given here. Beyond `max_waiting_patches` unread, it is parked.

@@ -6,7 +6,7 @@ Does not know: how they travel or who acts on them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -139,8 +139,20 @@ class StepDone:
 
     step_seconds: float
     patches: tuple[Patch, ...]
-    running: int
+    running: int  # sequences with a seat: being read, running or parked
     waiting: int
+    step: int = 0  # counts from 1
+    rows: int = 0  # sequences that this step gave a patch to
+    prefilling: int = 0
+    parked: int = 0
+    prefill_positions: int = 0  # prompt positions that this step read
+    seats_used: int = 0
+    seats: int = 0
+    kv_positions_used: int = 0  # reserved, not only written
+    kv_positions: int = 0
+    underruns: int = 0  # players that had run dry when this step's patch left
+    least_slack_seconds: float | None = None  # of the listener who is least far ahead
+    part_seconds: dict[str, float] = field(default_factory=dict)  # of the host: prefill, launch, wait
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,9 @@ class Outcome(enum.Enum):
     FINISHED = "finished"
     CANCELLED = "cancelled"
     FAILED = "failed"
+    EXPIRED = "expired"  # its deadline passed
+    IMPOSSIBLE = "impossible"  # it needs more than the machine has
+    REFUSED = "refused"  # the queue was full
 
 
 TRANSITIONS: Mapping[tuple[State, Event], State] = {
