@@ -23,14 +23,13 @@ Settings = TypeVar("Settings", bound=BaseModel)
 def command_of(table: type[Settings], run: Callable[[Settings], None]) -> Callable[..., None]:
     """A typer command with one option, and one environment variable, per field of the table."""
 
-    def command(**given: str | None) -> None:
+    def command(**given: str | bool | None) -> None:
         run(checked(table, {name: value for name, value in given.items() if value is not None and not _is_link(value)}))
 
     command.__doc__ = run.__doc__
-    command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        [_parameter(name, field) for name, field in table.model_fields.items()]
-    )
-    command.__annotations__ = dict.fromkeys(table.model_fields, str | None)
+    parameters = [_parameter(name, field) for name, field in table.model_fields.items()]
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return command
 
 
@@ -46,18 +45,21 @@ def checked(table: type[Settings], given: dict[str, Any]) -> Settings:
         raise typer.Exit(WRONG_OPTION_EXIT_CODE) from error
 
 
-def _is_link(value: str) -> bool:
+def _is_link(value: object) -> bool:
     """Kubernetes tells pods about a Service named `voxfleet` as VOXFLEET_PORT=tcp://...: that is no setting."""
-    return value.startswith("tcp://")
+    return isinstance(value, str) and value.startswith("tcp://")
 
 
 def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
+    is_switch = field.annotation is bool
+    flag = flag_name(name)
     option = typer.Option(
         None,
-        flag_name(name),
+        f"{flag}/--no-{flag.removeprefix('--')}" if is_switch else flag,
         envvar=environment_name(name),
         help=field.description,
         show_default=False if field.is_required() else str(field.default),
         metavar=None,
     )
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=str | None)
+    kind = bool | None if is_switch else str | None
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=kind)

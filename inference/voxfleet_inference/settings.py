@@ -50,6 +50,12 @@ class ServeSettings(BaseModel):
     max_buffered_audio_seconds: float = Field(60, gt=0, description="Audio kept for a slow reader before it is parked.")
     slow_client_seconds: float = Field(30, gt=0, description="A client that reads nothing for so long is cut off.")
     drain_seconds: float = Field(120, ge=0, description="How long open streams may go on after SIGTERM.")
+    kv_cache_positions: int = Field(
+        0, ge=0, description="Text tokens and patches that all sentences together may fill; 0: as memory allows."
+    )
+    deterministic: bool = Field(
+        default=False, description="The same request and seed give the same bits whatever else is decoded; slower."
+    )
     cpu_threads: int = Field(
         0, ge=0, le=1024, description="Threads of the model on a CPU; 0: one for a small model, else PyTorch's choice."
     )

@@ -156,6 +156,8 @@ def engine_settings(settings: ServeSettings) -> EngineSettings:
         dtype=settings.dtype,
         limits=Limits(settings.max_batch_size, waiting),
         cpu_threads=settings.cpu_threads,
+        kv_cache_positions=settings.kv_cache_positions,
+        deterministic=settings.deterministic,
     )
 
 

@@ -21,6 +21,7 @@ SETTINGS = list(ServeSettings.model_fields)
 
 class Table(BaseModel):
     name: str = Field(description="A name.")
+    loud: bool = False
     count: int = Field(3, ge=1, description="How many.")
 
 
@@ -36,6 +37,12 @@ def test_options_come_from_flags_then_environment_then_defaults() -> None:
     assert run("--name", "a")[2] == [Table(name="a", count=3)]
     assert run(env={"VOXFLEET_NAME": "b", "VOXFLEET_COUNT": "5"})[2] == [Table(name="b", count=5)]
     assert run("--count", "7", env={"VOXFLEET_NAME": "b", "VOXFLEET_COUNT": "5"})[2] == [Table(name="b", count=7)]
+
+
+def test_a_switch_needs_no_value() -> None:
+    loud = Table(name="a", loud=True)
+    assert run("--name", "a", "--loud")[2] == run("--name", "a", env={"VOXFLEET_LOUD": "true"})[2] == [loud]
+    assert run("--name", "a", "--no-loud", env={"VOXFLEET_LOUD": "true"})[2] == [Table(name="a")]
 
 
 def test_kubernetes_service_links_are_no_settings() -> None:
