@@ -5,7 +5,7 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from voxfleet_inference.text.sentences import MAX_WEIGHT, TextSentence, weight
+from voxfleet_inference.text.sentences import MAX_WEIGHT, weight
 from voxfleet_inference.text.sentences import split as split_text
 
 
