@@ -81,6 +81,10 @@ class Reading:
         """Whether all of it was given out."""
         return self.read == self.positions
 
+    def ask(self, positions: int) -> None:
+        """Let so many more be given out; more than there are left does not matter."""
+        self.asked = min(self.asked + positions, self.positions)
+
     def take(self, positions: int) -> tuple[Tensor, tuple[int, int]]:
         """The next positions: token ids `[1, t]`, then patches from and to."""
         begin, end = self.read, self.read + positions

@@ -78,7 +78,7 @@ class Speaker:
     def prefill(self, seat: int, positions: int) -> None:
         """Read the next positions of a seat's prompt."""
         sitting = self._sitting[seat]
-        sitting.reading.asked += positions
+        sitting.reading.ask(positions)
         for count in self._pieces(sitting.reading):
             hidden = self._read(seat, sitting, count)
             if sitting.reading.is_done:
@@ -169,13 +169,11 @@ class Speaker:
 
     def _pieces(self, reading: Reading) -> Iterator[int]:
         """How to read what was asked: at once, or in pieces that depend on the prompt alone."""
-        if not self.room.is_deterministic:
-            yield reading.asked - reading.read
-            return
-        while reading.asked - reading.read >= self._piece:
+        while self.room.is_deterministic and reading.asked - reading.read >= self._piece:
             yield self._piece
-        if reading.asked == reading.positions and not reading.is_done:
-            yield reading.positions - reading.read
+        may_rest = self.room.is_deterministic and reading.asked < reading.positions
+        if reading.read < reading.asked and not may_rest:
+            yield reading.asked - reading.read
 
     def _prime(self, seat: int, voice: Voice | None) -> None:
         """Let the audio decoder hear the end of the voice."""
