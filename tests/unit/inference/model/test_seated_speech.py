@@ -1,0 +1,182 @@
+"""The model as the engine drives it: measured, admitted, read, stepped and released, numpy in and out."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from voxfleet_inference.engine.loading import VoxCpmSpeech, load_seated_model
+from voxfleet_inference.engine.messages import Float32Array, Sentence, VoicePrompt
+from voxfleet_inference.engine.process import EngineSettings, Limits, WrongWeightsError
+from voxfleet_inference.engine.speech_model import Seat, SentenceTooLongError
+from voxfleet_inference.model.seats.prompts import Voices
+from voxfleet_inference.model.seats.speaker import Room
+from voxfleet_inference.model.voxcpm import VoxCPM
+
+Model = Callable[[str, bool], VoxCPM]
+SHAPE = (4, 64)
+
+
+def noise(rows: int, seed: int = 0) -> Float32Array:
+    drawn: Float32Array = np.random.default_rng(seed).standard_normal((rows, *SHAPE), dtype=np.float32)
+    return drawn
+
+
+def sentence(text: str = "Hello, this is a sentence.", **given: object) -> Sentence:
+    return replace(Sentence(sequence_id=1, text=text, seed=0, inference_timesteps=2), **given)  # type: ignore[arg-type]
+
+
+def voice(patches: int = 5, seed: int = 1) -> VoicePrompt:
+    latents = np.random.default_rng(seed).standard_normal((patches, *SHAPE), dtype=np.float32)
+    return VoicePrompt("你好 world", latents)
+
+
+def settings_of(folder: Path, **given: object) -> EngineSettings:
+    settings = EngineSettings(model_path=folder, limits=Limits(max_rows=2, max_waiting=8))
+    return replace(settings, **given)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def speech(ours: Model) -> VoxCpmSpeech:
+    return VoxCpmSpeech(ours("tiny", False), Room(seats=3, positions=500, rows=2))
+
+
+def sit(speech: VoxCpmSpeech, seat: int, first: int, spoken: Sentence) -> None:
+    measured = speech.measure(spoken)
+    speech.admit(Seat(seat, first, measured.positions), spoken)
+    speech.prefill(seat, measured.prompt_positions)
+
+
+def test_a_sentence_is_measured_before_anything_is_done(speech: VoxCpmSpeech, ours: Model) -> None:
+    tokens = len(ours("tiny", False).tokenizer.encode("hello"))
+    measured = speech.measure(sentence("hello"))
+    assert (measured.text_tokens, measured.prompt_positions) == (tokens, tokens + 1)
+    assert (measured.max_steps, measured.positions) == (6 * tokens + 10, 7 * tokens + 11)
+
+
+def test_a_voice_counts_by_its_transcript_and_its_patches(speech: VoxCpmSpeech, ours: Model) -> None:
+    tokenizer = ours("tiny", False).tokenizer
+    measured = speech.measure(sentence("hello", prompt=voice(7), max_steps=3))
+    assert measured.prompt_positions == len(tokenizer.encode("你好 worldhello")) + 1 + 7
+    assert (measured.max_steps, measured.text_tokens) == (3, len(tokenizer.encode("hello")))
+
+
+def test_what_never_fits_is_refused_with_what_it_needs_and_what_there_is(speech: VoxCpmSpeech) -> None:
+    with pytest.raises(SentenceTooLongError, match=r"needs \d+ positions and up to \d+ steps, .* room for 500 in all"):
+        speech.measure(sentence("a very long text " * 40))
+
+
+def test_a_step_answers_in_the_order_of_its_rows(speech: VoxCpmSpeech) -> None:
+    sit(speech, 2, 0, sentence("first"))
+    sit(speech, 0, 200, sentence("我们去北京", prompt=voice(), cfg_value=4.0, inference_timesteps=10))
+    forwards = speech.step([2, 0], noise(2)).collect()
+    assert forwards.latents.shape == (2, *SHAPE)
+    assert forwards.samples.shape == (2, 7056)
+    assert (forwards.latents.dtype, forwards.is_last.dtype, forwards.next_is_last.dtype) == (np.float32, bool, bool)
+    sit(speech, 2, 0, sentence("first"))
+    sit(speech, 0, 200, sentence("我们去北京", prompt=voice(), cfg_value=4.0, inference_timesteps=10))
+    backwards = speech.step([0, 2], noise(2)[::-1].copy()).collect()
+    np.testing.assert_allclose(backwards.latents[::-1], forwards.latents, atol=1e-4)
+    np.testing.assert_allclose(backwards.samples[::-1], forwards.samples, atol=1e-4)
+
+
+def test_what_was_collected_stays_when_steps_go_on(speech: VoxCpmSpeech) -> None:
+    sit(speech, 0, 0, sentence())
+    pending = speech.step([0], noise(1))
+    speech.step([0], noise(1, seed=1))
+    speech.release(0)
+    fresh = VoxCpmSpeech(speech._model, Room(seats=1, positions=500))
+    sit(fresh, 0, 0, sentence())
+    assert np.array_equal(pending.collect().latents, fresh.step([0], noise(1)).collect().latents)
+
+
+def test_a_seat_remembers_nothing_of_who_sat_there_before(speech: VoxCpmSpeech, ours: Model) -> None:
+    spoken = sentence(inference_timesteps=3)
+    sit(speech, 1, 40, sentence("someone else", prompt=voice(9), inference_timesteps=40, cfg_value=6.0))
+    for seed in range(5):
+        speech.step([1], noise(1, seed))
+    speech.release(1)
+    sit(speech, 1, 45, spoken)
+    fresh = VoxCpmSpeech(ours("tiny", False), Room(seats=2, positions=500))
+    sit(fresh, 1, 45, spoken)
+    for seed in range(5):
+        used, new = (each.step([1], noise(1, seed)).collect() for each in (speech, fresh))
+        assert np.array_equal(used.latents, new.latents)
+        assert np.array_equal(used.samples, new.samples)
+        assert (used.is_last, used.next_is_last) == (new.is_last, new.next_is_last)
+
+
+def test_a_cancelled_prompt_leaves_a_seat_as_good_as_new(speech: VoxCpmSpeech) -> None:
+    spoken = sentence(prompt=voice(20))
+    measured = speech.measure(spoken)
+    speech.admit(Seat(0, 0, measured.positions), spoken)
+    speech.prefill(0, 12)
+    speech.release(0)
+    sit(speech, 0, 0, sentence())
+    sit(speech, 1, 250, sentence())
+    made = speech.step([0, 1], np.repeat(noise(1), 2, axis=0)).collect()
+    np.testing.assert_allclose(made.latents[0], made.latents[1], atol=1e-4)
+
+
+def test_a_recording_is_brought_to_the_models_rate_and_encoded(speech: VoxCpmSpeech) -> None:
+    second = np.random.default_rng(0).standard_normal(22_050).astype(np.float32)
+    assert speech.encode_voice(second, 22_050).shape == (7, *SHAPE)  # 44,100 samples, 7,056 each, padded in front
+
+
+def test_a_voice_is_embedded_once_and_as_far_as_it_is_read() -> None:
+    embedded: list[int] = []
+
+    def embed(latents: torch.Tensor) -> torch.Tensor:
+        embedded.append(latents.shape[1])
+        return latents.flatten(2)
+
+    voices = Voices(embed, torch.device("cpu"), at_once=16, limit_bytes=2**20)
+    latents = torch.randn(40, 4, 64)
+    for begin, end in ((0, 3), (3, 16), (16, 17), (17, 40)):
+        assert torch.equal(voices.of(latents.clone()).embedded(begin, end), latents[None, begin:end].flatten(2))
+    assert embedded == [16, 16, 8]
+
+
+def test_voices_used_long_ago_are_dropped() -> None:
+    voices = Voices(lambda latents: latents.flatten(2), torch.device("cpu"), at_once=16, limit_bytes=3000)
+    latents = [torch.randn(1, 4, 64) for _ in range(4)]  # 1024 bytes each, and as much again once embedded
+    first = voices.of(latents[0])
+    voices.of(latents[1])
+    assert voices.of(latents[0]) is first
+    voices.of(latents[2])
+    assert len(voices) == 2
+    assert voices.of(latents[0]) is first
+    first.embedded(0, 1)
+    voices.of(latents[3])
+    assert len(voices) == 1
+    assert voices.of(latents[0]) is not first
+
+
+@pytest.mark.parametrize(("asked", "positions"), [(0, 4096), (777, 777)])
+def test_room_follows_the_settings(
+    asked: int,
+    positions: int,
+    checkpoint_folder: Callable[[str, bool], Path],
+) -> None:
+    speech, facts = load_seated_model(settings_of(checkpoint_folder("tiny", False), kv_cache_positions=asked))
+    assert (speech.kv_positions, speech.seats) == (positions, 8)
+    assert (facts.sample_rate, facts.patch_samples, facts.patch_size, facts.feat_dim) == (44_100, 7056, 4, 64)
+
+
+def test_deterministic_loading_aligns_every_weight(
+    checkpoint_folder: Callable[[str, bool], Path],
+) -> None:
+    speech, _ = load_seated_model(settings_of(checkpoint_folder("tiny", False), deterministic=True))
+    model = speech._model
+    assert {each.data_ptr() % 64 for part in (model.network, model.vae) for each in part.parameters()} == {0}
+    assert speech._speaker.room.is_deterministic
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device is here")
+def test_a_machine_without_a_gpu_says_so(
+    checkpoint_folder: Callable[[str, bool], Path],
+) -> None:
+    with pytest.raises(WrongWeightsError, match="no usable CUDA device or driver here"):
+        load_seated_model(settings_of(checkpoint_folder("tiny", False), device="cuda"))
