@@ -1,4 +1,4 @@
-"""The command line: `voxfleet-inference serve | synthesize | tiny-checkpoint | fetch`.
+"""The command line: `voxfleet-inference serve | synthesize | bench | tiny-checkpoint | fetch`.
 
 Knows: the commands and their options. What a command needs is imported when it runs, so that --help is quick.
 Does not know: how anything is done.
@@ -7,6 +7,7 @@ Does not know: how anything is done.
 from __future__ import annotations
 
 import enum
+import os
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -31,6 +32,7 @@ class Precision(enum.Enum):
     bf16 = "bf16"
     float32 = "float32"
     bfloat16 = "bfloat16"
+    int8 = "int8"
 
     @property
     def torch_name(self) -> str:
@@ -43,6 +45,17 @@ class Device(enum.Enum):
 
     cpu = "cpu"
     cuda = "cuda"
+
+
+class SpokenFormat(enum.Enum):
+    """OpenAI's `response_format`."""
+
+    pcm = "pcm"
+    wav = "wav"
+    mp3 = "mp3"
+    opus = "opus"
+    aac = "aac"
+    flac = "flac"
 
 
 def _serve(settings: ServeSettings) -> None:
@@ -90,6 +103,49 @@ def synthesize(  # noqa: PLR0913, PLR0917 - one parameter per flag
     except SynthesisError as error:
         _end_with(str(error), 3)
     typer.echo(f"{output}: {spoken.seconds:.2f} s, {len(spoken.patches)} patches")
+
+
+@app.command("bench")
+def bench(  # noqa: PLR0913, PLR0917 - one parameter per flag
+    url: Annotated[str, typer.Option(help="Where the server is; any that speaks OpenAI's speech API.")],
+    model: Annotated[str, typer.Option(help="What to send as `model`.")] = "voxcpm-1.5",
+    voice: Annotated[str, typer.Option(help="What to send as `voice`.")] = "default",
+    audio_format: Annotated[SpokenFormat, typer.Option("--format", help="Format to ask for.")] = SpokenFormat.pcm,
+    concurrency: Annotated[
+        int | None, typer.Option(min=1, max=10_000, help="Streams at a time.  [default: 1, in an open loop 1000]")
+    ] = None,
+    requests: Annotated[int | None, typer.Option(min=1, help="How many in all.  [default: 4 per stream]")] = None,
+    seconds: Annotated[
+        float | None, typer.Option(min=0.1, help="Begin no request after so long.  [default: in an open loop 30]")
+    ] = None,
+    rate: Annotated[
+        float | None, typer.Option(min=0.001, help="Requests per second that come whether served or not (open loop).")
+    ] = None,
+    text_file: Annotated[Path | None, typer.Option(help="Texts, one per line, spoken in turn.")] = None,
+    extra: Annotated[str, typer.Option(help='More fields of the request, as JSON: {"seed": 1}.')] = "{}",
+    player_buffer: Annotated[float, typer.Option(min=0, help="Seconds that a player waits before it starts.")] = 0.0,
+    pcm_rate: Annotated[int, typer.Option(min=8000, help="Rate of bare pcm, unless the server tells.")] = 24000,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds that one request may take.")] = 300.0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the open loop's arrivals.")] = 0,
+    json_file: Annotated[Path | None, typer.Option("--json", help="File to write the figures to.")] = None,
+) -> None:
+    """Measure a speech server with many listeners at once: first audio, real-time factor, underruns, errors.
+
+    A key is read from OPENAI_API_KEY. Ctrl-C shows what was measured so far.
+    """
+    from voxfleet_inference.bench.command import Bench, BenchError, plan_of  # noqa: PLC0415
+    from voxfleet_inference.bench.command import bench as measure  # noqa: PLC0415
+
+    try:
+        work = Bench(
+            url=url, model=model, voice=voice, audio_format=audio_format.value, text_file=text_file,
+            plan=plan_of(concurrency, requests, seconds, rate, seed), extra=extra, pcm_rate=pcm_rate,
+            api_key=os.environ.get("OPENAI_API_KEY"), head_start_seconds=player_buffer, timeout_seconds=timeout,
+            json_file=json_file,
+        )  # fmt: skip
+        raise typer.Exit(measure(work))
+    except BenchError as error:
+        _end_with(str(error), 2)
 
 
 @app.command("fetch")

@@ -26,7 +26,7 @@ from voxfleet_inference.model.seats.speaker import Room, Speaker
 from voxfleet_inference.model.voxcpm import VoxCPM
 from voxfleet_inference.text.tokenizer import collapse_whitespace
 
-DTYPES: Final = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+DTYPES: Final = {"float32": torch.float32, "bfloat16": torch.bfloat16, "int8": torch.int8}
 _WORTH_DIVIDING_BYTES: Final = 100_000_000
 _SEATS_PER_ROW: Final = 4  # whoever is parked keeps a seat and takes no row
 _CPU_POSITIONS_PER_ROW: Final = 1024  # a long sentence with a long voice prompt
@@ -168,6 +168,8 @@ def _loaded(settings: EngineSettings) -> VoxCPM:
         torch.set_num_threads(_cpu_threads(settings))
     if settings.device == "cuda" and not torch.cuda.is_available():
         raise WrongWeightsError("--device cuda: no usable CUDA device or driver here; --device cpu serves without one")
+    if settings.device == "cuda" and settings.dtype == "int8":
+        raise WrongWeightsError("--dtype int8 is for --device cpu: on a GPU give bfloat16 or float32")
     if settings.deterministic and settings.device == "cuda":
         forbid_variation()
     try:

@@ -5,6 +5,7 @@ stored or what they compute.
 """
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from pydantic_core import ErrorDetails
 
 from voxfleet_inference.audio.vae import AudioVae
 from voxfleet_inference.model.config import ModelConfig
+from voxfleet_inference.model.cpu.packing import arithmetic_of, pack_part
 from voxfleet_inference.model.errors import (
     InvalidConfigError,
     InvalidTokenizerError,
@@ -22,7 +24,7 @@ from voxfleet_inference.model.errors import (
 )
 from voxfleet_inference.model.network import Network
 from voxfleet_inference.model.voxcpm import VoxCPM
-from voxfleet_inference.model.weights import fill, open_weights
+from voxfleet_inference.model.weights import fill, leave, open_weights
 from voxfleet_inference.text.tokenizer import Tokenizer
 
 ARCHITECTURE = "voxcpm"
@@ -33,13 +35,18 @@ VAE_FILES = ("audiovae.safetensors", "audiovae.pth")
 
 
 def load_checkpoint(path: Path | str, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> VoxCPM:
-    """Load a checkpoint folder onto a device; raises a CheckpointError that says what is wrong with it."""
+    """Load a checkpoint folder onto a device; raises a CheckpointError that says what is wrong with it.
+
+    `torch.int8` (on a CPU) keeps the matrices of the layers as bytes and computes the rest in float32.
+    """
     folder, place = Path(path), torch.device(device)
     config = read_config(folder)
     tokenizer = read_tokenizer(folder, config)
+    arithmetic = arithmetic_of(dtype)
     with torch.device("meta"):
-        network, vae = Network(config, place, dtype), AudioVae(config.audio_vae_config)
-    fill(network, open_weights(folder, MODEL_FILES, place), dtype)
+        network, vae = Network(config, place, arithmetic), AudioVae(config.audio_vae_config)
+    pack = partial(pack_part, dtype=dtype) if place.type == "cpu" else leave
+    fill(network, open_weights(folder, MODEL_FILES, place), arithmetic, pack)
     fill(vae, open_weights(folder, VAE_FILES, place), torch.float32)
     vae.pack()
     return VoxCPM(config, tokenizer, network, vae)

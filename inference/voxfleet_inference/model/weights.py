@@ -7,6 +7,7 @@ tensors mean. Every failure says file, tensor, both shapes and what to do.
 import json
 import struct
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -20,7 +21,15 @@ from voxfleet_inference.model.errors import (
 )
 
 REDOWNLOAD = "download it again, or check that the disk was not full"
+ALIGNMENT_BYTES = 64
 OTHER_VERSION = "config.json and the weights must come from the same release: download both again"
+
+
+Filled = Callable[[str, nn.Module], None]
+
+
+def leave(_name: str, _part: nn.Module) -> None:
+    """Nothing is rearranged."""
 
 
 class WeightFile(ABC):
@@ -108,11 +117,23 @@ def open_weights(folder: Path, names: tuple[str, ...], device: torch.device) -> 
     raise MissingFileError(f"{folder} has no {' or '.join(names)}: point --model-path at a complete checkpoint folder")
 
 
-def fill(module: nn.Module, weights: WeightFile, dtype: torch.dtype) -> None:
-    """Give every parameter of a module (built on the meta device) its tensor from the file."""
-    tensors = {name: weights.tensor(name, empty.shape).to(dtype) for name, empty in module.state_dict().items()}
-    module.load_state_dict(tensors, assign=True)
-    module.eval().requires_grad_(requires_grad=False)
+def fill(module: nn.Module, weights: WeightFile, dtype: torch.dtype, then: Filled = leave) -> None:
+    """Give every parameter of a module (built on the meta device) its tensor from the file, part by part.
+
+    `then` is told of each part that has got its own, and may rearrange it: what it frees is gone before the next part
+    is read, so that the whole never lies in memory twice.
+    """
+    for name, part in module.named_modules():
+        for leaf, empty in tuple(part.named_parameters(recurse=False)):
+            stored = weights.tensor(f"{name}.{leaf}" if name else leaf, empty.shape)
+            setattr(part, leaf, nn.Parameter(_aligned(stored.to(dtype)), requires_grad=False))
+        then(name, part)
+    module.eval()
+
+
+def _aligned(tensor: Tensor) -> Tensor:
+    """At an address that suits every kernel: where a file maps a tensor decides which kernel multiplies it."""
+    return tensor.clone() if tensor.data_ptr() % ALIGNMENT_BYTES else tensor
 
 
 def _safetensors_damage(path: Path) -> str:
