@@ -31,20 +31,20 @@ class _Current:
 class Assembly:
     """One speech; sentence after sentence is begun, given its patches, and ended."""
 
-    def __init__(self, sample_rate: int) -> None:
+    def __init__(self, sample_rate: int, first_index: int = 0) -> None:
         self._sample_rate = sample_rate
         self._at_sample = 0
         self._pause: SpeechAudio | None = None  # heard only if something follows
         self._current: _Current | None = None
-        self._sentences = 0
+        self._next_index = first_index
 
     def begin(self, written: TextSentence) -> Iterator[SpeechEvent]:
         """The next sentence."""
         if self._pause is not None:
             yield self._heard(self._pause)
             self._pause = None
-        self._current = _Current(self._sentences, written, self._at_sample)
-        self._sentences += 1
+        self._current = _Current(self._next_index, written, self._at_sample)
+        self._next_index += 1
         yield SentenceStarted(self._current.index, written.text, self._seconds(self._at_sample))
 
     def patch(self, patch: Patch) -> SpeechAudio:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from typing import Final
@@ -36,6 +36,7 @@ class Speech:
     max_parallel_sentences: int = 1
     max_buffered_patches: int = 400
     is_whole: bool = False  # nothing is heard before the end, so every sentence may be said again
+    first_index: int = 0  # the number of its first sentence, when other speeches of the same session came before
     request_id: int = 0
     priority: int = 0
     speed: float = 1.0
@@ -60,15 +61,21 @@ class Speech:
 
 
 async def speak(
-    engine: EngineClient, speech: Speech, sample_rate: int, more: AsyncIterable[TextSentence] | None = None
+    engine: EngineClient,
+    speech: Speech,
+    sample_rate: int,
+    more: AsyncIterable[TextSentence] | None = None,
+    on_voice: Callable[[VoicePrompt], None] | None = None,
 ) -> AsyncGenerator[SpeechEvent]:
     """Speak the sentences of `speech`, then those that `more` brings, as they come.
+
+    Without a voice, `on_voice` is told the one that the first sentence gave to those after it.
 
     Raises:
         EngineError: a sentence failed; nothing more is spoken.
     """
-    submitting = _Submitting(engine, speech, more)
-    assembly = Assembly(sample_rate)
+    submitting = _Submitting(engine, speech, _joined(speech.sentences, more), on_voice)
+    assembly = Assembly(sample_rate, speech.first_index)
     try:
         while (take := await submitting.next_take()) is not None:
             async with aclosing(_said(assembly, take)) as events:
@@ -95,15 +102,23 @@ async def _said(assembly: Assembly, take: SentenceTake) -> AsyncGenerator[Speech
 class _Submitting:
     """Gives sentences to the engine ahead of whoever listens, so many at a time."""
 
-    def __init__(self, engine: EngineClient, speech: Speech, more: AsyncIterable[TextSentence] | None) -> None:
-        self._engine, self._speech = engine, speech
+    def __init__(
+        self,
+        engine: EngineClient,
+        speech: Speech,
+        sentences: AsyncIterator[TextSentence],
+        on_voice: Callable[[VoicePrompt], None] | None,
+    ) -> None:
+        request_id = speech.request_id or engine.new_request_id()
+        self._engine, self._speech = engine, replace(speech, request_id=request_id)
+        self._on_voice = on_voice
         self._room = asyncio.Semaphore(speech.max_parallel_sentences)
         self._takes: asyncio.Queue[SentenceTake | None] = asyncio.Queue()
         self._open: deque[SentenceTake] = deque()  # its first is the one that is heard
-        self._submitted = 0
+        self._next_index = speech.first_index
         self._is_hearing = False
         self._started_at = asyncio.get_running_loop().time()
-        self._task = asyncio.create_task(self._submit_all(_joined(speech.sentences, more)))
+        self._task = asyncio.create_task(self._submit_all(sentences))
 
     async def next_take(self) -> SentenceTake | None:
         """The next sentence in order, which frees the place of the one before; None after the last.
@@ -133,17 +148,25 @@ class _Submitting:
         try:
             async for written in sentences:
                 if voice is None and first is not None:
-                    voice = await first.voice()
+                    voice = await self._voice_of(first)
                     if voice is None:
                         return  # the first one failed, which whoever listens is told
                 await self._room.acquire()
                 take = self._submit(written, voice)
                 first = first or take
+            if voice is None and first is not None and self._on_voice is not None:
+                await self._voice_of(first)
         finally:
             self._takes.put_nowait(None)
 
+    async def _voice_of(self, first: SentenceTake) -> VoicePrompt | None:
+        voice = await first.voice()
+        if voice is not None and self._on_voice is not None:
+            self._on_voice(voice)
+        return voice
+
     def _submit(self, written: TextSentence, voice: VoicePrompt | None) -> SentenceTake:
-        sentence = self._speech.sentence(self._submitted, written.text, voice)
+        sentence = self._speech.sentence(self._next_index, written.text, voice)
         take = SentenceTake(
             self._engine,
             written,
@@ -151,7 +174,7 @@ class _Submitting:
             is_held=self._speech.is_whole,
             max_waiting_patches=self._speech.max_buffered_patches,
         )
-        self._submitted += 1
+        self._next_index += 1
         self._open.append(take)
         self._takes.put_nowait(take)
         return take

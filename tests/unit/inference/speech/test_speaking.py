@@ -1,0 +1,304 @@
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+from voxfleet_inference.engine.client import EngineError
+from voxfleet_inference.engine.messages import Patch, Sentence, SequenceEnded, VoicePrompt
+from voxfleet_inference.engine.sequences import Outcome
+from voxfleet_inference.speech.events import SentenceEnded, SentenceStarted, SpeechAudio
+from voxfleet_inference.speech.speaking import Speech, speak
+from voxfleet_inference.text.sentences import TextSentence, split
+
+RATE = 1000
+PATCH = 160
+TEXT = "The first sentence. Then the second one! And is this the third?"
+VOICE = VoicePrompt("a voice", np.zeros((3, 2, 2), np.float32))
+Script = Callable[[Sentence], int]
+
+
+@dataclass
+class ScriptedStream:
+    """Gives as many patches as the script says, whenever the engine lets it."""
+
+    engine: ScriptedEngine
+    sentence: Sentence
+    patches: int
+    made: int = 0
+    ended: SequenceEnded | None = None
+
+    def __aiter__(self) -> ScriptedStream:
+        return self
+
+    async def __anext__(self) -> Patch:
+        await self.engine.go.wait()
+        await asyncio.sleep(0)
+        if self.patches < 0:
+            raise EngineError("no such luck")
+        if self.made == self.patches:
+            self.ended = SequenceEnded(1, Outcome.FINISHED, "", self.patches, len(self.sentence.text.split()))
+            raise StopAsyncIteration
+        self.made += 1
+        value = 0.5 + 0.01 * self.sentence.sentence_index + 0.001 * self.sentence.attempt
+        is_cut = self.engine.cuts and self.made == self.patches
+        return Patch(1, np.full((2, 2), self.made, np.float32), np.full(PATCH, value, np.float32), is_cut)
+
+    def close(self) -> None:
+        self.engine.open.discard(id(self))
+
+
+@dataclass
+class ScriptedEngine:
+    """An engine that follows a script; keeps what it was asked for."""
+
+    script: Script = lambda _: 3
+    cuts: bool = False
+    asked: list[Sentence] = field(default_factory=list)
+    open: set[int] = field(default_factory=set)
+    streams: list[ScriptedStream] = field(default_factory=list)
+    most_open: int = 0
+    go: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def speak(self, sentence: Sentence, max_waiting_patches: int) -> ScriptedStream:
+        assert max_waiting_patches > 0
+        stream = ScriptedStream(self, sentence, self.script(sentence))
+        self.asked.append(sentence)
+        self.streams.append(stream)  # kept, so that an id is never given twice
+        self.open.add(id(stream))
+        self.most_open = max(self.most_open, len(self.open))
+        return stream
+
+    def new_request_id(self) -> int:
+        return 77
+
+
+@pytest.fixture
+def engine() -> ScriptedEngine:
+    made = ScriptedEngine()
+    made.go.set()
+    return made
+
+
+def speech(**changes: Any) -> Speech:
+    plain = {"sentences": split(TEXT), "seed": 1, "cfg_value": 2.0, "inference_timesteps": 10, "voice": VOICE}
+    return Speech(**{**plain, **changes})
+
+
+async def events_of(engine: Any, what: Speech, **more: Any) -> list[Any]:
+    async with aclosing(speak(engine, what, RATE, **more)) as events:
+        return [event async for event in events]
+
+
+def heard(events: list[Any]) -> Any:
+    return np.concatenate([event.samples for event in events if isinstance(event, SpeechAudio)])
+
+
+@pytest.mark.parametrize("parallel", [1, 2, 8])
+async def test_sentences_come_in_order_with_their_times_and_pauses(engine: ScriptedEngine, parallel: int) -> None:
+    events = await events_of(engine, speech(max_parallel_sentences=parallel))
+    started = [event for event in events if isinstance(event, SentenceStarted)]
+    ended = [event for event in events if isinstance(event, SentenceEnded)]
+    assert [event.text for event in started] == [each.text for each in split(TEXT)]
+    assert [(event.index, event.patches, event.attempts, event.is_cut) for event in ended] == [
+        (0, 3, 1, False),
+        (1, 3, 1, False),
+        (2, 3, 1, False),
+    ]
+    pauses = [0.35, 0.4]
+    for one, following, pause in zip(ended[:-1], started[1:], pauses, strict=True):
+        assert one.until_seconds - one.at_seconds == pytest.approx(0.48)
+        assert following.at_seconds - one.until_seconds == pytest.approx(pause)
+    assert len(heard(events)) == round((3 * 0.48 + sum(pauses)) * RATE)
+    assert engine.most_open <= parallel
+    assert {sentence.request_id for sentence in engine.asked} == {77}
+    assert engine.open == set()
+
+
+async def test_order_in_the_stream_of_events(engine: ScriptedEngine) -> None:
+    events = await events_of(engine, speech())
+    kinds = [(type(event).__name__, getattr(event, "patches", None), event.index) for event in events]
+    assert kinds[:6] == [
+        ("SentenceStarted", None, 0),
+        *[("SpeechAudio", 1, 0)] * 3,
+        ("SentenceEnded", 3, 0),
+        ("SpeechAudio", 0, 0),
+    ]
+    assert kinds[-1][0] == "SentenceEnded"
+
+
+async def test_silence_that_the_model_made_counts_as_pause() -> None:
+    quiet = ScriptedEngine()
+    quiet.go.set()
+
+    class Fading(ScriptedStream):
+        async def __anext__(self) -> Patch:
+            patch = await super().__anext__()
+            return Patch(1, patch.latents, patch.samples * (0.0 if self.made > 1 else 1.0))
+
+    quiet.speak = lambda sentence, _: Fading(quiet, sentence, 3)
+    events = await events_of(quiet, speech())
+    assert [event.trailing_silence_seconds for event in events if isinstance(event, SentenceEnded)] == [0.32] * 3
+    assert [len(event.samples) for event in events if isinstance(event, SpeechAudio) and not event.patches] == [30, 80]
+
+
+async def test_one_cancel_frees_all(engine: ScriptedEngine) -> None:
+    events = speak(engine, speech(max_parallel_sentences=3), RATE)
+    async for event in events:
+        if isinstance(event, SpeechAudio):
+            break
+    assert len(engine.open) == 3
+    await events.aclose()
+    assert engine.open == set()
+    await asyncio.sleep(0)
+    assert len(asyncio.all_tasks()) == 1
+
+
+async def test_a_listener_who_leaves_before_anything_was_made_frees_all(engine: ScriptedEngine) -> None:
+    engine.go.clear()
+    waiting = asyncio.create_task(events_of(engine, speech(max_parallel_sentences=3)))
+    while len(engine.open) < 3:  # noqa: ASYNC110 - a test watches from outside
+        await asyncio.sleep(0.001)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert engine.open == set()
+    await asyncio.sleep(0)
+    assert len(asyncio.all_tasks()) == 1
+
+
+async def test_without_a_voice_the_first_sentence_decodes_alone_and_becomes_the_voice(engine: ScriptedEngine) -> None:
+    told: list[VoicePrompt] = []
+    await events_of(engine, speech(voice=None, max_parallel_sentences=8), on_voice=told.append)
+    assert engine.asked[0].prompt is None
+    first = split(TEXT)[0].text
+    assert all(each.prompt is not None and each.prompt.text == first for each in engine.asked[1:])
+    assert told[0].latents[:, 0, 0].tolist() == [1, 2, 3]
+    assert len(told) == 1
+    assert engine.most_open <= 3
+
+
+async def test_a_voice_is_told_even_when_there_is_one_sentence(engine: ScriptedEngine) -> None:
+    told: list[VoicePrompt] = []
+    await events_of(engine, speech(voice=None, sentences=split("Only one sentence.")), on_voice=told.append)
+    assert [voice.text for voice in told] == ["Only one sentence."]
+
+
+async def test_live_sentences_follow_and_numbers_go_on(engine: ScriptedEngine) -> None:
+    async def more() -> AsyncIterator[TextSentence]:
+        for text in ("One more.", "And another."):
+            await asyncio.sleep(0.001)
+            yield TextSentence(text)
+
+    events = await events_of(engine, speech(sentences=(), first_index=5), more=more())
+    assert [event.index for event in events if isinstance(event, SentenceStarted)] == [5, 6]
+    assert [each.sentence_index for each in engine.asked] == [5, 6]
+
+
+async def test_a_failed_sentence_ends_the_speech_and_frees_the_others(engine: ScriptedEngine) -> None:
+    engine.script = lambda sentence: -1 if sentence.sentence_index == 1 else 3
+    got: list[Any] = []
+
+    async def listen() -> None:
+        async for event in speak(engine, speech(max_parallel_sentences=3), RATE):
+            got.append(event)  # noqa: PERF401 - what came before the failure counts
+
+    with pytest.raises(EngineError, match="no such luck"):
+        await listen()
+    assert [event.index for event in got if isinstance(event, SentenceEnded)] == [0]
+    assert engine.open == set()
+
+
+async def test_a_source_that_fails_ends_the_speech(engine: ScriptedEngine) -> None:
+    async def more() -> AsyncIterator[TextSentence]:
+        yield TextSentence("A good one.")
+        raise ValueError("the source is dry")
+
+    with pytest.raises(ValueError, match="dry"):
+        await events_of(engine, speech(sentences=()), more=more())
+    assert engine.open == set()
+
+
+def too_long_once(sentence: Sentence) -> int:
+    return 6 * len(sentence.text.split()) if sentence.attempt == 0 else 3
+
+
+async def test_a_whole_speech_says_a_bad_sentence_again(engine: ScriptedEngine) -> None:
+    engine.script = too_long_once
+    events = await events_of(engine, speech(is_whole=True))
+    assert Counter(each.sentence_index for each in engine.asked) == {0: 2, 1: 2, 2: 2}
+    assert [(event.attempts, event.patches) for event in events if isinstance(event, SentenceEnded)] == [(2, 3)] * 3
+    spoken = heard(events)
+    assert {round(float(each), 3) for each in np.unique(spoken)} == {0.0, 0.501, 0.511, 0.521}  # second attempts alone
+    assert {each.rank for each in engine.asked} == {0, 1, 2}
+
+
+async def test_three_attempts_are_the_most(engine: ScriptedEngine) -> None:
+    engine.script = lambda _: 100
+    await events_of(engine, speech(is_whole=True, sentences=split("Only one sentence.")))
+    assert [each.attempt for each in engine.asked] == [0, 1, 2]
+
+
+async def test_nothing_is_said_again_once_it_was_heard(engine: ScriptedEngine) -> None:
+    engine.script = lambda _: 100
+    await events_of(engine, speech(sentences=split("Only one sentence.")))
+    assert [each.attempt for each in engine.asked] == [0]
+
+
+async def test_a_later_sentence_is_said_again_while_the_first_is_heard(engine: ScriptedEngine) -> None:
+    engine.script = lambda each: 18 if each.sentence_index == 1 and each.attempt == 0 else 3
+    sentences = (TextSentence("a b c d e f g h i"), TextSentence("just three words"))
+    events = speak(engine, speech(sentences=sentences, max_parallel_sentences=2), RATE)
+    got = [await anext(events), await anext(events)]
+    while len(engine.asked) < 3:  # noqa: ASYNC110 - the listener pauses after the first patch
+        await asyncio.sleep(0.001)
+    got += [event async for event in events]
+    assert [event.attempts for event in got if isinstance(event, SentenceEnded)] == [1, 2]
+
+
+async def test_the_voices_own_patches_count_as_the_reference_counts_them(engine: ScriptedEngine) -> None:
+    engine.script = lambda each: 16 if each.attempt == 0 else 3
+    three_words = split("Three short words")
+    await events_of(engine, speech(is_whole=True, sentences=three_words))
+    assert len(engine.asked) == 2  # 16 and 2 of the voice's are 18: six for each token
+    engine.asked.clear()
+    await events_of(engine, speech(is_whole=True, sentences=three_words, voice=None))
+    assert len(engine.asked) == 1
+
+
+async def test_a_cut_sentence_fades_out_and_says_so(engine: ScriptedEngine) -> None:
+    engine.cuts = True
+    events = await events_of(engine, speech(sentences=split("Only one sentence.")))
+    assert events[-1].is_cut
+    spoken = heard(events)
+    assert spoken[-1] == pytest.approx(0.0, abs=1e-6)
+    assert np.all(np.diff(spoken[-10:]) < 0)  # 10 ms at 1 kHz
+    assert np.all(spoken[:-10] == np.float32(0.5))
+
+
+async def test_a_slow_listener_holds_the_engine_back(engine: ScriptedEngine) -> None:
+    engine.script = lambda _: 500
+    events = speak(engine, speech(max_parallel_sentences=2, max_buffered_patches=5), RATE)
+    await anext(events)
+    for _ in range(300):
+        await asyncio.sleep(0)
+    assert max(stream.made for stream in engine.streams) <= 8
+    await events.aclose()
+
+
+async def test_a_deadline_counts_from_the_request_not_from_the_sentence(engine: ScriptedEngine) -> None:
+    async def more() -> AsyncIterator[TextSentence]:
+        yield TextSentence("At once.")
+        await asyncio.sleep(0.05)
+        yield TextSentence("A little later.")
+
+    await events_of(engine, speech(sentences=(), deadline_seconds=60.0), more=more())
+    first, second = (each.deadline_seconds for each in engine.asked)
+    assert first is not None
+    assert second is not None
+    assert second <= first - 0.04
