@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
+from voxfleet_inference.model.seats.pools import Rows, StreamPool
 from voxfleet_inference.model.voxcpm import VoxCPM
 
 Model = Callable[[str, bool], VoxCPM]
@@ -26,17 +27,35 @@ def in_pieces(model: VoxCPM, whole: Tensor, sizes: list[int]) -> Tensor:
 
 
 @pytest.mark.parametrize("version", ["1.5", "0.5b"])
-def test_sixty_seconds_in_patches_equal_the_references_full_decode(
+def test_sixty_seconds_in_changing_company_equal_the_references_full_decode(
     version: str, ours: Model, reference: Callable[..., Any]
 ) -> None:
+    """Three seats keep their memories in one pool; the others come and go while the first speaks for a minute."""
     model = ours(version, True)
     patch = model.config.patch_size
-    whole = frames(60 * FRAMES_PER_SECOND)
+    whole = [frames(60 * FRAMES_PER_SECOND), frames(150 * patch), frames(40 * patch)]
     with torch.inference_mode():
-        theirs = reference(version, True).model.audio_vae.decode(whole)[:, 0]
-    mine = in_pieces(model, whole, [patch] * (whole.shape[-1] // patch))
-    assert mine.shape == theirs.shape
-    torch.testing.assert_close(mine, theirs, atol=1e-5, rtol=0)
+        theirs = [reference(version, True).model.audio_vae.decode(each)[0, 0] for each in whole]
+        mine = decode_in_seats(model, whole)
+    for made, expected in zip(mine, theirs, strict=True):
+        assert made.shape == expected.shape
+        torch.testing.assert_close(made, expected, atol=1e-5, rtol=0)
+
+
+def decode_in_seats(model: VoxCPM, whole: list[Tensor]) -> list[Tensor]:
+    """Patch by patch: seat 0 takes every step, seat 1 every second one, seat 2 every third."""
+    pool = StreamPool(model.vae.decoder.start(1), len(whole))
+    pieces = [list(torch.split(each, model.config.patch_size, dim=-1)) for each in whole]
+    made: list[list[Tensor]] = [[] for _ in whole]
+    for step in range(len(pieces[0])):
+        seats = tuple(seat for seat in (2, 0, 1) if step % (seat + 1) == 0 and len(made[seat]) < len(pieces[seat]))
+        rows = Rows(torch.tensor(seats), seats, extents=(), evaluations=0)
+        memories, memory = pool.gather(rows)
+        samples = model.vae.decode(torch.cat([pieces[seat][len(made[seat])] for seat in seats]), memory)
+        pool.scatter(rows, memories)
+        for row, seat in enumerate(seats):
+            made[seat].append(samples[row])
+    return [torch.cat(each) for each in made]
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
