@@ -8,9 +8,21 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Annotated, Any, Final, Literal
+import json
+import secrets
+from typing import Annotated, Any, Final, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictStr,
+    ValidationError,
+    WithJsonSchema,
+)
 
 from voxfleet_inference.audio.formats import FORMATS
 from voxfleet_inference.engine.noise import MAX_SEED
@@ -18,6 +30,8 @@ from voxfleet_inference.server.errors import InvalidFieldError
 
 MAX_TRANSCRIPT_CHARACTERS: Final = 1000
 _SHOWN_CHARACTERS: Final = 40
+_DRAWN_SEEDS: Final = 2**32  # short enough to type, and exact in every JSON parser
+Kind = TypeVar("Kind", bound=BaseModel)
 
 
 def _no_boolean(value: Any) -> Any:
@@ -26,8 +40,27 @@ def _no_boolean(value: Any) -> Any:
     return value
 
 
+def _encodable(text: str) -> str:
+    """JSON can spell half of a character (a lone surrogate), which is no text that anybody can read."""
+    text.encode()  # its UnicodeEncodeError is a ValueError, which pydantic turns into an answer
+    return text
+
+
+def _voice_name(value: Any) -> Any:
+    """OpenAI's clients name a stored voice as {"id": ...} too."""
+    return value["id"] if isinstance(value, dict) and value.keys() == {"id"} else value
+
+
 Whole = Annotated[int, BeforeValidator(_no_boolean)]
 Number = Annotated[float, BeforeValidator(_no_boolean), Field(allow_inf_nan=False)]
+Text = Annotated[StrictStr, AfterValidator(_encodable)]
+_VOICE_SCHEMA: Final = {
+    "anyOf": [
+        {"type": "string"},
+        {"type": "object", "properties": {"id": {"type": "string"}}, "required": ["id"], "additionalProperties": False},
+    ]
+}
+VoiceName = Annotated[Text, BeforeValidator(_voice_name), WithJsonSchema(_VOICE_SCHEMA)]
 
 
 class SpeechRequest(BaseModel):
@@ -35,26 +68,39 @@ class SpeechRequest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore", title="SpeechRequest")
 
-    model: StrictStr = Field(description="a string, the name of a model that GET /v1/models lists")
-    input: StrictStr = Field(description="a string with at least one character to speak")
-    voice: StrictStr = Field("default", description="a string, the name of a voice: default or random")
+    model: Text = Field(description="a string, the name of a model that GET /v1/models lists")
+    input: Text = Field(description="a string with at least one character to speak")
+    voice: VoiceName = Field(
+        "default", description='a string: default, random, an alias or the id of a stored voice; or {"id": ...}'
+    )
+    instructions: Text | None = Field(
+        None, description="a string; accepted for OpenAI's clients and not used: the model takes no directions"
+    )
     response_format: Literal["mp3", "opus", "aac", "flac", "wav", "pcm"] = Field(
         "mp3", description=f"one of {', '.join(FORMATS)}"
     )
     speed: Number = Field(1.0, ge=0.25, le=4, description="a number from 0.25 to 4")
-    stream_format: Literal["audio"] = Field("audio", description="audio; sse is not offered yet")
-    stream: bool = Field(default=True, description="a boolean; false waits for the whole audio and tells its length")
+    stream_format: Literal["audio", "sse"] = Field("audio", description="audio or sse")
+    stream: StrictBool = Field(
+        default=True, description="a boolean; false waits for the whole audio and tells its length"
+    )
     seed: Whole | None = Field(None, ge=0, le=MAX_SEED, description=f"an integer from 0 to {MAX_SEED}")
     cfg_value: Number | None = Field(None, ge=1, le=10, description="a number from 1 to 10")
     inference_timesteps: Whole | None = Field(None, ge=2, le=40, description="an integer from 2 to 40")
+    normalize: StrictBool = Field(
+        default=False, description="a boolean; true spells out numbers, dates and units before they are spoken"
+    )
     sample_rate: Whole | None = Field(None, description="an integer, a sample rate in Hz that the format can carry")
-    reference_audio: StrictStr | None = Field(None, description="base64 of a recording of 1 to 30 seconds, never a URL")
-    reference_text: StrictStr | None = Field(
+    reference_audio: Text | None = Field(None, description="base64 of a recording of 1 to 30 seconds, never a URL")
+    reference_text: Text | None = Field(
         None,
         min_length=1,
         max_length=MAX_TRANSCRIPT_CHARACTERS,
         description=f"a string of 1 to {MAX_TRANSCRIPT_CHARACTERS} characters, what the recording says",
     )
+
+
+Request = TypeVar("Request", bound=SpeechRequest)
 
 
 def parse_speech_request(body: bytes, max_input_characters: int) -> SpeechRequest:
@@ -63,16 +109,56 @@ def parse_speech_request(body: bytes, max_input_characters: int) -> SpeechReques
     Raises:
         InvalidFieldError: naming the field, what was given and what it must be.
     """
+    request = validated(SpeechRequest, json_object(body))
+    check_input(request.input, max_input_characters)
+    check_together(request)
+    return request
+
+
+def with_seed(request: Request) -> Request:
+    """The request with its seed, or with one that is drawn now and told in the answer."""
+    if request.seed is not None:
+        return request
+    return request.model_copy(update={"seed": secrets.randbelow(_DRAWN_SEEDS)})
+
+
+def json_object(body: bytes | str) -> dict[str, Any]:
+    """The fields of a JSON object.
+
+    Raises:
+        InvalidFieldError: it is none.
+    """
     try:
-        request = SpeechRequest.model_validate_json(body)
+        fields = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise InvalidFieldError(f"the body must be a JSON object: {error}", code="invalid_json") from error
+    if not isinstance(fields, dict):
+        raise InvalidFieldError(f"the body must be a JSON object; given {_shown(fields)}", code="invalid_json")
+    return fields
+
+
+def validated(kind: type[Kind], fields: dict[str, Any]) -> Kind:
+    """The fields as a model whose descriptions say what each must be.
+
+    Raises:
+        InvalidFieldError: naming the first wrong field, what was given and what it must be.
+    """
+    try:
+        return kind.model_validate(fields)
     except ValidationError as error:
-        raise _first_error(error) from error
-    _check_input(request.input, max_input_characters)
+        raise _first_error(kind, error) from error
+
+
+def check_together(request: SpeechRequest) -> None:
+    """What no field can check alone.
+
+    Raises:
+        InvalidFieldError: two fields do not fit together.
+    """
     _check_sample_rate(request)
     if (request.reference_audio is None) != (request.reference_text is None):
         missing = "reference_text" if request.reference_text is None else "reference_audio"
         raise InvalidFieldError("'reference_audio' and 'reference_text' go together", param=missing, code="missing")
-    return request
 
 
 def recording_bytes(reference_audio: str) -> bytes:
@@ -90,12 +176,10 @@ def recording_bytes(reference_audio: str) -> bytes:
         ) from error
 
 
-def _first_error(error: ValidationError) -> InvalidFieldError:
+def _first_error(kind: type[BaseModel], error: ValidationError) -> InvalidFieldError:
     first = error.errors(include_url=False, include_context=False)[0]
-    field_name = str(first["loc"][0]) if first["loc"] else None
-    if field_name is None:
-        return InvalidFieldError(f"the body must be a JSON object: {first['msg']}", code="invalid_json")
-    wanted = SpeechRequest.model_fields[field_name].description
+    field_name = str(first["loc"][0])
+    wanted = kind.model_fields[field_name].description
     if first["type"] == "missing":
         return InvalidFieldError(f"'{field_name}' is missing; it must be {wanted}", param=field_name, code="missing")
     return InvalidFieldError(
@@ -103,7 +187,12 @@ def _first_error(error: ValidationError) -> InvalidFieldError:
     )
 
 
-def _check_input(text: str, max_characters: int) -> None:
+def check_input(text: str, max_characters: int) -> None:
+    """Whether there is something to speak, and not too much.
+
+    Raises:
+        InvalidFieldError: saying which.
+    """
     wanted = f"'input' must be a string of 1 to {max_characters} characters"
     if not text.strip():
         given = "white space only" if text else "an empty string"

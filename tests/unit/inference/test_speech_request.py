@@ -23,6 +23,10 @@ def test_the_smallest_request_has_defaults() -> None:
     assert request.seed is None
 
 
+def test_a_voice_may_be_named_as_openais_object() -> None:
+    assert parse(voice={"id": "voice_1234"}).voice == "voice_1234"
+
+
 def test_openai_fields_that_mean_nothing_here_are_ignored() -> None:
     assert parse(instructions="cheerfully", anything=1).input == "Hello"
 
@@ -40,11 +44,18 @@ def test_openai_fields_that_mean_nothing_here_are_ignored() -> None:
         ({"input": ["a"]}, "input", "'input' must be a string"),
         ({"input": None}, "input", "'input' must be a string"),
         ({"voice": 1}, "voice", "'voice' must be a string"),
+        ({"voice": {"id": 1}}, "voice", "'voice' must be a string"),
+        ({"voice": {"id": "a", "other": 1}}, "voice", "'voice' must be a string"),
+        ({"input": "half a \ud83d character"}, "input", r"given 'half a \ud83d character'"),
+        ({"model": "\udc00"}, "model", r"given '\udc00'"),
+        ({"instructions": 1}, "instructions", "a string"),
+        ({"normalize": "yes"}, "normalize", "a boolean"),
+        ({"stream": 1}, "stream", "a boolean"),
         ({"response_format": "ogg"}, "response_format", "one of mp3, opus, aac, flac, wav, pcm; given 'ogg'"),
         ({"speed": 0.1}, "speed", "a number from 0.25 to 4; given 0.1"),
         ({"speed": 5}, "speed", "a number from 0.25 to 4; given 5"),
         ({"speed": True}, "speed", "a number from 0.25 to 4; given True"),
-        ({"stream_format": "sse"}, "stream_format", "given 'sse'"),
+        ({"stream_format": "ndjson"}, "stream_format", "audio or sse; given 'ndjson'"),
         ({"seed": -1}, "seed", "an integer from 0 to 9223372036854775807; given -1"),
         ({"seed": 1.5}, "seed", "given 1.5"),
         ({"cfg_value": 0.5}, "cfg_value", "a number from 1 to 10; given 0.5"),
@@ -81,7 +92,11 @@ def test_a_reference_must_be_base64() -> None:
 
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text(st.characters(codec=None), max_size=20),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=5,
 )
