@@ -68,8 +68,7 @@ class VoxCpmSpeech:
 
     def step(self, seats: Sequence[int], noise: Float32Array) -> LaunchedStep:
         """Launch the next patch of these seats."""
-        given = torch.from_numpy(noise)
-        return LaunchedStep(self._speaker.step(seats, given if self._voice_stream is None else given.pin_memory()))
+        return LaunchedStep(self._speaker.step(seats, torch.from_numpy(noise)))
 
     def release(self, seat: int) -> None:
         """Forget a seat."""

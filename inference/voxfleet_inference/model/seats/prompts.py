@@ -16,6 +16,11 @@ Embed = Callable[[Tensor], Tensor]  # [rows, patches, patch_size, feat_dim] to [
 AUDIO_START_TOKEN = 101
 
 
+def sent(values: Tensor, device: torch.device) -> Tensor:
+    """A copy on the device, for which nobody waits; on a CPU it lies where PyTorch aligns it, unlike an array."""
+    return values.clone() if device.type == "cpu" else values.pin_memory().to(device, non_blocking=True)
+
+
 class Voice:
     """A recording's patches and, as far as anyone needed them so far, their embeddings."""
 
@@ -59,7 +64,7 @@ class Voices:
         """The voice with these latents `[patches, patch_size, feat_dim]` float32, which lie on the host."""
         key = hashlib.sha256(latents.contiguous().numpy().tobytes()).digest()
         if key not in self._kept:
-            self._kept[key] = Voice(latents.to(self._device), self._embed, self._at_once)
+            self._kept[key] = Voice(sent(latents, self._device), self._embed, self._at_once)
         self._kept.move_to_end(key)
         while len(self._kept) > 1 and sum(voice.memory_bytes for voice in self._kept.values()) > self._limit_bytes:
             self._kept.popitem(last=False)
@@ -70,7 +75,7 @@ class Reading:
     """How far a prompt has been read."""
 
     def __init__(self, token_ids: Sequence[int], voice: Voice | None, device: torch.device) -> None:
-        self.token_ids = torch.tensor([[*token_ids, AUDIO_START_TOKEN]], device=device)  # [1, tokens]
+        self.token_ids = sent(torch.tensor([[*token_ids, AUDIO_START_TOKEN]]), device)  # [1, tokens]
         self.voice = voice
         self.positions = self.token_ids.shape[1] + (len(voice) if voice else 0)
         self.read = 0  # positions given out

@@ -16,7 +16,7 @@ from voxfleet_inference.model.kv_cache import Attend, Extent, KvArena, Span, att
 from voxfleet_inference.model.network import Arenas, Hidden
 from voxfleet_inference.model.seats.decoding import SHORTEST_UTTERANCE_STEPS, DecodingSettings, PatchResult, Prompt
 from voxfleet_inference.model.seats.pools import MOST_EVALUATIONS, Rows, RowStates, SeatPools, StreamPool
-from voxfleet_inference.model.seats.prompts import Reading, Voice, Voices
+from voxfleet_inference.model.seats.prompts import Reading, Voice, Voices, sent
 from voxfleet_inference.model.voxcpm import VoxCPM, frames_of
 
 PRIMING_PATCHES = 2  # of a voice prompt, decoded and dropped, so that the first new patch joins on
@@ -88,7 +88,7 @@ class Speaker:
     @torch.inference_mode()
     def step(self, seats: Sequence[int], noise: Tensor) -> PatchResult:
         """Turn noise `[rows, patch_size, feat_dim]` into each seat's next patch, and get ready for the one after."""
-        noise = noise.to(self.device, non_blocking=True).to(self.model.dtype)
+        noise = sent(noise, self.device).to(self.model.dtype)
         if not self.room.is_deterministic:
             return self._together(seats, noise)
         if self.is_on_cpu:  # one fixed batch shape: a batch filled up would cost a CPU its size in time
@@ -136,8 +136,12 @@ class Speaker:
             (each.extent.first, each.extent.length) if each else (self._empty_position(seat), 0)
             for seat, each in zip(seats, sittings, strict=True)
         )
-        index = torch.tensor(seats, pin_memory=not self.is_on_cpu).to(self.device, non_blocking=True)
-        return Rows(index, tuple(seats), extents, max((each.evaluations for each in sittings if each), default=0))
+        return Rows(
+            sent(torch.tensor(seats), self.device),
+            tuple(seats),
+            extents,
+            max((each.evaluations for each in sittings if each), default=0),
+        )
 
     def _together(self, seats: Sequence[int], noise: Tensor) -> PatchResult:
         rows = self.rows_of(seats)
