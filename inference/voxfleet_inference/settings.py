@@ -14,7 +14,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from voxfleet_inference.voices.voice_names import checked_aliases
 
 _DTYPE_NAMES = {"fp32": "float32", "bf16": "bfloat16"}
-Dtype = Annotated[Literal["float32", "bfloat16"], BeforeValidator(lambda name: _DTYPE_NAMES.get(name, name))]
+Dtype = Annotated[Literal["float32", "bfloat16", "int8"], BeforeValidator(lambda name: _DTYPE_NAMES.get(name, name))]
+_STEP_SECONDS = {"cuda": 5.0, "cpu": 60.0}
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
@@ -28,7 +29,7 @@ class ServeSettings(BaseModel):
         "voxcpm-1.5", pattern="^[A-Za-z0-9][A-Za-z0-9._/:-]{0,127}$", description="What clients send as `model`."
     )
     device: Literal["cpu", "cuda"] = Field("cuda", description="Where the model runs.")
-    dtype: Dtype = Field("bfloat16", description="Number format of the language models; fp32 and bf16 for short.")
+    dtype: Dtype = Field("bfloat16", description="Number format of the model; fp32, bf16 for short; int8 on CPUs only.")
     host: str = Field("0.0.0.0", description="Address that the ports are bound to.")  # noqa: S104 - a pod's server
     port: Port = Field(6006, description="Port of the speech API and the web page.")
     metrics_port: Port = Field(9090, description="Port of /metrics.")
@@ -44,11 +45,35 @@ class ServeSettings(BaseModel):
     cfg_value: float = Field(2.0, ge=1, le=10, description="Strength of guidance, unless a request says.")
     max_batch_size: int = Field(32, ge=1, le=256, description="Sentences decoded at the same time.")
     max_queued_requests: int = Field(128, ge=0, le=100_000, description="Requests that may wait beyond that.")
+    max_queued_audio_seconds: float = Field(
+        7200, gt=0, description="Audio, as estimated from their texts, that open requests may wait for together."
+    )
+    max_tenant_share: float = Field(
+        0.5, gt=0, le=1, description="Part of both bounds that one tenant may take; others find room in the rest."
+    )
+    max_request_seconds: float = Field(3600, gt=0, description="A request that takes longer ends with an error.")
+    max_step_seconds: float = Field(
+        0, ge=0, description="An engine that owes a step for longer fails liveness; 0: 5 on a GPU, 60 on a CPU."
+    )
+    api_keys_file: Path | None = Field(
+        None,
+        description="File of API keys, `name sha256` per line, read again when it changes; without it none is asked.",
+    )
+    trust_gateway_headers: bool = Field(
+        default=False,
+        description="Believe Voxfleet-Tenant and Voxfleet-Priority: only a gateway can reach this server.",
+    )
     max_parallel_sentences: int = Field(1, ge=1, le=32, description="Sentences of one request decoded side by side.")
     max_input_characters: int = Field(4096, ge=1, le=1_000_000, description="Longest `input` that is taken.")
     max_body_bytes: int = Field(16 * 2**20, ge=1024, description="Largest request body that is taken.")
     max_buffered_audio_seconds: float = Field(60, gt=0, description="Audio kept for a slow reader before it is parked.")
     slow_client_seconds: float = Field(30, gt=0, description="A client that reads nothing for so long is cut off.")
+    keep_alive_seconds: float = Field(
+        10, gt=0, le=3600, description="A stream of events says that it lives after so long without any."
+    )
+    session_idle_seconds: float = Field(
+        60, gt=0, le=86400, description="A WebSocket session is closed after so long without a message or speech."
+    )
     drain_seconds: float = Field(120, ge=0, description="How long open streams may go on after SIGTERM.")
     kv_cache_positions: int = Field(
         0, ge=0, description="Text tokens and patches that all sentences together may fill; 0: as memory allows."
@@ -76,6 +101,11 @@ class ServeSettings(BaseModel):
         Path("/dev/termination-log"), description="File that is told why the server ends, if it can be written."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe line logged.")
+
+    @property
+    def allowed_step_seconds(self) -> float:
+        """How long one step may take; a processor with a full batch may well need more than a GPU's five seconds."""
+        return self.max_step_seconds or _STEP_SECONDS[self.device]
 
 
 def environment_name(field_name: str) -> str:

@@ -10,7 +10,9 @@ import asyncio
 import itertools
 import queue
 import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Final
@@ -81,6 +83,7 @@ class SequenceStream:
         self._sequence_id = sequence_id
         self._max_waiting_patches = max_waiting_patches
         self._is_parked = False
+        self._wants_since = time.monotonic()
         self._arrived: asyncio.Queue[Patch | SequenceEnded] = asyncio.Queue()
         self.ended: SequenceEnded | None = None
 
@@ -105,6 +108,11 @@ class SequenceStream:
             raise failure(arrived.message)
         raise StopAsyncIteration
 
+    @property
+    def wants_since(self) -> float | None:
+        """From when on there is room for more patches; None while there is none."""
+        return None if self._is_parked else self._wants_since
+
     def put(self, report: Patch | SequenceEnded) -> None:
         """Take a report from the engine; a reader who is too far behind parks the sequence."""
         self._arrived.put_nowait(report)
@@ -115,6 +123,7 @@ class SequenceStream:
     def _resume_if_drained(self) -> None:
         if self._is_parked and self._arrived.qsize() <= self._max_waiting_patches // 2:
             self._is_parked = False
+            self._wants_since = time.monotonic()
             self._client.send(Resume(self._sequence_id))
 
     def close(self) -> None:
@@ -173,6 +182,11 @@ class EngineClient:
             self._voices.pop(job_id, None)
         return latents
 
+    def active_since(self) -> tuple[float, ...]:
+        """For each open sequence whose reader wants more: since when."""
+        wanted = (stream.wants_since for stream in self._streams.values())
+        return tuple(since for since in wanted if since is not None)
+
     def send(self, command: Command) -> None:
         """Put a command on its way.
 
@@ -194,7 +208,8 @@ class EngineClient:
         """Stop the engine."""
         if self._gone is None:
             self.send(Stop())
-        self._outbox.put(None)
+        with suppress(queue.Full):  # nobody takes commands any more
+            self._outbox.put_nowait(None)
 
     def _check_alive(self) -> None:
         if self._gone is not None:

@@ -14,11 +14,13 @@ from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 
+from voxfleet_inference.admission.api_keys import ApiKeys
+from voxfleet_inference.admission.gate import Gate
 from voxfleet_inference.audio.formats import FORMATS
 from voxfleet_inference.server.errors import ApiError, BodyTooLargeError
 from voxfleet_inference.server.service import SpeechService
 from voxfleet_inference.server.speech_answer import Delivery, SpeechAnswer
-from voxfleet_inference.server.speech_request import SpeechRequest, parse_speech_request
+from voxfleet_inference.server.speech_request import SpeechRequest, parse_speech_request, with_seed
 from voxfleet_inference.telemetry.request_log import RequestLog
 from voxfleet_inference.voices.voice_routes import add_voices
 
@@ -28,9 +30,15 @@ _BODY_SCHEMA: Final[dict[str, Any]] = {
 }
 
 
-def speech_app(service: SpeechService) -> FastAPI:
-    """The application of the public port."""
+def speech_app(service: SpeechService, api_keys: ApiKeys | None = None) -> FastAPI:
+    """The application of the public port; without keys nobody is asked for one."""
     app = FastAPI(title="VoxFleet speech server", docs_url=None, redoc_url=None)
+    app.add_middleware(
+        Gate,
+        api_keys=api_keys,
+        on_refusal=service.request_refused,
+        trusts_gateway=service.settings.trust_gateway_headers,
+    )
     app.add_middleware(RequestLog)
     app.add_exception_handler(ApiError, _answer_api_error)
     app.add_exception_handler(HTTPException, _answer_http_error)
@@ -55,11 +63,13 @@ def _add_speech(app: FastAPI, service: SpeechService) -> None:
     async def answer(request: Request, received_at: float) -> SpeechAnswer:
         asked = parse_speech_request(await _body(request, service), service.settings.max_input_characters)
         service.check_model(asked.model)
-        service.check_open()
+        service.check_ready()
         audio_format = FORMATS[asked.response_format]
         rate = audio_format.rate_for(asked.sample_rate, service.loaded_facts.sample_rate)
-        delivery = Delivery(audio_format, rate, is_whole=not asked.stream, speed=asked.speed)
-        return SpeechAnswer(service, asked, delivery, received_at)
+        delivery = Delivery(
+            audio_format, rate, is_whole=not asked.stream, speed=asked.speed, is_events=asked.stream_format == "sse"
+        )
+        return SpeechAnswer(service, with_seed(asked), delivery, received_at)
 
 
 def _add_models(app: FastAPI, service: SpeechService) -> None:
@@ -79,9 +89,11 @@ def _add_models(app: FastAPI, service: SpeechService) -> None:
 
 def _add_health(app: FastAPI, service: SpeechService) -> None:
     @app.get("/health/live")
-    async def live() -> dict[str, str]:
-        """Answered as long as this process can answer at all."""
-        return {"state": service.lifecycle.state}
+    async def live() -> JSONResponse:
+        """200 unless this process should be killed: its engine is gone for good, or does nothing though it should."""
+        trouble = service.trouble()
+        state = {"state": service.lifecycle.state}
+        return JSONResponse({**state, "message": trouble}, 503) if trouble else JSONResponse(state)
 
     @app.get("/health/ready")
     async def ready() -> JSONResponse:

@@ -5,11 +5,13 @@ Does not know: which framework sends them.
 
 ApiError
 ├── InvalidFieldError   400  a field is missing or out of bounds
+├── NoApiKeyError       401  no API key, or none that is known
 ├── UnknownModelError   404  no such model
 ├── UnknownVoiceError   404  no such voice
 ├── RequestTimeoutError 408  the body came too slowly
 ├── BodyTooLargeError   413  more bytes than are taken
 ├── UnsupportedMediaTypeError 415  a body of a kind that is not read
+├── TooManyRequestsError 429  this tenant's share is full; Retry-After says when to come back
 ├── NotOfferedError     501  this server was not set up for it
 ├── StorageFullError    507  no room to keep a voice
 ├── UnavailableError    503  loading, draining, failed or full; Retry-After says when to come back
@@ -49,6 +51,23 @@ class InvalidFieldError(ApiError):
 
     status = 400
     kind = "invalid_request_error"
+
+
+class NoApiKeyError(ApiError):
+    """No API key, or none that is known."""
+
+    status = 401
+    kind = "invalid_request_error"
+
+    def __init__(self, message: str, *, has_key: bool) -> None:
+        super().__init__(message, code="invalid_api_key" if has_key else "missing_api_key")
+        self._has_key = has_key
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """How to come in (RFC 6750: no error code for who presented nothing)."""
+        challenge = 'Bearer realm="voxfleet"'
+        return {"WWW-Authenticate": f'{challenge}, error="invalid_token"' if self._has_key else challenge}
 
 
 class UnknownModelError(ApiError):
@@ -103,6 +122,22 @@ class UnavailableError(ApiError):
     """Not now; the same request may succeed later or elsewhere."""
 
     status = 503
+
+    def __init__(self, message: str, *, code: str, retry_after_seconds: int) -> None:
+        super().__init__(message, code=code)
+        self.retry_after_seconds = retry_after_seconds
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """When to come back."""
+        return {"Retry-After": str(self.retry_after_seconds)}
+
+
+class TooManyRequestsError(ApiError):
+    """This tenant has as much open as one tenant may; others are still served."""
+
+    status = 429
+    kind = "requests"
 
     def __init__(self, message: str, *, code: str, retry_after_seconds: int) -> None:
         super().__init__(message, code=code)

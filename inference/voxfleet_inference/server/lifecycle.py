@@ -1,13 +1,14 @@
 """Where the server stands between its start and its end, as values.
 
-Knows: phases, what leads from one to the next, and that draining is a wish of its own that can be taken back.
-Does not know: processes, signals or HTTP.
+Knows: phases, what leads from one to the next, that draining is a wish of its own that can be taken back, how often an
+engine may be started again, and when one that does nothing has stopped working.
+Does not know: processes, signals, clocks (moments are arguments) or HTTP.
 """
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -22,11 +23,13 @@ class Phase(enum.StrEnum):
 
 
 NEXT_PHASES: Final[Mapping[Phase, frozenset[Phase]]] = {
-    Phase.LOADING: frozenset({Phase.WARMING, Phase.FAILED}),
-    Phase.WARMING: frozenset({Phase.READY, Phase.FAILED}),
-    Phase.READY: frozenset({Phase.FAILED}),
+    Phase.LOADING: frozenset({Phase.LOADING, Phase.WARMING, Phase.FAILED}),
+    Phase.WARMING: frozenset({Phase.LOADING, Phase.READY, Phase.FAILED}),
+    Phase.READY: frozenset({Phase.LOADING, Phase.FAILED}),
     Phase.FAILED: frozenset(),
 }
+MAX_RESTARTS: Final = 3
+RESTART_WINDOW_SECONDS: Final = 600.0
 _MESSAGES: Final[Mapping[str, str]] = {
     "loading": "the model's weights are being loaded",
     "warming": "the model speaks its first sentence, to itself",
@@ -40,13 +43,13 @@ class Lifecycle:
 
     phase: Phase = Phase.LOADING
     is_draining: bool = False
-    failure: str = ""
+    reason: str = ""  # why this phase began, where that is not plain
 
-    def entered(self, phase: Phase, failure: str = "") -> Lifecycle:
+    def entered(self, phase: Phase, reason: str = "") -> Lifecycle:
         """The state after a phase began; what the table does not allow changes nothing."""
         if phase not in NEXT_PHASES[self.phase]:
             return self
-        return replace(self, phase=phase, failure=failure)
+        return replace(self, phase=phase, reason=reason)
 
     def draining(self, *, wished: bool) -> Lifecycle:
         """The state after a wish to drain, or its end."""
@@ -67,4 +70,20 @@ class Lifecycle:
     @property
     def message(self) -> str:
         """Why it is not ready, in words; empty when it is."""
-        return self.failure or _MESSAGES.get(self.state, "")
+        return self.reason or _MESSAGES.get(self.state, "")
+
+
+def may_restart(restarted_at: Collection[float], now: float) -> bool:
+    """Whether an engine that died at `now` is started again, after those restarts."""
+    lately = [at for at in restarted_at if now - at < RESTART_WINDOW_SECONDS]
+    return len(lately) < MAX_RESTARTS
+
+
+def stalled_seconds(now: float, active_since: Collection[float], last_step_at: float, active_rows: int) -> float:
+    """For how long the engine has owed a step; 0 while it owes none.
+
+    `active_since` holds, for each sequence whose listener wants more, the moment from which that was so. With no active
+    row after the last step, older sequences wait by the engine's own decision, and only newer ones count.
+    """
+    owed = [at for at in active_since if active_rows or at > last_step_at]
+    return now - max(min(owed), last_step_at) if owed else 0.0

@@ -1,6 +1,6 @@
 """Runs the server: sockets, the engine process, three ports on one event loop, signals and the exit code.
 
-Knows: what to do when a port is taken, the weights are wrong, the engine dies, or SIGTERM comes.
+Knows: what to do when a port is taken, the weights are wrong, the engine dies (start another), or SIGTERM comes.
 Does not know: requests, audio or models.
 """
 
@@ -13,27 +13,30 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from multiprocessing.connection import Connection
 from typing import Final
 
+import structlog
 import uvicorn
 import uvloop
 from starlette.types import ASGIApp
 
+from voxfleet_inference.admission.api_keys import ApiKeys, ApiKeysError
 from voxfleet_inference.engine.batch_scheduler import Limits
 from voxfleet_inference.engine.client import EngineClient
 from voxfleet_inference.engine.process import EngineSettings, start_engine_process
 from voxfleet_inference.server.api import speech_app
-from voxfleet_inference.server.service import Failure, SpeechService
+from voxfleet_inference.server.engine_supervisor import Failure
+from voxfleet_inference.server.service import SpeechService
 from voxfleet_inference.settings import ServeSettings
 from voxfleet_inference.telemetry.internal import internal_app, metrics_app
 from voxfleet_inference.telemetry.request_log import configure_logging
 
-PORT_IN_USE_EXIT_CODE: Final = 2
+CANNOT_START_EXIT_CODE: Final = 2
 _TELL_FAILURE_SECONDS: Final = 2.0
 _CLOSE_CONNECTIONS_SECONDS: Final = 2
 _ENGINE_STOP_SECONDS: Final = 1.0
 _BACKLOG: Final = 2048
+_logger: Final = structlog.get_logger("voxfleet_inference")
 
 
 class PortInUseError(Exception):
@@ -44,25 +47,59 @@ def serve(settings: ServeSettings) -> int:
     """Serve until told to stop; returns the exit code."""
     configure_logging(settings.log_level)
     try:
+        api_keys = ApiKeys(settings.api_keys_file) if settings.api_keys_file else None
         sockets = _bind_all(settings)
-    except PortInUseError as error:
+    except (PortInUseError, ApiKeysError) as error:
         _say(str(error))
-        return PORT_IN_USE_EXIT_CODE
-    process, connection = start_engine_process(engine_settings(settings))
+        return CANNOT_START_EXIT_CODE
+    engine = EngineProcess(engine_settings(settings))
     try:
-        exit_code: int = uvloop.run(_serve(settings, sockets, connection))
+        exit_code: int = uvloop.run(_serve(settings, sockets, engine, api_keys))
     finally:
-        _end(process)
+        engine.end()
     return exit_code
 
 
-async def _serve(settings: ServeSettings, sockets: list[socket.socket], connection: Connection) -> int:
+class EngineProcess:
+    """The engine's process of this moment, and the pipe to it."""
+
+    def __init__(self, settings: EngineSettings) -> None:
+        self._settings = settings
+        self._process, self.connection = start_engine_process(settings)
+
+    def restart(self) -> None:
+        """Start another one, once the old one is gone and what it held is free."""
+        self._process.kill()
+        _logger.error("the engine process has ended", exit_code=self._process.wait())
+        self.connection.close()
+        self._process, self.connection = start_engine_process(self._settings)
+
+    def end(self) -> None:
+        """The engine ends by itself when told; one that does not is killed."""
+        try:
+            self._process.wait(_ENGINE_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+async def _serve(
+    settings: ServeSettings, sockets: list[socket.socket], engine: EngineProcess, api_keys: ApiKeys | None
+) -> int:
     stopping, failed = _signals(), asyncio.get_running_loop().create_future()
-    service = SpeechService(settings, failed.set_result)
-    engine = EngineClient(connection, service.observe)
-    service.attach(engine)
-    engine.start()
-    apps = (speech_app(service), metrics_app(service), internal_app(service))
+
+    def connect() -> EngineClient:
+        client = EngineClient(engine.connection, service.observe)
+        client.start()
+        return client
+
+    async def revive() -> EngineClient:
+        await asyncio.to_thread(engine.restart)
+        return connect()
+
+    service = SpeechService(settings, failed.set_result, revive)
+    service.attach(connect())
+    apps = (speech_app(service, api_keys), metrics_app(service), internal_app(service))
     servers = [QuietServer(uvicorn_config(app)) for app in apps]
     serving = [asyncio.create_task(each.serve([bound])) for each, bound in zip(servers, sockets, strict=True)]
     await asyncio.wait({asyncio.ensure_future(stopping.wait()), failed}, return_when=asyncio.FIRST_COMPLETED)
@@ -70,7 +107,7 @@ async def _serve(settings: ServeSettings, sockets: list[socket.socket], connecti
     for each in servers:
         each.should_exit = True
     await asyncio.wait(serving, timeout=_CLOSE_CONNECTIONS_SECONDS + 1)
-    engine.close()
+    service.engine.close()
     return exit_code
 
 
@@ -159,15 +196,6 @@ def engine_settings(settings: ServeSettings) -> EngineSettings:
         kv_cache_positions=settings.kv_cache_positions,
         deterministic=settings.deterministic,
     )
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """The engine ends by itself when told; one that does not is killed."""
-    try:
-        process.wait(_ENGINE_STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 def _say(message: str) -> None:

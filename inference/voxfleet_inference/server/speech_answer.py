@@ -1,7 +1,7 @@
-"""Answers one speech request: audio as it is made, or an error before the first byte.
+"""Answers one speech request: audio or events as they are made, or an error before the first byte.
 
 Knows: ASGI, formats, slow readers, and that a client who leaves must stop the engine. A failure after the first byte
-breaks the connection, so that a cut answer never looks complete.
+breaks the connection, or is an error event, so that a cut answer never looks complete.
 Does not know: how requests are checked or how speech is made.
 """
 
@@ -19,15 +19,24 @@ import structlog
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from voxfleet_inference.admission.gate import caller_of
+from voxfleet_inference.admission.places import Place
 from voxfleet_inference.audio.encoding import AudioEncoder, make_encoder, with_exact_wav_length
 from voxfleet_inference.audio.formats import AudioFormat
 from voxfleet_inference.audio.tempo import Tempo
 from voxfleet_inference.engine.client import EngineError
 from voxfleet_inference.server.errors import ApiError, InternalError, InvalidFieldError
 from voxfleet_inference.server.service import SpeechService
+from voxfleet_inference.server.speech_events import (
+    KEEP_ALIVE,
+    MEDIA_TYPE,
+    Tally,
+    delta_event,
+    done_event,
+    error_event,
+)
 from voxfleet_inference.server.speech_request import SpeechRequest
 from voxfleet_inference.speech.events import SpeechAudio, SpeechEvent
-from voxfleet_inference.speech.speaking import Speech, speak
 from voxfleet_inference.telemetry.load import expected_audio_seconds
 from voxfleet_inference.text.sentences import weight
 
@@ -43,6 +52,10 @@ class ClientLeftError(Exception):
     """Nobody reads any more."""
 
 
+class SlowClientError(Exception):
+    """Somebody is there, but reads nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """In which form the audio leaves."""
@@ -51,6 +64,12 @@ class Delivery:
     sample_rate: int
     is_whole: bool  # wait for all of it and tell its length
     speed: float = 1.0
+    is_events: bool = False  # server-sent events instead of bare audio
+
+    @property
+    def media_type(self) -> str:
+        """What the body is."""
+        return MEDIA_TYPE if self.is_events else self.audio_format.media_type
 
 
 class SpeechAnswer(Response):
@@ -62,17 +81,22 @@ class SpeechAnswer(Response):
         self._asked = asked
         self._delivery = delivery
         self._received_at = received_at
+        self._tally = Tally(delivery.speed)
         self._has_begun = False
+        self._has_sent_audio = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the audio, watching for the client to leave."""
-        del scope
-        expected_seconds = expected_audio_seconds(weight(self._asked.input))
-        status, outcome = CLIENT_CLOSED_REQUEST, "left"
-        self._service.request_opened(expected_seconds)
         try:
-            await _unless_client_leaves(receive, self._deliver(send))
-            status, outcome = 200, "complete"
+            expected_seconds = expected_audio_seconds(weight(self._asked.input))
+            place = self._service.request_opened(expected_seconds, caller_of(scope))
+        except ApiError as refused:
+            self._service.request_refused(await _send_error(send, refused))
+            return
+        status, outcome = CLIENT_CLOSED_REQUEST, "left"
+        try:
+            outcome = await _unless_client_leaves(receive, self._deliver(send, place))
+            status = 200
         except ClientLeftError:
             self._service.metrics.cancelled_requests.inc()
         except Exception as error:
@@ -83,47 +107,92 @@ class SpeechAnswer(Response):
             status = await _send_error(send, error)
             outcome = "failed" if status >= InternalError.status else "refused"
         finally:
-            self._service.request_ended(expected_seconds, status, outcome)
+            self._service.request_ended(place, status, outcome)
 
-    async def _deliver(self, send: Send) -> None:
-        facts = self._service.loaded_facts
-        speech = await self._service.prepare(self._asked)
-        encoder = make_encoder(self._delivery.audio_format, facts.sample_rate, self._delivery.sample_rate)
-        async with aclosing(speak(self._service.engine, speech, facts.sample_rate)) as events:
-            chunks = _encoded(encoder, Tempo(self._delivery.speed, facts.sample_rate), events)
+    async def _deliver(self, send: Send, place: Place) -> str:
+        """Send everything; returns how it went."""
+        async with aclosing(self._chunks(place)) as chunks:
+            if self._delivery.is_events:
+                return await self._send_events(send, chunks)
             if self._delivery.is_whole:
-                await self._send_whole(send, chunks, speech)
+                await self._send_whole(send, await anext(chunks))
             else:
-                await self._send_stream(send, chunks, speech)
+                await self._send_stream(send, chunks)
+        return "complete"
 
-    async def _send_stream(self, send: Send, chunks: AsyncGenerator[bytes], speech: Speech) -> None:
-        async with aclosing(chunks):
+    async def _chunks(self, place: Place) -> AsyncGenerator[bytes]:
+        """The audio in its format, as it is made, or all at once when it was asked for whole."""
+        facts = self._service.loaded_facts
+        speech = await self._service.prepare(self._asked, place.caller)
+        encoder = make_encoder(self._delivery.audio_format, facts.sample_rate, self._delivery.sample_rate)
+        tempo = Tempo(self._delivery.speed, facts.sample_rate)
+        async with aclosing(self._service.speak(speech, place)) as events:
+            chunks = _encoded(encoder, tempo, events, self._tally)
+            if self._delivery.is_whole:
+                yield self._whole(b"".join([chunk async for chunk in chunks]))
+                return
             async for chunk in chunks:
-                if not self._has_begun:
-                    await self._begin(send, speech, None)
-                await self._send_body(send, chunk, more=True)
+                yield chunk
+
+    def _whole(self, audio: bytes) -> bytes:
+        return with_exact_wav_length(audio, self._delivery.sample_rate) if self._is_wav else audio
+
+    @property
+    def _is_wav(self) -> bool:
+        return self._delivery.audio_format.name == "wav"
+
+    async def _send_stream(self, send: Send, chunks: AsyncGenerator[bytes]) -> None:
+        async for chunk in chunks:
+            await self._send_audio(send, chunk)
         await self._send_body(send, b"", more=False)
 
-    async def _send_whole(self, send: Send, chunks: AsyncGenerator[bytes], speech: Speech) -> None:
-        async with aclosing(chunks):
-            audio = b"".join([chunk async for chunk in chunks])
-        if self._delivery.audio_format.name == "wav":
-            audio = with_exact_wav_length(audio, self._delivery.sample_rate)
-        await self._begin(send, speech, len(audio))
-        await self._send_body(send, audio, more=False)
+    async def _send_whole(self, send: Send, audio: bytes) -> None:
+        await self._begin(send, len(audio))
+        await self._send_audio(send, audio, more=False)
 
-    async def _begin(self, send: Send, speech: Speech, content_length: int | None) -> None:
+    async def _send_events(self, send: Send, chunks: AsyncGenerator[bytes]) -> str:
+        outcome = "complete"
+        try:
+            async with aclosing(with_silences(chunks, self._service.settings.keep_alive_seconds)) as coming:
+                async for chunk in coming:
+                    await self._send_event(send, chunk)
+            last = done_event(self._tally)
+        except (EngineError, ApiError) as error:
+            if not self._has_begun:
+                raise
+            _logger.warning("speech ended with an error event", error=str(error))
+            last, outcome = error_event(as_api_error(error)), "broken"
+        await self._send_body(send, last, more=False)
+        return outcome
+
+    async def _send_event(self, send: Send, chunk: bytes | None) -> None:
+        if chunk is not None:
+            await self._send_audio(send, delta_event(chunk))
+            return
+        await self._begin(send)
+        await self._send_body(send, KEEP_ALIVE, more=True)
+
+    async def _send_audio(self, send: Send, chunk: bytes, *, more: bool = True) -> None:
+        await self._begin(send)
+        if not self._has_sent_audio:
+            self._has_sent_audio = True
+            self._service.first_audio_sent(time.monotonic() - self._received_at)
+        await self._send_body(send, chunk, more=more)
+
+    async def _begin(self, send: Send, content_length: int | None = None) -> None:
+        if self._has_begun:
+            return
         self._has_begun = True
         headers = {
-            "content-type": self._delivery.audio_format.media_type,
-            "voxfleet-seed": str(speech.seed),
+            "content-type": self._delivery.media_type,
+            "voxfleet-seed": str(self._asked.seed),
             "voxfleet-sample-rate": str(self._delivery.sample_rate),
             "cache-control": "no-store",
+            "x-accel-buffering": "no",  # nginx would hold the audio back
         }
         if content_length is not None:
             headers["content-length"] = str(content_length)
         await send({"type": "http.response.start", "status": 200, "headers": _raw(headers)})
-        self._service.first_audio_sent(time.monotonic() - self._received_at)
 
     async def _send_body(self, send: Send, chunk: bytes, *, more: bool) -> None:
         """Send, but not for ever: a client that reads nothing is cut off."""
@@ -131,11 +200,36 @@ class SpeechAnswer(Response):
             async with asyncio.timeout(self._service.settings.slow_client_seconds):
                 await send({"type": "http.response.body", "body": chunk, "more_body": more})
         except TimeoutError as error:
-            raise EngineError("the client read nothing for too long") from error
+            raise SlowClientError("the client read nothing for too long") from error
 
 
-async def _encoded(encoder: AudioEncoder, tempo: Tempo, events: AsyncGenerator[SpeechEvent]) -> AsyncGenerator[bytes]:
+async def with_silences(chunks: AsyncGenerator[bytes], seconds: float) -> AsyncGenerator[bytes | None]:
+    """The chunks, and None whenever none has come for so long."""
+    while True:
+        coming = asyncio.create_task(_next(chunks))
+        try:
+            while not (await asyncio.wait({coming}, timeout=seconds))[0]:
+                yield None
+        finally:
+            if not coming.done():
+                coming.cancel()
+                with suppress(asyncio.CancelledError, Exception):
+                    await coming
+        chunk = coming.result()
+        if chunk is None:
+            return
+        yield chunk
+
+
+async def _next(chunks: AsyncGenerator[bytes]) -> bytes | None:
+    return await anext(chunks, None)
+
+
+async def _encoded(
+    encoder: AudioEncoder, tempo: Tempo, events: AsyncGenerator[SpeechEvent], tally: Tally
+) -> AsyncGenerator[bytes]:
     async for event in events:
+        tally.take(event)
         if not isinstance(event, SpeechAudio):
             continue
         chunk = encoder.encode(tempo.convert(event.samples))
@@ -146,15 +240,15 @@ async def _encoded(encoder: AudioEncoder, tempo: Tempo, events: AsyncGenerator[S
         yield tail
 
 
-async def _unless_client_leaves(receive: Receive, work: Coroutine[None, None, None]) -> None:
-    """Run the delivery until it ends or the client is gone, whichever comes first."""
-    delivery: asyncio.Task[None] = asyncio.create_task(work)
+async def _unless_client_leaves(receive: Receive, work: Coroutine[None, None, str]) -> str:
+    """Run the delivery until it ends or the client is gone, whichever comes first; returns how it went."""
+    delivery: asyncio.Task[str] = asyncio.create_task(work)
     leaving = asyncio.create_task(_client_gone(receive))
     try:
         await asyncio.wait({delivery, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if not delivery.done():
             raise ClientLeftError
-        delivery.result()
+        return delivery.result()
     finally:
         for task in (delivery, leaving):
             task.cancel()
@@ -169,7 +263,7 @@ async def _client_gone(receive: Receive) -> None:
 
 async def _send_error(send: Send, error: Exception) -> int:
     """Answer with an error; what the engine says about itself stays in the log."""
-    answer = error if isinstance(error, ApiError) else _as_api_error(error)
+    answer = as_api_error(error)
     _logger.warning("speech failed", error=str(error))
     body = json.dumps(answer.body).encode()
     headers = {"content-type": "application/json", "content-length": str(len(body)), **answer.headers}
@@ -178,7 +272,10 @@ async def _send_error(send: Send, error: Exception) -> int:
     return answer.status
 
 
-def _as_api_error(error: Exception) -> ApiError:
+def as_api_error(error: Exception) -> ApiError:
+    """What the client is told; what the engine cannot do with a text is said as the field's fault."""
+    if isinstance(error, ApiError):
+        return error
     if str(error).startswith("PromptTooLongError"):
         return InvalidFieldError(str(error).partition(": ")[2], param="input", code="too_long")
     return InternalError(f"the engine could not speak this: {error}", code="engine_error")

@@ -6,6 +6,7 @@ Does not know: clocks (moments are arguments), HTTP or the engine's insides.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -61,7 +62,7 @@ class Load:
     def retry_after_seconds(self, now: float) -> int:
         """When a refused client may find room: the queued audio at the newest rate, within bounds."""
         rate = max(self.audio_seconds_per_second(now), 0.1)
-        return int(min(max(self.queued_audio_seconds / rate, _MIN_RETRY_SECONDS), _MAX_RETRY_SECONDS))
+        return math.ceil(min(max(self.queued_audio_seconds / rate, _MIN_RETRY_SECONDS), _MAX_RETRY_SECONDS))
 
 
 def expected_audio_seconds(text_weight: int) -> float:

@@ -1,0 +1,101 @@
+"""The API keys of a server on its own: a file of names and SHA-256 hashes, read again whenever it changes.
+
+Knows: the file's form. Only hashes stand in it, so that whoever reads the file has no key; a line that looks like a key
+in plain text is refused with the command that hashes it, and is never repeated in a message.
+Does not know: HTTP, or what a key allows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+_LINE: Final = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._/:@-]{0,127})\s+(?:sha256:)?(?P<digest>[0-9a-fA-F]{64})")
+_LARGEST_FILE_BYTES: Final = 4 * 2**20
+_logger: Final = structlog.get_logger("voxfleet_inference")
+
+
+class ApiKeysError(Exception):
+    """The file cannot be used; the message names the line and what it must be."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key, by its hash, and the name of whoever holds it."""
+
+    name: str
+    sha256: str
+
+
+def parse_api_keys(text: str, source: str) -> tuple[ApiKey, ...]:
+    """The keys of a file: `name sha256` per line, # begins a comment. A name may have several keys.
+
+    Raises:
+        ApiKeysError: a line is something else.
+    """
+    lines = ((number, line.partition("#")[0].strip()) for number, line in enumerate(text.splitlines(), 1))
+    return tuple(_parsed(line, f"{source}, line {number}") for number, line in lines if line)
+
+
+def _parsed(line: str, where: str) -> ApiKey:
+    found = _LINE.fullmatch(line)
+    if found is None:
+        raise ApiKeysError(
+            f'{where}: must be a name, a space and the key\'s SHA-256 in hex (printf %s "$KEY" | sha256sum)'
+        )
+    return ApiKey(found["name"], found["digest"].lower())
+
+
+class ApiKeys:
+    """The keys that are valid now."""
+
+    def __init__(self, path: Path) -> None:
+        """Read the file.
+
+        Raises:
+            ApiKeysError: it cannot be read or used.
+        """
+        self._path = path
+        self._version = self._version_now()
+        self._keys = self._read()
+
+    def holder_of(self, presented: str) -> str | None:
+        """The name behind a key; None for a key that is not valid. Every key is compared, in constant time."""
+        self._refresh()
+        digest = hashlib.sha256(presented.encode()).hexdigest()
+        matching = [key.name for key in self._keys if hmac.compare_digest(key.sha256, digest)]
+        return matching[0] if matching else None
+
+    def _refresh(self) -> None:
+        """Read the file again if it changed; one that cannot be used leaves the keys as they were."""
+        version = self._version_now()
+        if version == self._version:
+            return
+        self._version = version
+        try:
+            self._keys = self._read()
+            _logger.info("API keys were read again", keys=len(self._keys))
+        except ApiKeysError as error:
+            _logger.warning("API keys stay as they were", error=str(error))
+
+    def _version_now(self) -> tuple[int, int, int] | None:
+        try:
+            status = self._path.stat()
+        except OSError:
+            return None
+        return (status.st_ino, status.st_mtime_ns, status.st_size)
+
+    def _read(self) -> tuple[ApiKey, ...]:
+        try:
+            with self._path.open(encoding="utf-8") as file:
+                text = file.read(_LARGEST_FILE_BYTES)
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+            raise ApiKeysError(f"--api-keys-file {self._path} cannot be read: {reason}") from error
+        return parse_api_keys(text, f"--api-keys-file {self._path}")

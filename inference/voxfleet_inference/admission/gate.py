@@ -1,0 +1,75 @@
+"""Asks for an API key before anything under /v1/ is done, over HTTP and WebSocket, and tells who the caller is.
+
+Knows: ASGI, the Authorization header (RFC 9110, RFC 6750), and which paths are free: health, and the page.
+Does not know: what a request asks for, or whether there is room for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, cast
+
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from voxfleet_inference.admission.api_keys import ApiKeys
+from voxfleet_inference.admission.callers import ANYBODY, Caller, CallerError, told_by_gateway
+from voxfleet_inference.server.errors import ApiError, InvalidFieldError, NoApiKeyError
+
+_KEY_PATHS: Final = "/v1/"
+_STATE_KEY: Final = "caller"
+
+
+def caller_of(scope: Scope) -> Caller:
+    """Who asks, as the gate found out."""
+    return cast("Caller", scope.get("state", {}).get(_STATE_KEY, ANYBODY))
+
+
+class Gate:
+    """ASGI middleware; without keys everybody may come in."""
+
+    def __init__(
+        self, app: ASGIApp, api_keys: ApiKeys | None, on_refusal: Callable[[int], None], *, trusts_gateway: bool
+    ) -> None:
+        self._app = app
+        self._api_keys = api_keys
+        self._on_refusal = on_refusal
+        self._trusts_gateway = trusts_gateway
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on with its caller, or refuse it."""
+        if scope["type"] in {"http", "websocket"} and scope["path"].startswith(_KEY_PATHS):
+            try:
+                scope.setdefault("state", {})[_STATE_KEY] = self._caller(Headers(scope=scope))
+            except ApiError as refused:
+                self._on_refusal(refused.status)
+                await _refuse(refused, scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+    def _caller(self, headers: Headers) -> Caller:
+        caller = ANYBODY if self._api_keys is None else Caller(_holder(self._api_keys, headers))
+        if not self._trusts_gateway:
+            return caller
+        try:
+            return told_by_gateway(caller, headers)
+        except CallerError as error:
+            raise InvalidFieldError(str(error), code="invalid_header") from error
+
+
+def _holder(api_keys: ApiKeys, headers: Headers) -> str:
+    scheme, _, key = headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not key.strip():
+        raise NoApiKeyError("an API key is needed: send it as 'Authorization: Bearer KEY'", has_key=False)
+    name = api_keys.holder_of(key.strip())
+    if name is None:
+        raise NoApiKeyError("the API key is not one that this server knows", has_key=True)
+    return name
+
+
+async def _refuse(refused: ApiError, scope: Scope, receive: Receive, send: Send) -> None:
+    """An answer in OpenAI's form; a WebSocket is refused with it before it opens."""
+    if scope["type"] == "websocket":
+        await receive()  # websocket.connect
+    await JSONResponse(refused.body, refused.status, refused.headers)(scope, receive, send)

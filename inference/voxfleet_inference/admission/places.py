@@ -1,0 +1,136 @@
+"""How many requests, and how much audio, may be open at once, for everybody and for one tenant.
+
+Knows: the bounds, who holds a place, and how much audio each place still waits for. A server that nobody uses takes any
+request, and a tenant that has no place may always have one unless the server itself is full.
+Does not know: clocks, HTTP, or how fast audio is made.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import Final
+
+from voxfleet_inference.admission.callers import ANYBODY, Caller
+
+_LEAST_REQUESTS: Final = 1  # of a tenant, however small its share
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What is taken at most; a tenant's share is a part of both, from 0 to 1."""
+
+    max_requests: int
+    max_audio_seconds: float
+    max_tenant_share: float = 1.0
+
+
+class Full(enum.Enum):
+    """Whose room has run out."""
+
+    SERVER = "server"
+    TENANT = "tenant"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """No room, and in which words."""
+
+    full: Full
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """Requests that are open, and the audio that they still wait for."""
+
+    requests: int = 0
+    audio_seconds: float = 0.0
+
+
+@dataclass(slots=True, eq=False)
+class Place:
+    """A request's place, from its admission to its end."""
+
+    caller: Caller
+    audio_seconds: float = 0.0  # still expected
+
+
+class Places:
+    """All open requests."""
+
+    def __init__(self, bounds: Bounds) -> None:
+        self._bounds = bounds
+        self._open: set[Place] = set()
+        self._audio_seconds = 0.0  # the sum over all places
+
+    @property
+    def demand(self) -> Demand:
+        """What is open now."""
+        return Demand(len(self._open), self._audio_seconds)
+
+    def admit(self, caller: Caller, audio_seconds: float) -> Place | Refusal:
+        """A place, or why there is none; `audio_seconds` is what the request will probably take."""
+        refusal = self._refusal(caller, audio_seconds)
+        if refusal is not None:
+            return refusal
+        place = Place(caller)
+        self._open.add(place)
+        self.expect(place, audio_seconds)
+        return place
+
+    def expect(self, place: Place, seconds: float) -> None:
+        """More text has come: more audio will."""
+        self._change(place, seconds)
+
+    def spoken(self, place: Place, seconds: float) -> None:
+        """So much audio has been made; an estimate that was too short is no debt."""
+        self._change(place, -min(seconds, place.audio_seconds))
+
+    def leave(self, place: Place) -> None:
+        """The request has ended; leaving again changes nothing."""
+        if place not in self._open:
+            return
+        self._change(place, -place.audio_seconds)
+        self._open.remove(place)
+        if not self._open:
+            self._audio_seconds = 0.0  # and no dust of rounding
+
+    def _change(self, place: Place, seconds: float) -> None:
+        if place in self._open:
+            place.audio_seconds += seconds
+            self._audio_seconds += seconds
+
+    def _refusal(self, caller: Caller, audio_seconds: float) -> Refusal | None:
+        everybody = Bounds(self._bounds.max_requests, self._bounds.max_audio_seconds)
+        exceeded = _exceeded(self.demand, everybody, audio_seconds)
+        if exceeded:
+            return Refusal(Full.SERVER, f"the server is full: {exceeded}")
+        if caller.tenant == ANYBODY.tenant:
+            return None
+        theirs = self._demand_of(caller.tenant)
+        exceeded = _exceeded(theirs, _share(self._bounds), audio_seconds)
+        return Refusal(Full.TENANT, f"your share of the server is full: {exceeded}") if exceeded else None
+
+    def _demand_of(self, tenant: str) -> Demand:
+        places = [place for place in self._open if place.caller.tenant == tenant]
+        return Demand(len(places), sum(place.audio_seconds for place in places))
+
+
+def _share(bounds: Bounds) -> Bounds:
+    share = bounds.max_tenant_share
+    return Bounds(max(_LEAST_REQUESTS, int(bounds.max_requests * share)), bounds.max_audio_seconds * share)
+
+
+def _exceeded(open_now: Demand, bounds: Bounds, audio_seconds: float) -> str:
+    """Which bound one more request would exceed, in words; empty when there is room."""
+    if open_now.requests == 0:
+        return ""
+    if open_now.requests >= bounds.max_requests:
+        return f"{open_now.requests} requests are open, {bounds.max_requests} are taken"
+    if open_now.audio_seconds + audio_seconds > bounds.max_audio_seconds:
+        return (
+            f"about {open_now.audio_seconds:.0f} s of audio are still to be spoken and this would be"
+            f" {audio_seconds:.0f} s more, {bounds.max_audio_seconds:g} s are taken"
+        )
+    return ""
