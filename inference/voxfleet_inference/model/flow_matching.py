@@ -5,16 +5,22 @@ know where conditions come from. Each row brings its own guidance strength and i
 different settings can share a batch: a row with fewer evaluations has step size 0 for the rest.
 """
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from voxfleet_inference.model.config import TransformerShape
 from voxfleet_inference.model.linear import Linear
 from voxfleet_inference.model.transformer import RotaryTable, Transformer
+
+if TYPE_CHECKING:
+    from voxfleet_inference.model.config import TransformerShape
+
 
 ZERO_VELOCITY_SHARE = 0.04  # of the schedule's points: there the solver stands still
 TIME_SCALE = 1000
@@ -29,7 +35,7 @@ class Schedule:
     step_sizes: Tensor  # [evaluations], in the model's dtype
 
     @classmethod
-    def of(cls, timesteps: int, device: torch.device, dtype: torch.dtype) -> "Schedule":
+    def of(cls, timesteps: int, device: torch.device, dtype: torch.dtype) -> Schedule:
         """Times from 1 to 0 with cosine sway. They follow the recurrence the model was trained to see, rounding too."""
         span = torch.linspace(1, 0, timesteps + 1, device=device, dtype=dtype)
         span = span + (torch.cos(torch.pi / 2 * span) - 1 + span)
@@ -108,7 +114,7 @@ class FlowMatching(nn.Module):
 
     def guidance(self, timesteps: int, cfg_value: float) -> Guidance:
         """The guidance of one row."""
-        weight = self.estimator.in_proj.weight
+        weight = self.estimator.decoder.norm.weight  # matrices may be packed away
         schedule = Schedule.of(timesteps, weight.device, weight.dtype)
         cfg_values = torch.tensor([cfg_value], device=weight.device, dtype=torch.float32)
         return Guidance(self.estimator.time_vectors(schedule.times)[None], schedule.step_sizes[None], cfg_values)
