@@ -6,14 +6,19 @@ equals decoding at once. Zero memory is exactly the padding at the beginning. At
 the published checkpoints, weight normalisation folded.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from voxfleet_inference.model.config import AudioVaeConfig
+if TYPE_CHECKING:
+    from voxfleet_inference.model.config import AudioVaeConfig
+
 
 StreamMemory = list[Tensor]  # per remembering convolution: [rows, channels, reach]
 

@@ -4,14 +4,18 @@ Knows positions and memory layout, and how new positions look back over their ow
 extent or how extents are handed out. The cost of looking back follows real lengths, never the room reserved.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from voxfleet_inference.model.config import TransformerShape
+if TYPE_CHECKING:
+    from voxfleet_inference.model.config import TransformerShape
 
 
 @dataclass(slots=True)
@@ -37,7 +41,7 @@ class Span:
     extents: tuple[tuple[int, int], ...]  # first and length of each row, known to the host
 
     @classmethod
-    def after(cls, first: Tensor, lengths: Tensor, tokens: int, extents: tuple[tuple[int, int], ...]) -> "Span":
+    def after(cls, first: Tensor, lengths: Tensor, tokens: int, extents: tuple[tuple[int, int], ...]) -> Span:
         """The next `tokens` positions of every row."""
         positions = lengths[:, None] + torch.arange(tokens, device=lengths.device)  # [rows, tokens]
         return cls(first, lengths, positions, (first[:, None] + positions).flatten(), extents)

@@ -3,17 +3,23 @@
 Knows tensors of `[rows, ...]`. Does not know sequences, settings, audio or files.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from voxfleet_inference.model.config import ModelConfig, TransformerShape
 from voxfleet_inference.model.flow_matching import FlowMatching, Guidance, LocalDit
 from voxfleet_inference.model.kv_cache import KvArena, Span
 from voxfleet_inference.model.linear import Linear
 from voxfleet_inference.model.transformer import RotaryTable, Transformer
+
+if TYPE_CHECKING:
+    from voxfleet_inference.model.config import ModelConfig, TransformerShape
+
 
 STOP = 1  # the stop head's second class
 

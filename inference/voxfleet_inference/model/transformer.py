@@ -5,13 +5,19 @@ published checkpoints, so that weights load by name. Roundings in bfloat16 are w
 rotary tables are rounded but multiplied in float32, a norm's interior is float32 and rounded before its weight.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from voxfleet_inference.model.config import RotaryShape, TransformerShape
 from voxfleet_inference.model.kv_cache import KvArena, Span, grouped_attention
 from voxfleet_inference.model.linear import Embedding, Linear
+
+if TYPE_CHECKING:
+    from voxfleet_inference.model.config import RotaryShape, TransformerShape
 
 
 class RmsNorm(nn.Module):

@@ -3,14 +3,19 @@
 Knows how a recording becomes the latents of a voice prompt. Does not know sentences, seats or steps.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from voxfleet_inference.audio.vae import AudioVae
-from voxfleet_inference.model.config import ModelConfig
-from voxfleet_inference.model.network import Network
-from voxfleet_inference.text.tokenizer import Tokenizer
+if TYPE_CHECKING:
+    from voxfleet_inference.audio.vae import AudioVae
+    from voxfleet_inference.model.config import ModelConfig
+    from voxfleet_inference.model.network import Network
+    from voxfleet_inference.text.tokenizer import Tokenizer
 
 
 class VoxCPM:

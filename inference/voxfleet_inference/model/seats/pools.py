@@ -5,15 +5,21 @@ computes. Nothing here changes its address, waits for the device or has a shape 
 can be recorded once and replayed.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from voxfleet_inference.audio.vae import StreamMemory
-from voxfleet_inference.model.config import ModelConfig
 from voxfleet_inference.model.flow_matching import Guidance
 from voxfleet_inference.model.network import Hidden
+
+if TYPE_CHECKING:
+    from voxfleet_inference.audio.vae import StreamMemory
+    from voxfleet_inference.model.config import ModelConfig
+
 
 MOST_EVALUATIONS = 47  # of the velocity field in one step: 49 timesteps, of which 2 stand still
 

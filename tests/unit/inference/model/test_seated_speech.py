@@ -1,5 +1,7 @@
 """The model as the engine drives it: measured, admitted, read, stepped and released, numpy in and out."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -7,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from voxfleet_inference.engine.loading import VoxCpmSpeech, load_seated_model
+from voxfleet_inference.engine.loading import load_seated_model
 from voxfleet_inference.engine.messages import Float32Array, Sentence, VoicePrompt
 from voxfleet_inference.engine.process import EngineSettings, Limits, WrongWeightsError
 from voxfleet_inference.engine.speech_model import Seat, SentenceTooLongError
+from voxfleet_inference.engine.voxcpm_speech import VoxCpmSpeech
 from voxfleet_inference.model.seats.prompts import Voices
 from voxfleet_inference.model.seats.speaker import Room
 from voxfleet_inference.model.voxcpm import VoxCPM
@@ -165,7 +168,7 @@ def test_room_follows_the_settings(
     assert (facts.sample_rate, facts.patch_samples, facts.patch_size, facts.feat_dim) == (44_100, 7056, 4, 64)
 
 
-def test_deterministic_loading_aligns_every_weight(
+def test_deterministic_loading_fixes_shapes_and_addresses(
     checkpoint_folder: Callable[[str, bool], Path],
 ) -> None:
     speech, _ = load_seated_model(settings_of(checkpoint_folder("tiny", False), deterministic=True))
@@ -180,3 +183,17 @@ def test_a_machine_without_a_gpu_says_so(
 ) -> None:
     with pytest.raises(WrongWeightsError, match="no usable CUDA device or driver here"):
         load_seated_model(settings_of(checkpoint_folder("tiny", False), device="cuda"))
+
+
+def test_the_model_needs_torch_and_numpy_alone() -> None:
+    """A bare GPU machine has no more; what reads checkpoints, text and requests is imported where it is used."""
+    absent = ("pydantic", "safetensors", "tokenizers", "torchaudio", "transformers", "typer", "fastapi", "wetext")
+    blocked = f"import sys; sys.modules.update(dict.fromkeys({absent!r}))"
+    subprocess.run(  # noqa: S603 - this interpreter, our words
+        [
+            sys.executable,
+            "-c",
+            f"{blocked}; import voxfleet_inference.engine.voxcpm_speech, voxfleet_inference.audio.vae",
+        ],
+        check=True,
+    )

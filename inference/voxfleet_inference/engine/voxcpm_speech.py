@@ -1,0 +1,104 @@
+"""VoxCPM behind the engine's protocol: numpy in, numpy out.
+
+Knows: how a sentence becomes a prompt, how noise becomes a tensor, how results come back from a device.
+Does not know: checkpoints, who asks, in which order, pipes or requests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from voxfleet_inference.engine.messages import Float32Array, Sentence
+from voxfleet_inference.engine.speech_model import Measured, Seat, SentenceTooLongError, StepOutput
+from voxfleet_inference.model.seats.decoding import DecodingSettings, PatchResult, Prompt, maximum_steps
+from voxfleet_inference.model.seats.speaker import Room, Speaker
+from voxfleet_inference.text.tokenizer import collapse_whitespace
+
+if TYPE_CHECKING:
+    from voxfleet_inference.model.voxcpm import VoxCPM
+
+
+class VoxCpmSpeech:
+    """VoxCPM behind the engine's protocol: numpy in, numpy out."""
+
+    def __init__(self, model: VoxCPM, room: Room) -> None:
+        self._model, self._speaker = model, Speaker(model, room)
+        self.patch_size, self.feat_dim = model.config.patch_size, model.config.feat_dim
+        self.seats, self.kv_positions = room.seats, room.positions
+        self._voice_stream = torch.cuda.Stream(model.device) if model.device.type == "cuda" else None  # type: ignore[no-untyped-call]
+
+    def measure(self, sentence: Sentence) -> Measured:
+        """Count its tokens; it may take as many patches as the reference allows a text of that length."""
+        text = collapse_whitespace(sentence.text)
+        tokens = len(self._model.tokenizer.encode(text))
+        steps = maximum_steps(tokens)
+        steps = steps if sentence.max_steps is None else min(steps, sentence.max_steps)
+        measured = Measured(self._prompt(sentence).positions, steps, tokens)
+        room = min(self._model.config.max_length, self.kv_positions)
+        if measured.positions > room:
+            raise SentenceTooLongError(
+                f"the sentence needs {measured.prompt_positions} positions and up to {steps} steps, the model has room"
+                f" for {room} in all: shorten the text or the voice prompt"
+            )
+        return measured
+
+    def admit(self, seat: Seat, sentence: Sentence) -> None:
+        """Tokenize the prompt's text and the sentence as one."""
+        settings = DecodingSettings(sentence.inference_timesteps, sentence.cfg_value)
+        self._speaker.admit(seat.index, seat.first_position, seat.positions, self._prompt(sentence), settings)
+
+    def prefill(self, seat: int, positions: int) -> None:
+        """Read the next positions of a seat's prompt."""
+        self._speaker.prefill(seat, positions)
+
+    def step(self, seats: Sequence[int], noise: Float32Array) -> LaunchedStep:
+        """Launch the next patch of these seats."""
+        return LaunchedStep(self._speaker.step(seats, torch.from_numpy(noise)))
+
+    def release(self, seat: int) -> None:
+        """Forget a seat."""
+        self._speaker.release(seat)
+
+    def encode_voice(self, samples: Float32Array, sample_rate: int) -> Float32Array:
+        """Resample as the reference does, and encode, on a stream of its own where there are streams."""
+        at_model_rate = torch.from_numpy(samples)
+        if sample_rate != self._model.config.sample_rate:
+            from torchaudio.functional import resample  # noqa: PLC0415 - costs a second, and few need it
+
+            at_model_rate = resample(at_model_rate, sample_rate, self._model.config.sample_rate)
+        with torch.cuda.stream(self._voice_stream):
+            return _array(self._model.encode_prompt_audio(at_model_rate))
+
+    def _prompt(self, sentence: Sentence) -> Prompt:
+        text = collapse_whitespace(sentence.text)
+        if sentence.prompt is None:
+            return Prompt(self._model.tokenizer.encode(text))
+        token_ids = self._model.tokenizer.encode(sentence.prompt.text + text)
+        return Prompt(token_ids, torch.from_numpy(sentence.prompt.latents))
+
+
+class LaunchedStep:
+    """A step on its way: copies to the host are under way behind it, and an event says when they are done."""
+
+    def __init__(self, made: PatchResult) -> None:
+        fields = (made.latents, made.samples, made.is_last, made.next_is_last)
+        self._on_host = [field.to("cpu", non_blocking=True) for field in fields]
+        self._is_done = torch.cuda.Event() if made.latents.is_cuda else None  # type: ignore[no-untyped-call]
+        if self._is_done is not None:
+            self._is_done.record()
+
+    def collect(self) -> StepOutput:
+        """Wait for the device."""
+        if self._is_done is not None:
+            self._is_done.synchronize()
+        return StepOutput(*(field.numpy() for field in self._on_host))
+
+
+def _array(tensor: Tensor) -> Float32Array:
+    array: Float32Array = np.ascontiguousarray(tensor.detach().to("cpu", torch.float32).numpy())
+    return array
