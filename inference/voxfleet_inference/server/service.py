@@ -29,6 +29,7 @@ from voxfleet_inference.speech.events import SpeechAudio, SpeechEvent
 from voxfleet_inference.speech.speaking import Speech, speak
 from voxfleet_inference.telemetry.load import Load
 from voxfleet_inference.telemetry.metrics import Metrics
+from voxfleet_inference.text.plain_text import plain_text
 from voxfleet_inference.text.sentences import TextSentence, split
 from voxfleet_inference.voices.catalog import Voices
 
@@ -132,7 +133,8 @@ class SpeechService:
         facts = self.loaded_facts
         timesteps, cfg_value = request.inference_timesteps, request.cfg_value
         return Speech(
-            sentences=split(request.input),
+            sentences=split(plain_text(request.input) if request.normalize else request.input),
+            normalizes=request.normalize,
             seed=secrets.randbelow(_DRAWN_SEEDS) if request.seed is None else request.seed,
             cfg_value=self.settings.cfg_value if cfg_value is None else cfg_value,
             inference_timesteps=self.settings.inference_timesteps if timesteps is None else timesteps,
@@ -146,7 +148,11 @@ class SpeechService:
         )
 
     async def speak(
-        self, speech: Speech, place: Place, more: AsyncIterable[TextSentence] | None = None
+        self,
+        speech: Speech,
+        place: Place,
+        more: AsyncIterable[TextSentence] | None = None,
+        on_voice: Callable[[VoicePrompt], None] | None = None,
     ) -> AsyncGenerator[SpeechEvent]:
         """Speak, and count what is spoken; leaving the iteration cancels the rest.
 
@@ -154,7 +160,7 @@ class SpeechService:
             EngineError: a sentence failed; nothing more is spoken.
         """
         sample_rate = self.loaded_facts.sample_rate
-        async with aclosing(speak(self.engine, speech, sample_rate, more)) as events:
+        async with aclosing(speak(self.engine, speech, sample_rate, more, on_voice)) as events:
             async for event in events:
                 if isinstance(event, SpeechAudio):
                     self._places.spoken(place, len(event.samples) / sample_rate)

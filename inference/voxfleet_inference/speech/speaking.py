@@ -19,6 +19,7 @@ from voxfleet_inference.engine.messages import Sentence, VoicePrompt
 from voxfleet_inference.speech.assembling import Assembly
 from voxfleet_inference.speech.events import SpeechEvent
 from voxfleet_inference.speech.sentence_take import SentenceTake
+from voxfleet_inference.text.normalizing import normalized
 from voxfleet_inference.text.sentences import TextSentence
 
 _LEAST_SECONDS: Final = 0.001
@@ -36,6 +37,7 @@ class Speech:
     max_parallel_sentences: int = 1
     max_buffered_patches: int = 400
     is_whole: bool = False  # nothing is heard before the end, so every sentence may be said again
+    normalizes: bool = False  # write out numbers and signs, sentence by sentence
     first_index: int = 0  # the number of its first sentence, when other speeches of the same session came before
     request_id: int = 0
     priority: int = 0
@@ -152,7 +154,7 @@ class _Submitting:
                     if voice is None:
                         return  # the first one failed, which whoever listens is told
                 await self._room.acquire()
-                take = self._submit(written, voice)
+                take = self._submit(written, await self._spoken(written), voice)
                 first = first or take
             if voice is None and first is not None and self._on_voice is not None:
                 await self._voice_of(first)
@@ -165,8 +167,11 @@ class _Submitting:
             self._on_voice(voice)
         return voice
 
-    def _submit(self, written: TextSentence, voice: VoicePrompt | None) -> SentenceTake:
-        sentence = self._speech.sentence(self._next_index, written.text, voice)
+    async def _spoken(self, written: TextSentence) -> str:
+        return await asyncio.to_thread(normalized, written.text) if self._speech.normalizes else written.text
+
+    def _submit(self, written: TextSentence, text: str, voice: VoicePrompt | None) -> SentenceTake:
+        sentence = self._speech.sentence(self._next_index, text, voice)
         take = SentenceTake(
             self._engine,
             written,

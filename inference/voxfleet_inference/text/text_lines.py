@@ -36,7 +36,7 @@ class Line:
 def lines_of(text: str) -> Iterator[Line]:
     """The lines that hold anything."""
     begun: int | None = None
-    end, empty_follows = 0, False
+    end, empty_follows, before = 0, False, ""
     at = 0
     for written in text.splitlines(keepends=True):
         start, at = at, at + len(written)
@@ -44,18 +44,17 @@ def lines_of(text: str) -> Iterator[Line]:
         if not line:
             empty_follows = begun is not None
             continue
-        if begun is not None and (empty_follows or not _goes_on(text[begun:end].splitlines()[-1], written)):
+        if begun is not None and (empty_follows or not _goes_on(before, written)):
             yield Line(begun, end, empty_follows)
             begun = None
         begun = start if begun is None else begun
-        end, empty_follows = at, False
+        end, empty_follows, before = at, False, line
     if begun is not None:
         yield Line(begun, end, empty_follows)
 
 
-def _goes_on(line: str, following: str) -> bool:
+def _goes_on(stripped: str, following: str) -> bool:
     """Whether a line was wrapped in the middle of a sentence, which the following one finishes."""
-    stripped = line.strip()
     if _OWN_LINE.match(following) or stripped.startswith("#"):
         return False
     if _ENDED.search(stripped) and not _ABBREVIATED.search(stripped):

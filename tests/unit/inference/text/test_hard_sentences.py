@@ -184,7 +184,21 @@ def test_a_buffer_does_not_wait_for_ever_for_an_end() -> None:
     assert buffer.waiting_characters < 3 * MAX_WEIGHT
 
 
-@pytest.mark.parametrize("unit", ["A sentence. ", "word ", "x", "中", "? ", "\n", "a.b", '"Yes." ', "line of words\n"])
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "A sentence. ",
+        "word ",
+        "x",
+        "中",
+        "? ",
+        "\n",
+        "a.b",
+        '"Yes." ',
+        "line of words\n",
+        "a wrapped line of words that is just long enough for a column\n",
+    ],
+)
 def test_a_very_long_text_takes_time_in_proportion(unit: str) -> None:
     text = unit * (60_000 // len(unit))
     assert letters("".join(each.text for each in split(text))) == letters(text)

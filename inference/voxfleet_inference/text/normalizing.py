@@ -1,0 +1,108 @@
+"""Writes out a sentence as it is spoken: numbers, dates, money, units and signs become words.
+
+Knows: the reference's steps around wetext, for Chinese and for English, and which part of a mixed sentence is which.
+wetext and its data are loaded at the first call, which takes half a second: call it from a thread. Whatever a sentence
+holds, it comes back; a step that fails is left out.
+Does not know: Markdown, sentences' ends or requests.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import threading
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from voxfleet_inference.text.number_words import spell_out_numbers
+from voxfleet_inference.text.sentence_ends import WIDE
+
+_CHINESE: Final = re.compile(r"[\u3400-\u9fff\U00020000-\U0003ffff]")
+_ENGLISH_WORD: Final = re.compile(r"[A-Za-z]{2,}")
+_CLAUSE_WORDS: Final = 3  # so many English words in a row are English, numbers and all
+_PARTS: Final = re.compile(r"([^\u3000-\u303f\u3400-\u9fff\uff00-\uff60\U00020000-\U0003ffff]+)")
+_CALCULATED: Final = re.compile(r"[\d$%^*_+≥≤≠×÷?=]")
+_HYPHEN_BEFORE_DIGIT: Final = re.compile(r"(?<=[a-zA-Z0-9])-(?=\d)")
+_SPACE_BESIDE_CHINESE: Final = re.compile(r"(?<=[^\x00-\x7f]) +| +(?=[^\x00-\x7f])")
+_SPACES: Final = re.compile(r"\s+")
+_CHINESE_SIGNS: Final[Mapping[str, str]] = MappingProxyType(
+    {"²": "平方", "³": "立方", "√": "根号", "≈": "约等于", "<": "小于"}
+    | dict.fromkeys(("（", "）", "【", "】", "——"), " ")
+    | {"`": ""}
+)
+_ENGLISH_SIGNS: Final[Mapping[str, str]] = MappingProxyType(
+    {"²": " squared", "³": " cubed", "√": " square root of ", "≈": " about ", "`": "", "“": '"', "”": '"'}
+)
+_wetext_lock: Final = threading.Lock()  # whether its automata may be shared by threads is not said
+
+
+def normalized(sentence: str) -> str:
+    """The sentence in words; unchanged where there is nothing to say about it."""
+    clean = _SPACES.sub(" ", sentence).strip()
+    if not _CHINESE.search(clean):
+        return _kept(sentence, _english(clean))
+    return _kept(sentence, "".join(_written_out(part) for part in _by_language(clean)))
+
+
+def _kept(before: str, after: str) -> str:
+    """A sentence never becomes nothing."""
+    collapsed = _SPACES.sub(" ", after).strip()
+    return collapsed if any(each.isalnum() for each in collapsed) else before
+
+
+def _by_language(text: str) -> list[tuple[str, bool]]:
+    """Parts of a mixed sentence, each with whether it is English: a clause of it, not a name among Chinese."""
+    parts: list[tuple[str, bool]] = []
+    for piece in filter(None, _PARTS.split(text)):
+        is_english = len(_ENGLISH_WORD.findall(piece)) >= _CLAUSE_WORDS and not WIDE.search(piece)
+        if parts and not parts[-1][1] and not is_english:
+            parts[-1] = (parts[-1][0] + piece, False)
+        else:
+            parts.append((piece, is_english))
+    return parts
+
+
+def _written_out(part: tuple[str, bool]) -> str:
+    text, is_english = part
+    return _english(text) if is_english else _chinese(text)
+
+
+def _chinese(text: str) -> str:
+    text = text.replace("=", "等于")
+    if _CALCULATED.search(text):
+        text = _HYPHEN_BEFORE_DIGIT.sub(" - ", text)  # so that x-2 is not read as x of minus 2
+    text = _SPACE_BESIDE_CHINESE.sub("", _by_wetext(text, "zh"))
+    return _replaced(text, _CHINESE_SIGNS)
+
+
+def _english(text: str) -> str:
+    return spell_out_numbers(_replaced(_by_wetext(text, "en"), _ENGLISH_SIGNS))
+
+
+def _replaced(text: str, signs: Mapping[str, str]) -> str:
+    for sign, words in signs.items():
+        text = text.replace(sign, words)
+    return text
+
+
+def _by_wetext(text: str, language: str) -> str:
+    """What wetext makes of it; the white space around it, which may part it from its neighbours, stays."""
+    inner = text.strip()
+    if not inner:
+        return text
+    try:
+        with _wetext_lock:
+            spoken: str = _wetext(language)(inner)
+    except Exception:  # noqa: BLE001 - a sentence that wetext cannot read is spoken as it was written
+        return text
+    return text.replace(inner, spoken, 1) if spoken.strip() else text
+
+
+@functools.cache
+def _wetext(language: str) -> Callable[[str], str]:
+    from wetext import Normalizer  # noqa: PLC0415 - few requests need it
+
+    options: dict[str, Any] = {"remove_erhua": True} if language == "zh" else {}
+    normalize: Callable[[str], str] = Normalizer(lang=language, operator="tn", **options).normalize
+    return normalize

@@ -1,0 +1,51 @@
+"""A text as it would be read out: without the marks of Markdown and HTML, and without emoji.
+
+Knows: the marks that a README or a chat message holds. Fenced code and pictures are not read; inline code, the text of
+links and the cells of tables are.
+Does not know: numbers, languages or sentences.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from typing import Final
+
+# No pattern looks further than a bound, so a text of any length takes time in proportion to it.
+_BLOCKS: Final = (
+    (re.compile(r"^[ \t]{0,8}(```|~~~).*?(?:^[ \t]{0,8}\1[ \t]*$|\Z)", re.DOTALL | re.MULTILINE), "\n"),
+    (re.compile(r"<!--.{0,2000}?-->", re.DOTALL), " "),
+    (re.compile(r"^[ \t]*\|?(?:[ \t]*:?-{2,}:?[ \t]*\|)+[ \t:-]*$", re.MULTILINE), ""),
+    (re.compile(r"^[ \t]*(?:[-*_=][ \t]*){3,}$", re.MULTILINE), ""),
+    (re.compile(r"^[ \t]*#{1,6}[ \t]+", re.MULTILINE), ""),
+    (re.compile(r"^([ \t]*)(?:[-*+•][ \t]+(?:\[[ xX]\][ \t]+)?|>[ \t]?)+", re.MULTILINE), r"\1"),
+    (re.compile(r"^[ \t]*\||\|[ \t]*$", re.MULTILINE), ""),
+)
+_INLINE: Final = (
+    (re.compile(r"!\[[^\]\n]{0,300}\]\([^()\n]{0,1000}\)"), ""),
+    (re.compile(r"\[([^\[\]\n]{1,300})\](?:\([^()\n]{0,1000}\)|\[[^\]\n]{0,100}\])"), r"\1"),
+    (re.compile(r"</?[A-Za-z][^<>\n]{0,500}>"), ""),
+    (re.compile(r"(?<!`)(`{1,2})(?!`)(.{1,300}?)\1"), r"\2"),
+    (re.compile(r"(\*\*\*|\*\*|~~)(?=\S)(.{1,500}?)(?<=\S)\1"), r"\2"),
+    (re.compile(r"(?<![\w*])\*(?=\S)([^*\n]{1,500}?)(?<=\S)\*(?![\w*])"), r"\1"),
+    (re.compile(r"(?<!\w)(__?)(?=\S)([^_\n]{1,500}?)(?<=\S)\1(?!\w)"), r"\2"),
+)
+_CELL: Final = re.compile(r"(?<![ \t])[ \t]+\|[ \t]+")
+# What is drawn as a picture by itself, or is told to be by U+FE0F; digits in boxes stay digits.
+_EMOJI: Final = re.compile(
+    "(?:[\U0001f000-\U0001faff\u231a\u231b\u23e9-\u23ec\u23f0\u23f3\u25fd\u25fe\u2614\u2615\u2648-\u2653\u267f\u2693"
+    "\u26a1\u26aa\u26ab\u26bd\u26be\u26c4\u26c5\u26ce\u26d4\u26ea\u26f2\u26f3\u26f5\u26fa\u26fd\u2705\u270a\u270b\u2728"
+    "\u274c\u274e\u2753-\u2755\u2757\u2795-\u2797\u27b0\u27bf\u2b1b\u2b1c\u2b50\u2b55]|[\u00a9-\u3299]\ufe0f)"
+    "[\u200d\ufe0e\ufe0f\U000e0020-\U000e007f]*"
+)
+_LEFT_OVER: Final = re.compile("[\u200b\u200d\u20e3\ufe0e\ufe0f\ufeff]")
+
+
+def plain_text(text: str) -> str:
+    """The text without marks and pictures; the lines stay. A text of nothing else stays as it is."""
+    plain = text
+    for pattern, replacement in (*_BLOCKS, *_INLINE):
+        plain = pattern.sub(replacement, plain)
+    plain = _CELL.sub(", ", html.unescape(plain))
+    plain = _LEFT_OVER.sub("", _EMOJI.sub("", plain))
+    return plain if any(each.isalnum() for each in plain) else text
