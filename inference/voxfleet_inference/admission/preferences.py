@@ -13,7 +13,7 @@ from typing import Final
 
 _LONGEST_WAIT_SECONDS: Final = 86_400
 # A preference ends at a comma and its parameters begin at a semicolon, unless either stands within quotes.
-_PREFERENCE: Final = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*")+')
+_PREFERENCE: Final = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*(?:"|$))+')
 _WAIT: Final = re.compile(r'\s*wait\s*=\s*"?(?P<seconds>\d{1,9})"?\s*(?:;.*)?', re.IGNORECASE | re.DOTALL)
 _IS_WAIT: Final = re.compile(r"\s*wait\s*(?:[=;].*)?", re.IGNORECASE | re.DOTALL)
 

@@ -16,16 +16,18 @@ from dataclasses import dataclass
 from typing import Final
 
 import structlog
+from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from voxfleet_inference.admission.gate import caller_of
 from voxfleet_inference.admission.places import Place
+from voxfleet_inference.admission.preferences import preferred_wait_seconds
 from voxfleet_inference.audio.encoding import AudioEncoder, make_encoder, with_exact_wav_length
 from voxfleet_inference.audio.formats import AudioFormat
 from voxfleet_inference.audio.tempo import Tempo
 from voxfleet_inference.engine.client import EngineError
-from voxfleet_inference.server.errors import ApiError, InternalError, InvalidFieldError
+from voxfleet_inference.server.errors import ApiError, InternalError, InvalidFieldError, UnavailableError
 from voxfleet_inference.server.service import SpeechService
 from voxfleet_inference.server.speech_events import (
     KEEP_ALIVE,
@@ -84,6 +86,8 @@ class SpeechAnswer(Response):
         self._tally = Tally(delivery.speed)
         self._has_begun = False
         self._has_sent_audio = False
+        self._wait_seconds: int | None = None  # for the first byte, as the client prefers
+        self._patience: asyncio.Timeout | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the audio, watching for the client to leave."""
@@ -95,7 +99,8 @@ class SpeechAnswer(Response):
             return
         status, outcome = CLIENT_CLOSED_REQUEST, "left"
         try:
-            outcome = await _unless_client_leaves(receive, self._deliver(send, place))
+            self._wait_seconds = preferred_wait_seconds(Headers(scope=scope).getlist("prefer"))
+            outcome = await _unless_client_leaves(receive, self._deliver_in_time(send, place))
             status = 200
         except ClientLeftError:
             self._service.metrics.cancelled_requests.inc()
@@ -108,6 +113,19 @@ class SpeechAnswer(Response):
             outcome = "failed" if status >= InternalError.status else "refused"
         finally:
             self._service.request_ended(place, status, outcome)
+
+    async def _deliver_in_time(self, send: Send, place: Place) -> str:
+        """Send everything, or nothing when the first byte takes longer than the client wants to wait."""
+        if self._wait_seconds is None:
+            return await self._deliver(send, place)
+        remaining = self._received_at + self._wait_seconds - time.monotonic()
+        try:
+            async with asyncio.timeout(remaining) as self._patience:
+                return await self._deliver(send, place)
+        except TimeoutError as error:
+            message = f"no audio within the {self._wait_seconds} s of 'Prefer: wait={self._wait_seconds}'"
+            retry_after = self._service.retry_after_seconds()
+            raise UnavailableError(message, code="wait_exceeded", retry_after_seconds=retry_after) from error
 
     async def _deliver(self, send: Send, place: Place) -> str:
         """Send everything; returns how it went."""
@@ -183,6 +201,8 @@ class SpeechAnswer(Response):
         if self._has_begun:
             return
         self._has_begun = True
+        if self._patience is not None:
+            self._patience.reschedule(None)
         headers = {
             "content-type": self._delivery.media_type,
             "voxfleet-seed": str(self._asked.seed),
@@ -192,6 +212,8 @@ class SpeechAnswer(Response):
         }
         if content_length is not None:
             headers["content-length"] = str(content_length)
+        if self._wait_seconds is not None:
+            headers["preference-applied"] = f"wait={self._wait_seconds}"
         await send({"type": "http.response.start", "status": 200, "headers": _raw(headers)})
 
     async def _send_body(self, send: Send, chunk: bytes, *, more: bool) -> None:

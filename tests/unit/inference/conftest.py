@@ -15,13 +15,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from voxfleet_inference.admission.api_keys import ApiKeys
 from voxfleet_inference.engine.client import EngineClient
 from voxfleet_inference.engine.messages import Float32Array, Loaded, Sentence
 from voxfleet_inference.engine.process import serve_connection
 from voxfleet_inference.engine.runner import StepOutput
 from voxfleet_inference.server.api import speech_app
+from voxfleet_inference.server.engine_supervisor import Failure
 from voxfleet_inference.server.serve import QuietServer, engine_settings, uvicorn_config
-from voxfleet_inference.server.service import Failure, SpeechService
+from voxfleet_inference.server.service import SpeechService
 from voxfleet_inference.settings import ServeSettings
 
 SAMPLE_RATE = 44100
@@ -139,12 +141,13 @@ async def speaking_server(model: ToneModel, **changes: Any) -> AsyncIterator[Spe
     connection = Connection(ours.detach())
     connection.send(engine_settings(settings))
     failures: list[Failure] = []
+    keys = ApiKeys(settings.api_keys_file) if settings.api_keys_file else None
     service = SpeechService(settings, failures.append)
     client = EngineClient(connection, service.observe)
     service.attach(client)
     client.start()
     listening = socket.create_server(("127.0.0.1", 0))
-    server = QuietServer(uvicorn_config(speech_app(service)))
+    server = QuietServer(uvicorn_config(speech_app(service, keys)))
     serving = asyncio.create_task(server.serve([listening]))
     yield SpeakingServer(service, listening.getsockname()[1], model, failures, lambda: shut_down(connection), server)
     server.should_exit = True

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+from voxfleet_inference.admission.api_keys import ApiKey, ApiKeys, ApiKeysError, parse_api_keys
+
+
+def sha256(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def test_names_hashes_comments_and_blank_lines() -> None:
+    text = f"# who may speak\n\nada {sha256('one')}  # since May\nada sha256:{sha256('two').upper()}\n"
+    assert parse_api_keys(text, "keys") == (ApiKey("ada", sha256("one")), ApiKey("ada", sha256("two")))
+
+
+@pytest.mark.parametrize(
+    "line", ["sk-a-plain-key", "ada sk-a-plain-key", f"{'a' * 64}", f"ada {'a' * 63}", f"a b {'a' * 64}"]
+)
+def test_a_wrong_line_is_named_with_what_to_do_and_never_repeated(line: str) -> None:
+    with pytest.raises(ApiKeysError) as caught:
+        parse_api_keys(f"\n{line}\n", "the file")
+    assert str(caught.value).startswith("the file, line 2: must be a name")
+    assert "sha256sum" in str(caught.value)
+    assert line not in str(caught.value)
+
+
+def test_a_key_is_known_by_its_hash(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_text(f"ada {sha256('one')}\nben {sha256('two')}\n")
+    keys = ApiKeys(file)
+    assert [keys.holder_of(key) for key in ("one", "two", "three", sha256("one"), "")] == [
+        "ada",
+        "ben",
+        None,
+        None,
+        None,
+    ]
+
+
+def test_the_file_is_read_again_when_it_changes_or_is_replaced(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_text(f"ada {sha256('one')}\n")
+    keys = ApiKeys(file)
+    file.write_text(f"ada {sha256('one')}\nbenjamin {sha256('two')}\n")
+    assert keys.holder_of("two") == "benjamin"
+    (tmp_path / "new").write_text(f"cy {sha256('three')}\n")
+    (tmp_path / "new").rename(file)
+    assert [keys.holder_of("one"), keys.holder_of("three")] == [None, "cy"]
+
+
+def test_a_file_that_became_wrong_or_vanished_leaves_the_keys_as_they_were(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_text(f"ada {sha256('one')}\n")
+    keys = ApiKeys(file)
+    file.write_text("nonsense\n")
+    assert keys.holder_of("one") == "ada"
+    file.unlink()
+    assert keys.holder_of("one") == "ada"
+    file.write_text("# nobody any more\n")
+    assert keys.holder_of("one") is None
+
+
+def test_a_file_that_is_not_there_is_an_error_at_the_start(tmp_path: Path) -> None:
+    with pytest.raises(ApiKeysError, match="cannot be read: No such file"):
+        ApiKeys(tmp_path / "none")
