@@ -31,6 +31,7 @@ class Voice:
         """
         self.latents, self._embed, self._at_once = latents, embed, at_once
         self._groups: list[Tensor] = []  # [1, patches, hidden] each
+        self.stream: Tensor | None = None  # [values], the audio decoder's memory behind it, once somebody needed it
 
     def __len__(self) -> int:
         """Patches."""
@@ -39,7 +40,8 @@ class Voice:
     @property
     def memory_bytes(self) -> int:
         """What it takes so far."""
-        return self.latents.nbytes + sum(group.nbytes for group in self._groups)
+        kept = (self.latents, *self._groups, *(() if self.stream is None else (self.stream,)))
+        return sum(tensor.nbytes for tensor in kept)
 
     def embedded(self, begin: int, end: int) -> Tensor:
         """`[1, end - begin, hidden]`."""

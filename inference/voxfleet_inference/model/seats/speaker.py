@@ -180,10 +180,14 @@ class Speaker:
             yield reading.asked - reading.read
 
     def _prime(self, seat: int, voice: Voice | None) -> None:
-        """Let the audio decoder hear the end of the voice."""
-        if voice:
+        """Let the audio decoder hear the end of the voice, or remember what it was like."""
+        if voice is None:
+            return
+        if voice.stream is None:
             tail = voice.latents[None, -PRIMING_PATCHES:].flatten(1, 2)  # [1, frames, feat_dim]
             self.vae.decode(frames_of(tail.to(self.model.dtype).float()), self.streams.of(seat))
+            voice.stream = self.streams.flat[seat].clone()
+        self.streams.flat[seat] = voice.stream
 
     def _embed(self, latents: Tensor) -> Tensor:
         return self.network.embed_patches(latents.to(self.model.dtype))

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from voxfleet_inference.engine.loading import load_seated_model
+from voxfleet_inference.engine.loading import load_speech_model
 from voxfleet_inference.engine.messages import Float32Array, Sentence, VoicePrompt
 from voxfleet_inference.engine.process import EngineSettings, Limits, WrongWeightsError
 from voxfleet_inference.engine.speech_model import Seat, SentenceTooLongError
@@ -142,6 +142,19 @@ def test_a_voice_is_embedded_once_and_as_far_as_it_is_read() -> None:
     assert embedded == [16, 16, 8]
 
 
+def test_a_voice_used_again_costs_nothing_but_its_place(speech: VoxCpmSpeech, monkeypatch: pytest.MonkeyPatch) -> None:
+    spoken = sentence(prompt=voice(20))
+    sit(speech, 0, 0, spoken)
+    made = speech.step([0], noise(1)).collect()
+    with monkeypatch.context() as forbidden:
+        forbidden.setattr(speech._model.network, "embed_patches", None)
+        forbidden.setattr(speech._model.vae, "decode", None)
+        sit(speech, 1, 250, replace(spoken, prompt=voice(20)))
+    again = speech.step([1], noise(1)).collect()
+    assert np.array_equal(again.latents, made.latents)
+    assert np.array_equal(again.samples, made.samples)
+
+
 def test_voices_used_long_ago_are_dropped() -> None:
     voices = Voices(lambda latents: latents.flatten(2), torch.device("cpu"), at_once=16, limit_bytes=3000)
     latents = [torch.randn(1, 4, 64) for _ in range(4)]  # 1024 bytes each, and as much again once embedded
@@ -163,7 +176,7 @@ def test_room_follows_the_settings(
     positions: int,
     checkpoint_folder: Callable[[str, bool], Path],
 ) -> None:
-    speech, facts = load_seated_model(settings_of(checkpoint_folder("tiny", False), kv_cache_positions=asked))
+    speech, facts = load_speech_model(settings_of(checkpoint_folder("tiny", False), kv_cache_positions=asked))
     assert (speech.kv_positions, speech.seats) == (positions, 8)
     assert (facts.sample_rate, facts.patch_samples, facts.patch_size, facts.feat_dim) == (44_100, 7056, 4, 64)
 
@@ -171,7 +184,7 @@ def test_room_follows_the_settings(
 def test_deterministic_loading_fixes_shapes_and_addresses(
     checkpoint_folder: Callable[[str, bool], Path],
 ) -> None:
-    speech, _ = load_seated_model(settings_of(checkpoint_folder("tiny", False), deterministic=True))
+    speech, _ = load_speech_model(settings_of(checkpoint_folder("tiny", False), deterministic=True))
     model = speech._model
     assert {each.data_ptr() % 64 for part in (model.network, model.vae) for each in part.parameters()} == {0}
     assert speech._speaker.room.is_deterministic
@@ -182,7 +195,7 @@ def test_a_machine_without_a_gpu_says_so(
     checkpoint_folder: Callable[[str, bool], Path],
 ) -> None:
     with pytest.raises(WrongWeightsError, match="no usable CUDA device or driver here"):
-        load_seated_model(settings_of(checkpoint_folder("tiny", False), device="cuda"))
+        load_speech_model(settings_of(checkpoint_folder("tiny", False), device="cuda"))
 
 
 def test_the_model_needs_torch_and_numpy_alone() -> None:
