@@ -55,6 +55,9 @@ class ServeSettings(BaseModel):
     max_step_seconds: float = Field(
         0, ge=0, description="An engine that owes a step for longer fails liveness; 0: 5 on a GPU, 60 on a CPU."
     )
+    max_engine_restarts: int = Field(
+        3, ge=0, le=1000, description="How often in 10 minutes a dead engine is started again before the server ends."
+    )
     api_keys_file: Path | None = Field(
         None,
         description="File of API keys, `name sha256` per line, read again when it changes; without it none is asked.",
@@ -63,7 +66,10 @@ class ServeSettings(BaseModel):
         default=False,
         description="Believe Voxfleet-Tenant and Voxfleet-Priority: only a gateway can reach this server.",
     )
-    max_parallel_sentences: int = Field(1, ge=1, le=32, description="Sentences of one request decoded side by side.")
+    max_parallel_sentences: int = Field(8, ge=1, le=32, description="Sentences of one request decoded side by side.")
+    max_prefill_tokens: int = Field(
+        0, ge=0, le=65536, description="Positions of prompts read in one step; 0: 512 on a GPU, 16 on a CPU."
+    )
     max_input_characters: int = Field(4096, ge=1, le=1_000_000, description="Longest `input` that is taken.")
     max_body_bytes: int = Field(16 * 2**20, ge=1024, description="Largest request body that is taken.")
     max_buffered_audio_seconds: float = Field(60, gt=0, description="Audio kept for a slow reader before it is parked.")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
@@ -19,7 +18,7 @@ import structlog
 from voxfleet_inference.engine.client import EngineClient, EngineError
 from voxfleet_inference.engine.messages import EngineGone, Loaded, LoadFailed, Report, StepDone
 from voxfleet_inference.engine.process import WRONG_WEIGHTS_EXIT_CODE
-from voxfleet_inference.server.lifecycle import MAX_RESTARTS, Lifecycle, Phase, may_restart, stalled_seconds
+from voxfleet_inference.server.lifecycle import Lifecycle, Phase, lately_restarted, stalled_seconds
 from voxfleet_inference.settings import ServeSettings
 from voxfleet_inference.telemetry.metrics import Metrics
 
@@ -56,7 +55,7 @@ class EngineSupervisor:
         self._warm_up, self._on_failure, self._revive = warm_up, on_failure, revive
         self._engine: EngineClient | None = None
         self._last_step_at, self._active_rows = time.monotonic(), 0
-        self._restarted_at: deque[float] = deque(maxlen=MAX_RESTARTS)
+        self._restarted_at: tuple[float, ...] = ()
         self._work: asyncio.Task[None] | None = None  # warming up, or starting anew
 
     @property
@@ -111,10 +110,11 @@ class EngineSupervisor:
         if self.lifecycle.phase is Phase.FAILED:
             return
         now = time.monotonic()
-        if self._revive is None or not may_restart(self._restarted_at, now):
+        restarts = lately_restarted(self._restarted_at, now)
+        if self._revive is None or len(restarts) >= self._settings.max_engine_restarts:
             self.fail(Failure(message, ENGINE_GONE_EXIT_CODE))
             return
-        self._restarted_at.append(now)
+        self._restarted_at = (*restarts, now)
         self._metrics.engine_restarts.inc()
         self._enter(Phase.LOADING, f"{message}; another one is being started")
         self._work = asyncio.create_task(self._start_anew(self._revive))

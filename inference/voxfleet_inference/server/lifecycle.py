@@ -28,7 +28,6 @@ NEXT_PHASES: Final[Mapping[Phase, frozenset[Phase]]] = {
     Phase.READY: frozenset({Phase.LOADING, Phase.FAILED}),
     Phase.FAILED: frozenset(),
 }
-MAX_RESTARTS: Final = 3
 RESTART_WINDOW_SECONDS: Final = 600.0
 _MESSAGES: Final[Mapping[str, str]] = {
     "loading": "the model's weights are being loaded",
@@ -73,10 +72,9 @@ class Lifecycle:
         return self.reason or _MESSAGES.get(self.state, "")
 
 
-def may_restart(restarted_at: Collection[float], now: float) -> bool:
-    """Whether an engine that died at `now` is started again, after those restarts."""
-    lately = [at for at in restarted_at if now - at < RESTART_WINDOW_SECONDS]
-    return len(lately) < MAX_RESTARTS
+def lately_restarted(restarted_at: Collection[float], now: float) -> tuple[float, ...]:
+    """Those of the restarts that still count against an engine that dies at `now`."""
+    return tuple(at for at in restarted_at if now - at < RESTART_WINDOW_SECONDS)
 
 
 def stalled_seconds(now: float, active_since: Collection[float], last_step_at: float, active_rows: int) -> float:

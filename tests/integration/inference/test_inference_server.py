@@ -132,17 +132,39 @@ def test_a_taken_port_is_one_clear_line(server: Any, start_server: Any, tiny: Pa
     assert "--port" in lines[0]
 
 
-def test_a_killed_engine_ends_the_server(start_server: Any, tiny: Path, tmp_path: Path) -> None:
+def break_off_a_stream_by_killing_the_engine(server: Any) -> int:
+    """Kill -9 while somebody listens; returns the process id that was."""
+    engine: int = server.engine_pid()
+    body = {"model": "voxcpm-1.5", "input": "word " * 700, "response_format": "pcm"}
+    with httpx.stream("POST", server.url("/v1/audio/speech"), json=body, timeout=60) as response:
+        chunks = response.iter_raw()
+        next(chunks)
+        os.kill(engine, signal.SIGKILL)
+        with pytest.raises(httpx.RemoteProtocolError):
+            list(chunks)
+    return engine
+
+
+def test_a_killed_engine_is_started_again_and_says_the_same(
+    start_server: Any, tiny: Path, tmp_path: Path, wait_for: Any
+) -> None:
     with start_server(tmp_path, tiny) as server:
         server.wait_for_ready()
-        engine = server.engine_pid()
-        body = {"model": "voxcpm-1.5", "input": "word " * 700, "response_format": "pcm"}
-        with httpx.stream("POST", server.url("/v1/audio/speech"), json=body, timeout=60) as response:
-            chunks = response.iter_raw()
-            next(chunks)
-            os.kill(engine, signal.SIGKILL)
-            with pytest.raises(httpx.RemoteProtocolError):
-                list(chunks)
+        before = spoken(server, "pcm", seed=5)
+        killed = break_off_a_stream_by_killing_the_engine(server)
+        wait_for(lambda: server.metric("engine_restarts_total"), lambda restarts: restarts == 1)
+        assert server.get("/health/live").status_code == 200
+        server.wait_for_ready()
+        assert server.engine_pid() != killed
+        assert spoken(server, "pcm", seed=5) == before
+        assert server.load()["open_requests"] == 0
+        assert '"exit_code": -9' in server.errors()
+
+
+def test_an_engine_that_dies_too_often_ends_the_server(start_server: Any, tiny: Path, tmp_path: Path) -> None:
+    with start_server(tmp_path, tiny, "--max-engine-restarts", "0") as server:
+        server.wait_for_ready()
+        break_off_a_stream_by_killing_the_engine(server)
         assert server.process.wait(60) == 4
         assert "engine process has ended" in server.termination_log.read_text()
 

@@ -1,0 +1,356 @@
+"""Sessions over a real WebSocket: what is said, when, and what happens to what goes wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+import websockets
+from voxfleet_inference.engine.messages import VoicePrompt
+
+PATCH = 7056
+PATIENCE_SECONDS = 60.0
+START = {"type": "session.start", "model": "voxcpm-1.5", "response_format": "pcm", "sample_rate": 44100}
+
+
+@dataclass
+class Talk:
+    """A client's end of a session; keeps what it hears."""
+
+    socket: websockets.ClientConnection
+    audio: bytes = b""
+    heard: list[dict[str, Any]] = field(default_factory=list)
+
+    async def say(self, kind: str, **fields: Any) -> None:
+        await self.socket.send(json.dumps({"type": kind, **fields}))
+
+    async def hear(self, kind: str) -> dict[str, Any]:
+        """Everything up to the next message of this kind."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while True:
+                message = await self.socket.recv()
+                if isinstance(message, bytes):
+                    self.audio += message
+                    continue
+                self.heard.append(json.loads(message))
+                if self.heard[-1]["type"] == kind:
+                    return self.heard[-1]
+
+    async def closed(self) -> int:
+        """The code with which the server ended the session."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while True:
+                try:
+                    await self.socket.recv()
+                except websockets.ConnectionClosed:
+                    return self.socket.close_code or 0
+
+
+@asynccontextmanager
+async def talk(server: Any, **start: Any) -> AsyncIterator[Talk]:
+    url = f"ws://127.0.0.1:{server.port}/v1/audio/speech/stream"
+    async with websockets.connect(url, compression=None, max_size=None) as socket:
+        client = Talk(socket)
+        if start:
+            await client.say(**{**START, "kind": "session.start", **start})
+            await client.hear("session.started")
+        yield client
+
+
+def kinds(client: Talk) -> list[str]:
+    return [message["type"] for message in client.heard]
+
+
+async def test_text_is_spoken_at_sentence_ends_and_the_rest_at_the_end(server: Any) -> None:
+    async with talk(server, seed=3) as client:
+        assert client.heard[0] == {
+            "type": "session.started", "seed": 3, "response_format": "pcm", "sample_rate": 44100,
+            "session_id": client.heard[0]["session_id"],
+        }
+        for piece in ("The first sen", "tence is here. The sec", "ond one follows"):
+            await client.say("text.append", text=piece)
+        assert (await client.hear("sentence.started"))["text"] == "The first sentence is here."
+        await client.say("session.end")
+        second = await client.hear("sentence.started")
+        done = await client.hear("session.done")
+        assert await client.closed() == 1000
+    assert (second["index"], second["text"]) == (1, "The second one follows")
+    patches = len("The first sentence is here.") + len("The second one follows")
+    assert done["usage"]["output_tokens"] == patches
+    silence = len(client.audio) // 2 - patches * PATCH
+    assert 0 < silence < 44100
+    assert second["at_seconds"] == pytest.approx(27 * PATCH / 44100 + silence / 44100, abs=0.001)
+    first_tone = np.frombuffer(client.audio[: 27 * PATCH * 2], "<i2") / 32767
+    assert np.allclose(first_tone, 0.5 * np.sin(2 * np.pi * 440 * np.arange(27 * PATCH) / 44100), atol=1e-3)
+
+
+async def test_a_flush_speaks_what_waits(server: Any) -> None:
+    async with talk(server, seed=1) as client:
+        await client.say("text.append", text="no end in sight")
+        await client.say("text.flush")
+        assert (await client.hear("sentence.started"))["text"] == "no end in sight"
+        await client.say("session.end")
+        await client.hear("session.done")
+    assert len(client.audio) == 15 * PATCH * 2
+
+
+async def test_the_first_sentence_is_the_voice_of_the_session(server: Any) -> None:
+    async with talk(server, voice="random") as client:
+        for text in ("A very first sentence.", "One more to follow it."):
+            await client.say("text.append", text=text)
+            await client.say("text.flush")
+            await client.hear("sentence.started")
+        await client.say("session.end")
+        await client.hear("session.done")
+    first, second = server.model.prompts[-2:]
+    assert first is None
+    assert isinstance(second, VoicePrompt)
+    assert second.text == "A very first sentence."
+
+
+async def test_the_voice_outlives_a_cancel(server: Any) -> None:
+    async with talk(server, voice="random") as client:
+        await client.say("text.append", text="A very first sentence. ")
+        await client.say("text.flush")
+        await client.hear("sentence.started")
+        server.model.step_seconds = 0.02
+        await client.say("text.append", text="x" * 90 + " and on it goes. ")
+        await client.say("text.flush")
+        await client.hear("sentence.started")
+        await client.say("cancel")
+        await client.hear("cancelled")
+        server.model.step_seconds = 0.0
+        await client.say("text.append", text="Again the voice.")
+        await client.say("session.end")
+        last = await client.hear("sentence.started")
+        await client.hear("session.done")
+    assert (last["index"], last["text"]) == (2, "Again the voice.")
+    assert server.model.prompts[-1].text == "A very first sentence."
+
+
+async def test_cancel_stops_at_once_and_the_session_goes_on(server: Any, wait_until: Any) -> None:
+    server.model.step_seconds = 0.02
+    async with talk(server, seed=1) as client:
+        await client.say("text.append", text="y" * 280 + ". More of it that nobody will hear. ")
+        await client.say("text.flush")
+        await client.hear("sentence.started")
+        await client.say("cancel")
+        cancelled = await client.hear("cancelled")
+        before = len(client.audio) // 2
+        assert cancelled["at_seconds"] == pytest.approx(before / 44100, abs=0.17)
+        await wait_until(lambda: server.service.load.running_sequences == 0)
+        server.model.step_seconds = 0.0
+        await client.say("text.append", text="Now this.")
+        await client.say("session.end")
+        started = await client.hear("sentence.started")
+        await client.hear("session.done")
+    assert started["text"] == "Now this."
+    assert started["at_seconds"] == cancelled["at_seconds"]
+    assert len(client.audio) // 2 - before == 9 * PATCH
+    assert "nobody" not in " ".join(server.model.prefilled)
+
+
+async def test_cancel_with_nothing_to_stop_is_answered_too(server: Any) -> None:
+    async with talk(server, seed=1) as client:
+        await client.say("text.append", text="forgotten")
+        await client.say("cancel")
+        assert (await client.hear("cancelled"))["at_seconds"] == 0
+        await client.say("session.end")
+        assert (await client.hear("session.done"))["usage"]["total_tokens"] == 0
+    assert client.audio == b""
+
+
+@pytest.mark.parametrize("name", ["mp3", "opus", "aac", "flac", "wav"])
+async def test_every_format_is_one_stream_across_sentences(server: Any, name: str) -> None:
+    import io  # noqa: PLC0415
+
+    import av  # noqa: PLC0415
+
+    async with talk(server, response_format=name, sample_rate=None, seed=1) as client:
+        await client.say("text.append", text="Two sentences here. Second of them.")
+        await client.say("session.end")
+        await client.hear("session.done")
+    with av.open(io.BytesIO(client.audio)) as container:
+        seconds = sum(frame.samples / frame.sample_rate for frame in container.decode(audio=0))
+    spoken_seconds = (len("Two sentences here.") + len("Second of them.")) * PATCH / 44100
+    assert spoken_seconds < seconds < spoken_seconds + 1
+
+
+async def test_speed_and_sample_rate_are_those_of_the_start(server: Any) -> None:
+    async with talk(server, sample_rate=16000, speed=2.0, seed=1) as client:
+        await client.say("text.append", text="0123456789")
+        await client.say("session.end")
+        await client.hear("session.done")
+    assert len(client.audio) / 2 / 16000 == pytest.approx(10 * PATCH / 44100 / 2, rel=0.06)
+
+
+@pytest.mark.parametrize(
+    ("message", "param", "words"),
+    [
+        ("no json", None, "the message must be a JSON object"),
+        ("[]", None, "the message must be a JSON object"),
+        (b"bytes", None, "JSON in a text frame"),
+        ('{"type": "speak"}', "type", "one of session.start, text.append"),
+        ('{"type": ["a"]}', "type", "one of session.start"),
+        ('{"type": "text.append"}', "text", "'text' is missing"),
+        ('{"type": "text.append", "text": 5}', "text", "'text' must be a string; given 5"),
+        ('{"type": "text.append", "text": "\\ud800"}', "text", "'text' must be a string"),
+        ('{"type": "session.start", "model": "voxcpm-1.5"}', "type", "started already"),
+    ],
+)
+async def test_a_wrong_message_is_answered_and_forgiven(
+    server: Any, message: str | bytes, param: str | None, words: str
+) -> None:
+    async with talk(server, seed=1) as client:
+        await client.socket.send(message)
+        error = (await client.hear("error"))["error"]
+        assert error["param"] == param
+        assert words in error["message"]
+        assert error["type"] == "invalid_request_error"
+        await client.say("text.append", text="Still here.")
+        await client.say("session.end")
+        await client.hear("session.done")
+    assert len(client.audio) == 11 * PATCH * 2
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"model": "tts-1"}, "model"),
+        ({"voice": "nobody"}, "voice"),
+        ({"speed": 9}, "speed"),
+        ({"stream": False}, "stream"),
+        ({"stream_format": "sse"}, "stream_format"),
+        ({"sample_rate": 5}, "sample_rate"),
+        ({"input": "x" * 5000}, "text"),
+    ],
+)
+async def test_a_wrong_start_names_the_field_and_may_be_said_again(
+    server: Any, fields: dict[str, Any], param: str
+) -> None:
+    async with talk(server) as client:
+        await client.say("text.append", text="too early")
+        assert (await client.hear("error"))["error"]["code"] == "not_started"
+        await client.say(**{**START, "kind": "session.start", **fields})
+        assert (await client.hear("error"))["error"]["param"] == param
+        await client.say(**{**START, "kind": "session.start"})
+        await client.hear("session.started")
+        assert server.service.load.open_requests == 1
+
+
+async def test_text_that_waits_is_bounded(start_server: Any, tone_model: Any, wait_until: Any) -> None:
+    async with start_server(tone_model, max_input_characters=50) as server:
+        await wait_until(lambda: server.service.lifecycle.is_ready)
+        async with talk(server, seed=1) as client:
+            await client.say("text.append", text="a" * 30)
+            await client.say("text.append", text="b" * 30)
+            error = (await client.hear("error"))["error"]
+            assert (error["param"], error["code"]) == ("text", "too_long")
+            assert "30 wait and 30 were given" in error["message"]
+            await client.say("session.end")
+            assert (await client.hear("sentence.started"))["text"] == "a" * 30
+
+
+async def test_a_silent_session_is_closed(start_server: Any, tone_model: Any, wait_until: Any) -> None:
+    async with start_server(tone_model, session_idle_seconds=0.2) as server:
+        await wait_until(lambda: server.service.lifecycle.is_ready)
+        for start in ({}, {"seed": 1}):
+            async with talk(server, **start) as client:
+                assert (await client.hear("error"))["error"]["code"] == "session_idle"
+                assert await client.closed() == 1008
+        await wait_until(lambda: server.service.load.open_requests == 0)
+
+
+async def test_a_session_that_speaks_is_not_idle(start_server: Any, tone_model: Any, wait_until: Any) -> None:
+    async with start_server(tone_model, session_idle_seconds=0.2) as server:
+        await wait_until(lambda: server.service.lifecycle.is_ready)
+        tone_model.step_seconds = 0.02
+        async with talk(server, seed=1) as client:
+            await client.say("text.append", text="z" * 60)
+            await client.say("text.flush")
+            await client.hear("error")  # idle, but only once all of it was spoken
+    assert len(client.audio) == 60 * PATCH * 2
+
+
+async def test_a_client_that_leaves_frees_the_engine(server: Any, wait_until: Any) -> None:
+    server.model.step_seconds = 0.02
+    async with talk(server, seed=1) as client:
+        await client.say("text.append", text="w" * 280)
+        await client.say("text.flush")
+        await client.hear("sentence.started")
+    await wait_until(lambda: server.service.load.open_requests == 0)
+    await wait_until(lambda: server.service.load.running_sequences == 0)
+    assert server.service.metrics.cancelled_requests._value.get() == 1
+
+
+async def test_an_engine_error_ends_the_session_and_says_so(server: Any, wait_until: Any) -> None:
+    async with talk(server, seed=1) as client:
+        await client.say("text.append", text="please refuse this")
+        await client.say("text.flush")
+        assert (await client.hear("error"))["error"]["type"] == "server_error"
+        assert await client.closed() == 1011
+    await wait_until(lambda: server.service.load.open_requests == 0)
+
+
+async def test_a_full_server_says_when_to_come_back(start_server: Any, tone_model: Any, wait_until: Any) -> None:
+    async with start_server(tone_model, max_batch_size=1, max_queued_requests=0) as server:
+        await wait_until(lambda: server.service.lifecycle.is_ready)
+        async with talk(server, seed=1), talk(server) as second:
+            await second.say(**{**START, "kind": "session.start"})
+            error = await second.hear("error")
+            assert error["error"]["code"] == "queue_full"
+            assert error["retry_after_seconds"] >= 1
+            assert await second.closed() == 1013
+
+
+async def test_a_draining_server_finishes_what_was_said_and_takes_no_more(server: Any) -> None:
+    async with talk(server, seed=1) as client:
+        await client.say("text.append", text="said before")
+        await client.say("text.append", text=" the end")
+        await client.say("cancel")
+        await client.hear("cancelled")
+        await client.say("text.append", text="the very last words")
+        await client.say("cancel")
+        await client.hear("cancelled")
+        await client.say("text.append", text="last words")
+        await client.say("text.flush")
+        await client.hear("sentence.started")
+        server.service.drain(wished=True)
+        await client.hear("session.done")
+        assert await client.closed() == 1001
+        assert len(client.audio) == 10 * PATCH * 2
+        with pytest.raises(websockets.InvalidStatus) as refused:
+            await talk(server).__aenter__()
+    assert refused.value.response.status_code == 503
+    assert "retry-after" in refused.value.response.headers
+
+
+async def test_a_listener_who_reads_nothing_is_cut_off(start_server: Any, make_model: Any, wait_until: Any) -> None:
+    async with start_server(make_model(), max_buffered_audio_seconds=1.6, slow_client_seconds=0.3) as server:
+        await wait_until(lambda: server.service.lifecycle.is_ready)
+        async with talk(server, seed=1, sample_rate=96000) as client:
+            client.socket.transport.pause_reading()
+            for _ in range(8):
+                await client.say("text.append", text="u" * 250 + ". ")
+            await client.say("session.end")
+            await wait_until(lambda: server.service.load.open_requests == 0)
+            client.socket.transport.abort()
+
+
+async def test_a_message_that_is_too_large_ends_the_session(server: Any) -> None:
+    async with talk(server, seed=1) as client:
+        await client.say("text.append", text="x" * (17 * 2**20))
+        assert await client.closed() == 1009
+
+
+async def test_a_session_without_a_start_may_end(server: Any) -> None:
+    async with talk(server) as client:
+        await client.say("session.end")
+        await client.hear("session.done")
+        assert await client.closed() == 1000

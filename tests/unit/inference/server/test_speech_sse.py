@@ -1,0 +1,165 @@
+"""Speech as server-sent events, over a real socket, read by OpenAI's client and by hand."""
+
+from __future__ import annotations
+
+import base64
+import json
+import struct
+import threading
+from typing import Any
+
+import httpx
+import openai
+import pytest
+from voxfleet_inference.server.errors import InternalError
+from voxfleet_inference.server.speech_events import Tally, delta_event, done_event, error_event
+from voxfleet_inference.speech.events import SentenceEnded, SpeechAudio
+
+PATCH = 7056
+TWO = "A first sentence here. And then a second one."
+SPEECH = {"model": "voxcpm-1.5", "input": TWO, "response_format": "pcm", "sample_rate": 44100, "stream_format": "sse"}
+
+
+def events_of(body: str) -> list[dict[str, Any]]:
+    blocks = [block.splitlines() for block in body.split("\n\n") if block and not block.startswith(":")]
+    return [json.loads(line.removeprefix("data: ")) for block in blocks for line in block if line.startswith("data: ")]
+
+
+def audio_of(events: list[dict[str, Any]]) -> bytes:
+    return b"".join(base64.b64decode(each["audio"]) for each in events if each["type"] == "speech.audio.delta")
+
+
+async def post(server: Any, **changes: Any) -> httpx.Response:
+    async with httpx.AsyncClient(base_url=server.url, timeout=60) as client:
+        return await client.post("/v1/audio/speech", json={**SPEECH, **changes})
+
+
+async def test_events_carry_the_same_audio_then_usage_and_the_times_of_sentences(server: Any) -> None:
+    bare, answer = await post(server, stream_format="audio", seed=5), await post(server, seed=5)
+    *deltas, done = events_of(answer.text)
+    assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["x-accel-buffering"] == "no"
+    assert answer.headers["voxfleet-seed"] == "5"
+    assert {each["type"] for each in deltas} == {"speech.audio.delta"}
+    assert len(deltas) >= 42
+    assert audio_of(deltas) == bare.content
+    assert done["type"] == "speech.audio.done"
+    assert done["usage"]["output_tokens"] == len("A first sentence here.") + len("And then a second one.")
+    assert done["usage"]["total_tokens"] == done["usage"]["input_tokens"] + done["usage"]["output_tokens"]
+    first, second = done["sentences"]
+    assert (first["index"], first["text"], first["at_seconds"]) == (0, "A first sentence here.", 0)
+    assert first["until_seconds"] == pytest.approx(22 * PATCH / 44100, abs=0.001)
+    assert (second["index"], second["text"]) == (1, "And then a second one.")
+    assert second["until_seconds"] == pytest.approx(len(bare.content) / 2 / 44100, abs=0.001)
+    assert not second["is_cut"]
+
+
+async def test_speed_moves_the_times_of_sentences(server: Any) -> None:
+    done = events_of((await post(server, speed=2.0)).text)[-1]
+    assert done["sentences"][0]["until_seconds"] == pytest.approx(22 * PATCH / 44100 / 2, abs=0.001)
+
+
+async def test_openais_client_streams_the_events(server: Any) -> None:
+    client = openai.AsyncOpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0)
+    async with client.audio.speech.with_streaming_response.create(
+        model="voxcpm-1.5", voice="alloy", input=TWO, response_format="mp3", stream_format="sse"
+    ) as response:
+        lines = [line async for line in response.iter_lines()]
+    events = [json.loads(line[6:]) for line in lines if line.startswith("data: ")]
+    assert [each["type"] for each in events][-1] == "speech.audio.done"
+    assert audio_of(events)[0] == 0xFF
+
+
+@pytest.mark.parametrize("name", ["mp3", "opus", "aac", "flac", "wav", "pcm"])
+async def test_every_format_travels_in_events(server: Any, name: str) -> None:
+    fixed = {"response_format": name, "sample_rate": None, "input": "Same bytes.", "seed": 1}
+    bare, events = await post(server, stream_format="audio", **fixed), events_of((await post(server, **fixed)).text)
+    if name == "opus":  # Ogg numbers its streams at random
+        assert len(audio_of(events)) == len(bare.content)
+    else:
+        assert audio_of(events) == bare.content
+
+
+async def test_a_whole_wav_in_events_tells_its_length(server: Any) -> None:
+    delta, done = events_of((await post(server, response_format="wav", stream=False)).text)
+    wav = base64.b64decode(delta["audio"])
+    assert struct.unpack_from("<I", wav, 40)[0] == len(wav) - 44
+    assert done["type"] == "speech.audio.done"
+
+
+async def test_a_refusal_before_the_first_event_is_a_plain_error(server: Any) -> None:
+    for changes, status in (({"input": "please refuse"}, 500), ({"voice": "nobody"}, 400), ({"model": "x"}, 404)):
+        answer = await post(server, **changes)
+        assert (answer.status_code, answer.headers["content-type"]) == (status, "application/json")
+
+
+async def test_a_failure_after_the_first_event_is_an_error_event_and_the_end(server: Any, wait_until: Any) -> None:
+    answer = await post(server, input="A good first sentence. Then please refuse.")
+    assert answer.status_code == 200
+    assert "event: error\n" in answer.text
+    *deltas, failed = events_of(answer.text)
+    assert failed["type"] == "error"
+    assert failed["error"]["type"] == "server_error"
+    assert {each["type"] for each in deltas} == {"speech.audio.delta"}
+    await wait_until(lambda: not server.service.load.open_requests)
+    counted = server.service.metrics.requests.labels("200", "broken")._value.get()
+    assert counted == 1
+
+
+async def test_comments_come_while_nothing_is_said_and_then_errors_are_events(
+    start_server: Any, make_model: Any, wait_until: Any
+) -> None:
+    model = make_model()
+    async with start_server(model, keep_alive_seconds=0.05) as server:
+        await wait_until(lambda: server.service.lifecycle.is_ready)
+        model.gate = threading.Event()
+        async with (
+            httpx.AsyncClient(base_url=server.url, timeout=60) as client,
+            client.stream("POST", "/v1/audio/speech", json={**SPEECH, "input": "fine"}) as answer,
+        ):
+            received = ""
+            chunks = answer.aiter_text()
+            while received.count(": keep-alive\n\n") < 3:
+                received += await anext(chunks)
+            assert "data:" not in received
+            assert server.service.load.first_audio_seconds_p95 is None
+            model.gate.set()
+            received += "".join([chunk async for chunk in chunks])
+    assert [each["type"] for each in events_of(received)] == ["speech.audio.delta"] * 4 + ["speech.audio.done"]
+
+
+async def test_a_client_that_leaves_a_silent_stream_of_events_is_forgotten(
+    start_server: Any, make_model: Any, wait_until: Any
+) -> None:
+    model = make_model()
+    async with start_server(model, keep_alive_seconds=0.05) as server:
+        await wait_until(lambda: server.service.lifecycle.is_ready)
+        model.gate = threading.Event()
+        async with (
+            httpx.AsyncClient(base_url=server.url, timeout=60) as client,
+            client.stream("POST", "/v1/audio/speech", json=SPEECH) as answer,
+        ):
+            await anext(answer.aiter_text())
+        await wait_until(lambda: server.service.load.open_requests == 0)
+        model.gate.set()
+
+
+def test_a_tally_counts_tokens_patches_and_when_sentences_are_heard() -> None:
+    tally = Tally(speed=2.0)
+    ended = {"until_seconds": 3.0, "patches": 1, "text_tokens": 7, "attempts": 1, "trailing_silence_seconds": 0.0}
+    tally.take(SpeechAudio(0, [], patches=1))  # type: ignore[arg-type]
+    tally.take(SentenceEnded(index=0, text="a", at_seconds=1.0, is_cut=True, **ended))  # type: ignore[arg-type]
+    tally.take(SpeechAudio(0, [], patches=0))  # type: ignore[arg-type]
+    assert tally.usage == {"input_tokens": 7, "output_tokens": 1, "total_tokens": 8}
+    assert tally.sentences == [{"index": 0, "text": "a", "at_seconds": 0.5, "until_seconds": 1.5, "is_cut": True}]
+
+
+def test_each_event_is_one_block_whatever_a_text_holds() -> None:
+    tally = Tally(sentences=[{"text": "two\nlines\r\n\u2028and 中文"}])
+    for event in (delta_event(b"\x00\xff"), done_event(tally), error_event(InternalError("a\n\ndata: b"))):
+        assert event.endswith(b"\n\n")
+        assert event.count(b"\n\n") == 1
+        assert b"\r" not in event
+    assert events_of(delta_event(b"\x00\xff").decode()) == [{"type": "speech.audio.delta", "audio": "AP8="}]
+    assert events_of(done_event(tally).decode())[0]["sentences"] == tally.sentences
