@@ -1,0 +1,58 @@
+"""How much audio the first so many bytes of an answer hold.
+
+Knows: bare samples, WAV headers, and PyAV's packets for everything that is compressed.
+Does not know: who sent the bytes or when they came.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from bisect import bisect_right
+from collections.abc import Callable
+from typing import Final
+
+SecondsIn = Callable[[int], float]  # bytes from the start -> seconds of audio that they complete
+_SAMPLE_BYTES: Final = 2
+_BITS_PER_BYTE: Final = 8
+KEPT_BYTES: Final = {"pcm": 0, "wav": 4096}  # what has to be kept of an answer to know its time; others: all of it
+
+
+def seconds_in(audio_format: str, data: bytes, pcm_rate: int) -> SecondsIn:
+    """The clock of one answer; `data` is what was kept of it.
+
+    Raises:
+        ValueError: it is no audio of that format.
+    """
+    if audio_format == "pcm":
+        return lambda length: length // _SAMPLE_BYTES / pcm_rate
+    if audio_format == "wav":
+        return _wav_clock(data)
+    return _packet_clock(data)
+
+
+def _wav_clock(data: bytes) -> SecondsIn:
+    layout, start = data.find(b"fmt "), data.find(b"data")
+    if not data.startswith(b"RIFF") or layout < 0 or start < 0:
+        raise ValueError("no WAV header")
+    channels, rate, _, _, bits = struct.unpack_from("<HIIHH", data, layout + 10)
+    header_bytes, second_bytes = start + 8, channels * rate * bits // _BITS_PER_BYTE
+    if not second_bytes:
+        raise ValueError("a WAV header of silence")
+    return lambda length: max(0, length - header_bytes) / second_bytes
+
+
+def _packet_clock(data: bytes) -> SecondsIn:
+    """A packet can be played once its last byte is there."""
+    import av  # noqa: PLC0415 - only compressed formats need it
+
+    ends, seconds = [0], [0.0]
+    try:
+        with av.open(io.BytesIO(data)) as container:
+            for packet in container.demux(audio=0):
+                if packet.size and packet.pos is not None and packet.duration:
+                    ends.append(max(ends[-1], packet.pos + packet.size))
+                    seconds.append(seconds[-1] + float(packet.duration * packet.time_base))
+    except av.error.FFmpegError as error:
+        raise ValueError(f"not decodable: {error}") from error
+    return lambda length: seconds[bisect_right(ends, length) - 1]
