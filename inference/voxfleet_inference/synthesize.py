@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,9 +17,8 @@ import numpy as np
 from voxfleet_inference.audio.encoding import make_encoder, with_exact_wav_length
 from voxfleet_inference.audio.formats import FORMATS
 from voxfleet_inference.audio.recordings import RecordingError, read_recording
-from voxfleet_inference.engine.batch_scheduler import Limits
 from voxfleet_inference.engine.engine import Engine
-from voxfleet_inference.engine.loading import OneRowSpeech, load_speech_model
+from voxfleet_inference.engine.loading import load_speech_model
 from voxfleet_inference.engine.messages import (
     Float32Array,
     Loaded,
@@ -33,8 +31,10 @@ from voxfleet_inference.engine.messages import (
     Submit,
     VoicePrompt,
 )
-from voxfleet_inference.engine.process import EngineSettings, WrongWeightsError
+from voxfleet_inference.engine.process import EngineSettings, WrongWeightsError, prefill_tokens
+from voxfleet_inference.engine.scheduling.plans import Limits
 from voxfleet_inference.engine.sequences import Outcome
+from voxfleet_inference.engine.voxcpm_speech import VoxCpmSpeech
 from voxfleet_inference.text.sentences import split
 
 MAX_ATTEMPTS: Final = 3
@@ -88,7 +88,7 @@ def synthesize(work: Synthesis) -> Spoken:
     """
     model, facts = _load(work)
     voice = _voice(work, model)
-    speaker = _Speaker(work, model, _tape(work, facts))
+    speaker = _Speaker(work, model, facts)
     try:
         sentences = tuple(each.text for each in split(work.text)) if work.splits else (work.text,)
         spoken = _speak_all(speaker, sentences, voice, facts)
@@ -101,10 +101,10 @@ def synthesize(work: Synthesis) -> Spoken:
 class _Speaker:
     """Sentences one after the other through the engine's loop, in this process."""
 
-    def __init__(self, work: Synthesis, model: OneRowSpeech, tape: Float32Array | None) -> None:
-        self._work, self._model, self._tape = work, model, tape
+    def __init__(self, work: Synthesis, model: VoxCpmSpeech, facts: Loaded) -> None:
+        self._work, self._tape = work, _tape(work, facts)
         self._reports: queue.SimpleQueue[Report] = queue.SimpleQueue()
-        self._engine = Engine(model, Limits(max_rows=1, max_waiting=1), self._reports.put)
+        self._engine = Engine(model, _limits(work), 1 / facts.token_rate, self._reports.put)
         self._thread = threading.Thread(target=self._engine.run, daemon=True)
         self._thread.start()
 
@@ -118,8 +118,8 @@ class _Speaker:
         attempts = MAX_ATTEMPTS if self._work.retries and self._tape is None else 1
         patches: tuple[Patch, ...] = ()
         for attempt in range(attempts):
-            patches = self._speak_once(self._sentence(index, text, voice, attempt))
-            if len(patches) < BAD_CASE_RATIO * self._model.count_tokens(text):
+            patches, ended = self._speak_once(self._sentence(index, text, voice, attempt))
+            if len(patches) < BAD_CASE_RATIO * ended.text_tokens:
                 break
         self._tape = self._tape if self._tape is None else self._tape[len(patches) :]
         return patches
@@ -138,19 +138,21 @@ class _Speaker:
             noise_tape=self._tape,
         )
 
-    def _speak_once(self, sentence: Sentence) -> tuple[Patch, ...]:
+    def _speak_once(self, sentence: Sentence) -> tuple[tuple[Patch, ...], SequenceEnded]:
         self._engine.tell(Submit(sentence))
-        return tuple(self._patches())
+        patches: list[Patch] = []
+        while not isinstance(report := self._reports.get(), SequenceEnded):
+            patches += report.patches if isinstance(report, StepDone) else ()
+        if report.outcome is Outcome.FAILED:
+            raise SynthesisError(report.message.partition(": ")[2] or report.message)
+        if report.outcome is not Outcome.FINISHED:
+            raise SynthesisError(report.message)
+        return tuple(patches), report
 
-    def _patches(self) -> Iterator[Patch]:
-        while True:
-            report = self._reports.get()
-            if isinstance(report, StepDone):
-                yield from report.patches
-            if isinstance(report, SequenceEnded):
-                if report.outcome is Outcome.FAILED:
-                    raise SynthesisError(report.message.partition(": ")[2] or report.message)
-                return
+
+def _limits(work: Synthesis) -> Limits:
+    """One sentence at a time, its prompt read in the same pieces as a server on such a device reads it."""
+    return Limits(max_rows=1, max_waiting=1, max_prefill_tokens=prefill_tokens(work.device))
 
 
 def _speak_all(speaker: _Speaker, sentences: tuple[str, ...], voice: VoicePrompt | None, facts: Loaded) -> Spoken:
@@ -166,8 +168,8 @@ def _speak_all(speaker: _Speaker, sentences: tuple[str, ...], voice: VoicePrompt
     return Spoken(tuple(patches), tuple(starts), facts.sample_rate)
 
 
-def _load(work: Synthesis) -> tuple[OneRowSpeech, Loaded]:
-    limits = Limits(max_rows=1, max_waiting=1)
+def _load(work: Synthesis) -> tuple[VoxCpmSpeech, Loaded]:
+    limits = _limits(work)
     try:
         return load_speech_model(
             EngineSettings(model_path=work.model_path, device=work.device, dtype=work.dtype, limits=limits)
@@ -176,7 +178,7 @@ def _load(work: Synthesis) -> tuple[OneRowSpeech, Loaded]:
         raise SynthesisError(str(error)) from error
 
 
-def _voice(work: Synthesis, model: OneRowSpeech) -> VoicePrompt | None:
+def _voice(work: Synthesis, model: VoxCpmSpeech) -> VoicePrompt | None:
     if work.reference_audio is None:
         return None
     try:

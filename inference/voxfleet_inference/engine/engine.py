@@ -11,8 +11,9 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final
 
-from voxfleet_inference.engine.batch_scheduler import BatchScheduler, Ended, Limits, Plan
 from voxfleet_inference.engine.messages import (
     Cancel,
     Command,
@@ -27,38 +28,56 @@ from voxfleet_inference.engine.messages import (
     Submit,
     VoiceEncoded,
 )
-from voxfleet_inference.engine.runner import Runner, SpeechModel, Ticket
-from voxfleet_inference.engine.sequences import Outcome, State
+from voxfleet_inference.engine.runner import Collected, Runner, Ticket
+from voxfleet_inference.engine.scheduling.batch_scheduler import BatchScheduler
+from voxfleet_inference.engine.scheduling.plans import Committed, Ended, Limits, Plan, Room, Submission
+from voxfleet_inference.engine.sequences import Outcome
+from voxfleet_inference.engine.speech_model import Measured, SentenceTooLongError, SpeechModel
 
-_MAX_VOICE_JOBS = 16
+_MAX_VOICE_JOBS: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """A sentence whose needs are known, or why they are not."""
+
+    sentence: Sentence
+    measured: Measured | SequenceEnded
 
 
 class Engine:
     """Decodes sentences until told to stop; `tell` may be called from any thread."""
 
-    def __init__(self, model: SpeechModel, limits: Limits, report: Callable[[Report], None]) -> None:
+    def __init__(
+        self, model: SpeechModel, limits: Limits, patch_seconds: float, report: Callable[[Report], None]
+    ) -> None:
         self._model = model
-        self._scheduler = BatchScheduler(limits)
+        self._room = Room(model.seats, model.kv_positions)
+        self._scheduler = BatchScheduler(limits, self._room, patch_seconds)
         self._runner = Runner(model)
         self._report = report
-        self._inbox: queue.SimpleQueue[Command] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[Command | _Measured] = queue.SimpleQueue()
         self._voices = ThreadPoolExecutor(1, thread_name_prefix="voices")
         self._voice_room = threading.BoundedSemaphore(_MAX_VOICE_JOBS)
         self._is_stopping = False
         self._obeys: dict[type, Callable[..., None]] = {
-            Submit: lambda command: self._submit(command.sentence),
+            _Measured: lambda told: self._submit(told.sentence, told.measured),
             Cancel: lambda command: self._cancel(command.sequence_id),
-            Park: lambda command: self._scheduler.park(command.sequence_id),
-            Resume: lambda command: self._scheduler.resume(command.sequence_id),
+            Park: lambda command: self._scheduler.park(command.sequence_id, time.monotonic()),
+            Resume: lambda command: self._scheduler.resume(command.sequence_id, time.monotonic()),
             EncodeVoice: self._encode,
             Stop: lambda _: self._stop(),
         }
 
     def tell(self, command: Command) -> None:
-        """Give the engine a command; a cancelled sequence is skipped even before the loop looks."""
+        """Give the engine a command.
+
+        A sentence is measured here, so that the loop need not wait for it; a cancelled sequence is skipped even
+        before the loop looks.
+        """
         if isinstance(command, Cancel):
             self._runner.drop(command.sequence_id)
-        self._inbox.put(command)
+        self._inbox.put(self._measured(command.sentence) if isinstance(command, Submit) else command)
 
     def run(self) -> None:
         """The loop: one step in flight, results of the one before committed meanwhile."""
@@ -68,53 +87,104 @@ class Engine:
             is_idle = ticket is None and in_flight is None
             if in_flight is not None:
                 self._commit(in_flight)
+            self._obey(after=ticket, wait=is_idle)
             in_flight = ticket
-            self._obey(wait=is_idle)
         self._close()
 
     def _launch(self, plan: Plan) -> Ticket | None:
+        for ended in plan.expired:
+            self._runner.drop(ended.sequence_id)
+            self._end(ended)
+            self._forget(ended.sequence_id)
         return None if plan.is_empty else self._runner.launch(plan)
 
     def _commit(self, ticket: Ticket) -> None:
         collected = self._runner.collect(ticket)
-        committed = self._scheduler.commit(collected.results)
-        counts = (self._scheduler.count(State.RUNNING, State.PARKED), self._scheduler.count(State.WAITING))
-        self._report(StepDone(collected.step_seconds, collected.patches, *counts))
+        committed = self._scheduler.commit(collected.plan, collected.results, time.monotonic())
+        self._report(self._step_done(collected, committed))
         for ended in committed.ended:
-            self._report_end(ended)
+            self._end(ended)
         for sequence_id in committed.released:
             self._runner.release(sequence_id)
 
-    def _obey(self, *, wait: bool) -> None:
-        """Take every command at hand; with nothing to run, sleep until there is one."""
+    def _obey(self, *, after: Ticket | None, wait: bool) -> None:
+        """Take every command that is there once the step is launched; with nothing to do, sleep until there is one."""
+        if after is not None:
+            self._runner.wait_until_launched(after)
         while True:
             try:
-                command = self._inbox.get(block=wait)
+                command = self._inbox.get(block=wait, timeout=self._seconds_to_deadline())
             except queue.Empty:
                 return
             self._obeys[type(command)](command)
             wait = False
 
-    def _submit(self, sentence: Sentence) -> None:
-        self._runner.register(sentence)
-        refused = self._scheduler.submit(sentence.sequence_id, sentence.rank)
-        if refused is not None:
+    def _seconds_to_deadline(self) -> float | None:
+        deadline = self._scheduler.next_deadline
+        return None if deadline is None else max(0.0, deadline - time.monotonic())
+
+    def _step_done(self, collected: Collected, committed: Committed) -> StepDone:
+        plan, standings = collected.plan, self._scheduler.count()
+        return StepDone(
+            step_seconds=collected.step_seconds,
+            patches=collected.patches,
+            running=standings.prefilling + standings.running + standings.parked,
+            waiting=standings.waiting,
+            step=plan.step,
+            rows=len(plan.rows),
+            prefilling=standings.prefilling,
+            parked=standings.parked,
+            prefill_positions=0 if plan.chunk is None else plan.chunk.positions,
+            seats_used=standings.seats_used,
+            seats=self._room.seats,
+            kv_positions_used=standings.kv_positions_used,
+            kv_positions=self._room.kv_positions,
+            underruns=committed.underruns,
+            least_slack_seconds=plan.least_slack_seconds,
+            part_seconds=collected.part_seconds,
+        )
+
+    def _measured(self, sentence: Sentence) -> _Measured:
+        try:
+            return _Measured(sentence, self._model.measure(sentence))
+        except Exception as error:  # noqa: BLE001 - a sentence that cannot be read ends alone
+            outcome = Outcome.IMPOSSIBLE if isinstance(error, SentenceTooLongError) else Outcome.FAILED
+            message = str(error) if outcome is Outcome.IMPOSSIBLE else f"{type(error).__name__}: {error}"
+            return _Measured(sentence, SequenceEnded(sentence.sequence_id, outcome, message))
+
+    def _submit(self, sentence: Sentence, measured: Measured | SequenceEnded) -> None:
+        if isinstance(measured, SequenceEnded):
+            self._report(measured)
+            return
+        asked = Submission(
+            sequence_id=sentence.sequence_id,
+            measured=measured,
+            request_id=sentence.request_id,
+            rank=sentence.rank,
+            priority=sentence.priority,
+            speed=sentence.speed,
+            deadline_seconds=sentence.deadline_seconds,
+        )
+        self._runner.register(sentence, measured)
+        refusal = self._scheduler.submit(asked, time.monotonic())
+        if refusal is not None:
             self._runner.release(sentence.sequence_id)
-            message = f"the engine's queue is full: {refused.waiting} of {refused.max_waiting} sentences wait"
-            self._report(SequenceEnded(sentence.sequence_id, Outcome.FAILED, message))
+            self._report(SequenceEnded(sentence.sequence_id, refusal.outcome, refusal.message))
 
     def _cancel(self, sequence_id: int) -> None:
         ended = self._scheduler.cancel(sequence_id)
         if ended is not None:
-            self._report_end(ended)
-        for gone in self._scheduler.forget_ended():
-            self._runner.release(gone)
+            self._end(ended)
+        self._forget(sequence_id)
+
+    def _end(self, ended: Ended) -> None:
+        self._report(SequenceEnded(ended.sequence_id, ended.outcome, ended.message, ended.patches, ended.text_tokens))
+
+    def _forget(self, sequence_id: int) -> None:
+        """Free the seat of a sequence that has ended, unless a step in flight names it: then its commit does."""
+        self._scheduler.release_ended([sequence_id])
         if not self._scheduler.knows(sequence_id):
             self._runner.release(sequence_id)
-
-    def _report_end(self, ended: Ended) -> None:
-        patches = self._runner.patches_made(ended.sequence_id)
-        self._report(SequenceEnded(ended.sequence_id, ended.outcome, ended.message, patches))
 
     def _encode(self, job: EncodeVoice) -> None:
         if not self._voice_room.acquire(blocking=False):

@@ -6,22 +6,18 @@ Does not know: what the engine does with the model.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 import torch
 
-from voxfleet_inference.engine.messages import Float32Array, Loaded, Sentence
+from voxfleet_inference.engine.messages import Loaded
 from voxfleet_inference.engine.process import EngineSettings, WrongWeightsError
-from voxfleet_inference.engine.runner import StepOutput as OneRowOutput
-from voxfleet_inference.engine.speech_model import Seat
 from voxfleet_inference.engine.voxcpm_speech import VoxCpmSpeech
 from voxfleet_inference.model.checkpoint import load_checkpoint
 from voxfleet_inference.model.errors import CheckpointError
 from voxfleet_inference.model.seats.determinism import forbid_variation
 from voxfleet_inference.model.seats.speaker import Room
 from voxfleet_inference.model.voxcpm import VoxCPM
-from voxfleet_inference.text.tokenizer import collapse_whitespace
 
 DTYPES: Final = {"float32": torch.float32, "bfloat16": torch.bfloat16, "int8": torch.int8}
 _WORTH_DIVIDING_BYTES: Final = 100_000_000
@@ -30,48 +26,7 @@ _CPU_POSITIONS_PER_ROW: Final = 1024  # a long sentence with a long voice prompt
 _SHARE_OF_FREE_MEMORY: Final = 0.7  # of a GPU, for KV positions; the rest is for what steps need on their way
 
 
-@dataclass(slots=True)
-class SentenceDecoding:
-    """One sentence in a speaker of its own, and the most steps it may take."""
-
-    speech: VoxCpmSpeech
-    max_steps: int
-
-
-class OneRowSpeech:
-    """VoxCPM behind the protocol of an engine that decodes one sentence at a time."""
-
-    def __init__(self, model: VoxCPM) -> None:
-        self._model = model
-        self._measuring = VoxCpmSpeech(model, Room(0, model.config.max_length, rows=0))
-        self.patch_size, self.feat_dim = model.config.patch_size, model.config.feat_dim
-        self.encode_voice = self._measuring.encode_voice
-
-    def count_tokens(self, text: str) -> int:
-        """Tokens of a sentence, which bound how long it may take."""
-        return len(self._model.tokenizer.encode(collapse_whitespace(text)))
-
-    def prefill(self, sentence: Sentence) -> SentenceDecoding:
-        """Give the sentence a speaker, and read it."""
-        measured = self._measuring.measure(sentence)
-        speech = VoxCpmSpeech(self._model, Room(seats=1, positions=measured.positions))
-        speech.admit(Seat(0, 0, measured.positions), sentence)
-        speech.prefill(0, measured.prompt_positions)
-        return SentenceDecoding(speech, measured.max_steps)
-
-    def step(self, decoding: SentenceDecoding, noise: Float32Array) -> OneRowOutput:
-        """The next patch."""
-        made = decoding.speech.step([0], noise[None]).collect()
-        return OneRowOutput(made.latents[0], made.samples[0], bool(made.is_last[0]))
-
-
-def load_speech_model(settings: EngineSettings) -> tuple[OneRowSpeech, Loaded]:
-    """Load a checkpoint for an engine that decodes one sentence at a time."""
-    model = _loaded(settings)
-    return OneRowSpeech(model), _facts(model)
-
-
-def load_seated_model(settings: EngineSettings) -> tuple[VoxCpmSpeech, Loaded]:
+def load_speech_model(settings: EngineSettings) -> tuple[VoxCpmSpeech, Loaded]:
     """Load a checkpoint onto its device.
 
     Raises:

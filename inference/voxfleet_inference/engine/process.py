@@ -18,12 +18,13 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final
 
-from voxfleet_inference.engine.batch_scheduler import Limits
 from voxfleet_inference.engine.engine import Engine
 from voxfleet_inference.engine.messages import Loaded, LoadFailed, Report, Stop
-from voxfleet_inference.engine.runner import SpeechModel
+from voxfleet_inference.engine.scheduling.plans import Limits
+from voxfleet_inference.engine.speech_model import SpeechModel
 
 WRONG_WEIGHTS_EXIT_CODE: Final = 3
+_PREFILL_TOKENS: Final = {"cuda": 512, "cpu": 16}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +38,11 @@ class EngineSettings:
     cpu_threads: int = 0
     kv_cache_positions: int = 0  # 0: as many as the machine has room for
     deterministic: bool = False
+
+
+def prefill_tokens(device: str, asked: int = 0) -> int:
+    """How many positions of a prompt one step reads: what was asked for, else what the device does in a moment."""
+    return asked or _PREFILL_TOKENS[device]
 
 
 class WrongWeightsError(Exception):
@@ -56,7 +62,7 @@ def serve_connection(connection: Connection, load: Loader) -> int:
     except WrongWeightsError as error:
         report(LoadFailed(str(error)))
         return WRONG_WEIGHTS_EXIT_CODE
-    engine = Engine(model, settings.limits, report)
+    engine = Engine(model, settings.limits, 1 / loaded.token_rate, report)
     report(replace(loaded, loaded_seconds=time.monotonic() - started))
     threading.Thread(target=_listen, args=(connection, engine), daemon=True, name="commands").start()
     engine.run()

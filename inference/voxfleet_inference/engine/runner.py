@@ -1,60 +1,25 @@
-"""Launches planned steps over the model and collects what they made.
+"""Carries out plans over the model and collects what they made.
 
-Knows: a model by its protocol, the decoding state of each sequence, its noise, and one worker thread that takes
-steps in order. A sequence that has ended or was dropped is skipped by the steps still in flight, at once.
-Does not know: queues, rows, pipes or clocks other than how long a step took.
+Knows: a model by its protocol, each sequence's sentence, seat and noise, and one thread that makes every call in the
+engine's order. A sequence that was dropped is skipped by the steps that are still to be launched, at once.
+Does not know: who is chosen, queues, pipes or torch.
 """
 
 from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from functools import partial
 
-from voxfleet_inference.engine.batch_scheduler import Plan, RowResult
+import numpy as np
+
 from voxfleet_inference.engine.messages import Float32Array, Patch, Sentence
-from voxfleet_inference.engine.noise import patch_noise
-from voxfleet_inference.engine.sequences import Outcome
-
-
-class Decoding(Protocol):
-    """What a model keeps of one sentence between steps."""
-
-    @property
-    def max_steps(self) -> int:
-        """The most patches that this sentence may take."""
-
-
-@dataclass(frozen=True, slots=True)
-class StepOutput:
-    """One patch: latents [patch_size, feat_dim], samples [patch_samples], and whether it is the last."""
-
-    latents: Float32Array
-    samples: Float32Array
-    is_last: bool
-
-
-class SpeechModel(Protocol):
-    """The model as the engine sees it."""
-
-    @property
-    def patch_size(self) -> int:
-        """Latent frames per patch."""
-
-    @property
-    def feat_dim(self) -> int:
-        """Values per latent frame."""
-
-    def prefill(self, sentence: Sentence) -> Decoding:
-        """Read the text and the voice prompt."""
-
-    def step(self, decoding: Any, noise: Float32Array) -> StepOutput:
-        """Make the next patch from noise [patch_size, feat_dim]; `decoding` is what prefill gave."""
-
-    def encode_voice(self, samples: Float32Array, sample_rate: int) -> Float32Array:
-        """Latents [patches, patch_size, feat_dim] of a mono recording."""
+from voxfleet_inference.engine.noise import NoiseKey, step_noise
+from voxfleet_inference.engine.scheduling.plans import Plan, RowResult
+from voxfleet_inference.engine.speech_model import Measured, Pending, Seat, SpeechModel
 
 
 class TapeTooShortError(Exception):
@@ -64,120 +29,193 @@ class TapeTooShortError(Exception):
 @dataclass(slots=True)
 class _Row:
     sentence: Sentence
-    decoding: Decoding
-    steps_done: int = 0
-    has_ended: bool = False
+    measured: Measured
+    seat: int | None = None
+    patches_launched: int = 0
+
+
+@dataclass(slots=True)
+class _Launched:
+    """A step on its way: which patch of which sequence each of its rows is, and who failed before it began."""
+
+    started_at: float
+    rows: list[tuple[int, int]] = field(default_factory=list)  # (sequence id, number of the patch, from 1)
+    pending: Pending | None = None
+    failures: dict[int, str] = field(default_factory=dict)
+    part_seconds: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A step in flight."""
+
+    plan: Plan
+    launched: Future[_Launched]
 
 
 @dataclass(frozen=True, slots=True)
 class Collected:
     """What one step made."""
 
+    plan: Plan
     step_seconds: float
     patches: tuple[Patch, ...]
     results: tuple[RowResult, ...]
-
-
-Ticket = Future[Collected]
+    part_seconds: dict[str, float]
 
 
 class Runner:
-    """Takes the steps of a plan, row by row, on a thread of its own."""
+    """Keeps what the scheduler does not: sentences and noise; and the thread that the model belongs to."""
 
     def __init__(self, model: SpeechModel) -> None:
         self._model = model
-        self._sentences: dict[int, Sentence] = {}
         self._rows: dict[int, _Row] = {}
         self._dropped: set[int] = set()
         self._lock = threading.Lock()
         self._steps = ThreadPoolExecutor(1, thread_name_prefix="steps")
+        self._collected_at = 0.0
 
-    def register(self, sentence: Sentence) -> None:
-        """Keep a sentence until the step that prefills it."""
-        self._sentences[sentence.sequence_id] = sentence
+    def register(self, sentence: Sentence, measured: Measured) -> None:
+        """Keep a sentence until it gets a seat."""
+        self._rows[sentence.sequence_id] = _Row(sentence, measured)
 
     def drop(self, sequence_id: int) -> None:
-        """Skip this sequence from now on, also in steps already launched; callable from any thread."""
+        """Skip this sequence from now on; callable from any thread."""
         with self._lock:
             self._dropped.add(sequence_id)
 
     def release(self, sequence_id: int) -> None:
-        """Forget a sequence that no step in flight names."""
-        self._sentences.pop(sequence_id, None)
-        self._rows.pop(sequence_id, None)
+        """Forget a sequence that no step in flight names, and free its seat before the next step."""
+        row = self._rows.pop(sequence_id, None)
         with self._lock:
             self._dropped.discard(sequence_id)
-
-    def patches_made(self, sequence_id: int) -> int:
-        """How many patches this sequence has made."""
-        row = self._rows.get(sequence_id)
-        return row.steps_done if row is not None else 0
+        if row is not None and row.seat is not None:
+            self._steps.submit(self._model.release, row.seat)
 
     def launch(self, plan: Plan) -> Ticket:
         """Start a step; returns at once."""
-        return self._steps.submit(self._take, plan)
+        return Ticket(plan, self._steps.submit(self._launch, plan))
 
     @staticmethod
-    def collect(ticket: Ticket) -> Collected:
-        """Wait for a step."""
-        return ticket.result()
+    def wait_until_launched(ticket: Ticket) -> None:
+        """Until the device has the step; on a CPU, which has no queue, until the step is over."""
+        ticket.launched.exception()
+
+    def collect(self, ticket: Ticket) -> Collected:
+        """Wait for a step.
+
+        Raises:
+            Exception: the device is of no use any more.
+        """
+        launched = ticket.launched.result()
+        waiting_since = time.perf_counter()
+        patches, results = self._patches(launched)
+        now = time.perf_counter()
+        launched.part_seconds["wait"] = now - waiting_since
+        step_seconds = now - max(launched.started_at, self._collected_at)
+        self._collected_at = now
+        failures = tuple(RowResult(each, failure=message) for each, message in launched.failures.items())
+        return Collected(ticket.plan, step_seconds, patches, results + failures, launched.part_seconds)
 
     def close(self) -> None:
         """End the thread."""
         self._steps.shutdown(wait=True, cancel_futures=True)
 
-    def _take(self, plan: Plan) -> Collected:
-        started = time.perf_counter()
-        patches: list[Patch] = []
-        results = tuple(self._take_row(sequence_id, patches) for sequence_id in plan.rows)
-        return Collected(time.perf_counter() - started, tuple(patches), results)
+    def _launch(self, plan: Plan) -> _Launched:
+        launched = _Launched(time.perf_counter())
+        if plan.admitted is not None:
+            self._try([plan.admitted.sequence_id], partial(self._admit, plan.admitted.seat), launched)
+        if plan.chunk is not None:
+            self._try([plan.chunk.sequence_id], partial(self._prefill, plan.chunk.positions), launched)
+        launched.part_seconds["prefill"] = time.perf_counter() - launched.started_at
+        self._step(plan, launched)
+        launched.part_seconds["launch"] = time.perf_counter() - launched.started_at - launched.part_seconds["prefill"]
+        return launched
 
-    def _take_row(self, sequence_id: int, patches: list[Patch]) -> RowResult:
-        if self._is_over(sequence_id):
-            return RowResult(sequence_id)
+    def _admit(self, seat: Seat, rows: list[_Row]) -> None:
+        rows[0].seat = seat.index
+        self._model.admit(seat, rows[0].sentence)
+
+    def _prefill(self, positions: int, rows: list[_Row]) -> None:
+        self._model.prefill(_seat(rows[0]), positions)
+
+    def _step(self, plan: Plan, launched: _Launched) -> None:
+        going_on = [each for each in plan.rows if self._is_going_on(each)]
+        tapes: dict[int, Float32Array] = {}
+        for sequence_id in going_on:
+            self._try([sequence_id], lambda rows: tapes.update(_from_tape(rows[0])), launched)
+        stepping = [each for each in going_on if each not in launched.failures]
+        self._try(stepping, lambda rows: self._step_rows(rows, tapes, launched), launched)
+
+    def _step_rows(self, rows: list[_Row], tapes: dict[int, Float32Array], launched: _Launched) -> None:
+        noise = step_noise([_noise_key(row) for row in rows], self._model.patch_size, self._model.feat_dim)
+        for at, row in enumerate(rows):
+            noise[at] = tapes.get(row.sentence.sequence_id, noise[at])
+        launched.pending = self._model.step([_seat(row) for row in rows], noise)
+        for row in rows:
+            row.patches_launched += 1
+            launched.rows.append((row.sentence.sequence_id, row.patches_launched))
+
+    def _try(self, sequence_ids: list[int], work: Callable[[list[_Row]], None], launched: _Launched) -> None:
+        """Do something for sequences; unless the device is to blame, its failure is theirs alone."""
+        going_on = [each for each in sequence_ids if self._is_going_on(each)]
+        if not going_on:
+            return
         try:
-            return self._step_row(sequence_id, patches)
+            work([self._rows[each] for each in going_on])
         except Exception as error:
             if _is_fatal(error):
                 raise
-            self.drop(sequence_id)  # one sentence's failure must not end the others
-            return RowResult(sequence_id, Outcome.FAILED, f"{type(error).__name__}: {error}")
+            launched.failures |= self._failures(going_on, error)
 
-    def _step_row(self, sequence_id: int, patches: list[Patch]) -> RowResult:
-        row = self._row(sequence_id)
-        output = self._model.step(row.decoding, self._noise(row))
-        row.steps_done += 1
-        patches.append(Patch(sequence_id, output.latents, output.samples))
-        row.has_ended = output.is_last or row.steps_done >= _bound(row)
-        return RowResult(sequence_id, Outcome.FINISHED if row.has_ended else None)
+    def _failures(self, sequence_ids: list[int], error: Exception) -> dict[int, str]:
+        for each in sequence_ids:
+            self.drop(each)
+        return dict.fromkeys(sequence_ids, f"{type(error).__name__}: {error}")
 
-    def _row(self, sequence_id: int) -> _Row:
-        if sequence_id not in self._rows:
-            sentence = self._sentences[sequence_id]
-            self._rows[sequence_id] = _Row(sentence, self._model.prefill(sentence))
-        return self._rows[sequence_id]
+    def _patches(self, launched: _Launched) -> tuple[tuple[Patch, ...], tuple[RowResult, ...]]:
+        if launched.pending is None:
+            return (), ()
+        try:
+            output = launched.pending.collect()
+        except Exception as error:
+            if _is_fatal(error):
+                raise
+            launched.failures |= self._failures([sequence_id for sequence_id, _ in launched.rows], error)
+            return (), ()
+        patches: list[Patch] = []
+        results: list[RowResult] = []
+        for at, (sequence_id, number) in enumerate(launched.rows):
+            if self._is_going_on(sequence_id):
+                is_last, next_is_last = bool(output.is_last[at]), bool(output.next_is_last[at])
+                is_cut = not is_last and number == self._rows[sequence_id].measured.max_steps
+                patches.append(Patch(sequence_id, output.latents[at], output.samples[at], is_cut))
+                results.append(RowResult(sequence_id, is_last, next_is_last))
+        return tuple(patches), tuple(results)
 
-    def _is_over(self, sequence_id: int) -> bool:
+    def _is_going_on(self, sequence_id: int) -> bool:
         with self._lock:
-            if sequence_id in self._dropped:
-                return True
-        row = self._rows.get(sequence_id)
-        return row is not None and row.has_ended
-
-    def _noise(self, row: _Row) -> Float32Array:
-        sentence, step = row.sentence, row.steps_done
-        if sentence.noise_tape is None:
-            shape = (self._model.patch_size, self._model.feat_dim)
-            return patch_noise(sentence.seed, sentence.sentence_index, sentence.attempt, step, *shape)
-        if step >= len(sentence.noise_tape):
-            raise TapeTooShortError(f"the noise tape has {len(sentence.noise_tape)} steps; step {step + 1} is needed")
-        tape: Float32Array = sentence.noise_tape[step]
-        return tape
+            return sequence_id not in self._dropped
 
 
-def _bound(row: _Row) -> int:
-    asked = row.sentence.max_steps
-    return row.decoding.max_steps if asked is None else min(asked, row.decoding.max_steps)
+def _seat(row: _Row) -> int:
+    assert row.seat is not None, "the scheduler seats a sequence before it names it"  # noqa: S101
+    return row.seat
+
+
+def _noise_key(row: _Row) -> NoiseKey:
+    sentence = row.sentence
+    return NoiseKey(sentence.seed, sentence.sentence_index, sentence.attempt, row.patches_launched)
+
+
+def _from_tape(row: _Row) -> dict[int, Float32Array]:
+    """The next noise of a recorded sentence; nothing for one whose noise is made from its seed."""
+    tape, step = row.sentence.noise_tape, row.patches_launched
+    if tape is None:
+        return {}
+    if step >= len(tape):
+        raise TapeTooShortError(f"the noise tape has {len(tape)} steps; step {step + 1} is needed")
+    return {row.sentence.sequence_id: np.asarray(tape[step], np.float32)}
 
 
 def _is_fatal(error: Exception) -> bool:

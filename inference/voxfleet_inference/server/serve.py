@@ -21,9 +21,9 @@ import uvloop
 from starlette.types import ASGIApp
 
 from voxfleet_inference.admission.api_keys import ApiKeys, ApiKeysError
-from voxfleet_inference.engine.batch_scheduler import Limits
 from voxfleet_inference.engine.client import EngineClient
-from voxfleet_inference.engine.process import EngineSettings, start_engine_process
+from voxfleet_inference.engine.process import EngineSettings, prefill_tokens, start_engine_process
+from voxfleet_inference.engine.scheduling.plans import Limits
 from voxfleet_inference.server.api import speech_app
 from voxfleet_inference.server.engine_supervisor import Failure
 from voxfleet_inference.server.service import SpeechService
@@ -100,7 +100,7 @@ async def _serve(
     service = SpeechService(settings, failed.set_result, revive)
     service.attach(connect())
     apps = (speech_app(service, api_keys), metrics_app(service), internal_app(service))
-    servers = [QuietServer(uvicorn_config(app)) for app in apps]
+    servers = [QuietServer(uvicorn_config(app, settings.max_body_bytes)) for app in apps]
     serving = [asyncio.create_task(each.serve([bound])) for each, bound in zip(servers, sockets, strict=True)]
     await asyncio.wait({asyncio.ensure_future(stopping.wait()), failed}, return_when=asyncio.FIRST_COMPLETED)
     exit_code = await _tell_failure(settings, failed.result()) if failed.done() else await _drain(service)
@@ -120,10 +120,14 @@ class QuietServer(uvicorn.Server):
         yield
 
 
-def uvicorn_config(app: ASGIApp) -> uvicorn.Config:
+def uvicorn_config(app: ASGIApp, max_message_bytes: int = 16 * 2**20) -> uvicorn.Config:
     """How each of the ports is served."""
     return uvicorn.Config(
         app,
+        ws="websockets-sansio",
+        ws_max_size=max_message_bytes,
+        ws_ping_timeout=None,  # a ping waits behind audio that is yet to be heard: a late answer is no death
+        ws_per_message_deflate=False,  # audio does not get smaller
         log_config=None,
         access_log=False,
         lifespan="off",
@@ -191,7 +195,12 @@ def engine_settings(settings: ServeSettings) -> EngineSettings:
         model_path=settings.model_path,
         device=settings.device,
         dtype=settings.dtype,
-        limits=Limits(settings.max_batch_size, waiting),
+        limits=Limits(
+            max_rows=settings.max_batch_size,
+            max_waiting=waiting,
+            max_prefill_tokens=prefill_tokens(settings.device, settings.max_prefill_tokens),
+            max_parallel_sentences=settings.max_parallel_sentences,
+        ),
         cpu_threads=settings.cpu_threads,
         kv_cache_positions=settings.kv_cache_positions,
         deterministic=settings.deterministic,

@@ -7,7 +7,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
@@ -19,7 +19,7 @@ from voxfleet_inference.admission.api_keys import ApiKeys
 from voxfleet_inference.engine.client import EngineClient
 from voxfleet_inference.engine.messages import Float32Array, Loaded, Sentence
 from voxfleet_inference.engine.process import serve_connection
-from voxfleet_inference.engine.runner import StepOutput
+from voxfleet_inference.engine.speech_model import Measured, Seat, SentenceTooLongError, StepOutput
 from voxfleet_inference.server.api import speech_app
 from voxfleet_inference.server.engine_supervisor import Failure
 from voxfleet_inference.server.serve import QuietServer, engine_settings, uvicorn_config
@@ -28,54 +28,119 @@ from voxfleet_inference.settings import ServeSettings
 
 SAMPLE_RATE = 44100
 PATCH_SAMPLES = 7056
+HERTZ = 440.0
 PATIENCE_SECONDS = 60.0  # a crowded machine may be slow; what does not happen by then never will
 
 
 @dataclass(slots=True)
 class Humming:
-    """One sentence being hummed."""
+    """One sentence being hummed, in its seat."""
 
-    hertz: float
-    steps: int
-    is_fatal: bool = False
+    sentence: Sentence
+    extent: range
+    unread: int  # positions of its prompt
     taken: int = 0
-    max_steps: int = 10_000
+
+    @property
+    def steps(self) -> int:
+        return len(self.sentence.text)
+
+
+@dataclass
+class Hummed:
+    """A step that was over when it was launched."""
+
+    output: StepOutput
+
+    def collect(self) -> StepOutput:
+        return self.output
 
 
 @dataclass
 class ToneModel:
-    """Hums `len(text)` patches of a tone; texts can ask for trouble."""
+    """Hums `len(text)` patches of a tone; texts can ask for trouble.
+
+    It keeps the engine to the protocol: one thread, seats of their own, prompts read before steps are taken.
+    """
 
     step_seconds: float = 0.0
     patch_size: int = 4
     feat_dim: int = 64
-    steps_taken: int = 0
+    seats: int = 64
+    kv_positions: int = 1_000_000
+    steps_taken: int = 0  # patches, whoever's
+    batches: list[int] = field(default_factory=list)  # rows of each step
     prefilled: list[str] = field(default_factory=list)
+    chunks: list[int] = field(default_factory=list)
     noises: list[Float32Array] = field(default_factory=list)
     prompts: list[object] = field(default_factory=list)
+    seated: dict[int, Humming] = field(default_factory=dict)
     gate: threading.Event | None = None
     voice_gate: threading.Event | None = None
+    thread: threading.Thread | None = None
 
-    def prefill(self, sentence: Sentence) -> Humming:
-        self.prefilled.append(sentence.text)
-        self.prompts.append(sentence.prompt)
-        if "refuse" in sentence.text:
+    def measure(self, sentence: Sentence) -> Measured:
+        """A character is a token; the bound is the reference's."""
+        tokens = len(sentence.text)
+        if "endless" in sentence.text:
+            raise SentenceTooLongError("the sentence needs a million positions, the model has room for ten in all")
+        max_steps = 6 * tokens + 10 if sentence.max_steps is None else min(6 * tokens + 10, sentence.max_steps)
+        voice = 0 if sentence.prompt is None else len(sentence.prompt.latents)
+        return Measured(tokens + 1 + voice, max_steps, tokens)
+
+    def admit(self, seat: Seat, sentence: Sentence) -> None:
+        self._check_thread()
+        extent = range(seat.first_position, seat.first_position + seat.positions)
+        assert seat.index not in self.seated
+        assert 0 <= seat.index < self.seats
+        assert extent.stop <= self.kv_positions
+        assert not any(_overlap(extent, other.extent) for other in self.seated.values())
+        self.seated[seat.index] = Humming(sentence, extent, self.measure(sentence).prompt_positions)
+
+    def prefill(self, seat: int, positions: int) -> None:
+        self._check_thread()
+        self.chunks.append(positions)
+        humming = self.seated[seat]
+        humming.unread -= positions
+        assert humming.unread >= 0
+        if "refuse" in humming.sentence.text:
             raise ValueError("this sentence cannot be read")
-        return Humming(hertz=440.0, steps=len(sentence.text), is_fatal="fatal" in sentence.text)
+        if not humming.unread:
+            self.prefilled.append(humming.sentence.text)
+            self.prompts.append(humming.sentence.prompt)
 
-    def step(self, decoding: Humming, noise: Float32Array) -> StepOutput:
-        if decoding.is_fatal:
-            raise RuntimeError("CUDA error: an illegal memory access was encountered")
+    def step(self, seats: Sequence[int], noise: Float32Array) -> Hummed:
+        self._check_thread()
+        rows = [self.seated[seat] for seat in seats]
+        assert len(set(seats)) == len(seats) == len(noise) > 0
+        assert not any(row.unread for row in rows)
+        for row in rows:
+            _make_trouble(row.sentence.text)
         if self.gate is not None:
             assert self.gate.wait(PATIENCE_SECONDS)
-        self.steps_taken += 1
         time.sleep(self.step_seconds)
-        self.noises.append(noise)
-        first = decoding.taken * PATCH_SAMPLES
-        decoding.taken += 1
+        self.batches.append(len(rows))
+        self.steps_taken += len(rows)
+        self.noises += list(noise)
+        samples = np.stack([self._hum(row) for row in rows])
+        ends = np.array([row.taken - row.steps for row in rows])
+        return Hummed(StepOutput(noise, samples, ends >= 0, ends == -1))
+
+    def release(self, seat: int) -> None:
+        self._check_thread()
+        del self.seated[seat]
+
+    @staticmethod
+    def _hum(row: Humming) -> Float32Array:
+        first = row.taken * PATCH_SAMPLES
+        row.taken += 1
         at_seconds = np.arange(first, first + PATCH_SAMPLES) / SAMPLE_RATE
-        samples = (0.5 * np.sin(2 * np.pi * decoding.hertz * at_seconds)).astype(np.float32)
-        return StepOutput(noise, samples, decoding.taken >= decoding.steps)
+        hum: Float32Array = (0.5 * np.sin(2 * np.pi * HERTZ * at_seconds)).astype(np.float32)
+        return hum
+
+    def _check_thread(self) -> None:
+        self.thread = self.thread or threading.current_thread()
+        assert threading.current_thread() is self.thread
 
     def encode_voice(self, samples: Float32Array, sample_rate: int) -> Float32Array:
         if self.voice_gate is not None:
@@ -83,6 +148,21 @@ class ToneModel:
         if len(samples) < sample_rate // 10:
             raise ValueError("too short")
         return np.zeros((2, self.patch_size, self.feat_dim), dtype=np.float32)
+
+
+class OutOfMemoryError(RuntimeError):
+    """As PyTorch's is named."""
+
+
+def _make_trouble(text: str) -> None:
+    if "fatal" in text:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+    if "greedy" in text:
+        raise OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+
+
+def _overlap(one: range, other: range) -> bool:
+    return max(one.start, other.start) < min(one.stop, other.stop)
 
 
 TONE_LOADED = Loaded(

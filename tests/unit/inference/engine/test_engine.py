@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from voxfleet_inference.engine.batch_scheduler import Limits
 from voxfleet_inference.engine.engine import Engine
 from voxfleet_inference.engine.messages import (
     Cancel,
@@ -24,6 +23,7 @@ from voxfleet_inference.engine.messages import (
     VoiceEncoded,
 )
 from voxfleet_inference.engine.noise import patch_noise
+from voxfleet_inference.engine.scheduling.plans import Limits
 from voxfleet_inference.engine.sequences import Outcome
 
 
@@ -56,7 +56,7 @@ class Listener:
 class Running:
     def __init__(self, model: Any, limits: Limits) -> None:
         self.listener = Listener()
-        self.engine = Engine(model, limits, self.listener)
+        self.engine = Engine(model, limits, 0.16, self.listener)
         self.thread = threading.Thread(target=self.engine.run, daemon=True)
         self.thread.start()
 
@@ -134,7 +134,7 @@ def test_one_bad_sentence_does_not_end_the_others(running: Running) -> None:
 
 
 def test_an_error_of_the_device_ends_the_engine(tone_model: Any) -> None:
-    engine = Engine(tone_model, Limits(max_rows=1, max_waiting=1), Listener())
+    engine = Engine(tone_model, Limits(max_rows=1, max_waiting=1), 0.16, Listener())
     engine.tell(Submit(Sentence(sequence_id=1, text="a fatal sentence", seed=1)))
     with pytest.raises(RuntimeError, match="CUDA error"):
         engine.run()
@@ -156,6 +156,7 @@ def test_a_cancel_stops_generation_within_one_step(tone_model: Any) -> None:
 
 def test_cancelling_a_waiting_sentence_costs_nothing(tone_model: Any) -> None:
     tone_model.gate = threading.Event()
+    tone_model.seats = 1
     running = Running(tone_model, Limits(max_rows=1, max_waiting=4))
     running.submit(1, "ab")
     running.submit(2, "never")
@@ -169,15 +170,16 @@ def test_cancelling_a_waiting_sentence_costs_nothing(tone_model: Any) -> None:
 
 def test_a_full_queue_ends_the_sentence_with_the_numbers(tone_model: Any) -> None:
     tone_model.gate = threading.Event()
+    tone_model.seats = 1
     running = Running(tone_model, Limits(max_rows=1, max_waiting=1))
-    for sequence_id in (1, 2, 3, 4):
+    running.submit(1, "ab")
+    wait_until(lambda: tone_model.prefilled)  # it has the seat, and its first step waits at the gate
+    for sequence_id in (2, 3, 4):
         running.submit(sequence_id, "ab")
-        time.sleep(0.02)
     tone_model.gate.set()
     ends = running.listener.wait_for_ends(4)
-    refused = [end for end in ends.values() if end.outcome is Outcome.FAILED]
-    assert refused
-    assert all("1 of 1 sentences wait" in end.message for end in refused)
+    assert [ends[each].outcome for each in (1, 2, 3, 4)] == [Outcome.FINISHED] * 2 + [Outcome.REFUSED] * 2
+    assert "1 of 1 sentences wait" in ends[3].message
     running.stop()
 
 

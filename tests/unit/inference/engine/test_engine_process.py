@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from voxfleet_inference.engine.batch_scheduler import Limits
 from voxfleet_inference.engine.client import EngineClient, EngineError, EngineGoneError, VoiceBusyError, VoiceError
 from voxfleet_inference.engine.messages import EngineGone, Loaded, LoadFailed, Report, Sentence, SequenceEnded
 from voxfleet_inference.engine.process import EngineSettings, WrongWeightsError, serve_connection
+from voxfleet_inference.engine.scheduling.plans import Limits
 from voxfleet_inference.engine.sequences import Outcome
 
 SETTINGS = EngineSettings(model_path=Path("/nowhere"), limits=Limits(max_rows=2, max_waiting=8))

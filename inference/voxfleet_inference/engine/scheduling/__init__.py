@@ -1,0 +1,1 @@
+"""The parts of the scheduler's decisions, all pure: seats, memory, playback, order, parking."""

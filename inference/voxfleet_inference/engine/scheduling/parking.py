@@ -1,0 +1,46 @@
+"""Who makes way: listeners that are far ahead, while others run short.
+
+A step is filled by urgency, so whoever is far ahead never takes a row from somebody who is not; but each row makes
+the step longer. So the far ahead are parked while anybody is short of audio, come back before they are short
+themselves, and otherwise run on: nothing is gained by a row that stays empty.
+
+Knows: slack, and who asked not to be served (a reader who does not read).
+Does not know: order, rows or memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from voxfleet_inference.engine.scheduling.ordering import Standing
+from voxfleet_inference.engine.scheduling.plans import Limits
+from voxfleet_inference.engine.sequences import Event, State
+
+_CAN_RUN_SHORT = frozenset({State.PREFILLING, State.RUNNING})
+
+
+def parking(standings: Iterable[Standing], limits: Limits, step_seconds: float) -> Iterator[tuple[int, Event]]:
+    """Who is to park and who is to come back; `step_seconds` is how long it takes until a decision has effect."""
+    standings = tuple(standings)
+    somebody_is_short = any(_is_short(each, limits) for each in standings)
+    for each in standings:
+        if _makes_way(each, limits, somebody_is_short=somebody_is_short):
+            yield each.sequence.sequence_id, Event.PARK
+        elif _comes_back(each, limits, step_seconds, somebody_is_short=somebody_is_short):
+            yield each.sequence.sequence_id, Event.RESUME
+
+
+def _is_short(each: Standing, limits: Limits) -> bool:
+    return each.sequence.state in _CAN_RUN_SHORT and each.slack_seconds < limits.resume_below_seconds
+
+
+def _makes_way(each: Standing, limits: Limits, *, somebody_is_short: bool) -> bool:
+    is_far_ahead = each.slack_seconds > limits.park_above_seconds
+    return each.sequence.state is State.RUNNING and is_far_ahead and somebody_is_short
+
+
+def _comes_back(each: Standing, limits: Limits, step_seconds: float, *, somebody_is_short: bool) -> bool:
+    if each.sequence.state is not State.PARKED or each.sequence.is_unread:
+        return False
+    # Two steps: the one that is launched now may have to wait for the one in flight.
+    return not somebody_is_short or each.slack_seconds <= limits.resume_below_seconds + 2 * step_seconds

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from voxfleet_inference.engine.sequences import HAS_A_SEAT, TRANSITIONS, Event, Sequence, State, TransitionError
+from voxfleet_inference.engine.speech_model import Measured
+
+
+def a_sequence(state: State) -> Sequence:
+    return Sequence(
+        sequence_id=7,
+        request_id=1,
+        rank=0,
+        priority=0,
+        arrival=1,
+        measured=Measured(3, 5),
+        served_at=0.0,
+        state=state,
+        last_patch=5,
+    )
+
+
+@pytest.mark.parametrize(("state", "event"), list(itertools.product(State, Event)))
+def test_a_sequence_follows_the_table_and_nothing_else(state: State, event: Event) -> None:
+    sequence = a_sequence(state)
+    if (state, event) in TRANSITIONS:
+        assert sequence.after(event).state is TRANSITIONS[state, event]
+        return
+    with pytest.raises(TransitionError, match=f"sequence 7 is {state.value}"):
+        sequence.after(event)
+
+
+@pytest.mark.parametrize("state", [state for state in State if state not in {State.GONE, State.LEAVING}])
+def test_every_living_state_can_end(state: State) -> None:
+    assert (state, Event.END) in TRANSITIONS
+
+
+def test_nothing_leaves_gone() -> None:
+    assert not any(state is State.GONE for state, _ in TRANSITIONS)
+
+
+def test_a_seat_is_held_from_admission_until_the_last_step_is_collected() -> None:
+    gains = {target for (state, _), target in TRANSITIONS.items() if state is State.WAITING} & HAS_A_SEAT
+    losses = {state for (state, _), target in TRANSITIONS.items() if target is State.GONE} & HAS_A_SEAT
+    assert gains == {State.PREFILLING}
+    assert losses == {State.LEAVING}
+
+
+@pytest.mark.parametrize("planned", range(6))
+def test_there_is_work_until_its_last_patch_is_planned(planned: int) -> None:
+    sequence = a_sequence(State.RUNNING)
+    planned_so_far = Sequence(
+        **{**{name: getattr(sequence, name) for name in Sequence.__slots__}, "patches_planned": planned}
+    )
+    assert planned_so_far.has_work == (planned < 5)
