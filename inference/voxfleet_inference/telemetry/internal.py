@@ -1,6 +1,6 @@
-"""The ports that only the fleet talks to: 9091 for load and draining, 9090 for metrics.
+"""The ports that only the fleet talks to: 9091 for load, draining and voices, 9090 for metrics.
 
-Knows: the contract of /internal/load and the bearer token's SHA-256.
+Knows: the contract of /internal/load and /internal/voices, and the bearer token's SHA-256.
 Does not know: gateways or operators.
 """
 
@@ -17,7 +17,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from voxfleet_inference.server.errors import ApiError, UnknownVoiceError
 from voxfleet_inference.server.service import SpeechService
+from voxfleet_inference.voices.voice_file import to_file
 
 
 def internal_app(service: SpeechService) -> Starlette:
@@ -33,8 +35,12 @@ def internal_app(service: SpeechService) -> Starlette:
         service.drain(wished=request.method == "POST")
         return JSONResponse({"state": service.lifecycle.state, "open_requests": service.load.open_requests})
 
+    async def voice(request: Request) -> Response:
+        return _refusal(request, service) or await _voice_file(request.path_params["voice_id"], service)
+
     return Starlette(
         routes=[
+            Route("/internal/voices/{voice_id}", voice, methods=["GET"]),
             Route("/internal/load", load, methods=["GET"]),
             Route("/internal/drain", drain, methods=["POST", "DELETE"]),
         ]
@@ -71,6 +77,18 @@ def load_row(service: SpeechService, now: float) -> dict[str, Any]:
         "warm_seconds": service.warm_seconds or None,
         "gpu": None,
     }
+
+
+async def _voice_file(voice_id: str, service: SpeechService) -> Response:
+    """A voice that is kept here, as another server's `--voice-source` fetches it."""
+    try:
+        voice = await service.voices.shelf.kept(voice_id)
+    except ApiError as error:
+        return JSONResponse(error.body, error.status, error.headers)
+    if voice is None:
+        unknown = UnknownVoiceError("no such voice is kept here", param="voice_id", code="voice_not_found")
+        return JSONResponse(unknown.body, unknown.status)
+    return Response(to_file(voice), media_type="application/octet-stream")
 
 
 def _refusal(request: Request, service: SpeechService) -> Response | None:

@@ -62,7 +62,7 @@ class VoiceShelf:
         """
         if not is_voice_id(voice_id):
             return None
-        found = await self._on_disk(lambda store: store.get(voice_id)) if self._store is not None else None
+        found = await self.kept(voice_id)
         if found is not None or self._source is None:
             return found
         try:
@@ -75,12 +75,17 @@ class VoiceShelf:
                 retry_after_seconds=RETRY_AFTER_SECONDS,
             ) from error
 
+    async def kept(self, voice_id: str) -> StoredVoice | None:
+        """The voice with that id, if it lies here."""
+        return await self._on_disk(lambda store: store.get(voice_id)) if self._store is not None else None
+
     async def facts(self, voice_id: str) -> VoiceFacts | None:
         """What there is to know about a voice."""
-        if self._store is None:
-            found = await self.find(voice_id)
-            return found.facts if found is not None else None
-        return await self._on_disk(lambda store: store.facts(voice_id))
+        here = await self._on_disk(lambda store: store.facts(voice_id)) if self._store is not None else None
+        if here is not None or self._source is None:
+            return here
+        fetched = await self.find(voice_id)
+        return fetched.facts if fetched is not None else None
 
     async def all_facts(self) -> tuple[VoiceFacts, ...]:
         """The voices that are kept here."""

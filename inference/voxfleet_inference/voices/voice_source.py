@@ -11,6 +11,7 @@ import asyncio
 import http.client
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -30,7 +31,8 @@ class VoiceSourceError(Exception):
 class VoiceSource:
     """The server behind `--voice-source`."""
 
-    def __init__(self, url: str, token_file: Path | None) -> None:
+    def __init__(self, url: str, token_file: Path | None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._address = urlsplit(url)
         self._token_file = token_file
         self._missing: OrderedDict[str, float] = OrderedDict()  # id -> monotonic time until which it is not asked for
@@ -41,7 +43,7 @@ class VoiceSource:
         Raises:
             VoiceSourceError: it could not be fetched, or is not what the id says.
         """
-        if self._missing.get(voice_id, 0.0) > time.monotonic():
+        if self._missing.get(voice_id, 0.0) > self._clock():
             return None
         try:
             async with asyncio.timeout(FETCH_SECONDS):
@@ -81,7 +83,7 @@ class VoiceSource:
         return {"Authorization": f"Bearer {token}"}
 
     def _remember_missing(self, voice_id: str) -> None:
-        self._missing[voice_id] = time.monotonic() + MISSING_SECONDS
+        self._missing[voice_id] = self._clock() + MISSING_SECONDS
         self._missing.move_to_end(voice_id)
         if len(self._missing) > _MAX_REMEMBERED:
             self._missing.popitem(last=False)

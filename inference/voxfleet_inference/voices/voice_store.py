@@ -186,8 +186,11 @@ def _read(folder: int, voice_id: str, max_bytes: int) -> bytes | None:
         if error.errno in _NOT_A_VOICE:
             return None
         raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        return None
     with os.fdopen(descriptor, "rb") as opened:
-        return opened.read(max_bytes) if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
+        return opened.read(max_bytes)
 
 
 def _write(folder: int, name: str, data: bytes) -> None:
@@ -211,8 +214,10 @@ def _write(folder: int, name: str, data: bytes) -> None:
 def _remove_unless_locked(folder: int, name: str) -> bool:
     with contextlib.suppress(OSError):  # gone already, no plain file, or locked by its writer
         descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
-        with os.fdopen(descriptor, "rb"):
+        try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             os.unlink(name, dir_fd=folder)
             return True
+        finally:
+            os.close(descriptor)
     return False

@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import socket
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from voxfleet_inference.audio.encoding import make_encoder
+from voxfleet_inference.audio.formats import FORMATS
+from voxfleet_inference.server.serve import QuietServer, uvicorn_config
+from voxfleet_inference.telemetry.internal import internal_app
+from voxfleet_inference.voices import voice_source
+from voxfleet_inference.voices.voice_file import MAX_FILE_BYTES, StoredVoice, VoiceFacts, to_file, voice_id
+from voxfleet_inference.voices.voice_source import VoiceSource, VoiceSourceError
+
+TOKEN = "the source's token"
+SPEECH = {"model": "voxcpm-1.5", "input": "Say something.", "response_format": "pcm"}
+
+
+def stored(transcript: str = "What I said.", payload: bytes = b"sound") -> StoredVoice:
+    facts = VoiceFacts(
+        id=voice_id("audio_sample", payload, transcript),
+        name="Ada",
+        created_at=1,
+        type="audio_sample",
+        transcript=transcript,
+        consent="yes",
+        payload_bytes=len(payload),
+    )
+    return StoredVoice(facts, payload)
+
+
+class Source(ThreadingHTTPServer):
+    """A voice source that answers as a test wants."""
+
+    status = 200
+    body = b""
+    location = ""
+    asked: list[tuple[str, str | None]]
+
+
+class Answer(BaseHTTPRequestHandler):
+    server: Source
+
+    def do_GET(self) -> None:
+        self.server.asked.append((self.path, self.headers.get("Authorization")))
+        self.send_response(self.server.status)
+        self.send_header("Location", self.server.location)
+        self.end_headers()
+        self.wfile.write(self.server.body)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def source() -> Iterator[Source]:
+    server = Source(("127.0.0.1", 0), Answer)
+    server.asked = []
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def asking(source: Source, token_file: Path | None = None) -> VoiceSource:
+    return VoiceSource(f"http://127.0.0.1:{source.server_port}/base/", token_file)
+
+
+async def test_a_voice_is_fetched_with_the_token_and_checked(source: Source, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(TOKEN + "\n", encoding="utf-8")
+    source.body = to_file(stored())
+    voice_id = stored().facts.id
+    assert await asking(source, tmp_path / "token").fetch(voice_id) == stored()
+    assert source.asked == [(f"/base/internal/voices/{voice_id}", f"Bearer {TOKEN}")]
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (to_file(stored("Something else.")), "its hash is another"),
+        (to_file(stored())[:-1], "torn"),
+        (b"no voice at all", "first line"),
+        (b"{}\n", "errors in its first line"),
+    ],
+)
+async def test_what_is_not_the_voice_is_refused(source: Source, body: bytes, words: str) -> None:
+    source.body = body
+    with pytest.raises(VoiceSourceError, match=words):
+        await asking(source).fetch(stored().facts.id)
+
+
+async def test_a_source_that_sends_without_end_is_cut_off(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(voice_source, "MAX_FILE_BYTES", 100_000)
+    source.body = b"x" * 200_000
+    with pytest.raises(VoiceSourceError, match="more than 100000 bytes"):
+        await asking(source).fetch(stored().facts.id)
+    assert MAX_FILE_BYTES < 11 * 2**20
+
+
+@pytest.mark.parametrize("status", [301, 401, 500])
+async def test_other_answers_are_told_and_redirects_are_not_followed(source: Source, status: int) -> None:
+    source.status = status
+    source.location = f"http://127.0.0.1:{source.server_port}/elsewhere"
+    with pytest.raises(VoiceSourceError, match=str(status)):
+        await asking(source).fetch(stored().facts.id)
+    assert len(source.asked) == 1
+
+
+async def test_a_missing_voice_is_not_asked_for_again_at_once(source: Source) -> None:
+    source.status = 404
+    now = 100.0
+    asked = VoiceSource(f"http://127.0.0.1:{source.server_port}", None, lambda: now)
+    assert await asked.fetch(stored().facts.id) is None
+    assert await asked.fetch(stored().facts.id) is None
+    assert len(source.asked) == 1
+    now += voice_source.MISSING_SECONDS
+    assert await asked.fetch(stored().facts.id) is None
+    assert len(source.asked) == 2
+
+
+async def test_a_source_that_is_not_there_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    with pytest.raises(VoiceSourceError):
+        await VoiceSource(f"http://127.0.0.1:{port}", None).fetch(stored().facts.id)
+
+
+def recording() -> bytes:
+    encoder = make_encoder(FORMATS["wav"], 44100, 44100)
+    return encoder.encode((0.3 * np.sin(np.arange(88200) * 0.05)).astype(np.float32)) + encoder.finish()
+
+
+async def test_one_server_speaks_with_the_voices_that_another_keeps(
+    start_server: Any, make_model: Any, wait_until: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "token").write_text(TOKEN, encoding="utf-8")
+    sha256 = hashlib.sha256(TOKEN.encode()).hexdigest()
+    async with start_server(make_model(), voices_dir=tmp_path / "voices", internal_token_sha256=sha256) as keeper:
+        await wait_until(lambda: keeper.service.lifecycle.is_ready, 30)
+        listening = socket.create_server(("127.0.0.1", 0))
+        internal = QuietServer(uvicorn_config(internal_app(keeper.service)))
+        serving = asyncio.create_task(internal.serve([listening]))
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        form = {"name": "Ada", "transcript": "What I said.", "consent": "in writing"}
+        async with httpx.AsyncClient(timeout=60) as client:
+            made = await client.post(f"{keeper.url}/v1/voices", data=form, files={"audio_sample": recording()})
+            name = made.json()["id"]
+            assert (await client.get(f"{url}/internal/voices/{name}")).status_code == 401
+            async with start_server(
+                model := make_model(), voice_source=url, voice_source_token_file=tmp_path / "token"
+            ) as pod:
+                await wait_until(lambda: pod.service.lifecycle.is_ready, 30)
+                answers = await asyncio.gather(
+                    *(client.post(f"{pod.url}/v1/audio/speech", json={**SPEECH, "voice": name}) for _ in range(3))
+                )
+                unknown = await client.post(f"{pod.url}/v1/audio/speech", json={**SPEECH, "voice": "voice_" + "0" * 32})
+                looked_at = await client.get(f"{pod.url}/v1/audio/voices/{name}")
+                refused = await client.post(f"{pod.url}/v1/voices", data=form, files={"audio_sample": recording()})
+        internal.should_exit = True
+        await asyncio.wait_for(serving, 30)
+    assert [answer.status_code for answer in answers] == [200] * 3
+    assert model.prompts[-1].text == "What I said."
+    assert (unknown.status_code, unknown.json()["error"]["code"]) == (400, "voice_not_found")
+    assert looked_at.json()["name"] == "Ada"
+    assert (refused.status_code, "--voice-source" in refused.text) == (501, True)
