@@ -18,6 +18,7 @@ from voxfleet_inference.admission.api_keys import ApiKeys
 from voxfleet_inference.admission.gate import Gate
 from voxfleet_inference.audio.formats import FORMATS
 from voxfleet_inference.server.errors import ApiError, BodyTooLargeError
+from voxfleet_inference.server.live.routes import add_live_speech
 from voxfleet_inference.server.service import SpeechService
 from voxfleet_inference.server.speech_answer import Delivery, SpeechAnswer
 from voxfleet_inference.server.speech_request import SpeechRequest, parse_speech_request, with_seed
@@ -44,6 +45,7 @@ def speech_app(service: SpeechService, api_keys: ApiKeys | None = None) -> FastA
     app.add_exception_handler(HTTPException, _answer_http_error)
     _add_speech(app, service)
     _add_models(app, service)
+    add_live_speech(app, service)
     add_voices(app, service, lambda request: _body(request, service))
     _add_health(app, service)
     return app

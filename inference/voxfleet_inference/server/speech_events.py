@@ -25,6 +25,7 @@ class Tally:
     """What has been spoken so far."""
 
     speed: float = 1.0
+    keeps_sentences: bool = True  # a session has no end of them
     input_tokens: int = 0  # of the text, as the model read it
     output_tokens: int = 0  # patches of audio
     sentences: list[dict[str, Any]] = field(default_factory=list)
@@ -36,7 +37,8 @@ class Tally:
                 self.output_tokens += event.patches
             case SentenceEnded():
                 self.input_tokens += event.text_tokens
-                self.sentences.append(self._sentence(event))
+                if self.keeps_sentences:
+                    self.sentences.append(self._sentence(event))
 
     @property
     def usage(self) -> dict[str, int]:

@@ -122,7 +122,7 @@ def with_seed(request: Request) -> Request:
     return request.model_copy(update={"seed": secrets.randbelow(_DRAWN_SEEDS)})
 
 
-def json_object(body: bytes | str) -> dict[str, Any]:
+def json_object(body: bytes | str, what: str = "body") -> dict[str, Any]:
     """The fields of a JSON object.
 
     Raises:
@@ -131,9 +131,9 @@ def json_object(body: bytes | str) -> dict[str, Any]:
     try:
         fields = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise InvalidFieldError(f"the body must be a JSON object: {error}", code="invalid_json") from error
+        raise InvalidFieldError(f"the {what} must be a JSON object: {error}", code="invalid_json") from error
     if not isinstance(fields, dict):
-        raise InvalidFieldError(f"the body must be a JSON object; given {_shown(fields)}", code="invalid_json")
+        raise InvalidFieldError(f"the {what} must be a JSON object; given {_shown(fields)}", code="invalid_json")
     return fields
 
 

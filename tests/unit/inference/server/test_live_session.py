@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,10 +69,10 @@ def kinds(client: Talk) -> list[str]:
 
 async def test_text_is_spoken_at_sentence_ends_and_the_rest_at_the_end(server: Any) -> None:
     async with talk(server, seed=3) as client:
-        assert client.heard[0] == {
-            "type": "session.started", "seed": 3, "response_format": "pcm", "sample_rate": 44100,
-            "session_id": client.heard[0]["session_id"],
-        }
+        started = client.heard[0]
+        assert len(started.pop("session_id")) == 32
+        facts = {"seed": 3, "response_format": "pcm", "sample_rate": 44100}
+        assert started == {"type": "session.started", **facts}
         for piece in ("The first sen", "tence is here. The sec", "ond one follows"):
             await client.say("text.append", text=piece)
         assert (await client.hear("sentence.started"))["text"] == "The first sentence is here."
@@ -345,7 +345,8 @@ async def test_a_listener_who_reads_nothing_is_cut_off(start_server: Any, make_m
 
 async def test_a_message_that_is_too_large_ends_the_session(server: Any) -> None:
     async with talk(server, seed=1) as client:
-        await client.say("text.append", text="x" * (17 * 2**20))
+        with suppress(websockets.ConnectionClosed):  # it may be closed before all of it has been sent
+            await client.say("text.append", text="x" * (17 * 2**20))
         assert await client.closed() == 1009
 
 

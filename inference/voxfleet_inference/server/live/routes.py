@@ -1,0 +1,35 @@
+"""The path of sessions.
+
+Knows: FastAPI, and that a server which is not ready refuses a session before it opens, as it would a request.
+Does not know: what is said in a session.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import Final
+
+from fastapi import FastAPI, WebSocket
+from fastapi.responses import JSONResponse
+
+from voxfleet_inference.server.errors import UnavailableError
+from voxfleet_inference.server.live.session import Session
+from voxfleet_inference.server.service import SpeechService
+
+PATH: Final = "/v1/audio/speech/stream"
+
+
+def add_live_speech(app: FastAPI, service: SpeechService) -> None:
+    """Offer sessions."""
+
+    @app.websocket(PATH)
+    async def stream(socket: WebSocket) -> None:
+        try:
+            service.check_ready()
+        except UnavailableError as refused:
+            service.request_refused(refused.status)
+            await socket.send_denial_response(JSONResponse(refused.body, refused.status, refused.headers))
+            return
+        session_id = uuid.uuid4().hex
+        await socket.accept(headers=[(b"x-request-id", session_id.encode())])
+        await Session(service, socket, session_id).run()

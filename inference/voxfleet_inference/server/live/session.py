@@ -1,0 +1,207 @@
+"""One session from its first message to its last.
+
+Knows: which message is welcome when, that a wrong one is answered and forgiven, and what ends a session.
+Does not know: how text is spoken, or the form of what is sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import replace
+from typing import Final
+
+import structlog
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from voxfleet_inference.admission.gate import caller_of
+from voxfleet_inference.admission.places import Place
+from voxfleet_inference.audio.formats import FORMATS
+from voxfleet_inference.engine.client import EngineError
+from voxfleet_inference.server.errors import (
+    ApiError,
+    InternalError,
+    InvalidFieldError,
+    RequestTimeoutError,
+    TooManyRequestsError,
+    UnavailableError,
+)
+from voxfleet_inference.server.live.channel import Channel, CloseCode
+from voxfleet_inference.server.live.client_messages import (
+    Cancel,
+    ClientMessage,
+    SessionEnd,
+    SessionStart,
+    TextAppend,
+    TextFlush,
+    parse_message,
+)
+from voxfleet_inference.server.live.live_text import LiveText
+from voxfleet_inference.server.live.session_speech import SessionSpeech, Task
+from voxfleet_inference.server.service import SpeechService
+from voxfleet_inference.server.speech_answer import CLIENT_CLOSED_REQUEST, Delivery, SlowClientError, as_api_error
+from voxfleet_inference.server.speech_events import Tally
+from voxfleet_inference.telemetry.load import expected_audio_seconds
+from voxfleet_inference.text.sentences import weight
+
+_TICK_SECONDS: Final = 1.0  # how often a silent session is looked at
+_CLOSE_CODES: Final = {
+    RequestTimeoutError: CloseCode.REFUSED,
+    UnavailableError: CloseCode.TRY_LATER,
+    TooManyRequestsError: CloseCode.TRY_LATER,
+}
+_logger: Final = structlog.get_logger("voxfleet_inference")
+
+
+class Session:
+    """A conversation over one WebSocket that has been accepted."""
+
+    def __init__(self, service: SpeechService, socket: WebSocket, session_id: str) -> None:
+        self._service, self._socket, self._session_id = service, socket, session_id
+        self._channel = Channel(socket, service.settings.slow_client_seconds)
+        self._text = LiveText(service.settings.max_input_characters)
+        self._place: Place | None = None
+        self._heard_at = asyncio.get_running_loop().time()
+
+    async def run(self) -> None:
+        """Talk until either side has had enough; counts the session in and out exactly once."""
+        status, outcome = CLIENT_CLOSED_REQUEST, "left"
+        try:
+            await self._talk()
+            status, outcome = 200, "complete"
+        except WebSocketDisconnect:
+            self._service.metrics.cancelled_requests.inc()
+        except SlowClientError as error:
+            _logger.warning("session cut off", error=str(error))
+        except (EngineError, ApiError) as error:
+            status, outcome = await self._end_with(as_api_error(error))
+        finally:
+            if self._place is not None:
+                self._service.request_ended(self._place, status, outcome)
+
+    async def _talk(self) -> None:
+        started = await self._start()
+        if started is None:
+            await self._say_done(Tally())
+            return
+        speech = SessionSpeech(self._service, started, self._channel, self._text)
+        speaking, listening = asyncio.create_task(speech.run()), asyncio.create_task(self._listen(speech))
+        try:
+            await asyncio.wait({speaking, listening}, return_when=asyncio.FIRST_COMPLETED)
+            (speaking if speaking.done() else listening).result()
+        finally:
+            for task in (speaking, listening):
+                task.cancel()
+            await asyncio.gather(speaking, listening, return_exceptions=True)
+        await self._say_done(speech.tally)
+
+    async def _say_done(self, tally: Tally) -> None:
+        await self._channel.tell("session.done", usage=tally.usage)
+        await self._channel.close(CloseCode.DONE if self._service.lifecycle.is_ready else CloseCode.GOING_AWAY)
+
+    async def _start(self) -> Task | None:
+        """Wait for a good start; None: the client ended the session before."""
+        while True:
+            message = await self._next_message(None)
+            if isinstance(message, SessionEnd):
+                return None
+            try:
+                return await self._started(message)
+            except (UnavailableError, TooManyRequestsError):
+                raise
+            except ApiError as refused:
+                await self._refuse(refused)
+
+    async def _started(self, message: ClientMessage) -> Task:
+        if not isinstance(message, SessionStart):
+            raise InvalidFieldError("the first message must be session.start", param="type", code="not_started")
+        self._service.check_model(message.model)
+        if self._place is None:
+            self._place = self._service.request_opened(0.0, caller_of(self._socket.scope))
+        speech = await self._service.prepare(message, self._place.caller)
+        self._append(message.input)
+        audio_format = FORMATS[message.response_format]
+        rate = audio_format.rate_for(message.sample_rate, self._service.loaded_facts.sample_rate)
+        delivery = Delivery(audio_format, rate, is_whole=False, speed=message.speed)
+        facts = {"seed": speech.seed, "response_format": audio_format.name, "sample_rate": rate}
+        await self._channel.tell("session.started", session_id=self._session_id, **facts)
+        return Task(replace(speech, sentences=(), deadline_seconds=None), delivery, self._place)
+
+    async def _listen(self, speech: SessionSpeech) -> None:
+        while True:
+            message = await self._next_message(speech)
+            try:
+                await self._obey(message, speech)
+            except InvalidFieldError as refused:
+                await self._refuse(refused)
+
+    async def _obey(self, message: ClientMessage, speech: SessionSpeech) -> None:
+        match message:
+            case Cancel():
+                await speech.cancel()
+            case SessionEnd():
+                self._text.end()
+            case _ if self._text.has_ended:
+                raise InvalidFieldError(
+                    "the session has been ended; only cancel may follow", param="type", code="ended"
+                )
+            case TextAppend():
+                self._append(message.text)
+            case TextFlush():
+                self._text.flush()
+            case SessionStart():
+                raise InvalidFieldError("the session has started already", param="type", code="already_started")
+
+    def _append(self, text: str) -> None:
+        self._text.append(text)
+        if self._place is not None:
+            self._service.more_expected(self._place, expected_audio_seconds(weight(text)))
+
+    async def _next_message(self, speech: SessionSpeech | None) -> ClientMessage:
+        """The next good message; wrong ones are answered."""
+        while True:
+            try:
+                return parse_message(await self._receive(speech))
+            except InvalidFieldError as refused:
+                await self._refuse(refused)
+
+    async def _receive(self, speech: SessionSpeech | None) -> str | None:
+        tick_seconds = min(_TICK_SECONDS, self._service.settings.session_idle_seconds / 4)
+        loop = asyncio.get_running_loop()
+        while True:
+            self._look_at_silence(speech, loop.time())
+            with suppress(TimeoutError):
+                async with asyncio.timeout(tick_seconds):
+                    message = await self._socket.receive()
+                self._heard_at = loop.time()
+                if message["type"] == "websocket.disconnect":
+                    raise WebSocketDisconnect(message.get("code", 1005))
+                text: str | None = message.get("text")
+                return text
+
+    def _look_at_silence(self, speech: SessionSpeech | None, now: float) -> None:
+        """A session in which nothing happens is over, and so is every session's text when the server drains.
+
+        Raises:
+            RequestTimeoutError: nothing has happened for too long.
+        """
+        if not self._service.lifecycle.is_ready:
+            self._text.end()
+        if speech is not None and not speech.is_idle:
+            self._heard_at = now
+        allowed = self._service.settings.session_idle_seconds
+        if now - self._heard_at > allowed:
+            raise RequestTimeoutError(f"nothing was said for {allowed:g} s", code="session_idle")
+
+    async def _refuse(self, refused: ApiError) -> None:
+        await self._channel.tell_error(refused)
+
+    async def _end_with(self, error: ApiError) -> tuple[int, str]:
+        """Say why the session ends; returns how it is counted."""
+        _logger.warning("session ended with an error", error=error.message)
+        if self._place is None:
+            self._service.request_refused(error.status)
+        with suppress(WebSocketDisconnect, SlowClientError):
+            await self._channel.tell_error(error)
+            await self._channel.close(_CLOSE_CODES.get(type(error), CloseCode.FAILED))
+        return error.status, "failed" if error.status >= InternalError.status else "refused"

@@ -1,0 +1,123 @@
+"""Speaks the text of a session: sentence after sentence, one voice, one stream of audio.
+
+Knows: that a cancel ends what is being spoken and the session goes on, with the voice it has found.
+Does not know: what clients may say, or when a session ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+
+from voxfleet_inference.admission.places import Place
+from voxfleet_inference.audio.encoding import make_encoder
+from voxfleet_inference.audio.tempo import Tempo
+from voxfleet_inference.engine.messages import VoicePrompt
+from voxfleet_inference.server.live.channel import Channel
+from voxfleet_inference.server.live.live_text import LiveText
+from voxfleet_inference.server.service import SpeechService
+from voxfleet_inference.server.speech_answer import Delivery
+from voxfleet_inference.server.speech_events import Tally
+from voxfleet_inference.speech.events import SentenceEnded, SentenceStarted, SpeechAudio, SpeechEvent
+from voxfleet_inference.speech.speaking import Speech
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What a session was started with."""
+
+    speech: Speech  # without sentences
+    delivery: Delivery
+    place: Place
+
+
+class SessionSpeech:
+    """Everything that one session says."""
+
+    def __init__(self, service: SpeechService, task: Task, channel: Channel, text: LiveText) -> None:
+        self.tally = Tally(task.delivery.speed, keeps_sentences=False)
+        self._service, self._task, self._channel, self._text = service, task, channel, text
+        self._sample_rate = service.loaded_facts.sample_rate
+        self._encoder = make_encoder(task.delivery.audio_format, self._sample_rate, task.delivery.sample_rate)
+        self._voice: VoicePrompt | None = task.speech.voice
+        self._unsent = b""  # a cancel must not tear a hole into an encoded stream
+        self._spoken_samples = 0  # at speed 1
+        self._started = 0  # sentences, in the whole session
+        self._taken, self._ended = 0, 0  # sentences of this round: taken before it began, and said
+        self._round: asyncio.Task[None] | None = None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether all that could be spoken has been."""
+        return not self._text.has_sentences and self._text.sentences_taken - self._taken == self._ended
+
+    @property
+    def spoken_seconds(self) -> float:
+        """Where in its audio the session is."""
+        return self.tally.heard_at(self._spoken_samples / self._sample_rate)
+
+    async def run(self) -> None:
+        """Speak until the text has ended.
+
+        Raises:
+            EngineError: a sentence failed.
+        """
+        while not await self._speak_round():
+            if self._task.delivery.audio_format.name == "pcm":
+                self._unsent = b""
+            await self._channel.tell("cancelled", at_seconds=self.spoken_seconds)
+        await self._send(self._encoder.finish())
+
+    async def cancel(self) -> None:
+        """Stop, and forget the text that waits."""
+        was_idle = self.is_idle
+        self._text.forget()
+        if was_idle or self._round is None or not self._round.cancel():
+            await self._channel.tell("cancelled", at_seconds=self.spoken_seconds)
+
+    async def _speak_round(self) -> bool:
+        """Speak until the text has ended, or until cancelled: then it is not over."""
+        self._taken, self._ended = self._text.sentences_taken, 0
+        self._round = asyncio.create_task(self._speak())
+        try:
+            await asyncio.wait({self._round})
+        finally:
+            self._round.cancel()
+            await asyncio.gather(self._round, return_exceptions=True)
+        if self._round.cancelled():
+            return False
+        self._round.result()
+        return True
+
+    async def _speak(self) -> None:
+        speech = replace(self._task.speech, voice=self._voice, first_index=self._started)
+        tempo = Tempo(self._task.delivery.speed, self._sample_rate)
+        from_samples = self._spoken_samples
+        speaking = self._service.speak(speech, self._task.place, self._text.sentences(), self._keep_voice)
+        async with aclosing(speaking) as events:
+            async for event in events:
+                await self._take(event, tempo, from_samples)
+        await self._send(self._encoder.encode(tempo.finish()))
+
+    async def _take(self, event: SpeechEvent, tempo: Tempo, from_samples: int) -> None:
+        self.tally.take(event)
+        match event:
+            case SentenceStarted():
+                self._started += 1
+                at_seconds = self.tally.heard_at(from_samples / self._sample_rate + event.at_seconds)
+                await self._channel.tell("sentence.started", index=event.index, text=event.text, at_seconds=at_seconds)
+            case SpeechAudio():
+                self._spoken_samples += len(event.samples)
+                await self._send(self._encoder.encode(tempo.convert(event.samples)))
+            case SentenceEnded():
+                self._ended += 1
+
+    async def _send(self, audio: bytes) -> None:
+        self._unsent += audio
+        if self._unsent:
+            await self._channel.send_audio(self._unsent)
+        self._unsent = b""
+
+    def _keep_voice(self, voice: VoicePrompt) -> None:
+        self._voice = voice
