@@ -6,36 +6,13 @@ from which the network is built. Settings that change the mathematics in ways th
 """
 
 import math
-from dataclasses import dataclass
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
+from voxfleet_inference.model.shapes import RotaryShape, TransformerShape
 
-@dataclass(frozen=True, slots=True)
-class RotaryShape:
-    """How positions become angles: LongRoPE's factors are already chosen, its amplitude computed."""
-
-    head_dim: int
-    theta: float
-    factors: tuple[float, ...]
-    amplitude: float
-
-
-@dataclass(frozen=True, slots=True)
-class TransformerShape:
-    """One of the four transformers: base LM, residual LM, local encoder, local diffusion transformer."""
-
-    layers: int
-    hidden: int
-    ffn: int
-    heads: int
-    kv_heads: int
-    head_dim: int
-    norm_epsilon: float
-    residual_scale: float
-    vocabulary: int
-    rotary: RotaryShape
+__all__ = ("AudioVaeConfig", "ModelConfig", "RotaryShape", "TransformerShape")
 
 
 class RopeScaling(BaseModel):

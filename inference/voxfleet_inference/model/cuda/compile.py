@@ -1,0 +1,157 @@
+"""Compile the kernels when an image is built: no GPU is needed, and a server's first start compiles nothing.
+
+    python -m voxfleet_inference.model.cuda.compile --arch sm_80 --arch sm_90 --out /opt/triton-cache
+
+Knows VoxCPM 1.5's shapes and what Triton keeps in its cache. It runs the very layers that the server runs, on tensors
+without memory, so that keys are the same by construction. Triton writes absolute paths into its cache: use the folder
+where it was made, with TRITON_CACHE_DIR. Kernels of other shapes are compiled when they are first needed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import logging
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from triton import knobs
+from triton.backends.compiler import GPUTarget
+from triton.backends.nvidia.driver import include_dirs, libdevice_dir, libraries, make_launcher
+from triton.runtime import driver
+from triton.runtime.build import compile_module_from_src
+
+from voxfleet_inference.model.cuda.kernels.launching import compiling_only
+from voxfleet_inference.model.cuda.shapes import VOXCPM_15_LANGUAGE_MODEL, VOXCPM_15_LOCAL
+from voxfleet_inference.model.cuda.stack import FusedTransformer
+from voxfleet_inference.model.kv_cache import KvArena, Span
+from voxfleet_inference.model.shapes import TransformerShape
+from voxfleet_inference.model.transformer import RotaryTable, Transformer
+
+ARCHITECTURES = ("sm_80", "sm_86", "sm_89", "sm_90", "sm_100")
+BATCHES = (1, 2, 4, 8, 16, 32, 64)
+PROMPT_PIECE = 512
+_META = torch.device("meta")
+_WARP = 32
+
+
+class AbsentGpu:
+    """What Triton asks of a driver before it compiles; its device's number is its architecture's."""
+
+    def __init__(self, architecture: str) -> None:
+        self._number = int(architecture.removeprefix("sm_"))
+
+    def get_current_device(self) -> int:
+        """Each architecture is a device of its own, so that none takes another's kernels."""
+        return self._number
+
+    def get_current_target(self) -> GPUTarget:
+        """What to compile for."""
+        return GPUTarget("cuda", self._number, _WARP)
+
+    def get_current_stream(self, _device: int) -> int:
+        """Nothing is ever started."""
+        return 0
+
+
+Compiled = dict[str, Any]  # what Triton tells of a kernel: its source, its files, whether it was there already
+
+
+def compile_kernels(
+    architecture: str, shapes: Sequence[tuple[TransformerShape, int]], batches: Sequence[int]
+) -> list[Compiled]:
+    """Compile what these transformers, `(shape, tokens at once)`, need for these batches.
+
+    A transformer of one token at a time is a language model and reads prompts as well.
+    """
+    with compiling_for(architecture) as made:
+        for shape, tokens in shapes:
+            stack = _stack(shape)
+            for batch in batches:
+                _pass(stack, shape, batch, tokens)
+            if tokens == 1:
+                _pass(stack, shape, 1, PROMPT_PIECE)
+    return made
+
+
+@contextmanager
+def compiling_for(architecture: str) -> Iterator[list[Compiled]]:
+    """Whatever kernels are called within it are compiled for this architecture, with what starts them."""
+    made: list[Compiled] = []
+    before = driver._active, knobs.compilation.listener  # noqa: SLF001 - the public way fails where there is no GPU
+    driver.set_active(AbsentGpu(architecture))
+    knobs.compilation.listener = lambda **compiled: made.append(compiled)
+    try:
+        with compiling_only():
+            yield made
+    finally:
+        driver._active, knobs.compilation.listener = before  # noqa: SLF001
+    _build_launchers([each["src"] for each in made])
+
+
+def _stack(shape: TransformerShape) -> FusedTransformer:
+    with _META:
+        return FusedTransformer(
+            Transformer(shape, RotaryTable(shape.rotary, 8192, _META, torch.bfloat16)).to(torch.bfloat16)
+        )
+
+
+def _pass(stack: FusedTransformer, shape: TransformerShape, batch: int, tokens: int) -> None:
+    """Both ways through, because which one a server takes is its own choice."""
+    x = torch.empty(batch, tokens, shape.hidden, device=_META, dtype=torch.bfloat16)
+    past: tuple[Any, Any] = (None, None)
+    if tokens in {1, PROMPT_PIECE}:
+        lengths = torch.zeros(batch, device=_META, dtype=torch.int64)
+        past = (KvArena(shape, 1024, _META, torch.bfloat16), Span.after(lengths, lengths, tokens, ()))
+    stack(x, *past)
+    stack.in_eight(x.flatten(0, 1), tokens, *past)
+
+
+def _build_launchers(sources: Sequence[Any]) -> None:
+    """The small C modules that start kernels. They are linked against a stand-in for the driver's library."""
+    with tempfile.TemporaryDirectory() as folder:
+        stand_in = Path(folder) / libraries[0]
+        empty = ["gcc", "-shared", "-x", "c", "/dev/null", "-o", str(stand_in), f"-Wl,-soname,{libraries[0]}"]
+        try:
+            subprocess.run(empty, check=True)
+            ctypes.CDLL(str(stand_in), mode=ctypes.RTLD_GLOBAL)
+        except (OSError, subprocess.CalledProcessError) as error:
+            logging.getLogger(__name__).warning("no launchers built ahead: %s", error)
+            return
+        for source in sources:
+            _build_launcher(source, folder)
+
+
+def _build_launcher(source: Any, library_folder: str) -> None:
+    constants = {(name,) if isinstance(name, int) else name: value for name, value in source.constants.items()}
+    code = make_launcher(constants, dict(source.signature), None)
+    try:
+        compile_module_from_src(code, "__triton_launcher", [libdevice_dir, library_folder], include_dirs, libraries)
+    except ImportError:  # built and kept; it cannot be loaded here, where there is no driver
+        return
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Compile for every architecture asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--arch", action="append", help=f"again for each; all of {' '.join(ARCHITECTURES)} if absent")
+    parser.add_argument("--out", required=True, type=Path, help="Triton's cache; TRITON_CACHE_DIR of the server")
+    given = parser.parse_args(arguments)
+    knobs.cache.dir = str(given.out.absolute())
+    shapes = [(VOXCPM_15_LANGUAGE_MODEL, 1), (VOXCPM_15_LOCAL, 5), (VOXCPM_15_LOCAL, 9)]
+    for architecture in given.arch or ARCHITECTURES:
+        started = time.monotonic()
+        count = len(compile_kernels(architecture, shapes, BATCHES))
+        sys.stdout.write(f"{architecture}: {count} kernels in {time.monotonic() - started:.0f} s\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

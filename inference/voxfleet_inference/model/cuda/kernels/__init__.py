@@ -1,0 +1,1 @@
+"""Triton kernels, each beside the same in plain PyTorch."""

@@ -1,0 +1,178 @@
+"""Rotary positions, grouped-query attention and the writing of keys and values, in one kernel.
+
+Knows two kinds of sequences: rows of a KV arena, each with its own extent and length, whose new tokens see everything
+before them; and short sequences on their own (a patch and its conditions), whose tokens all see one another. Input is
+what one matrix made: queries, keys and values side by side, not yet rotated. Reads the lengths on the device, so that
+a recorded step goes on as sentences grow, and costs what they have grown to.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from voxfleet_inference.model.cuda.kernels.launching import blocks, launch, power_of_two, uses_kernels
+from voxfleet_inference.model.kv_cache import attend_padded, grouped_attention
+from voxfleet_inference.model.transformer import RotaryTable, rotate
+
+if TYPE_CHECKING:
+    from voxfleet_inference.model.kv_cache import KvLayer, Span
+
+_BLOCK_QUERIES = 16  # heads that share a key head, times tokens
+_BLOCK_KEYS = 64
+_BLOCK_SHORT = 16  # of the few keys that a sequence on its own has
+_EVERY_POSITION = 2**31
+
+
+@triton.jit
+def _rotated(at, table_row, cosines_at, sines_at, dim, mask, DIM: tl.constexpr):
+    """Turn a block of heads by its rows' positions; the sines come with their signs."""
+    turned = (dim + DIM // 2) % DIM
+    x = tl.load(at[:, None] + dim[None, :], mask=mask, other=0.0)
+    other = tl.load(at[:, None] + turned[None, :], mask=mask, other=0.0)
+    table = table_row[:, None] * DIM + dim[None, :]
+    cosine = tl.load(cosines_at + table, mask=mask, other=0.0).to(tl.float32)
+    sine = tl.load(sines_at + table, mask=mask, other=0.0).to(tl.float32)
+    return (x.to(tl.float32) * cosine + other.to(tl.float32) * sine).to(x.dtype)
+
+
+@triton.jit
+def _seen(query, keys, values, visible, best, weight, mixed, scale):
+    """Take one more block of keys and values into the running softmax."""
+    score = tl.dot(query, tl.trans(keys), input_precision="ieee") * scale
+    score = tl.where(visible, score, -1e30)
+    newest = tl.maximum(best, tl.max(score, axis=1))
+    share = tl.where(visible, tl.exp(score - newest[:, None]), 0.0)
+    fade = tl.exp(best - newest)
+    mixed = mixed * fade[:, None] + tl.dot(share.to(values.dtype), values, input_precision="ieee")
+    return newest, weight * fade + tl.sum(share, axis=1), mixed
+
+
+# A prompt is read from one seat's place in a table: whether that is aligned must not mean another kernel.
+@triton.jit(do_not_specialize=["tokens"], do_not_specialize_on_alignment=["first_at", "lengths_at"])
+def _attention_kernel(
+    qkv_at,
+    keys_at,
+    values_at,
+    first_at,
+    lengths_at,
+    cosines_at,
+    sines_at,
+    out_at,
+    tokens,
+    scale,
+    HEADS: tl.constexpr,
+    KV_HEADS: tl.constexpr,
+    DIM: tl.constexpr,
+    BLOCK_DIM: tl.constexpr,
+    BLOCK_QUERIES: tl.constexpr,
+    BLOCK_KEYS: tl.constexpr,
+    HAS_PAST: tl.constexpr,
+):
+    """A block of queries of one row that share one key head; its new keys are stored by whoever asks for them."""
+    row, kv_head, part = tl.program_id(0).to(tl.int64), tl.program_id(1), tl.program_id(2)
+    group: tl.constexpr = HEADS // KV_HEADS
+    width: tl.constexpr = (HEADS + 2 * KV_HEADS) * DIM
+    dim = tl.arange(0, BLOCK_DIM)
+    dim_inside = dim < DIM
+    length = tl.load(lengths_at + row) if HAS_PAST else tokens * 0
+    query = part * BLOCK_QUERIES + tl.arange(0, BLOCK_QUERIES)
+    token, head = query // group, kv_head * group + query % group
+    inside = token < tokens
+    mask = inside[:, None] & dim_inside[None, :]
+    query_at = qkv_at + (row * tokens + token) * width + head * DIM
+    turned = _rotated(query_at, length + token, cosines_at, sines_at, dim, mask, DIM)
+    best = tl.full((BLOCK_QUERIES,), -1e30, dtype=tl.float32)
+    weight = tl.zeros((BLOCK_QUERIES,), dtype=tl.float32)
+    mixed = tl.zeros((BLOCK_QUERIES, BLOCK_DIM), dtype=tl.float32)
+    slot = tl.load(first_at + row) if HAS_PAST else row * 0
+    for start in range(0, length, BLOCK_KEYS):
+        key = start + tl.arange(0, BLOCK_KEYS)
+        there = (key < length)[:, None] & dim_inside[None, :]
+        at = ((slot + key) * KV_HEADS + kv_head)[:, None] * DIM + dim[None, :]
+        keys = tl.load(keys_at + at, mask=there, other=0.0)
+        values = tl.load(values_at + at, mask=there, other=0.0)
+        best, weight, mixed = _seen(turned, keys, values, (key < length)[None, :], best, weight, mixed, scale)
+    for start in range(0, tokens, BLOCK_KEYS):
+        key = start + tl.arange(0, BLOCK_KEYS)
+        there = (key < tokens)[:, None] & dim_inside[None, :]
+        key_at = qkv_at + (row * tokens + key) * width + (HEADS + kv_head) * DIM
+        keys = _rotated(key_at, length + key, cosines_at, sines_at, dim, there, DIM)
+        values = tl.load((key_at + KV_HEADS * DIM)[:, None] + dim[None, :], mask=there, other=0.0)
+        visible = (key < tokens)[None, :]
+        if HAS_PAST:
+            visible = visible & (key[None, :] <= token[:, None])
+            at = ((slot + length + key) * KV_HEADS + kv_head)[:, None] * DIM + dim[None, :]
+            mine = there & (part == 0)
+            tl.store(keys_at + at, keys, mask=mine)
+            tl.store(values_at + at, values, mask=mine)
+        best, weight, mixed = _seen(turned, keys, values, visible, best, weight, mixed, scale)
+    made = (mixed / weight[:, None]).to(out_at.dtype.element_ty)
+    tl.store(out_at + ((row * tokens + token) * HEADS + head)[:, None] * DIM + dim[None, :], made, mask=mask)
+
+
+@dataclass(frozen=True, slots=True)
+class Heads:
+    """How a matrix of queries, keys and values is divided."""
+
+    queries: int
+    keys: int
+    dim: int
+
+    @property
+    def widths(self) -> tuple[int, int, int]:
+        """Of queries, keys and values side by side."""
+        return self.queries * self.dim, self.keys * self.dim, self.keys * self.dim
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """Where a language model's layer remembers, and which positions a pass adds."""
+
+    layer: KvLayer
+    span: Span
+
+
+def attention(qkv: Tensor, heads: Heads, rotary: RotaryTable, past: Past | None) -> Tensor:
+    """`[rows, tokens, queries + keys + values]` to `[rows, tokens, heads * head_dim]`; new keys are remembered."""
+    if not uses_kernels(qkv):
+        return attention_twin(qkv, heads, rotary, past)
+    rows, tokens, _ = qkv.shape
+    cosines, sines = rotary.first(_EVERY_POSITION)
+    out = qkv.new_empty(rows, tokens, heads.queries * heads.dim)
+    memory = (qkv, qkv, qkv, qkv) if past is None else _memory(past)
+    queries = tokens * heads.queries // heads.keys
+    launch(
+        _attention_kernel,
+        (rows, heads.keys, blocks(queries, _BLOCK_QUERIES)),
+        *(qkv, *memory, cosines, sines, out, tokens, 1 / math.sqrt(heads.dim)),
+        HEADS=heads.queries,
+        KV_HEADS=heads.keys,
+        DIM=heads.dim,
+        BLOCK_DIM=power_of_two(heads.dim),
+        BLOCK_QUERIES=_BLOCK_QUERIES,
+        BLOCK_KEYS=_BLOCK_KEYS if past else _BLOCK_SHORT,
+        HAS_PAST=past is not None,
+        num_warps=4 if past else 1,
+    )
+    return out
+
+
+def attention_twin(qkv: Tensor, heads: Heads, rotary: RotaryTable, past: Past | None) -> Tensor:
+    """The same in plain PyTorch."""
+    tokens = qkv.shape[1]
+    angles = rotary.first(tokens) if past is None else rotary.at(past.span.positions)
+    queries, keys, values = (part.unflatten(-1, (-1, heads.dim)) for part in qkv.split(heads.widths, dim=-1))
+    queries, keys = rotate(queries, angles), rotate(keys, angles)
+    if past is None:
+        return grouped_attention(queries, keys, values)
+    return attend_padded(past.layer, past.span, queries, keys, values)
+
+
+def _memory(past: Past) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    return past.layer.keys, past.layer.values, past.span.first, past.span.lengths

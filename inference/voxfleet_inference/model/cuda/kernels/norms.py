@@ -1,0 +1,120 @@
+"""Kernels over whole rows of a hidden state: add-and-normalise, and the gate of SwiGLU.
+
+Knows `[rows, width]`. Each kernel has its twin in plain PyTorch, with the roundings that the model was trained with: a
+norm's interior is float32 and rounded before its weight, every sum and product is rounded.
+"""
+
+from __future__ import annotations
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+from torch.nn import functional
+
+from voxfleet_inference.model.cuda.kernels.launching import blocks, launch, power_of_two, uses_kernels
+
+_SWIGLU_BLOCK = 1024
+
+
+@triton.jit
+def _add_norm_kernel(
+    x_at,
+    delta_at,
+    weight_at,
+    sum_at,
+    out_at,
+    scale,
+    epsilon,
+    WIDTH: tl.constexpr,
+    BLOCK: tl.constexpr,
+    ADDS: tl.constexpr,
+    SCALES: tl.constexpr,
+) -> None:
+    """One row per program."""
+    row = tl.program_id(0)
+    column = tl.arange(0, BLOCK)
+    inside = column < WIDTH
+    at = row.to(tl.int64) * WIDTH + column
+    x = tl.load(x_at + at, mask=inside, other=0.0)
+    if ADDS:
+        delta = tl.load(delta_at + at, mask=inside, other=0.0)
+        if SCALES:
+            delta = (delta.to(tl.float32) * scale).to(x.dtype)
+        x = (x.to(tl.float32) + delta.to(tl.float32)).to(x.dtype)
+        tl.store(sum_at + at, x, mask=inside)
+    wide = x.to(tl.float32)
+    root = tl.rsqrt(tl.sum(wide * wide, axis=0) / WIDTH + epsilon)
+    weight = tl.load(weight_at + column, mask=inside, other=0.0).to(tl.float32)
+    normed = (wide * root).to(x.dtype).to(tl.float32) * weight
+    tl.store(out_at + at, normed.to(x.dtype), mask=inside)
+
+
+def add_norm(x: Tensor, delta: Tensor | None, scale: float, weight: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
+    """`x + scale * delta` and its norm, `[rows, width]` each; without a delta the sum is x itself."""
+    if not uses_kernels(x):
+        return add_norm_twin(x, delta, scale, weight, epsilon)
+    total = x if delta is None else torch.empty_like(x)
+    out = torch.empty_like(x)
+    width = x.shape[-1]
+    launch(
+        _add_norm_kernel,
+        (x.shape[0],),
+        *(x, x if delta is None else delta, weight, total, out, scale, epsilon),
+        WIDTH=width,
+        BLOCK=power_of_two(width),
+        ADDS=delta is not None,
+        SCALES=scale != 1.0,
+        num_warps=4,
+    )
+    return total, out
+
+
+def add_norm_twin(
+    x: Tensor, delta: Tensor | None, scale: float, weight: Tensor, epsilon: float
+) -> tuple[Tensor, Tensor]:
+    """The same in plain PyTorch."""
+    if delta is not None:
+        x = x + (delta if scale == 1.0 else delta * scale)
+    mean_square = x.float().square().mean(dim=-1, keepdim=True)
+    return x, (x * torch.rsqrt(mean_square + epsilon)).to(x.dtype) * weight
+
+
+@triton.jit
+def silu(x):
+    """The sigmoid linear unit, of float32."""
+    return x / (1.0 + tl.exp(-x))
+
+
+@triton.jit
+def _swiglu_kernel(
+    gate_up_at,
+    out_at,
+    WIDTH: tl.constexpr,
+    BLOCK: tl.constexpr,
+) -> None:
+    """One block of one row per program."""
+    row = tl.program_id(0).to(tl.int64)
+    column = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    inside = column < WIDTH
+    gate = tl.load(gate_up_at + row * 2 * WIDTH + column, mask=inside, other=0.0)
+    up = tl.load(gate_up_at + row * 2 * WIDTH + WIDTH + column, mask=inside, other=0.0)
+    bent = silu(gate.to(tl.float32)).to(gate.dtype)
+    tl.store(out_at + row * WIDTH + column, (bent.to(tl.float32) * up.to(tl.float32)).to(gate.dtype), mask=inside)
+
+
+def swiglu(gate_up: Tensor) -> Tensor:
+    """`[rows, 2 ffn]`, the gates first, to `[rows, ffn]`."""
+    if not uses_kernels(gate_up):
+        return swiglu_twin(gate_up)
+    rows, width = gate_up.shape[0], gate_up.shape[1] // 2
+    out = gate_up.new_empty(rows, width)
+    block = min(_SWIGLU_BLOCK, power_of_two(width))
+    launch(_swiglu_kernel, (rows, blocks(width, block)), gate_up, out, WIDTH=width, BLOCK=block, num_warps=4)
+    return out
+
+
+def swiglu_twin(gate_up: Tensor) -> Tensor:
+    """The same in plain PyTorch."""
+    gate, up = gate_up.chunk(2, dim=-1)
+    return functional.silu(gate) * up

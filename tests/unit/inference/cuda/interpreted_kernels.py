@@ -1,0 +1,107 @@
+"""Runs every kernel in Triton's interpreter beside its twin and prints, as JSON, how far apart they are.
+
+A program of its own, because the interpreter is chosen when Triton is imported.
+"""
+
+import json
+import sys
+from itertools import product
+
+import repaired_interpreter
+import torch
+from torch import Tensor
+from voxfleet_inference.model.cuda.kernels.attention import Heads, Past, attention, attention_twin
+from voxfleet_inference.model.cuda.kernels.linears import (
+    linear_residual,
+    linear_residual_twin,
+    norm_linear,
+    norm_linear_twin,
+)
+from voxfleet_inference.model.cuda.kernels.norms import add_norm, add_norm_twin, swiglu, swiglu_twin
+from voxfleet_inference.model.kv_cache import KvLayer, Span
+from voxfleet_inference.model.shapes import RotaryShape
+from voxfleet_inference.model.transformer import RotaryTable
+
+assert repaired_interpreter.interpreter
+random = torch.Generator().manual_seed(0)
+
+
+def normal(*size: int, gain: float = 1.0, dtype: torch.dtype = torch.float32) -> Tensor:
+    return (gain * torch.randn(size, generator=random)).to(dtype)
+
+
+def distance(kernel: Tensor | tuple[Tensor, ...], twin: Tensor | tuple[Tensor, ...]) -> tuple[float, float]:
+    """Largest difference relative to the twin's largest value, and the share of values that differ at all."""
+    pairs = list(zip(*((each,) if isinstance(each, Tensor) else each for each in (kernel, twin)), strict=True))
+    far = max(((a.double() - b.double()).abs().max() / b.double().abs().max()).item() for a, b in pairs)
+    return far, max((a != b).double().mean().item() for a, b in pairs)
+
+
+def row_kernels(dtype: torch.dtype) -> dict[str, tuple[float, float]]:
+    found = {}
+    for rows, width in ((1, 64), (5, 96)):
+        x, delta = normal(rows, width, dtype=dtype), normal(rows, width, dtype=dtype)
+        norm = normal(width, gain=0.1, dtype=dtype) + 1
+        weight = normal(160, width, gain=0.2, dtype=dtype)
+        residual = normal(rows, 160, dtype=dtype)
+        calls = {
+            "norm": (add_norm, add_norm_twin, (x, None, 1.0, norm, 1e-5), {}),
+            "add and norm": (add_norm, add_norm_twin, (x, delta, 1.0, norm, 1e-5), {}),
+            "add scaled and norm": (add_norm, add_norm_twin, (x, delta, 0.7, norm, 1e-5), {}),
+            "SwiGLU": (swiglu, swiglu_twin, (residual,), {}),
+            "norm and linear": (norm_linear, norm_linear_twin, (x, norm, 1e-5, weight), {}),
+            "norm and SwiGLU": (norm_linear, norm_linear_twin, (x, norm, 1e-5, weight), {"is_swiglu": True}),
+            "linear and residual": (linear_residual, linear_residual_twin, (x, weight, residual), {}),
+            "linear and scaled residual": (linear_residual, linear_residual_twin, (x, weight, residual, 0.7), {}),
+        }
+        for name, (kernel, twin, given, more) in calls.items():
+            found[f"{name}, {rows} rows"] = distance(kernel(*given, **more), twin(*given, **more))
+    for rows in (17, 66):  # the wider tiles, with a rest
+        x, norm, weight = normal(rows, 48, dtype=dtype), normal(48, dtype=dtype), normal(72, 48, dtype=dtype)
+        given = (x, norm, 1e-5, weight)
+        found[f"norm and linear, {rows} rows"] = distance(norm_linear(*given), norm_linear_twin(*given))
+    return found
+
+
+def rotary(dim: int, dtype: torch.dtype) -> RotaryTable:
+    factors = tuple(1 + 0.1 * index for index in range(dim // 2))
+    return RotaryTable(RotaryShape(dim, 1e4, factors, 1.0), 256, torch.device("cpu"), dtype)
+
+
+def remembered(heads: Heads, lengths: list[int], tokens: int, dtype: torch.dtype) -> tuple[float, float]:
+    """Attention over an arena: outputs, and every key and value in it."""
+    kernel = KvLayer(*(normal(400, heads.keys, heads.dim, dtype=dtype) for _ in range(2)))
+    twin = KvLayer(kernel.keys.clone(), kernel.values.clone())
+    first = [130 * row for row in range(len(lengths))]
+    span = Span.after(torch.tensor(first), torch.tensor(lengths), tokens, tuple(zip(first, lengths, strict=True)))
+    qkv = normal(len(lengths), tokens, sum(heads.widths), dtype=dtype)
+    table = rotary(heads.dim, dtype)
+    ours = attention(qkv, heads, table, Past(kernel, span))
+    theirs = attention_twin(qkv, heads, table, Past(twin, span))
+    assert torch.equal(kernel.values, twin.values)
+    return distance((ours, kernel.keys), (theirs, twin.keys))
+
+
+def attention_kernels(dtype: torch.dtype) -> dict[str, tuple[float, float]]:
+    found = {}
+    for heads in (Heads(4, 2, 16), Heads(4, 2, 24), Heads(16, 2, 64)):
+        for lengths, tokens in (([0, 5, 90], 1), ([3, 66], 4)):
+            name = f"{tokens} more after {lengths}, head {heads.dim}"
+            found[name] = remembered(heads, lengths, tokens, dtype)
+        qkv = normal(2, 9, sum(heads.widths), dtype=dtype)
+        table = rotary(heads.dim, dtype)
+        found[f"9 on their own, head {heads.dim}"] = distance(
+            attention(qkv, heads, table, None), attention_twin(qkv, heads, table, None)
+        )
+    found["66 more after [10], head 16"] = remembered(Heads(2, 2, 16), [10], 66, dtype)
+    return found
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    made = {
+        f"{name}, {str(dtype).removeprefix('torch.')}": far
+        for dtype, kernels in product((torch.float32, torch.bfloat16), (row_kernels, attention_kernels))
+        for name, far in kernels(dtype).items()
+    }
+    json.dump(made, sys.stdout)
