@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from voxfleet_inference.admission.api_keys import ApiKeys
 from voxfleet_inference.admission.gate import Gate
 from voxfleet_inference.audio.formats import FORMATS
+from voxfleet_inference.server.api_document import describe
 from voxfleet_inference.server.errors import ApiError, BodyTooLargeError
 from voxfleet_inference.server.live.routes import add_live_speech
 from voxfleet_inference.server.service import SpeechService
@@ -48,6 +49,7 @@ def speech_app(service: SpeechService, api_keys: ApiKeys | None = None) -> FastA
     add_live_speech(app, service)
     add_voices(app, service, lambda request: _body(request, service))
     _add_health(app, service)
+    describe(app, service.settings)
     return app
 
 

@@ -24,7 +24,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from voxfleet_inference.audio.formats import FORMATS
+from voxfleet_inference.audio.formats import FORMATS, MAX_SAMPLE_RATE, MIN_SAMPLE_RATE
 from voxfleet_inference.engine.noise import MAX_SEED
 from voxfleet_inference.server.errors import InvalidFieldError
 
@@ -34,9 +34,9 @@ _DRAWN_SEEDS: Final = 2**32  # short enough to type, and exact in every JSON par
 Kind = TypeVar("Kind", bound=BaseModel)
 
 
-def _no_boolean(value: Any) -> Any:
-    if isinstance(value, bool):
-        raise ValueError("a boolean is no number")  # noqa: TRY004 - pydantic turns ValueError into an answer
+def _number(value: Any) -> Any:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+        raise ValueError("not a number")
     return value
 
 
@@ -51,8 +51,8 @@ def _voice_name(value: Any) -> Any:
     return value["id"] if isinstance(value, dict) and value.keys() == {"id"} else value
 
 
-Whole = Annotated[int, BeforeValidator(_no_boolean)]
-Number = Annotated[float, BeforeValidator(_no_boolean), Field(allow_inf_nan=False)]
+Whole = Annotated[int, BeforeValidator(_number)]
+Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
 Text = Annotated[StrictStr, AfterValidator(_encodable)]
 _VOICE_SCHEMA: Final = {
     "anyOf": [
@@ -69,7 +69,9 @@ class SpeechRequest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", title="SpeechRequest")
 
     model: Text = Field(description="a string, the name of a model that GET /v1/models lists")
-    input: Text = Field(description="a string with at least one character to speak")
+    input: Text = Field(
+        description="a string with at least one character to speak", json_schema_extra={"pattern": r"\S"}
+    )
     voice: VoiceName = Field(
         "default", description='a string: default, random, an alias or the id of a stored voice; or {"id": ...}'
     )
@@ -90,7 +92,11 @@ class SpeechRequest(BaseModel):
     normalize: StrictBool = Field(
         default=False, description="a boolean; true spells out numbers, dates and units before they are spoken"
     )
-    sample_rate: Whole | None = Field(None, description="an integer, a sample rate in Hz that the format can carry")
+    sample_rate: Whole | None = Field(
+        None,
+        description="an integer, a sample rate in Hz that the format can carry",
+        json_schema_extra={"minimum": MIN_SAMPLE_RATE, "maximum": MAX_SAMPLE_RATE},
+    )
     reference_audio: Text | None = Field(None, description="base64 of a recording of 1 to 30 seconds, never a URL")
     reference_text: Text | None = Field(
         None,

@@ -55,6 +55,8 @@ def test_openai_fields_that_mean_nothing_here_are_ignored() -> None:
         ({"speed": 0.1}, "speed", "a number from 0.25 to 4; given 0.1"),
         ({"speed": 5}, "speed", "a number from 0.25 to 4; given 5"),
         ({"speed": True}, "speed", "a number from 0.25 to 4; given True"),
+        ({"speed": "1.5"}, "speed", "a number from 0.25 to 4; given '1.5'"),
+        ({"seed": "7"}, "seed", "given '7'"),
         ({"stream_format": "ndjson"}, "stream_format", "audio or sse; given 'ndjson'"),
         ({"seed": -1}, "seed", "an integer from 0 to 9223372036854775807; given -1"),
         ({"seed": 1.5}, "seed", "given 1.5"),

@@ -1,0 +1,120 @@
+"""/openapi.json: what each operation may answer, in which media type, and the form of every error.
+
+Knows: the table of answers. FastAPI knows paths, parameters and bodies, and would add answers that never come.
+Does not know: how requests are handled. The WebSocket has no place in OpenAPI; docs/inference-server.md describes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi import FastAPI
+
+from voxfleet_inference.audio.formats import FORMATS
+from voxfleet_inference.settings import ServeSettings
+
+_Schema = dict[str, Any]
+_NULLABLE: Final[_Schema] = {"type": ["string", "null"]}
+_STRING: Final[_Schema] = {"type": "string"}
+_INTEGER: Final[_Schema] = {"type": "integer"}
+
+
+def _object(required: Mapping[str, _Schema], **optional: _Schema) -> _Schema:
+    return {"type": "object", "required": [*required], "properties": {**required, **optional}}
+
+
+def _ref(name: str) -> _Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+_MODEL: Final = {"id": _STRING, "object": {"const": "model"}, "created": _INTEGER, "owned_by": _STRING}
+_VOICE: Final = {"id": _STRING, "object": {"const": "audio.voice"}, "created_at": _INTEGER, "name": _STRING}
+_SCHEMAS: Final[Mapping[str, _Schema]] = {
+    "Error": _object({"error": _object({"message": _STRING, "type": _STRING, "param": _NULLABLE, "code": _NULLABLE})}),
+    "Model": _object(_MODEL),
+    "ModelList": _object({"object": {"const": "list"}, "data": {"type": "array", "items": _ref("Model")}}),
+    "Voice": _object({**_VOICE, "type": _STRING}, seed=_INTEGER, transcript=_STRING, consent=_NULLABLE),
+    "VoiceList": _object(
+        {"object": {"const": "list"}, "data": {"type": "array", "items": _ref("Voice")}},
+        aliases={"type": "object", "additionalProperties": _STRING},
+        has_more={"type": "boolean"},
+    ),
+    "VoiceDeleted": _object({"id": _STRING, "object": _STRING, "deleted": {"const": True}}),
+    "State": _object({"state": _STRING}, message=_STRING),
+}
+_BINARY: Final[_Schema] = {"type": "string", "format": "binary"}
+_AUDIO: Final = {each.media_type: {"schema": _BINARY} for each in FORMATS.values()}
+_SPEECH: Final[_Schema] = {
+    "description": "The audio as it is made, or events that carry it.",
+    "headers": {
+        "Voxfleet-Seed": {"description": "Repeats this audio exactly.", "schema": _INTEGER},
+        "Voxfleet-Sample-Rate": {"description": "In Hz.", "schema": _INTEGER},
+    },
+    "content": {**_AUDIO, "text/event-stream": {"schema": _STRING}},
+}
+
+
+def _json(schema_name: str, description: str) -> _Schema:
+    return {"description": description, "content": {"application/json": {"schema": _ref(schema_name)}}}
+
+
+# What each operation answers when all is well, and with which errors.
+_ANSWERS: Final[Mapping[tuple[str, str], tuple[_Schema, tuple[int, ...]]]] = {
+    ("post", "/v1/audio/speech"): (_SPEECH, (400, 401, 404, 413, 429, 500, 503)),
+    ("get", "/v1/models"): (_json("ModelList", "The one model of this server."), (400, 401)),
+    ("get", "/v1/models/{name}"): (_json("Model", "The one model of this server."), (400, 401, 404)),
+    ("get", "/v1/audio/voices"): (_json("VoiceList", "Voices that can speak here."), (400, 401)),
+    ("post", "/v1/audio/voices"): (
+        _json("Voice", "The voice that was made."),
+        (400, 401, 408, 413, 415, 429, 500, 501, 503, 507),
+    ),
+    ("get", "/v1/audio/voices/{voice_id}"): (_json("Voice", "One voice."), (400, 401, 404)),
+    ("delete", "/v1/audio/voices/{voice_id}"): (_json("VoiceDeleted", "It is forgotten."), (400, 401, 404, 501)),
+    ("get", "/health/live"): (_json("State", "This process should live."), ()),
+    ("get", "/health/ready"): (_json("State", "New requests are welcome."), ()),
+}
+_STATES: Final[Mapping[str, str]] = {
+    "/health/live": "This process should be killed; `message` says why.",
+    "/health/ready": "Not now; `message` says why.",
+}
+
+
+def describe(app: FastAPI, settings: ServeSettings) -> None:
+    """Let /openapi.json tell the truth about this application."""
+    make = app.openapi
+    document: dict[str, Any] = {}
+
+    def openapi() -> dict[str, Any]:
+        if not document:
+            document.update(_completed(make(), settings))
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way to extend the document
+
+
+def _completed(document: dict[str, Any], settings: ServeSettings) -> dict[str, Any]:
+    for (method, path), (answer, statuses) in _ANSWERS.items():
+        operation = document["paths"][path][method]
+        operation["responses"] = {"200": answer, **{str(status): _error(status) for status in statuses}}
+        if path.startswith("/v1/"):
+            operation["security"] = [{}, {"apiKey": []}]  # a server without --api-keys-file asks for none
+    for path, description in _STATES.items():
+        document["paths"][path]["get"]["responses"]["503"] = _json("State", description)
+    _speech_fields(document)["input"]["maxLength"] = settings.max_input_characters
+    document["components"] = {
+        "schemas": dict(_SCHEMAS),
+        "securitySchemes": {"apiKey": {"type": "http", "scheme": "bearer"}},
+    }
+    return document
+
+
+def _speech_fields(document: dict[str, Any]) -> dict[str, Any]:
+    body = document["paths"]["/v1/audio/speech"]["post"]["requestBody"]
+    fields: dict[str, Any] = body["content"]["application/json"]["schema"]["properties"]
+    return fields
+
+
+def _error(status: int) -> _Schema:
+    return _json("Error", HTTPStatus(status).phrase)
