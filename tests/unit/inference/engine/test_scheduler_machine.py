@@ -1,0 +1,187 @@
+"""Any order of events: whatever happens, every sequence that was taken ends once and nothing is given to two."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from itertools import pairwise
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from voxfleet_inference.engine.scheduling.batch_scheduler import BatchScheduler
+from voxfleet_inference.engine.scheduling.plans import Ended, Limits, Plan, Room, RowResult, Submission
+from voxfleet_inference.engine.sequences import Outcome
+from voxfleet_inference.engine.speech_model import Measured, Seat
+
+MAX_ROWS, MAX_WAITING, MAX_PARALLEL, MAX_CHUNK = 3, 6, 2, 8
+ROOM = Room(seats=5, kv_positions=120)
+LIMITS = Limits(MAX_ROWS, MAX_WAITING, MAX_CHUNK, MAX_PARALLEL, park_above_seconds=1.0, resume_below_seconds=0.4)
+
+
+class SchedulerMachine(RuleBasedStateMachine):
+    """Submissions, cancels, readers that stop and go on, time, deadlines, plans and commits, two steps deep at most."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.batch = BatchScheduler(LIMITS, ROOM, patch_seconds=0.16)
+        self.now = 100.0
+        self.in_flight: deque[Plan] = deque()
+        self.taken: dict[int, Submission] = {}
+        self.ends: Counter[int] = Counter()
+        self.seats: dict[int, Seat] = {}  # whose seat was given out and not released
+        self.read: Counter[int] = Counter()
+        self.planned: Counter[int] = Counter()
+        self.next_id = 1
+
+    def told(self, ended: tuple[Ended, ...]) -> None:
+        self.ends.update(end.sequence_id for end in ended)
+
+    def any_id(self, data: st.DataObject) -> int:
+        return data.draw(st.sampled_from([*self.taken, 0]))
+
+    @rule(
+        request=st.integers(0, 3),
+        rank=st.integers(0, 3),
+        priority=st.integers(0, 2),
+        prompt=st.integers(1, 30),
+        steps=st.integers(1, 12),
+        deadline=st.none() | st.floats(0.01, 5.0),
+        speed=st.sampled_from([0.5, 1.0, 4.0]),
+    )
+    def submit(
+        self, request: int, rank: int, priority: int, prompt: int, steps: int, deadline: float | None, speed: float
+    ) -> None:
+        asked = Submission(
+            sequence_id=self.next_id,
+            measured=Measured(prompt, steps, prompt),
+            request_id=request,
+            rank=rank,
+            priority=priority,
+            speed=speed,
+            deadline_seconds=deadline,
+        )
+        waiting = self.batch.count().waiting
+        refusal = self.batch.submit(asked, self.now)
+        assert (refusal is not None) == (waiting >= MAX_WAITING)
+        if refusal is None:
+            self.taken[self.next_id] = asked
+        self.next_id += 1
+
+    @rule(prompt=st.integers(100, 300))
+    def submit_what_never_fits(self, prompt: int) -> None:
+        asked = Submission(sequence_id=self.next_id, measured=Measured(prompt, 21))
+        refusal = self.batch.submit(asked, self.now)
+        assert refusal is not None
+        assert refusal.outcome is Outcome.IMPOSSIBLE
+
+    @rule(data=st.data())
+    def cancel(self, data: st.DataObject) -> None:
+        sequence_id = self.any_id(data)
+        ended = self.batch.cancel(sequence_id)
+        assert (ended is not None) == (sequence_id in self.taken and not self.ends[sequence_id])
+        self.told((ended,) if ended is not None else ())
+        self.freed(self.batch.release_ended([sequence_id]))
+
+    @rule(data=st.data(), parks=st.booleans())
+    def park_or_resume(self, data: st.DataObject, *, parks: bool) -> None:
+        (self.batch.park if parks else self.batch.resume)(self.any_id(data), self.now)
+
+    @rule(seconds=st.sampled_from([0.01, 0.2, 3.0, 20.0]))
+    def time_passes(self, seconds: float) -> None:
+        self.now += seconds
+
+    @precondition(lambda self: len(self.in_flight) < 2)
+    @rule()
+    def plan(self) -> None:
+        plan = self.batch.plan(self.now)
+        self.told(plan.expired)
+        self.freed(self.batch.release_ended(ended.sequence_id for ended in plan.expired))
+        if plan.admitted is not None:
+            self.sit(plan.admitted.sequence_id, plan.admitted.seat)
+        if plan.chunk is not None:
+            self.check_chunk(plan.chunk.sequence_id, plan.chunk.positions)
+        self.check_rows(plan)
+        if not plan.is_empty:
+            self.in_flight.append(plan)
+
+    @precondition(lambda self: self.in_flight)
+    @rule(data=st.data())
+    def commit(self, data: st.DataObject) -> None:
+        plan = self.in_flight.popleft()
+        results = []
+        for sequence_id in plan.rows:
+            kind = data.draw(st.sampled_from(["goes on", "goes on", "ends next", "ends", "fails", "was skipped"]))
+            if kind != "was skipped" or not self.ends[sequence_id]:
+                failure = "ValueError: no" if kind == "fails" else ""
+                results.append(RowResult(sequence_id, kind == "ends", kind == "ends next", failure))
+        committed = self.batch.commit(plan, results, self.now)
+        self.told(committed.ended)
+        self.freed(committed.released)
+
+    def sit(self, sequence_id: int, seat: Seat) -> None:
+        assert seat.positions == self.taken[sequence_id].measured.positions
+        assert 0 <= seat.index < ROOM.seats
+        assert seat.index not in {other.index for other in self.seats.values()}
+        self.seats[sequence_id] = seat
+        used = sorted((each.first_position, each.first_position + each.positions) for each in self.seats.values())
+        assert used[0][0] >= 0
+        assert used[-1][1] <= ROOM.kv_positions
+        assert all(end <= start for (_, end), (start, _) in pairwise(used))
+
+    def check_chunk(self, sequence_id: int, positions: int) -> None:
+        assert 1 <= positions <= MAX_CHUNK
+        assert sequence_id in self.seats
+        self.read[sequence_id] += positions
+        assert self.read[sequence_id] <= self.taken[sequence_id].measured.prompt_positions
+
+    def check_rows(self, plan: Plan) -> None:
+        assert len(plan.rows) == len(set(plan.rows)) <= MAX_ROWS
+        for sequence_id in plan.rows:
+            measured = self.taken[sequence_id].measured
+            assert not self.ends[sequence_id]
+            assert sequence_id in self.seats
+            assert self.read[sequence_id] == measured.prompt_positions
+            self.planned[sequence_id] += 1
+            assert self.planned[sequence_id] <= measured.max_steps
+
+    def freed(self, sequence_ids: tuple[int, ...]) -> None:
+        for sequence_id in sequence_ids:
+            assert self.ends[sequence_id] == 1
+            assert not any(sequence_id in plan.names for plan in self.in_flight)
+            del self.seats[sequence_id]
+
+    @invariant()
+    def bounds_hold_and_ends_are_told_once(self) -> None:
+        count = self.batch.count()
+        assert count.waiting <= MAX_WAITING
+        assert count.seats_used == len(self.seats) <= ROOM.seats
+        assert count.kv_positions_used == sum(seat.positions for seat in self.seats.values()) <= ROOM.kv_positions
+        assert all(times == 1 for times in self.ends.values())
+        assert set(self.ends) <= set(self.taken)
+
+    @invariant()
+    def no_request_sits_more_often_than_it_may(self) -> None:
+        sitting = Counter(self.taken[each].request_id for each in self.seats if not self.ends[each])
+        assert all(count <= MAX_PARALLEL for request_id, count in sitting.items() if request_id)
+
+    def teardown(self) -> None:
+        """Whatever happened: when readers read and steps are taken, every sequence ends, and everything is free."""
+        for sequence_id in self.taken:
+            self.batch.resume(sequence_id, self.now)
+        for _ in range(400):
+            if not self.in_flight:
+                self.plan()
+            if self.in_flight:
+                plan = self.in_flight.popleft()
+                results = tuple(RowResult(each) for each in plan.rows)
+                committed = self.batch.commit(plan, results, self.now)
+                self.told(committed.ended)
+                self.freed(committed.released)
+            self.now += 0.05
+        assert self.ends == Counter(list(self.taken))
+        count = self.batch.count()
+        assert (count.waiting, count.seats_used, count.kv_positions_used) == (0, 0, 0)
+
+
+SchedulerMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)
+TestSchedulerMachine = SchedulerMachine.TestCase
