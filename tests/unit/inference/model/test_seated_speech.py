@@ -85,6 +85,18 @@ def test_a_step_answers_in_the_order_of_its_rows(speech: VoxCpmSpeech) -> None:
     np.testing.assert_allclose(backwards.samples[::-1], forwards.samples, atol=1e-4)
 
 
+def test_the_stop_head_is_not_heard_before_the_fourth_patch(
+    speech: VoxCpmSpeech, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        speech._model.network, "wants_to_stop", lambda hidden: torch.ones(len(hidden), dtype=torch.bool)
+    )
+    sit(speech, 0, 0, sentence())
+    made = [speech.step([0], noise(1, seed)).collect() for seed in range(4)]
+    assert [bool(each.next_is_last[0]) for each in made[:3]] == [False, False, True]
+    assert [bool(each.is_last[0]) for each in made] == [False, False, False, True]
+
+
 def test_what_was_collected_stays_when_steps_go_on(speech: VoxCpmSpeech) -> None:
     sit(speech, 0, 0, sentence())
     pending = speech.step([0], noise(1))
@@ -101,14 +113,15 @@ def test_a_seat_remembers_nothing_of_who_sat_there_before(speech: VoxCpmSpeech, 
     for seed in range(5):
         speech.step([1], noise(1, seed))
     speech.release(1)
-    sit(speech, 1, 45, spoken)
     fresh = VoxCpmSpeech(ours("tiny", False), Room(seats=2, positions=500))
-    sit(fresh, 1, 45, spoken)
+    for each in (speech, fresh):
+        sit(each, 1, 45, spoken)
+        sit(each, 0, 250, sentence("a neighbour with a longer schedule", inference_timesteps=20))
     for seed in range(5):
-        used, new = (each.step([1], noise(1, seed)).collect() for each in (speech, fresh))
+        used, new = (each.step([1, 0], noise(2, seed)).collect() for each in (speech, fresh))
         assert np.array_equal(used.latents, new.latents)
         assert np.array_equal(used.samples, new.samples)
-        assert (used.is_last, used.next_is_last) == (new.is_last, new.next_is_last)
+        assert np.array_equal(used.next_is_last, new.next_is_last)
 
 
 def test_a_cancelled_prompt_leaves_a_seat_as_good_as_new(speech: VoxCpmSpeech) -> None:
