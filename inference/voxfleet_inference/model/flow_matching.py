@@ -19,7 +19,7 @@ from voxfleet_inference.model.linear import Linear
 from voxfleet_inference.model.transformer import RotaryTable, Transformer
 
 if TYPE_CHECKING:
-    from voxfleet_inference.model.config import TransformerShape
+    from voxfleet_inference.model.shapes import TransformerShape
 
 
 ZERO_VELOCITY_SHARE = 0.04  # of the schedule's points: there the solver stands still

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 if TYPE_CHECKING:
-    from voxfleet_inference.model.config import TransformerShape
+    from voxfleet_inference.model.shapes import TransformerShape
 
 
 @dataclass(slots=True)

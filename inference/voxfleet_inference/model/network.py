@@ -18,7 +18,8 @@ from voxfleet_inference.model.linear import Linear
 from voxfleet_inference.model.transformer import RotaryTable, Transformer
 
 if TYPE_CHECKING:
-    from voxfleet_inference.model.config import ModelConfig, TransformerShape
+    from voxfleet_inference.model.config import ModelConfig
+    from voxfleet_inference.model.shapes import TransformerShape
 
 
 STOP = 1  # the stop head's second class

@@ -17,7 +17,7 @@ from voxfleet_inference.model.kv_cache import KvArena, Span, grouped_attention
 from voxfleet_inference.model.linear import Embedding, Linear
 
 if TYPE_CHECKING:
-    from voxfleet_inference.model.config import RotaryShape, TransformerShape
+    from voxfleet_inference.model.shapes import RotaryShape, TransformerShape
 
 
 class RmsNorm(nn.Module):
