@@ -18,6 +18,7 @@ from voxfleet_inference.settings import ServeSettings
 from voxfleet_inference.voices.prompt_cache import PromptCache
 from voxfleet_inference.voices.prompt_making import (
     ANCHOR_TEXT,
+    SampleTooLongError,
     built_in_voice,
     decoded_recording,
     designed_voice,
@@ -144,7 +145,11 @@ class Voices:
 
     async def _from_seed(self, asked: DesignedVoice, engine: EngineClient) -> StoredVoice:
         text = ANCHOR_TEXT if asked.text is None else asked.text
-        prompt = await designed_voice(text, asked.seed, engine)
+        try:
+            prompt = await designed_voice(text, asked.seed, engine)
+        except SampleTooLongError as error:
+            message = "'transcript' must be what a voice says within 30 seconds; choose a shorter one, or another seed"
+            raise InvalidFieldError(message, param="transcript", code="too_long") from error
         payload = prompt.latents.astype(_LATENT_TYPE).tobytes()
         patches, patch_size, feat_dim = prompt.latents.shape
         facts = VoiceFacts(

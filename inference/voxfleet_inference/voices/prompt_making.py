@@ -23,6 +23,10 @@ ANCHOR_MAX_STEPS: Final = 32
 MAX_DESIGNED_STEPS: Final = 188  # 30 s, as of a recording
 
 
+class SampleTooLongError(Exception):
+    """A designed voice's sample went on and on; its text would not be what it says."""
+
+
 async def built_in_voice(engine: EngineClient) -> VoicePrompt:
     """Speak the anchor sentence, to nobody.
 
@@ -57,6 +61,7 @@ async def designed_voice(text: str, seed: int, engine: EngineClient) -> VoicePro
     """Speak a sentence with a voice that the seed draws; said again when it went wrong.
 
     Raises:
+        SampleTooLongError: it takes longer than a recording may.
         EngineError: it could not be spoken.
     """
     max_steps = ANCHOR_MAX_STEPS if text == ANCHOR_TEXT else MAX_DESIGNED_STEPS
@@ -66,6 +71,8 @@ async def designed_voice(text: str, seed: int, engine: EngineClient) -> VoicePro
         voice = await take.voice()
         if voice is None:
             raise take.error or EngineError("the sentence made no sound")
+        if text != ANCHOR_TEXT and len(voice.latents) >= max_steps:
+            raise SampleTooLongError(f"it took {take.attempts} attempts and more than {max_steps} patches")
         return voice
     finally:
         take.close()

@@ -93,7 +93,7 @@ def checked(fields: Mapping[str, Any]) -> VoiceRequest:
     Raises:
         InvalidFieldError: naming the field, what was given and what it must be.
     """
-    if fields.get("type", "audio_sample") not in {"audio_sample", "seed"}:
+    if fields.get("type", "audio_sample") not in ("audio_sample", "seed"):  # a tuple: what came may have no hash
         raise _wrong("type", repr(fields["type"])[:60])
     name = _text(fields, "name", MAX_NAME_CHARACTERS)
     if not name.isprintable():

@@ -131,6 +131,14 @@ async def test_a_designed_voice_is_the_same_for_the_same_seed(keeper: Any) -> No
     assert keeper.model.prompts[-1].text == ANCHOR_TEXT
 
 
+async def test_a_designed_voice_that_says_too_much_is_refused(keeper: Any) -> None:
+    body = {"name": "long", "seed": 7, "text": "x" * 190}
+    refused = await ask(keeper, "POST", "/v1/audio/voices", json=body)
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "transcript")
+    assert "within 30 seconds" in refused.json()["error"]["message"]
+    assert files_of(keeper) == []
+
+
 async def test_openais_names_speak_with_the_built_in_voice(keeper: Any) -> None:
     for name in ("alloy", "nova", "shimmer"):
         assert (await ask(keeper, "POST", "/v1/audio/speech", json={**SPEECH, "voice": name})).status_code == 200
