@@ -14,6 +14,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from voxfleet_gateway.errors import UpstreamFailedError, UpstreamFailure
+from voxfleet_gateway.server.event_stream import EventStream
 from voxfleet_gateway.server.exchange import REQUEST_ID_HEADER, Exchange
 from voxfleet_gateway.telemetry import BROKEN_STREAMS, FIRST_BYTE
 
@@ -50,12 +51,16 @@ class Proxy:
     session: aiohttp.ClientSession
     draining: Callable[[], bool] = lambda: False
 
-    async def attempt(self, request: web.Request, url: str, body: bytes, exchange: Exchange) -> web.StreamResponse:
+    async def attempt(
+        self, request: web.Request, url: str, body: bytes, exchange: Exchange, events: EventStream | None = None
+    ) -> web.StreamResponse:
         """One attempt; raises UpstreamFailedError while nothing has been sent to the client."""
         async with self._ask(request, url, body, exchange) as upstream:
             first = await _first_chunk(upstream)
-            response = web.StreamResponse(status=upstream.status, headers=_answer_headers(upstream, exchange))
-            _keep_length(response, upstream)
+            begun = await events.claim() if events is not None else None
+            if begun is not None and upstream.status != 200:  # noqa: PLR2004
+                return web.Response(status=upstream.status, body=first + await upstream.content.read(MAX_ERROR_BYTES))
+            response = begun or _response(upstream, exchange)
             if self.draining():
                 response.force_close()  # the client's next request belongs to another gateway
             try:
@@ -139,10 +144,12 @@ def _answer_headers(upstream: Upstream, exchange: Exchange) -> CIMultiDict[str]:
     return headers
 
 
-def _keep_length(response: web.StreamResponse, upstream: Upstream) -> None:
-    """A length that the pod announced is announced again; anything else is sent in chunks."""
+def _response(upstream: Upstream, exchange: Exchange) -> web.StreamResponse:
+    """The client's answer; a length that the pod announced is announced again, anything else is sent in chunks."""
+    response = web.StreamResponse(status=upstream.status, headers=_answer_headers(upstream, exchange))
     if upstream.content_length is not None:
         response.content_length = upstream.content_length
+    return response
 
 
 def _cut(request: web.Request, exchange: Exchange) -> None:

@@ -17,7 +17,8 @@ from voxfleet_gateway.placing.placement import Place, Placement
 from voxfleet_gateway.pods.fleet import Fleet
 from voxfleet_gateway.regions import ModelEntry, Registry
 from voxfleet_gateway.server.answers import no_pod_answered, unknown_model
-from voxfleet_gateway.server.exchange import EXCHANGE, Exchange
+from voxfleet_gateway.server.event_stream import KEEP_ALIVE_SECONDS, EventStream
+from voxfleet_gateway.server.exchange import EXCHANGE
 from voxfleet_gateway.server.proxy import Proxy, UpstreamAnsweredError
 from voxfleet_gateway.server.speech_request import SpeechRequest, check_speech, parse_model_name
 from voxfleet_gateway.settings import Settings
@@ -39,6 +40,7 @@ class Speech:
     placement: Placement
     proxy: Proxy
     budget: RetryBudget
+    keep_alive_seconds: float = KEEP_ALIVE_SECONDS
 
     async def post(self, request: web.Request) -> web.StreamResponse:
         """Answer one request."""
@@ -49,18 +51,26 @@ class Speech:
         speech = check_speech(name, fields, body)
         exchange.model, exchange.input_characters = name, speech.input_characters
         self.budget.earn()
-        return await self._send(request, speech, model, exchange)
+        if not speech.wants_events:
+            return await self._send(request, speech, model, self.settings.hold_seconds)
+        events = EventStream(request, exchange, self.keep_alive_seconds)
+        return await events.kept_alive(self._send(request, speech, model, model.gateway.hold_seconds, events))
 
     async def _send(
-        self, request: web.Request, speech: SpeechRequest, model: ModelEntry, exchange: Exchange
+        self,
+        request: web.Request,
+        speech: SpeechRequest,
+        model: ModelEntry,
+        default_hold_seconds: float,
+        events: EventStream | None = None,
     ) -> web.StreamResponse:
-        asked = self.asked(request)
-        ticket = self.placement.hold_room.ticket(hold_seconds(request, model, self.settings.hold_seconds))
+        asked, exchange = self.asked(request), request[EXCHANGE]
+        ticket = self.placement.hold_room.ticket(hold_seconds(request, model, default_hold_seconds))
         retries = 0
         while True:
             place = await self.placement.find(speech.model, asked, ticket, exchange)
             try:
-                return await self._attempt(request, speech, place, exchange)
+                return await self._attempt(request, speech, place, events)
             except UpstreamFailedError as failed:
                 UPSTREAM_FAILURES.labels(failed.failure).inc()
                 self.fleet.suspect(place.key, place.pod)
@@ -70,13 +80,14 @@ class Speech:
                 RETRIES.labels(failed.failure).inc()
 
     async def _attempt(
-        self, request: web.Request, speech: SpeechRequest, place: Place, exchange: Exchange
+        self, request: web.Request, speech: SpeechRequest, place: Place, events: EventStream | None
     ) -> web.StreamResponse:
+        exchange = request[EXCHANGE]
         exchange.attempts += 1
         body = speech.body_for(place.model.model)
         with self.fleet.sending(place.key, place.pod):
             self.placement.on_demand(place.key)
-            return await self.proxy.attempt(request, place.pod.address.url(SPEECH_PATH), body, exchange)
+            return await self.proxy.attempt(request, place.pod.address.url(SPEECH_PATH), body, exchange, events)
 
     def asked(self, request: web.Request) -> RouteRequest:
         """Where the client is, as far as a trusted proxy has said."""

@@ -12,8 +12,9 @@ from voxfleet_gateway.errors import RequestRefusedError
 from voxfleet_gateway.server.answers import bad_request
 
 MAX_INPUT_CHARACTERS = 4096
+EVENTS = "sse"
 RESPONSE_FORMATS = ("mp3", "opus", "aac", "flac", "wav", "pcm")
-STREAM_FORMATS = ("audio",)  # servers offer no sse yet
+STREAM_FORMATS = ("audio", EVENTS)
 SPEED_BOUNDS = (0.25, 4.0)
 
 
@@ -29,6 +30,11 @@ class SpeechRequest:
     def input_characters(self) -> int:
         """How much there is to speak."""
         return len(self.fields["input"])
+
+    @property
+    def wants_events(self) -> bool:
+        """Whether the answer is a stream of events, which can be kept alive while the request is held."""
+        return self.fields.get("stream_format") == EVENTS
 
     def body_for(self, served_model: str) -> bytes:
         """The body as the server expects it: under the name that it serves."""

@@ -1,0 +1,91 @@
+"""A stream of events that begins before anybody speaks: comments keep it alive while its request is held.
+
+Knows: that the answer's head is gone once a comment was sent, so that what fails later must be an event.
+Does not know: what the request waits for, or what a pod will say.
+"""
+
+import asyncio
+import json
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+from voxfleet_gateway.errors import RequestRefusedError
+from voxfleet_gateway.server.answers import error_answer
+from voxfleet_gateway.server.exchange import Exchange
+
+KEEP_ALIVE_SECONDS = 10.0
+KEEP_ALIVE = b": keep-alive\n\n"
+HEADERS = {
+    "Content-Type": "text/event-stream; charset=utf-8",
+    "Cache-Control": "no-store",
+    "X-Accel-Buffering": "no",
+}
+
+
+@dataclass(slots=True)
+class EventStream:
+    """One request's answer."""
+
+    request: web.Request
+    exchange: Exchange
+    keep_alive_seconds: float = KEEP_ALIVE_SECONDS
+    response: web.StreamResponse | None = None  # there once it has begun
+    is_claimed: bool = False  # a pod speaks: no more comments of ours
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def kept_alive(self, work: Coroutine[Any, Any, web.StreamResponse]) -> web.StreamResponse:
+        """The answer that the work comes to; once the stream has begun, an error is told as an event."""
+        task = asyncio.create_task(work)
+        try:
+            while not (await asyncio.wait({task}, timeout=self.keep_alive_seconds))[0]:
+                await self._comment()
+            answer = task.result()
+        except RequestRefusedError as refused:
+            if self.response is None:
+                raise
+            answer = error_answer(refused.refusal)
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        if self.response is None or answer is self.response:
+            return answer
+        return await self._end_with(self.response, answer)
+
+    async def claim(self) -> web.StreamResponse | None:
+        """Let a pod speak: the answer to write into, or None when it has not begun."""
+        async with self.turn:
+            self.is_claimed = True
+            return self.response
+
+    async def _comment(self) -> None:
+        async with self.turn:
+            if self.is_claimed:
+                return
+            if self.response is None:
+                self.response = web.StreamResponse(headers=HEADERS | self.exchange.headers())
+                await self.response.prepare(self.request)
+            await self.response.write(KEEP_ALIVE)
+
+    async def _end_with(self, begun: web.StreamResponse, answer: web.StreamResponse) -> web.StreamResponse:
+        """An error answer whose head came too late."""
+        self.exchange.cut = True
+        await begun.write(b"event: error\ndata: " + json.dumps({"type": "error", **_body(answer)}).encode() + b"\n\n")
+        await begun.write_eof()
+        return begun
+
+
+def _body(answer: web.StreamResponse) -> dict[str, Any]:
+    """OpenAI's form, which answers of ours and of pods have; anything else is said in its words."""
+    body = answer.body if isinstance(answer, web.Response) else None
+    text = bytes(body).decode(errors="replace") if isinstance(body, bytes | bytearray) else ""
+    try:
+        fields = json.loads(text)
+    except ValueError:
+        fields = None
+    if isinstance(fields, dict) and "error" in fields:
+        return fields
+    message = f"The server answered {answer.status}."
+    return {"error": {"message": message, "type": "server_error", "param": None, "code": "upstream_failed"}}

@@ -1,0 +1,198 @@
+"""Events that wait: comments while a request is held, the pod's events after them, and errors as events."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, nullcontext
+from types import SimpleNamespace
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from voxfleet_gateway.decisions.retry_policy import RetryBudget
+from voxfleet_gateway.errors import Refusal, RequestRefusedError
+from voxfleet_gateway.placing.hold_room import HoldRoom
+from voxfleet_gateway.placing.placement import Place
+from voxfleet_gateway.regions import ModelEntry, ObjectRef, RegionEntry, RegionKey, Registry
+from voxfleet_gateway.server.app import Door
+from voxfleet_gateway.server.health import Health
+from voxfleet_gateway.server.proxy import Proxy
+from voxfleet_gateway.server.speech import SPEECH_PATH, Speech
+from voxfleet_gateway.settings import Settings
+
+PATIENCE_SECONDS = 60
+EU = RegionKey("default", "narrator", "eu")
+DONE = b'data: {"type": "speech.audio.done"}\n\n'
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Held:
+    """A placement that lets nobody pass before it is told to."""
+
+    def __init__(self, model: ModelEntry) -> None:
+        self.model = model
+        self.url = ""
+        self.passing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.hold_room = HoldRoom(lambda *_: None)
+        self.on_demand = lambda _key: None
+
+    async def find(self, *_: Any) -> Place:
+        await self.passing
+        address: Any = SimpleNamespace(url=lambda path: self.url + path)
+        pod: Any = SimpleNamespace(address=address)
+        return Place(EU, pod, self.model)
+
+
+@asynccontextmanager
+async def serving(app: web.Application) -> AsyncIterator[str]:
+    runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+class Fleet:
+    """One model, and pods that are all well."""
+
+    def __init__(self, model: ModelEntry) -> None:
+        self.registry = lambda: Registry.of([model])
+
+    def sending(self, *_: Any) -> Any:
+        return nullcontext()
+
+    def suspect(self, *_: Any) -> None: ...
+
+
+class World:
+    held: Held
+    session: aiohttp.ClientSession
+    url: str
+
+    def ask(self, **fields: Any) -> Any:
+        body = {"model": "m", "input": "Hello.", "stream_format": "sse"} | fields
+        return self.session.post(self.url + SPEECH_PATH, json=body)
+
+
+@asynccontextmanager
+async def world(pod: Handler) -> AsyncIterator[World]:
+    schema: Any = "voxfleet.dev/registry/v1"
+    region = RegionEntry(name="eu", service=ObjectRef(namespace="default", name="eu"))
+    model = ModelEntry(schema=schema, namespace="default", name="narrator", model="m", regions=(region,))
+    settings = Settings(internal_key="key", region="eu")  # type: ignore[arg-type]
+    there, pods = World(), web.Application()
+    pods.router.add_post(SPEECH_PATH, pod)
+    async with aiohttp.ClientSession() as session, serving(pods) as pod_url:
+        there.session, there.held = session, Held(model)
+        there.held.url = pod_url
+        fleet: Any = Fleet(model)
+        placement: Any = there.held
+        speech = Speech(settings, fleet, placement, Proxy(session), RetryBudget(), keep_alive_seconds=0.05)
+        door = web.Application(middlewares=[Door(settings, Health(missing=list)).middleware])
+        door.router.add_post(SPEECH_PATH, speech.post)
+        async with serving(door) as there.url, asyncio.timeout(PATIENCE_SECONDS):
+            yield there
+
+
+async def events(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Voxfleet-Seed": "5"})
+    await response.prepare(request)
+    await response.write(b'data: {"type": "speech.audio.delta", "audio": "AAAA"}\n\n')
+    await response.write(DONE)
+    return response
+
+
+async def refusing(_request: web.Request) -> web.StreamResponse:
+    error = {"message": "no such voice", "type": "invalid_request_error", "param": "voice", "code": "voice_not_found"}
+    return web.json_response({"error": error}, status=400)
+
+
+async def until_comments(answer: aiohttp.ClientResponse, count: int) -> None:
+    received = b""
+    while received.count(b": keep-alive\n\n") < count:
+        received += await answer.content.readany()
+    assert received == b": keep-alive\n\n" * received.count(b": keep")
+
+
+def failed(body: bytes) -> dict[str, Any]:
+    """The one error event of a body, whatever comments came before."""
+    blocks = [block for block in body.split(b"\n\n") if block and not block.startswith(b":")]
+    assert len(blocks) == 1
+    name, data = blocks[0].split(b"\n")
+    assert name == b"event: error"
+    return dict(json.loads(data.removeprefix(b"data: ")))
+
+
+async def test_events_that_need_not_wait_pass_as_the_pod_sends_them() -> None:
+    async with world(events) as there:
+        there.held.passing.set_result(None)
+        async with there.ask() as answer:
+            assert (answer.status, answer.headers["Voxfleet-Seed"]) == (200, "5")
+            assert (await answer.read()).endswith(DONE)
+
+
+async def test_comments_keep_a_held_stream_alive_until_the_pod_speaks() -> None:
+    async with world(events) as there, there.ask() as answer:
+        assert answer.status == 200
+        assert answer.headers["Content-Type"] == "text/event-stream; charset=utf-8"
+        assert answer.headers["Cache-Control"] == "no-store"
+        await until_comments(answer, 3)
+        there.held.passing.set_result(None)
+        rest = await answer.read()
+    assert rest.replace(b": keep-alive\n\n", b"").startswith(b'data: {"type": "speech.audio.delta"')
+    assert rest.endswith(DONE)
+
+
+async def test_what_is_refused_while_held_is_an_error_event() -> None:
+    async with world(events) as there, there.ask() as answer:
+        await until_comments(answer, 1)
+        there.held.passing.set_exception(RequestRefusedError(Refusal(503, "region_waking", "still waking")))
+        error = failed(await answer.read())
+    assert error["type"] == "error"
+    assert (error["error"]["code"], error["error"]["message"]) == ("region_waking", "still waking")
+
+
+@pytest.mark.parametrize("status", [400, 503])
+async def test_a_pods_error_after_comments_is_an_error_event(status: int) -> None:
+    async def pod(request: web.Request) -> web.StreamResponse:
+        answer = await refusing(request)
+        answer.set_status(status)
+        return answer
+
+    async with world(pod) as there, there.ask() as answer:
+        await until_comments(answer, 1)
+        there.held.passing.set_result(None)
+        assert failed(await answer.read())["error"]["param"] == "voice"
+
+
+async def test_refusals_without_a_wait_are_plain_answers() -> None:
+    async with world(refusing) as there:
+        there.held.passing.set_result(None)
+        async with there.ask() as answer:
+            assert (answer.status, (await answer.json())["error"]["param"]) == (400, "voice")
+        async with there.ask(stream_format="video") as answer:
+            assert answer.status == 400
+
+
+async def test_bare_audio_gets_no_comments() -> None:
+    async with world(events) as there:
+        asking = asyncio.ensure_future(there.ask(stream_format="audio").__aenter__())
+        async with there.ask() as other:
+            await until_comments(other, 3)
+        assert not asking.done()
+        there.held.passing.set_result(None)
+        async with await asking as answer:
+            assert (await answer.read()).startswith(b"data:")
+
+
+async def test_a_listener_who_leaves_while_held_is_forgotten() -> None:
+    async with world(events) as there:
+        async with there.ask() as answer:
+            await until_comments(answer, 1)
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.shield(there.held.passing)
