@@ -9,7 +9,7 @@ the published checkpoints, weight normalisation folded.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 if TYPE_CHECKING:
+    if TYPE_CHECKING:
     from voxfleet_inference.model.config import AudioVaeConfig
 
 
@@ -188,6 +189,11 @@ class Decoder(nn.Module):
         for slot, part in enumerate(self._remembering):
             part.slot = slot
 
+    @property
+    def reaches(self) -> list[tuple[int, int]]:
+        """Channels and inputs that each remembering convolution keeps, in the memory's order."""
+        return [(part.channels, part.reach) for part in self._remembering]
+
     def start(self, rows: int) -> StreamMemory:
         """The memory of streams that have not begun."""
         return [torch.zeros(rows, part.channels, part.reach, device=part.weight.device) for part in self._remembering]
@@ -207,13 +213,15 @@ class AudioVae(nn.Module):
     def __init__(self, config: AudioVaeConfig) -> None:
         super().__init__()
         self.encoder = Encoder(config)
-        self.decoder = Decoder(config)
+        self.decoder: Decoder = Decoder(config)
 
-    def pack(self) -> None:
-        """Rearrange loaded weights for speed; once, after loading."""
+    def pack(self, layout: Callable[[Decoder], nn.Module] | None = None) -> None:
+        """Rearrange loaded weights for speed, once, after loading; `layout` may make another decoder of them."""
         for part in self.decoder.modules():
             if isinstance(part, CausalUpsampling):
                 part.pack()
+        if layout is not None:
+            self.decoder = layout(self.decoder)  # type: ignore[assignment]  # same calls, other insides
 
     def encode(self, samples: Tensor) -> Tensor:
         """`[rows, samples]`, a whole number of frames, to `[rows, latent, frames]`."""

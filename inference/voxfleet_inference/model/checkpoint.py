@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 
 from voxfleet_inference.audio.vae import AudioVae
 from voxfleet_inference.model.config import ModelConfig
+from voxfleet_inference.model.cpu.codec import TimeMajorDecoder
 from voxfleet_inference.model.cpu.packing import arithmetic_of, pack_part
 from voxfleet_inference.model.errors import (
     InvalidConfigError,
@@ -45,10 +46,11 @@ def load_checkpoint(path: Path | str, device: torch.device | str = "cpu", dtype:
     arithmetic = arithmetic_of(dtype)
     with torch.device("meta"):
         network, vae = Network(config, place, arithmetic), AudioVae(config.audio_vae_config)
-    pack = partial(pack_part, dtype=dtype) if place.type == "cpu" else leave
+    is_on_cpu = place.type == "cpu"
+    pack = partial(pack_part, dtype=dtype) if is_on_cpu else leave
     fill(network, open_weights(folder, MODEL_FILES, place), arithmetic, pack)
     fill(vae, open_weights(folder, VAE_FILES, place), torch.float32)
-    vae.pack()
+    vae.pack(TimeMajorDecoder if is_on_cpu else None)
     return VoxCPM(config, tokenizer, network, vae)
 
 

@@ -1,0 +1,232 @@
+"""One streaming step on a CPU, part by part: ours in each number format beside the public reference package.
+
+    python benchmarks/cpu_step.py [--threads 2] [--threads 1] [--steps 8] [--dtype int8 ...] [--json F]
+
+Weights are random (their values cost nothing), shapes those of VoxCPM 1.5; each step gives 160 ms of sound. All sides
+take their steps in turn, so that a busy neighbour slows all of them: medians, and of those only ratios mean much. The
+reference runs in bfloat16, as it is published. `error` is the relative L2 distance of latents from our float32's, all
+fed the latents of float32 (`--no-errors` saves the memory that takes). Needs the `oracle` dependencies and 8 GB.
+"""
+
+import argparse
+import copy
+import json
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from full_size_models import as_type, full_config, our_model, reference_model
+from torch import Tensor
+from voxfleet_inference.model.seats.decoding import DecodingSettings, PatchResult, Prompt
+from voxfleet_inference.model.seats.pools import Rows
+from voxfleet_inference.model.seats.speaker import Room, Speaker
+from voxfleet_inference.model.tiny_checkpoint import TINY_CONFIG
+from voxfleet_inference.model.voxcpm import VoxCPM
+from voxfleet_inference.text.tiny_tokenizer import write_tiny_tokenizer
+
+TEXT = "今天天气很好，我们去北京。Hello, this is the first test sentence."
+STEP_MS = 160.0  # of sound
+WARM_UP = 2
+PARTS = ("CFM", "base LM", "residual LM", "LocEnc", "VAE")
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "int8": torch.int8}
+
+
+@dataclass
+class Side:
+    """Somebody who takes steps, and how long they and their parts took, in milliseconds."""
+
+    name: str
+    step: Callable[[], object]
+    parts: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in (*PARTS, "step")})
+
+    def watch(self, part: str, owner: Any, method: str) -> None:
+        """From now on clock a method of a module."""
+        inner = getattr(owner, method)
+
+        def timed(*args: Any, **named: Any) -> Any:
+            with self.clock(part):
+                return inner(*args, **named)
+
+        setattr(owner, method, timed)
+
+    @contextmanager
+    def clock(self, part: str) -> Iterator[None]:
+        """Note how long the body took."""
+        started = time.perf_counter()
+        yield
+        self.parts[part].append(1e3 * (time.perf_counter() - started))
+
+    def take_step(self) -> None:
+        """One step, clocked."""
+        with self.clock("step"):
+            self.step()
+
+    def median(self, part: str) -> float:
+        """Milliseconds, warm-up left out."""
+        return statistics.median(self.parts[part][WARM_UP:])
+
+
+def the_reference(model: Any, steps: int) -> Side:
+    """Their streaming generator: each next() is a step."""
+    generator = model.generate_with_prompt_cache_streaming(TEXT, None, max_len=steps)
+    next(generator)  # reads the prompt
+    side = Side("reference", lambda: next(generator))
+    side.watch("CFM", model.feat_decoder, "forward")
+    side.watch("base LM", model.base_lm, "forward_step")
+    side.watch("residual LM", model.residual_lm, "forward_step")
+    side.watch("LocEnc", model.feat_encoder, "forward")
+    side.watch("VAE", model.audio_vae, "decode")
+    return side
+
+
+def ours(name: str, model: VoxCPM, steps: int) -> Side:
+    """Our step for one seat."""
+    speaker = seated(model, steps)
+    noise = torch.randn(1, model.config.patch_size, model.config.feat_dim)
+    side = Side(name, lambda: speaker.step([0], noise))
+    network = model.network
+    modules = (network.feat_decoder, network.base_lm, network.residual_lm, network.feat_encoder)
+    for part, module in zip(PARTS, modules, strict=False):
+        side.watch(part, module, "forward")
+    side.watch("VAE", model.vae, "decode")
+    return side
+
+
+def seated(model: VoxCPM, steps: int) -> Speaker:
+    """A speaker with one seat that has read the text."""
+    prompt = Prompt(model.tokenizer.encode(TEXT))
+    room = Room(seats=1, positions=prompt.positions + steps)
+    speaker = Speaker(model, room)
+    speaker.admit(0, 0, room.positions, prompt, DecodingSettings(10, 2.0))
+    speaker.prefill(0, prompt.positions)
+    return speaker
+
+
+def forced_latents(model: VoxCPM, noises: Tensor, forced: list[Tensor] | None) -> list[Tensor]:
+    """Each step's latents, while the model hears the forced ones instead (its own where there are none)."""
+    speaker, made = seated(model, len(noises)), []
+
+    def draw_and_hear(rows: Rows, noise: Tensor) -> PatchResult:
+        states = speaker.pools.gather(rows)
+        latents = model.network.draw(noise, states.previous, states.hidden, states.guidance)
+        heard = latents if forced is None else forced[len(made)].to(latents.dtype)
+        made.append(latents.float())
+        is_last = speaker.hear(rows, states, heard)
+        return PatchResult(latents.float(), latents, is_last, is_last)
+
+    speaker.advance = draw_and_hear
+    for noise in noises:
+        speaker.step([0], noise[None])
+    return made
+
+
+def errors(truth: VoxCPM, sides: dict[str, VoxCPM], steps: int) -> dict[str, float]:
+    """How far from float32 each side's teacher-forced latents are."""
+    torch.manual_seed(0)
+    noises = torch.randn(steps, truth.config.patch_size, truth.config.feat_dim)
+    exact = forced_latents(truth, noises, None)
+    whole = torch.stack(exact)
+    return {
+        name: float((torch.stack(forced_latents(model, noises, exact)) - whole).norm() / whole.norm())
+        for name, model in sides.items()
+    }
+
+
+def table(sides: list[Side]) -> str:
+    """A row per part, a column per side, each but the first with its ratio to the first."""
+    reference = sides[0]
+    head = f"{'ms per step':14}" + "".join(f"{side.name:>20}" for side in sides)
+    rows = []
+    for part in (*PARTS, "step"):
+        cells = [f"{reference.median(part):20.1f}"]
+        cells += [
+            f"{side.median(part):11.1f} {reference.median(part) / side.median(part):6.1f} x" for side in sides[1:]
+        ]
+        rows.append(f"{part:14}" + "".join(cells))
+    rows.append(f"{'times real':14}" + "".join(f"{STEP_MS / side.median('step'):20.2f}" for side in sides))
+    return "\n".join((head, *rows))
+
+
+def memory_floor_ms(model: VoxCPM, bytes_per_second: float) -> float:
+    """What reading each weight as often as a step does would take, computing nothing."""
+    shape = model.config.local_dit
+    layer = shape.hidden * (2 * shape.heads + 2 * shape.kv_heads) * shape.head_dim + 3 * shape.hidden * shape.ffn
+    passes = model.config.base_lm.layers + model.config.residual_lm.layers + 8 + 9 * shape.layers
+    return 1e3 * passes * layer / bytes_per_second
+
+
+def read_bandwidth() -> float:
+    """Bytes per second that summing a large tensor reads."""
+    large = torch.ones(2**28 // 4)
+    seconds = []
+    for _ in range(5):
+        started = time.perf_counter()
+        large.sum()
+        seconds.append(time.perf_counter() - started)
+    return 2**28 / statistics.median(seconds)
+
+
+def say(line: str) -> None:
+    """Print at once."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def measure(reference: Any, models: dict[str, VoxCPM], steps: int) -> list[Side]:
+    """Let all take their steps in turn."""
+    sides = [the_reference(reference, steps + WARM_UP + 2)]
+    sides += [ours(name, model, steps + WARM_UP + 1) for name, model in models.items()]
+    for _ in range(steps + WARM_UP):
+        for side in sides:
+            side.take_step()
+    return sides
+
+
+def arguments() -> argparse.Namespace:
+    """What was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", choices=("full", "tiny"), default="full")
+    parser.add_argument("--threads", type=int, action="append")
+    parser.add_argument("--steps", type=int, default=8)
+    parser.add_argument("--dtype", choices=tuple(DTYPES), action="append")
+    parser.add_argument("--no-errors", action="store_true")
+    parser.add_argument("--json", type=Path)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Build once; measure with each number of threads."""
+    given, report = arguments(), {}
+    config = full_config() if given.size == "full" else copy.deepcopy(TINY_CONFIG)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        config["lm_config"].setdefault("vocab_size", write_tiny_tokenizer(folder))
+        reference = reference_model(config, folder)
+        names = given.dtype or ["bf16", "int8"]
+        models = {name: our_model(reference, config, folder, DTYPES[name]) for name in names}
+        if not given.no_errors:
+            report["errors"] = errors(our_model(reference, config, folder, torch.float32), models, given.steps)
+            say("error against fp32, teacher-forced: " + json.dumps(report["errors"]))
+        as_type(reference, torch.bfloat16)
+        for threads in given.threads or [2]:
+            torch.set_num_threads(threads)
+            bandwidth = read_bandwidth()
+            sides = measure(reference, models, given.steps)
+            say(f"\n{given.size}, {threads} threads, torch {torch.__version__}, reads {bandwidth / 1e9:.1f} GB/s")
+            say(table(sides))
+            report[f"{threads} threads"] = {side.name: {p: side.median(p) for p in side.parts} for side in sides}
+    say(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.1f} GB")
+    if given.json:
+        given.json.write_text(json.dumps(report, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
