@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import hashlib
 import logging
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -24,9 +26,10 @@ from typing import Any
 import torch
 from triton import knobs
 from triton.backends.compiler import GPUTarget
-from triton.backends.nvidia.driver import include_dirs, libdevice_dir, libraries, make_launcher
+from triton.backends.nvidia import driver as nvidia
 from triton.runtime import driver
-from triton.runtime.build import compile_module_from_src
+from triton.runtime.build import compile_module_from_src, platform_key
+from triton.runtime.cache import get_cache_manager
 
 from voxfleet_inference.model.cuda.kernels.launching import compiling_only
 from voxfleet_inference.model.cuda.shapes import VOXCPM_15_LANGUAGE_MODEL, VOXCPM_15_LOCAL
@@ -117,23 +120,31 @@ def _pass(stack: FusedTransformer, shape: TransformerShape, batch: int, tokens: 
 def _build_launchers(sources: Sequence[Any]) -> None:
     """The small C modules that start kernels. They are linked against a stand-in for the driver's library."""
     with tempfile.TemporaryDirectory() as folder:
-        stand_in = Path(folder) / libraries[0]
-        empty = ["gcc", "-shared", "-x", "c", "/dev/null", "-o", str(stand_in), f"-Wl,-soname,{libraries[0]}"]
+        stand_in = Path(folder) / nvidia.libraries[0]
+        empty = ["gcc", "-shared", "-x", "c", "/dev/null", "-o", str(stand_in), f"-Wl,-soname,{nvidia.libraries[0]}"]
         try:
             subprocess.run(empty, check=True)
             ctypes.CDLL(str(stand_in), mode=ctypes.RTLD_GLOBAL)
         except (OSError, subprocess.CalledProcessError) as error:
             logging.getLogger(__name__).warning("no launchers built ahead: %s", error)
             return
+        _build_module("cuda_utils", (Path(nvidia.__file__).parent / "driver.c").read_text(encoding="utf-8"), folder)
         for source in sources:
-            _build_launcher(source, folder)
+            code = nvidia.make_launcher(_by_path(source.constants), dict(source.signature), None)
+            _build_module("__triton_launcher", code, folder)
 
 
-def _build_launcher(source: Any, library_folder: str) -> None:
-    constants = {(name,) if isinstance(name, int) else name: value for name, value in source.constants.items()}
-    code = make_launcher(constants, dict(source.signature), None)
+def _by_path(constants: dict[Any, Any]) -> dict[Any, Any]:
+    return {(place,) if isinstance(place, int) else place: value for place, value in constants.items()}
+
+
+def _build_module(name: str, code: str, library_folder: str) -> None:
+    key = hashlib.sha256((code + platform_key()).encode()).hexdigest()  # as Triton makes it
+    if get_cache_manager(key).has_file(f"{name}{sysconfig.get_config_var('EXT_SUFFIX')}"):
+        return
+    folders = [nvidia.libdevice_dir, library_folder]
     try:
-        compile_module_from_src(code, "__triton_launcher", [libdevice_dir, library_folder], include_dirs, libraries)
+        compile_module_from_src(code, name, folders, nvidia.include_dirs, nvidia.libraries)
     except ImportError:  # built and kept; it cannot be loaded here, where there is no driver
         return
 

@@ -40,14 +40,14 @@ class FusedLayer:
         self.heads = Heads(queries, (self.qkv.shape[0] // dim - queries) // 2, dim)
 
 
-class FusedTransformer(nn.Module):
+class FusedTransformer(Transformer):
     """The same as `Transformer`, for one that was loaded."""
 
     def __init__(self, plain: Transformer, five_kernels_up_to: int = FIVE_KERNELS_UP_TO_ROWS) -> None:
-        super().__init__()
+        nn.Module.__init__(self)
         if hasattr(plain, "embed_tokens"):
             self.embed_tokens = plain.embed_tokens
-        self.layers = [FusedLayer(layer) for layer in plain.layers]  # type: ignore[arg-type]  # a ModuleList of Layers
+        self.fused = [FusedLayer(layer) for layer in plain.layers]  # type: ignore[arg-type]  # a ModuleList of Layers
         self.norm, self.rotary, self._five_up_to = plain.norm, plain.rotary, five_kernels_up_to
 
     def forward(self, x: Tensor, arena: KvArena | None = None, span: Span | None = None) -> Tensor:
@@ -59,17 +59,17 @@ class FusedTransformer(nn.Module):
     def in_eight(self, x: Tensor, tokens: int, arena: KvArena | None, span: Span | None) -> Tensor:
         """Matrices by cuBLAS; each norm takes the sum before it along."""
         delta = None
-        for layer in self.layers:
+        for layer in self.fused:
             x, normed = add_norm(x, delta, layer.scale, layer.first_norm, layer.epsilon)
             mixed = self._attend(layer, functional.linear(normed, layer.qkv), tokens, arena, span)
             delta = functional.linear(mixed, layer.output)
             x, normed = add_norm(x, delta, layer.scale, layer.second_norm, layer.epsilon)
             delta = functional.linear(swiglu(functional.linear(normed, layer.gate_up)), layer.down)
-        return add_norm(x, delta, self.layers[-1].scale, self.norm.weight, self.norm.epsilon)[1]
+        return add_norm(x, delta, self.fused[-1].scale, self.norm.weight, self.norm.epsilon)[1]
 
     def in_five(self, x: Tensor, tokens: int, arena: KvArena | None, span: Span | None) -> Tensor:
         """Norms before, and sums after, their matrices in the same kernel."""
-        for layer in self.layers:
+        for layer in self.fused:
             qkv = norm_linear(x, layer.first_norm, layer.epsilon, layer.qkv)
             mixed = self._attend(layer, qkv, tokens, arena, span)
             x = linear_residual(mixed, layer.output, x, layer.scale)

@@ -76,7 +76,7 @@ def test_what_a_weight_was_made_of_is_freed() -> None:
     expected = copy.deepcopy(layer.self_attn.k_proj.weight)
     fused = FusedTransformer(model)
     assert not list(layer.self_attn.parameters())
-    assert torch.equal(fused.layers[0].qkv[SHAPE.hidden :][: len(expected)], expected)
+    assert torch.equal(fused.fused[0].qkv[SHAPE.hidden :][: len(expected)], expected)
 
 
 def test_the_number_of_rows_chooses_the_kernels(monkeypatch: pytest.MonkeyPatch) -> None:

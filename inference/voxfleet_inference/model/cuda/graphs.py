@@ -1,0 +1,157 @@
+"""Whole steps recorded as CUDA graphs: one launch instead of a thousand, and the codec beside the language models.
+
+Knows buckets of rows, how a batch is filled up with empty seats, and what a recording needs: tensors that stay where
+they are, and a first run before it. Does not know what a step computes. On a CPU the same class calls the step
+directly, on the same padded rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from voxfleet_inference.model.seats.decoding import PatchResult
+from voxfleet_inference.model.seats.pools import MOST_EVALUATIONS, Rows
+from voxfleet_inference.model.seats.speaker import Speaker
+
+BUCKETS = (1, 2, 4, 8, 16, 32, 64)
+# A row that needs fewer evaluations than its graph has stands still for the rest: few graphs serve every request.
+EVALUATIONS = (4, 9, 14, 19, 29, 39, MOST_EVALUATIONS)
+USUAL_EVALUATIONS = 9  # of 10 timesteps, the default
+_FIRST_RUNS = 2  # kernels are loaded, libraries choose theirs and reserve memory
+
+Progress = Callable[[int, int], None]  # graphs recorded, and to be recorded
+
+
+def buckets_up_to(rows: int) -> tuple[int, ...]:
+    """The batch sizes that are recorded; the largest is what a step may have."""
+    return (*(size for size in BUCKETS if size < rows), rows)
+
+
+def least(sizes: Sequence[int], needed: int) -> int:
+    """The smallest that suffices."""
+    return next(size for size in sizes if size >= needed)
+
+
+@dataclass(frozen=True, slots=True)
+class StepInputs:
+    """Where a step finds what it is given."""
+
+    index: Tensor  # [bucket] int64, seats
+    noise: Tensor  # [bucket, patch_size, feat_dim], in the model's dtype
+    empty: Tensor  # [bucket] int64, the seats that fill up a batch
+
+    @classmethod
+    def of(cls, speaker: Speaker, bucket: int) -> StepInputs:
+        """For so many rows, all of them empty."""
+        config, first = speaker.model.config, speaker.room.seats
+        empty = torch.arange(first, first + bucket, device=speaker.device)
+        noise = torch.zeros(
+            bucket, config.patch_size, config.feat_dim, device=speaker.device, dtype=speaker.model.dtype
+        )
+        return cls(empty.clone(), noise, empty)
+
+    def fill(self, rows: Rows, noise: Tensor) -> None:
+        """Rows first, empty seats behind them."""
+        count = len(rows.seats)
+        self.index[:count].copy_(rows.index)
+        self.index[count:].copy_(self.empty[count:])
+        self.noise[:count].copy_(noise)
+
+
+class StepGraphs:
+    """Takes steps in place of `Speaker.take_step`."""
+
+    def __init__(self, speaker: Speaker) -> None:
+        self._speaker = speaker
+        self._buckets = buckets_up_to(speaker.room.rows)
+        self._inputs = {bucket: StepInputs.of(speaker, bucket) for bucket in self._buckets}
+        self._graphs: dict[tuple[int, int], tuple[torch.cuda.CUDAGraph, PatchResult]] = {}
+        self._is_on_cpu = speaker.is_on_cpu
+        if not self._is_on_cpu:
+            self._beside, self._recording = torch.cuda.Stream(), torch.cuda.Stream()
+            self._memory = torch.cuda.graph_pool_handle()
+
+    def __call__(self, rows: Rows, noise: Tensor) -> PatchResult:
+        """The next patch of these rows; its tensors are overwritten by the next call."""
+        bucket = least(self._buckets, len(rows.seats))
+        evaluations = least(EVALUATIONS, rows.evaluations)
+        self._inputs[bucket].fill(rows, noise)
+        if self._is_on_cpu:
+            made = self._take(self._padded(rows, bucket, evaluations), bucket)
+        else:
+            graph, made = self._graph(bucket, evaluations)
+            graph.replay()
+        return made.first(len(rows.seats))
+
+    @torch.inference_mode()
+    def warm_up(self, progress: Progress = lambda *_: None, evaluations: Sequence[int] = (USUAL_EVALUATIONS,)) -> None:
+        """Record what is usual, the largest first, because the others fit into its memory."""
+        todo = [(bucket, each) for bucket in reversed(self._buckets) for each in evaluations]
+        for done, (bucket, each) in enumerate(todo, start=1):
+            if self._is_on_cpu:
+                self._take(self._padded(Rows(self._inputs[bucket].empty, (), (), each), bucket, each), bucket)
+            else:
+                self._graph(bucket, each)
+            progress(done, len(todo))
+
+    def _graph(self, bucket: int, evaluations: int) -> tuple[torch.cuda.CUDAGraph, PatchResult]:
+        key = (bucket, evaluations)
+        if key not in self._graphs:
+            self._graphs[key] = self._recorded(bucket, evaluations)
+        return self._graphs[key]
+
+    def _recorded(self, bucket: int, evaluations: int) -> tuple[torch.cuda.CUDAGraph, PatchResult]:
+        """Run it first on empty seats, so that nobody's state moves; recording runs nothing."""
+        inputs = self._inputs[bucket]
+        given = (inputs.index.clone(), inputs.noise.clone())
+        inputs.index.copy_(inputs.empty)
+        rows = Rows(inputs.index, tuple(range(bucket)), (), evaluations)
+        self._recording.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self._recording):
+            for _ in range(_FIRST_RUNS):
+                self._take(rows, bucket)
+        torch.cuda.synchronize()
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, pool=self._memory, stream=self._recording, capture_error_mode="thread_local"):
+            made = self._take(rows, bucket)
+        inputs.index.copy_(given[0])
+        inputs.noise.copy_(given[1])
+        return graph, made
+
+    def _take(self, rows: Rows, bucket: int) -> PatchResult:
+        """The step, its codec on a second stream from where the patch is known to the end."""
+        speaker = self._speaker
+        states = speaker.pools.gather(rows)
+        noise = self._inputs[bucket].noise
+        latents = speaker.network.draw(noise, states.previous, states.hidden, states.guidance)
+        with self._fork():
+            samples = speaker.sound(rows, latents)  # [bucket, patch_samples]
+        next_is_last = speaker.hear(rows, states, latents)
+        self._join()
+        return PatchResult(latents.float(), samples, states.next_is_last, next_is_last)
+
+    def _fork(self) -> AbstractContextManager[object]:
+        if self._is_on_cpu:
+            return nullcontext()
+        self._beside.wait_stream(torch.cuda.current_stream())
+        return torch.cuda.stream(self._beside)
+
+    def _join(self) -> None:
+        if not self._is_on_cpu:
+            torch.cuda.current_stream().wait_stream(self._beside)
+
+    def _padded(self, rows: Rows, bucket: int, evaluations: int) -> Rows:
+        """What the host knows of a filled-up batch, which kernels read on the device."""
+        room, count = self._speaker.room, len(rows.seats)
+        empty = range(count, bucket)
+        return Rows(
+            self._inputs[bucket].index,
+            (*rows.seats, *(room.seats + each for each in empty)),
+            (*rows.extents, *((room.positions + each, 0) for each in empty)),
+            evaluations,
+        )

@@ -1,0 +1,117 @@
+"""Recorded steps as a CPU runs them: padded batches, static inputs, the fork; and a whole model fused."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch import Tensor
+from voxfleet_inference.model.cuda.fusing import fuse, prepare, record
+from voxfleet_inference.model.cuda.graphs import EVALUATIONS, StepGraphs, buckets_up_to, least
+from voxfleet_inference.model.cuda.random_model import random_model
+from voxfleet_inference.model.cuda.shapes import tiny_sizes
+from voxfleet_inference.model.seats.decoding import DecodingSettings, PatchResult, Prompt
+from voxfleet_inference.model.seats.pools import MOST_EVALUATIONS
+from voxfleet_inference.model.seats.speaker import Room, Speaker
+from voxfleet_inference.model.voxcpm import VoxCPM
+
+CPU = torch.device("cpu")
+ROOM = Room(seats=5, positions=200, rows=4)
+SEATS_OF_STEPS = ([0], [0, 1, 2], [1, 2], [2, 0, 1])
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def model(dtype: torch.dtype = torch.float32) -> VoxCPM:
+    return random_model(tiny_sizes(), CPU, dtype)
+
+
+def seated(model: VoxCPM) -> Speaker:
+    """Three sentences of different texts, voices, timesteps and guidance."""
+    speaker = Speaker(model, ROOM)
+    voice = torch.randn(3, 4, 64, generator=torch.Generator().manual_seed(1))
+    prompts = (Prompt([300, 301, 302]), Prompt([303] * 9, voice), Prompt([304, 305]))
+    for seat, (prompt, timesteps) in enumerate(zip(prompts, (4, 10, 3), strict=True)):
+        speaker.admit(seat, 40 * seat, 40, prompt, DecodingSettings(timesteps, 1.5 + seat))
+        speaker.prefill(seat, prompt.positions)
+    return speaker
+
+
+def steps(speaker: Speaker) -> list[PatchResult]:
+    """Who takes a step changes; results are copied, because a recording's are overwritten."""
+    random = torch.Generator().manual_seed(2)
+    noises = [torch.randn(len(seats), 4, 64, generator=random) for seats in SEATS_OF_STEPS]
+    made = [speaker.step(seats, noise) for seats, noise in zip(SEATS_OF_STEPS, noises, strict=True)]
+    return [PatchResult(*(getattr(each, name).clone() for name in PatchResult.__slots__)) for each in made]
+
+
+def farthest(ours: list[PatchResult], theirs: list[PatchResult], name: str) -> float:
+    pairs: list[tuple[Tensor, Tensor]] = [
+        (getattr(a, name), getattr(b, name)) for a, b in zip(ours, theirs, strict=True)
+    ]
+    return max((a - b).abs().max().item() for a, b in pairs)
+
+
+def test_fused_padded_and_forked_steps_are_the_plain_ones() -> None:
+    theirs = steps(seated(model()))
+    fused = model()
+    fuse(fused.network)
+    speaker = seated(fused)
+    before, counted = speaker.pools.hidden_base.clone(), []
+    record(speaker, lambda done, of: counted.append((done, of)))
+    assert torch.equal(speaker.pools.hidden_base[: ROOM.seats], before[: ROOM.seats])  # recording moves nobody
+    assert counted == [(1, 3), (2, 3), (3, 3)]
+    ours = steps(speaker)
+    assert farthest(ours, theirs, "latents") < 1e-4
+    assert farthest(ours, theirs, "samples") < 1e-4
+    assert [len(each.samples) for each in ours] == [1, 3, 2, 3]
+    assert theirs[0].samples.abs().max() > 0.01
+
+
+@pytest.mark.parametrize("five_up_to", [0, 1000], ids=["eight", "five"])
+def test_bfloat16_is_no_further_from_float32_than_the_plain_model(five_up_to: int) -> None:
+    """One step from the same state: later ones would compare quantizer codes that fell on different sides."""
+    exact = model()
+    rounded = [model(torch.bfloat16), model(torch.bfloat16)]
+    for a, b in zip(exact.network.parameters(), rounded[0].network.parameters(), strict=True):
+        a.data.copy_(b.data)
+    fuse(rounded[1].network, five_up_to)
+    expected, theirs, ours = (steps(seated(each))[0].latents for each in (exact, *rounded))
+    assert 0 < (ours - expected).norm() < 1.2 * (theirs - expected).norm()
+
+
+def test_a_step_overwrites_its_inputs_and_fills_up_with_empty_seats() -> None:
+    speaker = seated(model())
+    graphs = StepGraphs(speaker)
+    speaker.advance = graphs
+    speaker.step([0, 1, 2], torch.ones(3, 4, 64))
+    inputs = graphs._inputs[4]
+    assert inputs.index.tolist() == [0, 1, 2, 8]
+    assert inputs.noise[:3].unique().tolist() == [1.0]
+    speaker.step([3 - 1], torch.zeros(1, 4, 64))
+    assert graphs._inputs[1].index.tolist() == [2]
+
+
+@pytest.mark.parametrize(
+    ("rows", "buckets"), [(1, (1,)), (3, (1, 2, 3)), (32, (1, 2, 4, 8, 16, 32)), (48, (1, 2, 4, 8, 16, 32, 48))]
+)
+def test_buckets_end_with_the_most_rows(rows: int, buckets: tuple[int, ...]) -> None:
+    assert buckets_up_to(rows) == buckets
+
+
+def test_every_request_finds_a_graph() -> None:
+    assert EVALUATIONS[-1] == MOST_EVALUATIONS
+    assert [least(EVALUATIONS, needed) for needed in (1, 9, 10, 47)] == [4, 9, 14, 47]
+
+
+def test_preparing_a_model_frees_the_plain_weights() -> None:
+    plain = model()
+    expected = sum(weight.numel() for weight in plain.network.base_lm.parameters())
+    fused = prepare(plain, "fp32").network.base_lm
+    joined = sum(each.numel() for layer in fused.fused for each in vars(layer).values() if isinstance(each, Tensor))
+    assert joined + sum(weight.numel() for weight in fused.parameters()) == expected
