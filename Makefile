@@ -10,7 +10,7 @@ ifneq ($(origin KUBECONFIG),command line)
 unexport KUBECONFIG
 endif
 
-.PHONY: help setup demo demo-down test check format lint types unit integration e2e crds lock clean
+.PHONY: help setup demo demo-down test check format lint types unit integration e2e soak crds lock clean
 
 help: ## list the targets
 	@printf 'VoxFleet: make TARGET\n\n'
@@ -49,6 +49,9 @@ integration: setup ## tests against a real API server and real processes
 
 e2e: setup ## the demo's story and its faults on two real nodes
 	@$(VENV)/pytest --durations=12 tests/e2e
+
+soak: setup ## 200 badly behaved listeners for three minutes on the real server with a tiny model
+	@$(VENV)/python benchmarks/soak.py --clients 200 --seconds 180
 
 crds: setup ## generate crds/ and the chart's copy from the pydantic models
 	@$(VENV)/python -m voxfleet_operator crds > crds/voxfleet.dev_voxttsdeployments.yaml

@@ -13,6 +13,7 @@ from typing import Any, Final
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from voxfleet_inference.admission.api_keys import ApiKeys
 from voxfleet_inference.admission.gate import Gate
@@ -21,7 +22,7 @@ from voxfleet_inference.server.api_document import describe
 from voxfleet_inference.server.errors import ApiError, BodyTooLargeError
 from voxfleet_inference.server.live.routes import add_live_speech
 from voxfleet_inference.server.service import SpeechService
-from voxfleet_inference.server.speech_answer import Delivery, SpeechAnswer
+from voxfleet_inference.server.speech_answer import CLIENT_CLOSED_REQUEST, Delivery, SpeechAnswer
 from voxfleet_inference.server.speech_request import SpeechRequest, parse_speech_request, with_seed
 from voxfleet_inference.telemetry.request_log import RequestLog
 from voxfleet_inference.voices.voice_routes import add_voices
@@ -44,6 +45,7 @@ def speech_app(service: SpeechService, api_keys: ApiKeys | None = None) -> FastA
     app.add_middleware(RequestLog)
     app.add_exception_handler(ApiError, _answer_api_error)
     app.add_exception_handler(HTTPException, _answer_http_error)
+    app.add_exception_handler(ClientDisconnect, _answer_nobody)
     _add_speech(app, service)
     _add_models(app, service)
     add_live_speech(app, service)
@@ -134,3 +136,8 @@ async def _answer_http_error(request: Request, error: Exception) -> JSONResponse
     message = f"{request.method} {request.url.path}: {error.detail}"
     body = {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": None}}
     return JSONResponse(body, error.status_code, error.headers)
+
+
+async def _answer_nobody(_request: Request, _error: Exception) -> Response:
+    """Whoever left before the request was whole is told nothing, and no error is logged."""
+    return Response(status_code=CLIENT_CLOSED_REQUEST)

@@ -1,0 +1,23 @@
+"""A short soak; `make soak` is the long one."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+SOAK = Path(__file__).parents[3] / "benchmarks" / "soak.py"
+
+
+def test_badly_behaved_listeners_leave_a_server_that_works(tmp_path: Path) -> None:
+    command = [sys.executable, str(SOAK), "--clients", "12", "--seconds", "10"]
+    with (tmp_path / "stderr.txt").open("wb") as errors:
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=errors, timeout=500, check=False)
+    told = (tmp_path / "stderr.txt").read_text()
+    assert done.stdout, told
+    figures = json.loads(done.stdout)
+    assert figures["violations"] == [], told
+    assert done.returncode == 0
+    assert figures["ended"]["listens: complete"] > 0
+    assert "Traceback" not in told, "whatever a client does is no error of the server's"
