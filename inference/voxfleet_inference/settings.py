@@ -106,6 +106,9 @@ class ServeSettings(BaseModel):
     termination_log: Path = Field(
         Path("/dev/termination-log"), description="File that is told why the server ends, if it can be written."
     )
+    log_text: bool = Field(
+        default=False, description="Log what users say too, so that `synthesize --from-log` can repeat it."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe line logged.")
 
     @property

@@ -72,7 +72,7 @@ class EngineSupervisor:
         """Take in what the engine reports about itself."""
         match report:
             case StepDone():
-                self._last_step_at, self._active_rows = time.monotonic(), report.running
+                self._last_step_at, self._active_rows = time.monotonic(), report.running - report.parked
             case Loaded():
                 self._take_facts(report)
             case LoadFailed():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import socket
 import subprocess
@@ -28,6 +29,7 @@ from voxfleet_inference.server.api import speech_app
 from voxfleet_inference.server.engine_supervisor import Failure
 from voxfleet_inference.server.service import SpeechService
 from voxfleet_inference.settings import ServeSettings
+from voxfleet_inference.telemetry.gpu import GpuReader, watch_gpu
 from voxfleet_inference.telemetry.internal import internal_app, metrics_app
 from voxfleet_inference.telemetry.request_log import configure_logging
 
@@ -35,6 +37,7 @@ CANNOT_START_EXIT_CODE: Final = 2
 _TELL_FAILURE_SECONDS: Final = 2.0
 _CLOSE_CONNECTIONS_SECONDS: Final = 2
 _ENGINE_STOP_SECONDS: Final = 1.0
+_GPU_WATCH_SECONDS: Final = 1.0
 _BACKLOG: Final = 2048
 _logger: Final = structlog.get_logger("voxfleet_inference")
 
@@ -100,6 +103,7 @@ async def _serve(
     service = SpeechService(settings, failed.set_result, revive)
     service.attach(connect())
     apps = (speech_app(service, api_keys), metrics_app(service), internal_app(service))
+    watching = _watch_gpu(settings, service)
     servers = [QuietServer(uvicorn_config(app, settings.max_body_bytes)) for app in apps]
     serving = [asyncio.create_task(each.serve([bound])) for each, bound in zip(servers, sockets, strict=True)]
     await asyncio.wait({asyncio.ensure_future(stopping.wait()), failed}, return_when=asyncio.FIRST_COMPLETED)
@@ -108,7 +112,14 @@ async def _serve(
         each.should_exit = True
     await asyncio.wait(serving, timeout=_CLOSE_CONNECTIONS_SECONDS + 1)
     service.engine.close()
+    watching.cancel()
     return exit_code
+
+
+def _watch_gpu(settings: ServeSettings, service: SpeechService) -> asyncio.Task[None]:
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    watching = watch_gpu(lambda: GpuReader(visible, settings.device), service.gpu_was_read, _GPU_WATCH_SECONDS)
+    return asyncio.create_task(watching)
 
 
 class QuietServer(uvicorn.Server):

@@ -18,7 +18,7 @@ import structlog
 
 from voxfleet_inference.admission.callers import ANYBODY, Caller
 from voxfleet_inference.admission.places import Bounds, Full, Place, Places, Refusal
-from voxfleet_inference.engine.client import EngineClient, VoiceBusyError
+from voxfleet_inference.engine.client import EngineClient, EngineError, VoiceBusyError
 from voxfleet_inference.engine.messages import EngineGone, Loaded, Report, StepDone, VoicePrompt
 from voxfleet_inference.server.engine_supervisor import EngineSupervisor, Failure, Revive
 from voxfleet_inference.server.errors import TooManyRequestsError, UnavailableError, UnknownModelError
@@ -27,8 +27,10 @@ from voxfleet_inference.server.speech_request import SpeechRequest
 from voxfleet_inference.settings import ServeSettings
 from voxfleet_inference.speech.events import SpeechAudio, SpeechEvent
 from voxfleet_inference.speech.speaking import Speech, speak
+from voxfleet_inference.telemetry.gpu import GpuReading
 from voxfleet_inference.telemetry.load import Load
 from voxfleet_inference.telemetry.metrics import Metrics
+from voxfleet_inference.telemetry.speech_log import SpeechLog
 from voxfleet_inference.text.plain_text import plain_text
 from voxfleet_inference.text.sentences import TextSentence, split
 from voxfleet_inference.voices.catalog import Voices
@@ -46,7 +48,9 @@ class SpeechService:
     ) -> None:
         self.settings = settings
         self.load = Load()
+        self.gpu: GpuReading | None = None
         self.metrics = Metrics()
+        self.metrics.describe(settings)
         self.voices = Voices(settings)
         self.idle = asyncio.Event()  # set while no request is open
         self.idle.set()
@@ -90,11 +94,17 @@ class SpeechService:
         if isinstance(report, StepDone):
             self._count_step(report)
         if isinstance(report, EngineGone):
-            self.load.running_sequences = self.load.waiting_sequences = 0
+            self.load.running_sequences = self.load.waiting_sequences = self.load.parked_sequences = 0
+            self.metrics.steps.engine_gone()
 
     def trouble(self) -> str:
         """Why this process should be killed; empty while it should live."""
         return self._supervisor.trouble(time.monotonic())
+
+    def gpu_was_read(self, reading: GpuReading) -> None:
+        """Take in how the GPU is."""
+        self.gpu = reading
+        self.metrics.gpu.read(reading)
 
     def drain(self, *, wished: bool) -> None:
         """Stop, or resume, taking requests."""
@@ -153,19 +163,28 @@ class SpeechService:
         place: Place,
         more: AsyncIterable[TextSentence] | None = None,
         on_voice: Callable[[VoicePrompt], None] | None = None,
+        asked: SpeechRequest | None = None,
     ) -> AsyncGenerator[SpeechEvent]:
-        """Speak, and count what is spoken; leaving the iteration cancels the rest.
+        """Speak, count what is spoken and log it at the end; leaving the iteration cancels the rest.
 
         Raises:
             EngineError: a sentence failed; nothing more is spoken.
         """
         sample_rate = self.loaded_facts.sample_rate
-        async with aclosing(speak(self.engine, speech, sample_rate, more, on_voice)) as events:
-            async for event in events:
-                if isinstance(event, SpeechAudio):
-                    self._places.spoken(place, len(event.samples) / sample_rate)
-                    self.load.queued_audio_seconds = self._places.demand.audio_seconds
-                yield event
+        log, outcome = SpeechLog(self.settings, speech, sample_rate, time.monotonic()), "left"
+        try:
+            async with aclosing(speak(self.engine, speech, sample_rate, more, on_voice)) as events:
+                async for event in events:
+                    log.take(event, self.metrics.speech)
+                    if isinstance(event, SpeechAudio):
+                        self._spoken(place, len(event.samples) / sample_rate)
+                    yield event
+            outcome = "complete"
+        except EngineError:
+            outcome = "failed"
+            raise
+        finally:
+            self._log_speech(log, outcome, asked)
 
     def request_opened(self, expected_seconds: float, caller: Caller = ANYBODY) -> Place:
         """A place for a request that will probably take so many seconds of audio.
@@ -220,6 +239,18 @@ class SpeechService:
                 str(error), code="voices_busy", retry_after_seconds=self.retry_after_seconds()
             ) from error
 
+    def _spoken(self, place: Place, seconds: float) -> None:
+        self._places.spoken(place, seconds)
+        self.load.queued_audio_seconds = self._places.demand.audio_seconds
+
+    def _log_speech(self, log: SpeechLog, outcome: str, asked: SpeechRequest | None) -> None:
+        now = time.monotonic()
+        factor = log.real_time_factor(now)
+        if asked is not None and outcome == "complete" and factor is not None:
+            self.metrics.speech.real_time_factor.observe(factor)
+        voice = "" if asked is None else self.voices.aliases.get(asked.voice, asked.voice)
+        _logger.info("speech", **log.line(outcome, asked, voice, now))
+
     def _tell_demand(self) -> None:
         demand = self._places.demand
         self.load.open_requests, self.load.queued_audio_seconds = demand.requests, demand.audio_seconds
@@ -229,7 +260,8 @@ class SpeechService:
         audio_seconds = len(step.patches) / self.loaded_facts.token_rate
         self.load.step_done(time.monotonic(), step.step_seconds, audio_seconds)
         self.load.running_sequences, self.load.waiting_sequences = step.running, step.waiting
-        self.metrics.step_done(step, audio_seconds)
+        self.load.parked_sequences = step.parked
+        self.metrics.steps.count(step, audio_seconds)
 
 
 def _bounds(settings: ServeSettings) -> Bounds:

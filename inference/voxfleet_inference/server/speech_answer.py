@@ -144,7 +144,7 @@ class SpeechAnswer(Response):
         speech = await self._service.prepare(self._asked, place.caller)
         encoder = make_encoder(self._delivery.audio_format, facts.sample_rate, self._delivery.sample_rate)
         tempo = Tempo(self._delivery.speed, facts.sample_rate)
-        async with aclosing(self._service.speak(speech, place)) as events:
+        async with aclosing(self._service.speak(speech, place, asked=self._asked)) as events:
             chunks = _encoded(encoder, tempo, events, self._tally)
             if self._delivery.is_whole:
                 yield self._whole(b"".join([chunk async for chunk in chunks]))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import time
+from dataclasses import asdict
 from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -67,7 +68,7 @@ def load_row(service: SpeechService, now: float) -> dict[str, Any]:
         "open_requests": load.open_requests,
         "running_sequences": load.running_sequences,
         "waiting_sequences": load.waiting_sequences,
-        "free_rows": max(0, service.settings.max_batch_size - load.running_sequences),
+        "free_rows": load.free_rows(service.settings.max_batch_size),
         "queued_audio_seconds": round(load.queued_audio_seconds, 2),
         "audio_seconds_per_second": round(load.audio_seconds_per_second(now), 2),
         "step_seconds_p50": load.step_seconds_p50,
@@ -75,7 +76,7 @@ def load_row(service: SpeechService, now: float) -> dict[str, Any]:
         "last_request_finished_at": finished_at.isoformat().replace("+00:00", "Z") if finished_at else None,
         "loaded_seconds": service.facts.loaded_seconds if service.facts else None,
         "warm_seconds": service.warm_seconds or None,
-        "gpu": None,
+        "gpu": asdict(service.gpu) if service.gpu else None,
     }
 
 

@@ -28,6 +28,7 @@ class Load:
     queued_audio_seconds: float = 0.0
     running_sequences: int = 0
     waiting_sequences: int = 0
+    parked_sequences: int = 0  # of the running ones
     last_request_finished_at: datetime | None = None
     _step_seconds: deque[float] = field(default_factory=lambda: deque(maxlen=_KEPT_MEASUREMENTS))
     _first_audio_seconds: deque[float] = field(default_factory=lambda: deque(maxlen=_KEPT_MEASUREMENTS))
@@ -58,6 +59,10 @@ class Load:
         if not recent:
             return 0.0
         return sum(seconds for _, seconds in recent) / max(now - recent[0][0], 0.1)
+
+    def free_rows(self, max_rows: int) -> int:
+        """Rows of the next step that nobody has."""
+        return max(0, max_rows - (self.running_sequences - self.parked_sequences))
 
     def retry_after_seconds(self, now: float) -> int:
         """When a refused client may find room: the queued audio at the newest rate, within bounds."""

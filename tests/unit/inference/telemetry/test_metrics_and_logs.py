@@ -1,0 +1,181 @@
+"""What a run leaves behind: metrics that are documented and move, a log that repeats a request and keeps its text."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import logging
+import re
+import sys
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import structlog
+from voxfleet_inference import __version__
+from voxfleet_inference.telemetry.gpu import GpuReading
+from voxfleet_inference.telemetry.internal import internal_app, load_row
+from voxfleet_inference.telemetry.metrics import Metrics
+from voxfleet_inference.telemetry.request_log import configure_logging
+
+ROOT = Path(__file__).parents[4]
+SPEECH = {"model": "voxcpm-1.5", "input": "A sentence.", "voice": "default", "response_format": "pcm"}
+UNITS = ("_seconds", "_bytes", "_ratio", "_info", "_total")
+
+
+async def post(server: Any, headers: dict[str, str] | None = None, **changes: Any) -> httpx.Response:
+    async with httpx.AsyncClient(base_url=server.url, timeout=60) as client:
+        return await client.post("/v1/audio/speech", json={**SPEECH, **changes}, headers=headers)
+
+
+@pytest.fixture
+def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], str]]:
+    """The log as a server writes it; gives what was written so far."""
+    stream, root = io.StringIO(), logging.getLogger()
+    handlers, root.handlers = root.handlers, []
+    level = root.level
+    monkeypatch.setattr(sys, "stderr", stream)
+    configure_logging("debug")
+    yield stream.getvalue
+    structlog.reset_defaults()
+    root.handlers = handlers
+    root.setLevel(level)
+
+
+def speech_lines(log: str) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+    return [line for line in lines if line["event"] == "speech"]
+
+
+def value(server: Any, name: str, **labels: str) -> float:
+    return float(server.service.metrics.registry.get_sample_value(f"voxfleet_inference_{name}", labels) or 0.0)
+
+
+def test_the_table_in_the_docs_is_the_registry() -> None:
+    text = (ROOT / "docs" / "inference-server.md").read_text(encoding="utf-8")
+    documented = set(re.findall(r"^\| `(voxfleet_inference_\w+)` \|", text, re.MULTILINE))
+    registered = {m.name + ("_total" if m.type == "counter" else "") for m in Metrics().registry.collect()}
+    assert documented == registered
+
+
+def test_names_end_in_their_units() -> None:
+    counts = {
+        "open_requests",
+        "seats",
+        "kv_positions",
+        "kv_positions_used",
+        "step_rows",
+        "ready",
+        "request_real_time_factor",
+    }
+    for metric in Metrics().registry.collect():
+        name = metric.name.removeprefix("voxfleet_inference_") + ("_total" if metric.type == "counter" else "")
+        assert name.endswith(UNITS) or name.endswith("_sequences") or name in counts, name
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == __version__
+
+
+async def test_a_spoken_request_moves_the_metrics(server: Any, wait_until: Any) -> None:
+    made, sentences = value(server, "audio_seconds_total"), value(server, "sentences_total")
+    assert (await post(server, input="One sentence is here. Another one is there.")).status_code == 200
+    await wait_until(lambda: value(server, "open_requests") == 0)
+    await wait_until(lambda: value(server, "running_sequences") == 0)
+    assert value(server, "requests_total", status="200", outcome="complete") == 1
+    assert value(server, "sentences_total") - sentences == 2
+    assert value(server, "trailing_silence_seconds_count") == 2
+    assert value(server, "request_real_time_factor_count") == 1
+    assert value(server, "first_audio_seconds_count") == 1
+    assert value(server, "audio_seconds_total") - made == pytest.approx(43 * 0.16, abs=1.0)
+    assert value(server, "steps_total") == value(server, "step_seconds_count") > 0
+    assert value(server, "queued_audio_seconds") == 0
+    build = {"version": __version__, "model": "voxcpm-1.5", "device": "cpu", "dtype": "float32"}
+    assert value(server, "build_info", **build) == 1
+
+
+async def test_load_tells_the_gpu_and_the_free_rows(server: Any) -> None:
+    assert load_row(server.service, 0.0)["gpu"] is None
+    server.service.gpu_was_read(GpuReading(0.5, 10, 20))
+    transport = httpx.ASGITransport(internal_app(server.service))
+    async with httpx.AsyncClient(transport=transport, base_url="http://internal") as client:
+        row = (await client.get("/internal/load")).json()
+    assert row["gpu"] == {"utilization": 0.5, "memory_used_bytes": 10, "memory_total_bytes": 20}
+    assert row["free_rows"] == server.service.settings.max_batch_size
+    assert value(server, "gpu_utilization_ratio") == 0.5
+
+
+async def test_the_line_of_a_request_says_all_that_decided_its_audio_but_not_the_text(
+    start_server: Any, make_model: Any, wait_until: Any, logged: Any
+) -> None:
+    async with start_server(make_model()) as server:
+        await wait_until(lambda: server.service.lifecycle.is_ready)
+        answer = await post(server, {"X-Request-Id": "abc-1"}, seed=5, cfg_value=3.0, voice="nova", speed=2.0)
+        assert answer.headers["x-request-id"] == "abc-1"
+        await wait_until(lambda: server.service.load.open_requests == 0)
+    [line] = speech_lines(logged())
+    expected = {
+        "request_id": "abc-1", "outcome": "complete", "seed": 5, "cfg_value": 3.0, "inference_timesteps": 10,
+        "voice": "default", "speed": 2.0, "response_format": "pcm", "input_characters": 11, "attempts": [1],
+        "deterministic": False, "dtype": "float32", "device": "cpu", "level": "info",
+    }  # fmt: skip
+    assert expected.items() <= line.items()
+    assert "input" not in line
+    assert line["audio_seconds"] == pytest.approx(11 * 0.16 / 2, rel=0.01)
+
+
+async def test_the_users_text_is_in_no_line_of_a_whole_run(
+    start_server: Any, make_model: Any, wait_until: Any, logged: Any
+) -> None:
+    secrets = ("xylophone", "quetzal", "木琴")
+    async with start_server(make_model(), log_level="debug", max_body_bytes=5000) as server:
+        await wait_until(lambda: server.service.lifecycle.is_ready)
+        for change in (
+            {},
+            {"stream": False},
+            {"stream_format": "sse"},
+            {"speed": 99},
+            {"response_format": "midi"},
+            {"voice": "nobody"},
+            {"input": "xylophone please refuse quetzal 木琴"},
+            {"input": "xylophone quetzal 木琴" * 400},
+            {"reference_audio": "eHlsb3Bob25l", "reference_text": "a quetzal"},
+        ):
+            await post(server, **{"input": "the xylophone says quetzal. 木琴说。", **change})
+        leaving = asyncio.create_task(post(server, input="xylophone quetzal " * 100))
+        await wait_until(lambda: server.service.load.open_requests == 1)
+        leaving.cancel()
+        await wait_until(lambda: server.service.load.open_requests == 0)
+    log = logged()
+    assert len(speech_lines(log)) >= 4
+    assert not [secret for secret in secrets if secret in log or secret in repr(log)]
+    assert not [secret for secret in secrets if json.dumps(secret)[1:-1] in log]
+
+
+async def test_the_text_is_logged_where_that_was_asked_for(
+    start_server: Any, make_model: Any, wait_until: Any, logged: Any
+) -> None:
+    async with start_server(make_model(), log_text=True) as server:
+        await wait_until(lambda: server.service.lifecycle.is_ready)
+        await post(server, input="the xylophone speaks")
+        await wait_until(lambda: server.service.load.open_requests == 0)
+    [line] = speech_lines(logged())
+    assert line["input"] == "the xylophone speaks"
+
+
+async def test_a_request_that_failed_or_was_left_says_so(
+    start_server: Any, make_model: Any, wait_until: Any, logged: Any
+) -> None:
+    model = make_model(step_seconds=0.01)
+    async with start_server(model) as server:
+        await wait_until(lambda: server.service.lifecycle.is_ready)
+        await post(server, input="please refuse")
+        leaving = asyncio.create_task(post(server, input="x" * 290))
+        await wait_until(lambda: server.service.load.running_sequences == 1)
+        leaving.cancel()
+        await wait_until(lambda: server.service.load.open_requests == 0)
+    assert [line["outcome"] for line in speech_lines(logged())] == ["failed", "left"]
