@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 FADE_SECONDS: Final = 0.010
 SILENCE_PEAK: Final = 0.01  # -40 dB of full scale: below it nothing is heard beside speech
+_NEAR_THE_END: Final = 256  # samples
 
 Float32Array = npt.NDArray[np.float32]
 
@@ -29,10 +30,11 @@ def faded_out(samples: Float32Array, sample_rate: int) -> Float32Array:
 
 def trailing_silence_after(silence_before: int, samples: Float32Array) -> int:
     """Silent samples at the end of speech that ended with `silence_before` of them, once `samples` followed."""
-    loud_from_the_end = np.abs(samples[::-1]) > SILENCE_PEAK
-    if not loud_from_the_end.any():
-        return silence_before + len(samples)
-    return int(loud_from_the_end.argmax())
+    for part in (samples[-_NEAR_THE_END:], samples):  # speech that goes on shows it soon
+        loud_from_the_end = np.abs(part[::-1]) > SILENCE_PEAK
+        if loud_from_the_end.any():
+            return int(loud_from_the_end.argmax())
+    return silence_before + len(samples)
 
 
 def silence(seconds: float, sample_rate: int) -> Float32Array:

@@ -34,6 +34,9 @@ def weight(text: str) -> int:
 
 def cut_spans(text: str, start: int, end: int, max_weight: int) -> Iterator[tuple[int, int]]:
     """The parts of a sentence, as places, none heavier than `max_weight`; about equal where the text allows."""
+    if weight(text[start:end]) <= max_weight:
+        yield start, end
+        return
     weights = [0, *accumulate(WIDE_WEIGHT if WIDE.match(each) else 1 for each in text[start:end])]
     at, total = 0, len(weights) - 1
     while weights[total] - weights[at] > max_weight:
