@@ -17,9 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 if TYPE_CHECKING:
-    if TYPE_CHECKING:
     from voxfleet_inference.model.config import AudioVaeConfig
-
 
 StreamMemory = list[Tensor]  # per remembering convolution: [rows, channels, reach]
 
