@@ -23,6 +23,7 @@ DTYPES: Final = {"float32": torch.float32, "bfloat16": torch.bfloat16, "int8": t
 _WORTH_DIVIDING_BYTES: Final = 100_000_000
 _SEATS_PER_ROW: Final = 4  # whoever is parked keeps a seat and takes no row
 _CPU_POSITIONS_PER_ROW: Final = 1024  # a long sentence with a long voice prompt
+_FEWEST_POSITIONS: Final = 512  # below that many an ordinary sentence would be refused
 _SHARE_OF_FREE_MEMORY: Final = 0.7  # of a GPU, for KV positions; the rest is for what steps need on their way
 
 
@@ -71,8 +72,13 @@ def _kv_positions(settings: EngineSettings, model: VoxCPM) -> int:
     lms = (model.config.base_lm, model.config.residual_lm)
     position_bytes = sum(2 * lm.layers * lm.kv_heads * lm.head_dim for lm in lms) * model.dtype.itemsize
     free_bytes, _ = torch.cuda.mem_get_info(model.device)
-    most = _SEATS_PER_ROW * settings.limits.max_rows * longest
-    return min(int(free_bytes * _SHARE_OF_FREE_MEMORY) // position_bytes, most)
+    positions = int(free_bytes * _SHARE_OF_FREE_MEMORY) // position_bytes
+    if positions < _FEWEST_POSITIONS:
+        raise WrongWeightsError(
+            f"{free_bytes / 2**20:.0f} MiB of GPU memory are free behind the weights, room for {positions} KV"
+            " positions: stop what else uses the GPU, or give a larger one"
+        )
+    return min(positions, _SEATS_PER_ROW * settings.limits.max_rows * longest)
 
 
 def _facts(model: VoxCPM) -> Loaded:

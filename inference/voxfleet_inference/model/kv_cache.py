@@ -80,11 +80,17 @@ class KvArena:
         attend: Attend | None = None,
     ) -> None:
         size = (shape.layers, positions, shape.kv_heads, shape.head_dim)
-        # On a CPU untouched memory costs nothing, and nothing unfilled is ever read there.
-        make = torch.empty if device.type == "cpu" else torch.zeros
-        self.keys, self.values = make(size, device=device, dtype=dtype), make(size, device=device, dtype=dtype)
+        self.keys, self.values = room_for(size, device, dtype), room_for(size, device, dtype)
         self.layers = [KvLayer(*pair) for pair in zip(self.keys, self.values, strict=True)]
         self.attend = attend or attend_rows
+
+
+def room_for(size: tuple[int, ...], device: torch.device, dtype: torch.dtype) -> Tensor:
+    """Memory to be filled before it is read. On a CPU it costs nothing until then; elsewhere it begins as zeros.
+
+    Kernels over whole batches do read what nobody has filled, and mask it: there it must be finite.
+    """
+    return (torch.empty if device.type == "cpu" else torch.zeros)(size, device=device, dtype=dtype)
 
 
 def attend_rows(layer: KvLayer, span: Span, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:

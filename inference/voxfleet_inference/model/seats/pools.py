@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from voxfleet_inference.model.flow_matching import Guidance
+from voxfleet_inference.model.kv_cache import room_for
 from voxfleet_inference.model.network import Hidden
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class SeatPools:
 
     def __init__(self, config: ModelConfig, seats: int, device: torch.device, dtype: torch.dtype) -> None:
         def kept(*size: int, dtype: torch.dtype = dtype) -> Tensor:
-            return torch.zeros(seats, *size, device=device, dtype=dtype)
+            return room_for((seats, *size), device, dtype)
 
         self.hidden_base, self.hidden_residual = kept(config.base_lm.hidden), kept(config.base_lm.hidden)
         self.previous = kept(config.patch_size, config.feat_dim)
@@ -107,7 +108,8 @@ class StreamPool:
         """`likeness` is the memory of one row."""
         self._sizes = [tuple(part.shape[1:]) for part in likeness]
         self._widths = [part[0].numel() for part in likeness]
-        self.flat = likeness[0].new_zeros(seats, sum(self._widths))  # [seats, values]
+        first = likeness[0]
+        self.flat = room_for((seats, sum(self._widths)), first.device, first.dtype)  # [seats, values]
 
     def forget(self, seat: int) -> None:
         """A stream begins anew."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from voxfleet_inference.engine import loading
 from voxfleet_inference.engine.loading import load_speech_model
 from voxfleet_inference.engine.messages import Float32Array, Sentence, VoicePrompt
 from voxfleet_inference.engine.process import EngineSettings, Limits, WrongWeightsError
@@ -192,6 +193,21 @@ def test_room_follows_the_settings(
     speech, facts = load_speech_model(settings_of(checkpoint_folder("tiny", False), kv_cache_positions=asked))
     assert (speech.kv_positions, speech.seats) == (positions, 8)
     assert (facts.sample_rate, facts.patch_samples, facts.patch_size, facts.feat_dim) == (44_100, 7056, 4, 64)
+
+
+@pytest.mark.parametrize(("free_mib", "positions"), [(10, 9557), (10_000, 8 * 4096)])
+def test_on_a_gpu_room_follows_its_free_memory_up_to_what_seats_could_fill(
+    free_mib: int, positions: int, ours: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A position of the tiny model takes 2 x 3 layers x 2 heads x 16 numbers of 4 bytes."""
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (free_mib * 2**20, 0))
+    assert loading._kv_positions(settings_of(Path(), device="cuda"), ours("tiny", False)) == positions
+
+
+def test_a_gpu_without_room_for_a_sentence_is_refused(ours: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (2**18, 0))
+    with pytest.raises(WrongWeightsError, match="room for 238 KV positions"):
+        loading._kv_positions(settings_of(Path(), device="cuda"), ours("tiny", False))
 
 
 def test_deterministic_loading_fixes_shapes_and_addresses(

@@ -45,6 +45,8 @@ def test_sixty_seconds_in_changing_company_equal_the_references_full_decode(
 def decode_in_seats(model: VoxCPM, whole: list[Tensor]) -> list[Tensor]:
     """Patch by patch: seat 0 takes every step, seat 1 every second one, seat 2 every third."""
     pool = StreamPool(model.vae.decoder.start(1), len(whole))
+    for seat in range(len(whole)):
+        pool.forget(seat)
     pieces = [list(torch.split(each, model.config.patch_size, dim=-1)) for each in whole]
     made: list[list[Tensor]] = [[] for _ in whole]
     for step in range(len(pieces[0])):
