@@ -7,11 +7,10 @@ Does not know: what happens behind the service.
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Any, Final
 
 from fastapi import FastAPI, Request
-from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
@@ -21,13 +20,13 @@ from voxfleet_inference.audio.formats import FORMATS
 from voxfleet_inference.server.api_document import describe
 from voxfleet_inference.server.errors import ApiError, BodyTooLargeError
 from voxfleet_inference.server.live.routes import add_live_speech
+from voxfleet_inference.server.page.routes import add_page
 from voxfleet_inference.server.service import SpeechService
 from voxfleet_inference.server.speech_answer import CLIENT_CLOSED_REQUEST, Delivery, SpeechAnswer
 from voxfleet_inference.server.speech_request import SpeechRequest, parse_speech_request, with_seed
 from voxfleet_inference.telemetry.request_log import RequestLog
 from voxfleet_inference.voices.voice_routes import add_voices
 
-_PAGE: Final = Path(__file__).with_name("page.html")
 _BODY_SCHEMA: Final[dict[str, Any]] = {
     "requestBody": {"required": True, "content": {"application/json": {"schema": SpeechRequest.model_json_schema()}}}
 }
@@ -51,6 +50,7 @@ def speech_app(service: SpeechService, api_keys: ApiKeys | None = None) -> FastA
     add_live_speech(app, service)
     add_voices(app, service, lambda request: _body(request, service))
     _add_health(app, service)
+    add_page(app, service.settings.model_name)
     describe(app, service.settings)
     return app
 
@@ -107,12 +107,6 @@ def _add_health(app: FastAPI, service: SpeechService) -> None:
         lifecycle = service.lifecycle
         body = {"state": lifecycle.state, "message": lifecycle.message}
         return JSONResponse(body, 200 if lifecycle.is_ready else 503)
-
-    @app.get("/", response_class=HTMLResponse)
-    async def page() -> HTMLResponse:
-        """A plain page to try the server with."""
-        text = _PAGE.read_text(encoding="utf-8").replace("{{model}}", service.settings.model_name)
-        return HTMLResponse(text)
 
 
 async def _body(request: Request, service: SpeechService) -> bytes:

@@ -1,0 +1,58 @@
+"""Serves the page, under a policy that lets it do what it does and nothing else.
+
+Knows: FastAPI, the page's file, and the Content-Security-Policy that follows from it.
+Does not know: what the page shows.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import re
+from pathlib import Path
+from typing import Final
+
+from fastapi import FastAPI
+from fastapi.responses import HTMLResponse
+
+_PAGE: Final = Path(__file__).with_name("page.html")
+
+
+def add_page(app: FastAPI, model_name: str) -> None:
+    """Offer the page."""
+    source = _PAGE.read_text(encoding="utf-8")
+    headers = {
+        "Content-Security-Policy": content_security_policy(source),
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "Cache-Control": "no-cache",
+    }
+    text = source.replace("{{model}}", html.escape(model_name, quote=True))
+
+    @app.get("/", response_class=HTMLResponse)
+    async def page() -> HTMLResponse:
+        """A page to try the server with."""
+        return HTMLResponse(text, headers=headers)
+
+
+def content_security_policy(source: str) -> str:
+    """Exactly this page's script and style, this server's API, and audio that the script has made."""
+    allowed = {
+        "default-src": "'none'",
+        "script-src": _hash_of("script", source),
+        "style-src": _hash_of("style", source),
+        "connect-src": "'self'",
+        "media-src": "blob:",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+        "frame-ancestors": "'none'",
+    }
+    return "; ".join(f"{directive} {sources}" for directive, sources in allowed.items())
+
+
+def _hash_of(element: str, source: str) -> str:
+    inside = re.search(f"<{element}>(.*?)</{element}>", source, re.DOTALL)
+    assert inside is not None, f"the page has one <{element}> without attributes"  # noqa: S101
+    digest = hashlib.sha256(inside[1].encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"
