@@ -28,10 +28,10 @@ class Request:
     @property
     def next_heard(self) -> int:
         """The rank of its first sentence that has not ended: what the listener hears now or next."""
-        ranks = list(self.seated.values())
-        if self.waiting:
-            ranks.append(self.waiting[0][0])
-        return min(ranks, default=0)
+        seated = min(self.seated.values(), default=None)
+        if not self.waiting:
+            return seated or 0
+        return self.waiting[0][0] if seated is None else min(seated, self.waiting[0][0])
 
     @property
     def is_idle(self) -> bool:

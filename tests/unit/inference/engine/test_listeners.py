@@ -1,0 +1,176 @@
+"""Listeners in virtual time: nobody's player runs dry while the machine is fast enough for all of them.
+
+The players here are the test's own: they know when patches came and when they had to be there, and nothing else.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from voxfleet_inference.engine.scheduling.batch_scheduler import BatchScheduler
+from voxfleet_inference.engine.scheduling.plans import Committed, Limits, Plan, Room, RowResult, Submission
+from voxfleet_inference.engine.speech_model import Measured
+
+PATCH_SECONDS = 0.16
+ROWS, SEATS = 8, 80
+STEP_SECONDS, ROW_SECONDS, CHUNK_SECONDS = 0.010, 0.00125, 0.002
+CAPACITY = ROWS * PATCH_SECONDS / (STEP_SECONDS + ROWS * ROW_SECONDS)  # 64 listeners
+PATIENCE_SECONDS = 1.0  # to wait longer than this for the first audio is as bad as to run dry
+LIMITS = Limits(ROWS, max_waiting=1000)
+ROOM = Room(SEATS, kv_positions=10**6)
+
+
+class Order(Protocol):
+    """What the machine asks of whoever decides."""
+
+    def submit(self, asked: Submission, now: float) -> object: ...
+    def plan(self, now: float) -> Plan: ...
+    def commit(self, plan: Plan, results: Iterable[RowResult], now: float) -> Committed: ...
+
+
+class Unordered:
+    """What the strawmen share: sequences with their patches, nothing of listeners."""
+
+    def __init__(self) -> None:
+        self.left: dict[int, int] = {}
+        self.last_served: dict[int, int] = {}
+        self.step = 0
+
+    def submit(self, asked: Submission, now: float) -> None:
+        del now
+        self.left[asked.sequence_id] = asked.measured.max_steps
+        self.last_served[asked.sequence_id] = 0
+
+    def commit(self, plan: Plan, results: Iterable[RowResult], now: float) -> Committed:
+        del plan, results, now
+        return Committed((), ())
+
+    def take(self, chosen: list[int]) -> Plan:
+        self.step += 1
+        for sequence_id in chosen:
+            self.left[sequence_id] -= 1
+            self.last_served[sequence_id] = self.step
+        return Plan(self.step, None, None, tuple(chosen))
+
+
+class FirstComeFirstServed(Unordered):
+    """A row is held until its sequence ends."""
+
+    def plan(self, now: float) -> Plan:
+        del now
+        return self.take([each for each, left in self.left.items() if left][:ROWS])
+
+
+class InTurns(Unordered):
+    """Every sequence gets a patch before any gets the next."""
+
+    def plan(self, now: float) -> Plan:
+        del now
+        return self.take(sorted((each for each, left in self.left.items() if left), key=self.last_served.get)[:ROWS])  # type: ignore[arg-type]
+
+
+@dataclass
+class Listener:
+    """Comes at a moment and listens to so many patches at some speed."""
+
+    arrives_at: float
+    patches: int
+    speed: float = 1.0
+    came_at: list[float] = field(default_factory=list)
+
+    @property
+    def first_audio_seconds(self) -> float:
+        return self.came_at[0] - self.arrives_at
+
+    @property
+    def silences(self) -> int:
+        """How often the player had nothing to play; it goes on when the next patch comes."""
+        played_until, count = self.came_at[0], 0
+        for came_at in self.came_at:
+            count += came_at > played_until + 1e-9
+            played_until = max(played_until, came_at) + PATCH_SECONDS / self.speed
+        return count
+
+    @property
+    def was_let_down(self) -> bool:
+        return self.silences > 0 or self.first_audio_seconds > PATIENCE_SECONDS
+
+
+def listen(order: Order, listeners: list[Listener]) -> None:
+    """Run the machine, one step in flight, until everybody has heard everything."""
+    coming = deque(sorted(enumerate(listeners, 1), key=lambda each: each[1].arrives_at))
+    missing = sum(each.patches for each in listeners)
+    in_flight: tuple[Plan, float] | None = None
+    now = 0.0
+    while missing:
+        while coming and coming[0][1].arrives_at <= now:
+            sequence_id, listener = coming.popleft()
+            measured = Measured(prompt_positions=40, max_steps=listener.patches)
+            order.submit(Submission(sequence_id=sequence_id, measured=measured, speed=listener.speed), now)
+        plan = order.plan(now)
+        starts_at = now
+        if in_flight is not None:
+            done, starts_at = in_flight
+            for sequence_id in done.rows:
+                listeners[sequence_id - 1].came_at.append(starts_at)
+            missing -= len(done.rows)
+            order.commit(done, [RowResult(each) for each in done.rows], starts_at)
+        now = starts_at
+        in_flight = None if plan.is_empty else (plan, starts_at + seconds_of(plan))
+        if in_flight is None and coming:
+            now = max(now, coming[0][1].arrives_at)
+
+
+def seconds_of(plan: Plan) -> float:
+    chunk = 0.0 if plan.chunk is None else CHUNK_SECONDS
+    return STEP_SECONDS + ROW_SECONDS * len(plan.rows) + chunk
+
+
+def a_crowd(seed: int, share_of_capacity: float, speeds: tuple[float, ...] = (1.0,)) -> list[Listener]:
+    """Listeners who come within three seconds and stay for a quarter of a minute, together so much of the capacity."""
+    draw = random.Random(seed)  # noqa: S311 - a test's crowd
+    crowd: list[Listener] = []
+    while True:
+        speed = draw.choice(speeds)
+        if sum(each.speed for each in crowd) + speed > share_of_capacity * CAPACITY:
+            return crowd
+        patches = int(draw.uniform(10, 20) * speed / PATCH_SECONDS)
+        crowd.append(Listener(draw.uniform(0, 3), patches, speed))
+
+
+def let_down(order: Order, crowd: list[Listener]) -> int:
+    listen(order, listeners := [replace(each, came_at=[]) for each in crowd])
+    return sum(each.was_let_down for each in listeners)
+
+
+@settings(max_examples=5, deadline=None)
+@given(st.integers(0, 2**32))
+def test_nobody_runs_dry_below_the_capacity(seed: int) -> None:
+    assert let_down(BatchScheduler(LIMITS, ROOM, PATCH_SECONDS), a_crowd(seed, 0.85)) == 0
+
+
+@settings(max_examples=5, deadline=None)
+@given(st.integers(0, 2**32))
+def test_nobody_runs_dry_when_some_listen_faster(seed: int) -> None:
+    crowd = a_crowd(seed, 0.85, speeds=(0.5, 1.0, 2.0))
+    assert let_down(BatchScheduler(LIMITS, ROOM, PATCH_SECONDS), crowd) == 0
+
+
+@pytest.mark.parametrize("order", [FirstComeFirstServed, InTurns])
+def test_the_order_is_what_keeps_the_players_playing(order: type[FirstComeFirstServed | InTurns]) -> None:
+    """The same crowd, the same machine, another order."""
+    crowd = a_crowd(1, 0.85, speeds=(0.5, 1.0, 2.0))
+    assert let_down(BatchScheduler(LIMITS, ROOM, PATCH_SECONDS), crowd) == 0
+    assert let_down(order(), crowd) > len(crowd) // 8
+
+
+def test_beyond_the_capacity_somebody_is_let_down() -> None:
+    """The players of this test can run dry."""
+    assert let_down(BatchScheduler(LIMITS, ROOM, PATCH_SECONDS), a_crowd(1, 1.5)) > 0

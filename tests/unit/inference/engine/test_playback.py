@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from voxfleet_inference.engine.scheduling.playback import Playback
+
+PATCH_SECONDS = 0.16
+
+
+def made(count: int, rank: int = 0, at: float = 100.0) -> Playback:
+    playback = Playback(PATCH_SECONDS)
+    for _ in range(count):
+        playback.patch_left(rank, at, is_next_heard=True)
+    return playback
+
+
+def test_a_request_without_audio_has_no_slack_however_long_it_waits() -> None:
+    playback = Playback(PATCH_SECONDS)
+    assert playback.slack(0, 0.0) == playback.slack(0, 1000.0) == 0.0
+    assert playback.slack(0, 5.0, in_flight=1) == PATCH_SECONDS
+
+
+def test_slack_is_audio_in_front_minus_time_since_the_first() -> None:
+    playback = made(10)
+    assert playback.slack(0, 100.0) == pytest.approx(1.6)
+    assert playback.slack(0, 101.0) == pytest.approx(0.6)
+    assert playback.slack(0, 101.0, in_flight=2) == pytest.approx(0.92)
+    assert playback.slack(0, 103.0) == pytest.approx(-1.4)
+
+
+def test_audio_behind_a_sentence_is_not_in_front_of_it() -> None:
+    playback = made(5)
+    for _ in range(7):
+        playback.patch_left(1, 100.0, is_next_heard=False)
+    assert playback.slack(0, 100.0) == pytest.approx(5 * PATCH_SECONDS)
+    assert playback.slack(1, 100.0) == pytest.approx(12 * PATCH_SECONDS)
+
+
+def test_a_later_sentence_does_not_start_the_player() -> None:
+    playback = Playback(PATCH_SECONDS)
+    playback.patch_left(1, 50.0, is_next_heard=False)
+    assert playback.started_at is None
+    playback.patch_left(0, 60.0, is_next_heard=True)
+    assert playback.started_at == 60.0
+
+
+def test_a_player_that_ran_dry_goes_on_when_the_patch_comes() -> None:
+    playback = made(5)  # played at 100.8
+    assert playback.patch_left(0, 103.0, is_next_heard=True)
+    assert playback.slack(0, 103.0) == pytest.approx(PATCH_SECONDS)
+    assert not playback.patch_left(0, 103.1, is_next_heard=True)
+
+
+def test_a_sentence_said_again_counts_from_the_start() -> None:
+    playback = made(5)
+    playback.patch_left(1, 100.2, is_next_heard=False)
+    playback.say_again(1)
+    assert playback.slack(1, 100.0) == pytest.approx(5 * PATCH_SECONDS)
+    playback.say_again(0)
+    assert playback.started_at is None
+
+
+@given(st.lists(st.integers(1, 5), min_size=1, max_size=120))
+def test_a_book_of_sentences_keeps_its_sum_in_little_memory(lengths: list[int]) -> None:
+    playback = Playback(PATCH_SECONDS)
+    for rank, patches in enumerate(lengths):
+        for _ in range(patches):
+            playback.patch_left(rank, 0.0, is_next_heard=True)
+    assert playback.slack(len(lengths), 0.0) == pytest.approx(sum(lengths) * PATCH_SECONDS)
+    assert len(playback._made) <= 32

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+from voxfleet_inference.engine.scheduling.kv_extents import KvExtents
+from voxfleet_inference.engine.scheduling.plans import Room
+from voxfleet_inference.engine.scheduling.seating import Seating
+from voxfleet_inference.engine.speech_model import Seat
+
+POSITIONS = 64
+
+
+def longest_gap(taken: dict[int, int]) -> int:
+    """The longest free piece, counted position by position."""
+    used = {at for first, length in taken.items() for at in range(first, first + length)}
+    edges = [-1, *sorted(used), POSITIONS]
+    return max(later - earlier - 1 for earlier, later in pairwise(edges))
+
+
+@given(st.data())
+def test_extents_never_overlap_and_are_refused_only_when_no_piece_is_long_enough(data: st.DataObject) -> None:
+    extents, taken = KvExtents(POSITIONS), dict[int, int]()
+    for _ in range(data.draw(st.integers(1, 40))):
+        if taken and data.draw(st.booleans()):
+            first = data.draw(st.sampled_from(sorted(taken)))
+            extents.give_back(first, taken.pop(first))
+        else:
+            length = data.draw(st.integers(1, 24))
+            taken_first = extents.take(length)
+            assert (taken_first is None) == (longest_gap(taken) < length)
+            if taken_first is not None:
+                used = {at for first, long in taken.items() for at in range(first, first + long)}
+                assert used.isdisjoint(range(taken_first, taken_first + length))
+                assert 0 <= taken_first <= POSITIONS - length
+                taken[taken_first] = length
+        assert extents.free_positions == POSITIONS - sum(taken.values())
+    for first, length in taken.items():
+        extents.give_back(first, length)
+    assert extents.take(POSITIONS) == 0
+
+
+def test_the_first_gap_that_is_long_enough_is_taken() -> None:
+    extents = KvExtents(30)
+    assert [extents.take(10) for _ in range(3)] == [0, 10, 20]
+    extents.give_back(0, 10)
+    extents.give_back(20, 10)
+    assert [extents.take(5), extents.take(6), extents.take(5), extents.take(4)] == [0, 20, 5, 26]
+    assert extents.take(1) is None
+
+
+def test_a_seat_that_finds_no_memory_stays_free() -> None:
+    seating = Seating(Room(seats=2, kv_positions=10))
+    assert seating.take(8) == Seat(0, 0, 8)
+    assert seating.take(8) is None
+    assert seating.has_free_seat
+    assert seating.take(2) == Seat(1, 8, 2)
+    assert not seating.has_free_seat
+    assert (seating.seats_used, seating.kv_positions_used) == (2, 10)
+
+
+def test_without_a_free_seat_memory_is_not_touched() -> None:
+    seating = Seating(Room(seats=1, kv_positions=10))
+    seat = seating.take(4)
+    assert seat is not None
+    assert seating.take(4) is None
+    seating.give_back(seat)
+    assert seating.take(10) == Seat(0, 0, 10)
