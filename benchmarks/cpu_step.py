@@ -11,6 +11,7 @@ fed the latents of float32 (`--no-errors` saves the memory that takes). Needs th
 import argparse
 import copy
 import json
+import os
 import resource
 import statistics
 import sys
@@ -21,6 +22,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+# Threads that wait sleep instead of spinning, as in the engine: else a busy neighbour costs every step tenfold.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import torch
 from full_size_models import as_type, full_config, our_model, reference_model

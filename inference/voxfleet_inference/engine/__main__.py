@@ -18,6 +18,8 @@ def main() -> None:
     """Serve the pipe; signals are the parent's business, and its end of the pipe is ours."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    # Threads that wait for one another sleep instead of spinning: else any neighbour on a CPU costs a step tenfold.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read when torch is imported
     from voxfleet_inference.engine.loading import load_speech_model  # noqa: PLC0415 - torch belongs to this process
 
     exit_code = serve_connection(Connection(int(sys.argv[1])), load_speech_model)
