@@ -1,36 +1,67 @@
 # ruff: noqa: INP001 -- a file to copy, not part of a package
 """Speak through VoxFleet with OpenAI's own client: `pip install openai`, then `python openai_client.py`.
 
-Knows: the gateway's address, from VOXFLEET_URL. Does not know: that the region may be asleep; the gateway holds the
-request until it is awake, so all that differs is how long the client is willing to wait.
+Knows: the gateway's (or a server's) address, from VOXFLEET_URL. Does not know: that the region may be asleep; the
+gateway holds the request until it is awake, so all that differs is how long the client is willing to wait.
 """
 
+import base64
+import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from openai import APIStatusError, OpenAI
 
-GATEWAY_URL = os.environ.get("VOXFLEET_URL", "http://127.0.0.1:6006")
+URL = os.environ.get("VOXFLEET_URL", "http://127.0.0.1:6006")
+MODEL = os.environ.get("VOXFLEET_MODEL", "narrator")
 WAKE_SECONDS = 120  # longer than a region takes to wake
+
+
+def client() -> OpenAI:
+    """OpenAI's client, sent elsewhere."""
+    api_key = os.environ.get("VOXFLEET_API_KEY", "none")
+    return OpenAI(base_url=f"{URL}/v1", api_key=api_key, timeout=WAKE_SECONDS)
 
 
 def speak(text: str, destination: Path) -> None:
     """Write `text`, spoken, to `destination` as it arrives."""
-    client = OpenAI(base_url=f"{GATEWAY_URL}/v1", api_key=os.environ.get("VOXFLEET_API_KEY", "none"))
-    with client.audio.speech.with_streaming_response.create(
-        model="narrator",
-        voice="default",
-        input=text,
-        response_format="wav",
-        timeout=WAKE_SECONDS,
+    with client().audio.speech.with_streaming_response.create(
+        model=MODEL, voice="default", input=text, response_format="wav"
     ) as response:
         response.stream_to_file(destination)
-        sys.stdout.write(f"{destination}: spoken in {response.headers.get('voxfleet-region')}\n")
+        spoken_by = response.headers.get("voxfleet-region", "a server of its own")
+        sys.stdout.write(f"{destination}: spoken by {spoken_by}\n")
+
+
+def speak_with_events(text: str, destination: Path) -> dict[str, Any]:
+    """The same as events; the last one says what it cost and when each sentence is heard."""
+    with (
+        client().audio.speech.with_streaming_response.create(
+            model=MODEL, voice="default", input=text, response_format="mp3", stream_format="sse"
+        ) as response,
+        destination.open("wb") as file,
+    ):
+        for line in response.iter_lines():
+            if not line.startswith("data: "):
+                continue  # an empty line, a comment that keeps the connection alive, or an event's name
+            event: dict[str, Any] = json.loads(line.removeprefix("data: "))
+            if event["type"] == "speech.audio.delta":
+                file.write(base64.b64decode(event["audio"]))
+            elif event["type"] == "speech.audio.done":
+                return event
+            else:
+                raise RuntimeError(event["error"]["message"])
+    raise RuntimeError("the stream ended early")
 
 
 if __name__ == "__main__":
+    words = " ".join(sys.argv[1:]) or "Nobody was listening, so nothing was running."
     try:
-        speak(" ".join(sys.argv[1:]) or "Nobody was listening, so nothing was running.", Path("speech.wav"))
+        speak(words, Path("speech.wav"))
+        done = speak_with_events(words, Path("speech.mp3"))
     except APIStatusError as error:
         sys.exit(f"{error.status_code}: {error.message}")
+    for sentence in done["sentences"]:
+        sys.stdout.write(f"{sentence['at_seconds']:7.2f} s  {sentence['text']}\n")

@@ -1,0 +1,44 @@
+# ruff: noqa: INP001 -- a file to copy, not part of a package
+"""Hear speech while it is being made: `pip install httpx`, then `python streaming_playback.py Some text`.
+
+Raw samples go from the server into a player's standard input as they come. VOXFLEET_PLAYER names another player than
+ffplay; `{rate}` in it is the sample rate.
+"""
+
+import os
+import shlex
+import subprocess
+import sys
+import time
+
+import httpx
+
+URL = os.environ.get("VOXFLEET_URL", "http://127.0.0.1:6006")
+MODEL = os.environ.get("VOXFLEET_MODEL", "narrator")
+API_KEY = os.environ.get("VOXFLEET_API_KEY", "none")
+PLAYER = os.environ.get("VOXFLEET_PLAYER", "ffplay -loglevel error -nodisp -autoexit -f s16le -ar {rate} -")
+WAKE_SECONDS = 120
+
+
+def play(text: str) -> float:
+    """Play `text`; returns the seconds until the first sample was there."""
+    body = {"model": MODEL, "input": text, "voice": "default", "response_format": "pcm"}
+    headers = {"Authorization": f"Bearer {API_KEY}"}
+    asked_at, first_seconds = time.monotonic(), 0.0
+    with httpx.stream("POST", f"{URL}/v1/audio/speech", json=body, headers=headers, timeout=WAKE_SECONDS) as answer:
+        if answer.is_error:
+            sys.exit(f"{answer.status_code}: {answer.read().decode()}")
+        command = shlex.split(PLAYER.format(rate=answer.headers["voxfleet-sample-rate"]))
+        with subprocess.Popen(command, stdin=subprocess.PIPE) as player:
+            assert player.stdin is not None  # noqa: S101 - there is a pipe, so there is its end
+            for chunk in answer.iter_raw():
+                first_seconds = first_seconds or time.monotonic() - asked_at
+                player.stdin.write(chunk)
+                player.stdin.flush()
+            player.stdin.close()
+    return first_seconds
+
+
+if __name__ == "__main__":
+    seconds = play(" ".join(sys.argv[1:]) or "You hear the first words while the last ones are still being made.")
+    sys.stdout.write(f"first audio after {seconds * 1000:.0f} ms\n")
