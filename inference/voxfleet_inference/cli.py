@@ -71,8 +71,8 @@ app.command("serve")(command_of(ServeSettings, _serve))
 @app.command("synthesize")
 def synthesize(  # noqa: PLR0913, PLR0917 - one parameter per flag
     model_path: Annotated[Path, typer.Option(help="Folder of a VoxCPM checkpoint.", envvar="VOXFLEET_MODEL_PATH")],
-    text: Annotated[str, typer.Option(help="What to say.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Audio file; its ending is its format.")],
+    text: Annotated[str, typer.Option(help="What to say.")] = "",
     reference_audio: Annotated[Path | None, typer.Option(help="A recording of the voice, 1 to 30 seconds.")] = None,
     reference_text: Annotated[str, typer.Option(help="What the recording says.")] = "",
     seed: Annotated[int, typer.Option(min=0, help="Seed of the noise.")] = 0,
@@ -85,11 +85,19 @@ def synthesize(  # noqa: PLR0913, PLR0917 - one parameter per flag
     retry: Annotated[bool, typer.Option(help="Try a sentence again that did not end.")] = True,  # noqa: FBT002
     dtype: Annotated[Precision, typer.Option(help="Number format of the language models.")] = Precision.fp32,
     device: Annotated[Device, typer.Option(help="Where the model runs.")] = Device.cpu,
+    from_log: Annotated[Path | None, typer.Option(help="A server's log: say one of its requests again.")] = None,
+    request_id: Annotated[str, typer.Option(help="Which one; its X-Request-Id.")] = "",
+    voices_dir: Annotated[Path | None, typer.Option(help="Folder with the voice of that request.")] = None,
 ) -> None:
-    """Speak a text into a file, without a server."""
+    """Speak a text into a file, without a server; or, with --from-log, a logged request as it was sent."""
+    if from_log is not None:
+        _repeat(from_log, request_id, model_path, output, text, reference_audio, reference_text, voices_dir)
+        return
     from voxfleet_inference.synthesize import Synthesis, SynthesisError  # noqa: PLC0415
     from voxfleet_inference.synthesize import synthesize as speak  # noqa: PLC0415
 
+    if not text:
+        _end_with("--text is missing (or --from-log and --request-id)", 2)
     if (reference_audio is None) != (not reference_text):
         _end_with("--reference-audio and --reference-text go together", 2)
     work = Synthesis(
@@ -103,6 +111,25 @@ def synthesize(  # noqa: PLR0913, PLR0917 - one parameter per flag
     except SynthesisError as error:
         _end_with(str(error), 3)
     typer.echo(f"{output}: {spoken.seconds:.2f} s, {len(spoken.patches)} patches")
+
+
+def _repeat(  # noqa: PLR0913, PLR0917 - as above
+    log_file: Path, request_id: str, model_path: Path, output: Path, text: str, reference_audio: Path | None,
+    reference_text: str, voices_dir: Path | None,
+) -> None:  # fmt: skip
+    from voxfleet_inference.repeating import Repeat, RepeatError, repeat  # noqa: PLC0415
+
+    if not request_id:
+        _end_with("--from-log needs --request-id", 2)
+    work = Repeat(
+        log_file=log_file, request_id=request_id, model_path=model_path, output=output, text=text,
+        reference_audio=reference_audio, reference_text=reference_text, voices_dir=voices_dir,
+    )  # fmt: skip
+    try:
+        repeated = repeat(work)
+    except RepeatError as error:
+        _end_with(str(error), 3)
+    typer.echo(f"{output}: {repeated.bytes_written} bytes of {repeated.response_format}, as they were sent")
 
 
 @app.command("bench")

@@ -24,7 +24,7 @@ _CLIENT_BACKLOG: Final = 8  # patches left with the engine's client once ours ar
 class SentenceTake:
     """A sentence being spoken; `close` cancels whatever is left of it."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a sentence, its engine, and four facts about who hears it
         self,
         engine: EngineClient,
         written: TextSentence,
@@ -32,11 +32,13 @@ class SentenceTake:
         *,
         is_held: bool,
         max_waiting_patches: int,
+        may_retry: bool = True,
     ) -> None:
         self.written = written
         self.sentence = sentence  # of the attempt that counts
         self.ended: SequenceEnded | None = None
         self._engine = engine
+        self._may_retry = may_retry
         self._is_held = is_held  # nothing is heard before all of it is there
         self._has_been_heard = False
         self._error: Exception | None = None
@@ -113,7 +115,7 @@ class SentenceTake:
         self._stream.close()
 
     def _wants_another_attempt(self) -> bool:
-        if self._has_been_heard or self.ended is None:
+        if self._has_been_heard or self.ended is None or not self._may_retry:
             return False
         voice_patches = 0 if self.sentence.prompt is None else len(self.sentence.prompt.latents)
         return wants_another_attempt(self.attempts, self.ended.patches, self.ended.text_tokens, voice_patches)

@@ -43,6 +43,7 @@ class Speech:
     priority: int = 0
     speed: float = 1.0
     deadline_seconds: float | None = None
+    attempts: tuple[int, ...] = ()  # what is repeated from a log: the attempt at each sentence that counted
 
     def sentence(self, index: int, text: str, voice: VoicePrompt | None) -> Sentence:
         """The sequence of one sentence; the noise is keyed by its place in the text."""
@@ -51,6 +52,7 @@ class Speech:
             text=text,
             seed=self.seed,
             sentence_index=index,
+            attempt=dict(enumerate(self.attempts, self.first_index)).get(index, 1) - 1,
             cfg_value=self.cfg_value,
             inference_timesteps=self.inference_timesteps,
             prompt=voice,
@@ -178,6 +180,7 @@ class _Submitting:
             replace(sentence, deadline_seconds=self._remaining_seconds()),
             is_held=self._speech.is_whole,
             max_waiting_patches=self._speech.max_buffered_patches,
+            may_retry=not self._speech.attempts,
         )
         self._next_index += 1
         self._open.append(take)

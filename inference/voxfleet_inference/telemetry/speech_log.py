@@ -7,13 +7,19 @@ Does not know: HTTP, engines, or clocks (moments are arguments).
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import Any, Final
 
 from voxfleet_inference.server.speech_request import SpeechRequest, recording_bytes
 from voxfleet_inference.settings import ServeSettings
 from voxfleet_inference.speech.events import SentenceEnded, SpeechAudio, SpeechEvent
 from voxfleet_inference.speech.speaking import Speech
 from voxfleet_inference.telemetry.metrics import SpeechMetrics
+
+# The same request sounds the same to the bit where these are the same, and the machine and its PyTorch.
+SETTINGS_THAT_DECIDE_BITS: Final = (
+    "device", "dtype", "deterministic", "cpu_threads", "max_batch_size", "max_prefill_tokens", "max_parallel_sentences",
+)  # fmt: skip
+_USERS_WORDS: Final = {"input", "reference_text", "reference_audio"}
 
 
 class SpeechLog:
@@ -44,34 +50,29 @@ class SpeechLog:
 
     def line(self, outcome: str, asked: SpeechRequest | None, voice: str, now: float) -> dict[str, Any]:
         """What is logged."""
-        return {
+        line: dict[str, Any] = {
             "outcome": outcome,
             "seconds": round(now - self._started_at, 4),
             "audio_seconds": round(self.audio_seconds, 3),
+            "attempts": self._attempts,
+            "priority": self._speech.priority,
+            "request": self._decided(),
+            "settings": {name: getattr(self._settings, name) for name in SETTINGS_THAT_DECIDE_BITS},
+        }
+        if asked is None:
+            return line
+        line["request"] = asked.model_dump(exclude=_USERS_WORDS) | self._decided() | {"voice": voice}
+        line["input_characters"] = len(asked.input)
+        if asked.reference_audio is not None:
+            line["reference_audio_sha256"] = hashlib.sha256(recording_bytes(asked.reference_audio)).hexdigest()
+        if self._settings.log_text:
+            line |= {"input": asked.input, "reference_text": asked.reference_text}
+        return line
+
+    def _decided(self) -> dict[str, Any]:
+        """What the request left to the server."""
+        return {
             "seed": self._speech.seed,
             "cfg_value": self._speech.cfg_value,
             "inference_timesteps": self._speech.inference_timesteps,
-            "speed": self._speech.speed,
-            "normalize": self._speech.normalizes,
-            "attempts": self._attempts,
-            "priority": self._speech.priority,
-            "model": self._settings.model_name,
-            "device": self._settings.device,
-            "dtype": self._settings.dtype,
-            "deterministic": self._settings.deterministic,
-            **(self._asked_for(asked, voice) if asked is not None else {}),
         }
-
-    def _asked_for(self, asked: SpeechRequest, voice: str) -> dict[str, Any]:
-        told = {
-            "voice": voice,
-            "response_format": asked.response_format,
-            "sample_rate": asked.sample_rate,
-            "stream": asked.stream,
-            "input_characters": len(asked.input),
-        }
-        if asked.reference_audio is not None:
-            told["reference_audio_sha256"] = hashlib.sha256(recording_bytes(asked.reference_audio)).hexdigest()
-        if self._settings.log_text:
-            told |= {"input": asked.input, "reference_text": asked.reference_text}
-        return told

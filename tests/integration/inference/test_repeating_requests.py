@@ -1,0 +1,89 @@
+"""A request said over HTTP, and said again from the server's log: the same bytes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+from voxfleet_inference.cli import app
+
+TEXT = "The weather is fine today. It costs 3 dollars. 今天天气很好。"
+
+
+@pytest.fixture(scope="module")
+def logging_server(start_server: Any, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    folder = tmp_path_factory.mktemp("logging")
+    with start_server(folder, tiny, "--deterministic", "--log-text", "--voices-dir", str(folder / "voices")) as server:
+        server.wait_for_ready()
+        yield server
+
+
+def said(server: Any, request_id: str, **changes: Any) -> bytes:
+    body = {"model": "voxcpm-1.5", "input": TEXT, "voice": "default", **changes}
+    headers = {"X-Request-Id": request_id}
+    answer = server.http.post(server.url("/v1/audio/speech"), json=body, headers=headers, timeout=120)
+    assert answer.status_code == 200, answer.text
+    return bytes(answer.content)
+
+
+def repeated(log: Path, model: Path, request_id: str, output: Path, *flags: str) -> Any:
+    arguments = ["synthesize", "--model-path", str(model), "--from-log", str(log), "--request-id", request_id]
+    return CliRunner().invoke(app, [*arguments, "-o", str(output), *flags])
+
+
+def test_a_logged_request_is_repeated_to_the_byte(
+    logging_server: Any, tiny: Path, tmp_path: Path, wait_for: Any
+) -> None:
+    form = {"name": "seven", "seed": 7}
+    made = logging_server.http.post(logging_server.url("/v1/audio/voices"), json=form, timeout=120)
+    assert made.status_code in {200, 201}, made.text
+    sent = {
+        "drawn": said(logging_server, "drawn", voice="random", response_format="mp3", speed=1.5, cfg_value=3),
+        "kept": said(logging_server, "kept", voice=made.json()["id"], response_format="wav", stream=False, seed=3),
+    }
+    voices = ("--voices-dir", str(logging_server.stderr.parent / "voices"))
+    for request_id, audio in sent.items():
+        wait_for(logging_server.errors, lambda log, line=f'"request_id": "{request_id}"': line in log)
+        done = repeated(logging_server.stderr, tiny, request_id, tmp_path / request_id, *voices)
+        assert done.exit_code == 0, done.output
+        assert (tmp_path / request_id).read_bytes() == audio, request_id
+
+
+LINE = {
+    "event": "speech", "request_id": "a", "outcome": "complete", "input_characters": 3, "attempts": [1],
+    "request": {"model": "voxcpm-1.5", "seed": 1}, "settings": {"device": "cpu", "dtype": "float32"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("line", "flags", "words"),
+    [
+        ({"request_id": "b"}, (), "has no line of a speech request with the id 'a'"),
+        ({"outcome": "left"}, (), "was not spoken to its end"),
+        ({}, (), "the log does not hold it (--log-text): give it with --text"),
+        ({}, ("--text", "four"), "the text had 3 characters; --text has 4"),
+        ({"reference_audio_sha256": "0"}, ("--text", "abc"), "give it with --reference-audio and --reference-text"),
+        ({}, ("--text", "abc"), "config.json"),
+    ],
+)
+def test_what_is_missing_is_said_in_one_line(
+    tmp_path: Path, line: dict[str, Any], flags: tuple[str, ...], words: str
+) -> None:
+    log = tmp_path / "log"
+    log.write_text(f"2026-01-01T00:00:00Z {json.dumps({**LINE, **line})}\nno json {{\n")
+    done = repeated(log, tmp_path / "nowhere", "a", tmp_path / "out", *flags)
+    assert done.exit_code == 3
+    assert words in done.output
+    assert len(done.output.splitlines()) == 1
+
+
+def test_another_recording_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text(json.dumps({**LINE, "reference_audio_sha256": "00ff"}))
+    (tmp_path / "other.wav").write_bytes(b"other")
+    flags = ("--text", "abc", "--reference-audio", str(tmp_path / "other.wav"), "--reference-text", "what it says")
+    done = repeated(tmp_path / "log", tmp_path, "a", tmp_path / "out", *flags)
+    assert (done.exit_code, "is another recording" in done.output) == (3, True)
