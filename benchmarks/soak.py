@@ -274,7 +274,8 @@ class Server:
     def pids(self) -> list[int]:
         """HTTP side and engine."""
         pid = self.process.pid
-        return [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
+        children = (each.read_text().split() for each in Path(f"/proc/{pid}/task").glob("*/children"))
+        return [pid, *(int(child) for each in children for child in each)]
 
     def memory_bytes(self) -> list[int]:
         """Resident memory of each."""

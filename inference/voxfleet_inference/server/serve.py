@@ -22,6 +22,7 @@ import uvloop
 from starlette.types import ASGIApp
 
 from voxfleet_inference.admission.api_keys import ApiKeys, ApiKeysError
+from voxfleet_inference.admission.connections import BoundedConnection
 from voxfleet_inference.engine.client import EngineClient
 from voxfleet_inference.engine.process import EngineSettings, prefill_tokens, start_engine_process
 from voxfleet_inference.engine.scheduling.plans import Limits
@@ -135,6 +136,7 @@ def uvicorn_config(app: ASGIApp, max_message_bytes: int = 16 * 2**20) -> uvicorn
     """How each of the ports is served."""
     return uvicorn.Config(
         app,
+        http=BoundedConnection,
         ws="websockets-sansio",
         ws_max_size=max_message_bytes,
         ws_ping_timeout=None,  # a ping waits behind audio that is yet to be heard: a late answer is no death
@@ -215,6 +217,7 @@ def engine_settings(settings: ServeSettings) -> EngineSettings:
         cpu_threads=settings.cpu_threads,
         kv_cache_positions=settings.kv_cache_positions,
         deterministic=settings.deterministic,
+        vae_dtype=settings.vae_dtype,
     )
 
 

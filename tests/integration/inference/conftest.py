@@ -70,14 +70,27 @@ class ServerProcess:
         return next(float(line.split()[1]) for line in lines if line.startswith(f"voxfleet_inference_{name} "))
 
     def engine_pid(self) -> int:
-        pid = self.process.pid
-        return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
+        """A child of whichever thread started it; one that is starting again may take a moment to be there."""
+        children = wait_for(lambda: children_of(self.process.pid), lambda found: len(found) > 0)
+        return int(children[0])
+
+    def open_files(self) -> int:
+        return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
+
+    def wait_for_idle(self) -> None:
+        nothing = {"open_requests": 0, "running_sequences": 0, "waiting_sequences": 0}
+        wait_for(self.load, lambda load: {name: load[name] for name in nothing} == nothing)
 
     def client(self) -> openai.OpenAI:
         return openai.OpenAI(base_url=self.url("/v1"), api_key="none", max_retries=0)
 
     def errors(self) -> str:
         return self.stderr.read_text()
+
+
+def children_of(pid: int) -> list[int]:
+    lists = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for each in lists for child in each.read_text().split()]
 
 
 def wait_for(observe: Callable[[], Any], is_enough: Callable[[Any], bool], seconds: float = START_SECONDS) -> Any:

@@ -1,0 +1,214 @@
+"""What breaks around the real server, and what must not break with it."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import resource
+import shutil
+import signal
+import socket
+import threading
+import time
+import wave
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+SPEECH = {"model": "voxcpm-1.5", "voice": "default", "input": "A sentence to be spoken.", "response_format": "pcm"}
+MANY_WORDS = "word " * 700
+
+
+@pytest.fixture(scope="module")
+def server(tiny: Path, start_server: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    folder = tmp_path_factory.mktemp("faults")
+    flags = ("--voices-dir", str(folder / "voices"), "--slow-client-seconds", "2", "--max-step-seconds", "1")
+    with start_server(folder, tiny, *flags) as running:
+        running.wait_for_ready()
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def _as_before(server: Any, wait_for: Any) -> Iterator[None]:
+    """Whatever happened: afterwards nothing is left open, and the same seed gives the same bytes."""
+    before, files = said(server), server.open_files()
+    yield
+    server.wait_for_ready()
+    server.wait_for_idle()
+    assert said(server) == before
+    wait_for(server.open_files, lambda count: count <= files + 3)
+
+
+def said(server: Any) -> bytes:
+    return bytes(server.http.post(server.url("/v1/audio/speech"), json={**SPEECH, "seed": 7}, timeout=60).content)
+
+
+def request_bytes(**changes: Any) -> bytes:
+    body = json.dumps({**SPEECH, **changes}).encode()
+    head = f"POST /v1/audio/speech HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+def connection_to(server: Any) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", server.ports[0]), timeout=60)
+
+
+STAGES = ["connected", "in a header", "after the headers", "in the body", "asked", "first audio", "more audio"]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("is_rude", [True, False], ids=["reset", "closed"])
+def test_a_client_may_leave_at_any_stage(server: Any, stage: str, is_rude: bool) -> None:  # noqa: FBT001
+    request = request_bytes(input=MANY_WORDS)
+    headers = request.index(b"\r\n\r\n") + 4
+    sent = {"connected": 0, "in a header": 30, "after the headers": headers, "in the body": headers + 100}
+    reads = {"first audio": 1000, "more audio": 200_000}
+    with connection_to(server) as leaving:
+        leaving.sendall(request[: sent.get(stage, len(request))])
+        received = 0
+        while received < reads.get(stage, 0):
+            received += len(leaving.recv(65536))
+        if is_rude:
+            leaving.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    server.wait_for_idle()
+    assert "Traceback" not in server.errors()
+
+
+def test_a_half_closed_connection_ends(server: Any) -> None:
+    with connection_to(server) as half:
+        half.sendall(request_bytes(input=MANY_WORDS))
+        half.shutdown(socket.SHUT_WR)
+        while half.recv(65536):
+            pass
+    server.wait_for_idle()
+
+
+def test_who_trickles_headers_keeps_nobody_from_speaking(server: Any) -> None:
+    trickling = [connection_to(server) for _ in range(100)]
+    for number, each in enumerate(trickling):
+        each.sendall(request_bytes()[: 10 + number])
+    assert said(server)
+    for each in trickling:
+        each.close()
+
+
+@pytest.mark.parametrize(
+    "noise",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",  # a TLS client at the wrong port
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"POST /v1/audio/speech HTTP/1.1\r\nHost: a\r\nContent-Length: -5\r\n\r\n",
+        b"POST /v1/audio/speech HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n",
+        b"POST /v1/audio/speech HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n",
+        b"GET /" + b"a" * 200_000 + b" HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nX: " + b"a" * 4_000_000 + b"\r\n\r\n",
+        b"\0" * 5000,
+    ],
+    ids=["tls", "version", "negative length", "two lengths", "chunk size", "long path", "long header", "zeros"],
+)
+def test_what_is_no_http_gets_400_or_the_door(server: Any, noise: bytes) -> None:
+    with connection_to(server) as wrong:
+        answer = b""
+        try:
+            wrong.sendall(noise)
+            wrong.shutdown(socket.SHUT_WR)
+            while piece := wrong.recv(65536):
+                answer += piece
+        except ConnectionError:
+            pass
+    assert not answer or answer.split()[1] in {b"400", b"404", b"414", b"431"}
+    assert "Traceback" not in server.errors()
+
+
+def test_an_engine_that_stands_still_fails_liveness_until_it_goes_on(server: Any, wait_for: Any) -> None:
+    engine = server.engine_pid()
+    os.kill(engine, signal.SIGSTOP)
+    try:
+        asking = threading.Thread(target=lambda: said(server), daemon=True)
+        asking.start()
+        dead = wait_for(lambda: server.get("/health/live"), lambda answer: answer.status_code == 503)
+        assert "no step" in dead.text
+    finally:
+        os.kill(engine, signal.SIGCONT)
+    wait_for(lambda: server.get("/health/live").status_code, lambda status: status == 200)
+    asking.join(60)
+
+
+def test_an_engine_without_memory_ends_what_it_cannot_do_and_lives_on_or_again(server: Any) -> None:
+    """A real lack of memory: every larger allocation of the engine fails from here on."""
+    engine = server.engine_pid()
+    limits = resource.prlimit(engine, resource.RLIMIT_AS)
+    used = int(Path(f"/proc/{engine}/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    answers = []
+    resource.prlimit(engine, resource.RLIMIT_AS, (used, limits[1]))
+    try:
+        for number in range(6):
+            body = {**SPEECH, "input": MANY_WORDS, "seed": number}
+            try:
+                answers.append(server.http.post(server.url("/v1/audio/speech"), json=body, timeout=120).status_code)
+            except httpx.RemoteProtocolError:
+                answers.append(0)
+    finally:
+        if Path(f"/proc/{engine}").exists():
+            resource.prlimit(engine, resource.RLIMIT_AS, limits)
+    assert len(answers) == 6
+    assert set(answers) <= {0, 200, 500, 503}
+
+
+def recording(seconds: float) -> bytes:
+    file = io.BytesIO()
+    with wave.open(file, "wb") as wav:
+        wav.setnchannels(1)
+        wav.setsampwidth(2)
+        wav.setframerate(44100)
+        tone = 8000 * np.sin(np.arange(int(seconds * 44100)) * 0.05)
+        wav.writeframes(tone.astype("<i2").tobytes())
+    return file.getvalue()
+
+
+def upload(server: Any, name: str) -> httpx.Response:
+    form = {"name": name, "consent": "I, the speaker, agree.", "transcript": "What the recording says."}
+    files = {"audio_sample": ("voice.wav", recording(29), "audio/wav")}
+    url = server.url("/v1/audio/voices")
+    answer: httpx.Response = server.http.post(url, data=form, files=files, timeout=60)
+    return answer
+
+
+def test_a_full_disk_is_said_and_leaves_no_half_a_voice(server: Any) -> None:
+    folder = Path(server.stderr).parent / "voices"
+    pid = server.process.pid
+    limits = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (server.stderr.stat().st_size + 40_000, limits[1]))
+    try:
+        refused = upload(server, "too big for the disk")
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, limits)
+    assert refused.status_code >= 500, refused.text
+    assert refused.json()["error"]["message"]
+    assert not [path for path in folder.rglob("*") if path.is_file()]
+    kept = upload(server, "small enough now")
+    assert kept.status_code in {200, 201}, kept.text
+    assert server.http.delete(server.url(f"/v1/audio/voices/{kept.json()['id']}")).status_code in {200, 204}
+
+
+def test_a_checkpoint_cut_while_it_is_read_is_named_or_ends_the_server(
+    start_server: Any, tiny: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "cut"
+    shutil.copytree(tiny, copy)
+    weights = copy / "model.safetensors"
+    size = weights.stat().st_size
+    with start_server(tmp_path / "server", copy, "--max-engine-restarts", "1") as cut:
+        deadline = time.monotonic() + 60
+        while cut.load()["state"] == "silent":
+            assert time.monotonic() < deadline
+        os.truncate(weights, size // 3)
+        state = cut.wait_for_load("ready", "failed", "silent")["state"]
+        if state != "ready":  # it was read before it was cut
+            assert cut.process.wait(120) in {3, 4}
+            assert cut.termination_log.read_text().strip()
