@@ -84,6 +84,9 @@ class ServeSettings(BaseModel):
     kv_cache_positions: int = Field(
         0, ge=0, description="Text tokens and patches that all sentences together may fill; 0: as memory allows."
     )
+    vae_dtype: Literal["auto", "fp32", "tf32", "bf16"] = Field(
+        "auto", description="How the audio codec computes; `auto`: tf32 on a GPU, fp32 on a CPU or when deterministic."
+    )
     deterministic: bool = Field(
         default=False, description="The same request and seed give the same bits whatever else is decoded; slower."
     )

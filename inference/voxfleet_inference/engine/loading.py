@@ -6,12 +6,13 @@ Does not know: what the engine does with the model.
 
 from __future__ import annotations
 
+import sys
 from typing import Final
 
 import torch
 
 from voxfleet_inference.engine.messages import Loaded
-from voxfleet_inference.engine.process import EngineSettings, WrongWeightsError
+from voxfleet_inference.engine.process import CodecDtype, EngineSettings, WrongWeightsError
 from voxfleet_inference.engine.voxcpm_speech import VoxCpmSpeech
 from voxfleet_inference.model.checkpoint import load_checkpoint
 from voxfleet_inference.model.errors import CheckpointError
@@ -33,10 +34,40 @@ def load_speech_model(settings: EngineSettings) -> tuple[VoxCpmSpeech, Loaded]:
     Raises:
         WrongWeightsError: the checkpoint or the device is not what the settings say.
     """
+    vae_dtype = codec_dtype(settings)
     model = _loaded(settings)
     rows = settings.limits.max_rows
     room = Room(_SEATS_PER_ROW * rows, _kv_positions(settings, model), rows, settings.deterministic)
-    return VoxCpmSpeech(model, room), _facts(model)
+    if settings.device == "cpu":
+        return VoxCpmSpeech(model, room), _facts(model)
+    return _on_gpu(model, room, vae_dtype), _facts(model)
+
+
+def codec_dtype(settings: EngineSettings) -> CodecDtype:
+    """How the codec computes: as asked, else TF32 on a GPU, where float32 has no tensor cores.
+
+    Raises:
+        WrongWeightsError: it cannot compute like that here.
+    """
+    exact = settings.device == "cpu" or settings.deterministic
+    if settings.vae_dtype == "auto":
+        return "fp32" if exact else "tf32"
+    if exact and settings.vae_dtype != "fp32":
+        why = "--device cpu" if settings.device == "cpu" else "--deterministic"
+        raise WrongWeightsError(f"--vae-dtype {settings.vae_dtype} does not go with {why}: give fp32 or auto")
+    return settings.vae_dtype
+
+
+def _on_gpu(model: VoxCPM, room: Room, vae_dtype: CodecDtype) -> VoxCpmSpeech:
+    """Fused, and its steps recorded; Triton is loaded here and only here."""
+    from voxfleet_inference.model.cuda.fusing import prepare, record  # noqa: PLC0415 - CPUs need nothing of it
+
+    return VoxCpmSpeech(prepare(model, vae_dtype), room, lambda speaker: record(speaker, _say_progress))
+
+
+def _say_progress(done: int, total: int) -> None:
+    sys.stderr.write(f"voxfleet-inference: recorded {done} of {total} batch sizes\n")
+    sys.stderr.flush()
 
 
 def _loaded(settings: EngineSettings) -> VoxCPM:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from voxfleet_inference.engine.engine import Engine
 from voxfleet_inference.engine.messages import Loaded, LoadFailed, Report, Stop
@@ -24,6 +24,8 @@ from voxfleet_inference.engine.scheduling.plans import Limits
 from voxfleet_inference.engine.speech_model import SpeechModel
 
 WRONG_WEIGHTS_EXIT_CODE: Final = 3
+
+CodecDtype = Literal["fp32", "tf32", "bf16"]
 _PREFILL_TOKENS: Final = {"cuda": 512, "cpu": 16}
 
 
@@ -38,6 +40,7 @@ class EngineSettings:
     cpu_threads: int = 0
     kv_cache_positions: int = 0  # 0: as many as the machine has room for
     deterministic: bool = False
+    vae_dtype: Literal["auto"] | CodecDtype = "auto"
 
 
 def prefill_tokens(device: str, asked: int = 0) -> int:

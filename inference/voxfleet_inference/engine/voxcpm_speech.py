@@ -6,7 +6,7 @@ Does not know: checkpoints, who asks, in which order, pipes or requests.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 class VoxCpmSpeech:
     """VoxCPM behind the engine's protocol: numpy in, numpy out."""
 
-    def __init__(self, model: VoxCPM, room: Room) -> None:
+    def __init__(self, model: VoxCPM, room: Room, prepare: Callable[[Speaker], None] = lambda _: None) -> None:
+        """`prepare` is what a device wants done with the speaker before its first step."""
         self._model, self._speaker = model, Speaker(model, room)
+        prepare(self._speaker)
         self.patch_size, self.feat_dim = model.config.patch_size, model.config.feat_dim
         self.seats, self.kv_positions = room.seats, room.positions
         self._voice_stream = torch.cuda.Stream(model.device) if model.device.type == "cuda" else None  # type: ignore[no-untyped-call]
