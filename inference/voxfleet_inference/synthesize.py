@@ -1,6 +1,6 @@
 """Speaks one text into a file, without a server: for bug reports, parity checks and scripts.
 
-Knows: the engine's own loop, tapes of noise, and when a sentence is tried again.
+Knows: the engine's own loop and tapes of noise. Sentences are tried again and joined as a server does it.
 Does not know: HTTP.
 """
 
@@ -10,7 +10,6 @@ import queue
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 
@@ -35,10 +34,10 @@ from voxfleet_inference.engine.process import EngineSettings, WrongWeightsError,
 from voxfleet_inference.engine.scheduling.plans import Limits
 from voxfleet_inference.engine.sequences import Outcome
 from voxfleet_inference.engine.voxcpm_speech import VoxCpmSpeech
-from voxfleet_inference.text.sentences import split
-
-MAX_ATTEMPTS: Final = 3
-BAD_CASE_RATIO: Final = 6  # patches per token from which speech has lost its way
+from voxfleet_inference.speech.assembling import Assembly
+from voxfleet_inference.speech.events import SpeechAudio
+from voxfleet_inference.speech.retrying import MAX_ATTEMPTS, wants_another_attempt
+from voxfleet_inference.text.sentences import TextSentence, split
 
 
 class SynthesisError(Exception):
@@ -68,16 +67,17 @@ class Synthesis:
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """A whole text's patches, and the patch at which each sentence starts."""
+    """A whole text's patches, the patch at which each sentence starts, and what there is to hear, pauses and all."""
 
     patches: tuple[Patch, ...]
     sentence_starts: tuple[int, ...]
     sample_rate: int
+    samples: Float32Array  # [samples]
 
     @property
     def seconds(self) -> float:
         """How long it is."""
-        return sum(len(patch.samples) for patch in self.patches) / self.sample_rate
+        return len(self.samples) / self.sample_rate
 
 
 def synthesize(work: Synthesis) -> Spoken:
@@ -90,7 +90,7 @@ def synthesize(work: Synthesis) -> Spoken:
     voice = _voice(work, model)
     speaker = _Speaker(work, model, facts)
     try:
-        sentences = tuple(each.text for each in split(work.text)) if work.splits else (work.text,)
+        sentences = split(work.text) if work.splits else (TextSentence(work.text),)
         spoken = _speak_all(speaker, sentences, voice, facts)
     finally:
         speaker.close()
@@ -115,14 +115,18 @@ class _Speaker:
 
     def speak(self, index: int, text: str, voice: VoicePrompt | None) -> tuple[Patch, ...]:
         """One sentence; tried again when it went on for too long, except from a tape."""
-        attempts = MAX_ATTEMPTS if self._work.retries and self._tape is None else 1
-        patches: tuple[Patch, ...] = ()
-        for attempt in range(attempts):
-            patches, ended = self._speak_once(self._sentence(index, text, voice, attempt))
-            if len(patches) < BAD_CASE_RATIO * ended.text_tokens:
-                break
+        voice_patches = 0 if voice is None else len(voice.latents)
+        patches, ended = self._speak_once(self._sentence(index, text, voice, 0))
+        attempts = 1
+        while self._may_retry and wants_another_attempt(attempts, len(patches), ended.text_tokens, voice_patches):
+            patches, ended = self._speak_once(self._sentence(index, text, voice, attempts))
+            attempts += 1
         self._tape = self._tape if self._tape is None else self._tape[len(patches) :]
         return patches
+
+    @property
+    def _may_retry(self) -> bool:
+        return self._work.retries and self._tape is None
 
     def _sentence(self, index: int, text: str, voice: VoicePrompt | None, attempt: int) -> Sentence:
         return Sentence(
@@ -155,17 +159,30 @@ def _limits(work: Synthesis) -> Limits:
     return Limits(max_rows=1, max_waiting=1, max_prefill_tokens=prefill_tokens(work.device))
 
 
-def _speak_all(speaker: _Speaker, sentences: tuple[str, ...], voice: VoicePrompt | None, facts: Loaded) -> Spoken:
+def _speak_all(
+    speaker: _Speaker, sentences: tuple[TextSentence, ...], voice: VoicePrompt | None, facts: Loaded
+) -> Spoken:
     """With a voice every sentence continues it; without one the first sentence becomes the voice of the others."""
     patches: list[Patch] = []
     starts: list[int] = []
-    for index, text in enumerate(sentences):
+    heard: list[Float32Array] = []
+    assembly = Assembly(facts.sample_rate)
+    for index, sentence in enumerate(sentences):
         starts.append(len(patches))
-        made = speaker.speak(index, text, voice)
+        made = speaker.speak(index, sentence.text, voice)
         patches += made
+        heard += _heard(assembly, sentence, made)
         if voice is None and len(sentences) > 1:
-            voice = VoicePrompt(text, np.stack([patch.latents for patch in made]))
-    return Spoken(tuple(patches), tuple(starts), facts.sample_rate)
+            voice = VoicePrompt(sentence.text, np.stack([patch.latents for patch in made]))
+    return Spoken(tuple(patches), tuple(starts), facts.sample_rate, np.concatenate(heard))
+
+
+def _heard(assembly: Assembly, sentence: TextSentence, patches: tuple[Patch, ...]) -> list[Float32Array]:
+    """The pause before a sentence, and the sentence."""
+    before = [event.samples for event in assembly.begin(sentence) if isinstance(event, SpeechAudio)]
+    spoken = [assembly.patch(patch).samples for patch in patches]
+    assembly.end()
+    return before + spoken
 
 
 def _load(work: Synthesis) -> tuple[VoxCpmSpeech, Loaded]:
@@ -211,7 +228,7 @@ def _write(work: Synthesis, spoken: Spoken) -> None:
     audio_format = FORMATS.get(work.output.suffix.removeprefix("."), FORMATS["wav"])
     rate = spoken.sample_rate if audio_format.name == "pcm" else audio_format.rate_for(None, spoken.sample_rate)
     encoder = make_encoder(audio_format, spoken.sample_rate, rate)
-    audio = b"".join([*(encoder.encode(patch.samples) for patch in spoken.patches), encoder.finish()])
+    audio = encoder.encode(spoken.samples) + encoder.finish()
     if audio_format.name == "wav":
         audio = with_exact_wav_length(audio, rate)
     try:

@@ -47,9 +47,12 @@ def wav_samples(path: Path) -> Any:
 
 def test_a_wav_holds_exactly_what_was_spoken(tiny: Path, tmp_path: Path) -> None:
     spoken = speak(tiny, tmp_path / "a.wav", seed=4)
-    samples = np.concatenate([patch.samples for patch in spoken.patches])
-    assert (tmp_path / "a.wav").read_bytes()[44:] == to_int16(samples)
-    assert len(wav_samples(tmp_path / "a.wav")) == len(spoken.patches) * PATCH
+    assert (tmp_path / "a.wav").read_bytes()[44:] == to_int16(spoken.samples)
+    assert len(wav_samples(tmp_path / "a.wav")) == len(spoken.samples)
+    first_sentence = [patch.samples for patch in spoken.patches[: spoken.sentence_starts[1]]]
+    assert np.array_equal(spoken.samples[: PATCH * len(first_sentence) - PATCH], np.concatenate(first_sentence[:-1]))
+    pause = len(spoken.samples) - PATCH * len(spoken.patches)
+    assert 0.1 < pause / 44100 < 1
     assert spoken.sentence_starts[0] == 0
     assert len(spoken.sentence_starts) == 2
 
