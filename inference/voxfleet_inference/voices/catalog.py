@@ -68,7 +68,7 @@ class Voices:
         return await self._cache.get(name, lambda: self._stored(name, request.voice, engine))
 
     async def create(self, asked: VoiceRequest, engine: EngineClient) -> VoiceFacts:
-        """Make a voice and keep it.
+        """Make a voice and keep it; one that is kept already gets its new name and consent.
 
         Raises:
             InvalidFieldError: the recording cannot be used.
@@ -80,8 +80,11 @@ class Voices:
         voice = await (
             self._from_recording(asked, engine) if isinstance(asked, RecordedVoice) else self._from_seed(asked, engine)
         )
-        await self.shelf.put(voice)
-        return voice.facts
+        known = await self.shelf.facts(voice.facts.id)
+        created_at = voice.facts.created_at if known is None else known.created_at
+        facts = voice.facts.model_copy(update={"created_at": created_at})
+        await self.shelf.put(StoredVoice(facts, voice.payload))
+        return facts
 
     async def get(self, name: str) -> VoiceFacts:
         """What there is to know about a stored voice.

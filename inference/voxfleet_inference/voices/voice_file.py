@@ -22,7 +22,7 @@ MAX_NAME_CHARACTERS: Final = 256
 MAX_TRANSCRIPT_CHARACTERS: Final = 1000
 MAX_CONSENT_CHARACTERS: Final = 1000
 MAX_RECORDING_BYTES: Final = 10 * 2**20
-MAX_HEADER_BYTES: Final = 64 * 2**10
+MAX_HEADER_BYTES: Final = 16 * 2**10  # all fields at their longest, every character escaped, have 14 thousand
 MAX_FILE_BYTES: Final = MAX_HEADER_BYTES + MAX_RECORDING_BYTES
 
 VoiceType = Literal["audio_sample", "seed"]

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from voxfleet_inference.engine.messages import VoicePrompt
 from voxfleet_inference.voices.prompt_cache import PromptCache
 from voxfleet_inference.voices.voice_file import (
+    MAX_RECORDING_BYTES,
     StoredVoice,
     VoiceFacts,
     VoiceFileError,
@@ -77,6 +78,22 @@ def test_a_voice_comes_back_as_it_was_kept(tmp_path: Path) -> None:
 def test_any_voice_survives_its_file(transcript: str, payload: bytes) -> None:
     kept = voice(transcript, payload)
     assert from_file(to_file(kept), kept.facts.id) == kept
+
+
+def test_the_longest_facts_fit_into_a_header() -> None:
+    longest = VoiceFacts(
+        id="voice_" + "0" * 32,
+        name="\U0001f600" * 256,
+        created_at=10**12,
+        type="audio_sample",
+        transcript="\x01" * 1000,
+        consent="\x02" * 1000,
+        seed=2**63 - 1,
+        patches=10**9,
+        latents_shape=(10**6, 10**6, 10**6),
+        payload_bytes=MAX_RECORDING_BYTES,
+    )
+    assert facts_of(to_file(StoredVoice(longest, b""))) == longest
 
 
 @given(st.binary(max_size=300))

@@ -107,6 +107,7 @@ async def test_the_same_recording_and_transcript_are_the_same_voice_by_its_newes
     first, second = (await upload(keeper)).json(), (await upload(keeper, name="Ada 2")).json()
     other = (await upload(keeper, transcript="Something else.")).json()
     assert first["id"] == second["id"] != other["id"]
+    assert first["created_at"] == second["created_at"]
     assert (await ask(keeper, "GET", f"/v1/audio/voices/{first['id']}")).json()["name"] == "Ada 2"
 
 
@@ -249,6 +250,18 @@ async def test_a_link_in_the_folder_is_never_followed(keeper: Any, tmp_path: Pat
     kept.rename(tmp_path / "elsewhere")
     kept.symlink_to(tmp_path / "elsewhere")
     assert (await ask(keeper, "GET", f"/v1/audio/voices/{voice_id}")).status_code == 404
+
+
+async def test_an_upload_that_never_ends_is_ended(keeper: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    head = b"POST /v1/voices HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n"
+    with monkeypatch.context() as patched:
+        patched.setattr(voice_routes, "UPLOAD_SECONDS", 0.2)
+        reader, writer = await asyncio.open_connection("127.0.0.1", keeper.port)
+        writer.write(head + b"{")
+        async with asyncio.timeout(60):
+            assert b" 408 " in await reader.readline()
+        writer.close()
+    assert (await ask(keeper, "POST", "/v1/voices", json={"name": "after it", "seed": 1})).status_code == 200
 
 
 async def test_uploads_are_bounded_at_a_time(keeper: Any, wait_until: Any, monkeypatch: pytest.MonkeyPatch) -> None:
