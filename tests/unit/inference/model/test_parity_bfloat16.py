@@ -117,7 +117,7 @@ def test_flow_matching(
 
 
 def arena(model: VoxCPM) -> KvArena:
-    return KvArena(model.config.base_lm, 60, model.device, model.dtype)
+    return KvArena(model.config.base_lm, 200, model.device, model.dtype)
 
 
 def span(length: int, tokens: int) -> Span:
@@ -131,6 +131,22 @@ def test_language_model_prefill(theirs: Reference, rounded: VoxCPM, exact: VoxCP
     public, _ = theirs.model.base_lm(inputs_embeds=embedded, is_causal=True)
     results = [model.network.base_lm(embedded.to(model.dtype), arena(model), span(0, 60)) for model in (rounded, exact)]
     assert_within_gate(results[0], public, results[1])
+
+
+@torch.inference_mode()
+def test_quantizer_codes(theirs: Reference, rounded: VoxCPM, exact: VoxCPM) -> None:
+    """Codes that fall to another value than in float32: no more of ours than of the reference's, give or take."""
+    embedded = drawn(1, 200, 64)
+    public, _ = theirs.model.base_lm(inputs_embeds=embedded, is_causal=True)
+    hidden = [model.network.base_lm(embedded.to(model.dtype), arena(model), span(0, 200)) for model in (rounded, exact)]
+    layers = (rounded.network.fsq_layer, exact.network.fsq_layer, theirs.model.fsq_layer)
+    mine, truth, reference = (
+        torch.round(torch.tanh(layer.in_proj(each)).float() * 9)
+        for layer, each in zip(layers, (*hidden, public), strict=True)
+    )
+    flipped, flipped_there = ((codes != truth).sum().item() for codes in (mine, reference))
+    assert 0 < flipped <= GATE * flipped_there + 10
+    assert flipped < 0.1 * truth.numel()
 
 
 @torch.inference_mode()

@@ -33,7 +33,7 @@ def test_sixty_seconds_in_changing_company_equal_the_references_full_decode(
     """Three seats keep their memories in one pool; the others come and go while the first speaks for a minute."""
     model = ours(version, True)
     patch = model.config.patch_size
-    whole = [frames(60 * FRAMES_PER_SECOND), frames(150 * patch), frames(40 * patch)]
+    whole = [frames(60 * FRAMES_PER_SECOND), frames(60 * patch), frames(20 * patch)]
     with torch.inference_mode():
         theirs = [reference(version, True).model.audio_vae.decode(each)[0, 0] for each in whole]
         mine = decode_in_seats(model, whole)
