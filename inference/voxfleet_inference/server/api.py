@@ -17,12 +17,14 @@ from starlette.requests import ClientDisconnect
 from voxfleet_inference.admission.api_keys import ApiKeys
 from voxfleet_inference.admission.gate import Gate
 from voxfleet_inference.audio.formats import FORMATS
+from voxfleet_inference.server.answers.delivery import Delivery
+from voxfleet_inference.server.answers.sending import CLIENT_CLOSED_REQUEST
 from voxfleet_inference.server.api_document import describe
 from voxfleet_inference.server.errors import ApiError, BodyTooLargeError
 from voxfleet_inference.server.live.routes import add_live_speech
 from voxfleet_inference.server.page.routes import add_page
 from voxfleet_inference.server.service import SpeechService
-from voxfleet_inference.server.speech_answer import CLIENT_CLOSED_REQUEST, Delivery, SpeechAnswer
+from voxfleet_inference.server.speech_answer import SpeechAnswer
 from voxfleet_inference.server.speech_request import SpeechRequest, parse_speech_request, with_seed
 from voxfleet_inference.telemetry.request_log import RequestLog
 from voxfleet_inference.voices.voice_routes import add_voices

@@ -13,8 +13,8 @@ from typing import Any
 
 from starlette.websockets import WebSocket
 
+from voxfleet_inference.server.answers.sending import SlowClientError
 from voxfleet_inference.server.errors import ApiError
-from voxfleet_inference.server.speech_answer import SlowClientError
 
 
 class CloseCode(enum.IntEnum):

@@ -18,6 +18,8 @@ from voxfleet_inference.admission.gate import caller_of
 from voxfleet_inference.admission.places import Place
 from voxfleet_inference.audio.formats import FORMATS
 from voxfleet_inference.engine.client import EngineError
+from voxfleet_inference.server.answers.delivery import Delivery
+from voxfleet_inference.server.answers.sending import CLIENT_CLOSED_REQUEST, SlowClientError, as_api_error
 from voxfleet_inference.server.errors import (
     ApiError,
     InternalError,
@@ -39,7 +41,6 @@ from voxfleet_inference.server.live.client_messages import (
 from voxfleet_inference.server.live.live_text import LiveText
 from voxfleet_inference.server.live.session_speech import SessionSpeech, Task
 from voxfleet_inference.server.service import SpeechService
-from voxfleet_inference.server.speech_answer import CLIENT_CLOSED_REQUEST, Delivery, SlowClientError, as_api_error
 from voxfleet_inference.server.speech_events import Tally
 from voxfleet_inference.telemetry.load import expected_audio_seconds
 from voxfleet_inference.text.sentences import weight

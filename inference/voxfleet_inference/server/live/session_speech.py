@@ -11,13 +11,12 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from voxfleet_inference.admission.places import Place
-from voxfleet_inference.audio.encoding import make_encoder
 from voxfleet_inference.audio.tempo import Tempo
 from voxfleet_inference.engine.messages import VoicePrompt
+from voxfleet_inference.server.answers.delivery import Delivery
 from voxfleet_inference.server.live.channel import Channel
 from voxfleet_inference.server.live.live_text import LiveText
 from voxfleet_inference.server.service import SpeechService
-from voxfleet_inference.server.speech_answer import Delivery
 from voxfleet_inference.server.speech_events import Tally
 from voxfleet_inference.speech.events import SentenceEnded, SentenceStarted, SpeechAudio, SpeechEvent
 from voxfleet_inference.speech.speaking import Speech
@@ -39,7 +38,7 @@ class SessionSpeech:
         self.tally = Tally(task.delivery.speed, keeps_sentences=False)
         self._service, self._task, self._channel, self._text = service, task, channel, text
         self._sample_rate = service.loaded_facts.sample_rate
-        self._encoder = make_encoder(task.delivery.audio_format, self._sample_rate, task.delivery.sample_rate)
+        self._encoder = task.delivery.encoder(self._sample_rate)
         self._voice: VoicePrompt | None = task.speech.voice
         self._unsent = b""  # a cancel must not tear a hole into an encoded stream
         self._spoken_samples = 0  # at speed 1

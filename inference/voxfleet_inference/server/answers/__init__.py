@@ -1,0 +1,1 @@
+"""How answers leave: in pieces of a format, to clients who may read slowly or go away."""
