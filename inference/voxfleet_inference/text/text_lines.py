@@ -15,8 +15,8 @@ from voxfleet_inference.text.sentence_cutting import weight
 from voxfleet_inference.text.sentence_ends import CLOSERS, WIDE
 
 # A line as long as a column, or a Chinese one of so many characters, was wrapped if it ends in the middle.
-_COLUMN: Final = range(50, 101)
-_WIDE_COLUMN: Final = range(75, 181)
+_COLUMN: Final = range(50, 201)
+_WIDE_COLUMN: Final = range(75, 201)
 _ENDED: Final = re.compile(rf"[.!?:;。！？：；…—|][{re.escape(CLOSERS)}]*$")
 _ABBREVIATED: Final = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|St|Prof|Rev|Capt|Col|Gen|vs|[A-Z])\.$")
 _OWN_LINE: Final = re.compile(

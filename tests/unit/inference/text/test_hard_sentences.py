@@ -98,6 +98,11 @@ def test_lines_of_a_readme_stay_apart() -> None:
     ]
 
 
+def test_a_wide_column_is_a_column_too() -> None:
+    wrapped = "Both of them set up everything they need (packages, binaries built from their published modules, the"
+    assert split(f"{wrapped}\nPython environment) and say so.")[0].text == f"{wrapped} Python environment) and say so."
+
+
 def test_the_lines_of_a_poem_stay_apart() -> None:
     poem = "床前明月光\n疑是地上霜\n举头望明月\n低头思故乡"
     assert [each.text for each in split(poem)] == poem.split("\n")

@@ -74,6 +74,11 @@ def test_numbers_in_words(digits: str, words: str) -> None:
 def test_a_readme_is_read_without_its_marks() -> None:
     readme = """\
 # Title
+Run **this and
+that**, see [the
+link](http://a.b), and not ** this
+
+and that.
 Run `make test` **now**, _please_, not snake_case_name or 2 * 3 * 4.
 ![pic](a.png) See [the docs](http://x.y/z) and <b>this</b>: a < b &amp; c > d.
 - item 😀 one
@@ -90,6 +95,10 @@ The ~~old~~ end.
 """
     assert [line.strip() for line in plain_text(readme).splitlines() if line.strip()] == [
         "Title",
+        "Run this and",
+        "that, see the",
+        "link, and not ** this",
+        "and that.",
         "Run make test now, please, not snake_case_name or 2 * 3 * 4.",
         "See the docs and this: a < b & c > d.",
         "item  one",
