@@ -181,7 +181,7 @@ def tone_model() -> ToneModel:
     return ToneModel()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_model() -> type[ToneModel]:
     return ToneModel
 
@@ -256,11 +256,11 @@ async def server(tone_model: ToneModel) -> AsyncIterator[SpeakingServer]:
         yield running
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def start_server() -> Callable[..., Any]:
     return speaking_server
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def wait_until() -> Callable[..., Any]:
     return until

@@ -1,0 +1,143 @@
+"""The API against its own OpenAPI document: whatever the document allows or forbids gets an answer it names.
+
+The examples are the same in every run: a fuzzer that draws anew finds its bug in somebody else's change.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, assume, given, settings
+from schemathesis import Case, GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+CHECKS = [
+    not_a_server_error,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+]
+OPERATIONS = 10
+BOUNDED = settings(
+    max_examples=25,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory, start_server: Any, make_model: Any) -> Iterator[str]:
+    """A humming server on a loop of its own: the fuzzer is synchronous."""
+    loop, up, down, told = asyncio.new_event_loop(), threading.Event(), asyncio.Event(), []
+
+    async def serve() -> None:
+        voices = tmp_path_factory.mktemp("voices")
+        async with start_server(make_model(), max_input_characters=60, voices_dir=voices, max_voices=20) as running:
+            while not running.service.lifecycle.is_ready:  # noqa: ASYNC110 - nobody else waits on this loop
+                await asyncio.sleep(0.01)
+            told.append(running.url)
+            up.set()
+            await down.wait()
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
+    thread.start()
+    assert up.wait(60)
+    yield told[0]
+    loop.call_soon_threadsafe(down.set)
+    thread.join(60)
+
+
+def check_error(response: Any) -> None:
+    """In OpenAI's form, and a refusal says when to come back."""
+    if response.status_code < 400:
+        return
+    error = json.loads(response.content)["error"]
+    assert set(error) == {"message", "type", "param", "code"}
+    assert error["message"]
+    if response.status_code in {429, 503}:
+        assert int(response.headers["retry-after"][0]) >= 1
+
+
+def operations_of(url: str) -> list[Any]:
+    schema = schemathesis.openapi.from_url(f"{url}/openapi.json")
+    found = [each.ok() for each in schema.get_all_operations()]
+    assert len(found) == OPERATIONS
+    return found
+
+
+def answered(case: Case) -> int:
+    """The status of an answer that the document knows."""
+    response = case.call(timeout=60)
+    check_error(response)
+    is_stream = response.headers.get("content-type", [""])[0].startswith("text/event-stream")
+    # What the document calls a string, the checker has split into objects by now.
+    case.validate_response(
+        response, checks=[each for each in CHECKS if not (is_stream and each is response_schema_conformance)]
+    )
+    return int(response.status_code)
+
+
+def test_whatever_the_document_allows_is_answered_as_it_says(url: str) -> None:
+    for operation in operations_of(url):
+
+        @BOUNDED
+        @given(case=operation.as_strategy(generation_mode=GenerationMode.POSITIVE))
+        def answers(case: Case) -> None:
+            answered(case)
+
+        answers()
+
+
+def test_whatever_the_document_forbids_is_refused_as_it_says(url: str) -> None:
+    for operation in operations_of(url):
+        if not len(operation.body):
+            continue
+
+        @BOUNDED
+        @given(case=operation.as_strategy(generation_mode=GenerationMode.NEGATIVE))
+        def answers(case: Case) -> None:
+            assert 400 <= answered(case) < 500
+
+        answers()
+
+
+def test_any_fields_that_the_document_allows_make_speech(url: str) -> None:
+    """The document cannot know the model's name, so nearly all else ends with 404: here the name is right."""
+    operation = next(each for each in operations_of(url) if each.path == "/v1/audio/speech")
+    statuses: list[int] = []
+
+    @BOUNDED
+    @given(case=operation.as_strategy(generation_mode=GenerationMode.POSITIVE))
+    def answers(case: Case) -> None:
+        assume(isinstance(case.body, dict))
+        case.body |= {"model": "voxcpm-1.5", "voice": "default"}
+        for name in ("reference_audio", "reference_text"):
+            case.body.pop(name, None)
+        statuses.append(answered(case))
+
+    answers()
+    assert set(statuses) <= {200, 400}, "some rates are right for some formats only"
+    assert statuses.count(200) >= len(statuses) // 3
+
+
+def test_the_fuzzed_server_still_speaks(url: str) -> None:
+    body = {"model": "voxcpm-1.5", "input": "Hello.", "response_format": "pcm", "sample_rate": 44100}
+    spoken = requests.post(f"{url}/v1/audio/speech", json=body, timeout=60)
+    assert len(spoken.content) == len("Hello.") * 7056 * 2
