@@ -91,9 +91,9 @@ class BatchScheduler:
         chunk = self._next_chunk(standings, now)
         self._park_and_resume(standings, now)
         rows = self._choose_rows(standings, now)
-        self._step += 1
         least_slack = min((each.slack_seconds for each in standings), default=None)
-        plan = Plan(self._step, admitted, chunk, rows, expired, least_slack)
+        plan = Plan(self._step + 1, admitted, chunk, rows, expired, least_slack)
+        self._step += not plan.is_empty
         self._count_tickets(plan, 1)
         return plan
 

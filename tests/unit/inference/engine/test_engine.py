@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -12,13 +11,9 @@ from voxfleet_inference.engine.messages import (
     Cancel,
     EncodeVoice,
     Park,
-    Patch,
     Report,
     Resume,
     Sentence,
-    SequenceEnded,
-    StepDone,
-    Stop,
     Submit,
     VoiceEncoded,
 )
@@ -27,63 +22,7 @@ from voxfleet_inference.engine.scheduling.plans import Limits
 from voxfleet_inference.engine.sequences import Outcome
 
 
-class Listener:
-    def __init__(self) -> None:
-        self.reports: list[Report] = []
-        self.news = threading.Condition()
-
-    def __call__(self, report: Report) -> None:
-        with self.news:
-            self.reports.append(report)
-            self.news.notify_all()
-
-    def wait_for(self, condition: Any) -> None:
-        with self.news:
-            assert self.news.wait_for(lambda: condition(self.reports), timeout=60), self.reports
-
-    def ends(self) -> dict[int, SequenceEnded]:
-        return {each.sequence_id: each for each in self.reports if isinstance(each, SequenceEnded)}
-
-    def patches(self, sequence_id: int) -> list[Patch]:
-        steps = [each for each in self.reports if isinstance(each, StepDone)]
-        return [patch for step in steps for patch in step.patches if patch.sequence_id == sequence_id]
-
-    def wait_for_ends(self, count: int) -> dict[int, SequenceEnded]:
-        self.wait_for(lambda _: len(self.ends()) >= count)
-        return self.ends()
-
-
-class Running:
-    def __init__(self, model: Any, limits: Limits) -> None:
-        self.listener = Listener()
-        self.engine = Engine(model, limits, 0.16, self.listener)
-        self.thread = threading.Thread(target=self.engine.run, daemon=True)
-        self.thread.start()
-
-    def submit(self, sequence_id: int, text: str, **more: Any) -> None:
-        self.engine.tell(Submit(Sentence(sequence_id=sequence_id, text=text, seed=sequence_id, **more)))
-
-    def stop(self) -> None:
-        self.engine.tell(Stop())
-        self.thread.join(60)
-        assert not self.thread.is_alive()
-
-
-def wait_until(condition: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-
-
-@pytest.fixture
-def running(tone_model: Any) -> Iterator[Running]:
-    engine = Running(tone_model, Limits(max_rows=2, max_waiting=8))
-    yield engine
-    engine.stop()
-
-
-def test_a_sentence_makes_its_patches_in_order_and_ends_once(running: Running) -> None:
+def test_a_sentence_makes_its_patches_in_order_and_ends_once(running: Any) -> None:
     running.submit(1, "five!")
     ended = running.listener.wait_for_ends(1)[1]
     assert (ended.outcome, ended.patches) == (Outcome.FINISHED, 5)
@@ -93,14 +32,14 @@ def test_a_sentence_makes_its_patches_in_order_and_ends_once(running: Running) -
     assert np.allclose(samples, expected, atol=1e-4)
 
 
-def test_no_step_is_wasted_after_the_last_patch(running: Running, tone_model: Any) -> None:
+def test_no_step_is_wasted_after_the_last_patch(running: Any, tone_model: Any) -> None:
     for sequence_id in (1, 2, 3):
         running.submit(sequence_id, "abc")
     running.listener.wait_for_ends(3)
     assert tone_model.steps_taken == 9
 
 
-def test_the_noise_is_the_seeds_whatever_the_neighbours(running: Running, tone_model: Any) -> None:
+def test_the_noise_is_the_seeds_whatever_the_neighbours(running: Any, tone_model: Any) -> None:
     running.submit(5, "ab", sentence_index=2, attempt=1)
     running.submit(6, "ab")
     running.listener.wait_for_ends(2)
@@ -110,7 +49,7 @@ def test_the_noise_is_the_seeds_whatever_the_neighbours(running: Running, tone_m
     assert made == expected
 
 
-def test_a_tape_replaces_the_noise_and_a_short_one_says_what_is_missing(running: Running, tone_model: Any) -> None:
+def test_a_tape_replaces_the_noise_and_a_short_one_says_what_is_missing(running: Any, tone_model: Any) -> None:
     tape = np.ones((2, 4, 64), dtype=np.float32)
     running.submit(1, "abc", noise_tape=tape)
     ended = running.listener.wait_for_ends(1)[1]
@@ -119,12 +58,12 @@ def test_a_tape_replaces_the_noise_and_a_short_one_says_what_is_missing(running:
     assert all((noise == 1).all() for noise in tone_model.noises)
 
 
-def test_max_steps_bounds_a_sentence(running: Running) -> None:
+def test_max_steps_bounds_a_sentence(running: Any) -> None:
     running.submit(1, "a long sentence", max_steps=3)
     assert running.listener.wait_for_ends(1)[1].patches == 3
 
 
-def test_one_bad_sentence_does_not_end_the_others(running: Running) -> None:
+def test_one_bad_sentence_does_not_end_the_others(running: Any) -> None:
     running.submit(1, "refuse this")
     running.submit(2, "good")
     ends = running.listener.wait_for_ends(2)
@@ -133,31 +72,30 @@ def test_one_bad_sentence_does_not_end_the_others(running: Running) -> None:
     assert ends[2].outcome is Outcome.FINISHED
 
 
-def test_an_error_of_the_device_ends_the_engine(tone_model: Any) -> None:
-    engine = Engine(tone_model, Limits(max_rows=1, max_waiting=1), 0.16, Listener())
+def test_an_error_of_the_device_ends_the_engine(tone_model: Any, listener: Any) -> None:
+    engine = Engine(tone_model, Limits(max_rows=1, max_waiting=1), 0.16, listener)
     engine.tell(Submit(Sentence(sequence_id=1, text="a fatal sentence", seed=1)))
     with pytest.raises(RuntimeError, match="CUDA error"):
         engine.run()
 
 
-def test_a_cancel_stops_generation_within_one_step(tone_model: Any) -> None:
+def test_a_cancel_stops_generation_within_one_step(tone_model: Any, start_engine: Any, until: Any) -> None:
     tone_model.gate = threading.Event()
-    running = Running(tone_model, Limits(max_rows=1, max_waiting=1))
+    running = start_engine(tone_model, max_rows=1, max_waiting=1)
     running.submit(1, "a very long sentence indeed")
-    wait_until(lambda: tone_model.prefilled)  # the first step waits at the gate
+    until(lambda: tone_model.prefilled)  # the first step waits at the gate
     running.engine.tell(Cancel(1))
     tone_model.gate.set()
     assert running.listener.wait_for_ends(1)[1].outcome is Outcome.CANCELLED
     running.submit(2, "ab")
     assert running.listener.wait_for_ends(2)[2].patches == 2
     assert tone_model.steps_taken == 1 + 2
-    running.stop()
 
 
-def test_cancelling_a_waiting_sentence_costs_nothing(tone_model: Any) -> None:
+def test_cancelling_a_waiting_sentence_costs_nothing(tone_model: Any, start_engine: Any) -> None:
     tone_model.gate = threading.Event()
     tone_model.seats = 1
-    running = Running(tone_model, Limits(max_rows=1, max_waiting=4))
+    running = start_engine(tone_model, max_rows=1, max_waiting=4)
     running.submit(1, "ab")
     running.submit(2, "never")
     running.engine.tell(Cancel(2))
@@ -165,29 +103,27 @@ def test_cancelling_a_waiting_sentence_costs_nothing(tone_model: Any) -> None:
     ends = running.listener.wait_for_ends(2)
     assert (ends[2].outcome, ends[2].patches) == (Outcome.CANCELLED, 0)
     assert tone_model.prefilled == ["ab"]
-    running.stop()
 
 
-def test_a_full_queue_ends_the_sentence_with_the_numbers(tone_model: Any) -> None:
+def test_a_full_queue_ends_the_sentence_with_the_numbers(tone_model: Any, start_engine: Any, until: Any) -> None:
     tone_model.gate = threading.Event()
     tone_model.seats = 1
-    running = Running(tone_model, Limits(max_rows=1, max_waiting=1))
+    running = start_engine(tone_model, max_rows=1, max_waiting=1)
     running.submit(1, "ab")
-    wait_until(lambda: tone_model.prefilled)  # it has the seat, and its first step waits at the gate
+    until(lambda: tone_model.prefilled)  # it has the seat, and its first step waits at the gate
     for sequence_id in (2, 3, 4):
         running.submit(sequence_id, "ab")
     tone_model.gate.set()
     ends = running.listener.wait_for_ends(4)
     assert [ends[each].outcome for each in (1, 2, 3, 4)] == [Outcome.FINISHED] * 2 + [Outcome.REFUSED] * 2
     assert "1 of 1 sentences wait" in ends[3].message
-    running.stop()
 
 
-def test_a_parked_sentence_makes_nothing_until_it_is_resumed(tone_model: Any) -> None:
+def test_a_parked_sentence_makes_nothing_until_it_is_resumed(tone_model: Any, start_engine: Any, until: Any) -> None:
     tone_model.gate = threading.Event()
-    running = Running(tone_model, Limits(max_rows=1, max_waiting=1))
+    running = start_engine(tone_model, max_rows=1, max_waiting=1)
     running.submit(1, "x" * 100)
-    wait_until(lambda: tone_model.prefilled)
+    until(lambda: tone_model.prefilled)
     running.engine.tell(Park(1))
     tone_model.gate.set()
     running.listener.wait_for(lambda _: running.listener.patches(1))
@@ -195,10 +131,9 @@ def test_a_parked_sentence_makes_nothing_until_it_is_resumed(tone_model: Any) ->
     assert len(running.listener.patches(1)) <= 3  # in flight or planned when the word came
     running.engine.tell(Resume(1))
     assert running.listener.wait_for_ends(1)[1].patches == 100
-    running.stop()
 
 
-def test_a_voice_is_encoded_beside_the_steps(running: Running) -> None:
+def test_a_voice_is_encoded_beside_the_steps(running: Any) -> None:
     running.engine.tell(EncodeVoice(9, np.zeros(44100, dtype=np.float32), 44100))
     running.engine.tell(EncodeVoice(10, np.zeros(10, dtype=np.float32), 44100))
 
@@ -211,3 +146,126 @@ def test_a_voice_is_encoded_beside_the_steps(running: Running) -> None:
     assert good.latents.shape == (2, 4, 64)
     assert bad.latents is None
     assert "too short" in bad.message
+
+
+def test_sentences_share_steps(tone_model: Any, start_engine: Any, until: Any) -> None:
+    tone_model.gate = threading.Event()
+    running = start_engine(tone_model, max_rows=4)
+    for sequence_id in (1, 2, 3, 4):
+        running.submit(sequence_id, "a sentence of thirty patches..")
+    until(lambda: tone_model.prefilled)
+    tone_model.gate.set()
+    running.listener.wait_for_ends(4)
+    assert max(tone_model.batches) == 4
+    assert sum(tone_model.batches) == 120
+    assert len(tone_model.batches) < 40
+
+
+def test_a_long_prompt_is_read_in_pieces_and_patches_flow_meanwhile(
+    tone_model: Any, start_engine: Any, until: Any
+) -> None:
+    tone_model.gate = threading.Event()
+    running = start_engine(tone_model, max_prefill_tokens=7)
+    running.submit(1, "x" * 60)
+    until(lambda: tone_model.prefilled)  # its first step waits at the gate
+    running.submit(2, "y" * 30)
+    tone_model.gate.set()
+    running.listener.wait_for_ends(2)
+    assert tone_model.chunks == [7] * 8 + [5] + [7] * 4 + [3]
+    readings = [step for step in running.listener.steps() if step.prefill_positions]
+    assert [step.prefill_positions for step in readings] == tone_model.chunks
+    assert [step.rows for step in readings] == [0] * 8 + [1] + [1] * 4 + [2]
+
+
+def test_more_sentences_sit_than_a_step_has_rows(tone_model: Any, start_engine: Any) -> None:
+    tone_model.seats = 6
+    running = start_engine(tone_model, max_rows=2, max_waiting=20)
+    for sequence_id in range(1, 13):
+        running.submit(sequence_id, "z" * 20)
+    ends = running.listener.wait_for_ends(12)
+    assert {end.outcome for end in ends.values()} == {Outcome.FINISHED}
+    assert max(tone_model.batches) == 2
+    assert max(step.seats_used for step in running.listener.steps()) == 6
+    until_the_end = running.listener.steps()[-1]
+    assert (until_the_end.seats_used, until_the_end.kv_positions_used) == (0, 0)
+
+
+def test_out_of_memory_in_a_step_ends_its_rows_and_the_engine_goes_on(
+    running: Any, tone_model: Any, until: Any
+) -> None:
+    running.submit(1, "a greedy one")
+    ended = running.listener.wait_for_ends(1)[1]
+    assert ended.outcome is Outcome.FAILED
+    assert "OutOfMemoryError: CUDA out of memory" in ended.message
+    running.submit(2, "abc")
+    assert running.listener.wait_for_ends(2)[2].patches == 3
+    until(lambda: not tone_model.seated)
+
+
+def test_what_could_never_fit_is_told_at_once(running: Any, tone_model: Any) -> None:
+    running.submit(1, "an endless sentence")
+    ended = running.listener.wait_for_ends(1)[1]
+    assert ended.outcome is Outcome.IMPOSSIBLE
+    assert ended.message.startswith("the sentence needs a million positions")
+    tone_model.kv_positions = 10  # the scheduler was told of more: what it refuses, it refuses by its own number
+    running.submit(2, "q" * 200_000)
+    assert "and this server has 1000000" in running.listener.wait_for_ends(2)[2].message
+
+
+def test_a_deadline_ends_a_sentence_that_nothing_else_would_wake(
+    tone_model: Any, start_engine: Any, until: Any
+) -> None:
+    """The engine sleeps, because the only sentence is parked; it wakes up for the deadline."""
+    running = start_engine(tone_model)
+    running.engine.tell(Park(1))
+    running.submit(1, "x" * 50_000, deadline_seconds=0.3)
+    running.engine.tell(Park(1))
+    ended = running.listener.wait_for_ends(1)[1]
+    assert ended.outcome is Outcome.EXPIRED
+    assert "not spoken within 0.3 seconds" in ended.message
+    until(lambda: not tone_model.seated)
+
+
+def test_the_bound_cuts_and_says_so(running: Any) -> None:
+    running.submit(1, "a long sentence", max_steps=3)
+    running.submit(2, "abc", max_steps=3)
+    running.listener.wait_for_ends(2)
+    assert [patch.is_cut for patch in running.listener.patches(1)] == [False, False, True]
+    assert [patch.is_cut for patch in running.listener.patches(2)] == [False] * 3  # it had no more to say
+
+
+def test_an_end_tells_the_tokens_of_the_text(running: Any) -> None:
+    running.submit(1, "seven..")
+    assert running.listener.wait_for_ends(1)[1].text_tokens == 7
+
+
+def test_a_step_tells_how_the_engine_stands(tone_model: Any, start_engine: Any, until: Any) -> None:
+    tone_model.gate = threading.Event()
+    running = start_engine(tone_model, max_rows=2)
+    running.submit(1, "0123456789")
+    until(lambda: tone_model.prefilled)
+    for sequence_id in (2, 3):
+        running.submit(sequence_id, "0123456789")
+    tone_model.gate.set()
+    running.listener.wait_for_ends(3)
+    steps = running.listener.steps()
+    assert [step.step for step in steps] == list(range(1, len(steps) + 1))
+    assert sum(step.rows for step in steps) == 30
+    assert (steps[0].seats, steps[0].kv_positions) == (64, 1_000_000)
+    assert max(step.kv_positions_used for step in steps) == 3 * (11 + 70)
+    assert steps[-1].kv_positions_used == 0
+    assert max(step.running for step in steps) == 3
+    assert set(steps[0].part_seconds) == {"prefill", "launch", "wait"}
+    assert all(step.step_seconds >= 0 for step in steps)
+
+
+def test_a_sentence_cancelled_while_its_prompt_is_read_frees_its_seat(
+    tone_model: Any, start_engine: Any, until: Any
+) -> None:
+    running = start_engine(tone_model, max_prefill_tokens=1)
+    running.submit(1, "x" * 5_000)
+    until(lambda: len(tone_model.chunks) > 3)
+    running.engine.tell(Cancel(1))
+    assert running.listener.wait_for_ends(1)[1].outcome is Outcome.CANCELLED
+    until(lambda: not tone_model.seated)
+    assert len(tone_model.chunks) < 5_000

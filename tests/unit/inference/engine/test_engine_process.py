@@ -14,7 +14,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from voxfleet_inference.engine.client import EngineClient, EngineError, EngineGoneError, VoiceBusyError, VoiceError
+from voxfleet_inference.engine.client import (
+    EngineClient,
+    EngineError,
+    EngineGoneError,
+    SentenceExpiredError,
+    SentenceImpossibleError,
+    SentenceRefusedError,
+    VoiceBusyError,
+    VoiceError,
+)
 from voxfleet_inference.engine.messages import EngineGone, Loaded, LoadFailed, Report, Sentence, SequenceEnded
 from voxfleet_inference.engine.process import EngineSettings, WrongWeightsError, serve_connection
 from voxfleet_inference.engine.scheduling.plans import Limits
@@ -124,6 +133,35 @@ async def settled(count: Callable[[], int], for_seconds: float = 0.5) -> int:
 async def test_a_failed_sentence_raises_its_message(pipe: Pipe) -> None:
     with pytest.raises(EngineError, match="this sentence cannot be read"):
         await anext(pipe.client.speak(sentence("refuse"), 100))
+
+
+@pytest.mark.parametrize(
+    ("text", "more", "error"),
+    [
+        ("an endless sentence", {}, SentenceImpossibleError),
+        ("x" * 50_000, {"deadline_seconds": 0.1}, SentenceExpiredError),
+    ],
+)
+async def test_a_sentence_that_cannot_end_well_says_which_way(
+    pipe: Pipe, tone_model: Any, text: str, more: dict[str, float], error: type[EngineError]
+) -> None:
+    tone_model.step_seconds = 0.01
+    with pytest.raises(error):
+        async for _ in pipe.client.speak(sentence(text, **more), 100_000):
+            pass
+
+
+async def test_a_full_queue_refuses(pipe: Pipe, tone_model: Any) -> None:
+    tone_model.step_seconds = 0.05
+    streams = [pipe.client.speak(sentence("x" * 10_000), 100) for _ in range(200)]  # 64 seats, and 8 may wait
+    with pytest.raises(SentenceRefusedError, match="8 of 8 sentences wait"):
+        await anext(streams[-1])
+    for stream in streams:
+        stream.close()
+
+
+async def test_requests_and_sequences_are_numbered_apart(pipe: Pipe) -> None:
+    assert len({pipe.client.new_request_id() for _ in range(5)}) == 5
 
 
 async def test_voices_come_back_or_say_why_not(pipe: Pipe) -> None:

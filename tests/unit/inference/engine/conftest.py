@@ -1,0 +1,95 @@
+"""An engine in a thread, over the model that hums, with somebody who hears every report."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from voxfleet_inference.engine.engine import Engine
+from voxfleet_inference.engine.messages import Patch, Report, Sentence, SequenceEnded, StepDone, Stop, Submit
+from voxfleet_inference.engine.scheduling.plans import Limits
+
+PATIENCE_SECONDS = 60.0
+
+
+class Listener:
+    def __init__(self) -> None:
+        self.reports: list[Report] = []
+        self.news = threading.Condition()
+
+    def __call__(self, report: Report) -> None:
+        with self.news:
+            self.reports.append(report)
+            self.news.notify_all()
+
+    def wait_for(self, condition: Any) -> None:
+        with self.news:
+            assert self.news.wait_for(lambda: condition(self.reports), timeout=PATIENCE_SECONDS), self.reports
+
+    def ends(self) -> dict[int, SequenceEnded]:
+        return {each.sequence_id: each for each in self.reports if isinstance(each, SequenceEnded)}
+
+    def steps(self) -> list[StepDone]:
+        return [each for each in self.reports if isinstance(each, StepDone)]
+
+    def patches(self, sequence_id: int) -> list[Patch]:
+        return [patch for step in self.steps() for patch in step.patches if patch.sequence_id == sequence_id]
+
+    def wait_for_ends(self, count: int) -> dict[int, SequenceEnded]:
+        self.wait_for(lambda _: len(self.ends()) >= count)
+        return self.ends()
+
+
+class Running:
+    def __init__(self, model: Any, limits: Limits) -> None:
+        self.listener = Listener()
+        self.engine = Engine(model, limits, 0.16, self.listener)
+        self.thread = threading.Thread(target=self.engine.run, daemon=True)
+        self.thread.start()
+
+    def submit(self, sequence_id: int, text: str, **more: Any) -> None:
+        self.engine.tell(Submit(Sentence(sequence_id=sequence_id, text=text, seed=sequence_id, **more)))
+
+    def stop(self) -> None:
+        self.engine.tell(Stop())
+        self.thread.join(PATIENCE_SECONDS)
+        assert not self.thread.is_alive()
+
+
+def wait_until(condition: Callable[[], Any]) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+@pytest.fixture
+def start_engine() -> Iterator[Callable[..., Running]]:
+    """Starts engines, and stops them when the test is over."""
+    started: list[Running] = []
+
+    def start(model: Any, **limits: Any) -> Running:
+        started.append(Running(model, Limits(**{"max_rows": 2, "max_waiting": 8, **limits})))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.stop()
+
+
+@pytest.fixture
+def running(tone_model: Any, start_engine: Callable[..., Running]) -> Running:
+    return start_engine(tone_model)
+
+
+@pytest.fixture
+def until() -> Callable[[Callable[[], Any]], None]:
+    return wait_until
+
+
+@pytest.fixture
+def listener() -> Listener:
+    return Listener()
