@@ -1,0 +1,81 @@
+"""The decoder with time before channels computes what the decoder says."""
+
+import copy
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from voxfleet_inference.audio.vae import AudioVae, StreamMemory
+from voxfleet_inference.model.config import AudioVaeConfig
+from voxfleet_inference.model.cpu.codec import TimeMajorDecoder
+
+RATES = ([7, 3, 2], [2, 5], [8])
+
+
+def a_vae(rates: list[int]) -> AudioVae:
+    config = AudioVaeConfig(
+        encoder_dim=8, encoder_rates=rates[::-1], latent_dim=16, decoder_dim=48, decoder_rates=rates, sample_rate=44100
+    )
+    vae = AudioVae(config)
+    random = torch.Generator().manual_seed(3)
+    for name, weight in vae.named_parameters():
+        if name.endswith("alpha"):
+            weight.data = 0.5 + torch.rand(weight.shape, generator=random)
+        else:
+            fan_in = weight[0].numel() if weight.dim() > 1 else 100
+            weight.data = torch.randn(weight.shape, generator=random) * (0.5 / fan_in**0.5)
+    return vae.eval().requires_grad_(requires_grad=False)
+
+
+def both(rates: list[int]) -> tuple[AudioVae, AudioVae]:
+    original, rearranged = a_vae(rates), a_vae(rates)
+    original.pack()
+    rearranged.pack(TimeMajorDecoder)
+    return original, rearranged
+
+
+@torch.inference_mode()
+def in_pieces(vae: AudioVae, memory: StreamMemory, frames: Tensor, sizes: list[int]) -> Tensor:
+    return torch.cat([vae.decode(piece, memory) for piece in torch.split(frames, sizes, dim=-1)], dim=-1)
+
+
+@pytest.mark.parametrize("rates", RATES)
+@settings(max_examples=10, deadline=None)
+@given(rows=st.integers(1, 4), sizes=st.lists(st.integers(1, 7), min_size=1, max_size=5))
+def test_any_pieces_equal_the_original_at_once(rates: list[int], rows: int, sizes: list[int]) -> None:
+    original, rearranged = both(rates)
+    frames = torch.randn(rows, 16, sum(sizes), generator=torch.Generator().manual_seed(sum(sizes)))
+    memories = original.decoder.start(rows), rearranged.decoder.start(rows)
+    whole = in_pieces(original, memories[0], frames, [sum(sizes)])
+    torch.testing.assert_close(in_pieces(rearranged, memories[1], frames, sizes), whole, atol=1e-5, rtol=0)
+    for mine, theirs in zip(memories[1], memories[0], strict=True):
+        torch.testing.assert_close(mine, theirs, atol=1e-4, rtol=1e-4)  # before they are bent into [-1, 1]
+
+
+def test_memory_may_lie_in_a_pool() -> None:
+    """Its tensors are views of one flat tensor, updated where they are."""
+    _, vae = both(RATES[0])
+    apart = vae.decoder.start(2)
+    pool = torch.zeros(2, sum(each[0].numel() for each in apart))
+    pieces = pool.split([each[0].numel() for each in apart], dim=1)
+    pooled = [piece.view(each.shape) for piece, each in zip(pieces, apart, strict=True)]
+    frames = torch.randn(2, 16, 8, generator=torch.Generator().manual_seed(1))
+    torch.testing.assert_close(in_pieces(vae, pooled, frames, [4, 4]), in_pieces(vae, apart, frames, [4, 4]))
+    torch.testing.assert_close(pool, torch.cat([each.flatten(1) for each in apart], dim=1))
+    assert pool.any()
+
+
+def test_the_original_weights_are_free() -> None:
+    _, vae = both(RATES[0])
+    assert list(vae.decoder.parameters()) == []
+
+
+def test_a_strange_part_is_refused() -> None:
+    vae = a_vae(RATES[0])
+    vae.pack()
+    decoder = copy.copy(vae.decoder)
+    decoder.model = torch.nn.ModuleList([torch.nn.ReLU()])
+    with pytest.raises(TypeError, match="ReLU is no part of a decoder"):
+        TimeMajorDecoder(decoder)

@@ -1,0 +1,132 @@
+"""What a CPU packs of a checkpoint, and that what comes out is still what the model says."""
+
+import subprocess
+import sys
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+import torch
+from torch import Tensor
+from voxfleet_inference.engine.loading import load_speech_model
+from voxfleet_inference.engine.process import EngineSettings, Limits, WrongWeightsError
+from voxfleet_inference.model.checkpoint import load_checkpoint
+from voxfleet_inference.model.cpu import packing
+from voxfleet_inference.model.cpu.matrices import FloatMatrix, Int8Matrix
+from voxfleet_inference.model.linear import Linear
+from voxfleet_inference.model.seats.decoding import DecodingSettings, PatchResult, Prompt
+from voxfleet_inference.model.seats.pools import Rows
+from voxfleet_inference.model.seats.speaker import Room, Speaker
+from voxfleet_inference.model.tiny_checkpoint import write_tiny_checkpoint
+from voxfleet_inference.model.voxcpm import VoxCPM
+
+STEPS = 6
+GATE = 0.08  # of teacher-forced latents, relative to float32's
+HEAVY = {"transformers", "torchaudio", "wetext", "torch._dynamo", "torch._inductor", "triton", "librosa", "av"}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder: Path = tmp_path_factory.mktemp("tiny")
+    write_tiny_checkpoint(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def exact(folder: Path) -> VoxCPM:
+    return load_checkpoint(folder)
+
+
+def forced_latents(model: VoxCPM, forced: list[Tensor] | None = None) -> list[Tensor]:
+    """Each step's latents, while the model hears the forced ones (its own where there are none)."""
+    prompt = Prompt(model.tokenizer.encode("今天天气很好。"))
+    speaker = Speaker(model, Room(seats=1, positions=prompt.positions + STEPS))
+    speaker.admit(0, 0, speaker.room.positions, prompt, DecodingSettings(10, 2.0))
+    speaker.prefill(0, prompt.positions)
+    made: list[Tensor] = []
+
+    def draw_and_hear(rows: Rows, noise: Tensor) -> PatchResult:
+        states = speaker.pools.gather(rows)
+        latents = model.network.draw(noise, states.previous, states.hidden, states.guidance)
+        heard = latents if forced is None else forced[len(made)].to(latents.dtype)
+        made.append(latents.float())
+        is_last = speaker.hear(rows, states, heard)
+        return PatchResult(latents, latents, is_last, is_last)
+
+    speaker.advance = draw_and_hear
+    noise = torch.randn(STEPS, 1, 4, 64, generator=torch.Generator().manual_seed(5))
+    for each in noise:
+        speaker.step([0], each)
+    return made
+
+
+def test_int8_touches_the_layers_and_nothing_else(folder: Path) -> None:
+    model = load_checkpoint(folder, "cpu", torch.int8)
+    matrices = {name: part for name, part in model.network.named_modules() if isinstance(part, Linear)}
+    for name, part in matrices.items():
+        assert isinstance(part.packed, Int8Matrix) == (".layers." in name), name
+    exempt = ("fsq_layer.in_proj", "fsq_layer.out_proj", "stop_proj", "stop_head")
+    assert {matrices[name].weight.dtype for name in exempt} == {torch.float32}
+    assert {weight.dtype for weight in (*model.network.parameters(), *model.vae.parameters())} == {torch.float32}
+    assert model.dtype == torch.float32
+
+
+def test_int8_latents_stay_close_to_float32(folder: Path, exact: VoxCPM) -> None:
+    truth = forced_latents(exact)
+    made = forced_latents(load_checkpoint(folder, "cpu", torch.int8), truth)
+    error = (torch.stack(made) - torch.stack(truth)).norm() / torch.stack(truth).norm()
+    assert 0 < error < GATE
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-4), (torch.bfloat16, GATE)])
+def test_packed_floats_speak_as_unpacked_ones_do(
+    dtype: torch.dtype, tolerance: float, folder: Path, exact: VoxCPM
+) -> None:
+    """The tiny checkpoint's matrices are not worth packing, so here they are packed all the same."""
+    with patch.object(packing, "WORTH_PACKING", 1000):
+        model = load_checkpoint(folder, "cpu", dtype)
+    assert isinstance(model.network.base_lm.layers[0].self_attn.q_proj.packed, FloatMatrix)
+    truth = forced_latents(exact)
+    made = forced_latents(model, truth)
+    assert (torch.stack(made) - torch.stack(truth)).norm() < tolerance * torch.stack(truth).norm()
+
+
+def test_matrices_that_are_not_worth_it_stay(exact: VoxCPM) -> None:
+    matrices = [part for part in exact.network.modules() if isinstance(part, Linear)]
+    assert matrices
+    assert all((part.packed is None) == (_size(part) < packing.WORTH_PACKING) for part in matrices)
+
+
+def test_int8_on_a_gpu_is_refused_by_name(folder: Path) -> None:
+    settings = EngineSettings(model_path=folder, device="cuda", dtype="int8", limits=Limits(max_rows=1, max_waiting=1))
+    with patch.object(torch.cuda, "is_available", lambda: True), pytest.raises(WrongWeightsError, match="--dtype int8"):
+        load_speech_model(settings)
+
+
+def test_speaking_on_a_cpu_imports_nothing_that_it_does_not_need(folder: Path) -> None:
+    """Neither compilers nor what only a recording, a normalizer or the reference needs."""
+    code = f"""
+import sys, torch
+from voxfleet_inference.engine.loading import load_speech_model
+from voxfleet_inference.engine.messages import Sentence
+from voxfleet_inference.engine.process import EngineSettings
+from voxfleet_inference.model.checkpoint import load_checkpoint
+from voxfleet_inference.model.seats.decoding import DecodingSettings, Prompt
+from voxfleet_inference.model.seats.speaker import Room, Speaker
+model = load_checkpoint({str(folder)!r}, "cpu", torch.int8)
+prompt = Prompt(model.tokenizer.encode("Hello."))
+speaker = Speaker(model, Room(seats=1, positions=prompt.positions + 1))
+speaker.admit(0, 0, speaker.room.positions, prompt, DecodingSettings(10, 2.0))
+speaker.prefill(0, prompt.positions)
+assert speaker.step([0], torch.zeros(1, 4, 64)).samples.shape[0] == 1
+print(*sys.modules)
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    loaded = set(ran.stdout.split())
+    assert "torch" in loaded
+    assert not HEAVY & loaded
+
+
+def _size(part: Linear) -> int:
+    return 0 if part.packed is not None else part.weight.numel()
