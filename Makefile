@@ -10,7 +10,7 @@ ifneq ($(origin KUBECONFIG),command line)
 unexport KUBECONFIG
 endif
 
-.PHONY: help setup demo demo-down test check format lint types unit integration e2e soak crds lock clean
+.PHONY: help setup demo demo-down test check format lint types unit integration e2e soak gpu-bench crds lock clean
 
 help: ## list the targets
 	@printf 'VoxFleet: make TARGET\n\n'
@@ -52,6 +52,9 @@ e2e: setup ## the demo's story and its faults on two real nodes
 
 soak: setup ## 200 badly behaved listeners for three minutes on the real server with a tiny model
 	@$(VENV)/python benchmarks/soak.py --clients 200 --seconds 180
+
+gpu-bench: ## measure everything on this machine's GPU, in nine minutes; needs PyTorch, Triton and numpy, installs nothing
+	@$(if $(wildcard $(VENV)/python),$(VENV)/python,python3) benchmarks/gpu_bench.py $(ARGS)
 
 crds: setup ## generate crds/ and the chart's copy from the pydantic models
 	@$(VENV)/python -m voxfleet_operator crds > crds/voxfleet.dev_voxttsdeployments.yaml

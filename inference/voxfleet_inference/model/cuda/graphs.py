@@ -72,6 +72,7 @@ class StepGraphs:
         self._inputs = {bucket: StepInputs.of(speaker, bucket) for bucket in self._buckets}
         self._graphs: dict[tuple[int, int], tuple[torch.cuda.CUDAGraph, PatchResult]] = {}
         self._is_on_cpu = speaker.is_on_cpu
+        self._settle_empty_seats()
         if not self._is_on_cpu:
             self._beside, self._recording = torch.cuda.Stream(), torch.cuda.Stream()
             self._memory = torch.cuda.graph_pool_handle()
@@ -98,6 +99,15 @@ class StepGraphs:
             else:
                 self._graph(bucket, each)
             progress(done, len(todo))
+
+    @torch.inference_mode()
+    def _settle_empty_seats(self) -> None:
+        """They take steps as others do, and so must hold numbers; their KV position is already theirs."""
+        pools, guidance = self._speaker.pools, self._speaker.network.feat_decoder.guidance(2, 1.0)
+        inputs = self._inputs[self._buckets[-1]]
+        for seat in inputs.empty.tolist():
+            pools.begin(seat, int(pools.first[seat]), torch.zeros_like(inputs.noise[0]), guidance)
+            self._speaker.streams.forget(seat)
 
     def _graph(self, bucket: int, evaluations: int) -> tuple[torch.cuda.CUDAGraph, PatchResult]:
         key = (bucket, evaluations)

@@ -1,0 +1,294 @@
+"""The model on the device: made, fused, recorded; timed by batch, by part, by kernel, and beside its plain form.
+
+Knows the model's own parts. Times on a GPU are of recorded graphs, between events of the device, so that no host's
+speed is in them; on a CPU of plain calls.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from voxfleet_inference.engine.voxcpm_speech import VoxCpmSpeech
+from voxfleet_inference.model.cuda.codec import CodecDtype
+from voxfleet_inference.model.cuda.fusing import prepare
+from voxfleet_inference.model.cuda.graphs import StepGraphs
+from voxfleet_inference.model.cuda.random_model import random_model
+from voxfleet_inference.model.cuda.shapes import Sizes, tiny_sizes
+from voxfleet_inference.model.kv_cache import Span
+from voxfleet_inference.model.seats.decoding import DecodingSettings, Prompt
+from voxfleet_inference.model.seats.speaker import Room, Speaker
+from voxfleet_inference.model.voxcpm import VoxCPM
+
+POSITIONS = 256  # of each seat
+PROMPT = Prompt([300 + index for index in range(50)])
+REPEATS = {"cuda": 20, "cpu": 3}
+Say = Callable[[str], None]
+Found = dict[str, Any]
+
+
+@dataclass
+class Bench:
+    """The fused model with its graphs, once it was started."""
+
+    device: torch.device
+    size: str
+    rows: int
+    codec: CodecDtype | None
+    say: Say
+
+    def __post_init__(self) -> None:
+        self.sizes = Sizes() if self.size == "full" else tiny_sizes()
+        self.dtype = torch.bfloat16 if self.is_gpu else torch.float32
+        self.codec = self.codec or ("tf32" if self.is_gpu else "fp32")
+        self.patch_seconds = 1 / self.sizes.patches_per_second
+        self.speaker: Speaker | None = None
+
+    @property
+    def is_gpu(self) -> bool:
+        """Whether graphs, events and kernels are real."""
+        return self.device.type == "cuda"
+
+    def model(self, dtype: torch.dtype) -> VoxCPM:
+        """Plain, with the same weights each time, whatever the format they are rounded to."""
+        model = random_model(self.sizes, self.device, torch.float32)
+        model.network.to(dtype)
+        for transformer in transformers(model):
+            transformer.rotary = rounded_rotary(self.sizes, self.device, dtype)
+        return VoxCPM(model.config, model.tokenizer, model.network, model.vae)
+
+    def start(self, _deadline: float) -> Found:
+        """Start-up, phase by phase; what a server does but for reading files."""
+        found: Found = {}
+
+        def phase(name: str, work: Callable[[], Any]) -> Any:
+            began = time.monotonic()
+            made = work()
+            self.wait()
+            found[f"{name}_seconds"] = round(time.monotonic() - began, 3)
+            self.say(f"{name}: {found[f'{name}_seconds']} s")
+            return made
+
+        if self.is_gpu:
+            phase("cuda_context", lambda: torch.zeros(1, device=self.device))
+        plain = phase("weights", lambda: self.model(self.dtype))
+        fused = phase("fuse", lambda: prepare(plain, self.codec or "fp32"))
+        room = Room(4 * self.rows, 4 * self.rows * POSITIONS, self.rows)
+        self.speech = phase("seats", lambda: VoxCpmSpeech(fused, room, self._keep))
+        phase("kernels_and_first_step", lambda: first_step(self.seated()))
+        phase("graphs", self._record)
+        return found
+
+    def _keep(self, speaker: Speaker) -> None:
+        self.speaker = speaker
+
+    def _record(self) -> None:
+        graphs = StepGraphs(self.seated())
+        graphs.warm_up(lambda done, of: self.say(f"  graph {done} of {of}"))
+        self.seated().advance = graphs
+
+    def seated(self) -> Speaker:
+        """The fused model's seats."""
+        if self.speaker is None:
+            raise RuntimeError("the model was not started")
+        return self.speaker
+
+    def wait(self) -> None:
+        """For the device."""
+        if self.is_gpu:
+            torch.cuda.synchronize()
+
+    def milliseconds(self, work: Callable[[], object]) -> float:
+        """Median time of one run, of a recording on a GPU."""
+        repeats = REPEATS[self.device.type]
+        if not self.is_gpu:
+            work()
+            return 1e3 * statistics.median(_clocked(work) for _ in range(repeats))
+        run = recorded(work)
+        return statistics.median(_between_events(run) for _ in range(repeats))
+
+    def memory(self) -> Found:
+        """Of the device."""
+        if not self.is_gpu:
+            return {}
+        peak, reserved = torch.cuda.max_memory_allocated(), torch.cuda.memory_reserved()
+        return {"peak_gib": peak / 2**30, "reserved_gib": reserved / 2**30}
+
+
+def machine(device: torch.device, size: str) -> Found:
+    """What runs."""
+    found: Found = {"size": size, "torch": torch.__version__, "numpy": np.__version__, "weights": "random"}
+    try:
+        import triton  # noqa: PLC0415
+
+        found["triton"] = triton.__version__
+    except ImportError:
+        found["triton"] = None
+    if device.type == "cuda":
+        facts = torch.cuda.get_device_properties(device)
+        found |= {"device": facts.name, "capability": f"{facts.major}.{facts.minor}"}
+        found |= {"memory_gib": facts.total_memory / 2**30, "multiprocessors": facts.multi_processor_count}
+    return found
+
+
+def transformers(model: VoxCPM) -> list[Any]:
+    """All four."""
+    network = model.network
+    return [network.base_lm, network.residual_lm, network.feat_encoder.encoder, network.feat_decoder.estimator.decoder]
+
+
+def rounded_rotary(sizes: Sizes, device: torch.device, dtype: torch.dtype) -> Any:
+    """The reference rounds its tables as it rounds weights."""
+    from voxfleet_inference.model.transformer import RotaryTable  # noqa: PLC0415
+
+    return RotaryTable(sizes.base_lm.rotary, sizes.max_length, device, dtype)
+
+
+def recorded(work: Callable[[], object]) -> Callable[[], None]:
+    """The same as a graph."""
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(2):
+            work()
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph, stream=stream):
+        work()
+    return graph.replay  # type: ignore[no-any-return]
+
+
+def _clocked(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def _between_events(run: Callable[[], object]) -> float:
+    before, after = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    before.record()
+    run()
+    after.record()
+    after.synchronize()
+    return before.elapsed_time(after)
+
+
+def seat_all(speaker: Speaker, rows: int, positions: int = POSITIONS) -> None:
+    """So many sentences that have read their prompts."""
+    for seat in range(rows):
+        speaker.admit(seat, seat * positions, positions, PROMPT, DecodingSettings(10, 2.0))
+        speaker.prefill(seat, PROMPT.positions)
+
+
+def noise_of(speaker: Speaker, rows: int) -> Tensor:
+    """The same every time."""
+    config = speaker.model.config
+    random = torch.Generator().manual_seed(rows)
+    return torch.randn(rows, config.patch_size, config.feat_dim, generator=random)
+
+
+def first_step(speaker: Speaker) -> None:
+    """One row, one step, not recorded: kernels are compiled or found."""
+    seat_all(speaker, 1)
+    speaker.step([0], noise_of(speaker, 1))
+
+
+def kernel_count(bench: Bench, work: Callable[[], object]) -> int | None:
+    """Kernels that one run launches."""
+    if not bench.is_gpu:
+        return None
+    from torch.profiler import ProfilerActivity, profile  # noqa: PLC0415
+
+    with profile(activities=[ProfilerActivity.CUDA]) as seen:
+        work()
+        torch.cuda.synchronize()
+    return sum("mem" not in event.name.lower() for event in seen.events() if event.device_type.name == "CUDA")
+
+
+@torch.inference_mode()
+def measure_steps(bench: Bench, batches: Sequence[int], deadline: float) -> Found:
+    """A whole step and its parts, by the rows that take it; every row has read a prompt of 51 positions."""
+    speaker, found = bench.seated(), {"rows": []}
+    graphs = speaker.advance
+    seat_all(speaker, max(batches))
+    for rows in batches:
+        if time.monotonic() > deadline:
+            return found | {"stopped_for_time": True}
+        seats, noise = list(range(rows)), noise_of(speaker, rows)
+        given = noise.to(bench.device, bench.dtype)
+        here = speaker.rows_of(seats)
+        if bench.is_gpu:
+            step_ms = statistics.median(_between_events(partial(graphs, here, given)) for _ in range(REPEATS["cuda"]))
+        else:
+            step_ms = bench.milliseconds(partial(graphs, here, given))
+        parts = {name: bench.milliseconds(work) for name, work in parts_of(speaker, rows, given).items()}
+        found["rows"].append(
+            {
+                "rows": rows,
+                "step_ms": step_ms,
+                "times_real_time": rows * bench.patch_seconds / step_ms * 1e3,
+                "kernels": kernel_count(bench, partial(speaker.take_step, here, given)),
+                "part_ms": parts,
+            }
+        )
+        bench.say(str(found["rows"][-1]))
+    return found
+
+
+def parts_of(speaker: Speaker, rows: int, noise: Tensor) -> dict[str, Callable[[], object]]:
+    """What a step consists of, each to be run on its own."""
+    here = speaker.rows_of(list(range(rows)))
+    states, network = speaker.pools.gather(here), speaker.network
+    heard = network.embed_patches(noise[:, None])
+    span = Span.after(states.first, states.lengths, 1, here.extents)
+    return {
+        "solver": lambda: network.draw(noise, states.previous, states.hidden, states.guidance),
+        "codec": lambda: speaker.sound(here, noise),
+        "encoder": lambda: network.embed_patches(noise[:, None]),
+        "lms": lambda: network.read(heard[:, :0], heard, speaker.arenas, span),
+    }
+
+
+@torch.inference_mode()
+def measure_kernels(bench: Bench, deadline: float) -> Found:
+    """One pass of LocDiT in five and in eight kernels per layer: where `stack.FIVE_KERNELS_UP_TO_ROWS` belongs."""
+    decoder, hidden = transformers(bench.seated().model)[3], bench.sizes.local_dit.hidden
+    found: Found = {"layers": bench.sizes.local_dit.layers, "rows": []}
+    for batch in (1, 2, 4, 8, 16):
+        if time.monotonic() > deadline:
+            return found | {"stopped_for_time": True}
+        x = torch.randn(batch * 18, hidden, device=bench.device, dtype=bench.dtype)
+        five_ms = bench.milliseconds(partial(decoder.in_five, x, 9, None, None))
+        eight_ms = bench.milliseconds(partial(decoder.in_eight, x, 9, None, None))
+        found["rows"].append({"rows": len(x), "five_ms": five_ms, "eight_ms": eight_ms})
+        bench.say(str(found["rows"][-1]))
+    return found
+
+
+@torch.inference_mode()
+def measure_peers(bench: Bench, batches: Sequence[int], deadline: float) -> Found:
+    """The same machine without any of this: the plain network called eagerly, step by step, as the reference does."""
+    model = bench.model(bench.dtype)
+    speaker, found = Speaker(model, Room(max(batches), max(batches) * POSITIONS, max(batches))), {"plain_eager": []}
+    seat_all(speaker, max(batches))
+    for rows in batches:
+        if time.monotonic() > deadline:
+            return found | {"stopped_for_time": True}
+        seats, noise = list(range(rows)), noise_of(speaker, rows)
+        times = [_clocked(partial(finished_step, bench, speaker, seats, noise)) for _ in range(4)]
+        found["plain_eager"].append({"rows": rows, "step_ms": 1e3 * statistics.median(times[1:])})
+        bench.say(str(found["plain_eager"][-1]))
+    return found
+
+
+def finished_step(bench: Bench, speaker: Speaker, seats: list[int], noise: Tensor) -> None:
+    """As long as the host waits for it."""
+    speaker.step(seats, noise)
+    bench.wait()

@@ -1,0 +1,114 @@
+"""Whether the device computes what it should: fused against plain, kernels against twins, graphs against calls.
+
+Knows relative distances. Does not know times.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from gpu_bench_model import POSITIONS, Bench, Found, noise_of, rounded_rotary, seat_all
+from torch import Tensor
+from voxfleet_inference.model.cuda.codec import CodecDtype, set_float32_products
+from voxfleet_inference.model.cuda.fusing import fuse
+from voxfleet_inference.model.cuda.kernels import attention, linears, norms
+from voxfleet_inference.model.kv_cache import KvLayer, Span
+from voxfleet_inference.model.seats.speaker import Room, Speaker
+from voxfleet_inference.model.voxcpm import VoxCPM
+
+
+@torch.inference_mode()
+def measure_parity(bench: Bench, _deadline: float) -> Found:
+    """Teacher-forced: one step from the same beginnings; the fused model may err 1.2 times what the plain one does."""
+    rows = min(4, bench.rows)
+    made: dict[str, tuple[Tensor, ...]] = {}
+    ways = (("exact", torch.float32, False), ("plain", torch.bfloat16, False), ("fused", torch.bfloat16, True))
+    for name, dtype, is_fused in ways:
+        model = bench.model(dtype)
+        if is_fused:
+            fuse(model.network)
+        speaker = Speaker(model, Room(rows, rows * POSITIONS, rows))
+        seat_all(speaker, rows)
+        result = speaker.step(list(range(rows)), noise_of(speaker, rows))
+        made[name] = (result.latents.clone(), speaker.pools.hidden_base[:rows].float(), result.samples.clone())
+        del speaker, model
+    found = {
+        "kernels_against_twins": kernels_against_twins(bench),
+        "graph_against_eager": graph_against_eager(bench),
+        "codec_decibels": codec_decibels(bench),
+    }
+    for index, what in enumerate(("latents", "hidden", "samples")):
+        errors = {name: relative(made[name][index], made["exact"][index]) for name in ("plain", "fused")}
+        found[what] = errors | {"ratio": errors["fused"] / max(errors["plain"], 1e-30), "most": 1.2}
+    for name, value in found.items():
+        bench.say(f"{name}: {value}")
+    return found
+
+
+def relative(made: Tensor, exact: Tensor) -> float:
+    """Relative L2 distance."""
+    return ((made.float() - exact.float()).norm() / exact.float().norm()).item()
+
+
+def kernels_against_twins(bench: Bench) -> Found:
+    """Each kernel on the device beside the same in PyTorch, at the model's own sizes; a CPU has the twins only."""
+    shape, random = bench.sizes.local_dit, torch.Generator(bench.device).manual_seed(0)
+
+    def normal(*size: int, gain: float = 1.0) -> Tensor:
+        return (gain * torch.randn(size, generator=random, device=bench.device)).to(bench.dtype)
+
+    heads = attention.Heads(shape.heads, shape.kv_heads, shape.head_dim)
+    x, norm = normal(18, shape.hidden), 1 + normal(shape.hidden, gain=0.1)
+    weight, wide = normal(shape.hidden, shape.hidden, gain=0.03), normal(2 * shape.ffn, shape.hidden, gain=0.03)
+    rotary = rounded_rotary(bench.sizes, bench.device, bench.dtype)
+    qkv, patch = normal(3, 1, sum(heads.widths)), normal(2, 9, sum(heads.widths))
+    layer = KvLayer(normal(300, heads.keys, heads.dim), normal(300, heads.keys, heads.dim))
+    lengths = torch.tensor([0, 40, 90], device=bench.device)
+    first = torch.tensor([0, 100, 200], device=bench.device)
+    past = attention.Past(layer, Span.after(first, lengths, 1, ((0, 0), (100, 40), (200, 90))))
+    eps = 1e-5
+    patches, steps = (patch, heads, rotary, None), (qkv, heads, rotary, past)
+    gated = normal(18, 2 * shape.ffn)
+    pairs: dict[str, tuple[Any, Any]] = {
+        "norm": (norms.add_norm(x, x, 1.0, norm, eps)[1], norms.add_norm_twin(x, x, 1.0, norm, eps)[1]),
+        "swiglu": (norms.swiglu(gated), norms.swiglu_twin(gated)),
+        "norm_linear": (linears.norm_linear(x, norm, eps, weight), linears.norm_linear_twin(x, norm, eps, weight)),
+        "norm_swiglu": (
+            linears.norm_linear(x, norm, eps, wide, is_swiglu=True),
+            linears.norm_linear_twin(x, norm, eps, wide, is_swiglu=True),
+        ),
+        "linear_residual": (linears.linear_residual(x, weight, x), linears.linear_residual_twin(x, weight, x)),
+        "attention": (attention.attention(*patches), attention.attention_twin(*patches)),
+        "attention_with_past": (attention.attention(*steps), attention.attention_twin(*steps)),
+    }
+    return {name: relative(kernel, twin) for name, (kernel, twin) in pairs.items()}
+
+
+def codec_decibels(bench: Bench) -> float | None:
+    """How far the fused model's codec, as it computes, is below the sound of one without reduced products."""
+    random = torch.Generator().manual_seed(7)
+    frames = torch.randn(2, bench.sizes.feat_dim, 16, generator=random).to(bench.device)
+
+    def decoded(model: VoxCPM, dtype: CodecDtype) -> Tensor:
+        set_float32_products(dtype)
+        return model.vae.decode(frames, model.vae.decoder.start(2))
+
+    made = decoded(bench.seated().model, bench.codec or "fp32")
+    far = relative(made, decoded(bench.model(torch.float32), "fp32"))
+    set_float32_products(bench.codec or "fp32")
+    return -20 * math.log10(far) if far else None
+
+
+def graph_against_eager(bench: Bench) -> float:
+    """The farthest that a recorded step's latents and samples are from the same step called directly."""
+    speaker, rows = bench.seated(), min(3, bench.rows)
+    graphs, made = speaker.advance, []
+    for advance in (speaker.take_step, graphs):
+        speaker.advance = advance
+        seat_all(speaker, rows)
+        result = speaker.step(list(range(rows)), noise_of(speaker, rows))
+        made.append((result.latents.clone(), result.samples.clone()))
+    speaker.advance = graphs
+    return max(relative(replayed, eager) for eager, replayed in zip(*made, strict=True))
