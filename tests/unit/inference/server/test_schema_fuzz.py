@@ -5,13 +5,9 @@ The examples are the same in every run: a fuzzer that draws anew finds its bug i
 
 from __future__ import annotations
 
-import asyncio
 import json
-import threading
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
 import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase, assume, given, settings
@@ -40,28 +36,6 @@ BOUNDED = settings(
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
-
-
-@pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory, start_server: Any, make_model: Any) -> Iterator[str]:
-    """A humming server on a loop of its own: the fuzzer is synchronous."""
-    loop, up, down, told = asyncio.new_event_loop(), threading.Event(), asyncio.Event(), []
-
-    async def serve() -> None:
-        voices = tmp_path_factory.mktemp("voices")
-        async with start_server(make_model(), max_input_characters=60, voices_dir=voices, max_voices=20) as running:
-            while not running.service.lifecycle.is_ready:  # noqa: ASYNC110 - nobody else waits on this loop
-                await asyncio.sleep(0.01)
-            told.append(running.url)
-            up.set()
-            await down.wait()
-
-    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
-    thread.start()
-    assert up.wait(60)
-    yield told[0]
-    loop.call_soon_threadsafe(down.set)
-    thread.join(60)
 
 
 def check_error(response: Any) -> None:
@@ -94,8 +68,8 @@ def answered(case: Case) -> int:
     return int(response.status_code)
 
 
-def test_whatever_the_document_allows_is_answered_as_it_says(url: str) -> None:
-    for operation in operations_of(url):
+def test_whatever_the_document_allows_is_answered_as_it_says(humming_url: str) -> None:
+    for operation in operations_of(humming_url):
 
         @BOUNDED
         @given(case=operation.as_strategy(generation_mode=GenerationMode.POSITIVE))
@@ -105,8 +79,8 @@ def test_whatever_the_document_allows_is_answered_as_it_says(url: str) -> None:
         answers()
 
 
-def test_whatever_the_document_forbids_is_refused_as_it_says(url: str) -> None:
-    for operation in operations_of(url):
+def test_whatever_the_document_forbids_is_refused_as_it_says(humming_url: str) -> None:
+    for operation in operations_of(humming_url):
         if not len(operation.body):
             continue
 
@@ -118,9 +92,9 @@ def test_whatever_the_document_forbids_is_refused_as_it_says(url: str) -> None:
         answers()
 
 
-def test_any_fields_that_the_document_allows_make_speech(url: str) -> None:
+def test_any_fields_that_the_document_allows_make_speech(humming_url: str) -> None:
     """The document cannot know the model's name, so nearly all else ends with 404: here the name is right."""
-    operation = next(each for each in operations_of(url) if each.path == "/v1/audio/speech")
+    operation = next(each for each in operations_of(humming_url) if each.path == "/v1/audio/speech")
     statuses: list[int] = []
 
     @BOUNDED
@@ -137,7 +111,7 @@ def test_any_fields_that_the_document_allows_make_speech(url: str) -> None:
     assert statuses.count(200) >= len(statuses) // 3
 
 
-def test_the_fuzzed_server_still_speaks(url: str) -> None:
+def test_the_fuzzed_server_still_speaks(humming_url: str) -> None:
     body = {"model": "voxcpm-1.5", "input": "Hello.", "response_format": "pcm", "sample_rate": 44100}
-    spoken = requests.post(f"{url}/v1/audio/speech", json=body, timeout=60)
+    spoken = requests.post(f"{humming_url}/v1/audio/speech", json=body, timeout=60)
     assert len(spoken.content) == len("Hello.") * 7056 * 2
