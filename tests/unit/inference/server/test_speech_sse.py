@@ -46,7 +46,8 @@ async def test_events_carry_the_same_audio_then_usage_and_the_times_of_sentences
     assert audio_of(deltas) == bare.content
     assert done["type"] == "speech.audio.done"
     assert done["usage"]["output_tokens"] == len("A first sentence here.") + len("And then a second one.")
-    assert done["usage"]["total_tokens"] == done["usage"]["input_tokens"] + done["usage"]["output_tokens"]
+    assert done["usage"]["input_tokens"] == done["usage"]["output_tokens"], "the model that hums takes one step a token"
+    assert done["usage"]["total_tokens"] == 2 * done["usage"]["output_tokens"]
     first, second = done["sentences"]
     assert (first["index"], first["text"], first["at_seconds"]) == (0, "A first sentence here.", 0)
     assert first["until_seconds"] == pytest.approx(22 * PATCH / 44100, abs=0.001)
@@ -127,6 +128,34 @@ async def test_comments_come_while_nothing_is_said_and_then_errors_are_events(
             model.gate.set()
             received += "".join([chunk async for chunk in chunks])
     assert [each["type"] for each in events_of(received)] == ["speech.audio.delta"] * 4 + ["speech.audio.done"]
+
+
+async def test_a_preferred_wait_bounds_the_first_audio_whatever_comments_came(
+    start_server: Any, make_model: Any, wait_until: Any
+) -> None:
+    model = make_model()
+    async with start_server(model, keep_alive_seconds=0.05) as server:
+        await wait_until(lambda: server.service.lifecycle.is_ready)
+        model.gate = threading.Event()
+        async with httpx.AsyncClient(base_url=server.url, timeout=60, headers={"Prefer": "wait=1"}) as client:
+            answer = await client.post("/v1/audio/speech", json=SPEECH)
+            plain = await client.post("/v1/audio/speech", json={**SPEECH, "stream_format": "audio"})
+        model.gate.set()
+    assert answer.text.startswith(": keep-alive")
+    assert [each["error"]["code"] for each in events_of(answer.text)] == ["wait_exceeded"]
+    assert (plain.status_code, plain.json()["error"]["code"]) == (503, "wait_exceeded")
+
+
+async def test_a_text_that_can_never_be_spoken_is_the_texts_fault(server: Any) -> None:
+    answer = await post(server, input="endless")
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "input")
+    assert answer.json()["error"]["code"] == "too_long"
+
+
+async def test_whole_audio_says_how_many_sentences_were_cut(server: Any) -> None:
+    answer = await post(server, stream_format="audio", stream=False)
+    assert answer.headers["voxfleet-cut-sentences"] == "0"
+    assert "voxfleet-cut-sentences" not in (await post(server)).headers
 
 
 async def test_a_client_that_leaves_a_silent_stream_of_events_is_forgotten(
