@@ -1,0 +1,203 @@
+"""The one-click start, with a fake driver, a fake Python and ports that are in use."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[4]
+SCRIPT = ROOT / "inference" / "start.sh"
+PATIENCE_SECONDS = 60.0
+# Tells how it was called; as the server it lives until SIGTERM and then ends with 7, as Jupyter it sleeps.
+PYTHON = """#!/bin/bash
+case "$*" in
+  "-c import jupyterlab") exit ${NO_JUPYTER:-0} ;;
+  -c*) exit 0 ;;
+esac
+echo "$* model=$VOXFLEET_MODEL_PATH voices=$VOXFLEET_VOICES_DIR token=$JUPYTER_TOKEN" >> "$CALLS"
+case "$2" in
+  jupyterlab) echo $$ >> "$CALLS.pid"; exec sleep 600 ;;
+  *) [ -n "$STAYS" ] || exit 5
+     trap 'exit 7' TERM
+     echo up >> "$CALLS.up"
+     while true; do sleep 0.05; done ;;
+esac
+"""
+WEIGHTS = ("config.json", "tokenizer.json", "model.safetensors", "audiovae.pth")
+
+
+class Machine:
+    """A machine's PATH, folders and ports, as the script sees them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.bin, self.model, self.voices, self.calls = (folder / n for n in ("bin", "model", "voices", "calls"))
+        for each in (self.bin, self.model, self.voices):
+            each.mkdir()
+        for name in WEIGHTS:
+            (self.model / name).touch()
+        self.put("python", PYTHON)
+        self.driver("580.95.05")
+        self.environment = {
+            "PATH": f"{self.bin}:/usr/bin:/bin",
+            "PYTHON": "python",
+            "CALLS": str(self.calls),
+            "VOXFLEET_MODEL_PATH": str(self.model),
+            "VOXFLEET_VOICES_DIR": str(self.voices),
+            **dict.fromkeys(("VOXFLEET_PORT", "VOXFLEET_METRICS_PORT", "VOXFLEET_INTERNAL_PORT", "NOTEBOOK_PORT"), "1"),
+        }
+
+    def put(self, name: str, script: str) -> None:
+        (self.bin / name).write_text(script)
+        (self.bin / name).chmod(0o755)
+
+    def driver(self, version: str) -> None:
+        self.put("nvidia-smi", f"#!/bin/bash\necho '{version}'\n")
+
+    def start(self, *flags: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [SCRIPT, *flags],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+            check=False,
+        )
+
+    def called(self) -> list[str]:
+        return self.calls.read_text().splitlines() if self.calls.exists() else []
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return Machine(tmp_path)
+
+
+@pytest.fixture
+def taken_port() -> Iterator[str]:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        yield str(taken.getsockname()[1])
+
+
+def missing(done: subprocess.CompletedProcess[str]) -> list[str]:
+    assert done.returncode == 1
+    *lines, last = done.stderr.splitlines()
+    assert last == f"start.sh: not started: {len(lines)} thing(s) missing"
+    return [line.removeprefix("start.sh: missing: ") for line in lines]
+
+
+def test_with_everything_there_the_server_is_started_with_its_flags(machine: Machine) -> None:
+    done = machine.start("--drain-seconds", "3")
+    assert done.returncode == 5, "the server's own exit code"
+    expected = f"-m voxfleet_inference serve --drain-seconds 3 model={machine.model} voices={machine.voices} token="
+    assert machine.called() == [expected]
+
+
+def test_a_check_starts_nothing(machine: Machine) -> None:
+    done = machine.start("--check")
+    assert (done.returncode, machine.called()) == (0, [])
+    assert f"the model in {machine.model} on cuda, port 1" in done.stderr
+
+
+def test_each_missing_thing_is_one_line_with_what_to_do(machine: Machine, taken_port: str) -> None:
+    (machine.bin / "nvidia-smi").unlink()
+    (machine.model / "model.safetensors").unlink()
+    (machine.model / "audiovae.pth").unlink()
+    lines = missing(machine.start("--port", taken_port))
+    assert [line.partition(";")[0] for line in lines] == [
+        "an NVIDIA driver (no nvidia-smi)",
+        f"model.safetensors or pytorch_model.bin in {machine.model}",
+        f"audiovae.safetensors or audiovae.pth in {machine.model}",
+        f"a free port {taken_port}",
+    ]
+    assert "--gpus all" in lines[0]
+    assert "fetch --source hf://openbmb/VoxCPM1.5" in lines[1]
+    assert "choose another with --port" in lines[3]
+    assert machine.called() == []
+
+
+def test_an_old_or_silent_driver_is_named(machine: Machine) -> None:
+    machine.driver("550.144.03")
+    assert "a newer NVIDIA driver (this is 550.144.03); install version 580" in missing(machine.start())[0]
+    machine.put("nvidia-smi", "#!/bin/bash\necho 'NVIDIA-SMI has failed'\nexit 9\n")
+    assert "a GPU that answers" in missing(machine.start())[0]
+
+
+@pytest.mark.parametrize("flags", [("--device", "cpu"), ("--device=cpu",)])
+def test_a_processor_needs_no_driver(machine: Machine, flags: tuple[str, ...]) -> None:
+    (machine.bin / "nvidia-smi").unlink()
+    assert machine.start(*flags).returncode == 5
+
+
+def test_absent_weights_are_one_line_wherever_they_were_looked_for(machine: Machine, tmp_path: Path) -> None:
+    [line] = missing(machine.start(f"--model-path={tmp_path / 'nowhere'}"))
+    assert line.startswith(f"the model's weights (no files in {tmp_path / 'nowhere'})")
+
+
+def test_a_python_without_the_package_is_told(machine: Machine) -> None:
+    machine.put("python", "#!/bin/bash\nexit 1\n")
+    assert missing(machine.start())[0].startswith("the package voxfleet_inference;")
+    machine.environment["PYTHON"] = "no-such-python"
+    assert missing(machine.start())[0].startswith("Python (no-such-python);")
+
+
+def test_a_service_link_of_kubernetes_is_no_port(machine: Machine) -> None:
+    machine.environment["VOXFLEET_METRICS_PORT"] = "tcp://10.0.0.1:9090"
+    assert "missing" not in machine.start("--check", "--device", "cpu", "--metrics-port", "1").stderr
+
+
+def test_a_notebook_that_is_not_installed_is_told(machine: Machine, taken_port: str) -> None:
+    machine.environment |= {"NO_JUPYTER": "1", "NOTEBOOK_PORT": taken_port}
+    lines = missing(machine.start("--notebook"))
+    assert lines[0].startswith("Jupyter Lab; build the image with --build-arg JUPYTER=install")
+    assert lines[1].startswith(f"a free port {taken_port};")
+
+
+def wait_for(path: Path) -> str:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not path.exists() or not path.read_text():
+        assert time.monotonic() < deadline, path
+        time.sleep(0.05)
+    return path.read_text()
+
+
+@pytest.mark.parametrize(("host", "token"), [("127.0.0.1", ""), ("0.0.0.0", "a token of mine")])  # noqa: S104
+def test_a_notebook_has_a_token_stays_local_unless_told_and_ends_with_the_server(
+    machine: Machine, host: str, token: str
+) -> None:
+    machine.environment |= {"STAYS": "1", "JUPYTER_TOKEN": token}
+    machine.environment |= {"NOTEBOOK_HOST": host} if token else {}
+    process = subprocess.Popen([SCRIPT, "--notebook"], env=machine.environment, stderr=subprocess.PIPE, text=True)
+    wait_for(Path(f"{machine.calls}.up"))
+    jupyter = int(wait_for(Path(f"{machine.calls}.pid")))
+    process.send_signal(signal.SIGTERM)
+    _, told = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 7, "the server's own exit code"
+    [call] = [line for line in machine.called() if "jupyterlab" in line]
+    given = call.rpartition("token=")[2]
+    assert given == token if token else re.fullmatch("[0-9a-f]{48}", given)
+    assert f"--ip={host} " in call
+    assert f"http://{host}:1/lab?token={given}" in told
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while Path(f"/proc/{jupyter}").exists() and "zombie" not in Path(f"/proc/{jupyter}/status").read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_the_least_driver_is_that_of_the_locked_cuda() -> None:
+    lock = (ROOT / "requirements" / "inference.txt").read_text()
+    [cuda] = re.findall(r"^cuda-toolkit==(\d+)\.", lock, re.MULTILINE)
+    [driver] = re.findall(r"LEAST_DRIVER=(\d+)", SCRIPT.read_text())
+    assert {"12": "525", "13": "580"}[cuda] == driver
+
+
+def test_it_is_executable_and_bash_understands_it() -> None:
+    assert os.access(SCRIPT, os.X_OK)
+    assert subprocess.run(["bash", "-n", SCRIPT], check=False).returncode == 0
