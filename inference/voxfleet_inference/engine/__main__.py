@@ -9,9 +9,13 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import traceback
 from multiprocessing.connection import Connection
+from typing import Final
 
 from voxfleet_inference.engine.process import serve_connection
+
+CRASHED_EXIT_CODE: Final = 1
 
 
 def main() -> None:
@@ -22,7 +26,11 @@ def main() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read when torch is imported
     from voxfleet_inference.engine.loading import load_speech_model  # noqa: PLC0415 - torch belongs to this process
 
-    exit_code = serve_connection(Connection(int(sys.argv[1])), load_speech_model)
+    try:
+        exit_code = serve_connection(Connection(int(sys.argv[1])), load_speech_model)
+    except BaseException:  # noqa: BLE001 - a device in error can keep a thread for ever: waiting for it is no farewell
+        traceback.print_exc()
+        exit_code = CRASHED_EXIT_CODE
     sys.stderr.flush()
     os._exit(exit_code)  # torch's threads need no farewell
 
