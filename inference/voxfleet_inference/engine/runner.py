@@ -13,6 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Final
 
 import numpy as np
 
@@ -20,6 +21,8 @@ from voxfleet_inference.engine.messages import Float32Array, Patch, Sentence
 from voxfleet_inference.engine.noise import NoiseKey, step_noise
 from voxfleet_inference.engine.scheduling.plans import Plan, RowResult
 from voxfleet_inference.engine.speech_model import Measured, Pending, Seat, SpeechModel
+
+_WORDS_OF_A_DEAD_DEVICE: Final = ("CUDA error", "Triton Error [CUDA]")
 
 
 class TapeTooShortError(Exception):
@@ -220,4 +223,4 @@ def _from_tape(row: _Row) -> dict[int, Float32Array]:
 
 def _is_fatal(error: Exception) -> bool:
     """After an error of the device itself every later call fails too: the engine has to start anew."""
-    return type(error).__name__ == "AcceleratorError" or "CUDA error" in str(error)
+    return type(error).__name__ == "AcceleratorError" or any(words in str(error) for words in _WORDS_OF_A_DEAD_DEVICE)

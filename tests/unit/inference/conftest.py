@@ -78,6 +78,7 @@ class ToneModel:
     gate: threading.Event | None = None
     voice_gate: threading.Event | None = None
     thread: threading.Thread | None = None
+    last_words: str = "CUDA error: an illegal memory access was encountered"
 
     def measure(self, sentence: Sentence) -> Measured:
         """A character is a token; the bound is the reference's."""
@@ -115,7 +116,7 @@ class ToneModel:
         assert len(set(seats)) == len(seats) == len(noise) > 0
         assert not any(row.unread for row in rows)
         for row in rows:
-            _make_trouble(row.sentence.text)
+            self._make_trouble(row.sentence.text)
         if self.gate is not None:
             assert self.gate.wait(PATIENCE_SECONDS)
         time.sleep(self.step_seconds)
@@ -138,6 +139,12 @@ class ToneModel:
         hum: Float32Array = (0.5 * np.sin(2 * np.pi * HERTZ * at_seconds)).astype(np.float32)
         return hum
 
+    def _make_trouble(self, text: str) -> None:
+        if "fatal" in text:
+            raise RuntimeError(self.last_words)
+        if "greedy" in text:
+            raise OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+
     def _check_thread(self) -> None:
         self.thread = self.thread or threading.current_thread()
         assert threading.current_thread() is self.thread
@@ -152,13 +159,6 @@ class ToneModel:
 
 class OutOfMemoryError(RuntimeError):
     """As PyTorch's is named."""
-
-
-def _make_trouble(text: str) -> None:
-    if "fatal" in text:
-        raise RuntimeError("CUDA error: an illegal memory access was encountered")
-    if "greedy" in text:
-        raise OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
 
 
 def _overlap(one: range, other: range) -> bool:

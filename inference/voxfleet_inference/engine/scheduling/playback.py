@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 _KEPT_SENTENCES: Final = 32  # older ones are counted together: nobody says them again
+_UNHEARD_SECONDS: Final = 0.001  # of silence; sums of floats are not exact
 
 
 @dataclass(slots=True)
@@ -39,13 +40,17 @@ class Playback:
         ran_dry = False
         if is_next_heard and self.started_at is None:
             self.started_at = now
-        elif is_next_heard and (slack := self.slack(rank, now)) < 0:
+        elif is_next_heard and (slack := self.slack(rank, now)) < -_UNHEARD_SECONDS:
             self.wait(-slack)
             ran_dry = True
         self._made[rank] = self._made.get(rank, 0) + 1
         if len(self._made) > _KEPT_SENTENCES:
             self._join_oldest()
         return ran_dry
+
+    def text_came(self, rank: int, now: float) -> None:
+        """More to say after a time without: that the player had played everything was nobody's fault."""
+        self.wait(max(0.0, -self.slack(rank, now)))
 
     def wait(self, seconds: float) -> None:
         """The player stood still for so long."""

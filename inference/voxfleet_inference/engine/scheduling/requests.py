@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from voxfleet_inference.engine.scheduling.playback import Playback
+from voxfleet_inference.engine.sequences import Sequence
 
 _REMEMBERED: Final = 1024  # requests that have no sentence just now
 
@@ -51,16 +52,19 @@ class Requests:
         """A request that has sentences."""
         return self._requests[request_id]
 
-    def enqueue(self, request_id: int, rank: int, sequence_id: int, speed: float) -> Request:
+    def enqueue(self, sequence: Sequence, speed: float, now: float) -> None:
         """Count a sentence in; said again, its earlier patches count no more."""
-        if request_id not in self._requests:
-            remembered = self._idle.pop(request_id, None)
-            new = Request(request_id, Playback(self._patch_seconds / speed))
-            self._requests[request_id] = remembered or new
-        request = self._requests[request_id]
-        bisect.insort(request.waiting, (rank, sequence_id))
-        request.playback.say_again(rank)
-        return request
+        request = self._requests.get(sequence.request_id) or self._reopened(sequence.request_id, speed)
+        request.playback.say_again(sequence.rank)
+        if request.is_idle:
+            request.playback.text_came(sequence.rank, now)
+        bisect.insort(request.waiting, (sequence.rank, sequence.sequence_id))
+
+    def _reopened(self, request_id: int, speed: float) -> Request:
+        """A request that had no sentence just now, or a new one."""
+        new = Request(request_id, Playback(self._patch_seconds / speed))
+        self._requests[request_id] = self._idle.pop(request_id, new)
+        return self._requests[request_id]
 
     def sit(self, request_id: int, rank: int, sequence_id: int) -> None:
         """A waiting sentence got its seat."""

@@ -62,7 +62,7 @@ class Roster:
             last_patch=asked.measured.max_steps,
         )
         self.put(sequence)
-        self._requests.enqueue(sequence.request_id, asked.rank, asked.sequence_id, asked.speed)
+        self._requests.enqueue(sequence, asked.speed, now)
 
     def put(self, sequence: Sequence) -> None:
         """What has become of a sequence."""

@@ -345,3 +345,14 @@ def test_a_request_is_remembered_between_its_sentences() -> None:
     assert not batch.knows(1)
     batch.submit(asked(2, request_id=4, rank=1), 0.5)
     assert batch.plan(0.5).least_slack_seconds == pytest.approx(1.1)
+
+
+def test_text_that_comes_late_finds_its_listener_waiting_and_nobody_to_blame() -> None:
+    """As in a live session: all was said and heard, and a while later there is more to say."""
+    batch = scheduler()
+    batch.submit(asked(1, steps=5, request_id=4), 0.0)
+    make_patches(batch, 1, 5)
+    batch.submit(asked(2, request_id=4, rank=1), 30.0)
+    plan = batch.plan(30.0)
+    assert plan.least_slack_seconds == pytest.approx(0.0)
+    assert batch.commit(plan, went_on(plan), 30.0).underruns == 0
