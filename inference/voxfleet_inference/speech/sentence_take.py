@@ -13,7 +13,12 @@ from typing import Final
 
 import numpy as np
 
-from voxfleet_inference.engine.client import EngineClient, SequenceStream
+from voxfleet_inference.engine.client import (
+    EngineClient,
+    SentenceExpiredError,
+    SentenceRefusedError,
+    SequenceStream,
+)
 from voxfleet_inference.engine.messages import Patch, Sentence, SequenceEnded, VoicePrompt
 from voxfleet_inference.speech.retrying import wants_another_attempt
 from voxfleet_inference.text.sentences import TextSentence
@@ -99,12 +104,27 @@ class SentenceTake:
     async def _read_attempts(self) -> None:
         await self._read_stream()
         while self._wants_another_attempt():
-            self._latents.clear()
-            while not self._waiting.empty():
-                self._waiting.get_nowait()
-            self.sentence = replace(self.sentence, attempt=self.sentence.attempt + 1)
-            self._stream = self._submit()
-            await self._read_stream()
+            sentence, ended, latents, patches = self.sentence, self.ended, self._latents, self._take_back()
+            try:
+                self.sentence, self._latents = replace(sentence, attempt=sentence.attempt + 1), []
+                self._stream = self._submit()
+                await self._read_stream()
+            except (SentenceRefusedError, SentenceExpiredError):
+                if self._has_been_heard:
+                    raise
+                self._take_back()  # no room or no time for a better one: a bad one is better than none
+                self.sentence, self.ended, self._latents = sentence, ended, latents
+                for patch in patches:
+                    self._waiting.put_nowait(patch)
+                return
+
+    def _take_back(self) -> list[Patch]:
+        """What nobody has heard yet."""
+        patches: list[Patch] = []
+        while not self._waiting.empty():
+            patch = self._waiting.get_nowait()
+            patches += [patch] if patch is not None else []
+        return patches
 
     async def _read_stream(self) -> None:
         async for patch in self._stream:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from voxfleet_inference.engine.client import EngineError
+from voxfleet_inference.engine.client import EngineError, SentenceRefusedError
 from voxfleet_inference.engine.messages import Patch, Sentence, SequenceEnded, VoicePrompt
 from voxfleet_inference.engine.sequences import Outcome
 from voxfleet_inference.speech.events import SentenceEnded, SentenceStarted, SpeechAudio
@@ -41,6 +41,8 @@ class ScriptedStream:
         await asyncio.sleep(0)
         if self.patches < 0:
             raise EngineError("no such luck")
+        if self.engine.is_full_for_others and self.sentence.attempt:
+            raise SentenceRefusedError("the queue is full")
         if self.made == self.patches:
             self.ended = SequenceEnded(1, Outcome.FINISHED, "", self.patches, len(self.sentence.text.split()))
             raise StopAsyncIteration
@@ -59,6 +61,7 @@ class ScriptedEngine:
 
     script: Script = lambda _: 3
     cuts: bool = False
+    is_full_for_others: bool = False  # no second attempt finds room
     asked: list[Sentence] = field(default_factory=list)
     open: set[int] = field(default_factory=set)
     streams: list[ScriptedStream] = field(default_factory=list)
@@ -242,6 +245,17 @@ async def test_three_attempts_are_the_most(engine: ScriptedEngine) -> None:
     engine.script = lambda _: 100
     await events_of(engine, speech(is_whole=True, sentences=split("Only one sentence.")))
     assert [each.attempt for each in engine.asked] == [0, 1, 2]
+
+
+async def test_a_bad_sentence_is_better_than_none_when_there_is_no_room_for_another(engine: ScriptedEngine) -> None:
+    engine.script, engine.is_full_for_others = lambda _: 18, True
+    told: list[VoicePrompt] = []
+    what = speech(is_whole=True, voice=None, sentences=split("Only one sentence."))
+    events = await events_of(engine, what, on_voice=told.append)
+    assert [each.attempt for each in engine.asked] == [0, 1]
+    assert [(event.attempts, event.patches) for event in events if isinstance(event, SentenceEnded)] == [(1, 18)]
+    assert len(heard(events)) == 18 * PATCH
+    assert len(told[0].latents) == 18
 
 
 async def test_nothing_is_said_again_once_it_was_heard(engine: ScriptedEngine) -> None:
