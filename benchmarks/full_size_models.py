@@ -5,7 +5,6 @@ Knows shapes and how both are built in memory. Does not know what is measured. N
 
 import copy
 import warnings
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from voxfleet_inference.audio.vae import AudioVae
 from voxfleet_inference.model.checkpoint import read_tokenizer
 from voxfleet_inference.model.config import ModelConfig
 from voxfleet_inference.model.cpu.codec import TimeMajorDecoder
-from voxfleet_inference.model.cpu.packing import arithmetic_of, pack_part
+from voxfleet_inference.model.cpu.packing import Packer, arithmetic_of
 from voxfleet_inference.model.network import Network
 from voxfleet_inference.model.tiny_checkpoint import TINY_CONFIG
 from voxfleet_inference.model.voxcpm import VoxCPM
@@ -75,7 +74,7 @@ def our_model(reference: Any, config: dict[str, Any], folder: Path, dtype: torch
     parsed, cpu, arithmetic = ModelConfig.model_validate(config), torch.device("cpu"), arithmetic_of(dtype)
     with torch.device("meta"):
         network, vae = Network(parsed, cpu, arithmetic), AudioVae(parsed.audio_vae_config)
-    fill(network, LoadedWeights(reference.state_dict()), arithmetic, partial(pack_part, dtype=dtype))
+    fill(network, LoadedWeights(reference.state_dict()), arithmetic, Packer(dtype))
     fill(vae, LoadedWeights(reference.audio_vae.state_dict()), torch.float32)
     vae.pack(TimeMajorDecoder)
     return VoxCPM(parsed, read_tokenizer(folder, parsed), network, vae)

@@ -5,7 +5,6 @@ stored or what they compute.
 """
 
 import json
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,8 @@ from pydantic_core import ErrorDetails
 from voxfleet_inference.audio.vae import AudioVae
 from voxfleet_inference.model.config import ModelConfig
 from voxfleet_inference.model.cpu.codec import TimeMajorDecoder
-from voxfleet_inference.model.cpu.packing import arithmetic_of, pack_part
+from voxfleet_inference.model.cpu.memory import return_freed_memory
+from voxfleet_inference.model.cpu.packing import Packer, arithmetic_of
 from voxfleet_inference.model.errors import (
     InvalidConfigError,
     InvalidTokenizerError,
@@ -47,10 +47,11 @@ def load_checkpoint(path: Path | str, device: torch.device | str = "cpu", dtype:
     with torch.device("meta"):
         network, vae = Network(config, place, arithmetic), AudioVae(config.audio_vae_config)
     is_on_cpu = place.type == "cpu"
-    pack = partial(pack_part, dtype=dtype) if is_on_cpu else leave
-    fill(network, open_weights(folder, MODEL_FILES, place), arithmetic, pack)
+    fill(network, open_weights(folder, MODEL_FILES, place), arithmetic, Packer(dtype) if is_on_cpu else leave)
     fill(vae, open_weights(folder, VAE_FILES, place), torch.float32)
     vae.pack(TimeMajorDecoder if is_on_cpu else None)
+    if is_on_cpu:
+        return_freed_memory()
     return VoxCPM(config, tokenizer, network, vae)
 
 

@@ -5,10 +5,12 @@ tensors mean. Every failure says file, tensor, both shapes and what to do.
 """
 
 import json
+import logging
 import struct
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
+from zipfile import is_zipfile
 
 import torch
 from torch import Tensor, nn
@@ -22,8 +24,11 @@ from voxfleet_inference.model.errors import (
 
 REDOWNLOAD = "download it again, or check that the disk was not full"
 ALIGNMENT_BYTES = 64
+QUARTERS = 4
 OTHER_VERSION = "config.json and the weights must come from the same release: download both again"
 
+
+_logger = logging.getLogger(__name__)
 
 Filled = Callable[[str, nn.Module], None]
 
@@ -94,7 +99,8 @@ class PickleFile(WeightFile):
     def __init__(self, path: Path, device: torch.device) -> None:
         super().__init__(path)
         try:
-            stored = torch.load(path, map_location=device, weights_only=True)
+            # Files of the present form are mapped as well; the oldest form can only be read whole.
+            stored = torch.load(path, map_location=device, weights_only=True, mmap=is_zipfile(path))
         except Exception as error:
             message = f"{path} ({path.stat().st_size} bytes) is no readable PyTorch weight file: {REDOWNLOAD}"
             raise TruncatedFileError(message) from error
@@ -123,12 +129,29 @@ def fill(module: nn.Module, weights: WeightFile, dtype: torch.dtype, then: Fille
     `then` is told of each part that has got its own, and may rearrange it: what it frees is gone before the next part
     is read, so that the whole never lies in memory twice.
     """
+    progress = _Progress(weights.path, sum(empty.numel() for empty in module.parameters()))
     for name, part in module.named_modules():
         for leaf, empty in tuple(part.named_parameters(recurse=False)):
             stored = weights.tensor(f"{name}.{leaf}" if name else leaf, empty.shape)
             setattr(part, leaf, nn.Parameter(_aligned(stored.to(dtype)), requires_grad=False))
+            progress.add(empty.numel())
         then(name, part)
     module.eval()
+
+
+class _Progress:
+    """Tells the log after each quarter how far a file has been read."""
+
+    def __init__(self, path: Path, weights: int) -> None:
+        self._path, self._weights, self._read = path, weights, 0
+
+    def add(self, weights: int) -> None:
+        """So many more were read."""
+        before = QUARTERS * self._read // self._weights
+        self._read += weights
+        done = QUARTERS * self._read // self._weights
+        if done > before:
+            _logger.info("%s: %d %% of %d weights read", self._path, 100 * done // QUARTERS, self._weights)
 
 
 def _aligned(tensor: Tensor) -> Tensor:

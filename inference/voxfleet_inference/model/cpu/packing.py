@@ -8,9 +8,11 @@ import torch
 from torch import nn
 
 from voxfleet_inference.model.cpu.matrices import FloatMatrix, Int8Matrix
+from voxfleet_inference.model.cpu.memory import return_freed_memory
 from voxfleet_inference.model.linear import Linear
 
 WORTH_PACKING = 65_536  # weights
+GIVEN_BACK_AT_ONCE = 2**25  # weights
 IN_A_LAYER = ".layers."
 
 
@@ -19,15 +21,33 @@ def arithmetic_of(dtype: torch.dtype) -> torch.dtype:
     return torch.float32 if dtype == torch.int8 else dtype
 
 
-def pack_part(name: str, part: nn.Module, dtype: torch.dtype) -> None:
-    """Pack a part of the network that has just got its weights, if it is a matrix worth it.
+class Packer:
+    """Packs the parts of a network as they get their weights."""
 
-    In int8 these are the matrices of the transformer layers. The quantizer (FSQ) and the stop head decide between
-    discrete values and stay exact, with the few projections around them.
-    """
-    if not isinstance(part, Linear):
-        return
-    if dtype == torch.int8 and IN_A_LAYER in name:
-        part.pack(Int8Matrix)
-    elif part.weight.numel() >= WORTH_PACKING:
-        part.pack(FloatMatrix)
+    def __init__(self, dtype: torch.dtype) -> None:
+        self._dtype = dtype
+        self._freed = 0
+
+    def __call__(self, name: str, part: nn.Module) -> None:
+        """Pack a part if it is a matrix worth it.
+
+        In int8 these are the matrices of the transformer layers. The quantizer (FSQ) and the stop head decide between
+        discrete values and stay exact, with the few projections around them.
+        """
+        if not isinstance(part, Linear):
+            return
+        weights = part.weight.numel()
+        if self._dtype == torch.int8 and IN_A_LAYER in name:
+            part.pack(Int8Matrix)
+        elif weights >= WORTH_PACKING:
+            part.pack(FloatMatrix)
+        else:
+            return
+        self._free(weights)
+
+    def _free(self, weights: int) -> None:
+        """Give back what packing freed, now and then: each time would cost more than it brings."""
+        self._freed += weights
+        if self._freed >= GIVEN_BACK_AT_ONCE:
+            return_freed_memory()
+            self._freed = 0
