@@ -70,7 +70,7 @@ class VoiceShelf:
         except VoiceSourceError as error:
             _logger.warning("voice source", voice=voice_id, error=str(error))
             raise UnavailableError(
-                f"the voice {voice_id} could not be fetched from where voices are kept: {error}",
+                f"the voice {voice_id} could not be fetched from where voices are kept; the log says why",
                 code="voice_source_unavailable",
                 retry_after_seconds=RETRY_AFTER_SECONDS,
             ) from error

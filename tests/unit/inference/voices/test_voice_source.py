@@ -172,3 +172,17 @@ async def test_one_server_speaks_with_the_voices_that_another_keeps(
     assert (unknown.status_code, unknown.json()["error"]["code"]) == (400, "voice_not_found")
     assert looked_at.json()["name"] == "Ada"
     assert (refused.status_code, "--voice-source" in refused.text) == (501, True)
+
+
+async def test_trouble_with_the_source_is_a_503_that_names_no_path(
+    start_server: Any, make_model: Any, wait_until: Any, tmp_path: Path
+) -> None:
+    missing = tmp_path / "no such token"
+    async with start_server(make_model(), voice_source="http://127.0.0.1:9", voice_source_token_file=missing) as pod:
+        await wait_until(lambda: pod.service.lifecycle.is_ready, 60)
+        async with httpx.AsyncClient(timeout=60) as client:
+            asked = {**SPEECH, "voice": "voice_" + "0" * 32}
+            refused = await client.post(f"{pod.url}/v1/audio/speech", json=asked)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "voice_source_unavailable")
+    assert "retry-after" in refused.headers
+    assert "token" not in refused.text
