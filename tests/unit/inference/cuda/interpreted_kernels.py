@@ -3,9 +3,12 @@
 A program of its own, because the interpreter is chosen when Triton is imported.
 """
 
+import copy
 import json
 import sys
+from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import repaired_interpreter
 import torch
@@ -18,9 +21,11 @@ from voxfleet_inference.model.cuda.kernels.linears import (
     norm_linear_twin,
 )
 from voxfleet_inference.model.cuda.kernels.norms import add_norm, add_norm_twin, swiglu, swiglu_twin
-from voxfleet_inference.model.kv_cache import KvLayer, Span
+from voxfleet_inference.model.cuda.shapes import tiny_sizes
+from voxfleet_inference.model.cuda.stack import FusedTransformer
+from voxfleet_inference.model.kv_cache import KvArena, KvLayer, Span
 from voxfleet_inference.model.shapes import RotaryShape
-from voxfleet_inference.model.transformer import RotaryTable
+from voxfleet_inference.model.transformer import RotaryTable, Transformer
 
 assert repaired_interpreter.interpreter
 random = torch.Generator().manual_seed(0)
@@ -97,11 +102,37 @@ def attention_kernels(dtype: torch.dtype) -> dict[str, tuple[float, float]]:
     return found
 
 
+def whole_stacks(dtype: torch.dtype) -> dict[str, tuple[float, float]]:
+    """A fused transformer on its kernels beside the plain one: a prompt, a step, and a sequence on its own."""
+    shape = replace(tiny_sizes().base_lm, vocabulary=0, layers=2, hidden=32, ffn=48, heads=2, kv_heads=1)
+    found = {}
+    for way, five_up_to in (("five", 1000), ("eight", 0)):
+        plain = Transformer(shape, RotaryTable(shape.rotary, 64, torch.device("cpu"), dtype)).requires_grad_(
+            requires_grad=False
+        )
+        for weight in plain.parameters():
+            weight.data = normal(*weight.shape, gain=1 / weight.shape[-1] ** 0.5, dtype=dtype)
+        ours = FusedTransformer(copy.deepcopy(plain), five_up_to)
+        arenas = [KvArena(shape, 40, torch.device("cpu"), dtype) for _ in range(2)]
+        passes = [(2, 5, None), (2, 3, 0), (2, 1, 3)]
+        for rows, tokens, length in passes:
+            x = normal(rows, tokens, shape.hidden, dtype=dtype)
+            pasts: list[tuple[Any, ...]] = [(), ()]
+            if length is not None:
+                span = Span.after(
+                    torch.tensor([0, 20]), torch.tensor([length] * 2), tokens, ((0, length), (20, length))
+                )
+                pasts = [(arena, span) for arena in arenas]
+            name = f"whole stack in {way}, {tokens} after {length}"
+            found[name] = distance(ours(x, *pasts[0]), plain(x, *pasts[1]))
+    return found
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     made = {
         f"{name}, {str(dtype).removeprefix('torch.')}": far
-        for dtype, kernels in product((torch.float32, torch.bfloat16), (row_kernels, attention_kernels))
+        for dtype, kernels in product((torch.float32, torch.bfloat16), (row_kernels, attention_kernels, whole_stacks))
         for name, far in kernels(dtype).items()
     }
     json.dump(made, sys.stdout)
