@@ -83,7 +83,6 @@ class Sequence:
     patches_planned: int = 0
     patches_made: int = 0
     last_patch: int = 0  # it ends with this one, as far as is known
-    tickets: int = 0  # steps in flight that name its seat
     overtaken: int = 0  # how often a smaller one was seated because this one did not fit
     unread_since: float | None = None  # its reader asked it to stop
 

@@ -94,7 +94,7 @@ class BatchScheduler:
         least_slack = min((each.slack_seconds for each in standings), default=None)
         plan = Plan(self._step + 1, admitted, chunk, rows, expired, least_slack)
         self._step += not plan.is_empty
-        self._count_tickets(plan, 1)
+        self._roster.hold(plan.names)
         return plan
 
     def commit(self, plan: Plan, results: Iterable[RowResult], now: float) -> Committed:
@@ -105,7 +105,7 @@ class BatchScheduler:
             underruns += self._take_patch(result, now)
             end = self._end_after(result)
             ended += [end] if end is not None else []
-        self._count_tickets(plan, -1)
+        self._roster.let_go(plan.names)
         return Committed(tuple(ended), self.release_ended(plan.names), underruns)
 
     def release_ended(self, sequence_ids: Iterable[int]) -> tuple[int, ...]:
@@ -171,11 +171,6 @@ class BatchScheduler:
         for each in rows:
             self._roster.put(replace(each, patches_planned=each.patches_planned + 1, served_at=now))
         return tuple(each.sequence_id for each in rows)
-
-    def _count_tickets(self, plan: Plan, change: int) -> None:
-        for sequence_id in plan.names:
-            sequence = self._roster[sequence_id]
-            self._roster.put(replace(sequence, tickets=sequence.tickets + change))
 
     def _take_patch(self, result: RowResult, now: float) -> bool:
         """Count a patch; whether its listener had to wait for it."""

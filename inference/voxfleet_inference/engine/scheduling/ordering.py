@@ -7,8 +7,7 @@ Does not know: seats, memory or how many rows there are.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from voxfleet_inference.engine.scheduling.requests import Request
 from voxfleet_inference.engine.sequences import Sequence
@@ -18,8 +17,7 @@ NEGLECT_SECONDS: Final = 10.0  # unserved for so long: one class higher
 Urgency = tuple[int, bool, float, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """A sequence at the moment of a plan."""
 
     sequence: Sequence

@@ -6,7 +6,8 @@ Does not know: who is chosen, or when.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from voxfleet_inference.engine.scheduling.ordering import Standing, standing
@@ -25,6 +26,7 @@ class Roster:
         self._requests = Requests(patch_seconds)
         self._sequences: dict[int, Sequence] = {}
         self._seated: set[int] = set()
+        self._tickets: Counter[int] = Counter()  # steps in flight that name a sequence's seat
         self._arrivals = 0
 
     def __contains__(self, sequence_id: int) -> bool:
@@ -87,14 +89,27 @@ class Roster:
             del self._sequences[sequence_id]
         return Ended(sequence_id, outcome, message, sequence.patches_made, sequence.measured.text_tokens)
 
+    def hold(self, sequence_ids: Iterable[int]) -> None:
+        """A step was launched that names the seats of these."""
+        self._tickets.update(sequence_ids)
+
+    def let_go(self, sequence_ids: Iterable[int]) -> None:
+        """The oldest step that names the seats of these was collected."""
+        self._tickets.subtract(sequence_ids)
+
     def release(self, sequence_id: int) -> bool:
         """Free the seat of one that has ended, unless a step in flight names it."""
         sequence = self._sequences.get(sequence_id)
-        if sequence is None or sequence.state is not State.LEAVING or sequence.tickets or sequence.seat is None:
+        if (
+            sequence is None
+            or sequence.state is not State.LEAVING
+            or self._tickets[sequence_id]
+            or sequence.seat is None
+        ):
             return False
         self.seating.give_back(sequence.seat)
         self._seated.discard(sequence_id)
-        del self._sequences[sequence_id]
+        del self._sequences[sequence_id], self._tickets[sequence_id]
         return True
 
     def may_sit(self, max_parallel_sentences: int, now: float) -> Iterator[Standing]:
