@@ -24,6 +24,7 @@ class LiveText:
         self._complete_characters = 0
         self.has_ended = False
         self.sentences_taken = 0
+        self.first_sentence_at: float | None = None  # on the event loop's clock
 
     @property
     def has_sentences(self) -> bool:
@@ -75,5 +76,7 @@ class LiveText:
 
     def _put(self, sentences: Iterable[TextSentence]) -> None:
         for sentence in sentences:
+            if self.first_sentence_at is None:
+                self.first_sentence_at = asyncio.get_running_loop().time()
             self._complete_characters += len(sentence.text)
             self._complete.put_nowait(sentence)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import uuid
 from typing import Final
 
+import structlog
 from fastapi import FastAPI, WebSocket
 from fastapi.responses import JSONResponse
 
@@ -32,4 +33,5 @@ def add_live_speech(app: FastAPI, service: SpeechService) -> None:
             return
         session_id = uuid.uuid4().hex
         await socket.accept(headers=[(b"x-request-id", session_id.encode())])
-        await Session(service, socket, session_id).run()
+        with structlog.contextvars.bound_contextvars(request_id=session_id):
+            await Session(service, socket, session_id).run()

@@ -77,6 +77,7 @@ class Session:
         except (EngineError, ApiError) as error:
             status, outcome = await self._end_with(as_api_error(error))
         finally:
+            _logger.info("session", status=status, outcome=outcome)
             if self._place is not None:
                 self._service.request_ended(self._place, status, outcome)
 

@@ -107,6 +107,7 @@ class SessionSpeech:
                 at_seconds = self.tally.heard_at(from_samples / self._sample_rate + event.at_seconds)
                 await self._channel.tell("sentence.started", index=event.index, text=event.text, at_seconds=at_seconds)
             case SpeechAudio():
+                self._count_first_audio()
                 self._spoken_samples += len(event.samples)
                 await self._send(self._encoder.encode(tempo.convert(event.samples)))
             case SentenceEnded():
@@ -117,6 +118,11 @@ class SessionSpeech:
         if self._unsent:
             await self._channel.send_audio(self._unsent)
         self._unsent = b""
+
+    def _count_first_audio(self) -> None:
+        """How long the session's first sentence took, from its end in the text to its first audio."""
+        if not self._spoken_samples and self._text.first_sentence_at is not None:
+            self._service.first_audio_sent(asyncio.get_running_loop().time() - self._text.first_sentence_at)
 
     def _keep_voice(self, voice: VoicePrompt) -> None:
         self._voice = voice

@@ -90,11 +90,12 @@ async def test_text_is_spoken_at_sentence_ends_and_the_rest_at_the_end(server: A
     assert np.allclose(first_tone, 0.5 * np.sin(2 * np.pi * 440 * np.arange(27 * PATCH) / 44100), atol=1e-3)
 
 
-async def test_a_flush_speaks_what_waits(server: Any) -> None:
+async def test_a_flush_speaks_what_waits(server: Any, wait_until: Any) -> None:
     async with talk(server, seed=1) as client:
         await client.say("text.append", text="no end in sight")
         await client.say("text.flush")
         assert (await client.hear("sentence.started"))["text"] == "no end in sight"
+        await wait_until(lambda: server.service.load.first_audio_seconds_p95 is not None)
         await client.say("session.end")
         await client.hear("session.done")
     assert len(client.audio) == 15 * PATCH * 2
@@ -153,7 +154,6 @@ async def test_cancel_stops_at_once_and_the_session_goes_on(server: Any, wait_un
     assert started["text"] == "Now this."
     assert started["at_seconds"] == cancelled["at_seconds"]
     assert len(client.audio) // 2 - before == 9 * PATCH
-    assert "nobody" not in " ".join(server.model.prefilled)
 
 
 async def test_cancel_with_nothing_to_stop_is_answered_too(server: Any) -> None:
@@ -257,24 +257,28 @@ async def test_text_that_waits_is_bounded(start_server: Any, tone_model: Any, wa
             assert (await client.hear("sentence.started"))["text"] == "a" * 30
 
 
-async def test_a_silent_session_is_closed(start_server: Any, tone_model: Any, wait_until: Any) -> None:
-    async with start_server(tone_model, session_idle_seconds=0.2) as server:
-        await wait_until(lambda: server.service.lifecycle.is_ready)
-        for start in ({}, {"seed": 1}):
-            async with talk(server, **start) as client:
-                assert (await client.hear("error"))["error"]["code"] == "session_idle"
-                assert await client.closed() == 1008
-        await wait_until(lambda: server.service.load.open_requests == 0)
+def be_impatient(server: Any) -> None:
+    """Only now, so that no test is closed before it has spoken on a crowded machine."""
+    server.service.settings = server.service.settings.model_copy(update={"session_idle_seconds": 0.2})
 
 
-async def test_a_session_that_speaks_is_not_idle(start_server: Any, tone_model: Any, wait_until: Any) -> None:
-    async with start_server(tone_model, session_idle_seconds=0.2) as server:
-        await wait_until(lambda: server.service.lifecycle.is_ready)
-        tone_model.step_seconds = 0.02
-        async with talk(server, seed=1) as client:
-            await client.say("text.append", text="z" * 60)
-            await client.say("text.flush")
-            await client.hear("error")  # idle, but only once all of it was spoken
+@pytest.mark.parametrize("start", [{}, {"seed": 1}])
+async def test_a_silent_session_is_closed(server: Any, wait_until: Any, start: dict[str, Any]) -> None:
+    async with talk(server, **start) as client:
+        be_impatient(server)
+        assert (await client.hear("error"))["error"]["code"] == "session_idle"
+        assert await client.closed() == 1008
+    await wait_until(lambda: server.service.load.open_requests == 0)
+
+
+async def test_a_session_that_speaks_is_not_idle(server: Any) -> None:
+    server.model.step_seconds = 0.02
+    async with talk(server, seed=1) as client:
+        await client.say("text.append", text="z" * 60)
+        await client.say("text.flush")
+        await client.hear("sentence.started")
+        be_impatient(server)
+        await client.hear("error")  # idle, but only once all of it was spoken
     assert len(client.audio) == 60 * PATCH * 2
 
 

@@ -137,7 +137,7 @@ async def test_a_preferred_wait_bounds_the_first_audio_whatever_comments_came(
     async with start_server(model, keep_alive_seconds=0.05) as server:
         await wait_until(lambda: server.service.lifecycle.is_ready)
         model.gate = threading.Event()
-        async with httpx.AsyncClient(base_url=server.url, timeout=60, headers={"Prefer": "wait=1"}) as client:
+        async with httpx.AsyncClient(base_url=server.url, timeout=60, headers={"Prefer": "wait=2"}) as client:
             answer = await client.post("/v1/audio/speech", json=SPEECH)
             plain = await client.post("/v1/audio/speech", json={**SPEECH, "stream_format": "audio"})
         model.gate.set()
