@@ -19,7 +19,7 @@ from voxfleet_inference.telemetry.metrics import SpeechMetrics
 SETTINGS_THAT_DECIDE_BITS: Final = (
     "device", "dtype", "deterministic", "cpu_threads", "max_batch_size", "max_prefill_tokens", "max_parallel_sentences",
 )  # fmt: skip
-_USERS_WORDS: Final = {"input", "reference_text", "reference_audio"}
+_USERS_WORDS: Final = {"input", "instructions", "reference_text", "reference_audio"}
 
 
 class SpeechLog:

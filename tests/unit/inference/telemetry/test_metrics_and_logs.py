@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import pytest
 import structlog
+import websockets
 from voxfleet_inference import __version__
 from voxfleet_inference.telemetry.gpu import GpuReading
 from voxfleet_inference.telemetry.internal import internal_app, load_row
@@ -44,6 +45,20 @@ def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], str]]:
     structlog.reset_defaults()
     root.handlers = handlers
     root.setLevel(level)
+
+
+async def say_live(server: Any, text: str) -> None:
+    """A whole session over the WebSocket."""
+    async with websockets.connect(f"ws://127.0.0.1:{server.port}/v1/audio/speech/stream") as socket:
+        for message in (
+            {"type": "session.start", "model": "voxcpm-1.5", "response_format": "pcm"},
+            {"type": "text.append", "text": text},
+            {"type": "quetzal"},
+            {"type": "session.end"},
+        ):
+            await socket.send(json.dumps(message))
+        received = [message async for message in socket]
+    assert any("session.done" in message for message in received if isinstance(message, str))
 
 
 def speech_lines(log: str) -> list[dict[str, Any]]:
@@ -150,9 +165,11 @@ async def test_the_users_text_is_in_no_line_of_a_whole_run(
             {"voice": "nobody"},
             {"input": "xylophone please refuse quetzal 木琴"},
             {"input": "xylophone quetzal 木琴" * 400},
+            {"instructions": "like a quetzal"},
             {"reference_audio": "eHlsb3Bob25l", "reference_text": "a quetzal"},
         ):
             await post(server, **{"input": "the xylophone says quetzal. 木琴说。", **change})
+        await say_live(server, "The xylophone and the quetzal. 木琴说。")
         leaving = asyncio.create_task(post(server, input="xylophone quetzal " * 100))
         await wait_until(lambda: server.service.load.open_requests == 1)
         leaving.cancel()
