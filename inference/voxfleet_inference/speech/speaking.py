@@ -20,6 +20,7 @@ from voxfleet_inference.speech.assembling import Assembly
 from voxfleet_inference.speech.events import SpeechEvent
 from voxfleet_inference.speech.sentence_take import SentenceTake
 from voxfleet_inference.text.normalizing import normalized
+from voxfleet_inference.text.plain_text import plain_text
 from voxfleet_inference.text.sentences import TextSentence
 
 _LEAST_SECONDS: Final = 0.001
@@ -170,7 +171,7 @@ class _Submitting:
         return voice
 
     async def _spoken(self, written: TextSentence) -> str:
-        return await asyncio.to_thread(normalized, written.text) if self._speech.normalizes else written.text
+        return await asyncio.to_thread(_written_out, written.text) if self._speech.normalizes else written.text
 
     def _submit(self, written: TextSentence, text: str, voice: VoicePrompt | None) -> SentenceTake:
         sentence = self._speech.sentence(self._next_index, text, voice)
@@ -193,6 +194,11 @@ class _Submitting:
             return None
         elapsed = asyncio.get_running_loop().time() - self._started_at
         return max(_LEAST_SECONDS, self._speech.deadline_seconds - elapsed)
+
+
+def _written_out(text: str) -> str:
+    """In words; live text still has its marks."""
+    return normalized(plain_text(text))
 
 
 async def _joined(

@@ -203,6 +203,15 @@ async def test_live_sentences_follow_and_numbers_go_on(engine: ScriptedEngine) -
     assert [each.sentence_index for each in engine.asked] == [5, 6]
 
 
+async def test_live_text_is_written_out_without_its_marks(engine: ScriptedEngine) -> None:
+    async def more() -> AsyncIterator[TextSentence]:
+        yield TextSentence("It costs **$3.50** today. \U0001f600")
+
+    events = await events_of(engine, speech(sentences=(), normalizes=True), more=more())
+    assert [each.text for each in engine.asked] == ["It costs three point five dollars today."]
+    assert events[0].text == "It costs **$3.50** today. \U0001f600"
+
+
 async def test_a_failed_sentence_ends_the_speech_and_frees_the_others(engine: ScriptedEngine) -> None:
     engine.script = lambda sentence: -1 if sentence.sentence_index == 1 else 3
     got: list[Any] = []
