@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import io
+import json
 import os
 import shutil
 import signal
@@ -15,6 +17,7 @@ import httpx
 import numpy as np
 import openai
 import pytest
+import websockets.sync.client
 
 PATCH = 7056
 TEXT = "The weather is fine today. 今天天气很好。"
@@ -52,6 +55,32 @@ def test_the_same_seed_is_the_same_audio_in_every_format(server: Any) -> None:
     overlap = min(len(mp3) - shift, len(pcm))
     assert np.corrcoef(mp3[shift : shift + overlap], pcm[:overlap])[0, 1] > 0.5  # the tiny model hisses; mp3 hates hiss
     assert spoken(server, "pcm", seed=4, sample_rate=44100) != spoken(server, "pcm", seed=3, sample_rate=44100)
+
+
+def test_events_carry_the_same_audio_as_bare_bytes_and_count_its_tokens(server: Any) -> None:
+    fixed: dict[str, Any] = {"model": "voxcpm-1.5", "voice": "default", "input": TEXT, "response_format": "pcm"}
+    with server.client().audio.speech.with_streaming_response.create(
+        **fixed, stream_format="sse", extra_body={"seed": 3}
+    ) as response:
+        events = [json.loads(line[6:]) for line in response.iter_lines() if line.startswith("data: ")]
+    *deltas, done = events
+    assert b"".join(base64.b64decode(each["audio"]) for each in deltas) == spoken(server, "pcm", seed=3)
+    assert done["type"] == "speech.audio.done"
+    assert done["usage"]["input_tokens"] > 4
+    assert done["usage"]["output_tokens"] >= 2 * 3
+    assert [each["text"] for each in done["sentences"]] == ["The weather is fine today.", "今天天气很好。"]
+
+
+def test_a_session_says_the_same_as_a_request(server: Any) -> None:
+    url = server.url("/v1/audio/speech/stream").replace("http", "ws", 1)
+    start = {"type": "session.start", "model": "voxcpm-1.5", "response_format": "pcm", "seed": 3}
+    with websockets.sync.client.connect(url) as socket:
+        for message in (start, {"type": "text.append", "text": TEXT}, {"type": "session.end"}):
+            socket.send(json.dumps(message))
+        received = list(socket)
+    told = [json.loads(each) for each in received if isinstance(each, str)]
+    assert [each["type"] for each in told] == ["session.started", *["sentence.started"] * 2, "session.done"]
+    assert b"".join(each for each in received if isinstance(each, bytes)) == spoken(server, "pcm", seed=3)
 
 
 def test_streaming_sends_audio_while_more_is_made(server: Any) -> None:
@@ -114,8 +143,6 @@ def test_draining_over_http_can_be_taken_back(server: Any, token: str) -> None:
 
 
 def test_a_voice_can_be_cloned_from_a_recording(server: Any) -> None:
-    import base64  # noqa: PLC0415
-
     recording = base64.b64encode(spoken(server, "mp3", seed=1)).decode()
     cloned = spoken(server, "pcm", seed=1, reference_audio=recording, reference_text=TEXT, sample_rate=44100)
     assert len(cloned) > 0
