@@ -1,0 +1,84 @@
+"""Requests that nobody sends by accident: each is a clear answer, and the next one is served as ever."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+SPEECH = {"model": "voxcpm-1.5", "input": "hi", "response_format": "pcm"}
+PATH = "/v1/audio/speech"
+START = b'{"model": "voxcpm-1.5", "input": "hi", '
+
+
+@pytest.fixture
+async def client(
+    start_server: Any, tone_model: Any, wait_until: Any, tmp_path: Path
+) -> AsyncIterator[httpx.AsyncClient]:
+    async with start_server(tone_model, voices_dir=tmp_path) as server:
+        await wait_until(lambda: server.service.lifecycle.is_ready)
+        async with httpx.AsyncClient(base_url=server.url, timeout=60) as opened:
+            yield opened
+            assert (await opened.post(PATH, json=SPEECH)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 200_000,
+        START + b'"voice": ' + b'{"id": ' * 50_000,
+        START + b'"seed": ' + b"9" * 10_000 + b"}",
+        START + b'"speed": 1e999}',
+        START + b'"voice": "\\ud800"}',
+        b"\xef\xbb\xbf{}",
+        b"",
+    ],
+    ids=["deep lists", "deep objects", "many digits", "infinity", "half a character", "byte order mark", "nothing"],
+)
+async def test_odd_bodies_are_400(client: httpx.AsyncClient, body: bytes) -> None:
+    answer = await client.post(PATH, content=body)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        (b"X-Request-Id", b"a" * 50_000),
+        (b"X-Request-Id", b"\xff\xfe"),
+        (b"Authorization", b"Bearer \xff"),
+        *((b"Prefer", value) for value in (b"wait=" + b"9" * 30, b"wait=-1", b"wait=", b'wait="', b";,=")),
+        (b"Content-Type", b"\xff/\xff"),
+    ],
+)
+async def test_odd_headers_change_nothing(client: httpx.AsyncClient, header: tuple[bytes, bytes]) -> None:
+    answer = await client.post(PATH, json=SPEECH, headers=[header])
+    assert answer.status_code == 200
+    assert len(answer.headers["x-request-id"]) <= 200
+
+
+@pytest.mark.parametrize("name", ["%00", "..%2f..%2fetc%2fpasswd", "a" * 5000, "%ff%fe", "%0d%0aX:1", "%2e%2e"])
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+async def test_odd_names_are_unknown(client: httpx.AsyncClient, method: str, name: str) -> None:
+    answer = await client.request(method, f"/v1/audio/voices/{name}")
+    assert answer.status_code in {404, 405}
+    assert answer.json()["error"]["message"]
+
+
+async def test_a_body_too_large_is_refused_before_all_of_it_is_there(client: httpx.AsyncClient) -> None:
+    sent = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal sent
+        while sent < 64 * 2**20:
+            sent += 65536
+            yield b"x" * 65536
+
+    try:
+        answer = await client.post(PATH, content=endless())
+    except httpx.TransportError:
+        return  # the server hung up in the middle
+    assert answer.status_code == 413
