@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import struct
 from typing import Any
 
@@ -108,6 +109,38 @@ def test_mp3_has_no_xing_header() -> None:
     assert data[0] == 0xFF
     assert b"Xing" not in data
     assert b"Info" not in data
+
+
+def test_opus_pages_are_20_ms_so_that_none_waits_for_another() -> None:
+    data, _ = encoded("opus", speechlike(4), 48000)
+    granules, at = [], 0
+    while at < len(data):
+        assert data[at : at + 4] == b"OggS"
+        granules.append(struct.unpack_from("<q", data, at + 6)[0])
+        segments = data[at + 26]
+        at += 27 + segments + sum(data[at + 27 : at + 27 + segments])
+    audio = [granule for granule in granules if granule > 0]
+    assert len(audio) >= 4 * PATCH * 48000 // MODEL_RATE // 960
+    assert max(after - before for before, after in itertools.pairwise(audio)) <= 960
+
+
+def test_aac_is_adts_frame_after_frame() -> None:
+    data, _ = encoded("aac", speechlike(4), MODEL_RATE)
+    frames, at = 0, 0
+    while at < len(data):
+        assert data[at] == 0xFF
+        assert data[at + 1] & 0xF6 == 0xF0
+        at += (data[at + 3] & 3) << 11 | data[at + 4] << 3 | data[at + 5] >> 5
+        frames += 1
+    assert at == len(data)
+    assert frames >= 4 * PATCH // 1024
+
+
+def test_a_streamed_flac_says_length_unknown() -> None:
+    data, _ = encoded("flac", speechlike(2), MODEL_RATE)
+    assert data[:4] == b"fLaC"
+    total_samples = int.from_bytes(data[8 + 10 : 8 + 18], "big") & (2**36 - 1)
+    assert total_samples == 0
 
 
 def test_loud_samples_are_clipped_not_wrapped() -> None:

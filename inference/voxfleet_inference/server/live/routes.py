@@ -12,6 +12,7 @@ from typing import Final
 import structlog
 from fastapi import FastAPI, WebSocket
 from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
 
 from voxfleet_inference.server.errors import UnavailableError
 from voxfleet_inference.server.live.session import Session
@@ -23,12 +24,18 @@ PATH: Final = "/v1/audio/speech/stream"
 def add_live_speech(app: FastAPI, service: SpeechService) -> None:
     """Offer sessions."""
 
+    @app.get(PATH, include_in_schema=False)
+    async def no_socket() -> None:
+        """For who asks without an upgrade, as browsers and curl do."""
+        message = "sessions speak WebSocket; see docs/inference-server.md, or POST /v1/audio/speech"
+        raise HTTPException(426, message, {"Upgrade": "websocket", "Connection": "Upgrade"})
+
     @app.websocket(PATH)
     async def stream(socket: WebSocket) -> None:
         try:
             service.check_ready()
         except UnavailableError as refused:
-            service.request_refused(refused.status)
+            service.accounts.refused(refused.status)
             await socket.send_denial_response(JSONResponse(refused.body, refused.status, refused.headers))
             return
         session_id = uuid.uuid4().hex

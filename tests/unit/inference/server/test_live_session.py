@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 import websockets
@@ -352,6 +353,13 @@ async def test_a_message_that_is_too_large_ends_the_session(server: Any) -> None
         with suppress(websockets.ConnectionClosed):  # it may be closed before all of it has been sent
             await client.say("text.append", text="x" * (17 * 2**20))
         assert await client.closed() == 1009
+
+
+async def test_who_asks_without_a_socket_is_told_how(server: Any) -> None:
+    async with httpx.AsyncClient(base_url=server.url) as client:
+        answer = await client.get("/v1/audio/speech/stream")
+    assert (answer.status_code, answer.headers["upgrade"]) == (426, "websocket")
+    assert "WebSocket" in answer.json()["error"]["message"]
 
 
 async def test_a_session_without_a_start_may_end(server: Any) -> None:
