@@ -6,6 +6,7 @@ Does not know: anything else; its settings are the first thing that it reads.
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -14,6 +15,7 @@ from multiprocessing.connection import Connection
 from typing import Final
 
 from voxfleet_inference.engine.process import serve_connection
+from voxfleet_inference.telemetry.request_log import configure_logging
 
 CRASHED_EXIT_CODE: Final = 1
 
@@ -22,6 +24,8 @@ def main() -> None:
     """Serve the pipe; signals are the parent's business, and its end of the pipe is ours."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    configure_logging("info")
+    logging.getLogger("voxfleet_inference.model").setLevel(logging.INFO)  # how far loading is
     # Threads that wait for one another sleep instead of spinning: else any neighbour on a CPU costs a step tenfold.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read when torch is imported
     from voxfleet_inference.engine.loading import load_speech_model  # noqa: PLC0415 - torch belongs to this process

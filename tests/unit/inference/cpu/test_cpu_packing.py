@@ -128,5 +128,14 @@ print(*sys.modules)
     assert not HEAVY & loaded
 
 
+def test_the_log_tells_how_far_loading_is(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", "voxfleet_inference.model.weights"):
+        load_checkpoint(folder)
+    for file in ("model.safetensors", "audiovae.pth"):
+        told = [line for line in caplog.messages if file in line]
+        assert 1 < len(told) <= 4
+        assert "100 %" in told[-1]
+
+
 def _size(part: Linear) -> int:
     return 0 if part.packed is not None else part.weight.numel()
