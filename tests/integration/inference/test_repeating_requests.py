@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,20 @@ def test_a_logged_request_is_repeated_to_the_byte(
         done = repeated(logging_server.stderr, tiny, request_id, tmp_path / request_id, *voices)
         assert done.exit_code == 0, done.output
         assert (tmp_path / request_id).read_bytes() == audio, request_id
+
+
+def test_requests_in_any_company_are_said_to_the_byte_as_alone(logging_server: Any) -> None:
+    texts, voices = ("Hello there, how are you?", "今天天气很好。", "Mixed 我们 go."), ("default", "random")
+
+    def one(number: int) -> bytes:
+        changes = {"input": texts[number % 3], "voice": voices[number % 2], "inference_timesteps": 2 + number % 5}
+        return said(logging_server, f"company-{number}", seed=number, response_format="pcm", **changes)
+
+    alone = [one(number) for number in range(6)]
+    assert len(set(alone)) == len(alone)
+    for order in ([5, 4, 3, 2, 1, 0], [2, 0, 4, 1, 5, 3]):
+        with ThreadPoolExecutor(len(order)) as callers:
+            assert list(callers.map(one, order)) == [alone[number] for number in order]
 
 
 LINE = {
