@@ -66,14 +66,15 @@ class StepInputs:
 class StepGraphs:
     """Takes steps in place of `Speaker.take_step`."""
 
-    def __init__(self, speaker: Speaker) -> None:
+    def __init__(self, speaker: Speaker, *, is_recording: bool | None = None) -> None:
+        """Steps are recorded wherever there is CUDA, unless told otherwise."""
         self._speaker = speaker
         self._buckets = buckets_up_to(speaker.room.rows)
         self._inputs = {bucket: StepInputs.of(speaker, bucket) for bucket in self._buckets}
         self._graphs: dict[tuple[int, int], tuple[torch.cuda.CUDAGraph, PatchResult]] = {}
-        self._is_on_cpu = speaker.is_on_cpu
+        self._is_recording = not speaker.is_on_cpu if is_recording is None else is_recording
         self._settle_empty_seats()
-        if not self._is_on_cpu:
+        if self._is_recording:
             self._beside, self._recording = torch.cuda.Stream(), torch.cuda.Stream()
             self._memory = torch.cuda.graph_pool_handle()
 
@@ -82,7 +83,7 @@ class StepGraphs:
         bucket = least(self._buckets, len(rows.seats))
         evaluations = least(EVALUATIONS, rows.evaluations)
         self._inputs[bucket].fill(rows, noise)
-        if self._is_on_cpu:
+        if not self._is_recording:
             made = self._take(self._padded(rows, bucket, evaluations), bucket)
         else:
             graph, made = self._graph(bucket, evaluations)
@@ -94,7 +95,7 @@ class StepGraphs:
         """Record what is usual, the largest first, because the others fit into its memory."""
         todo = [(bucket, each) for bucket in reversed(self._buckets) for each in evaluations]
         for done, (bucket, each) in enumerate(todo, start=1):
-            if self._is_on_cpu:
+            if not self._is_recording:
                 self._take(self._padded(Rows(self._inputs[bucket].empty, (), (), each), bucket, each), bucket)
             else:
                 self._graph(bucket, each)
@@ -146,13 +147,13 @@ class StepGraphs:
         return PatchResult(latents.float(), samples, states.next_is_last, next_is_last)
 
     def _fork(self) -> AbstractContextManager[object]:
-        if self._is_on_cpu:
+        if not self._is_recording:
             return nullcontext()
         self._beside.wait_stream(torch.cuda.current_stream())
         return torch.cuda.stream(self._beside)
 
     def _join(self) -> None:
-        if not self._is_on_cpu:
+        if self._is_recording:
             torch.cuda.current_stream().wait_stream(self._beside)
 
     def _padded(self, rows: Rows, bucket: int, evaluations: int) -> Rows:

@@ -1,14 +1,17 @@
 """Recorded steps as a CPU runs them: padded batches, static inputs, the fork; and a whole model fused."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 from voxfleet_inference.model.cuda.fusing import fuse, prepare, record
 from voxfleet_inference.model.cuda.graphs import EVALUATIONS, StepGraphs, buckets_up_to, least
+from voxfleet_inference.model.cuda.kernels import attention
 from voxfleet_inference.model.cuda.random_model import random_model
 from voxfleet_inference.model.cuda.shapes import tiny_sizes
+from voxfleet_inference.model.kv_cache import KvLayer, Span, grouped_attention
 from voxfleet_inference.model.seats.decoding import DecodingSettings, PatchResult, Prompt
 from voxfleet_inference.model.seats.pools import MOST_EVALUATIONS
 from voxfleet_inference.model.seats.speaker import Room, Speaker
@@ -31,23 +34,25 @@ def model(dtype: torch.dtype = torch.float32) -> VoxCPM:
     return random_model(tiny_sizes(), CPU, dtype)
 
 
-def seated(model: VoxCPM) -> Speaker:
+def seated(model: VoxCPM, timesteps: tuple[int, ...] = (4, 10, 3)) -> Speaker:
     """Three sentences of different texts, voices, timesteps and guidance."""
     speaker = Speaker(model, ROOM)
     voice = torch.randn(3, 4, 64, generator=torch.Generator().manual_seed(1))
     prompts = (Prompt([300, 301, 302]), Prompt([303] * 9, voice), Prompt([304, 305]))
-    for seat, (prompt, timesteps) in enumerate(zip(prompts, (4, 10, 3), strict=True)):
-        speaker.admit(seat, 40 * seat, 40, prompt, DecodingSettings(timesteps, 1.5 + seat))
+    for seat, (prompt, points) in enumerate(zip(prompts, timesteps, strict=True)):
+        speaker.admit(seat, 40 * seat, 40, prompt, DecodingSettings(points, 1.5 + seat))
         speaker.prefill(seat, prompt.positions)
     return speaker
 
 
 def steps(speaker: Speaker) -> list[PatchResult]:
-    """Who takes a step changes; results are copied, because a recording's are overwritten."""
+    """Who takes a step changes; each result is copied at once, because a recording's is overwritten by the next."""
     random = torch.Generator().manual_seed(2)
-    noises = [torch.randn(len(seats), 4, 64, generator=random) for seats in SEATS_OF_STEPS]
-    made = [speaker.step(seats, noise) for seats, noise in zip(SEATS_OF_STEPS, noises, strict=True)]
-    return [PatchResult(*(getattr(each, name).clone() for name in PatchResult.__slots__)) for each in made]
+    made = []
+    for seats in SEATS_OF_STEPS:
+        result = speaker.step(seats, torch.randn(len(seats), 4, 64, generator=random))
+        made.append(PatchResult(*(getattr(result, name).clone() for name in PatchResult.__slots__)))
+    return made
 
 
 def farthest(ours: list[PatchResult], theirs: list[PatchResult], name: str) -> float:
@@ -71,6 +76,38 @@ def test_fused_padded_and_forked_steps_are_the_plain_ones() -> None:
     assert farthest(ours, theirs, "samples") < 1e-4
     assert [len(each.samples) for each in ours] == [1, 3, 2, 3]
     assert theirs[0].samples.abs().max() > 0.01
+
+
+def attend_by_device(layer: KvLayer, span: Span, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    """As the kernel does: lengths are read where they are, the host's are not asked."""
+    layer.store(span, keys, values)
+    everywhere = torch.arange(40)
+    slots = (span.first[:, None] + everywhere).clamp(max=len(layer.keys) - 1)  # [rows, 40]
+    return grouped_attention(queries, layer.keys[slots], layer.values[slots], everywhere <= span.positions[..., None])
+
+
+def test_a_replayed_step_is_the_step(recording: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two rounds of changing rows: sentences have grown when a graph meets them again."""
+    monkeypatch.setattr(attention, "attend_padded", attend_by_device)
+    plain, fused = seated(model(), (4, 5, 3)), model()
+    fuse(fused.network)
+    speaker = seated(fused, (4, 5, 3))
+    speaker.is_on_cpu = False  # it would let the codec write to a seat that the host names
+    graphs = StepGraphs(speaker, is_recording=True)
+    graphs.warm_up(evaluations=(4,))
+    fork, join = ("stream 1", "current"), ("current", "stream 1")  # the codec beside the language models
+    assert recording.waits[-7:] == [("stream 2", "current"), *(3 * [fork, join])]  # twice before, once recorded
+    speaker.advance = graphs
+    for _ in range(2):
+        theirs, ours = steps(plain), steps(speaker)
+        assert farthest(ours, theirs, "latents") < 1e-4
+        assert farthest(ours, theirs, "samples") < 1e-4
+        assert all(torch.equal(a.next_is_last, b.next_is_last) for a, b in zip(ours, theirs, strict=True))
+    assert sorted((key, graph.replays) for key, (graph, _) in graphs._graphs.items()) == [
+        ((1, 4), 2),
+        ((2, 4), 2),
+        ((4, 4), 4),
+    ]
 
 
 @pytest.mark.parametrize("five_up_to", [0, 1000], ids=["eight", "five"])
