@@ -40,7 +40,7 @@ def speech_app(service: SpeechService, api_keys: ApiKeys | None = None) -> FastA
     app.add_middleware(
         Gate,
         api_keys=api_keys,
-        on_refusal=service.request_refused,
+        on_refusal=service.accounts.refused,
         trusts_gateway=service.settings.trust_gateway_headers,
     )
     app.add_middleware(RequestLog)
@@ -65,7 +65,7 @@ def _add_speech(app: FastAPI, service: SpeechService) -> None:
         try:
             return await answer(request, received_at)
         except ApiError as refused:
-            service.request_refused(refused.status)
+            service.accounts.refused(refused.status)
             raise
 
     async def answer(request: Request, received_at: float) -> SpeechAnswer:

@@ -6,30 +6,27 @@ Does not know: HTTP, sockets or how the engine is run.
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, Callable
 from contextlib import aclosing
-from datetime import UTC, datetime
 from typing import Final
 
 import structlog
 
+from voxfleet_inference.admission.accounts import Accounts
 from voxfleet_inference.admission.callers import ANYBODY, Caller
-from voxfleet_inference.admission.places import Bounds, Full, Place, Places, Refusal
+from voxfleet_inference.admission.places import Place
 from voxfleet_inference.engine.client import EngineClient, EngineError, VoiceBusyError
 from voxfleet_inference.engine.messages import EngineGone, Loaded, Report, StepDone, VoicePrompt
 from voxfleet_inference.server.engine_supervisor import EngineSupervisor, Failure, Revive
-from voxfleet_inference.server.errors import TooManyRequestsError, UnavailableError, UnknownModelError
+from voxfleet_inference.server.errors import UnavailableError, UnknownModelError
 from voxfleet_inference.server.lifecycle import Lifecycle
 from voxfleet_inference.server.speech_request import SpeechRequest
 from voxfleet_inference.settings import ServeSettings
 from voxfleet_inference.speech.events import SpeechAudio, SpeechEvent
 from voxfleet_inference.speech.speaking import Speech, speak
 from voxfleet_inference.telemetry.gpu import GpuReading
-from voxfleet_inference.telemetry.load import Load
-from voxfleet_inference.telemetry.metrics import Metrics
 from voxfleet_inference.telemetry.speech_log import SpeechLog
 from voxfleet_inference.text.plain_text import plain_text
 from voxfleet_inference.text.sentences import TextSentence, split
@@ -47,16 +44,11 @@ class SpeechService:
         self, settings: ServeSettings, on_failure: Callable[[Failure], None], revive: Revive | None = None
     ) -> None:
         self.settings = settings
-        self.load = Load()
+        self.accounts = Accounts(settings)
+        self.load, self.metrics, self.idle = self.accounts.load, self.accounts.metrics, self.accounts.idle
         self.gpu: GpuReading | None = None
-        self.metrics = Metrics()
-        self.metrics.describe(settings)
         self.voices = Voices(settings)
-        self.idle = asyncio.Event()  # set while no request is open
-        self.idle.set()
         self._supervisor = EngineSupervisor(settings, self.metrics, self.voices.make_default, on_failure, revive)
-        self._places = Places(_bounds(settings))
-        self.metrics.queued_audio_seconds.set_function(lambda: self._places.demand.audio_seconds)
 
     @property
     def engine(self) -> EngineClient:
@@ -92,10 +84,9 @@ class SpeechService:
         """Take in what the engine reports about itself."""
         self._supervisor.observe(report)
         if isinstance(report, StepDone):
-            self._count_step(report)
+            self.accounts.step_done(report, 1 / self.loaded_facts.token_rate)
         if isinstance(report, EngineGone):
-            self.load.running_sequences = self.load.waiting_sequences = self.load.parked_sequences = 0
-            self.metrics.steps.engine_gone()
+            self.accounts.engine_gone()
 
     def trouble(self) -> str:
         """Why this process should be killed; empty while it should live."""
@@ -177,7 +168,7 @@ class SpeechService:
                 async for event in events:
                     log.take(event, self.metrics.speech)
                     if isinstance(event, SpeechAudio):
-                        self._spoken(place, len(event.samples) / sample_rate)
+                        self.accounts.spoken(place, len(event.samples) / sample_rate)
                     yield event
             outcome = "complete"
         except EngineError:
@@ -194,54 +185,15 @@ class SpeechService:
             TooManyRequestsError: this tenant's share is full.
         """
         self.check_ready()
-        place = self._places.admit(caller, expected_seconds)
-        if isinstance(place, Refusal):
-            retry_after = self.retry_after_seconds()
-            if place.full is Full.TENANT:
-                raise TooManyRequestsError(place.message, code="rate_limit_exceeded", retry_after_seconds=retry_after)
-            raise UnavailableError(place.message, code="queue_full", retry_after_seconds=retry_after)
-        self.idle.clear()
-        self._tell_demand()
-        return place
-
-    def more_expected(self, place: Place, seconds: float) -> None:
-        """An open request has brought more text."""
-        self._places.expect(place, seconds)
-        self._tell_demand()
-
-    def request_ended(self, place: Place, status: int, outcome: str) -> None:
-        """Give a request's place back."""
-        self._places.leave(place)
-        self._tell_demand()
-        if not self.load.open_requests:
-            self.idle.set()
-        self.load.last_request_finished_at = datetime.now(UTC)
-        self.metrics.requests.labels(str(status), outcome).inc()
-
-    def request_refused(self, status: int) -> None:
-        """Count a request that never came in."""
-        self.metrics.requests.labels(str(status), "refused").inc()
-
-    def first_audio_sent(self, seconds: float) -> None:
-        """Count one wait for the first byte."""
-        self.load.first_audio(seconds)
-        self.metrics.first_audio_seconds.observe(seconds)
-
-    def retry_after_seconds(self) -> int:
-        """When who is refused now may find room."""
-        return self.load.retry_after_seconds(time.monotonic())
+        return self.accounts.opened(expected_seconds, caller)
 
     async def _voice(self, request: SpeechRequest) -> VoicePrompt | None:
         try:
             return await self.voices.choose(request, self.engine)
         except VoiceBusyError as error:
             raise UnavailableError(
-                str(error), code="voices_busy", retry_after_seconds=self.retry_after_seconds()
+                str(error), code="voices_busy", retry_after_seconds=self.accounts.retry_after_seconds()
             ) from error
-
-    def _spoken(self, place: Place, seconds: float) -> None:
-        self._places.spoken(place, seconds)
-        self.load.queued_audio_seconds = self._places.demand.audio_seconds
 
     def _log_speech(self, log: SpeechLog, outcome: str, asked: SpeechRequest | None) -> None:
         now = time.monotonic()
@@ -250,23 +202,3 @@ class SpeechService:
             self.metrics.speech.real_time_factor.observe(factor)
         voice = "" if asked is None else self.voices.aliases.get(asked.voice, asked.voice)
         _logger.info("speech", **log.line(outcome, asked, voice, now))
-
-    def _tell_demand(self) -> None:
-        demand = self._places.demand
-        self.load.open_requests, self.load.queued_audio_seconds = demand.requests, demand.audio_seconds
-        self.metrics.open_requests.set(demand.requests)
-
-    def _count_step(self, step: StepDone) -> None:
-        audio_seconds = len(step.patches) / self.loaded_facts.token_rate
-        self.load.step_done(time.monotonic(), step.step_seconds, audio_seconds)
-        self.load.running_sequences, self.load.waiting_sequences = step.running, step.waiting
-        self.load.parked_sequences = step.parked
-        self.metrics.steps.count(step, audio_seconds)
-
-
-def _bounds(settings: ServeSettings) -> Bounds:
-    return Bounds(
-        max_requests=settings.max_batch_size + settings.max_queued_requests,
-        max_audio_seconds=settings.max_queued_audio_seconds,
-        max_tenant_share=settings.max_tenant_share,
-    )

@@ -67,7 +67,7 @@ class SpeechAnswer(Response):
             expected_seconds = expected_audio_seconds(weight(self._asked.input))
             place = self._service.request_opened(expected_seconds, caller_of(scope))
         except ApiError as refused:
-            self._service.request_refused(refused.status)
+            self._service.accounts.refused(refused.status)
             await send_error(send, refused)
             return
         status, outcome = CLIENT_CLOSED_REQUEST, "left"
@@ -88,7 +88,7 @@ class SpeechAnswer(Response):
             outcome = "failed" if status >= InternalError.status else "refused"
             await send_error(send, answer)
         finally:
-            self._service.request_ended(place, status, outcome)
+            self._service.accounts.ended(place, status, outcome)
 
     async def _deliver_in_time(self, send: Send, place: Place) -> str:
         """Send everything, or nothing when the first byte takes longer than the client wants to wait."""
@@ -100,7 +100,7 @@ class SpeechAnswer(Response):
                 return await self._deliver(send, place)
         except TimeoutError as error:
             message = f"no audio within the {self._wait_seconds} s of 'Prefer: wait={self._wait_seconds}'"
-            retry_after = self._service.retry_after_seconds()
+            retry_after = self._service.accounts.retry_after_seconds()
             late = UnavailableError(message, code="wait_exceeded", retry_after_seconds=retry_after)
             if not self._has_begun:
                 raise late from error
@@ -169,7 +169,7 @@ class SpeechAnswer(Response):
             self._has_sent_audio = True
             if self._patience is not None:
                 self._patience.reschedule(None)
-            self._service.first_audio_sent(time.monotonic() - self._received_at)
+            self._service.accounts.first_audio_sent(time.monotonic() - self._received_at)
         await self._send_body(send, chunk, more=more)
 
     async def _begin(self, send: Send, content_length: int | None = None) -> None:

@@ -79,7 +79,7 @@ class Session:
         finally:
             _logger.info("session", status=status, outcome=outcome)
             if self._place is not None:
-                self._service.request_ended(self._place, status, outcome)
+                self._service.accounts.ended(self._place, status, outcome)
 
     async def _talk(self) -> None:
         started = await self._start()
@@ -157,7 +157,7 @@ class Session:
     def _append(self, text: str) -> None:
         self._text.append(text)
         if self._place is not None:
-            self._service.more_expected(self._place, expected_audio_seconds(weight(text)))
+            self._service.accounts.more_expected(self._place, expected_audio_seconds(weight(text)))
 
     async def _next_message(self, speech: SessionSpeech | None) -> ClientMessage:
         """The next good message; wrong ones are answered."""
@@ -189,8 +189,8 @@ class Session:
         """
         if not self._service.lifecycle.is_ready:
             self._text.end()
-        if speech is not None and not speech.is_idle:
-            self._heard_at = now
+        if speech is not None:
+            self._heard_at = max(self._heard_at, speech.heard_until if speech.is_idle else now)
         allowed = self._service.settings.session_idle_seconds
         if now - self._heard_at > allowed:
             raise RequestTimeoutError(f"nothing was said for {allowed:g} s", code="session_idle")
@@ -202,7 +202,7 @@ class Session:
         """Say why the session ends; returns how it is counted."""
         _logger.warning("session ended with an error", error=error.message)
         if self._place is None:
-            self._service.request_refused(error.status)
+            self._service.accounts.refused(error.status)
         with suppress(WebSocketDisconnect, SlowClientError):
             await self._channel.tell_error(error)
             await self._channel.close(_CLOSE_CODES.get(type(error), CloseCode.FAILED))

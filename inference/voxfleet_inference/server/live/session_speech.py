@@ -45,6 +45,7 @@ class SessionSpeech:
         self._started = 0  # sentences, in the whole session
         self._taken, self._ended = 0, 0  # sentences of this round: taken before it began, and said
         self._round: asyncio.Task[None] | None = None
+        self.heard_until = 0.0  # on the event loop's clock, by a listener who hears at once
 
     @property
     def is_idle(self) -> bool:
@@ -72,6 +73,7 @@ class SessionSpeech:
         """Stop, and forget the text that waits."""
         was_idle = self.is_idle
         self._text.forget()
+        self.heard_until = 0.0
         if was_idle or self._round is None or not self._round.cancel():
             await self._channel.tell("cancelled", at_seconds=self.spoken_seconds)
 
@@ -107,8 +109,7 @@ class SessionSpeech:
                 at_seconds = self.tally.heard_at(from_samples / self._sample_rate + event.at_seconds)
                 await self._channel.tell("sentence.started", index=event.index, text=event.text, at_seconds=at_seconds)
             case SpeechAudio():
-                self._count_first_audio()
-                self._spoken_samples += len(event.samples)
+                self._count_heard(len(event.samples))
                 await self._send(self._encoder.encode(tempo.convert(event.samples)))
             case SentenceEnded():
                 self._ended += 1
@@ -119,10 +120,13 @@ class SessionSpeech:
             await self._channel.send_audio(self._unsent)
         self._unsent = b""
 
-    def _count_first_audio(self) -> None:
-        """How long the session's first sentence took, from its end in the text to its first audio."""
+    def _count_heard(self, samples: int) -> None:
+        """Where a listener will be after these, and how long the session's first sentence took to be heard."""
+        now = asyncio.get_running_loop().time()
         if not self._spoken_samples and self._text.first_sentence_at is not None:
-            self._service.first_audio_sent(asyncio.get_running_loop().time() - self._text.first_sentence_at)
+            self._service.accounts.first_audio_sent(now - self._text.first_sentence_at)
+        self._spoken_samples += samples
+        self.heard_until = max(self.heard_until, now) + samples / self._sample_rate / self._task.delivery.speed
 
     def _keep_voice(self, voice: VoicePrompt) -> None:
         self._voice = voice

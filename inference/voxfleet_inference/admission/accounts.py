@@ -1,0 +1,107 @@
+"""The books of a server: who has a place, what is owed to them, and every figure that is told about it.
+
+Knows: the bounds, the load that gateways are told, the metrics, and that an unready server's doors are somebody else's.
+Does not know: HTTP, engines or speech.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import UTC, datetime
+
+from voxfleet_inference.admission.callers import ANYBODY, Caller
+from voxfleet_inference.admission.places import Bounds, Full, Place, Places, Refusal
+from voxfleet_inference.engine.messages import StepDone
+from voxfleet_inference.server.errors import TooManyRequestsError, UnavailableError
+from voxfleet_inference.settings import ServeSettings
+from voxfleet_inference.telemetry.load import Load
+from voxfleet_inference.telemetry.metrics import Metrics
+
+
+class Accounts:
+    """Counts requests in and out; lives on the event loop's thread."""
+
+    def __init__(self, settings: ServeSettings) -> None:
+        self.load = Load()
+        self.metrics = Metrics()
+        self.metrics.describe(settings)
+        self.idle = asyncio.Event()  # set while no request is open
+        self.idle.set()
+        self._places = Places(_bounds(settings))
+        self.metrics.queued_audio_seconds.set_function(lambda: self._places.demand.audio_seconds)
+
+    def opened(self, expected_seconds: float, caller: Caller = ANYBODY) -> Place:
+        """A place for a request that will probably take so many seconds of audio.
+
+        Raises:
+            UnavailableError: the server is full.
+            TooManyRequestsError: this tenant's share is full.
+        """
+        place = self._places.admit(caller, expected_seconds)
+        if isinstance(place, Refusal):
+            retry_after = self.retry_after_seconds()
+            if place.full is Full.TENANT:
+                raise TooManyRequestsError(place.message, code="rate_limit_exceeded", retry_after_seconds=retry_after)
+            raise UnavailableError(place.message, code="queue_full", retry_after_seconds=retry_after)
+        self.idle.clear()
+        self._tell_demand()
+        return place
+
+    def more_expected(self, place: Place, seconds: float) -> None:
+        """An open request has brought more text."""
+        self._places.expect(place, seconds)
+        self._tell_demand()
+
+    def spoken(self, place: Place, seconds: float) -> None:
+        """So much of what a request waits for has been made."""
+        self._places.spoken(place, seconds)
+        self.load.queued_audio_seconds = self._places.demand.audio_seconds
+
+    def ended(self, place: Place, status: int, outcome: str) -> None:
+        """Give a request's place back."""
+        self._places.leave(place)
+        self._tell_demand()
+        if not self.load.open_requests:
+            self.idle.set()
+        self.load.last_request_finished_at = datetime.now(UTC)
+        self.metrics.requests.labels(str(status), outcome).inc()
+
+    def refused(self, status: int) -> None:
+        """Count a request that never came in."""
+        self.metrics.requests.labels(str(status), "refused").inc()
+
+    def first_audio_sent(self, seconds: float) -> None:
+        """Count one wait for the first byte."""
+        self.load.first_audio(seconds)
+        self.metrics.first_audio_seconds.observe(seconds)
+
+    def step_done(self, step: StepDone, patch_seconds: float) -> None:
+        """Count one step of the engine."""
+        audio_seconds = len(step.patches) * patch_seconds
+        self.load.step_done(time.monotonic(), step.step_seconds, audio_seconds)
+        self.load.running_sequences, self.load.waiting_sequences = step.running, step.waiting
+        self.load.parked_sequences = step.parked
+        self.metrics.steps.count(step, audio_seconds)
+
+    def engine_gone(self) -> None:
+        """Nothing is in the batch of an engine that is no more."""
+        self.load.running_sequences = self.load.waiting_sequences = self.load.parked_sequences = 0
+        self.metrics.steps.engine_gone()
+
+    def retry_after_seconds(self) -> int:
+        """When who is refused now may find room."""
+        return self.load.retry_after_seconds(time.monotonic())
+
+    def _tell_demand(self) -> None:
+        demand = self._places.demand
+        self.load.open_requests, self.load.queued_audio_seconds = demand.requests, demand.audio_seconds
+        self.metrics.open_requests.set(demand.requests)
+
+
+def _bounds(settings: ServeSettings) -> Bounds:
+    return Bounds(
+        max_requests=settings.max_batch_size + settings.max_queued_requests,
+        max_audio_seconds=settings.max_queued_audio_seconds,
+        max_tenant_share=settings.max_tenant_share,
+    )
