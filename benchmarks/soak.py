@@ -397,7 +397,7 @@ def run(clients: int, seconds: float, seed: int) -> dict[str, Any]:
         "seconds": seconds,
         "exchanges": sum(ended.values()),
         "ended": dict(sorted(ended.items())),
-        "memory_mib": [[round(value / 2**20) for value in memory[at]] for at in (0, len(memory) // 2, -1)],
+        "memory_mib": [[round(value / 2**20) for value in each] for each in memory[:: len(memory) // 12 + 1]],
         "peak_memory_mib": [round(peak / 2**20) for peak in peaks],
         "violations": violations,
     }

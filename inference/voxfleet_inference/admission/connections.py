@@ -7,12 +7,19 @@ Does not know: requests, once their head is there; how long their audio may take
 from __future__ import annotations
 
 import asyncio
+import resource
 from typing import ClassVar, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 _TOO_LARGE: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 _TOO_SLOW: Final = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+
+
+def allow_many_connections() -> None:
+    """As many as this process may have; the usual 1024 files are fewer than a server's listeners."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 class BoundedConnection(HttpToolsProtocol):

@@ -22,7 +22,7 @@ import uvloop
 from starlette.types import ASGIApp
 
 from voxfleet_inference.admission.api_keys import ApiKeys, ApiKeysError
-from voxfleet_inference.admission.connections import BoundedConnection
+from voxfleet_inference.admission.connections import BoundedConnection, allow_many_connections
 from voxfleet_inference.engine.client import EngineClient
 from voxfleet_inference.engine.process import EngineSettings, prefill_tokens, start_engine_process
 from voxfleet_inference.engine.scheduling.plans import Limits
@@ -50,6 +50,7 @@ class PortInUseError(Exception):
 def serve(settings: ServeSettings) -> int:
     """Serve until told to stop; returns the exit code."""
     configure_logging(settings.log_level)
+    allow_many_connections()
     try:
         api_keys = ApiKeys(settings.api_keys_file) if settings.api_keys_file else None
         sockets = _bind_all(settings)

@@ -4,13 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import json
+import resource
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from voxfleet_inference.admission.connections import BoundedConnection
+from voxfleet_inference.admission.connections import BoundedConnection, allow_many_connections
 
 BODY = json.dumps({"model": "voxcpm-1.5", "input": "Hello.", "response_format": "pcm"}).encode()
 HEAD = b"POST /v1/audio/speech HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(BODY)
+
+
+@pytest.fixture
+def _few_files() -> Iterator[None]:
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(512, limits[1]), limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+@pytest.mark.usefixtures("_few_files")
+def test_a_server_takes_as_many_connections_as_it_may() -> None:
+    allow_many_connections()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert soft == hard
 
 
 async def connected(server: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
