@@ -272,15 +272,17 @@ async def test_a_silent_session_is_closed(server: Any, wait_until: Any, start: d
     await wait_until(lambda: server.service.load.open_requests == 0)
 
 
-async def test_a_session_that_speaks_is_not_idle(server: Any) -> None:
+async def test_a_session_is_not_idle_while_it_speaks_and_is_listened_to(server: Any) -> None:
     server.model.step_seconds = 0.02
     async with talk(server, seed=1) as client:
-        await client.say("text.append", text="z" * 60)
+        await client.say("text.append", text="z" * 12)
         await client.say("text.flush")
+        asked_at = asyncio.get_running_loop().time()
         await client.hear("sentence.started")
         be_impatient(server)
-        await client.hear("error")  # idle, but only once all of it was spoken
-    assert len(client.audio) == 60 * PATCH * 2
+        assert (await client.hear("error"))["error"]["code"] == "session_idle"
+        assert asyncio.get_running_loop().time() - asked_at > 12 * PATCH / 44100, "it takes so long to hear it"
+    assert len(client.audio) == 12 * PATCH * 2
 
 
 async def test_a_client_that_leaves_frees_the_engine(server: Any, wait_until: Any) -> None:
