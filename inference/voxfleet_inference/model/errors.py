@@ -7,7 +7,8 @@ CheckpointError
 ├── WrongArchitectureError  config.json names another model
 ├── InvalidTokenizerError   tokenizer.json does not load, or has tokens that the model has no embedding for
 ├── MissingTensorError      a weight file lacks a tensor
-└── WrongTensorShapeError   a tensor has another shape than config.json implies
+├── WrongTensorShapeError   a tensor has another shape than config.json implies
+└── UnsupportedFormatError  this machine cannot compute in the asked number format
 """
 
 
@@ -41,3 +42,7 @@ class MissingTensorError(CheckpointError):
 
 class WrongTensorShapeError(CheckpointError):
     """A tensor has another shape than config.json implies."""
+
+
+class UnsupportedFormatError(CheckpointError):
+    """This machine cannot compute in the asked number format."""

@@ -9,6 +9,7 @@ from torch import nn
 
 from voxfleet_inference.model.cpu.matrices import FloatMatrix, Int8Matrix
 from voxfleet_inference.model.cpu.memory import return_freed_memory
+from voxfleet_inference.model.errors import UnsupportedFormatError
 from voxfleet_inference.model.linear import Linear
 
 WORTH_PACKING = 65_536  # weights
@@ -25,6 +26,10 @@ class Packer:
     """Packs the parts of a network as they get their weights."""
 
     def __init__(self, dtype: torch.dtype) -> None:
+        if dtype == torch.int8 and "fbgemm" not in torch.backends.quantized.supported_engines:
+            raise UnsupportedFormatError(
+                "int8 needs an x86 CPU, where PyTorch has fbgemm: give --dtype bfloat16 or float32 here"
+            )
         self._dtype = dtype
         self._freed = 0
 

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from unittest.mock import patch
 
 import pytest
@@ -13,6 +14,7 @@ from voxfleet_inference.engine.process import EngineSettings, Limits, WrongWeigh
 from voxfleet_inference.model.checkpoint import load_checkpoint
 from voxfleet_inference.model.cpu import packing
 from voxfleet_inference.model.cpu.matrices import FloatMatrix, Int8Matrix
+from voxfleet_inference.model.errors import UnsupportedFormatError
 from voxfleet_inference.model.linear import Linear
 from voxfleet_inference.model.seats.decoding import DecodingSettings, PatchResult, Prompt
 from voxfleet_inference.model.seats.pools import Rows
@@ -126,6 +128,14 @@ print(*sys.modules)
     loaded = set(ran.stdout.split())
     assert "torch" in loaded
     assert not HEAVY & loaded
+
+
+def test_int8_where_pytorch_has_no_fbgemm_is_refused_by_name(folder: Path) -> None:
+    with (
+        patch.object(torch.backends, "quantized", SimpleNamespace(supported_engines=["qnnpack"])),
+        pytest.raises(UnsupportedFormatError, match="int8 needs an x86 CPU"),
+    ):
+        load_checkpoint(folder, "cpu", torch.int8)
 
 
 def test_the_log_tells_how_far_loading_is(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
