@@ -84,10 +84,10 @@ class Accounts:
         self.load.parked_sequences = step.parked
         self.metrics.steps.count(step, audio_seconds)
 
-    def engine_gone(self) -> None:
-        """Nothing is in the batch of an engine that is no more."""
+    def nothing_runs(self) -> None:
+        """The engine has nothing to do, which no step tells, or it is no more."""
         self.load.running_sequences = self.load.waiting_sequences = self.load.parked_sequences = 0
-        self.metrics.steps.engine_gone()
+        self.metrics.steps.nothing_runs()
 
     def retry_after_seconds(self) -> int:
         """When who is refused now may find room."""

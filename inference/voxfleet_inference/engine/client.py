@@ -182,6 +182,11 @@ class EngineClient:
             self._voices.pop(job_id, None)
         return latents
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody waits for any sequence."""
+        return not self._streams
+
     def active_since(self) -> tuple[float, ...]:
         """For each open sequence whose reader wants more: since when."""
         wanted = (stream.wants_since for stream in self._streams.values())

@@ -18,7 +18,7 @@ from voxfleet_inference.admission.accounts import Accounts
 from voxfleet_inference.admission.callers import ANYBODY, Caller
 from voxfleet_inference.admission.places import Place
 from voxfleet_inference.engine.client import EngineClient, EngineError, VoiceBusyError
-from voxfleet_inference.engine.messages import EngineGone, Loaded, Report, StepDone, VoicePrompt
+from voxfleet_inference.engine.messages import EngineGone, Loaded, Report, SequenceEnded, StepDone, VoicePrompt
 from voxfleet_inference.server.engine_supervisor import EngineSupervisor, Failure, Revive
 from voxfleet_inference.server.errors import UnavailableError, UnknownModelError
 from voxfleet_inference.server.lifecycle import Lifecycle
@@ -85,8 +85,8 @@ class SpeechService:
         self._supervisor.observe(report)
         if isinstance(report, StepDone):
             self.accounts.step_done(report, 1 / self.loaded_facts.token_rate)
-        if isinstance(report, EngineGone):
-            self.accounts.engine_gone()
+        if isinstance(report, EngineGone) or (isinstance(report, SequenceEnded) and self.engine.is_idle):
+            self.accounts.nothing_runs()
 
     def trouble(self) -> str:
         """Why this process should be killed; empty while it should live."""

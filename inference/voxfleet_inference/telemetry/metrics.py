@@ -79,9 +79,10 @@ class StepMetrics:
             self.slack_seconds.observe(step.least_slack_seconds)
         self._set_gauges(step)
 
-    def engine_gone(self) -> None:
-        """Nothing is in the batch of an engine that is no more."""
-        self._set_gauges(StepDone(0.0, (), running=0, waiting=0))
+    def nothing_runs(self) -> None:
+        """No sentence is in the batch, or waits for it."""
+        for gauge in (self.running, self.prefilling, self.parked, self.waiting, self.kv_positions_used):
+            gauge.set(0)
 
     def _set_gauges(self, step: StepDone) -> None:
         self.running.set(step.running)

@@ -41,7 +41,8 @@ def configure_logging(level: str) -> None:
     )
     handler.setFormatter(formatter)
     handler.addFilter(_is_news)
-    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    least = max(logging.WARNING, logging.getLevelNamesMapping()[level.upper()])
+    logging.basicConfig(level=least, handlers=[handler], force=True)
 
 
 class RequestLog:

@@ -113,6 +113,31 @@ async def test_a_spoken_request_moves_the_metrics(server: Any, wait_until: Any) 
     assert value(server, "build_info", **build) == 1
 
 
+async def test_a_listener_who_was_parked_and_left_is_counted_no_more(
+    start_server: Any, make_model: Any, wait_until: Any
+) -> None:
+    async with start_server(make_model(), max_buffered_audio_seconds=1.6) as server:
+        await wait_until(lambda: server.service.lifecycle.is_ready)
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1024)
+        body = json.dumps({**SPEECH, "input": "words and " * 400}).encode()
+        writer.write(b"POST /v1/audio/speech HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        await reader.read(1)
+        await wait_until(lambda: server.service.load.parked_sequences == server.service.load.running_sequences > 0)
+        writer.close()
+        await wait_until(lambda: load_row(server.service, 0.0)["running_sequences"] == 0)
+        assert value(server, "parked_sequences") == value(server, "kv_positions_used") == 0
+        assert value(server, "seats") > 0
+
+
+@pytest.mark.usefixtures("logged")  # which puts everything back
+def test_the_web_servers_lines_keep_to_the_level_too(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("error")
+    logging.getLogger("uvicorn.error").warning("nothing of importance")
+    logging.getLogger("uvicorn.error").error("something else")
+    told = capsys.readouterr().err
+    assert ("nothing of importance" in told, "something else" in told) == (False, True)
+
+
 async def test_load_tells_the_gpu_and_the_free_rows(server: Any) -> None:
     assert load_row(server.service, 0.0)["gpu"] is None
     server.service.gpu_was_read(GpuReading(0.5, 10, 20))
