@@ -15,6 +15,7 @@ from multiprocessing.connection import Connection
 from typing import Final
 
 from voxfleet_inference.engine.process import serve_connection
+from voxfleet_inference.model.cuda.writable_kernels import use_writable_kernels
 from voxfleet_inference.telemetry.request_log import configure_logging
 
 CRASHED_EXIT_CODE: Final = 1
@@ -28,6 +29,7 @@ def main() -> None:
     logging.getLogger("voxfleet_inference.model").setLevel(logging.INFO)  # how far loading is
     # Threads that wait for one another sleep instead of spinning: else any neighbour on a CPU costs a step tenfold.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read when torch is imported
+    use_writable_kernels(os.environ)  # read when Triton is imported
     from voxfleet_inference.engine.loading import load_speech_model  # noqa: PLC0415 - torch belongs to this process
 
     try:

@@ -1,0 +1,35 @@
+"""Where compiled kernels lie: in the image, which may be read-only, or in a copy of that folder which is not.
+
+Knows: TRITON_CACHE_DIR, and that Triton writes into it whenever it meets a kernel that was not compiled ahead. What it
+finds there names other files by their paths in the image, which stay readable.
+Does not know: Triton, torch or kernels.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import MutableMapping
+from pathlib import Path
+
+VARIABLE = "TRITON_CACHE_DIR"
+
+
+def use_writable_kernels(environment: MutableMapping[str, str]) -> None:
+    """Point the environment at a copy when the folder it names cannot be written; call it before torch is imported."""
+    given = environment.get(VARIABLE)
+    if not given or os.access(given, os.W_OK):
+        return
+    copy = tempfile.mkdtemp(prefix="voxfleet-kernels-")
+    if Path(given).is_dir():
+        shutil.copytree(given, copy, dirs_exist_ok=True, copy_function=shutil.copyfile)
+        _make_folders_writable(Path(copy))
+    environment[VARIABLE] = copy
+
+
+def _make_folders_writable(folder: Path) -> None:
+    """A copied tree keeps the folders' modes, and those were read-only."""
+    for each in (folder, *folder.rglob("*")):
+        if each.is_dir():
+            each.chmod(0o755)
