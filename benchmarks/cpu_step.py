@@ -5,7 +5,7 @@
 Weights are random (their values cost nothing), shapes those of VoxCPM 1.5; each step gives 160 ms of sound. All sides
 take their steps in turn, so that a busy neighbour slows all of them: medians, and of those only ratios mean much. The
 reference runs in bfloat16, as it is published. `error` is the relative L2 distance of latents from our float32's, all
-fed the latents of float32 (`--no-errors` saves the memory that takes). Needs the `oracle` dependencies and 8 GB.
+fed the latents of float32 (`--no-errors` saves the time that takes). Needs the `oracle` dependencies and 8 GB.
 """
 
 import argparse
@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +29,12 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import torch
 from full_size_models import as_type, full_config, our_model, reference_model
-from torch import Tensor
-from voxfleet_inference.model.seats.decoding import DecodingSettings, PatchResult, Prompt
-from voxfleet_inference.model.seats.pools import Rows
-from voxfleet_inference.model.seats.speaker import Room, Speaker
+from teacher_forcing import TEXT, error, exact_latents, seated
+from voxfleet_inference.model.shapes import TransformerShape
 from voxfleet_inference.model.tiny_checkpoint import TINY_CONFIG
 from voxfleet_inference.model.voxcpm import VoxCPM
 from voxfleet_inference.text.tiny_tokenizer import write_tiny_tokenizer
 
-TEXT = "今天天气很好，我们去北京。Hello, this is the first test sentence."
 STEP_MS = 160.0  # of sound
 WARM_UP = 2
 PARTS = ("CFM", "base LM", "residual LM", "LocEnc", "VAE")
@@ -104,46 +102,6 @@ def ours(name: str, model: VoxCPM, steps: int) -> Side:
     return side
 
 
-def seated(model: VoxCPM, steps: int) -> Speaker:
-    """A speaker with one seat that has read the text."""
-    prompt = Prompt(model.tokenizer.encode(TEXT))
-    room = Room(seats=1, positions=prompt.positions + steps)
-    speaker = Speaker(model, room)
-    speaker.admit(0, 0, room.positions, prompt, DecodingSettings(10, 2.0))
-    speaker.prefill(0, prompt.positions)
-    return speaker
-
-
-def forced_latents(model: VoxCPM, noises: Tensor, forced: list[Tensor] | None) -> list[Tensor]:
-    """Each step's latents, while the model hears the forced ones instead (its own where there are none)."""
-    speaker, made = seated(model, len(noises)), []
-
-    def draw_and_hear(rows: Rows, noise: Tensor) -> PatchResult:
-        states = speaker.pools.gather(rows)
-        latents = model.network.draw(noise, states.previous, states.hidden, states.guidance)
-        heard = latents if forced is None else forced[len(made)].to(latents.dtype)
-        made.append(latents.float())
-        is_last = speaker.hear(rows, states, heard)
-        return PatchResult(latents.float(), latents, is_last, is_last)
-
-    speaker.advance = draw_and_hear
-    for noise in noises:
-        speaker.step([0], noise[None])
-    return made
-
-
-def errors(truth: VoxCPM, sides: dict[str, VoxCPM], steps: int) -> dict[str, float]:
-    """How far from float32 each side's teacher-forced latents are."""
-    torch.manual_seed(0)
-    noises = torch.randn(steps, truth.config.patch_size, truth.config.feat_dim)
-    exact = forced_latents(truth, noises, None)
-    whole = torch.stack(exact)
-    return {
-        name: float((torch.stack(forced_latents(model, noises, exact)) - whole).norm() / whole.norm())
-        for name, model in sides.items()
-    }
-
-
 def table(sides: list[Side]) -> str:
     """A row per part, a column per side, each but the first with its ratio to the first."""
     reference = sides[0]
@@ -159,12 +117,22 @@ def table(sides: list[Side]) -> str:
     return "\n".join((head, *rows))
 
 
-def memory_floor_ms(model: VoxCPM, bytes_per_second: float) -> float:
-    """What reading each weight as often as a step does would take, computing nothing."""
-    shape = model.config.local_dit
-    layer = shape.hidden * (2 * shape.heads + 2 * shape.kv_heads) * shape.head_dim + 3 * shape.hidden * shape.ffn
-    passes = model.config.base_lm.layers + model.config.residual_lm.layers + 8 + 9 * shape.layers
-    return 1e3 * passes * layer / bytes_per_second
+def weights_read(model: VoxCPM) -> int:
+    """Layer weights that a step reads, those of the solver once per evaluation."""
+    sizes = model.config
+    passes = (
+        (sizes.base_lm, 1),
+        (sizes.residual_lm, 1),
+        (sizes.local_encoder, 1),
+        (sizes.local_dit, 9),
+    )
+    return sum(times * shape.layers * layer_weights(shape) for shape, times in passes)
+
+
+def layer_weights(shape: TransformerShape) -> int:
+    """Of one layer: attention and feed-forward."""
+    attention = shape.hidden * shape.head_dim * 2 * (shape.heads + shape.kv_heads)
+    return attention + 3 * shape.hidden * shape.ffn
 
 
 def read_bandwidth() -> float:
@@ -214,10 +182,11 @@ def main() -> None:
         folder = Path(name)
         config["lm_config"].setdefault("vocab_size", write_tiny_tokenizer(folder))
         reference = reference_model(config, folder)
-        names = given.dtype or ["bf16", "int8"]
-        models = {name: our_model(reference, config, folder, DTYPES[name]) for name in names}
-        if not given.no_errors:
-            report["errors"] = errors(our_model(reference, config, folder, torch.float32), models, given.steps)
+        build = partial(our_model, reference, config, folder)
+        exact = None if given.no_errors else exact_latents(build(torch.float32), given.steps)
+        models = {name: build(DTYPES[name]) for name in given.dtype or ("bf16", "int8")}
+        if exact:
+            report["errors"] = {name: error(model, exact) for name, model in models.items()}
             say("error against fp32, teacher-forced: " + json.dumps(report["errors"]))
         as_type(reference, torch.bfloat16)
         for threads in given.threads or [2]:
@@ -226,6 +195,8 @@ def main() -> None:
             sides = measure(reference, models, given.steps)
             say(f"\n{given.size}, {threads} threads, torch {torch.__version__}, reads {bandwidth / 1e9:.1f} GB/s")
             say(table(sides))
+            floor_ms = 1e3 * weights_read(next(iter(models.values()))) / bandwidth
+            say(f"reading the layers' weights alone: int8 {floor_ms:.0f} ms, bf16 {2 * floor_ms:.0f} ms")
             report[f"{threads} threads"] = {side.name: {p: side.median(p) for p in side.parts} for side in sides}
     say(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.1f} GB")
     if given.json:
