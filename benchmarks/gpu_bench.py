@@ -24,8 +24,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "inference"), str(Path(__file__).resolve().parent)]
 
 import torch  # noqa: E402 - the path first: nothing of ours is installed on a GPU machine
-from gpu_bench_model import Bench, machine, measure_kernels, measure_peers, measure_steps  # noqa: E402
+from gpu_bench_model import Bench, machine, measure_steps  # noqa: E402
 from gpu_bench_parity import measure_parity  # noqa: E402
+from gpu_bench_peers import measure_kernels, measure_peers  # noqa: E402
 from gpu_bench_streams import measure_streams, measure_text  # noqa: E402
 
 BATCHES = {"full": (1, 2, 4, 8, 16, 32, 64), "tiny": (1, 2, 4)}

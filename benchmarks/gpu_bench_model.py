@@ -1,4 +1,4 @@
-"""The model on the device: made, fused, recorded; timed by batch, by part, by kernel, and beside its plain form.
+"""The model on the device: made, fused, recorded; timed by batch and by part.
 
 Knows the model's own parts. Times on a GPU are of recorded graphs, between events of the device, so that no host's
 speed is in them; on a CPU of plain calls.
@@ -110,7 +110,7 @@ class Bench:
         repeats = REPEATS[self.device.type]
         if not self.is_gpu:
             work()
-            return 1e3 * statistics.median(_clocked(work) for _ in range(repeats))
+            return 1e3 * statistics.median(clocked(work) for _ in range(repeats))
         run = recorded(work)
         return statistics.median(_between_events(run) for _ in range(repeats))
 
@@ -165,7 +165,8 @@ def recorded(work: Callable[[], object]) -> Callable[[], None]:
     return graph.replay  # type: ignore[no-any-return]
 
 
-def _clocked(work: Callable[[], object]) -> float:
+def clocked(work: Callable[[], object]) -> float:
+    """Seconds it took the host."""
     began = time.perf_counter()
     work()
     return time.perf_counter() - began
@@ -254,41 +255,3 @@ def parts_of(speaker: Speaker, rows: int, noise: Tensor) -> dict[str, Callable[[
         "encoder": lambda: network.embed_patches(noise[:, None]),
         "lms": lambda: network.read(heard[:, :0], heard, speaker.arenas, span),
     }
-
-
-@torch.inference_mode()
-def measure_kernels(bench: Bench, deadline: float) -> Found:
-    """One pass of LocDiT in five and in eight kernels per layer: where `stack.FIVE_KERNELS_UP_TO_ROWS` belongs."""
-    decoder, hidden = transformers(bench.seated().model)[3], bench.sizes.local_dit.hidden
-    found: Found = {"layers": bench.sizes.local_dit.layers, "rows": []}
-    for batch in (1, 2, 4, 8, 16):
-        if time.monotonic() > deadline:
-            return found | {"stopped_for_time": True}
-        x = torch.randn(batch * 18, hidden, device=bench.device, dtype=bench.dtype)
-        five_ms = bench.milliseconds(partial(decoder.in_five, x, 9, None, None))
-        eight_ms = bench.milliseconds(partial(decoder.in_eight, x, 9, None, None))
-        found["rows"].append({"rows": len(x), "five_ms": five_ms, "eight_ms": eight_ms})
-        bench.say(str(found["rows"][-1]))
-    return found
-
-
-@torch.inference_mode()
-def measure_peers(bench: Bench, batches: Sequence[int], deadline: float) -> Found:
-    """The same machine without any of this: the plain network called eagerly, step by step, as the reference does."""
-    model = bench.model(bench.dtype)
-    speaker, found = Speaker(model, Room(max(batches), max(batches) * POSITIONS, max(batches))), {"plain_eager": []}
-    seat_all(speaker, max(batches))
-    for rows in batches:
-        if time.monotonic() > deadline:
-            return found | {"stopped_for_time": True}
-        seats, noise = list(range(rows)), noise_of(speaker, rows)
-        times = [_clocked(partial(finished_step, bench, speaker, seats, noise)) for _ in range(4)]
-        found["plain_eager"].append({"rows": rows, "step_ms": 1e3 * statistics.median(times[1:])})
-        bench.say(str(found["plain_eager"][-1]))
-    return found
-
-
-def finished_step(bench: Bench, speaker: Speaker, seats: list[int], noise: Tensor) -> None:
-    """As long as the host waits for it."""
-    speaker.step(seats, noise)
-    bench.wait()

@@ -25,6 +25,10 @@ class RecordedGraph(TorchDispatchMode):
         self.operations: list[tuple[Any, Any, Any, Any]] = []
         self.replays = 0
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # it would import PyTorch's compiler first, which takes seconds
+
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         assert function not in HOST_WAITS, f"{function} waits for the device within a step"
         made = function(*args, **(kwargs or {}))
