@@ -212,3 +212,15 @@ def test_a_checkpoint_cut_while_it_is_read_is_named_or_ends_the_server(
         if state != "ready":  # it was read before it was cut
             assert cut.process.wait(120) in {3, 4}
             assert cut.termination_log.read_text().strip()
+
+
+def test_an_engine_killed_while_it_loads_is_started_again(
+    start_server: Any, tiny: Path, tmp_path: Path, wait_for: Any
+) -> None:
+    with start_server(tmp_path / "server", tiny) as early:
+        wait_for(early.load, lambda load: load["state"] != "silent")
+        os.kill(early.engine_pid(), signal.SIGKILL)
+        wait_for(lambda: early.metric("engine_restarts_total"), lambda restarts: restarts == 1)
+        assert early.get("/health/live").status_code == 200
+        early.wait_for_ready()
+        assert said(early)
