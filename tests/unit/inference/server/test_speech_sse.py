@@ -72,6 +72,25 @@ async def test_openais_client_streams_the_events(server: Any) -> None:
     assert audio_of(events)[0] == 0xFF
 
 
+async def test_openais_own_decoder_reads_the_stream_and_raises_its_error(server: Any) -> None:
+    body = {**SPEECH, "input": "A good first sentence. Then please refuse."}
+    async with openai.AsyncOpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0) as client:
+        stream = await client.post(
+            "/audio/speech", body=body, cast_to=object, stream=True, stream_cls=openai.AsyncStream[object]
+        )
+        heard: list[Any] = []
+        with pytest.raises(openai.APIError, match="the engine could not speak this"):
+            async for event in stream:
+                heard.append(event)  # noqa: PERF401 - what came before the error counts too
+        good = await client.post(
+            "/audio/speech", body=SPEECH, cast_to=object, stream=True, stream_cls=openai.AsyncStream[object]
+        )
+        events: list[Any] = [event async for event in good]
+    assert len(heard) >= len("A good first sentence.")
+    assert {event["type"] for event in heard} == {"speech.audio.delta"}
+    assert events[-1]["usage"]["total_tokens"] > 0
+
+
 @pytest.mark.parametrize("name", ["mp3", "opus", "aac", "flac", "wav", "pcm"])
 async def test_every_format_travels_in_events(server: Any, name: str) -> None:
     fixed = {"response_format": name, "sample_rate": None, "input": "Same bytes.", "seed": 1}
