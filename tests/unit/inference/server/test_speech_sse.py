@@ -6,6 +6,7 @@ import base64
 import json
 import struct
 import threading
+from collections.abc import AsyncIterable
 from typing import Any
 
 import httpx
@@ -72,6 +73,11 @@ async def test_openais_client_streams_the_events(server: Any) -> None:
     assert audio_of(events)[0] == 0xFF
 
 
+async def collect(stream: AsyncIterable[Any], into: list[Any]) -> None:
+    async for each in stream:
+        into.append(each)  # noqa: PERF401 - what comes before an error counts too
+
+
 async def test_openais_own_decoder_reads_the_stream_and_raises_its_error(server: Any) -> None:
     body = {**SPEECH, "input": "A good first sentence. Then please refuse."}
     async with openai.AsyncOpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0) as client:
@@ -80,8 +86,7 @@ async def test_openais_own_decoder_reads_the_stream_and_raises_its_error(server:
         )
         heard: list[Any] = []
         with pytest.raises(openai.APIError, match="the engine could not speak this"):
-            async for event in stream:
-                heard.append(event)  # noqa: PERF401 - what came before the error counts too
+            await collect(stream, heard)
         good = await client.post(
             "/audio/speech", body=SPEECH, cast_to=object, stream=True, stream_cls=openai.AsyncStream[object]
         )
