@@ -122,6 +122,22 @@ def test_load_tells_what_the_contract_names(server: Any) -> None:
     }
 
 
+def test_the_real_engine_fills_the_metrics(server: Any) -> None:
+    before = {name: server.metric(name) for name in ("steps_total", "sentences_total", "audio_seconds_total")}
+    audio = spoken(server, "pcm", seed=6, sample_rate=44100)
+    moved = {name: server.metric(name) - value for name, value in before.items()}
+    assert moved["sentences_total"] == 2
+    assert moved["steps_total"] >= 4
+    assert moved["audio_seconds_total"] >= len(audio) / 2 / 44100 - 2  # all but the pause
+    assert server.metric("kv_positions") > 0
+    assert server.metric("seats") > 0
+    assert server.metric("slack_seconds_count") > 0
+    parts = server.http.get(server.url("/metrics", 1)).text
+    assert {part for part in ("prefill", "launch", "wait") if f'step_part_seconds_count{{part="{part}"}}' in parts} == {
+        "prefill", "launch", "wait",
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
     "headers", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic a token for tests"}]
 )

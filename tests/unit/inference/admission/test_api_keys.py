@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 from voxfleet_inference.admission.api_keys import ApiKey, ApiKeys, ApiKeysError, parse_api_keys
+from voxfleet_inference.server import serve
+from voxfleet_inference.settings import ServeSettings
 
 
 def sha256(key: str) -> str:
@@ -66,3 +68,14 @@ def test_a_file_that_became_wrong_or_vanished_leaves_the_keys_as_they_were(tmp_p
 def test_a_file_that_is_not_there_is_an_error_at_the_start(tmp_path: Path) -> None:
     with pytest.raises(ApiKeysError, match="cannot be read: No such file"):
         ApiKeys(tmp_path / "none")
+
+
+def test_a_server_with_a_wrong_file_says_so_in_one_line_and_does_not_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "keys").write_text("ada sk-in-plain-text\n")
+    monkeypatch.setattr(serve, "configure_logging", lambda _: None)
+    settings = ServeSettings(model_path=tmp_path, api_keys_file=tmp_path / "keys")
+    assert serve.serve(settings) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"voxfleet-inference: --api-keys-file {tmp_path / 'keys'}, line 1: must be a name")
