@@ -182,9 +182,11 @@ def test_a_long_prompt_is_read_in_pieces_and_patches_flow_meanwhile(
 
 def test_more_sentences_sit_than_a_step_has_rows(tone_model: Any, start_engine: Any) -> None:
     tone_model.seats = 6
+    tone_model.gate = threading.Event()
     running = start_engine(tone_model, max_rows=2, max_waiting=20)
     for sequence_id in range(1, 13):
         running.submit(sequence_id, "z" * 20)
+    tone_model.gate.set()
     ends = running.listener.wait_for_ends(12)
     assert {end.outcome for end in ends.values()} == {Outcome.FINISHED}
     assert max(tone_model.batches) == 2
