@@ -38,7 +38,8 @@ from voxfleet_inference.model.kv_cache import KvArena, Span
 from voxfleet_inference.model.shapes import TransformerShape
 from voxfleet_inference.model.transformer import RotaryTable, Transformer
 
-ARCHITECTURES = ("sm_80", "sm_86", "sm_89", "sm_90", "sm_100")
+# What one program may have of a GPU's shared memory, in bytes.
+ARCHITECTURES = {"sm_80": 166_912, "sm_86": 101_376, "sm_89": 101_376, "sm_90": 232_448, "sm_100": 232_448}
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
 PROMPT_PIECE = 512
 _META = torch.device("meta")
@@ -96,7 +97,19 @@ def compiling_for(architecture: str) -> Iterator[list[Compiled]]:
             yield made
     finally:
         driver._active, knobs.compilation.listener = before  # noqa: SLF001
+    _check_memory(made, architecture)
     _build_launchers([each["src"] for each in made])
+
+
+def _check_memory(made: Sequence[Compiled], architecture: str) -> None:
+    """A kernel that asks for too much compiles all the same, and fails when it is started."""
+    for each in made:
+        asked, there = each["metadata"]["shared"], ARCHITECTURES.get(architecture, min(ARCHITECTURES.values()))
+        if asked > there:
+            name = each["metadata"]["name"]
+            raise RuntimeError(
+                f"{name} asks for {asked} bytes of shared memory, {architecture} has {there}: shrink its tile"
+            )
 
 
 def _stack(shape: TransformerShape) -> FusedTransformer:

@@ -49,6 +49,7 @@ class FusedTransformer(Transformer):
             self.embed_tokens = plain.embed_tokens
         self.fused = [FusedLayer(layer) for layer in plain.layers]  # type: ignore[arg-type]  # a ModuleList of Layers
         self.norm, self.rotary, self._five_up_to = plain.norm, plain.rotary, five_kernels_up_to
+        self.norm.weight.data = _aligned(self.norm.weight.data)
 
     def forward(self, x: Tensor, arena: KvArena | None = None, span: Span | None = None) -> Tensor:
         """`[rows, tokens, hidden]` to the same shape."""

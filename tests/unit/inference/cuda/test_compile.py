@@ -29,6 +29,26 @@ print(hits.count(True), hits.count(False))
 """
 
 
+MEMORY = """
+import sys
+import torch
+from triton import knobs
+from voxfleet_inference.model.cuda import compile as ahead
+from voxfleet_inference.model.cuda.kernels.linears import norm_linear
+knobs.cache.dir = sys.argv[1]
+
+def compile(dtype):
+    with ahead.compiling_for("sm_86") as made:
+        x = torch.empty(16, 1024, device="meta", dtype=dtype)
+        norm_linear(x, x[0], 1e-5, x.new_empty(128, 1024), is_swiglu=True)
+    return made[0]["metadata"]["shared"]
+
+print(compile(torch.float32), compile(torch.bfloat16))
+ahead.ARCHITECTURES["sm_86"] = 10_000
+x = compile(torch.float16)
+"""
+
+
 def compiled(folder: Path, *architectures: str) -> str:
     done = subprocess.run(
         [sys.executable, "-c", COMPILE, str(folder), *architectures],
@@ -56,3 +76,14 @@ def test_two_architectures_are_compiled_for_real_and_found_again(tmp_path: Path)
     before = sorted(tmp_path.rglob("*"))
     assert compiled(tmp_path, "sm_90") == "2 0"
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_the_largest_tiles_fit_the_smallest_gpu_and_a_larger_one_is_refused(tmp_path: Path) -> None:
+    """Rows of 16 have the longest tiles; the smallest GPUs are sm_86 and sm_89."""
+    command = [sys.executable, "-c", MEMORY, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    assert all(0 < int(asked) <= 101_376 for asked in done.stdout.split()), done.stdout
+    assert len(done.stdout.split()) == 2
+    assert "_norm_linear_kernel asks for" in done.stderr
+    assert "sm_86 has 10000: shrink its tile" in done.stderr

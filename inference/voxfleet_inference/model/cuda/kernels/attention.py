@@ -159,6 +159,7 @@ def attention(qkv: Tensor, heads: Heads, rotary: RotaryTable, past: Past | None)
         BLOCK_KEYS=_BLOCK_KEYS if past else _BLOCK_SHORT,
         HAS_PAST=past is not None,
         num_warps=4 if past else 1,
+        num_stages=2 if qkv.itemsize == 2 else 1,  # noqa: PLR2004 - bytes; float32 takes twice the shared memory
     )
     return out
 
