@@ -207,9 +207,13 @@ def kernel_count(bench: Bench, work: Callable[[], object]) -> int | None:
         return None
     from torch.profiler import ProfilerActivity, profile  # noqa: PLC0415
 
-    with profile(activities=[ProfilerActivity.CUDA]) as seen:
-        work()
-        torch.cuda.synchronize()
+    try:
+        with profile(activities=[ProfilerActivity.CUDA]) as seen:
+            work()
+            torch.cuda.synchronize()
+    except RuntimeError as error:  # a machine that forbids profiling still has times
+        bench.say(f"kernels not counted: {error}")
+        return None
     return sum("mem" not in event.name.lower() for event in seen.events() if event.device_type.name == "CUDA")
 
 

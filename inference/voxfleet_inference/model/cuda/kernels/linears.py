@@ -30,8 +30,9 @@ class Tile:
     stages: int
 
 
+# By the rows there are, from few to many: few rows mean that reading weights is all the work, so many narrow programs.
 # Tiles in flight must fit into the smallest shared memory there is, 99 KiB on sm_86 and sm_89; float32 takes twice the
-# room and gets half. By the rows there are, from few to many: few rows mean that reading weights is all the work, so many narrow programs.
+# room and gets half.
 TILES = ((16, Tile(16, 16, 256, 4, 4)), (32, Tile(32, 16, 128, 4, 4)), (64, Tile(64, 32, 64, 4, 4)))
 WIDE_TILE = Tile(64, 64, 32, 4, 4)
 
