@@ -21,6 +21,7 @@ from voxfleet_inference.engine.client import (
     SentenceExpiredError,
     SentenceImpossibleError,
     SentenceRefusedError,
+    SequenceStream,
     VoiceBusyError,
     VoiceError,
 )
@@ -151,13 +152,21 @@ async def test_a_sentence_that_cannot_end_well_says_which_way(
             pass
 
 
-async def test_a_full_queue_refuses(pipe: Pipe, tone_model: Any) -> None:
-    tone_model.step_seconds = 0.05
-    streams = [pipe.client.speak(sentence("x" * 10_000), 100) for _ in range(200)]  # 64 seats, and 8 may wait
-    with pytest.raises(SentenceRefusedError, match="8 of 8 sentences wait"):
-        await anext(streams[-1])
-    for stream in streams:
-        stream.close()
+@pytest.mark.parametrize(
+    ("outcome", "error"),
+    [
+        (Outcome.FAILED, EngineError),
+        (Outcome.EXPIRED, SentenceExpiredError),
+        (Outcome.IMPOSSIBLE, SentenceImpossibleError),
+        (Outcome.REFUSED, SentenceRefusedError),
+    ],
+)
+async def test_a_stream_tells_how_its_sentence_ended(pipe: Pipe, outcome: Outcome, error: type[EngineError]) -> None:
+    stream = SequenceStream(pipe.client, 1, max_waiting_patches=8)
+    stream.put(SequenceEnded(1, outcome, "because"))
+    with pytest.raises(error, match="because") as raised:
+        await anext(stream)
+    assert raised.type is error
 
 
 async def test_requests_and_sequences_are_numbered_apart(pipe: Pipe) -> None:
