@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 import subprocess
@@ -52,8 +53,9 @@ class Pipe:
     def _serve(engine_end: Connection, load: Any) -> int:
         try:
             return serve_connection(engine_end, load)
-        finally:
-            engine_end.close()
+        finally:  # not closed: the thread that listens to it would read from whatever gets its number next
+            with socket.socket(fileno=os.dup(engine_end.fileno())) as raw:
+                raw.shutdown(socket.SHUT_RDWR)
 
     async def first_report(self) -> Report:
         async with asyncio.timeout(60):
