@@ -143,13 +143,13 @@ class Operator:
         return answer.decode().partition("\r\n\r\n")[2]
 
 
-def wait_until(is_true: Callable[[], Any], seconds: float, what: str) -> Any:
+def wait_until(is_true: Callable[[], Any], seconds: float, what: str, seen: Callable[[], Any] = str) -> Any:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if found := is_true():
             return found
         time.sleep(0.02)
-    raise AssertionError(f"not within {seconds} s: {what}")
+    raise AssertionError(f"not within {seconds} s: {what} {seen()}")
 
 
 @dataclass
@@ -213,7 +213,8 @@ class World:
         wait_until(
             lambda: self.phase(region, name) == phase,
             PATIENCE_SECONDS,
-            f"{name}/{region} {phase}; status {json.dumps(self.status(name))}; log {self.operator.log}",
+            f"{name}/{region} {phase}; log {self.operator.log}; status",
+            lambda: self.status(name),
         )
 
     def until(self, is_true: Callable[[], Any], what: str) -> None:
