@@ -13,6 +13,7 @@ import threading
 import time
 import wave
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -83,8 +84,9 @@ def test_a_half_closed_connection_ends(server: Any) -> None:
     with connection_to(server) as half:
         half.sendall(request_bytes(input=MANY_WORDS))
         half.shutdown(socket.SHUT_WR)
-        while half.recv(65536):
-            pass
+        with suppress(ConnectionError):
+            while half.recv(65536):
+                pass
     server.wait_for_idle()
 
 
@@ -119,8 +121,8 @@ def test_what_is_no_http_gets_400_or_the_door(server: Any, noise: bytes) -> None
             wrong.shutdown(socket.SHUT_WR)
             while piece := wrong.recv(65536):
                 answer += piece
-        except ConnectionError:
-            pass
+        except OSError as shown_the_door:  # reset, or closed before this side could close its half
+            assert not isinstance(shown_the_door, TimeoutError)
     assert not answer or answer.split()[1] in {b"400", b"404", b"414", b"431"}
     assert "Traceback" not in server.errors()
 
