@@ -121,8 +121,10 @@ def test_what_is_no_http_gets_400_or_the_door(server: Any, noise: bytes) -> None
             wrong.shutdown(socket.SHUT_WR)
             while piece := wrong.recv(65536):
                 answer += piece
-        except OSError as shown_the_door:  # reset, or closed before this side could close its half
-            assert not isinstance(shown_the_door, TimeoutError)
+        except TimeoutError:
+            raise
+        except OSError:  # reset, or closed before this side could close its half
+            pass
     assert not answer or answer.split()[1] in {b"400", b"404", b"414", b"431"}
     assert "Traceback" not in server.errors()
 
