@@ -27,8 +27,8 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     configure_logging("info")
     logging.getLogger("voxfleet_inference.model").setLevel(logging.INFO)  # how far loading is
-    # Threads that wait for one another sleep instead of spinning: else any neighbour on a CPU costs a step tenfold.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read when torch is imported
+    # Threads that wait for one another spin for microseconds, then sleep: a neighbour else costs a step tenfold.
+    os.environ.setdefault("GOMP_SPINCOUNT", "20000")  # read when torch is imported
     use_writable_kernels(os.environ)  # read when Triton is imported
     from voxfleet_inference.engine.loading import load_speech_model  # noqa: PLC0415 - torch belongs to this process
 
