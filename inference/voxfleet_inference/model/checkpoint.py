@@ -16,7 +16,7 @@ from voxfleet_inference.audio.vae import AudioVae
 from voxfleet_inference.model.config import ModelConfig
 from voxfleet_inference.model.cpu.codec import TimeMajorDecoder
 from voxfleet_inference.model.cpu.memory import return_freed_memory
-from voxfleet_inference.model.cpu.packing import Packer, arithmetic_of
+from voxfleet_inference.model.cpu.packing import arithmetic_of, fill_packed
 from voxfleet_inference.model.errors import (
     InvalidConfigError,
     InvalidTokenizerError,
@@ -25,7 +25,7 @@ from voxfleet_inference.model.errors import (
 )
 from voxfleet_inference.model.network import Network
 from voxfleet_inference.model.voxcpm import VoxCPM
-from voxfleet_inference.model.weights import fill, leave, open_weights
+from voxfleet_inference.model.weights import fill, open_weights
 from voxfleet_inference.text.tokenizer import Tokenizer
 
 ARCHITECTURE = "voxcpm"
@@ -47,7 +47,11 @@ def load_checkpoint(path: Path | str, device: torch.device | str = "cpu", dtype:
     with torch.device("meta"):
         network, vae = Network(config, place, arithmetic), AudioVae(config.audio_vae_config)
     is_on_cpu = place.type == "cpu"
-    fill(network, open_weights(folder, MODEL_FILES, place), arithmetic, Packer(dtype) if is_on_cpu else leave)
+    weights = open_weights(folder, MODEL_FILES, place)
+    if is_on_cpu:
+        fill_packed(network, weights, dtype)
+    else:
+        fill(network, weights, arithmetic)
     fill(vae, open_weights(folder, VAE_FILES, place), torch.float32)
     vae.pack(TimeMajorDecoder if is_on_cpu else None)
     if is_on_cpu:

@@ -1,16 +1,16 @@
 """Matrices laid out for a CPU's vector instructions, and multiplied without looking at any other row.
 
-Knows PyTorch's two libraries for that: oneDNN for float32 and bfloat16, fbgemm for int8. Does not know layers or files.
-Of every matrix there is one copy, in a layout that only its library understands.
+Knows oneDNN for float32 and bfloat16, and what bytes stand for. Does not know layers or files, nor the kernels that
+multiply bytes fast.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
 LARGEST = 127  # of a signed byte; -128 is left out, so that the range is symmetrical
-MIDDLE = 128  # fbgemm's activations are unsigned bytes: there 128 is zero
 TINY = 1e-30  # a row of zeros has no largest value to divide by
 
 
@@ -28,35 +28,45 @@ class FloatMatrix:
         return self._multiply(x, self._weight, self._bias, "none", [], "")  # type: ignore[no-any-return]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class Int8Matrix:
     """A byte per weight with a scale per output; activations are rounded to bytes with a scale per row.
 
     The scale is the row's own, because one over the batch would let a stream hear its neighbours. Products are summed
-    as 32-bit integers, so that the sums are exact and their order does not matter. In and out it is float32.
+    as integers, so that the sums are exact and their order does not matter. What is written here is the definition, and
+    slow: a stack of layers is multiplied by kernels that are held to it.
     """
 
-    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
-        codes, scales = quantized(weight)
-        zeros = torch.zeros(len(scales), dtype=torch.int64)
-        per_output = torch._make_per_channel_quantized_tensor(codes, scales, zeros, 0)  # noqa: SLF001
-        self._packed = torch.ops.quantized.linear_prepack(per_output, None)
-        self._bias = None if bias is None else bias.float()
-        self._multiply: Any = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32.default
+    codes: Tensor  # [outputs, inputs] int8
+    scales: Tensor  # [outputs] float32, what a byte of each output's weights is worth
+
+    @classmethod
+    def of(cls, weight: Tensor, bias: Tensor | None) -> "Int8Matrix":
+        """The nearest to `[outputs, inputs]` of any type; no layer's matrix has a bias."""
+        if bias is not None:
+            raise ValueError("a matrix with a bias is not kept as bytes")
+        wide = weight.float()
+        scales = row_scales(wide)
+        return cls((wide / scales).round_().to(torch.int8), scales.flatten())
+
+    @property
+    def inputs(self) -> int:
+        """What it takes."""
+        return self.codes.shape[1]
+
+    @property
+    def outputs(self) -> int:
+        """What it makes."""
+        return self.codes.shape[0]
 
     def __call__(self, x: Tensor) -> Tensor:
-        """`[..., inputs]` to `[..., outputs]`."""
+        """float32 `[..., inputs]` to `[..., outputs]`."""
         scales = row_scales(x)  # [..., 1]
-        made: Tensor = self._multiply(x / scales, 1.0, MIDDLE, self._packed).mul_(scales)
-        return made if self._bias is None else made.add_(self._bias)
+        codes = (x * scales.reciprocal()).round_()
+        sums = codes.double() @ self.codes.double().T  # exact: below 2^53
+        return sums.float() * (scales * self.scales)
 
 
 def row_scales(x: Tensor) -> Tensor:
     """What a step of a byte is worth in each row: `[..., inputs]` to `[..., 1]`."""
     return x.abs().amax(dim=-1, keepdim=True).div_(LARGEST).clamp_min_(TINY)
-
-
-def quantized(weight: Tensor) -> tuple[Tensor, Tensor]:
-    """`[outputs, inputs]` to bytes of the same shape, and what one is worth for each output."""
-    wide = weight.float()
-    scales = row_scales(wide)
-    return (wide / scales).round_().to(torch.int8), scales.flatten()

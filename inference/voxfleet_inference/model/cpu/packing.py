@@ -7,10 +7,13 @@ for them a call costs more than the product.
 import torch
 from torch import nn
 
+from voxfleet_inference.model.cpu.compile import kernels
 from voxfleet_inference.model.cpu.matrices import FloatMatrix, Int8Matrix
 from voxfleet_inference.model.cpu.memory import return_freed_memory
-from voxfleet_inference.model.errors import UnsupportedFormatError
+from voxfleet_inference.model.cpu.stack import Int8Transformer
 from voxfleet_inference.model.linear import Linear
+from voxfleet_inference.model.network import Network
+from voxfleet_inference.model.weights import WeightFile, fill
 
 WORTH_PACKING = 65_536  # weights
 GIVEN_BACK_AT_ONCE = 2**25  # weights
@@ -22,14 +25,32 @@ def arithmetic_of(dtype: torch.dtype) -> torch.dtype:
     return torch.float32 if dtype == torch.int8 else dtype
 
 
+def fill_packed(network: Network, weights: WeightFile, dtype: torch.dtype) -> None:
+    """Give a network its weights from a file, packed.
+
+    Raises:
+        UnsupportedFormatError: it is to be int8, and there are no kernels for that.
+    """
+    if dtype == torch.int8:
+        kernels()  # better no answer now than after all weights were read
+    fill(network, weights, arithmetic_of(dtype), Packer(dtype))
+    if dtype == torch.int8:
+        join_stacks(network)
+
+
+def join_stacks(network: Network) -> None:
+    """Let all four transformers, whose matrices are bytes, be run by kernels; the plain ones are gone."""
+    network.base_lm = Int8Transformer(network.base_lm)
+    network.residual_lm = Int8Transformer(network.residual_lm)
+    encoder, estimator = network.feat_encoder, network.feat_decoder.estimator
+    encoder.encoder = Int8Transformer(encoder.encoder)
+    estimator.decoder = Int8Transformer(estimator.decoder)
+
+
 class Packer:
     """Packs the parts of a network as they get their weights."""
 
     def __init__(self, dtype: torch.dtype) -> None:
-        if dtype == torch.int8 and "fbgemm" not in torch.backends.quantized.supported_engines:
-            raise UnsupportedFormatError(
-                "int8 needs an x86 CPU, where PyTorch has fbgemm: give --dtype bfloat16 or float32 here"
-            )
         self._dtype = dtype
         self._freed = 0
 
@@ -43,7 +64,7 @@ class Packer:
             return
         weights = part.weight.numel()
         if self._dtype == torch.int8 and IN_A_LAYER in name:
-            part.pack(Int8Matrix)
+            part.pack(Int8Matrix.of)
         elif weights >= WORTH_PACKING:
             part.pack(FloatMatrix)
         else:

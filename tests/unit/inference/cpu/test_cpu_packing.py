@@ -3,7 +3,6 @@
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 from unittest.mock import patch
 
 import pytest
@@ -14,6 +13,7 @@ from voxfleet_inference.engine.process import EngineSettings, Limits, WrongWeigh
 from voxfleet_inference.model.checkpoint import load_checkpoint
 from voxfleet_inference.model.cpu import packing
 from voxfleet_inference.model.cpu.matrices import FloatMatrix, Int8Matrix
+from voxfleet_inference.model.cpu.stack import Int8Transformer
 from voxfleet_inference.model.errors import UnsupportedFormatError
 from voxfleet_inference.model.linear import Linear
 from voxfleet_inference.model.seats.decoding import DecodingSettings, PatchResult, Prompt
@@ -64,12 +64,18 @@ def forced_latents(model: VoxCPM, forced: list[Tensor] | None = None) -> list[Te
 
 def test_int8_touches_the_layers_and_nothing_else(folder: Path) -> None:
     model = load_checkpoint(folder, "cpu", torch.int8)
-    matrices = {name: part for name, part in model.network.named_modules() if isinstance(part, Linear)}
-    for name, part in matrices.items():
-        assert isinstance(part.packed, Int8Matrix) == (".layers." in name), name
-    exempt = ("fsq_layer.in_proj", "fsq_layer.out_proj", "stop_proj", "stop_head")
-    assert {matrices[name].weight.dtype for name in exempt} == {torch.float32}
-    assert {weight.dtype for weight in (*model.network.parameters(), *model.vae.parameters())} == {torch.float32}
+    network = model.network
+    stacks = (
+        network.base_lm,
+        network.residual_lm,
+        network.feat_encoder.encoder,
+        network.feat_decoder.estimator.decoder,
+    )
+    assert all(isinstance(stack, Int8Transformer) for stack in stacks)
+    others = {name: part for name, part in network.named_modules() if isinstance(part, Linear)}
+    assert {"fsq_layer.in_proj", "fsq_layer.out_proj", "stop_proj", "stop_head"} <= set(others)
+    assert not any(".layers." in name or isinstance(part.packed, Int8Matrix) for name, part in others.items())
+    assert {weight.dtype for weight in (*network.parameters(), *model.vae.parameters())} == {torch.float32}
     assert model.dtype == torch.float32
 
 
@@ -130,11 +136,15 @@ print(*sys.modules)
     assert not HEAVY & loaded
 
 
-def test_int8_where_pytorch_has_no_fbgemm_is_refused_by_name(folder: Path) -> None:
-    with (
-        patch.object(torch.backends, "quantized", SimpleNamespace(supported_engines=["qnnpack"])),
-        pytest.raises(UnsupportedFormatError, match="int8 needs an x86 CPU"),
-    ):
+def test_int8_without_kernels_is_refused_before_any_weight_is_read(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_kernels() -> None:
+        raise UnsupportedFormatError("install gcc")
+
+    monkeypatch.setattr(packing, "kernels", no_kernels)
+    monkeypatch.setattr(packing, "fill", None)
+    with pytest.raises(UnsupportedFormatError, match="install gcc"):
         load_checkpoint(folder, "cpu", torch.int8)
 
 

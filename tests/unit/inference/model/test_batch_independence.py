@@ -199,8 +199,11 @@ def assert_same_bits(mine: Request, theirs: Request) -> None:
     assert verdicts == bits(theirs)[2]
 
 
-def test_deterministic_decoding_gives_the_same_bits_in_any_company(ours: Model) -> None:
-    model = ours("tiny", False)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.int8])
+def test_deterministic_decoding_gives_the_same_bits_in_any_company(
+    dtype: torch.dtype, checkpoint_folder: Callable[[str, bool], Path]
+) -> None:
+    model = load_checkpoint(checkpoint_folder("tiny", False), "cpu", dtype)
     requests = requests_for(model, 6)
     alone = [decode_alone(model, request, is_deterministic=True) for request in requests]
     room = Room(6, sum(request.positions for request in requests), rows=6, is_deterministic=True)

@@ -1,0 +1,80 @@
+// The innermost product of bytes: up to MOST_ROWS rows of activations with one panel of COLUMNS outputs.
+//
+// A panel is [inputs / GROUP][COLUMNS][GROUP] weights, each a signed byte moved up by OFFSET; a block of activations is
+// [inputs / GROUP][rows][GROUP] signed bytes. So each instruction takes GROUP inputs of one row with all columns, reads
+// memory in order, and no weight is read twice. Sums are exact in 32 bits: their order does not matter.
+#pragma once
+#include <stdint.h>
+
+enum { COLUMNS = 16, GROUP = 4, OFFSET = 128, MOST_ROWS = 20, PANEL_STEP = COLUMNS * GROUP };
+
+typedef void multiply_block(const uint8_t *panel, const int8_t *codes, int64_t groups, int32_t *sums);  // [rows][COLUMNS]
+
+#define FOR_EACH_ROW_COUNT(DO) \
+  DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8) DO(9) DO(10) \
+  DO(11) DO(12) DO(13) DO(14) DO(15) DO(16) DO(17) DO(18) DO(19) DO(20)
+#define UNROLLED _Pragma("GCC unroll 20")
+
+#if defined(__AVX512VNNI__)
+#include <immintrin.h>
+
+enum { AHEAD = 2048 };  // bytes to fetch in advance: about the time that memory takes to answer
+
+// The accumulators are operands of assembly because GCC 12 copies those of its own builtin at every turn.
+#define MULTIPLY_BLOCK(ROWS) \
+  static void multiply_##ROWS(const uint8_t *panel, const int8_t *codes, int64_t groups, int32_t *sums) { \
+    __m512i sum[ROWS]; \
+    UNROLLED for (int row = 0; row < ROWS; row++) sum[row] = _mm512_setzero_si512(); \
+    for (; groups > 0; groups--, panel += PANEL_STEP, codes += ROWS * GROUP) { \
+      const __m512i weights = _mm512_load_si512(panel); \
+      _mm_prefetch((const char *)panel + AHEAD, _MM_HINT_T0); \
+      UNROLLED for (int row = 0; row < ROWS; row++) \
+        __asm__("vpdpbusd %2%{1to16%}, %1, %0" \
+                : "+v"(sum[row]) : "v"(weights), "m"(*(const int32_t *)(codes + row * GROUP))); \
+    } \
+    UNROLLED for (int row = 0; row < ROWS; row++) _mm512_storeu_si512(sums + row * COLUMNS, sum[row]); \
+  }
+
+#elif defined(__AVX2__)
+#include <immintrin.h>
+
+// Without an instruction for bytes: both sides become 16 bits wide, pairs of products are added without saturation.
+static void multiply_row(const uint8_t *panel, const int8_t *codes, int64_t stride, int64_t groups, int32_t *sums) {
+  __m256i sum[4];  // each [4 columns][2 halves of a group]
+  UNROLLED for (int part = 0; part < 4; part++) sum[part] = _mm256_setzero_si256();
+  for (; groups > 0; groups--, panel += PANEL_STEP, codes += stride) {
+    const __m256i row = _mm256_broadcastq_epi64(_mm_cvtepi8_epi16(_mm_cvtsi32_si128(*(const int32_t *)codes)));
+    UNROLLED for (int part = 0; part < 4; part++) {
+      const __m256i weights = _mm256_cvtepu8_epi16(_mm_load_si128((const __m128i *)(panel + 16 * part)));
+      sum[part] = _mm256_add_epi32(sum[part], _mm256_madd_epi16(weights, row));
+    }
+  }
+  UNROLLED for (int half = 0; half < 2; half++) {
+    const __m256i columns = _mm256_hadd_epi32(sum[2 * half], sum[2 * half + 1]);  // 0 1 4 5 | 2 3 6 7
+    _mm256_storeu_si256((__m256i *)(sums + 8 * half), _mm256_permute4x64_epi64(columns, 0xD8));
+  }
+}
+
+#else
+
+static void multiply_row(const uint8_t *panel, const int8_t *codes, int64_t stride, int64_t groups, int32_t *sums) {
+  for (int column = 0; column < COLUMNS; column++) sums[column] = 0;
+  for (; groups > 0; groups--, panel += PANEL_STEP, codes += stride)
+    for (int column = 0; column < COLUMNS; column++)
+      for (int place = 0; place < GROUP; place++) sums[column] += panel[column * GROUP + place] * codes[place];
+}
+
+#endif
+
+#ifndef MULTIPLY_BLOCK
+#define MULTIPLY_BLOCK(ROWS) \
+  static void multiply_##ROWS(const uint8_t *panel, const int8_t *codes, int64_t groups, int32_t *sums) { \
+    for (int row = 0; row < ROWS; row++) \
+      multiply_row(panel, codes + row * GROUP, ROWS * GROUP, groups, sums + row * COLUMNS); \
+  }
+#endif
+
+FOR_EACH_ROW_COUNT(MULTIPLY_BLOCK)
+
+#define BLOCK_ENTRY(ROWS) multiply_##ROWS,
+static multiply_block *const multiply_blocks[] = {0, FOR_EACH_ROW_COUNT(BLOCK_ENTRY)};

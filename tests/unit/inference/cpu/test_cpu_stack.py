@@ -1,0 +1,203 @@
+"""A stack of layers run by kernels: what plain layers with the same bytes compute, and no row that hears another.
+
+Every variant of the kernels that this processor can run is held to it, not only the one that it would choose.
+"""
+
+import ctypes
+from collections.abc import Iterator
+from itertools import pairwise
+from unittest.mock import patch
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from voxfleet_inference.model.cpu import stack as stack_module
+from voxfleet_inference.model.cpu.compile import best_variant, library_file, variants
+from voxfleet_inference.model.cpu.matrices import Int8Matrix
+from voxfleet_inference.model.cpu.stack import Int8Transformer, panels
+from voxfleet_inference.model.errors import UnsupportedFormatError
+from voxfleet_inference.model.kv_cache import KvArena, Span
+from voxfleet_inference.model.linear import Linear
+from voxfleet_inference.model.shapes import RotaryShape, TransformerShape
+from voxfleet_inference.model.transformer import RotaryTable, Transformer
+
+ROTARY = RotaryShape(head_dim=16, theta=10_000.0, factors=(1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5), amplitude=1.1)
+SHAPE = TransformerShape(
+    layers=3, hidden=48, ffn=80, heads=4, kv_heads=2, head_dim=16, norm_epsilon=1e-5, residual_scale=0.7,
+    vocabulary=0, rotary=ROTARY,
+)  # fmt: skip
+POSITIONS = 200
+CPU = torch.device("cpu")
+# A sum taken in another order may round an activation to the next byte, 1/127 of its row's largest, now and then.
+TOLERANCE = 0.02
+RUNNABLE = variants()[variants().index(best_variant()) :]
+
+
+def plain_stack() -> Transformer:
+    stack = Transformer(SHAPE, RotaryTable(ROTARY, POSITIONS, CPU, torch.float32))
+    generator = torch.Generator().manual_seed(1)
+    for weight in stack.parameters():
+        weight.requires_grad_(requires_grad=False)
+        drawn = torch.randn(weight.shape, generator=generator)
+        weight.copy_(drawn / weight.shape[-1] ** 0.5 if weight.dim() > 1 else 1 + 0.2 * drawn)
+    for part in list(stack.modules()):
+        if isinstance(part, Linear):
+            part.pack(Int8Matrix.of)
+    return stack
+
+
+@pytest.fixture(scope="module", params=RUNNABLE, ids=lambda variant: variant.name)
+def fast(request: pytest.FixtureRequest) -> Iterator[Int8Transformer]:
+    library = ctypes.CDLL(str(library_file(request.param)))
+    with patch.object(stack_module, "kernels", lambda: library), torch.inference_mode():
+        yield Int8Transformer(plain_stack())
+
+
+@pytest.fixture(scope="module")
+def plain() -> Transformer:
+    return plain_stack()
+
+
+def drawn(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def arena() -> KvArena:
+    made = KvArena(SHAPE, POSITIONS, CPU, torch.float32)
+    made.keys.zero_()
+    made.values.zero_()
+    return made
+
+
+def span(first: list[int], filled: list[int], tokens: int) -> Span:
+    return Span.after(torch.tensor(first), torch.tensor(filled), tokens, tuple(zip(first, filled, strict=True)))
+
+
+def assert_near(made: Tensor, expected: Tensor) -> None:
+    assert (made - expected).norm() < TOLERANCE * expected.norm()
+
+
+@pytest.mark.parametrize(("rows", "tokens"), [(1, 1), (2, 9), (1, 20), (3, 7), (7, 9), (1, 64)])
+@torch.inference_mode()
+def test_every_token_sees_every_other(fast: Int8Transformer, plain: Transformer, rows: int, tokens: int) -> None:
+    x = drawn(rows, tokens, SHAPE.hidden)
+    before = x.clone()
+    assert_near(fast(x), plain(x))
+    assert torch.equal(x, before)
+
+
+@torch.inference_mode()
+def test_rows_that_do_not_lie_side_by_side(fast: Int8Transformer) -> None:
+    x = drawn(9, 2, SHAPE.hidden).transpose(0, 1)
+    assert torch.equal(fast(x), fast(x.contiguous()))
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    pieces=st.lists(st.lists(st.integers(1, 40), min_size=1, max_size=3), min_size=1, max_size=4).filter(
+        lambda pieces: all(sum(each) <= 60 for each in pieces) and len({len(each) for each in pieces}) == 1
+    )
+)
+@torch.inference_mode()
+def test_prompts_in_any_pieces_then_a_step_together(
+    fast: Int8Transformer, plain: Transformer, pieces: list[list[int]]
+) -> None:
+    """Each row reads its own prompt, in extents of different lengths; then all take one step."""
+    first, filled = [65 * row for row in range(len(pieces))][:3], [0] * min(len(pieces), 3)
+    arenas = arena(), arena()
+    for row, sizes in enumerate(pieces[:3]):
+        for size in sizes:
+            x, here = drawn(1, size, SHAPE.hidden, seed=size), span([first[row]], [filled[row]], size)
+            assert_near(fast(x, arenas[0], here), plain(x, arenas[1], here))
+            filled[row] += size
+    x, here = drawn(len(first), 1, SHAPE.hidden, seed=7), span(first, filled, 1)
+    assert_near(fast(x, arenas[0], here), plain(x, arenas[1], here))
+    assert_near(arenas[0].keys, arenas[1].keys)
+    assert_near(arenas[0].values, arenas[1].values)
+    untouched = torch.ones(POSITIONS, dtype=torch.bool)
+    for start, length in zip(first, filled, strict=True):
+        untouched[start : start + length + 1] = False
+    assert not arenas[0].keys[:, untouched].any()
+
+
+@settings(max_examples=20, deadline=None)
+@given(rows=st.integers(1, 30), place=st.integers(0, 29), size=st.floats(1e-6, 1e6), threads=st.integers(1, 3))
+@torch.inference_mode()
+def test_no_row_hears_another(fast: Int8Transformer, rows: int, place: int, size: float, threads: int) -> None:
+    """To the bit, whatever else is in the batch, wherever the row stands in it, and however many threads there are."""
+    place %= rows
+    mine, others = drawn(1, 9, SHAPE.hidden, seed=2), size * drawn(rows, 9, SHAPE.hidden, seed=3)
+    others[place] = mine[0]
+    alone = fast(mine)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        assert torch.equal(fast(others)[place], alone[0])
+    finally:
+        torch.set_num_threads(before)
+
+
+@torch.inference_mode()
+def test_a_long_past_is_the_same_in_any_company(fast: Int8Transformer) -> None:
+    kept, lonely = arena(), arena()
+    for row, length in enumerate((90, 3, 65)):
+        fast(drawn(1, length, SHAPE.hidden, seed=row), kept, span([95 * row if row < 2 else 110], [0], length))
+    fast(drawn(1, 90, SHAPE.hidden, seed=0), lonely, span([0], [0], 90))
+    x = drawn(3, 1, SHAPE.hidden, seed=9)
+    together = fast(x, kept, span([0, 95, 110], [90, 3, 65], 1))
+    assert torch.equal(together[:1], fast(x[:1], lonely, span([0], [90], 1)))
+
+
+@torch.inference_mode()
+def test_not_a_number_stays_in_its_row(fast: Int8Transformer) -> None:
+    x = drawn(3, 9, SHAPE.hidden)
+    expected = fast(x)
+    x[1] = float("nan")
+    made = fast(x)
+    assert torch.equal(made[0], expected[0])
+    assert torch.equal(made[2], expected[2])
+    assert made[1].isnan().all()
+
+
+@torch.inference_mode()
+def test_all_variants_sum_the_same_integers() -> None:
+    """Weights and activations at their largest, where sums that saturate would show."""
+    results = []
+    for variant in RUNNABLE:
+        library = ctypes.CDLL(str(library_file(variant)))
+        stack = plain_stack()
+        for part in stack.modules():
+            if isinstance(part, Linear):
+                assert isinstance(part.packed, Int8Matrix)
+                part.packed.codes.fill_(127)
+                part.packed.scales.fill_(1e-4)
+        with patch.object(stack_module, "kernels", lambda library=library: library):
+            results.append(Int8Transformer(stack)(torch.ones(1, 9, SHAPE.hidden)))
+    assert torch.isfinite(results[0]).all()
+    for one, other in pairwise(results):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
+
+
+def test_panels_hold_every_weight_once() -> None:
+    codes = torch.arange(-64, 64, dtype=torch.int8).repeat(32).view(32, 128)
+    made = panels(codes)  # [panels, inputs / 4, 16, 4]
+    assert made.shape == (2, 32, 16, 4)
+    assert made[1, 5, 3, 2] == int(codes[16 + 3, 4 * 5 + 2]) + 128
+
+
+def test_a_matrix_of_odd_size_is_refused_by_name() -> None:
+    with pytest.raises(UnsupportedFormatError, match="24 x 64"):
+        panels(torch.zeros(24, 64, dtype=torch.int8))
+
+
+def test_a_stack_of_other_matrices_is_no_stack_of_bytes() -> None:
+    with pytest.raises(TypeError, match="bytes"):
+        Int8Transformer(Transformer(SHAPE, RotaryTable(ROTARY, POSITIONS, CPU, torch.float32)))
+
+
+def test_the_plain_weights_are_free() -> None:
+    plain = plain_stack()
+    Int8Transformer(plain)
+    assert not any(isinstance(part, Linear) for part in plain.modules())
