@@ -14,9 +14,8 @@ from pydantic_core import ErrorDetails
 
 from voxfleet_inference.audio.vae import AudioVae
 from voxfleet_inference.model.config import ModelConfig
-from voxfleet_inference.model.cpu.codec import TimeMajorDecoder
 from voxfleet_inference.model.cpu.memory import return_freed_memory
-from voxfleet_inference.model.cpu.packing import arithmetic_of, fill_packed
+from voxfleet_inference.model.cpu.packing import arithmetic_of, decoder_layout, fill_packed
 from voxfleet_inference.model.errors import (
     InvalidConfigError,
     InvalidTokenizerError,
@@ -53,7 +52,7 @@ def load_checkpoint(path: Path | str, device: torch.device | str = "cpu", dtype:
     else:
         fill(network, weights, arithmetic)
     fill(vae, open_weights(folder, VAE_FILES, place), torch.float32)
-    vae.pack(TimeMajorDecoder if is_on_cpu else None)
+    vae.pack(decoder_layout() if is_on_cpu else None)
     if is_on_cpu:
         return_freed_memory()
     return VoxCPM(config, tokenizer, network, vae)

@@ -1,10 +1,17 @@
-"""The audio decoder as a CPU likes it: time before channels, so that every dense convolution is one packed product.
+"""The audio decoder as one call into C: time before channels, so that every dense convolution is one product.
 
-Knows the decoder's parts and its memory, and computes exactly what they say. Does not know files, patches or sentences.
-Inside it is `[rows, time, channels]`; frames, samples and memory look from outside as the original decoder's do.
+Knows the decoder's parts and how their weights lie for `kernels/codec.c`, whose structures it mirrors. Does not know
+files, patches or sentences. Frames, samples and memory look from outside as the original decoder's do.
 """
 
-from collections.abc import Callable
+from __future__ import annotations
+
+import ctypes
+import math
+from collections.abc import Iterator
+from ctypes import Structure, byref, c_int64, c_void_p
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,22 +22,70 @@ from voxfleet_inference.audio.vae import (
     CausalUpsampling,
     Decoder,
     DecoderBlock,
-    ResidualUnit,
     Snake,
     StreamMemory,
 )
-from voxfleet_inference.model.cpu.matrices import FloatMatrix
+from voxfleet_inference.model.cpu.compile import kernels
+from voxfleet_inference.model.cpu.memory import LargePages
 
-Part = Callable[[Tensor, StreamMemory], Tensor]  # [rows, time, inputs] to [rows, time, outputs]
+COLUMNS = 16  # outputs of a panel
 
 
-class TimeMajorDecoder(nn.Module):
+class _Snake(Structure):
+    _fields_ = (("alpha", c_void_p), ("inverse", c_void_p))
+
+
+class _Stage(Structure):
+    _fields_ = (
+        ("snake", _Snake),
+        *((name, c_void_p) for name in ("filter", "filter_bias")),
+        ("after_filter", _Snake),
+        *((name, c_void_p) for name in ("panels", "bias")),
+        *((name, c_int64) for name in ("channels", "taps", "dilation", "window", "outputs", "growth", "is_added")),
+    )
+
+
+class _Decoding(Structure):
+    _fields_ = (
+        ("stages", c_void_p),
+        *((name, c_void_p) for name in ("memories", "memory_strides", "frames", "samples", "scratch")),
+        *((name, c_int64) for name in ("stage_count", "rows", "time", "threads")),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Snake, perhaps a filter of every channel by itself and another Snake, then a product of all channels."""
+
+    product: CausalConv | CausalUpsampling
+    snake: Snake | None = None
+    filter: CausalConv | None = None
+    after_filter: Snake | None = None
+    is_added: bool = False
+
+    @property
+    def remembering(self) -> CausalConv | CausalUpsampling:
+        """The convolution that needs inputs from before."""
+        return self.filter or self.product
+
+
+class FusedDecoder(nn.Module):
     """Latent frames to samples, in place of a `Decoder` whose upsamplings were packed; it takes over its weights."""
 
     def __init__(self, decoder: Decoder) -> None:
+        """Raises UnsupportedFormatError where there are no kernels."""
         super().__init__()
+        library = kernels()
+        self._decode, self._scratch_floats = library.decode, library.scratch_floats
+        self._scratch_floats.restype = c_int64
         self._reaches = decoder.reaches
-        self._parts = [part for module in decoder.model for part in _parts_of(module)]
+        stages = list(stages_of(decoder))
+        self._slots = [stage.remembering.slot for stage in stages]
+        self._growth = math.prod(_growth_of(stage.product) for stage in stages)
+        self._kept: list[Tensor] = []  # what the structures below point to
+        products = [_panels_of(stage.product) for stage in stages]
+        self._pages = LargePages(sum(panels.nbytes for panels, _ in products))
+        self._stages = (_Stage * len(stages))(*map(self._described, stages, products))
 
     def start(self, rows: int) -> StreamMemory:
         """The memory of streams that have not begun, as the original has it."""
@@ -38,144 +93,89 @@ class TimeMajorDecoder(nn.Module):
 
     def forward(self, frames: Tensor, memory: StreamMemory) -> Tensor:
         """`[rows, latent, frames]` to `[rows, 1, samples]`, continuing where the memory stands."""
-        x = frames.transpose(1, 2).contiguous()
-        for part in self._parts:
-            x = part(x, memory)
-        return x.transpose(1, 2).tanh_()
+        given = frames.transpose(1, 2).contiguous()  # [rows, frames, latent]
+        rows, time, _ = given.shape
+        samples = torch.empty(rows, 1, time * self._growth)
+        parts, count = [memory[slot] for slot in self._slots], len(self._slots)
+        memories = (c_void_p * count)(*(part.data_ptr() for part in parts))
+        strides = (c_int64 * count)(*(part.stride(0) for part in parts))
+        asked = _Decoding(
+            stages=ctypes.addressof(self._stages),
+            memories=ctypes.addressof(memories),
+            memory_strides=ctypes.addressof(strides),
+            frames=given.data_ptr(),
+            samples=samples.data_ptr(),
+            stage_count=count,
+            rows=rows,
+            time=time,
+            threads=torch.get_num_threads(),
+        )
+        scratch = torch.empty(self._scratch_floats(byref(asked)))
+        asked.scratch = scratch.data_ptr()
+        self._decode(byref(asked))
+        return samples.tanh_()
+
+    def _described(self, stage: Stage, product: tuple[Tensor, Tensor]) -> _Stage:
+        panels, bias = product
+        described = _Stage(
+            snake=self._bending(stage.snake),
+            after_filter=self._bending(stage.after_filter),
+            panels=self._pages.keep(panels).data_ptr(),
+            bias=self._address(bias),
+            channels=stage.remembering.channels,
+            window=panels.shape[1] // stage.remembering.channels,
+            outputs=stage.product.bias.numel(),
+            growth=_growth_of(stage.product),
+            is_added=stage.is_added,
+        )
+        if stage.filter is not None:
+            _, _, described.taps = stage.filter.weight.shape
+            described.dilation = stage.filter.dilation
+            described.filter = self._address(stage.filter.weight[:, 0].T)  # [taps, channels]
+            described.filter_bias = self._address(stage.filter.bias)
+        return described
+
+    def _bending(self, snake: Snake | None) -> _Snake:
+        if snake is None:
+            return _Snake()
+        alpha = snake.alpha.flatten()
+        return _Snake(self._address(alpha), self._address((alpha + 1e-9).reciprocal()))
+
+    def _address(self, tensor: Tensor) -> int:
+        self._kept.append(tensor.detach().clone(memory_format=torch.contiguous_format))
+        return self._kept[-1].data_ptr()
 
 
-def _parts_of(module: nn.Module) -> list[Part]:
-    """What a module of the decoder is made of, in order."""
-    if isinstance(module, Snake):
-        return [_Snake(module)]
-    if isinstance(module, CausalUpsampling):
-        return [_Upsampling(module)]
-    if isinstance(module, ResidualUnit):
-        return [_Unit([part for inner in module.block for part in _parts_of(inner)])]
-    if isinstance(module, DecoderBlock):
-        return [part for inner in module.block for part in _parts_of(inner)]
-    if isinstance(module, CausalConv):
-        return [_convolution(module)]
-    raise TypeError(f"{type(module).__name__} is no part of a decoder")
+def stages_of(decoder: Decoder) -> Iterator[Stage]:
+    """What a decoder is made of, in order."""
+    parts: list[Any] = list(decoder.model)
+    filtering, mixing, *blocks, snake, last = parts
+    yield Stage(mixing, filter=filtering)
+    for block in blocks:
+        if not isinstance(block, DecoderBlock):
+            raise TypeError(f"{type(block).__name__} is no part of a decoder")
+        inner: list[Any] = list(block.block)
+        before, growing, *units = inner
+        yield Stage(growing, before)
+        for first, filtering, second, mixing in (unit.block for unit in units):
+            yield Stage(mixing, first, filtering, second, is_added=True)
+    yield Stage(last, snake)
 
 
-def _convolution(conv: CausalConv) -> Part:
-    outputs, _, taps = conv.weight.shape
-    if conv.groups > 1:
-        return _Depthwise(conv)
-    if taps == 1:
-        return _Pointwise(conv)
-    return _FewOutputs(conv) if outputs < taps else _Dense(conv)
+def _growth_of(product: CausalConv | CausalUpsampling) -> int:
+    return product.stride if isinstance(product, CausalUpsampling) else 1
 
 
-def _after_past(x: Tensor, reach: int, slot: int, memory: StreamMemory) -> Tensor:
-    """`[rows, reach + time, channels]`: `x` behind the inputs before it; the memory keeps its end."""
-    past = memory[slot].transpose(1, 2)
-    joined = torch.cat((past, x), dim=1)
-    past.copy_(joined[:, -reach:])
-    return joined
+def _panels_of(product: CausalConv | CausalUpsampling) -> tuple[Tensor, Tensor]:
+    """Weights `[panels, window * inputs, COLUMNS]`, inputs in order of time, and the bias of all columns."""
+    weight, bias = product.weight.data, product.bias.data  # [outputs, inputs, window], [outputs]
+    if isinstance(product, CausalUpsampling):  # makes a block of outputs, which in this layout lie in order of time
+        weight, bias = _time_first(weight, product.stride), _time_first(bias, product.stride)
+    missing = -len(bias) % COLUMNS
+    flat = functional.pad(weight.transpose(1, 2).flatten(1), (0, 0, 0, missing))
+    return flat.view(-1, COLUMNS, flat.shape[1]).transpose(1, 2).contiguous(), functional.pad(bias, (0, missing))
 
 
-def _windows(joined: Tensor, taps: int, dilation: int) -> Tensor:
-    """Each output's inputs side by side, `[rows, time, taps * channels]`; without a copy where they lie so."""
-    rows, length, channels = joined.shape
-    time = length - (taps - 1) * dilation
-    if dilation == 1 and rows == 1:
-        return joined.as_strided((1, time, taps * channels), (1, channels, 1))
-    return torch.cat([joined[:, tap * dilation : tap * dilation + time] for tap in range(taps)], dim=2)
-
-
-class _Snake:
-    """x + sin^2(alpha x) / alpha."""
-
-    def __init__(self, snake: Snake) -> None:
-        self._alpha = snake.alpha.flatten().clone()
-        self._inverse = (self._alpha + 1e-9).reciprocal()
-
-    def __call__(self, x: Tensor, _memory: StreamMemory) -> Tensor:
-        return torch.addcmul(x, (x * self._alpha).sin_().square_(), self._inverse)
-
-
-class _Unit:
-    """Parts whose result is added to what they were given."""
-
-    def __init__(self, parts: list[Part]) -> None:
-        self._parts = parts
-
-    def __call__(self, x: Tensor, memory: StreamMemory) -> Tensor:
-        made = x
-        for part in self._parts:
-            made = part(made, memory)
-        return made.add_(x)
-
-
-class _Pointwise:
-    """A kernel of one."""
-
-    def __init__(self, conv: CausalConv) -> None:
-        self._matrix = FloatMatrix(conv.weight[:, :, 0], conv.bias)
-
-    def __call__(self, x: Tensor, _memory: StreamMemory) -> Tensor:
-        return self._matrix(x)
-
-
-class _Dense:
-    """A kernel of several, all channels with all: a product with windows."""
-
-    def __init__(self, conv: CausalConv) -> None:
-        taps_first = conv.weight.transpose(1, 2)  # [outputs, taps, inputs]
-        self._matrix = FloatMatrix(taps_first.flatten(1), conv.bias)
-        self._taps, self._dilation, self._reach, self._slot = taps_first.shape[1], conv.dilation, conv.reach, conv.slot
-
-    def __call__(self, x: Tensor, memory: StreamMemory) -> Tensor:
-        return self._matrix(_windows(_after_past(x, self._reach, self._slot, memory), self._taps, self._dilation))
-
-
-class _Upsampling(_Dense):
-    """A convolution over two inputs that makes a block of outputs, which in this layout already lie in order."""
-
-    def __init__(self, grow: CausalUpsampling) -> None:
-        outputs = grow.weight.shape[0] // grow.stride
-        block_first = grow.weight.view(outputs, grow.stride, *grow.weight.shape[1:]).transpose(0, 1)
-        taps_first = block_first.flatten(0, 1).transpose(1, 2)  # [stride * outputs, 2, inputs]
-        bias = grow.bias.view(outputs, grow.stride).t().flatten()
-        self._matrix = FloatMatrix(taps_first.flatten(1), bias)
-        self._taps, self._dilation, self._reach, self._slot = 2, 1, grow.reach, grow.slot
-        self._outputs = outputs
-
-    def __call__(self, x: Tensor, memory: StreamMemory) -> Tensor:
-        return super().__call__(x, memory).view(x.shape[0], -1, self._outputs)
-
-
-class _FewOutputs:
-    """A kernel of several with fewer outputs than taps: each tap's product first, then their sum along time."""
-
-    def __init__(self, conv: CausalConv) -> None:
-        self._outputs, _, self._taps = conv.weight.shape
-        self._matrix = conv.weight.permute(2, 0, 1).flatten(0, 1).contiguous()  # [taps * outputs, inputs]
-        self._bias = conv.bias.clone()
-        self._dilation, self._reach, self._slot = conv.dilation, conv.reach, conv.slot
-
-    def __call__(self, x: Tensor, memory: StreamMemory) -> Tensor:
-        products = functional.linear(_after_past(x, self._reach, self._slot, memory), self._matrix)
-        taps = products.view(*products.shape[:2], self._taps, self._outputs)  # [rows, reach + time, taps, outputs]
-        starts = [tap * self._dilation for tap in range(self._taps)]
-        first, *others = (taps[:, start : start + x.shape[1], tap] for tap, start in enumerate(starts))
-        made: Tensor = first + self._bias
-        for other in others:
-            made += other
-        return made
-
-
-class _Depthwise:
-    """A kernel of several, each channel alone."""
-
-    def __init__(self, conv: CausalConv) -> None:
-        self._weight, self._bias = conv.weight.unsqueeze(2).clone(), conv.bias.clone()  # [channels, 1, 1, taps]
-        self._dilation, self._groups = (1, conv.dilation), conv.groups
-        self._reach, self._slot = conv.reach, conv.slot
-
-    def __call__(self, x: Tensor, memory: StreamMemory) -> Tensor:
-        joined = _after_past(x, self._reach, self._slot, memory).transpose(1, 2).unsqueeze(2)  # channels last
-        made = functional.conv2d(joined, self._weight, self._bias, dilation=self._dilation, groups=self._groups)
-        return made.squeeze(2).transpose(1, 2)
+def _time_first(packed: Tensor, stride: int) -> Tensor:
+    """`[outputs * stride, ...]` to `[stride * outputs, ...]`."""
+    return packed.view(-1, stride, *packed.shape[1:]).transpose(0, 1).flatten(0, 1)

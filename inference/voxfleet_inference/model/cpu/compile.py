@@ -24,15 +24,15 @@ from pathlib import Path
 
 import torch
 
-from voxfleet_inference.model.errors import UnsupportedFormatError
-
 SOURCES = Path(__file__).with_name("kernels")
-MAIN = "int8_stack.c"
 FLAGS = ("-std=gnu11", "-O3", "-fPIC", "-shared", "-fopenmp")
 # Largest values are found by instructions that overlook NaN and the sign of zero. But sums keep their order unless a
 # loop says otherwise: else a row's last bit would depend on where it lies.
 MATH = ("-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros", "-ffinite-math-only", "-fno-associative-math")
-INSTEAD = "give --dtype bfloat16 or float32"
+
+
+class NoKernelsError(Exception):
+    """There are no kernels for this machine; the message says what to install."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Variant:
         """Named by all that decides its content."""
         content = b"".join(path.read_bytes() for path in sorted(SOURCES.glob("*.[ch]")))
         digest = hashlib.sha256(content + " ".join((*FLAGS, *MATH, *self.flags)).encode()).hexdigest()[:16]
-        return f"int8-{platform.machine()}-{self.name}-{digest}.so"
+        return f"kernels-{platform.machine()}-{self.name}-{digest}.so"
 
 
 _WIDE = frozenset({"avx512_f", "avx512_bw", "avx512_cd", "avx512_dq", "avx512_vl"})
@@ -78,7 +78,7 @@ def kernels() -> ctypes.CDLL:
     """The library for this processor.
 
     Raises:
-        UnsupportedFormatError: it was not compiled ahead, and cannot be compiled here.
+        NoKernelsError: it was not compiled ahead, and cannot be compiled here.
     """
     return ctypes.CDLL(str(library_file(best_variant())))
 
@@ -94,17 +94,17 @@ def compile_variant(variant: Variant, folder: Path) -> Path:
     """Compile into a folder; whoever looks finds the whole file or none."""
     compiler = shutil.which(os.environ.get("CC", "gcc"))
     if compiler is None:
-        raise UnsupportedFormatError(
-            "int8 on this CPU needs kernels in C and a compiler to make them, and gcc is not here: install gcc (Debian:"
-            f" apt-get install gcc libc6-dev), or {INSTEAD}"
+        raise NoKernelsError(
+            "the kernels for this CPU were not compiled ahead and gcc is not here to do it now: install gcc (Debian:"
+            " apt-get install gcc libc6-dev)"
         )
     made = folder / f"{variant.file}.{os.getpid()}"
-    command = [compiler, *FLAGS, *MATH, *variant.flags, str(SOURCES / MAIN), "-o", str(made), "-lm"]
+    command = [compiler, *FLAGS, *MATH, *variant.flags, *map(str, sorted(SOURCES.glob("*.c"))), "-o", str(made), "-lm"]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     if ran.returncode:
-        raise UnsupportedFormatError(
-            f"int8: {compiler} could not compile {MAIN} ({ran.stderr.strip()[:400]}): set CC to another compiler, or"
-            f" {INSTEAD}"
+        raise NoKernelsError(
+            f"{compiler} could not compile the kernels for this CPU ({ran.stderr.strip()[:400]}): set CC to another"
+            " compiler"
         )
     return made.replace(folder / variant.file)
 
@@ -130,7 +130,7 @@ def main() -> None:
     try:
         for variant in variants():
             sys.stdout.write(f"{compile_variant(variant, folder)}\n")
-    except (UnsupportedFormatError, OSError) as error:
+    except (NoKernelsError, OSError) as error:
         sys.exit(str(error))
 
 

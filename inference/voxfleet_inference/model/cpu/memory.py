@@ -34,7 +34,7 @@ class LargePages:
         self._used = 0
 
     def keep(self, tensor: Tensor) -> Tensor:
-        """A copy of bytes, behind those kept before."""
-        room = self._bytes[self._used : self._used + tensor.numel()].view(tensor.shape)
-        self._used += tensor.numel()
+        """A copy, behind those kept before."""
+        room = self._bytes[self._used : self._used + tensor.nbytes].view(tensor.dtype).view(tensor.shape)
+        self._used += tensor.nbytes
         return room.copy_(tensor)

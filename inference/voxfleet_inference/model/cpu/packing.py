@@ -4,13 +4,19 @@ Knows the network's names and what quantization may touch. Does not know the lay
 for them a call costs more than the product.
 """
 
+import logging
+from collections.abc import Callable
+
 import torch
 from torch import nn
 
-from voxfleet_inference.model.cpu.compile import kernels
+from voxfleet_inference.audio.vae import Decoder
+from voxfleet_inference.model.cpu.codec import FusedDecoder
+from voxfleet_inference.model.cpu.compile import NoKernelsError, kernels
 from voxfleet_inference.model.cpu.matrices import FloatMatrix, Int8Matrix
 from voxfleet_inference.model.cpu.memory import return_freed_memory
 from voxfleet_inference.model.cpu.stack import Int8Transformer
+from voxfleet_inference.model.errors import UnsupportedFormatError
 from voxfleet_inference.model.linear import Linear
 from voxfleet_inference.model.network import Network
 from voxfleet_inference.model.weights import WeightFile, fill
@@ -18,6 +24,8 @@ from voxfleet_inference.model.weights import WeightFile, fill
 WORTH_PACKING = 65_536  # weights
 GIVEN_BACK_AT_ONCE = 2**25  # weights
 IN_A_LAYER = ".layers."
+
+_logger = logging.getLogger(__name__)
 
 
 def arithmetic_of(dtype: torch.dtype) -> torch.dtype:
@@ -32,10 +40,20 @@ def fill_packed(network: Network, weights: WeightFile, dtype: torch.dtype) -> No
         UnsupportedFormatError: it is to be int8, and there are no kernels for that.
     """
     if dtype == torch.int8:
-        kernels()  # better no answer now than after all weights were read
+        _require_kernels()  # now, and not after all weights were read
     fill(network, weights, arithmetic_of(dtype), Packer(dtype))
     if dtype == torch.int8:
         join_stacks(network)
+
+
+def decoder_layout() -> Callable[[Decoder], nn.Module] | None:
+    """How the codec's decoder is to be laid out; as it is published where there are no kernels, which is said once."""
+    try:
+        kernels()
+    except NoKernelsError as error:
+        _logger.warning("%s; without them the codec takes three times as long", error)
+        return None
+    return FusedDecoder
 
 
 def join_stacks(network: Network) -> None:
@@ -77,3 +95,10 @@ class Packer:
         if self._freed >= GIVEN_BACK_AT_ONCE:
             return_freed_memory()
             self._freed = 0
+
+
+def _require_kernels() -> None:
+    try:
+        kernels()
+    except NoKernelsError as error:
+        raise UnsupportedFormatError(f"int8: {error}, or give --dtype bfloat16 or float32") from error

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from voxfleet_inference.model.cpu.compile import INSTEAD, kernels
+from voxfleet_inference.model.cpu.compile import kernels
 from voxfleet_inference.model.cpu.matrices import Int8Matrix
 from voxfleet_inference.model.cpu.memory import LargePages
 from voxfleet_inference.model.errors import UnsupportedFormatError
@@ -140,7 +140,7 @@ def panels(codes: Tensor) -> Tensor:
     if outputs % COLUMNS or inputs % GROUP:
         raise UnsupportedFormatError(
             f"int8 on a CPU takes matrices of whole panels, {COLUMNS} outputs and {GROUP} inputs; one in this"
-            f" checkpoint is {outputs} x {inputs}: {INSTEAD}"
+            f" checkpoint is {outputs} x {inputs}: give --dtype bfloat16 or float32"
         )
     moved = (codes.short() + OFFSET).to(torch.uint8)
     return moved.view(outputs // COLUMNS, COLUMNS, inputs // GROUP, GROUP).transpose(1, 2)

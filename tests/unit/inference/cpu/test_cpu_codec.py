@@ -1,6 +1,9 @@
-"""The decoder with time before channels computes what the decoder says."""
+"""The decoder in C computes what the decoder says, by every variant of the kernels that this processor can run."""
 
 import copy
+import ctypes
+from collections.abc import Iterator
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -9,8 +12,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 from voxfleet_inference.audio.vae import AudioVae, StreamMemory
 from voxfleet_inference.model.config import AudioVaeConfig
-from voxfleet_inference.model.cpu.codec import TimeMajorDecoder
+from voxfleet_inference.model.cpu import codec
+from voxfleet_inference.model.cpu.codec import FusedDecoder
+from voxfleet_inference.model.cpu.compile import best_variant, library_file, variants
 
+RUNNABLE = variants()[variants().index(best_variant()) :]
 RATES = ([7, 3, 2], [2, 5], [8])
 
 
@@ -29,10 +35,17 @@ def a_vae(rates: list[int]) -> AudioVae:
     return vae.eval().requires_grad_(requires_grad=False)
 
 
+@pytest.fixture(scope="module", params=RUNNABLE, ids=lambda variant: variant.name, autouse=True)
+def variant(request: pytest.FixtureRequest) -> Iterator[None]:
+    library = ctypes.CDLL(str(library_file(request.param)))
+    with patch.object(codec, "kernels", lambda: library):
+        yield
+
+
 def both(rates: list[int]) -> tuple[AudioVae, AudioVae]:
     original, rearranged = a_vae(rates), a_vae(rates)
     original.pack()
-    rearranged.pack(TimeMajorDecoder)
+    rearranged.pack(FusedDecoder)
     return original, rearranged
 
 
@@ -67,6 +80,27 @@ def test_memory_may_lie_in_a_pool() -> None:
     assert pool.any()
 
 
+@torch.inference_mode()
+def test_no_row_hears_another() -> None:
+    """To the bit, whatever else is in the batch and wherever the row stands in it."""
+    _, vae = both(RATES[0])
+    frames = torch.randn(9, 16, 4, generator=torch.Generator().manual_seed(1)) * torch.logspace(-2, 2, 9)[:, None, None]
+    memory, lonely = vae.decoder.start(9), vae.decoder.start(1)
+    for _ in range(3):
+        together, alone = vae.decode(frames, memory), vae.decode(frames[5:6], lonely)
+        assert torch.equal(together[5:6], alone)
+
+
+def test_sines_of_large_numbers() -> None:
+    """Snake's argument is not bounded."""
+    original, rearranged = both(RATES[2])
+    frames = 3000 * torch.randn(1, 16, 6, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        memories = original.decoder.start(1), rearranged.decoder.start(1)
+        sounds = original.decoder.before_tanh(frames, memories[0]).tanh()[:, 0], rearranged.decode(frames, memories[1])
+    torch.testing.assert_close(*sounds, atol=1e-3, rtol=0)
+
+
 def test_the_original_weights_are_free() -> None:
     _, vae = both(RATES[0])
     assert list(vae.decoder.parameters()) == []
@@ -76,6 +110,6 @@ def test_a_strange_part_is_refused() -> None:
     vae = a_vae(RATES[0])
     vae.pack()
     decoder = copy.copy(vae.decoder)
-    decoder.model = torch.nn.ModuleList([torch.nn.ReLU()])
+    decoder.model = torch.nn.ModuleList([*vae.decoder.model[:2], torch.nn.ReLU(), *vae.decoder.model[-2:]])
     with pytest.raises(TypeError, match="ReLU is no part of a decoder"):
-        TimeMajorDecoder(decoder)
+        FusedDecoder(decoder)

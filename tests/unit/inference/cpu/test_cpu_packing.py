@@ -12,6 +12,7 @@ from voxfleet_inference.engine.loading import load_speech_model
 from voxfleet_inference.engine.process import EngineSettings, Limits, WrongWeightsError
 from voxfleet_inference.model.checkpoint import load_checkpoint
 from voxfleet_inference.model.cpu import packing
+from voxfleet_inference.model.cpu.compile import NoKernelsError
 from voxfleet_inference.model.cpu.matrices import FloatMatrix, Int8Matrix
 from voxfleet_inference.model.cpu.stack import Int8Transformer
 from voxfleet_inference.model.errors import UnsupportedFormatError
@@ -136,16 +137,29 @@ print(*sys.modules)
     assert not HEAVY & loaded
 
 
+def no_kernels() -> None:
+    raise NoKernelsError("install gcc")
+
+
 def test_int8_without_kernels_is_refused_before_any_weight_is_read(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def no_kernels() -> None:
-        raise UnsupportedFormatError("install gcc")
-
     monkeypatch.setattr(packing, "kernels", no_kernels)
     monkeypatch.setattr(packing, "fill", None)
-    with pytest.raises(UnsupportedFormatError, match="install gcc"):
+    with pytest.raises(UnsupportedFormatError, match="int8: install gcc, or give --dtype bfloat16 or float32"):
         load_checkpoint(folder, "cpu", torch.int8)
+
+
+def test_other_formats_without_kernels_are_slower_and_say_so(
+    folder: Path, exact: VoxCPM, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(packing, "kernels", no_kernels)
+    model = load_checkpoint(folder)
+    assert "install gcc; without them the codec takes three times as long" in caplog.text
+    frames = torch.randn(1, 64, 8, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        sounds = [each.vae.decode(frames, each.vae.decoder.start(1)) for each in (model, exact)]
+    torch.testing.assert_close(*sounds, atol=1e-5, rtol=0)
 
 
 def test_the_log_tells_how_far_loading_is(folder: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -10,9 +10,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "blocks.h"
-
-#define VECTOR __attribute__((aligned(64)))
+#include "byte_blocks.h"
 
 static const float LARGEST = 127.0f;  // of a signed byte; -128 is left out, so that the range is symmetrical
 static const float TINY = 1e-30f;     // a row of zeros has no largest value to divide by

@@ -6,14 +6,15 @@
 #pragma once
 #include <stdint.h>
 
-enum { COLUMNS = 16, GROUP = 4, OFFSET = 128, MOST_ROWS = 20, PANEL_STEP = COLUMNS * GROUP };
+#include "panels.h"
+
+enum { GROUP = 4, OFFSET = 128, MOST_ROWS = 20, PANEL_STEP = COLUMNS * GROUP };
 
 typedef void multiply_block(const uint8_t *panel, const int8_t *codes, int64_t groups, int32_t *sums);  // [rows][COLUMNS]
 
 #define FOR_EACH_ROW_COUNT(DO) \
   DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8) DO(9) DO(10) \
   DO(11) DO(12) DO(13) DO(14) DO(15) DO(16) DO(17) DO(18) DO(19) DO(20)
-#define UNROLLED _Pragma("GCC unroll 20")
 
 #if defined(__AVX512VNNI__)
 #include <immintrin.h>
