@@ -55,6 +55,11 @@ _WIDE = frozenset({"avx512_f", "avx512_bw", "avx512_cd", "avx512_dq", "avx512_vl
 PLAIN = Variant("plain")
 VARIANTS = {  # the best first
     "x86_64": (
+        Variant(
+            "bf16",
+            ("-march=x86-64-v4", "-mavx512vnni", "-mavx512bf16"),
+            _WIDE | {"avx512_vnni", "avx512_bf16"},
+        ),
         Variant("vnni", ("-march=x86-64-v4", "-mavx512vnni"), _WIDE | {"avx512_vnni"}),
         Variant("avx2", ("-march=x86-64-v3",), frozenset({"avx2", "fma3", "bmi2", "f16c", "lzcnt"})),
         PLAIN,

@@ -15,10 +15,11 @@ from voxfleet_inference.model.cpu.codec import FusedDecoder
 from voxfleet_inference.model.cpu.compile import NoKernelsError, kernels
 from voxfleet_inference.model.cpu.matrices import FloatMatrix, Int8Matrix
 from voxfleet_inference.model.cpu.memory import return_freed_memory
-from voxfleet_inference.model.cpu.stack import Int8Transformer
+from voxfleet_inference.model.cpu.stack import FusedTransformer, fits, matrices_of, weights_of
 from voxfleet_inference.model.errors import UnsupportedFormatError
 from voxfleet_inference.model.linear import Linear
 from voxfleet_inference.model.network import Network
+from voxfleet_inference.model.transformer import Transformer
 from voxfleet_inference.model.weights import WeightFile, fill
 
 WORTH_PACKING = 65_536  # weights
@@ -34,42 +35,40 @@ def arithmetic_of(dtype: torch.dtype) -> torch.dtype:
 
 
 def fill_packed(network: Network, weights: WeightFile, dtype: torch.dtype) -> None:
-    """Give a network its weights from a file, packed.
+    """Give a network its weights from a file, laid out for this CPU.
 
     Raises:
         UnsupportedFormatError: it is to be int8, and there are no kernels for that.
     """
-    if dtype == torch.int8:
-        _require_kernels()  # now, and not after all weights were read
-    fill(network, weights, arithmetic_of(dtype), Packer(dtype))
-    if dtype == torch.int8:
+    is_joined = dtype == torch.int8 or (dtype == torch.bfloat16 and _why_no_kernels() is None)
+    if dtype == torch.int8 and (why := _why_no_kernels()):  # now, and not after all weights were read
+        raise UnsupportedFormatError(f"int8: {why}, or give --dtype bfloat16 or float32")
+    fill(network, weights, arithmetic_of(dtype), Packer(dtype, joins_layers=is_joined))
+    if is_joined:
         join_stacks(network)
 
 
 def decoder_layout() -> Callable[[Decoder], nn.Module] | None:
-    """How the codec's decoder is to be laid out; as it is published where there are no kernels, which is said once."""
-    try:
-        kernels()
-    except NoKernelsError as error:
-        _logger.warning("%s; without them the codec takes three times as long", error)
+    """How the codec's decoder is to be laid out: as it is published where there are no kernels, which the log says."""
+    if why := _why_no_kernels():
+        _logger.warning("%s; without them speech takes longer", why)
         return None
     return FusedDecoder
 
 
 def join_stacks(network: Network) -> None:
-    """Let all four transformers, whose matrices are bytes, be run by kernels; the plain ones are gone."""
-    network.base_lm = Int8Transformer(network.base_lm)
-    network.residual_lm = Int8Transformer(network.residual_lm)
+    """Let all four transformers be run by kernels; the plain ones are gone."""
     encoder, estimator = network.feat_encoder, network.feat_decoder.estimator
-    encoder.encoder = Int8Transformer(encoder.encoder)
-    estimator.decoder = Int8Transformer(estimator.decoder)
+    network.base_lm, network.residual_lm = _joined(network.base_lm), _joined(network.residual_lm)
+    encoder.encoder, estimator.decoder = _joined(encoder.encoder), _joined(estimator.decoder)
 
 
 class Packer:
     """Packs the parts of a network as they get their weights."""
 
-    def __init__(self, dtype: torch.dtype) -> None:
-        self._dtype = dtype
+    def __init__(self, dtype: torch.dtype, *, joins_layers: bool = False) -> None:
+        """`joins_layers`: those will be put together by `join_stacks`, and are only made ready for it here."""
+        self._dtype, self._joins_layers = dtype, joins_layers
         self._freed = 0
 
     def __call__(self, name: str, part: nn.Module) -> None:
@@ -80,10 +79,10 @@ class Packer:
         """
         if not isinstance(part, Linear):
             return
-        weights = part.weight.numel()
-        if self._dtype == torch.int8 and IN_A_LAYER in name:
+        weights, is_in_layer = part.weight.numel(), IN_A_LAYER in name
+        if self._dtype == torch.int8 and is_in_layer:
             part.pack(Int8Matrix.of)
-        elif weights >= WORTH_PACKING:
+        elif weights >= WORTH_PACKING and not (self._joins_layers and is_in_layer):
             part.pack(FloatMatrix)
         else:
             return
@@ -97,8 +96,20 @@ class Packer:
             self._freed = 0
 
 
-def _require_kernels() -> None:
+def _joined(plain: Transformer) -> Transformer:
+    """By kernels; in bfloat16, where its sizes are not made for them, matrix by matrix."""
+    matrices = matrices_of(plain)
+    if fits(plain) or weights_of(matrices[0]).dtype == torch.int8:
+        return FusedTransformer(plain)
+    for matrix in matrices:
+        if matrix.weight.numel() >= WORTH_PACKING:
+            matrix.pack(FloatMatrix)
+    return plain
+
+
+def _why_no_kernels() -> str | None:
     try:
         kernels()
     except NoKernelsError as error:
-        raise UnsupportedFormatError(f"int8: {error}, or give --dtype bfloat16 or float32") from error
+        return str(error)
+    return None

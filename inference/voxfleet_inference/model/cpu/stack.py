@@ -1,7 +1,7 @@
-"""A transformer whose matrices are bytes, a pass of which is one call into C.
+"""A transformer, a pass of which is one call into C: its matrices are bytes or bfloat16.
 
-Knows how weights lie for `kernels/int8_stack.c`, whose structures it mirrors, and what a pass hands over. Does not know
-what the transformer is for. Takes a plain `Transformer` apart whose matrices were packed as bytes; those are freed.
+Knows how weights lie for `kernels/stack.h`, whose structures it mirrors, and what a pass hands over. Does not know what
+the transformer is for. Takes a plain `Transformer` apart; the plain weights are freed.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from voxfleet_inference.model.transformer import Layer
 
 COLUMNS = 16  # outputs of a panel
-GROUP = 4  # inputs that one instruction takes
 OFFSET = 128  # kernels multiply signed activations with unsigned weights
+GROUPS = {torch.int8: 4, torch.bfloat16: 2}  # inputs that one instruction takes
 EVERY_POSITION = 2**40
 
 
@@ -56,28 +56,34 @@ class _Pass(Structure):
     )
 
 
-class Int8Transformer(Transformer):
-    """The same as `Transformer`, for one that was loaded with matrices of bytes; in and out it is float32."""
+class FusedTransformer(Transformer):
+    """The same as `Transformer`, for one that was loaded in bfloat16, or with matrices of bytes in float32."""
 
     def __init__(self, plain: Transformer) -> None:
-        """Take the weights out of a plain transformer, which is empty afterwards."""
+        """Take the weights out of a plain transformer, which is empty afterwards.
+
+        Raises:
+            NoKernelsError: there are none for this machine.
+            UnsupportedFormatError: its sizes are not made for them; `fits` tells beforehand.
+        """
         nn.Module.__init__(self)
         if hasattr(plain, "embed_tokens"):
             self.embed_tokens = plain.embed_tokens
         self.norm, self.rotary = plain.norm, plain.rotary
-        library = kernels()
-        self._run, self._scratch_bytes = library.run_stack, library.scratch_bytes
-        self._scratch_bytes.restype = c_int64
         layers: list[Layer] = list(plain.layers)  # type: ignore[arg-type]  # a ModuleList of Layers
+        self._dtype = weights_of(layers[0].self_attn.q_proj).dtype
+        library, name = kernels(), str(self._dtype).removeprefix("torch.")
+        self._run, self._scratch_bytes = library[f"run_stack_{name}"], library[f"scratch_bytes_{name}"]
+        self._scratch_bytes.restype = c_int64
         self._kept: list[Tensor] = []  # what the structures below point to
         self._stack = self._described(layers[0])
-        self._pages = LargePages(sum(_weights_of(layer) for layer in layers))
+        self._pages = LargePages(sum(weights_of(part).nbytes for part in matrices_of(plain)))
         self._layers = (_Layer * len(layers))(*(self._taken(layer) for layer in layers))
         self._stack.layers, self._stack.layer_count = ctypes.addressof(self._layers), len(layers)
 
     def forward(self, x: Tensor, arena: KvArena | None = None, span: Span | None = None) -> Tensor:
         """`[rows, tokens, hidden]` to the same shape."""
-        made = x.clone(memory_format=torch.contiguous_format)
+        made = x.to(torch.float32, memory_format=torch.contiguous_format, copy=True)
         given = _Pass(x=made.data_ptr(), rows=x.shape[0], tokens=x.shape[1], threads=torch.get_num_threads())
         if arena is not None and span is not None:
             given.keys, given.values, given.room = arena.keys.data_ptr(), arena.values.data_ptr(), arena.keys.shape[1]
@@ -86,7 +92,7 @@ class Int8Transformer(Transformer):
         scratch = torch.empty(self._scratch_bytes(stack, asked), dtype=torch.uint8)
         given.scratch = scratch.data_ptr()
         self._run(stack, asked)
-        return made
+        return made.to(x.dtype)
 
     def _described(self, layer: Layer) -> _Stack:
         """Everything but the layers."""
@@ -96,10 +102,10 @@ class Int8Transformer(Transformer):
             norm=self._address(self.norm.weight),
             cosines=self._address(cosines),
             sines=self._address(sines),
-            hidden=_bytes_of(attention.o_proj).outputs,
-            ffn=_bytes_of(layer.mlp.down_proj).inputs,
-            heads=_bytes_of(attention.q_proj).outputs // dim,
-            kv_heads=_bytes_of(attention.k_proj).outputs // dim,
+            hidden=len(weights_of(attention.o_proj)),
+            ffn=len(weights_of(layer.mlp.gate_proj)),
+            heads=len(weights_of(attention.q_proj)) // dim,
+            kv_heads=len(weights_of(attention.k_proj)) // dim,
             head_dim=dim,
             epsilon=self.norm.epsilon,
             residual_scale=layer.residual_scale,
@@ -121,36 +127,51 @@ class Int8Transformer(Transformer):
 
     def _matrix(self, *parts: Linear, take_turns: bool = False) -> _Matrix:
         """One below the other, or panel by panel in turns."""
-        matrices = [_bytes_of(part) for part in parts]
-        codes, scales = [panels(each.codes) for each in matrices], [each.scales.view(-1, COLUMNS) for each in matrices]
-        joined = [
-            torch.stack(pieces, dim=1).flatten(0, 1) if take_turns else torch.cat(pieces) for pieces in (codes, scales)
-        ]
-        outputs, inputs = sum(each.outputs for each in matrices), matrices[0].inputs
-        return _Matrix(self._pages.keep(joined[0]).data_ptr(), self._address(joined[1]), inputs, outputs)
+
+        def joined(pieces: list[Tensor]) -> Tensor:
+            return torch.stack(pieces, dim=1).flatten(0, 1) if take_turns else torch.cat(pieces)
+
+        weights = [weights_of(part) for part in parts]
+        described = _Matrix(inputs=weights[0].shape[1], outputs=sum(map(len, weights)))
+        described.panels = self._pages.keep(joined([panels(each) for each in weights])).data_ptr()
+        scales = [part.packed.scales.view(-1, COLUMNS) for part in parts if isinstance(part.packed, Int8Matrix)]
+        if scales:
+            described.scales = self._address(joined(scales))
+        return described
 
     def _address(self, tensor: Tensor) -> int:
-        self._kept.append(tensor.contiguous())
+        self._kept.append(tensor.detach().float().contiguous())
         return self._kept[-1].data_ptr()
 
 
-def panels(codes: Tensor) -> Tensor:
-    """`[outputs, inputs]` signed bytes to `[panels, inputs / GROUP, COLUMNS, GROUP]` unsigned ones."""
-    outputs, inputs = codes.shape
-    if outputs % COLUMNS or inputs % GROUP:
+def panels(weights: Tensor) -> Tensor:
+    """`[outputs, inputs]` to `[panels, inputs / group, COLUMNS, group]`; signed bytes become unsigned ones."""
+    outputs, inputs = weights.shape
+    group = GROUPS[weights.dtype]
+    if outputs % COLUMNS or inputs % group:
         raise UnsupportedFormatError(
-            f"int8 on a CPU takes matrices of whole panels, {COLUMNS} outputs and {GROUP} inputs; one in this"
+            f"int8 on a CPU takes matrices of whole panels, {COLUMNS} outputs and {group} inputs; one in this"
             f" checkpoint is {outputs} x {inputs}: give --dtype bfloat16 or float32"
         )
-    moved = (codes.short() + OFFSET).to(torch.uint8)
-    return moved.view(outputs // COLUMNS, COLUMNS, inputs // GROUP, GROUP).transpose(1, 2)
+    moved = (weights.short() + OFFSET).to(torch.uint8) if weights.dtype == torch.int8 else weights
+    return moved.view(outputs // COLUMNS, COLUMNS, inputs // group, group).transpose(1, 2)
 
 
-def _bytes_of(linear: Linear) -> Int8Matrix:
-    if not isinstance(linear.packed, Int8Matrix):
-        raise TypeError("this transformer's matrices were not packed as bytes")
-    return linear.packed
+def fits(plain: Transformer) -> bool:
+    """Whether all of its matrices are of whole panels."""
+    shapes = [(*weights.shape, GROUPS[weights.dtype]) for weights in map(weights_of, matrices_of(plain))]
+    return not any(outputs % COLUMNS or inputs % group for outputs, inputs, group in shapes)
 
 
-def _weights_of(layer: Layer) -> int:
-    return sum(_bytes_of(part).codes.numel() for part in layer.modules() if isinstance(part, Linear))
+def matrices_of(plain: Transformer) -> list[Linear]:
+    """Those of its layers."""
+    return [part for part in plain.layers.modules() if isinstance(part, Linear)]
+
+
+def weights_of(linear: Linear) -> Tensor:
+    """`[outputs, inputs]` bfloat16, or the bytes that they were packed as."""
+    if isinstance(linear.packed, Int8Matrix):
+        return linear.packed.codes
+    if linear.packed is not None or linear.weight.dtype not in GROUPS:
+        raise TypeError("kernels take matrices that were packed as bytes, or bfloat16 that was not packed")
+    return linear.weight.detach()

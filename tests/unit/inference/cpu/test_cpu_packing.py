@@ -14,7 +14,7 @@ from voxfleet_inference.model.checkpoint import load_checkpoint
 from voxfleet_inference.model.cpu import packing
 from voxfleet_inference.model.cpu.compile import NoKernelsError
 from voxfleet_inference.model.cpu.matrices import FloatMatrix, Int8Matrix
-from voxfleet_inference.model.cpu.stack import Int8Transformer
+from voxfleet_inference.model.cpu.stack import FusedTransformer
 from voxfleet_inference.model.errors import UnsupportedFormatError
 from voxfleet_inference.model.linear import Linear
 from voxfleet_inference.model.seats.decoding import DecodingSettings, PatchResult, Prompt
@@ -63,6 +63,10 @@ def forced_latents(model: VoxCPM, forced: list[Tensor] | None = None) -> list[Te
     return made
 
 
+def no_kernels() -> None:
+    raise NoKernelsError("install gcc")
+
+
 def test_int8_touches_the_layers_and_nothing_else(folder: Path) -> None:
     model = load_checkpoint(folder, "cpu", torch.int8)
     network = model.network
@@ -72,7 +76,7 @@ def test_int8_touches_the_layers_and_nothing_else(folder: Path) -> None:
         network.feat_encoder.encoder,
         network.feat_decoder.estimator.decoder,
     )
-    assert all(isinstance(stack, Int8Transformer) for stack in stacks)
+    assert all(isinstance(stack, FusedTransformer) for stack in stacks)
     others = {name: part for name, part in network.named_modules() if isinstance(part, Linear)}
     assert {"fsq_layer.in_proj", "fsq_layer.out_proj", "stop_proj", "stop_head"} <= set(others)
     assert not any(".layers." in name or isinstance(part.packed, Int8Matrix) for name, part in others.items())
@@ -89,15 +93,34 @@ def test_int8_latents_stay_close_to_float32(folder: Path, exact: VoxCPM) -> None
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-4), (torch.bfloat16, GATE)])
 def test_packed_floats_speak_as_unpacked_ones_do(
-    dtype: torch.dtype, tolerance: float, folder: Path, exact: VoxCPM
+    dtype: torch.dtype, tolerance: float, folder: Path, exact: VoxCPM, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The tiny checkpoint's matrices are not worth packing, so here they are packed all the same."""
-    with patch.object(packing, "WORTH_PACKING", 1000):
-        model = load_checkpoint(folder, "cpu", dtype)
+    monkeypatch.setattr(packing, "WORTH_PACKING", 1000)
+    monkeypatch.setattr(packing, "kernels", no_kernels)
+    model = load_checkpoint(folder, "cpu", dtype)
     assert isinstance(model.network.base_lm.layers[0].self_attn.q_proj.packed, FloatMatrix)
     truth = forced_latents(exact)
     made = forced_latents(model, truth)
     assert (torch.stack(made) - torch.stack(truth)).norm() < tolerance * torch.stack(truth).norm()
+
+
+def test_bfloat16_is_run_by_kernels(folder: Path, exact: VoxCPM) -> None:
+    model = load_checkpoint(folder, "cpu", torch.bfloat16)
+    assert isinstance(model.network.base_lm, FusedTransformer)
+    truth = forced_latents(exact)
+    made = forced_latents(model, truth)
+    assert 0 < (torch.stack(made) - torch.stack(truth)).norm() < GATE * torch.stack(truth).norm()
+
+
+def test_bfloat16_of_sizes_that_kernels_do_not_take_stays_as_it_is(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packing, "fits", lambda _: False)
+    monkeypatch.setattr(packing, "WORTH_PACKING", 8000)
+    first = load_checkpoint(folder, "cpu", torch.bfloat16).network.base_lm.layers[0]
+    assert isinstance(first.mlp.gate_proj.packed, FloatMatrix)
+    assert first.self_attn.k_proj.packed is None
 
 
 def test_matrices_that_are_not_worth_it_stay(exact: VoxCPM) -> None:
@@ -137,10 +160,6 @@ print(*sys.modules)
     assert not HEAVY & loaded
 
 
-def no_kernels() -> None:
-    raise NoKernelsError("install gcc")
-
-
 def test_int8_without_kernels_is_refused_before_any_weight_is_read(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -155,7 +174,7 @@ def test_other_formats_without_kernels_are_slower_and_say_so(
 ) -> None:
     monkeypatch.setattr(packing, "kernels", no_kernels)
     model = load_checkpoint(folder)
-    assert "install gcc; without them the codec takes three times as long" in caplog.text
+    assert "install gcc; without them speech takes longer" in caplog.text
     frames = torch.randn(1, 64, 8, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
         sounds = [each.vae.decode(frames, each.vae.decoder.start(1)) for each in (model, exact)]

@@ -1,10 +1,11 @@
-"""A stack of layers run by kernels: what plain layers with the same bytes compute, and no row that hears another.
+"""A stack of layers run by kernels: what plain layers with the same weights compute, and no row that hears another.
 
-Every variant of the kernels that this processor can run is held to it, not only the one that it would choose.
+In bfloat16 and as bytes. Every variant of the kernels that this processor can run is held to it, not only the one that
+it would choose.
 """
 
 import ctypes
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from unittest.mock import patch
 
@@ -16,7 +17,8 @@ from torch import Tensor
 from voxfleet_inference.model.cpu import stack as stack_module
 from voxfleet_inference.model.cpu.compile import best_variant, library_file, variants
 from voxfleet_inference.model.cpu.matrices import Int8Matrix
-from voxfleet_inference.model.cpu.stack import Int8Transformer, panels
+from voxfleet_inference.model.cpu.packing import arithmetic_of
+from voxfleet_inference.model.cpu.stack import FusedTransformer, fits, panels
 from voxfleet_inference.model.errors import UnsupportedFormatError
 from voxfleet_inference.model.kv_cache import KvArena, Span
 from voxfleet_inference.model.linear import Linear
@@ -30,42 +32,56 @@ SHAPE = TransformerShape(
 )  # fmt: skip
 POSITIONS = 200
 CPU = torch.device("cpu")
-# A sum taken in another order may round an activation to the next byte, 1/127 of its row's largest, now and then.
+# A sum taken in another order may round an activation to the next byte, 1/127 of its row's largest, or to the next
+# bfloat16, 1/256 of itself, now and then.
 TOLERANCE = 0.02
+Draw = Callable[..., Tensor]
 RUNNABLE = variants()[variants().index(best_variant()) :]
 
 
-def plain_stack() -> Transformer:
-    stack = Transformer(SHAPE, RotaryTable(ROTARY, POSITIONS, CPU, torch.float32))
+def plain_stack(dtype: torch.dtype) -> Transformer:
+    arithmetic = arithmetic_of(dtype)
+    stack = Transformer(SHAPE, RotaryTable(ROTARY, POSITIONS, CPU, arithmetic))
     generator = torch.Generator().manual_seed(1)
     for weight in stack.parameters():
         weight.requires_grad_(requires_grad=False)
         drawn = torch.randn(weight.shape, generator=generator)
         weight.copy_(drawn / weight.shape[-1] ** 0.5 if weight.dim() > 1 else 1 + 0.2 * drawn)
-    for part in list(stack.modules()):
-        if isinstance(part, Linear):
-            part.pack(Int8Matrix.of)
-    return stack
+    if dtype == torch.int8:
+        for part in list(stack.modules()):
+            if isinstance(part, Linear):
+                part.pack(Int8Matrix.of)
+    return stack.to(arithmetic)
+
+
+@pytest.fixture(scope="module", params=[torch.int8, torch.bfloat16], ids=["int8", "bfloat16"])
+def dtype(request: pytest.FixtureRequest) -> torch.dtype:
+    chosen: torch.dtype = request.param
+    return chosen
 
 
 @pytest.fixture(scope="module", params=RUNNABLE, ids=lambda variant: variant.name)
-def fast(request: pytest.FixtureRequest) -> Iterator[Int8Transformer]:
+def fast(request: pytest.FixtureRequest, dtype: torch.dtype) -> Iterator[FusedTransformer]:
     library = ctypes.CDLL(str(library_file(request.param)))
     with patch.object(stack_module, "kernels", lambda: library), torch.inference_mode():
-        yield Int8Transformer(plain_stack())
+        yield FusedTransformer(plain_stack(dtype))
 
 
 @pytest.fixture(scope="module")
-def plain() -> Transformer:
-    return plain_stack()
+def plain(dtype: torch.dtype) -> Transformer:
+    return plain_stack(dtype)
 
 
-def drawn(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+@pytest.fixture(scope="module")
+def drawn(dtype: torch.dtype) -> Draw:
+    """Random numbers of a shape, for a seed."""
+    return lambda *shape, seed=0: torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(
+        arithmetic_of(dtype)
+    )
 
 
-def arena() -> KvArena:
-    made = KvArena(SHAPE, POSITIONS, CPU, torch.float32)
+def arena(dtype: torch.dtype) -> KvArena:
+    made = KvArena(SHAPE, POSITIONS, CPU, arithmetic_of(dtype))
     made.keys.zero_()
     made.values.zero_()
     return made
@@ -76,12 +92,15 @@ def span(first: list[int], filled: list[int], tokens: int) -> Span:
 
 
 def assert_near(made: Tensor, expected: Tensor) -> None:
+    assert made.dtype == expected.dtype
     assert (made - expected).norm() < TOLERANCE * expected.norm()
 
 
 @pytest.mark.parametrize(("rows", "tokens"), [(1, 1), (2, 9), (1, 20), (3, 7), (7, 9), (1, 64)])
 @torch.inference_mode()
-def test_every_token_sees_every_other(fast: Int8Transformer, plain: Transformer, rows: int, tokens: int) -> None:
+def test_every_token_sees_every_other(
+    fast: FusedTransformer, plain: Transformer, drawn: Draw, rows: int, tokens: int
+) -> None:
     x = drawn(rows, tokens, SHAPE.hidden)
     before = x.clone()
     assert_near(fast(x), plain(x))
@@ -89,7 +108,7 @@ def test_every_token_sees_every_other(fast: Int8Transformer, plain: Transformer,
 
 
 @torch.inference_mode()
-def test_rows_that_do_not_lie_side_by_side(fast: Int8Transformer) -> None:
+def test_rows_that_do_not_lie_side_by_side(fast: FusedTransformer, drawn: Draw) -> None:
     x = drawn(9, 2, SHAPE.hidden).transpose(0, 1)
     assert torch.equal(fast(x), fast(x.contiguous()))
 
@@ -102,11 +121,11 @@ def test_rows_that_do_not_lie_side_by_side(fast: Int8Transformer) -> None:
 )
 @torch.inference_mode()
 def test_prompts_in_any_pieces_then_a_step_together(
-    fast: Int8Transformer, plain: Transformer, pieces: list[list[int]]
+    fast: FusedTransformer, plain: Transformer, drawn: Draw, dtype: torch.dtype, pieces: list[list[int]]
 ) -> None:
     """Each row reads its own prompt, in extents of different lengths; then all take one step."""
     first, filled = [65 * row for row in range(len(pieces))][:3], [0] * min(len(pieces), 3)
-    arenas = arena(), arena()
+    arenas = arena(dtype), arena(dtype)
     for row, sizes in enumerate(pieces[:3]):
         for size in sizes:
             x, here = drawn(1, size, SHAPE.hidden, seed=size), span([first[row]], [filled[row]], size)
@@ -125,7 +144,9 @@ def test_prompts_in_any_pieces_then_a_step_together(
 @settings(max_examples=20, deadline=None)
 @given(rows=st.integers(1, 30), place=st.integers(0, 29), size=st.floats(1e-6, 1e6), threads=st.integers(1, 3))
 @torch.inference_mode()
-def test_no_row_hears_another(fast: Int8Transformer, rows: int, place: int, size: float, threads: int) -> None:
+def test_no_row_hears_another(
+    fast: FusedTransformer, drawn: Draw, rows: int, place: int, size: float, threads: int
+) -> None:
     """To the bit, whatever else is in the batch, wherever the row stands in it, and however many threads there are."""
     place %= rows
     mine, others = drawn(1, 9, SHAPE.hidden, seed=2), size * drawn(rows, 9, SHAPE.hidden, seed=3)
@@ -140,8 +161,8 @@ def test_no_row_hears_another(fast: Int8Transformer, rows: int, place: int, size
 
 
 @torch.inference_mode()
-def test_a_long_past_is_the_same_in_any_company(fast: Int8Transformer) -> None:
-    kept, lonely = arena(), arena()
+def test_a_long_past_is_the_same_in_any_company(fast: FusedTransformer, drawn: Draw, dtype: torch.dtype) -> None:
+    kept, lonely = arena(dtype), arena(dtype)
     for row, length in enumerate((90, 3, 65)):
         fast(drawn(1, length, SHAPE.hidden, seed=row), kept, span([95 * row if row < 2 else 110], [0], length))
     fast(drawn(1, 90, SHAPE.hidden, seed=0), lonely, span([0], [0], 90))
@@ -151,7 +172,7 @@ def test_a_long_past_is_the_same_in_any_company(fast: Int8Transformer) -> None:
 
 
 @torch.inference_mode()
-def test_not_a_number_stays_in_its_row(fast: Int8Transformer) -> None:
+def test_not_a_number_stays_in_its_row(fast: FusedTransformer, drawn: Draw) -> None:
     x = drawn(3, 9, SHAPE.hidden)
     expected = fast(x)
     x[1] = float("nan")
@@ -167,14 +188,14 @@ def test_all_variants_sum_the_same_integers() -> None:
     results = []
     for variant in RUNNABLE:
         library = ctypes.CDLL(str(library_file(variant)))
-        stack = plain_stack()
+        stack = plain_stack(torch.int8)
         for part in stack.modules():
             if isinstance(part, Linear):
                 assert isinstance(part.packed, Int8Matrix)
                 part.packed.codes.fill_(127)
                 part.packed.scales.fill_(1e-4)
         with patch.object(stack_module, "kernels", lambda library=library: library):
-            results.append(Int8Transformer(stack)(torch.ones(1, 9, SHAPE.hidden)))
+            results.append(FusedTransformer(stack)(torch.ones(1, 9, SHAPE.hidden)))
     assert torch.isfinite(results[0]).all()
     for one, other in pairwise(results):
         torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
@@ -192,12 +213,19 @@ def test_a_matrix_of_odd_size_is_refused_by_name() -> None:
         panels(torch.zeros(24, 64, dtype=torch.int8))
 
 
-def test_a_stack_of_other_matrices_is_no_stack_of_bytes() -> None:
-    with pytest.raises(TypeError, match="bytes"):
-        Int8Transformer(Transformer(SHAPE, RotaryTable(ROTARY, POSITIONS, CPU, torch.float32)))
+def test_a_stack_of_other_matrices_is_refused() -> None:
+    with pytest.raises(TypeError, match="bfloat16"):
+        FusedTransformer(plain_stack(torch.float32))
 
 
-def test_the_plain_weights_are_free() -> None:
-    plain = plain_stack()
-    Int8Transformer(plain)
+def test_sizes_that_are_not_of_whole_panels_are_known_beforehand() -> None:
+    assert fits(plain_stack(torch.bfloat16))
+    with patch.object(stack_module, "COLUMNS", 32):
+        assert not fits(plain_stack(torch.bfloat16))
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.bfloat16])
+def test_the_plain_weights_are_free(dtype: torch.dtype) -> None:
+    plain = plain_stack(dtype)
+    FusedTransformer(plain)
     assert not any(isinstance(part, Linear) for part in plain.modules())

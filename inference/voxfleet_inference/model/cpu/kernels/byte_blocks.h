@@ -8,18 +8,13 @@
 
 #include "panels.h"
 
-enum { GROUP = 4, OFFSET = 128, MOST_ROWS = 20, PANEL_STEP = COLUMNS * GROUP };
+enum { GROUP = 4, OFFSET = 128, PANEL_STEP = COLUMNS * GROUP };
 
-typedef void multiply_block(const uint8_t *panel, const int8_t *codes, int64_t groups, int32_t *sums);  // [rows][COLUMNS]
-
-#define FOR_EACH_ROW_COUNT(DO) \
-  DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8) DO(9) DO(10) \
-  DO(11) DO(12) DO(13) DO(14) DO(15) DO(16) DO(17) DO(18) DO(19) DO(20)
+// `sums` is [rows][COLUMNS].
+typedef void multiply_block(const uint8_t *panel, const int8_t *codes, int64_t groups, int32_t *sums);
 
 #if defined(__AVX512VNNI__)
 #include <immintrin.h>
-
-enum { AHEAD = 2048 };  // bytes to fetch in advance: about the time that memory takes to answer
 
 // The accumulators are operands of assembly because GCC 12 copies those of its own builtin at every turn.
 #define MULTIPLY_BLOCK(ROWS) \
@@ -77,5 +72,4 @@ static void multiply_row(const uint8_t *panel, const int8_t *codes, int64_t stri
 
 FOR_EACH_ROW_COUNT(MULTIPLY_BLOCK)
 
-#define BLOCK_ENTRY(ROWS) multiply_##ROWS,
 static multiply_block *const multiply_blocks[] = {0, FOR_EACH_ROW_COUNT(BLOCK_ENTRY)};
