@@ -91,7 +91,10 @@ class ServeSettings(BaseModel):
         default=False, description="The same request and seed give the same bits whatever else is decoded; slower."
     )
     cpu_threads: int = Field(
-        0, ge=0, le=1024, description="Threads of the model on a CPU; 0: one for a small model, else PyTorch's choice."
+        0,
+        ge=0,
+        le=1024,
+        description="Threads of the model on a CPU; 0: one for a small model, else one per granted processor.",
     )
     voices_dir: Path | None = Field(None, description="Folder in which voices are kept; without it none can be made.")
     max_voices: int = Field(1000, ge=0, le=100_000, description="Most voices that are kept.")

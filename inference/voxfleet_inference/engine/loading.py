@@ -15,6 +15,7 @@ from voxfleet_inference.engine.messages import Loaded
 from voxfleet_inference.engine.process import CodecDtype, EngineSettings, WrongWeightsError
 from voxfleet_inference.engine.voxcpm_speech import VoxCpmSpeech
 from voxfleet_inference.model.checkpoint import load_checkpoint
+from voxfleet_inference.model.cpu.processors import granted_processors
 from voxfleet_inference.model.errors import CheckpointError
 from voxfleet_inference.model.seats.determinism import forbid_variation
 from voxfleet_inference.model.seats.speaker import Room
@@ -86,11 +87,14 @@ def _loaded(settings: EngineSettings) -> VoxCPM:
 
 
 def _cpu_threads(settings: EngineSettings) -> int:
-    """What was asked for; one for a small model, whose matrices are not worth dividing; else what PyTorch chose."""
+    """What was asked for; one for a small model, whose matrices are not worth dividing; else a processor's each."""
     if settings.cpu_threads:
         return settings.cpu_threads
     weights = sum(each.stat().st_size for each in settings.model_path.glob("*") if each.is_file())
-    return 1 if weights < _WORTH_DIVIDING_BYTES else torch.get_num_threads()
+    if weights < _WORTH_DIVIDING_BYTES:
+        return 1
+    granted = granted_processors()
+    return torch.get_num_threads() if granted is None else max(1, min(torch.get_num_threads(), int(granted)))
 
 
 def _kv_positions(settings: EngineSettings, model: VoxCPM) -> int:

@@ -83,9 +83,15 @@ def kernels() -> ctypes.CDLL:
     """The library for this processor.
 
     Raises:
-        NoKernelsError: it was not compiled ahead, and cannot be compiled here.
+        NoKernelsError: it was not compiled ahead, and cannot be compiled or loaded here.
     """
-    return ctypes.CDLL(str(library_file(best_variant())))
+    library = library_file(best_variant())
+    try:
+        return ctypes.CDLL(str(library))
+    except OSError as error:
+        raise NoKernelsError(
+            f"the kernels for this CPU do not load ({error}): compile them ahead by python -m {__spec__.name}"
+        ) from error
 
 
 def library_file(variant: Variant) -> Path:

@@ -75,6 +75,14 @@ def test_a_compiler_that_fails_is_quoted(folders: tuple[Path, Path]) -> None:
         library_file(PLAIN)
 
 
+def test_a_library_that_does_not_load_is_no_crash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a file system that allows no programs."""
+    (tmp_path / "kernels.so").write_bytes(b"no library")
+    monkeypatch.setattr(compiling, "library_file", lambda _: tmp_path / "kernels.so")
+    with pytest.raises(NoKernelsError, match=r"do not load .*python -m voxfleet_inference\.model\.cpu\.compile"):
+        compiling.kernels.__wrapped__()
+
+
 def test_a_home_that_cannot_be_written_is_no_obstacle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     blocked = tmp_path / "file"
     blocked.touch()
