@@ -27,7 +27,7 @@ class LargePages:
     """
 
     def __init__(self, size_bytes: int) -> None:
-        memory = mmap.mmap(-1, size_bytes)
+        memory = mmap.mmap(-1, size_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)  # shared memory has small ones
         if hasattr(mmap, "MADV_HUGEPAGE"):
             memory.madvise(mmap.MADV_HUGEPAGE)
         self._bytes = torch.frombuffer(memory, dtype=torch.uint8)
