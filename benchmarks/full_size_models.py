@@ -13,7 +13,7 @@ from torch import Tensor
 from voxfleet_inference.audio.vae import AudioVae
 from voxfleet_inference.model.checkpoint import read_tokenizer
 from voxfleet_inference.model.config import ModelConfig
-from voxfleet_inference.model.cpu.packing import arithmetic_of, decoder_layout, fill_packed
+from voxfleet_inference.model.cpu.packing import arithmetic_of, fill_packed, fuse_codec
 from voxfleet_inference.model.network import Network
 from voxfleet_inference.model.tiny_checkpoint import TINY_CONFIG
 from voxfleet_inference.model.voxcpm import VoxCPM
@@ -75,7 +75,8 @@ def our_model(reference: Any, config: dict[str, Any], folder: Path, dtype: torch
         network, vae = Network(parsed, cpu, arithmetic), AudioVae(parsed.audio_vae_config)
     fill_packed(network, LoadedWeights(reference.state_dict()), dtype)
     fill(vae, LoadedWeights(reference.audio_vae.state_dict()), torch.float32)
-    vae.pack(decoder_layout())
+    vae.pack()
+    fuse_codec(vae)
     return VoxCPM(parsed, read_tokenizer(folder, parsed), network, vae)
 
 

@@ -9,7 +9,7 @@ the published checkpoints, weight normalisation folded.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -210,16 +210,13 @@ class AudioVae(nn.Module):
 
     def __init__(self, config: AudioVaeConfig) -> None:
         super().__init__()
-        self.encoder = Encoder(config)
-        self.decoder: Decoder = Decoder(config)
+        self.encoder, self.decoder = Encoder(config), Decoder(config)
 
-    def pack(self, layout: Callable[[Decoder], nn.Module] | None = None) -> None:
-        """Rearrange loaded weights for speed, once, after loading; `layout` may make another decoder of them."""
+    def pack(self) -> None:
+        """Rearrange loaded weights for speed, once, after loading."""
         for part in self.decoder.modules():
             if isinstance(part, CausalUpsampling):
                 part.pack()
-        if layout is not None:
-            self.decoder = layout(self.decoder)  # type: ignore[assignment]  # same calls, other insides
 
     def encode(self, samples: Tensor) -> Tensor:
         """`[rows, samples]`, a whole number of frames, to `[rows, latent, frames]`."""

@@ -15,7 +15,7 @@ from pydantic_core import ErrorDetails
 from voxfleet_inference.audio.vae import AudioVae
 from voxfleet_inference.model.config import ModelConfig
 from voxfleet_inference.model.cpu.memory import return_freed_memory
-from voxfleet_inference.model.cpu.packing import arithmetic_of, decoder_layout, fill_packed
+from voxfleet_inference.model.cpu.packing import arithmetic_of, fill_packed, fuse_codec
 from voxfleet_inference.model.errors import (
     InvalidConfigError,
     InvalidTokenizerError,
@@ -52,8 +52,9 @@ def load_checkpoint(path: Path | str, device: torch.device | str = "cpu", dtype:
     else:
         fill(network, weights, arithmetic)
     fill(vae, open_weights(folder, VAE_FILES, place), torch.float32)
-    vae.pack(decoder_layout() if is_on_cpu else None)
+    vae.pack()
     if is_on_cpu:
+        fuse_codec(vae)
         return_freed_memory()
     return VoxCPM(config, tokenizer, network, vae)
 

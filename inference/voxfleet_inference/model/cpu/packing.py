@@ -5,13 +5,12 @@ for them a call costs more than the product.
 """
 
 import logging
-from collections.abc import Callable
 
 import torch
 from torch import nn
 
-from voxfleet_inference.audio.vae import Decoder
-from voxfleet_inference.model.cpu.codec import FusedDecoder
+from voxfleet_inference.audio.vae import AudioVae
+from voxfleet_inference.model.cpu.codec import FusedDecoder, FusedEncoder
 from voxfleet_inference.model.cpu.compile import NoKernelsError, kernels
 from voxfleet_inference.model.cpu.matrices import FloatMatrix, Int8Matrix
 from voxfleet_inference.model.cpu.memory import return_freed_memory
@@ -48,12 +47,12 @@ def fill_packed(network: Network, weights: WeightFile, dtype: torch.dtype) -> No
         join_stacks(network)
 
 
-def decoder_layout() -> Callable[[Decoder], nn.Module] | None:
-    """How the codec's decoder is to be laid out: as it is published where there are no kernels, which the log says."""
+def fuse_codec(vae: AudioVae) -> None:
+    """Let both halves of a packed codec be run by kernels; without any it stays as it is, and the log says so."""
     if why := _why_no_kernels():
         _logger.warning("%s; without them speech takes longer", why)
-        return None
-    return FusedDecoder
+        return
+    vae.encoder, vae.decoder = FusedEncoder(vae.encoder), FusedDecoder(vae.decoder)  # type: ignore[assignment]  # alike
 
 
 def join_stacks(network: Network) -> None:

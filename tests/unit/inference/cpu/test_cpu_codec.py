@@ -1,7 +1,8 @@
-"""The decoder in C computes what the decoder says, by every variant of the kernels that this processor can run."""
+"""The codec in C computes what the codec says, by every variant of the kernels that this processor can run."""
 
 import copy
 import ctypes
+import math
 from collections.abc import Iterator
 from unittest.mock import patch
 
@@ -15,6 +16,7 @@ from voxfleet_inference.model.config import AudioVaeConfig
 from voxfleet_inference.model.cpu import codec
 from voxfleet_inference.model.cpu.codec import FusedDecoder
 from voxfleet_inference.model.cpu.compile import best_variant, library_file, variants
+from voxfleet_inference.model.cpu.packing import fuse_codec
 
 RUNNABLE = variants()[variants().index(best_variant()) :]
 RATES = ([7, 3, 2], [2, 5], [8])
@@ -45,7 +47,8 @@ def variant(request: pytest.FixtureRequest) -> Iterator[None]:
 def both(rates: list[int]) -> tuple[AudioVae, AudioVae]:
     original, rearranged = a_vae(rates), a_vae(rates)
     original.pack()
-    rearranged.pack(FusedDecoder)
+    rearranged.pack()
+    fuse_codec(rearranged)
     return original, rearranged
 
 
@@ -101,9 +104,23 @@ def test_sines_of_large_numbers() -> None:
     torch.testing.assert_close(*sounds, atol=1e-3, rtol=0)
 
 
+@pytest.mark.parametrize("rates", RATES)
+@settings(max_examples=10, deadline=None)
+@given(rows=st.integers(1, 3), frames=st.integers(1, 60))
+@torch.inference_mode()
+def test_samples_become_the_frames_that_the_encoder_makes(rates: list[int], rows: int, frames: int) -> None:
+    """More than are encoded at once, too."""
+    original, rearranged = both(rates)
+    random = torch.Generator().manual_seed(frames)
+    samples = torch.randn(rows, frames * math.prod(rates), generator=random)
+    expected = original.encode(samples)
+    assert expected.shape == (rows, 16, frames)
+    torch.testing.assert_close(rearranged.encode(samples), expected, atol=1e-5, rtol=1e-5)
+
+
 def test_the_original_weights_are_free() -> None:
     _, vae = both(RATES[0])
-    assert list(vae.decoder.parameters()) == []
+    assert list(vae.parameters()) == []
 
 
 def test_a_strange_part_is_refused() -> None:

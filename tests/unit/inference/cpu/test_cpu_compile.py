@@ -39,7 +39,7 @@ def test_kernels_are_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert library_file(PLAIN) == made
     library = ctypes.CDLL(str(made))
     assert library.run_stack_int8
-    assert library.decode
+    assert library.run_stages
 
 
 def test_what_was_compiled_ahead_is_taken(folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:

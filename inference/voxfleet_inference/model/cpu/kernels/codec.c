@@ -1,4 +1,5 @@
-// The decoder of the audio codec, latent frames to samples, in one call: convolutions with time before channels.
+// Half of the audio codec, latent frames to samples or samples to frames, in one call: convolutions with time before
+// channels.
 //
 // Knows a chain of stages; each is Snake, perhaps a filter of every channel by itself (and another Snake), and a product
 // of all channels over one or more moments. Does not know what the chain is for. All is float32. Each row is computed by
@@ -21,18 +22,19 @@ struct stage {
   struct snake after_filter;
   const columns *panels;              // [outputs / COLUMNS, rounded up][window * channels]
   const float *bias;                  // [outputs, rounded up to whole panels]
-  int64_t channels, taps, dilation;   // of the filter
-  int64_t window, outputs;            // of the product: moments it sees, numbers it makes of them
+  int64_t channels, reach;            // of what comes in; how many moments before it are needed
+  int64_t taps, dilation;             // of the filter
+  int64_t window, stride, outputs;    // of the product: moments it sees, from one to the next, numbers it makes of them
   int64_t growth;                     // the numbers are this many moments
   int64_t is_added;                   // to the stage's input
 };
 
-struct decoding {
+struct run {
   const struct stage *stages;
   float *const *memories;          // of each stage: [rows][channels][reach], the inputs before the first
   const int64_t *memory_strides;   // of each stage: floats from row to row
-  const float *frames;             // [rows][time][channels of the first stage]
-  float *samples;                  // [rows][time * all growth]
+  const float *given;              // [rows][time][channels of the first stage]
+  float *made;                     // [rows][moments in the end][outputs of the last stage]
   float *scratch;                  // scratch_floats() of memory, aligned for vectors
   int64_t stage_count, rows, time, threads;
 };
@@ -41,17 +43,14 @@ struct decoding {
 struct work {
   const struct stage *stage;
   int64_t rows, time, reach;
+  int64_t moments;    // of each row that are made: time / stride
   const float *x;     // [rows][time][channels], as the stage is given it
   float *past_and_x;  // [rows][reach + time][channels], behind Snake
   float *filtered;    // [rows][time][channels]
-  float *made;        // [rows][time][outputs]
+  float *made;        // [rows][moments][outputs]
   float *memory;
   int64_t memory_stride;
 };
-
-static int64_t reach_of(const struct stage *stage) {
-  return stage->filter ? (stage->taps - 1) * stage->dilation : stage->window - 1;
-}
 
 // sin^2 x. The sign of the sine does not matter, so that x may be moved by any multiple of pi; pi is subtracted in three
 // parts (Cody and Waite, Software Manual for the Elementary Functions, 1980), and Taylor's series is off by 6e-8 at most.
@@ -125,18 +124,17 @@ static void filter(const struct work *work) {
 // Up to FLOAT_ROWS moments of one row with one panel.
 static void multiply(const struct work *work, int64_t panel, int64_t row, int64_t start) {
   const struct stage *stage = work->stage;
-  const int64_t inputs = stage->window * stage->channels, left = work->time - start, beyond = panel * COLUMNS;
-  const int64_t moments = left < FLOAT_ROWS ? left : FLOAT_ROWS;
-  const int64_t width = stage->outputs - beyond < COLUMNS ? stage->outputs - beyond : COLUMNS;
+  const int64_t step = stage->stride * stage->channels, inputs = stage->window * stage->channels;
+  const int64_t left = work->moments - start, count = left < FLOAT_ROWS ? left : FLOAT_ROWS;
+  const int64_t before = panel * COLUMNS, width = stage->outputs - before < COLUMNS ? stage->outputs - before : COLUMNS;
   const float *from = stage->filter ? work->filtered + row * work->time * stage->channels
                                     : work->past_and_x + row * (work->reach + work->time) * stage->channels;
   columns sums[FLOAT_ROWS];
-  multiply_float_blocks[moments](
-    stage->panels + panel * inputs, from + start * stage->channels, stage->channels, inputs, sums);
-  for (int64_t moment = 0; moment < moments; moment++) {
-    float *to = work->made + (row * work->time + start + moment) * stage->outputs + beyond;
+  multiply_float_blocks[count](stage->panels + panel * inputs, from + start * step, step, inputs, sums);
+  for (int64_t moment = 0; moment < count; moment++) {
+    float *to = work->made + (row * work->moments + start + moment) * stage->outputs + before;
     for (int64_t column = 0; column < width; column++) {
-      const float made = sums[moment][column] + stage->bias[beyond + column];
+      const float made = sums[moment][column] + stage->bias[before + column];
       to[column] = stage->is_added ? to[column] + made : made;
     }
   }
@@ -145,7 +143,7 @@ static void multiply(const struct work *work, int64_t panel, int64_t row, int64_
 // A share of the work is GROUP blocks of moments with one panel: the moments stay in the cache for the next panel.
 static void product(const struct work *work) {
   enum { GROUP = 32 };
-  const int64_t blocks = (work->time + FLOAT_ROWS - 1) / FLOAT_ROWS, all = work->rows * blocks;
+  const int64_t blocks = (work->moments + FLOAT_ROWS - 1) / FLOAT_ROWS, all = work->rows * blocks;
   const int64_t panels = (work->stage->outputs + COLUMNS - 1) / COLUMNS;
 #pragma omp for collapse(2) schedule(static)
   for (int64_t group = 0; group < (all + GROUP - 1) / GROUP; group++)
@@ -168,47 +166,50 @@ static int64_t larger_of(int64_t one, int64_t other) { return one > other ? one 
 // Scratch: two buffers that take turns as what goes in and what comes out, one for the past, one for what was filtered.
 struct sizes { int64_t between, past_and_x, filtered; };
 
-static struct sizes sizes_of(const struct decoding *asked) {
+static struct sizes sizes_of(const struct run *run) {
   struct sizes sizes = {0};
-  int64_t time = asked->time;
-  for (const struct stage *stage = asked->stages; stage < asked->stages + asked->stage_count; stage++) {
-    const int64_t given = asked->rows * time * stage->channels;
-    sizes.between = larger_of(sizes.between, larger_of(given, asked->rows * time * stage->outputs));
-    sizes.past_and_x = larger_of(sizes.past_and_x, given + asked->rows * reach_of(stage) * stage->channels);
+  int64_t time = run->time;
+  for (const struct stage *stage = run->stages; stage < run->stages + run->stage_count; stage++) {
+    const int64_t given = run->rows * time * stage->channels;
+    time /= stage->stride;
+    sizes.between = larger_of(sizes.between, larger_of(given, run->rows * time * stage->outputs));
+    sizes.past_and_x = larger_of(sizes.past_and_x, given + run->rows * stage->reach * stage->channels);
     sizes.filtered = larger_of(sizes.filtered, given);
     time *= stage->growth;
   }
   return (struct sizes){rounded(sizes.between), rounded(sizes.past_and_x), rounded(sizes.filtered)};
 }
 
-int64_t scratch_floats(const struct decoding *asked) {
-  const struct sizes sizes = sizes_of(asked);
+int64_t scratch_floats(const struct run *run) {
+  const struct sizes sizes = sizes_of(run);
   return 2 * sizes.between + sizes.past_and_x + sizes.filtered;
 }
 
 // Where a stage finds what it is given and puts what it makes.
-static struct work work_of(const struct decoding *asked, const struct sizes *sizes, int64_t index, const float *x, int64_t time) {
-  const struct stage *stage = asked->stages + index;
-  float *one = asked->scratch, *other = one + sizes->between, *past_and_x = other + sizes->between;
-  float *made = index + 1 == asked->stage_count ? asked->samples : stage->is_added ? (float *)x : x == one ? other : one;
+static struct work work_of(
+  const struct run *run, const struct sizes *sizes, int64_t index, const float *x, int64_t time
+) {
+  const struct stage *stage = run->stages + index;
+  float *one = run->scratch, *other = one + sizes->between, *past_and_x = other + sizes->between;
+  float *made = index + 1 == run->stage_count ? run->made : stage->is_added ? (float *)x : x == one ? other : one;
   return (struct work){
-    .stage = stage, .rows = asked->rows, .time = time, .reach = reach_of(stage), .x = x, .past_and_x = past_and_x,
-    .filtered = past_and_x + sizes->past_and_x, .made = made, .memory = asked->memories[index],
-    .memory_stride = asked->memory_strides[index],
+    .stage = stage, .rows = run->rows, .time = time, .reach = stage->reach, .moments = time / stage->stride, .x = x,
+    .past_and_x = past_and_x, .filtered = past_and_x + sizes->past_and_x, .made = made,
+    .memory = run->memories[index], .memory_stride = run->memory_strides[index],
   };
 }
 
-void decode(const struct decoding *asked) {
-  const struct sizes sizes = sizes_of(asked);
-#pragma omp parallel num_threads(asked->threads)
+void run_stages(const struct run *run) {
+  const struct sizes sizes = sizes_of(run);
+#pragma omp parallel num_threads(run->threads)
   {
-    const float *x = asked->frames;
-    int64_t time = asked->time;
-    for (int64_t index = 0; index < asked->stage_count; index++) {
-      const struct work work = work_of(asked, &sizes, index, x, time);
+    const float *x = run->given;
+    int64_t time = run->time;
+    for (int64_t index = 0; index < run->stage_count; index++) {
+      const struct work work = work_of(run, &sizes, index, x, time);
       go_through(&work);
       x = work.made;
-      time *= work.stage->growth;
+      time = work.moments * work.stage->growth;
     }
   }
 }
