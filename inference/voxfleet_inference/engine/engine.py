@@ -6,6 +6,7 @@ Does not know: pipes, processes, HTTP or torch.
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 import time
@@ -35,6 +36,7 @@ from voxfleet_inference.engine.sequences import Outcome
 from voxfleet_inference.engine.speech_model import Measured, SentenceTooLongError, SpeechModel
 
 _MAX_VOICE_JOBS: Final = 16
+_LOWEST_PRIORITY: Final = 19
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ class Engine:
         self._runner = Runner(model)
         self._report = report
         self._inbox: queue.SimpleQueue[Command | _Measured] = queue.SimpleQueue()
-        self._voices = ThreadPoolExecutor(1, thread_name_prefix="voices")
+        self._voices = ThreadPoolExecutor(1, thread_name_prefix="voices", initializer=_stand_back)
         self._voice_room = threading.BoundedSemaphore(_MAX_VOICE_JOBS)
         self._is_stopping = False
         self._obeys: dict[type, Callable[..., None]] = {
@@ -207,3 +209,11 @@ class Engine:
     def _close(self) -> None:
         self._runner.close()
         self._voices.shutdown(wait=True, cancel_futures=True)
+
+
+def _stand_back() -> None:
+    """Let this thread, and those it will start, have what steps leave of the processors: listeners wait for steps.
+
+    While a recording was encoded on two cores, a step took 1.4 instead of 3.3 times as long as alone.
+    """
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOWEST_PRIORITY)  # on Linux, of one thread

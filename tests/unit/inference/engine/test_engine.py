@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import os
 import re
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -134,6 +136,27 @@ def test_a_parked_sentence_makes_nothing_until_it_is_resumed(tone_model: Any, st
     assert len(running.listener.patches(1)) <= 3  # in flight or planned when the word came
     running.engine.tell(Resume(1))
     assert running.listener.wait_for_ends(1)[1].patches == 100
+
+
+def test_a_voice_takes_what_steps_leave_of_the_processors(tone_model: Any, start_engine: Any) -> None:
+    def priorities_of(caller: str) -> Callable[..., Any]:
+        inner = getattr(tone_model, caller)
+
+        def asked(*given: Any) -> Any:
+            seen[caller] = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+            return inner(*given)
+
+        return asked
+
+    seen: dict[str, int] = {}
+    ours = os.getpriority(os.PRIO_PROCESS, 0)
+    tone_model.encode_voice, tone_model.step = priorities_of("encode_voice"), priorities_of("step")
+    running = start_engine(tone_model, max_rows=1, max_waiting=1)
+    running.engine.tell(EncodeVoice(9, np.zeros(44100, dtype=np.float32), 44100))
+    running.listener.wait_for(lambda reports: any(isinstance(each, VoiceEncoded) for each in reports))
+    running.submit(1, "x")
+    running.listener.wait_for_ends(1)
+    assert seen == {"encode_voice": 19, "step": ours}
 
 
 def test_a_voice_is_encoded_beside_the_steps(running: Any) -> None:
