@@ -38,7 +38,17 @@ from voxfleet_inference.bench.http_client import Target
 from voxfleet_inference.bench.outcomes import Summary, summary_of
 from voxfleet_inference.bench.schedule import Plan
 from voxfleet_inference.bench.streams import Asking, Streams
-from voxfleet_inference.engine.messages import Cancel, Loaded, Patch, Sentence, SequenceEnded, StepDone, Stop, Submit
+from voxfleet_inference.engine.messages import (
+    Cancel,
+    Loaded,
+    Occupancy,
+    Patch,
+    Sentence,
+    SequenceEnded,
+    StepDone,
+    Stop,
+    Submit,
+)
 from voxfleet_inference.engine.sequences import Outcome
 from voxfleet_inference.server import serve as server
 from voxfleet_inference.settings import ServeSettings
@@ -105,7 +115,7 @@ class StubEngine:
         if not due:
             return
         patches = tuple(Patch(each.sentence.sequence_id, self._latents, self._samples) for each in due)
-        self._connection.send(StepDone(0.005, patches, len(self._open), 0))
+        self._connection.send(StepDone(0.005, patches, Occupancy(len(self._open), 0)))
         for each in due:
             each.made += 1
             each.due_at += PATCH_SECONDS if each.made > 1 else 0.0  # one patch ahead of the player

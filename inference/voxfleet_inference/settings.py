@@ -53,7 +53,9 @@ class ServeSettings(BaseModel):
     )
     max_request_seconds: float = Field(3600, gt=0, description="A request that takes longer ends with an error.")
     max_step_seconds: float = Field(
-        0, ge=0, description="An engine that owes a step for longer fails liveness; 0: 5 on a GPU, 60 on a CPU."
+        0,
+        ge=0,
+        description="An engine that owes a step for longer is killed and started again; 0: 5 on a GPU, 60 on a CPU.",
     )
     max_engine_restarts: int = Field(
         3, ge=0, le=1000, description="How often in 10 minutes a dead engine is started again before the server ends."

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from voxfleet_inference.admission.callers import ANYBODY, Caller
 from voxfleet_inference.admission.places import Bounds, Full, Place, Places, Refusal
-from voxfleet_inference.engine.messages import StepDone
+from voxfleet_inference.engine.messages import Occupancy, StepDone
 from voxfleet_inference.server.errors import TooManyRequestsError, UnavailableError
 from voxfleet_inference.settings import ServeSettings
 from voxfleet_inference.telemetry.load import Load
@@ -80,14 +80,14 @@ class Accounts:
         """Count one step of the engine."""
         audio_seconds = len(step.patches) * patch_seconds
         self.load.step_done(time.monotonic(), step.step_seconds, audio_seconds)
-        self.load.running_sequences, self.load.waiting_sequences = step.running, step.waiting
-        self.load.parked_sequences = step.parked
         self.metrics.steps.count(step, audio_seconds)
+        self.occupied(step.occupancy)
 
-    def nothing_runs(self) -> None:
-        """The engine has nothing to do, which no step tells, or it is no more."""
-        self.load.running_sequences = self.load.waiting_sequences = self.load.parked_sequences = 0
-        self.metrics.steps.nothing_runs()
+    def occupied(self, occupancy: Occupancy) -> None:
+        """Take in how full the engine is, after a step or without one."""
+        self.load.running_sequences, self.load.waiting_sequences = occupancy.running, occupancy.waiting
+        self.load.parked_sequences = occupancy.parked
+        self.metrics.steps.occupied(occupancy)
 
     def retry_after_seconds(self) -> int:
         """When who is refused now may find room."""

@@ -1,6 +1,6 @@
 """The engine as the HTTP process sees it: sentences in, patches out, over one pipe.
 
-Knows: which stream each report belongs to, and that a dead engine ends every open one.
+Knows: which stream each report belongs to, what each of them waits for, and that a dead engine ends every open one.
 Does not know: HTTP, audio formats or what the engine does.
 """
 
@@ -34,7 +34,7 @@ from voxfleet_inference.engine.messages import (
     Submit,
     VoiceEncoded,
 )
-from voxfleet_inference.engine.sequences import Outcome
+from voxfleet_inference.engine.sequences import Outcome, Wish
 
 _MAX_COMMANDS_ON_THE_WAY = 4096
 
@@ -82,8 +82,7 @@ class SequenceStream:
         self._client = client
         self._sequence_id = sequence_id
         self._max_waiting_patches = max_waiting_patches
-        self._is_parked = False
-        self._wants_since = time.monotonic()
+        self.wish: Wish | None = None  # None while its reader has more than enough
         self._arrived: asyncio.Queue[Patch | SequenceEnded] = asyncio.Queue()
         self.ended: SequenceEnded | None = None
 
@@ -108,23 +107,20 @@ class SequenceStream:
             raise failure(arrived.message)
         raise StopAsyncIteration
 
-    @property
-    def wants_since(self) -> float | None:
-        """From when on there is room for more patches; None while there is none."""
-        return None if self._is_parked else self._wants_since
-
     def put(self, report: Patch | SequenceEnded) -> None:
         """Take a report from the engine; a reader who is too far behind parks the sequence."""
         self._arrived.put_nowait(report)
-        if self._arrived.qsize() >= self._max_waiting_patches and not self._is_parked:
-            self._is_parked = True
+        if self._arrived.qsize() >= self._max_waiting_patches and self.wish is not None:
             self._client.send(Park(self._sequence_id))
+            self.wish = None
+
+    def want(self, command: Submit | Resume) -> None:
+        """Ask the engine for patches."""
+        self.wish = Wish(time.monotonic(), self._client.send(command))
 
     def _resume_if_drained(self) -> None:
-        if self._is_parked and self._arrived.qsize() <= self._max_waiting_patches // 2:
-            self._is_parked = False
-            self._wants_since = time.monotonic()
-            self._client.send(Resume(self._sequence_id))
+        if self.wish is None and self._arrived.qsize() <= self._max_waiting_patches // 2:
+            self.want(Resume(self._sequence_id))
 
     def close(self) -> None:
         """Cancel the sequence unless it has ended."""
@@ -142,6 +138,7 @@ class EngineClient:
         self._streams: dict[int, SequenceStream] = {}
         self._voices: dict[int, asyncio.Future[Float32Array]] = {}
         self._outbox: queue.Queue[Command | None] = queue.Queue(_MAX_COMMANDS_ON_THE_WAY)
+        self._sent = 0  # commands
         self._gone: str | None = None
 
     def start(self) -> None:
@@ -161,8 +158,9 @@ class EngineClient:
         """
         self._check_alive()
         sequence_id = next(self._ids)
-        stream = self._streams[sequence_id] = SequenceStream(self, sequence_id, max_waiting_patches)
-        self.send(Submit(replace(sentence, sequence_id=sequence_id)))
+        stream = SequenceStream(self, sequence_id, max_waiting_patches)
+        stream.want(Submit(replace(sentence, sequence_id=sequence_id)))
+        self._streams[sequence_id] = stream
         return stream
 
     async def encode_voice(self, samples: Float32Array, sample_rate: int) -> Float32Array:
@@ -182,18 +180,13 @@ class EngineClient:
             self._voices.pop(job_id, None)
         return latents
 
-    @property
-    def is_idle(self) -> bool:
-        """Whether nobody waits for any sequence."""
-        return not self._streams
+    def wishes(self) -> tuple[Wish, ...]:
+        """What the readers of open sequences wait for."""
+        wishes = (stream.wish for stream in self._streams.values())
+        return tuple(wish for wish in wishes if wish is not None)
 
-    def active_since(self) -> tuple[float, ...]:
-        """For each open sequence whose reader wants more: since when."""
-        wanted = (stream.wants_since for stream in self._streams.values())
-        return tuple(since for since in wanted if since is not None)
-
-    def send(self, command: Command) -> None:
-        """Put a command on its way.
+    def send(self, command: Command) -> int:
+        """Put a command on its way; returns its number, counted from 1.
 
         Raises:
             EngineError: the engine has not read its commands for a long time.
@@ -202,6 +195,8 @@ class EngineClient:
             self._outbox.put_nowait(command)
         except queue.Full as full:
             raise EngineError("the engine does not read its commands") from full
+        self._sent += 1
+        return self._sent
 
     def forget(self, sequence_id: int) -> None:
         """Drop a stream; the sequence is cancelled unless its end has arrived."""

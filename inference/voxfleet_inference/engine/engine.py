@@ -19,8 +19,10 @@ from voxfleet_inference.engine.messages import (
     Cancel,
     Command,
     EncodeVoice,
+    Occupancy,
     Park,
     Report,
+    Resting,
     Resume,
     Sentence,
     SequenceEnded,
@@ -62,6 +64,7 @@ class Engine:
         self._voices = ThreadPoolExecutor(1, thread_name_prefix="voices", initializer=_stand_back)
         self._voice_room = threading.BoundedSemaphore(_MAX_VOICE_JOBS)
         self._is_stopping = False
+        self._commands = 0  # obeyed so far
         self._obeys: dict[type, Callable[..., None]] = {
             _Measured: lambda told: self._submit(told.sentence, told.measured),
             Cancel: lambda command: self._cancel(command.sequence_id),
@@ -89,6 +92,8 @@ class Engine:
             is_idle = ticket is None and in_flight is None
             if in_flight is not None:
                 self._commit(in_flight)
+            if is_idle:
+                self._report(Resting(self._commands, self._occupancy()))
             self._obey(after=ticket, wait=is_idle)
             in_flight = ticket
         self._close()
@@ -119,6 +124,7 @@ class Engine:
             except queue.Empty:
                 return
             self._obeys[type(command)](command)
+            self._commands += 1
             wait = False
 
     def _seconds_to_deadline(self) -> float | None:
@@ -126,24 +132,30 @@ class Engine:
         return None if deadline is None else max(0.0, deadline - time.monotonic())
 
     def _step_done(self, collected: Collected, committed: Committed) -> StepDone:
-        plan, standings = collected.plan, self._scheduler.count()
+        plan = collected.plan
         return StepDone(
             step_seconds=collected.step_seconds,
             patches=collected.patches,
-            running=standings.prefilling + standings.running + standings.parked,
-            waiting=standings.waiting,
+            occupancy=self._occupancy(),
             step=plan.step,
             rows=len(plan.rows),
+            prefill_positions=0 if plan.chunk is None else plan.chunk.positions,
+            underruns=committed.underruns,
+            least_slack_seconds=plan.least_slack_seconds,
+            part_seconds=collected.part_seconds,
+        )
+
+    def _occupancy(self) -> Occupancy:
+        standings = self._scheduler.count()
+        return Occupancy(
+            running=standings.prefilling + standings.running + standings.parked,
+            waiting=standings.waiting,
             prefilling=standings.prefilling,
             parked=standings.parked,
-            prefill_positions=0 if plan.chunk is None else plan.chunk.positions,
             seats_used=standings.seats_used,
             seats=self._room.seats,
             kv_positions_used=standings.kv_positions_used,
             kv_positions=self._room.kv_positions,
-            underruns=committed.underruns,
-            least_slack_seconds=plan.least_slack_seconds,
-            part_seconds=collected.part_seconds,
         )
 
     def _measured(self, sentence: Sentence) -> _Measured:

@@ -134,25 +134,40 @@ class SequenceEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class Occupancy:
+    """How full the engine is."""
+
+    running: int  # sequences with a seat: being read, running or parked
+    waiting: int
+    prefilling: int = 0
+    parked: int = 0
+    seats_used: int = 0
+    seats: int = 0
+    kv_positions_used: int = 0  # reserved, not only written
+    kv_positions: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class StepDone:
     """One step's audio, and how the engine stands after it."""
 
     step_seconds: float
     patches: tuple[Patch, ...]
-    running: int  # sequences with a seat: being read, running or parked
-    waiting: int
+    occupancy: Occupancy
     step: int = 0  # counts from 1
     rows: int = 0  # sequences that this step gave a patch to
-    prefilling: int = 0
-    parked: int = 0
     prefill_positions: int = 0  # prompt positions that this step read
-    seats_used: int = 0
-    seats: int = 0
-    kv_positions_used: int = 0  # reserved, not only written
-    kv_positions: int = 0
     underruns: int = 0  # players that had run dry when this step's patch left
     least_slack_seconds: float | None = None  # of the listener who is least far ahead
     part_seconds: dict[str, float] = field(default_factory=dict)  # of the host: prefill, launch, wait
+
+
+@dataclass(frozen=True, slots=True)
+class Resting:
+    """The engine found no step to take: it sleeps until a command comes, or a deadline."""
+
+    commands: int  # how many it had obeyed; whoever sent one of them waits by its decision
+    occupancy: Occupancy
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,4 +187,4 @@ class EngineGone:
     message: str
 
 
-Report = Loaded | LoadFailed | StepDone | SequenceEnded | VoiceEncoded | EngineGone
+Report = Loaded | LoadFailed | StepDone | Resting | SequenceEnded | VoiceEncoded | EngineGone

@@ -1,32 +1,43 @@
-"""Keeps an engine behind the server: loading, warming, ready, and started again when it died.
+"""Keeps an engine behind the server: loading, warming, ready; ended when it hangs, and started again when it died.
 
-Knows: the lifecycle's phases, what each of the engine's reports about itself means for them, how often an engine may
-die before the server gives up, and when an engine that still lives has stopped working.
-Does not know: requests, HTTP, or how a process is started.
+Knows: the lifecycle's phases, what each of the engine's reports about itself means for them, how long a step may take,
+and how often an engine may die before the server gives up.
+Does not know: requests, HTTP, or how a process is started and ended.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import structlog
 
 from voxfleet_inference.engine.client import EngineClient, EngineError
-from voxfleet_inference.engine.messages import EngineGone, Loaded, LoadFailed, Report, StepDone
+from voxfleet_inference.engine.messages import EngineGone, Loaded, LoadFailed, Report, Resting, StepDone
 from voxfleet_inference.engine.process import WRONG_WEIGHTS_EXIT_CODE
-from voxfleet_inference.server.lifecycle import Lifecycle, Phase, lately_restarted, stalled_seconds
+from voxfleet_inference.server.lifecycle import Lifecycle, Phase, lately_restarted
+from voxfleet_inference.server.step_watch import StepWatch
 from voxfleet_inference.settings import ServeSettings
 from voxfleet_inference.telemetry.metrics import Metrics
 
 ENGINE_GONE_EXIT_CODE: Final = 4
+# How many times the usual a step may take. Loading has no steps; the first sentence may find code yet to be compiled.
+_PATIENCE: Final[Mapping[Phase, float]] = {Phase.WARMING: 10.0, Phase.READY: 1.0}
+_DIE_SECONDS: Final = 10.0  # between a kill and its effect, unless a driver holds the process
 _logger: Final = structlog.get_logger("voxfleet_inference")
 
 WarmUp = Callable[[EngineClient], Awaitable[None]]
-Revive = Callable[[], Awaitable[EngineClient]]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineControl:
+    """What can be done to the engine's process from outside."""
+
+    kill: Callable[[], None]
+    revive: Callable[[], Awaitable[EngineClient]]  # once the old one is gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +57,17 @@ class EngineSupervisor:
         metrics: Metrics,
         warm_up: WarmUp,
         on_failure: Callable[[Failure], None],
-        revive: Revive | None,
+        control: EngineControl | None,
     ) -> None:
         self.lifecycle = Lifecycle()
         self.facts: Loaded | None = None
         self.warm_seconds = 0.0
         self._settings, self._metrics = settings, metrics
-        self._warm_up, self._on_failure, self._revive = warm_up, on_failure, revive
+        self._warm_up, self._on_failure, self._control = warm_up, on_failure, control
         self._engine: EngineClient | None = None
-        self._last_step_at, self._active_rows = time.monotonic(), 0
+        self._steps = StepWatch(settings.allowed_step_seconds, time.monotonic())
+        self._killed_at: float | None = None
+        self._killed_for = ""
         self._restarted_at: tuple[float, ...] = ()
         self._work: asyncio.Task[None] | None = None  # warming up, or starting anew
 
@@ -67,12 +80,16 @@ class EngineSupervisor:
     def attach(self, engine: EngineClient) -> None:
         """Speak to this engine."""
         self._engine = engine
+        self._steps.begin(time.monotonic())
+        self._killed_at, self._killed_for = None, ""
 
     def observe(self, report: Report) -> None:
         """Take in what the engine reports about itself."""
         match report:
             case StepDone():
-                self._last_step_at, self._active_rows = time.monotonic(), report.running - report.parked
+                self._steps.stepped(time.monotonic())
+            case Resting():
+                self._steps.rested(time.monotonic(), report.commands)
             case Loaded():
                 self._take_facts(report)
             case LoadFailed():
@@ -89,12 +106,36 @@ class EngineSupervisor:
         """Why this process should be killed; empty while it should live."""
         if self.lifecycle.phase is Phase.FAILED:
             return self.lifecycle.message
-        if self.lifecycle.phase is Phase.LOADING:
+        return self._stall(now)
+
+    async def watch(self) -> None:
+        """Look after the engine, for ever."""
+        while True:
+            self.look(time.monotonic())
+            await asyncio.sleep(self._steps.look_seconds)
+
+    def look(self, now: float) -> None:
+        """End an engine that has stopped working; its death is then a death like any other."""
+        self._steps.look(now)
+        stall = self._stall(now)
+        if not stall or self._control is None:
+            return
+        if self._killed_at is None:
+            _logger.error("the engine is ended", reason=stall)
+            self._killed_at, self._killed_for = now, f"{stall}; it was ended"
+            self._control.kill()
+        elif now - self._killed_at > _DIE_SECONDS:
+            self.fail(Failure(f"{stall}, and its process cannot be ended", ENGINE_GONE_EXIT_CODE))
+
+    def _stall(self, now: float) -> str:
+        """For how long the engine has owed a step, if that is too long; else nothing."""
+        patience = _PATIENCE.get(self.lifecycle.phase)
+        if patience is None:
             return ""
-        stalled = stalled_seconds(now, self.engine.active_since(), self._last_step_at, self._active_rows)
-        if stalled <= self._settings.allowed_step_seconds:
+        owed_seconds = self._steps.owed_seconds(now, self.engine.wishes())
+        if owed_seconds <= patience * self._steps.allowed_seconds:
             return ""
-        return f"the engine has taken no step for {stalled:.1f} s although sentences wait to be spoken"
+        return f"the engine has taken no step for {owed_seconds:.1f} s although sentences wait to be spoken"
 
     def fail(self, failure: Failure) -> None:
         """The model cannot speak, and will not: say why, once."""
@@ -109,19 +150,19 @@ class EngineSupervisor:
             self._work.cancel()
         if self.lifecycle.phase is Phase.FAILED:
             return
-        now = time.monotonic()
+        now, reason = time.monotonic(), self._killed_for or message
         restarts = lately_restarted(self._restarted_at, now)
-        if self._revive is None or len(restarts) >= self._settings.max_engine_restarts:
-            self.fail(Failure(message, ENGINE_GONE_EXIT_CODE))
+        if self._control is None or len(restarts) >= self._settings.max_engine_restarts:
+            self.fail(Failure(reason, ENGINE_GONE_EXIT_CODE))
             return
         self._restarted_at = (*restarts, now)
         self._metrics.engine_restarts.inc()
-        self._enter(Phase.LOADING, f"{message}; another one is being started")
-        self._work = asyncio.create_task(self._start_anew(self._revive))
+        self._enter(Phase.LOADING, f"{reason}; another one is being started")
+        self._work = asyncio.create_task(self._start_anew(self._control))
 
-    async def _start_anew(self, revive: Revive) -> None:
+    async def _start_anew(self, control: EngineControl) -> None:
         try:
-            self.attach(await revive())
+            self.attach(await control.revive())
         except OSError as error:
             self.fail(Failure(f"the engine process cannot be started again: {error}", ENGINE_GONE_EXIT_CODE))
 

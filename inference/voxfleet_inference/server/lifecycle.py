@@ -1,7 +1,7 @@
 """Where the server stands between its start and its end, as values.
 
-Knows: phases, what leads from one to the next, that draining is a wish of its own that can be taken back, how often an
-engine may be started again, and when one that does nothing has stopped working.
+Knows: phases, what leads from one to the next, that draining is a wish of its own that can be taken back, and how often
+an engine may be started again.
 Does not know: processes, signals, clocks (moments are arguments) or HTTP.
 """
 
@@ -75,13 +75,3 @@ class Lifecycle:
 def lately_restarted(restarted_at: Collection[float], now: float) -> tuple[float, ...]:
     """Those of the restarts that still count against an engine that dies at `now`."""
     return tuple(at for at in restarted_at if now - at < RESTART_WINDOW_SECONDS)
-
-
-def stalled_seconds(now: float, active_since: Collection[float], last_step_at: float, active_rows: int) -> float:
-    """For how long the engine has owed a step; 0 while it owes none.
-
-    `active_since` holds, for each sequence whose listener wants more, the moment from which that was so. With no active
-    row after the last step, older sequences wait by the engine's own decision, and only newer ones count.
-    """
-    owed = [at for at in active_since if active_rows or at > last_step_at]
-    return now - max(min(owed), last_step_at) if owed else 0.0

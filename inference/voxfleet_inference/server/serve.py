@@ -1,6 +1,6 @@
 """Runs the server: sockets, the engine process, three ports on one event loop, signals and the exit code.
 
-Knows: what to do when a port is taken, the weights are wrong, the engine dies (start another), or SIGTERM comes.
+Knows: what to do when a port is taken, the weights are wrong, the engine dies or hangs, or SIGTERM comes.
 Does not know: requests, audio or models.
 """
 
@@ -27,7 +27,7 @@ from voxfleet_inference.engine.client import EngineClient
 from voxfleet_inference.engine.process import EngineSettings, prefill_tokens, start_engine_process
 from voxfleet_inference.engine.scheduling.plans import Limits
 from voxfleet_inference.server.api import speech_app
-from voxfleet_inference.server.engine_supervisor import Failure
+from voxfleet_inference.server.engine_supervisor import EngineControl, Failure
 from voxfleet_inference.server.service import SpeechService
 from voxfleet_inference.settings import ServeSettings
 from voxfleet_inference.telemetry.gpu import GpuReader, watch_gpu
@@ -38,6 +38,7 @@ CANNOT_START_EXIT_CODE: Final = 2
 _TELL_FAILURE_SECONDS: Final = 2.0
 _CLOSE_CONNECTIONS_SECONDS: Final = 2
 _ENGINE_STOP_SECONDS: Final = 1.0
+_ENGINE_DIE_SECONDS: Final = 30.0  # a driver may hold a killed process back, even for ever
 _GPU_WATCH_SECONDS: Final = 1.0
 _BACKLOG: Final = 2048
 _logger: Final = structlog.get_logger("voxfleet_inference")
@@ -72,20 +73,32 @@ class EngineProcess:
         self._settings = settings
         self._process, self.connection = start_engine_process(settings)
 
-    def restart(self) -> None:
-        """Start another one, once the old one is gone and what it held is free."""
+    def kill(self) -> None:
+        """End it, whatever it does; the pipe tells when it is gone."""
         self._process.kill()
-        _logger.error("the engine process has ended", exit_code=self._process.wait())
+
+    def restart(self) -> None:
+        """Start another one, once the old one is gone and what it held is free.
+
+        Raises:
+            OSError: the old one does not end, or no other can be started.
+        """
+        self._process.kill()
+        try:
+            exit_code = self._process.wait(_ENGINE_DIE_SECONDS)
+        except subprocess.TimeoutExpired as error:
+            raise TimeoutError(f"process {self._process.pid} was killed and does not end") from error
+        _logger.error("the engine process has ended", exit_code=exit_code)
         self.connection.close()
         self._process, self.connection = start_engine_process(self._settings)
 
     def end(self) -> None:
-        """The engine ends by itself when told; one that does not is killed."""
-        try:
-            self._process.wait(_ENGINE_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
+        """The engine ends by itself when told; one that does not is killed, and not waited for longer than it takes."""
+        for seconds in (_ENGINE_STOP_SECONDS, _ENGINE_DIE_SECONDS):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(seconds)
+                return
             self._process.kill()
-            self._process.wait()
 
 
 async def _serve(
@@ -102,10 +115,10 @@ async def _serve(
         await asyncio.to_thread(engine.restart)
         return connect()
 
-    service = SpeechService(settings, failed.set_result, revive)
+    service = SpeechService(settings, failed.set_result, EngineControl(engine.kill, revive))
     service.attach(connect())
     apps = (speech_app(service, api_keys), metrics_app(service), internal_app(service))
-    watching = _watch_gpu(settings, service)
+    watching = (_watch_gpu(settings, service), asyncio.create_task(service.watch_engine()))
     servers = [QuietServer(uvicorn_config(app, settings.max_body_bytes)) for app in apps]
     serving = [asyncio.create_task(each.serve([bound])) for each, bound in zip(servers, sockets, strict=True)]
     await asyncio.wait({asyncio.ensure_future(stopping.wait()), failed}, return_when=asyncio.FIRST_COMPLETED)
@@ -114,7 +127,8 @@ async def _serve(
         each.should_exit = True
     await asyncio.wait(serving, timeout=_CLOSE_CONNECTIONS_SECONDS + 1)
     service.engine.close()
-    watching.cancel()
+    for watch in watching:
+        watch.cancel()
     return exit_code
 
 

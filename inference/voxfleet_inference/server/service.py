@@ -18,8 +18,8 @@ from voxfleet_inference.admission.accounts import Accounts
 from voxfleet_inference.admission.callers import ANYBODY, Caller
 from voxfleet_inference.admission.places import Place
 from voxfleet_inference.engine.client import EngineClient, EngineError, VoiceBusyError
-from voxfleet_inference.engine.messages import EngineGone, Loaded, Report, SequenceEnded, StepDone, VoicePrompt
-from voxfleet_inference.server.engine_supervisor import EngineSupervisor, Failure, Revive
+from voxfleet_inference.engine.messages import EngineGone, Loaded, Occupancy, Report, Resting, StepDone, VoicePrompt
+from voxfleet_inference.server.engine_supervisor import EngineControl, EngineSupervisor, Failure
 from voxfleet_inference.server.errors import UnavailableError, UnknownModelError
 from voxfleet_inference.server.lifecycle import Lifecycle
 from voxfleet_inference.server.speech_request import SpeechRequest
@@ -34,6 +34,7 @@ from voxfleet_inference.voices.catalog import Voices
 
 _RETRY_WHILE_STARTING_SECONDS: Final = 5
 _DRAWN_SEEDS: Final = 2**32  # short enough to type, and exact in every JSON parser
+_EMPTY: Final = Occupancy(running=0, waiting=0)  # of an engine that is no more
 _logger: Final = structlog.get_logger("voxfleet_inference")
 
 
@@ -41,14 +42,14 @@ class SpeechService:
     """What the HTTP side asks; lives on the event loop's thread."""
 
     def __init__(
-        self, settings: ServeSettings, on_failure: Callable[[Failure], None], revive: Revive | None = None
+        self, settings: ServeSettings, on_failure: Callable[[Failure], None], control: EngineControl | None = None
     ) -> None:
         self.settings = settings
         self.accounts = Accounts(settings)
         self.load, self.metrics, self.idle = self.accounts.load, self.accounts.metrics, self.accounts.idle
         self.gpu: GpuReading | None = None
         self.voices = Voices(settings)
-        self._supervisor = EngineSupervisor(settings, self.metrics, self.voices.make_default, on_failure, revive)
+        self._supervisor = EngineSupervisor(settings, self.metrics, self.voices.make_default, on_failure, control)
 
     @property
     def engine(self) -> EngineClient:
@@ -83,10 +84,17 @@ class SpeechService:
     def observe(self, report: Report) -> None:
         """Take in what the engine reports about itself."""
         self._supervisor.observe(report)
-        if isinstance(report, StepDone):
-            self.accounts.step_done(report, 1 / self.loaded_facts.token_rate)
-        if isinstance(report, EngineGone) or (isinstance(report, SequenceEnded) and self.engine.is_idle):
-            self.accounts.nothing_runs()
+        match report:
+            case StepDone():
+                self.accounts.step_done(report, 1 / self.loaded_facts.token_rate)
+            case Resting():
+                self.accounts.occupied(report.occupancy)
+            case EngineGone():
+                self.accounts.occupied(_EMPTY)
+
+    async def watch_engine(self) -> None:
+        """Look after the engine, for ever."""
+        await self._supervisor.watch()
 
     def trouble(self) -> str:
         """Why this process should be killed; empty while it should live."""

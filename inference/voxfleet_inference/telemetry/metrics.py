@@ -11,7 +11,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from voxfleet_inference import __version__
-from voxfleet_inference.engine.messages import StepDone
+from voxfleet_inference.engine.messages import Occupancy, StepDone
 from voxfleet_inference.settings import ServeSettings
 from voxfleet_inference.speech.events import SentenceEnded
 from voxfleet_inference.telemetry.gpu import GpuReading
@@ -77,21 +77,16 @@ class StepMetrics:
         self.underruns.inc(step.underruns)
         if step.least_slack_seconds is not None:
             self.slack_seconds.observe(step.least_slack_seconds)
-        self._set_gauges(step)
 
-    def nothing_runs(self) -> None:
-        """No sentence is in the batch, or waits for it."""
-        for gauge in (self.running, self.prefilling, self.parked, self.waiting, self.kv_positions_used):
-            gauge.set(0)
-
-    def _set_gauges(self, step: StepDone) -> None:
-        self.running.set(step.running)
-        self.prefilling.set(step.prefilling)
-        self.parked.set(step.parked)
-        self.waiting.set(step.waiting)
-        self.seats.set(step.seats)
-        self.kv_positions.set(step.kv_positions)
-        self.kv_positions_used.set(step.kv_positions_used)
+    def occupied(self, occupancy: Occupancy) -> None:
+        """Take in how full the engine is."""
+        self.running.set(occupancy.running)
+        self.prefilling.set(occupancy.prefilling)
+        self.parked.set(occupancy.parked)
+        self.waiting.set(occupancy.waiting)
+        self.seats.set(occupancy.seats)
+        self.kv_positions.set(occupancy.kv_positions)
+        self.kv_positions_used.set(occupancy.kv_positions_used)
 
 
 class SpeechMetrics:

@@ -9,7 +9,6 @@ import resource
 import shutil
 import signal
 import socket
-import threading
 import time
 import wave
 from collections.abc import Iterator
@@ -29,6 +28,7 @@ MANY_WORDS = "word " * 700
 def server(tiny: Path, start_server: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     folder = tmp_path_factory.mktemp("faults")
     flags = ("--voices-dir", str(folder / "voices"), "--slow-client-seconds", "2", "--max-step-seconds", "1")
+    flags += ("--max-engine-restarts", "10")
     with start_server(folder, tiny, *flags) as running:
         running.wait_for_ready()
         yield running
@@ -129,18 +129,43 @@ def test_what_is_no_http_gets_400_or_the_door(server: Any, noise: bytes) -> None
     assert "Traceback" not in server.errors()
 
 
-def test_an_engine_that_stands_still_fails_liveness_until_it_goes_on(server: Any, wait_for: Any) -> None:
-    engine = server.engine_pid()
-    os.kill(engine, signal.SIGSTOP)
-    try:
-        asking = threading.Thread(target=lambda: said(server), daemon=True)
-        asking.start()
-        dead = wait_for(lambda: server.get("/health/live"), lambda answer: answer.status_code == 503)
-        assert "no step" in dead.text
-    finally:
+def test_an_engine_that_stands_still_is_ended_and_another_one_speaks(server: Any, wait_for: Any) -> None:
+    engine, restarts = server.engine_pid(), server.metric("engine_restarts_total")
+    with httpx.stream("POST", server.url("/v1/audio/speech"), json={**SPEECH, "input": MANY_WORDS}) as speaking:
+        pieces = speaking.iter_bytes()
+        next(pieces)
+        os.kill(engine, signal.SIGSTOP)
+        with pytest.raises(httpx.RemoteProtocolError):
+            for _ in pieces:
+                pass
+    wait_for(lambda: server.metric("engine_restarts_total"), lambda count: count == restarts + 1)
+    assert not Path(f"/proc/{engine}").exists()
+    server.wait_for_ready()
+    assert server.engine_pid() != engine
+    assert "the engine has taken no step for" in server.errors()
+
+
+def test_an_engine_that_stands_still_before_the_first_byte_is_an_error_that_says_so(server: Any) -> None:
+    os.kill(server.engine_pid(), signal.SIGSTOP)
+    answer = server.http.post(server.url("/v1/audio/speech"), json=SPEECH, timeout=60)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (500, "engine_error")
+
+
+def test_a_machine_that_stood_still_loses_nobody(server: Any) -> None:
+    """Both processes were stopped, as by a debugger, a frozen container or a closed lid: the engine did not hang."""
+    engine, restarts = server.engine_pid(), server.metric("engine_restarts_total")
+    body = {**SPEECH, "input": MANY_WORDS}
+    with httpx.stream("POST", server.url("/v1/audio/speech"), json=body, timeout=60) as speaking:
+        pieces = speaking.iter_bytes()
+        next(pieces)
+        for pid in (engine, server.process.pid):
+            os.kill(pid, signal.SIGSTOP)
+        time.sleep(3)  # three times what one step may take
+        os.kill(server.process.pid, signal.SIGCONT)
+        time.sleep(0.2)  # it looks first, and sees nothing done for three seconds
         os.kill(engine, signal.SIGCONT)
-    wait_for(lambda: server.get("/health/live").status_code, lambda status: status == 200)
-    asking.join(60)
+        assert sum(map(len, pieces))
+    assert (server.metric("engine_restarts_total"), server.engine_pid()) == (restarts, engine)
 
 
 def test_an_engine_without_memory_ends_what_it_cannot_do_and_lives_on_or_again(server: Any) -> None:
@@ -229,3 +254,18 @@ def test_an_engine_killed_while_it_loads_is_started_again(
         assert early.get("/health/live").status_code == 200
         early.wait_for_ready()
         assert said(early)
+
+
+def test_an_engine_that_takes_its_time_to_load_is_left_alone(
+    start_server: Any, tiny: Path, tmp_path: Path, wait_for: Any
+) -> None:
+    with start_server(tmp_path / "server", tiny, "--max-step-seconds", "0.3") as slow:
+        wait_for(slow.load, lambda load: load["state"] != "silent")
+        engine = slow.engine_pid()
+        os.kill(engine, signal.SIGSTOP)
+        assert slow.load()["state"] == "loading"
+        time.sleep(3)  # ten times what one step may take
+        assert slow.get("/health/live").status_code == 200
+        os.kill(engine, signal.SIGCONT)
+        slow.wait_for_ready()
+        assert (slow.engine_pid(), slow.metric("engine_restarts_total")) == (engine, 0)

@@ -15,6 +15,7 @@ from voxfleet_inference.engine.messages import (
     EncodeVoice,
     Park,
     Report,
+    Resting,
     Resume,
     Sentence,
     Submit,
@@ -213,8 +214,8 @@ def test_more_sentences_sit_than_a_step_has_rows(tone_model: Any, start_engine: 
     ends = running.listener.wait_for_ends(12)
     assert {end.outcome for end in ends.values()} == {Outcome.FINISHED}
     assert max(tone_model.batches) == 2
-    assert max(step.seats_used for step in running.listener.steps()) == 6
-    until_the_end = running.listener.steps()[-1]
+    assert max(step.occupancy.seats_used for step in running.listener.steps()) == 6
+    until_the_end = running.listener.steps()[-1].occupancy
     assert (until_the_end.seats_used, until_the_end.kv_positions_used) == (0, 0)
 
 
@@ -279,12 +280,36 @@ def test_a_step_tells_how_the_engine_stands(tone_model: Any, start_engine: Any, 
     steps = running.listener.steps()
     assert [step.step for step in steps] == list(range(1, len(steps) + 1))
     assert sum(step.rows for step in steps) == 30
-    assert (steps[0].seats, steps[0].kv_positions) == (64, 1_000_000)
-    assert max(step.kv_positions_used for step in steps) == 3 * (11 + 70)
-    assert steps[-1].kv_positions_used == 0
-    assert max(step.running for step in steps) == 3
+    assert (steps[0].occupancy.seats, steps[0].occupancy.kv_positions) == (64, 1_000_000)
+    assert max(step.occupancy.kv_positions_used for step in steps) == 3 * (11 + 70)
+    assert steps[-1].occupancy.kv_positions_used == 0
+    assert max(step.occupancy.running for step in steps) == 3
     assert set(steps[0].part_seconds) == {"prefill", "launch", "wait"}
     assert all(step.step_seconds >= 0 for step in steps)
+
+
+def test_an_engine_that_finds_no_step_says_what_it_had_obeyed_and_how_it_stands(
+    tone_model: Any, start_engine: Any
+) -> None:
+    """The only seat is parked and a second sentence waits for it: nothing is owed, and whoever asks can tell."""
+    tone_model.seats = 1
+    running = start_engine(tone_model)
+    running.submit(1, "x" * 1000)
+    running.engine.tell(Park(1))
+    running.submit(2, "abc")
+    running.listener.wait_for(lambda reports: reports[-1] == rest_after(reports, 3))
+    assert (running.listener.reports[-1].occupancy.running, running.listener.reports[-1].occupancy.waiting) == (1, 1)
+    running.engine.tell(Cancel(1))
+    running.listener.wait_for_ends(2)
+    running.listener.wait_for(lambda reports: reports[-1] == rest_after(reports, 4))
+    empty = running.listener.reports[-1].occupancy
+    assert (empty.running, empty.parked, empty.waiting, empty.kv_positions_used) == (0, 0, 0, 0)
+
+
+def rest_after(reports: list[Report], commands: int) -> Report | None:
+    """The rest that followed so many commands, if there was one."""
+    rests = [each for each in reports if isinstance(each, Resting) and each.commands == commands]
+    return rests[-1] if rests else None
 
 
 def test_a_sentence_cancelled_while_its_prompt_is_read_frees_its_seat(

@@ -1,18 +1,20 @@
-"""An engine that dies or hangs, seen from the server: restarts, their bound, and liveness."""
+"""An engine that dies or hangs, seen from the server: its end, restarts, their bound, and liveness."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
+import time
 from typing import Any
 
 import httpx
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from voxfleet_inference.engine.messages import EngineGone, Loaded, LoadFailed, StepDone
-from voxfleet_inference.server.engine_supervisor import EngineSupervisor, Failure
-from voxfleet_inference.server.lifecycle import RESTART_WINDOW_SECONDS, Phase, lately_restarted, stalled_seconds
+from voxfleet_inference.engine.messages import EngineGone, Loaded, LoadFailed, Occupancy, Resting, StepDone
+from voxfleet_inference.engine.sequences import Wish
+from voxfleet_inference.server.engine_supervisor import EngineControl, EngineSupervisor, Failure
+from voxfleet_inference.server.lifecycle import RESTART_WINDOW_SECONDS, Phase, lately_restarted
 from voxfleet_inference.settings import ServeSettings
 from voxfleet_inference.telemetry.metrics import Metrics
 
@@ -24,13 +26,13 @@ class StubEngine:
 
     def __init__(self) -> None:
         self.is_closed = False
-        self.since: tuple[float, ...] = ()
+        self.wanted: tuple[Wish, ...] = ()
 
     def close(self) -> None:
         self.is_closed = True
 
-    def active_since(self) -> tuple[float, ...]:
-        return self.since
+    def wishes(self) -> tuple[Wish, ...]:
+        return self.wanted
 
 
 class Supervised:
@@ -43,8 +45,13 @@ class Supervised:
         self.warm = asyncio.Event()
         self.metrics = Metrics()
         self.is_broken = False
+        self.kills = 0
         self.supervisor = EngineSupervisor(
-            settings, self.metrics, lambda _: self.warm.wait(), self.failures.append, self.revive
+            settings,
+            self.metrics,
+            lambda _: self.warm.wait(),
+            self.failures.append,
+            EngineControl(self.kill, self.revive),
         )
         self.supervisor.attach(self.started())
 
@@ -56,6 +63,14 @@ class Supervised:
         if self.is_broken:
             raise OSError(12, "Cannot allocate memory")
         return self.started()
+
+    def kill(self) -> None:
+        self.kills += 1
+
+    def look_until(self, until: float) -> None:
+        """Look every quarter second from now on."""
+        for quarter in range(int((until - time.monotonic()) * 4) + 1):
+            self.supervisor.look(time.monotonic() + quarter / 4)
 
     def die(self) -> None:
         self.supervisor.observe(EngineGone("the engine process has ended"))
@@ -120,20 +135,78 @@ async def test_a_process_that_cannot_be_started_ends_the_server(wait_until: Any)
     assert "Cannot allocate memory" in server.failures[0].message
 
 
-async def test_trouble_begins_when_a_step_is_owed_for_too_long(tone_loaded: Loaded, wait_until: Any) -> None:
-    server = Supervised(max_step_seconds=5)
-    now = server.supervisor._last_step_at
-    server.engines[0].since = (now,)
-    assert server.supervisor.trouble(now + 1e6) == "", "weights may take long to load"
-    server.supervisor.observe(tone_loaded)
+async def ready(loaded: Loaded, wait_until: Any, **changes: Any) -> Supervised:
+    server = Supervised(**changes)
+    server.supervisor.observe(loaded)
     server.warm.set()
     await wait_until(lambda: server.state == "ready")
-    server.supervisor.observe(StepDone(0.1, (), running=1, waiting=0))
-    now = server.supervisor._last_step_at
+    return server
+
+
+async def test_trouble_begins_when_a_step_is_owed_for_too_long(tone_loaded: Loaded, wait_until: Any) -> None:
+    server = await ready(tone_loaded, wait_until, max_step_seconds=5)
+    server.engines[0].wanted = (Wish(0.0, 1),)
+    now = time.monotonic()
+    server.supervisor.observe(StepDone(0.1, (), Occupancy(running=1, waiting=0)))
     assert server.supervisor.trouble(now + 4.9) == ""
-    assert "no step for 5.1 s" in server.supervisor.trouble(now + 5.1)
-    server.engines[0].since = ()
+    assert "no step for" in server.supervisor.trouble(now + 7)
+    server.supervisor.observe(Resting(1, Occupancy(running=1, waiting=0, parked=1)))
+    assert server.supervisor.trouble(now + 60) == "", "the engine knows of it, and has decided"
+    server.engines[0].wanted = (Wish(now, 2),)
+    assert "no step for" in server.supervisor.trouble(now + 7), "it has not answered this one"
+    server.engines[0].wanted = ()
     assert server.supervisor.trouble(now + 60) == "", "nobody waits for anything"
+
+
+async def test_a_hanging_engine_is_ended_once_and_replaced(tone_loaded: Loaded, wait_until: Any) -> None:
+    server = await ready(tone_loaded, wait_until, max_step_seconds=5)
+    server.engines[0].wanted = (Wish(time.monotonic(), 1),)
+    server.look_until(time.monotonic() + 4.5)
+    assert server.kills == 0
+    server.look_until(time.monotonic() + 8)
+    assert server.kills == 1
+    assert server.state == "ready"
+    assert server.supervisor.trouble(time.monotonic() + 8), "liveness fails until the process is gone"
+    server.die()
+    assert "no step for" in server.supervisor.lifecycle.message
+    assert server.supervisor.lifecycle.message.endswith("it was ended; another one is being started")
+    await wait_until(lambda: len(server.engines) == 2)
+    assert server.supervisor.trouble(time.monotonic() + 8) == ""
+    assert (server.metrics.engine_restarts._value.get(), server.failures) == (1, [])
+
+
+async def test_hanging_too_often_ends_the_server_and_says_why(tone_loaded: Loaded, wait_until: Any) -> None:
+    server = await ready(tone_loaded, wait_until, max_step_seconds=5, max_engine_restarts=0)
+    server.engines[0].wanted = (Wish(time.monotonic(), 1),)
+    server.look_until(time.monotonic() + 8)
+    server.die()
+    assert server.failures[0].exit_code == 4
+    assert "no step for" in server.failures[0].message
+
+
+async def test_an_engine_that_outlives_its_end_ends_the_server(tone_loaded: Loaded, wait_until: Any) -> None:
+    """A driver can keep a killed process for ever."""
+    server = await ready(tone_loaded, wait_until, max_step_seconds=5)
+    server.engines[0].wanted = (Wish(time.monotonic(), 1),)
+    server.look_until(time.monotonic() + 14)
+    assert server.failures == []
+    server.look_until(time.monotonic() + 30)
+    assert server.kills == 1
+    assert [failure.exit_code for failure in server.failures] == [4]
+    assert "its process cannot be ended" in server.failures[0].message
+
+
+async def test_loading_has_no_bound_and_the_first_sentence_ten_times_the_usual(tone_loaded: Loaded) -> None:
+    server = Supervised(max_step_seconds=5)
+    server.engines[0].wanted = (Wish(time.monotonic(), 1),)
+    server.look_until(time.monotonic() + 1000)
+    assert (server.state, server.kills) == ("loading", 0)
+    assert server.supervisor.trouble(time.monotonic() + 1000) == ""
+    server.supervisor.observe(tone_loaded)
+    server.look_until(time.monotonic() + 49)
+    assert (server.state, server.kills) == ("warming", 0)
+    server.look_until(time.monotonic() + 55)
+    assert server.kills == 1
 
 
 def test_a_processor_may_take_longer_than_a_gpu() -> None:
@@ -143,23 +216,6 @@ def test_a_processor_may_take_longer_than_a_gpu() -> None:
     assert allowed(device="cuda") == 5.0
     assert allowed(device="cpu") == 60.0
     assert allowed(device="cpu", max_step_seconds=7) == 7.0
-
-
-@pytest.mark.parametrize(
-    ("now", "active_since", "last_step_at", "active_rows", "seconds"),
-    [
-        (100.0, [], 0.0, 3, 0.0),  # all of them are parked by their listeners
-        (100.0, [10.0], 99.0, 1, 1.0),
-        (100.0, [98.0], 50.0, 0, 2.0),  # the engine slept; this one has just come
-        (100.0, [10.0], 50.0, 0, 0.0),  # far ahead of its listener: the engine lets it rest
-        (100.0, [10.0, 99.0], 50.0, 0, 1.0),  # the same, beside one that has just come
-        (100.0, [97.0], 50.0, 1, 3.0),  # resumed by its listener after a long rest
-    ],
-)
-def test_what_counts_as_owing_a_step(
-    now: float, active_since: list[float], last_step_at: float, active_rows: int, seconds: float
-) -> None:
-    assert stalled_seconds(now, active_since, last_step_at, active_rows) == seconds
 
 
 @given(st.lists(st.floats(0, 10_000), max_size=20), st.floats(0, 10_000))
@@ -186,3 +242,26 @@ async def test_a_hanging_engine_fails_liveness_and_recovers(
         model.gate.set()
         assert (await asking).status_code == 200
         assert (await client.get("/health/live")).status_code == 200
+
+
+async def test_a_newcomer_behind_readers_who_do_not_read_is_no_sign_of_a_hang(
+    start_server: Any, make_model: Any, wait_until: Any
+) -> None:
+    """Every seat is parked by a listener who takes nothing: the engine rests, rightly, while somebody waits."""
+    model = make_model(seats=1)
+    async with start_server(model, max_step_seconds=0.2, max_buffered_audio_seconds=1.6) as server:
+        await wait_until(lambda: server.service.lifecycle.is_ready)
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1024)
+        body = json.dumps({**SPEECH, "input": "words and " * 400}).encode()
+        writer.write(b"POST /v1/audio/speech HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        await reader.read(1)
+        await wait_until(lambda: server.service.load.parked_sequences == 1)
+        waiting = server.service.load.waiting_sequences
+        async with httpx.AsyncClient(base_url=server.url, timeout=60) as client:
+            asking = asyncio.create_task(client.post("/v1/audio/speech", json=SPEECH))
+            await wait_until(lambda: server.service.load.waiting_sequences > waiting)
+            for _ in range(20):  # five times what one step may take
+                assert server.service.trouble() == ""
+                await asyncio.sleep(0.05)
+            writer.close()
+            assert (await asking).status_code == 200
