@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from voxfleet_inference.admission.origins import checked_origins
 from voxfleet_inference.voices.voice_names import checked_aliases
 
 _DTYPE_NAMES = {"fp32": "float32", "bf16": "bfloat16"}
@@ -63,6 +64,11 @@ class ServeSettings(BaseModel):
     api_keys_file: Path | None = Field(
         None,
         description="File of API keys, `name sha256` per line, read again when it changes; without it none is asked.",
+    )
+    allowed_origins: Annotated[str, AfterValidator(checked_origins)] = Field(
+        "",
+        description="Websites whose pages may use this server, as `https://a.example,http://localhost:3000`; `*`: all."
+        " Its own page always may.",
     )
     trust_gateway_headers: bool = Field(
         default=False,

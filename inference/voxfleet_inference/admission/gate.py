@@ -17,7 +17,7 @@ from voxfleet_inference.admission.api_keys import ApiKeys
 from voxfleet_inference.admission.callers import ANYBODY, Caller, CallerError, told_by_gateway
 from voxfleet_inference.server.errors import ApiError, InvalidFieldError, NoApiKeyError
 
-_KEY_PATHS: Final = "/v1/"
+GUARDED_PATHS: Final = "/v1/"
 _STATE_KEY: Final = "caller"
 
 
@@ -39,12 +39,12 @@ class Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on with its caller, or refuse it."""
-        if scope["type"] in {"http", "websocket"} and scope["path"].startswith(_KEY_PATHS):
+        if scope["type"] in {"http", "websocket"} and scope["path"].startswith(GUARDED_PATHS):
             try:
                 scope.setdefault("state", {})[_STATE_KEY] = self._caller(Headers(scope=scope))
             except ApiError as refused:
                 self._on_refusal(refused.status)
-                await _refuse(refused, scope, receive, send)
+                await refuse(refused, scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
@@ -68,7 +68,7 @@ def _holder(api_keys: ApiKeys, headers: Headers) -> str:
     return name
 
 
-async def _refuse(refused: ApiError, scope: Scope, receive: Receive, send: Send) -> None:
+async def refuse(refused: ApiError, scope: Scope, receive: Receive, send: Send) -> None:
     """An answer in OpenAI's form; a WebSocket is refused with it before it opens."""
     if scope["type"] == "websocket":
         await receive()  # websocket.connect

@@ -12,10 +12,13 @@ from typing import Any, Final
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 
 from voxfleet_inference.admission.api_keys import ApiKeys
 from voxfleet_inference.admission.gate import Gate
+from voxfleet_inference.admission.origin_gate import OriginGate
+from voxfleet_inference.admission.origins import parse_origins
 from voxfleet_inference.audio.formats import FORMATS
 from voxfleet_inference.server.answers.delivery import Delivery
 from voxfleet_inference.server.answers.sending import CLIENT_CLOSED_REQUEST
@@ -32,18 +35,21 @@ from voxfleet_inference.voices.voice_routes import add_voices
 _BODY_SCHEMA: Final[dict[str, Any]] = {
     "requestBody": {"required": True, "content": {"application/json": {"schema": SpeechRequest.model_json_schema()}}}
 }
+# Those of an answer's headers that a browser would keep from another website's script, though it is allowed.
+_HEADERS_FOR_SCRIPTS: Final = (
+    "Voxfleet-Seed",
+    "Voxfleet-Sample-Rate",
+    "Voxfleet-Cut-Sentences",
+    "X-Request-Id",
+    "Retry-After",
+    "Preference-Applied",
+)
 
 
 def speech_app(service: SpeechService, api_keys: ApiKeys | None = None) -> FastAPI:
     """The application of the public port; without keys nobody is asked for one."""
     app = FastAPI(title="VoxFleet speech server", docs_url=None, redoc_url=None)
-    app.add_middleware(
-        Gate,
-        api_keys=api_keys,
-        on_refusal=service.accounts.refused,
-        trusts_gateway=service.settings.trust_gateway_headers,
-    )
-    app.add_middleware(RequestLog)
+    _add_doors(app, service, api_keys)
     app.add_exception_handler(ApiError, _answer_api_error)
     app.add_exception_handler(HTTPException, _answer_http_error)
     app.add_exception_handler(ClientDisconnect, _answer_nobody)
@@ -55,6 +61,25 @@ def speech_app(service: SpeechService, api_keys: ApiKeys | None = None) -> FastA
     add_page(app, service.settings.model_name)
     describe(app, service.settings)
     return app
+
+
+def _add_doors(app: FastAPI, service: SpeechService, api_keys: ApiKeys | None) -> None:
+    """What a request passes before it is looked at, the innermost first."""
+    allowed = parse_origins(service.settings.allowed_origins)
+    refused = service.accounts.refused
+    app.add_middleware(
+        Gate, api_keys=api_keys, on_refusal=refused, trusts_gateway=service.settings.trust_gateway_headers
+    )
+    if allowed:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=allowed,
+            allow_methods=("GET", "POST", "DELETE"),
+            allow_headers=("*",),
+            expose_headers=_HEADERS_FOR_SCRIPTS,
+        )
+    app.add_middleware(OriginGate, allowed_origins=allowed, on_refusal=refused)
+    app.add_middleware(RequestLog)
 
 
 def _add_speech(app: FastAPI, service: SpeechService) -> None:

@@ -62,16 +62,16 @@ def _json(schema_name: str, description: str) -> _Schema:
 
 # What each operation answers when all is well, and with which errors.
 _ANSWERS: Final[Mapping[tuple[str, str], tuple[_Schema, tuple[int, ...]]]] = {
-    ("post", "/v1/audio/speech"): (_SPEECH, (400, 401, 404, 413, 429, 500, 503)),
+    ("post", "/v1/audio/speech"): (_SPEECH, (400, 401, 403, 404, 413, 429, 500, 503)),
     ("get", "/v1/models"): (_json("ModelList", "The one model of this server."), (400, 401)),
     ("get", "/v1/models/{name}"): (_json("Model", "The one model of this server."), (400, 401, 404)),
     ("get", "/v1/audio/voices"): (_json("VoiceList", "Voices that can speak here."), (400, 401)),
     ("post", "/v1/audio/voices"): (
         _json("Voice", "The voice that was made."),
-        (400, 401, 408, 413, 415, 429, 500, 501, 503, 507),
+        (400, 401, 403, 408, 413, 415, 429, 500, 501, 503, 507),
     ),
     ("get", "/v1/audio/voices/{voice_id}"): (_json("Voice", "One voice."), (400, 401, 404)),
-    ("delete", "/v1/audio/voices/{voice_id}"): (_json("VoiceDeleted", "It is forgotten."), (400, 401, 404, 501)),
+    ("delete", "/v1/audio/voices/{voice_id}"): (_json("VoiceDeleted", "It is forgotten."), (400, 401, 403, 404, 501)),
     ("get", "/health/live"): (_json("State", "This process should live."), ()),
     ("get", "/health/ready"): (_json("State", "New requests are welcome."), ()),
 }

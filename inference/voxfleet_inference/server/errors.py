@@ -6,6 +6,7 @@ Does not know: which framework sends them.
 ApiError
 ├── InvalidFieldError   400  a field is missing or out of bounds
 ├── NoApiKeyError       401  no API key, or none that is known
+├── ForbiddenOriginError 403 a browser sent it for a website that may not use this server
 ├── UnknownModelError   404  no such model
 ├── UnknownVoiceError   404  no such voice
 ├── RequestTimeoutError 408  the body came too slowly
@@ -68,6 +69,13 @@ class NoApiKeyError(ApiError):
         """How to come in (RFC 6750: no error code for who presented nothing)."""
         challenge = 'Bearer realm="voxfleet"'
         return {"WWW-Authenticate": f'{challenge}, error="invalid_token"' if self._has_key else challenge}
+
+
+class ForbiddenOriginError(ApiError):
+    """A browser sent it for a website that may not use this server."""
+
+    status = 403
+    kind = "invalid_request_error"
 
 
 class UnknownModelError(ApiError):
