@@ -1,6 +1,7 @@
 """Asks for an API key before anything under /v1/ is done, over HTTP and WebSocket, and tells who the caller is.
 
-Knows: ASGI, the Authorization header (RFC 9110, RFC 6750), and which paths are free: health, and the page.
+Knows: ASGI, where a key stands (the Authorization header of RFC 6750, or a WebSocket's subprotocols), and which paths
+are free: health, and the page.
 Does not know: what a request asks for, or whether there is room for it.
 """
 
@@ -15,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from voxfleet_inference.admission.api_keys import ApiKeys
 from voxfleet_inference.admission.callers import ANYBODY, Caller, CallerError, told_by_gateway
+from voxfleet_inference.admission.subprotocols import offered_key
 from voxfleet_inference.server.errors import ApiError, InvalidFieldError, NoApiKeyError
 
 GUARDED_PATHS: Final = "/v1/"
@@ -41,15 +43,16 @@ class Gate:
         """Pass the request on with its caller, or refuse it."""
         if scope["type"] in {"http", "websocket"} and scope["path"].startswith(GUARDED_PATHS):
             try:
-                scope.setdefault("state", {})[_STATE_KEY] = self._caller(Headers(scope=scope))
+                scope.setdefault("state", {})[_STATE_KEY] = self._caller(scope)
             except ApiError as refused:
                 self._on_refusal(refused.status)
                 await refuse(refused, scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
-    def _caller(self, headers: Headers) -> Caller:
-        caller = ANYBODY if self._api_keys is None else Caller(_holder(self._api_keys, headers))
+    def _caller(self, scope: Scope) -> Caller:
+        headers = Headers(scope=scope)
+        caller = ANYBODY if self._api_keys is None else Caller(_holder(self._api_keys, _presented(scope, headers)))
         if not self._trusts_gateway:
             return caller
         try:
@@ -58,11 +61,18 @@ class Gate:
             raise InvalidFieldError(str(error), code="invalid_header") from error
 
 
-def _holder(api_keys: ApiKeys, headers: Headers) -> str:
+def _presented(scope: Scope, headers: Headers) -> str:
+    """The key that comes with a request; empty when none does."""
     scheme, _, key = headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not key.strip():
+    if scheme.lower() == "bearer" and key.strip():
+        return key.strip()
+    return offered_key(scope.get("subprotocols", ()))
+
+
+def _holder(api_keys: ApiKeys, key: str) -> str:
+    if not key:
         raise NoApiKeyError("an API key is needed: send it as 'Authorization: Bearer KEY'", has_key=False)
-    name = api_keys.holder_of(key.strip())
+    name = api_keys.holder_of(key)
     if name is None:
         raise NoApiKeyError("the API key is not one that this server knows", has_key=True)
     return name

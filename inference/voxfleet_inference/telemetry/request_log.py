@@ -85,6 +85,9 @@ def _log_end(scope: Scope, status: int, seconds: float) -> None:
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """A broken answer was logged where it broke; the web server need not print its stack as well."""
+    """Whether a line of the web server's says what no other does, and what is so."""
     kind = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else ""
-    return kind != "BrokenAnswerError"
+    was_logged = kind == "BrokenAnswerError"  # where it broke; its stack is of no use
+    # uvicorn thinks so of every WebSocket that is refused with an answer, as without a key, though that ends the matter
+    is_mistaken = str(record.msg).startswith("ASGI callable returned without completing handshake")
+    return not (was_logged or is_mistaken)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import logging
 import os
 import socket
+import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
@@ -15,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import structlog
 from voxfleet_inference.admission.api_keys import ApiKeys
 from voxfleet_inference.engine.client import EngineClient
 from voxfleet_inference.engine.messages import Float32Array, Loaded, Sentence
@@ -25,6 +29,7 @@ from voxfleet_inference.server.engine_supervisor import Failure
 from voxfleet_inference.server.serve import QuietServer, engine_settings, uvicorn_config
 from voxfleet_inference.server.service import SpeechService
 from voxfleet_inference.settings import ServeSettings
+from voxfleet_inference.telemetry.request_log import configure_logging
 
 SAMPLE_RATE = 44100
 PATCH_SAMPLES = 7056
@@ -264,3 +269,17 @@ def start_server() -> Callable[..., Any]:
 @pytest.fixture(scope="session")
 def wait_until() -> Callable[..., Any]:
     return until
+
+
+@pytest.fixture
+def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], str]]:
+    """The log as a server writes it; gives what was written so far."""
+    stream, root = io.StringIO(), logging.getLogger()
+    handlers, root.handlers = root.handlers, []
+    level = root.level
+    monkeypatch.setattr(sys, "stderr", stream)
+    configure_logging("debug")
+    yield stream.getvalue
+    structlog.reset_defaults()
+    root.handlers = handlers
+    root.setLevel(level)

@@ -14,6 +14,7 @@ from fastapi import FastAPI, WebSocket
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from voxfleet_inference.admission.subprotocols import taken
 from voxfleet_inference.server.errors import UnavailableError
 from voxfleet_inference.server.live.session import Session
 from voxfleet_inference.server.service import SpeechService
@@ -39,6 +40,6 @@ def add_live_speech(app: FastAPI, service: SpeechService) -> None:
             await socket.send_denial_response(JSONResponse(refused.body, refused.status, refused.headers))
             return
         session_id = uuid.uuid4().hex
-        await socket.accept(headers=[(b"x-request-id", session_id.encode())])
+        await socket.accept(taken(socket.scope["subprotocols"]), [(b"x-request-id", session_id.encode())])
         with structlog.contextvars.bound_contextvars(request_id=session_id):
             await Session(service, socket, session_id).run()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import threading
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,71 @@ async def test_without_a_known_key_speech_is_401_and_health_and_page_are_free(
         with pytest.raises(InvalidStatus) as caught:
             await websockets.connect(f"ws://127.0.0.1:{server.port}/v1/audio/speech/stream")
         assert caught.value.response.status_code == 401
+
+
+KEY_OF_ADA, WRONG_KEY = "sk-1234567890abcdef", "sk-fedcba0987654321"  # a subprotocol is a token: no space, no =
+
+
+@pytest.fixture
+def browser_keys(tmp_path: Path) -> Path:
+    file = tmp_path / "browser_keys"
+    file.write_text(f"ada {hashlib.sha256(KEY_OF_ADA.encode()).hexdigest()}\n")
+    return file
+
+
+async def test_a_browser_brings_its_key_as_a_subprotocol_and_no_answer_repeats_it(
+    start_server: Any, make_model: Any, wait_until: Any, browser_keys: Path
+) -> None:
+    async with start_server(make_model(), api_keys_file=browser_keys) as server:
+        await wait_until(lambda: server.service.lifecycle.is_ready)
+        url = f"ws://127.0.0.1:{server.port}/v1/audio/speech/stream"
+        offers = ["realtime", f"openai-insecure-api-key.{KEY_OF_ADA}", "openai-beta.realtime-v1"]
+        async with websockets.connect(url, subprotocols=offers) as socket:  # type: ignore[arg-type]
+            assert socket.subprotocol == "realtime"
+            assert socket.response is not None
+            assert KEY_OF_ADA not in str(socket.response.headers)
+            await socket.send(json.dumps({"type": "session.start", "model": "voxcpm-1.5", "response_format": "pcm"}))
+            assert json.loads(await socket.recv())["type"] == "session.started"
+            [place] = server.service.accounts._places._open
+            assert place.caller.tenant == "ada"
+        async with websockets.connect(url, subprotocols=offers[1:2]) as socket:  # type: ignore[arg-type]
+            assert socket.subprotocol is None
+
+
+@pytest.mark.parametrize(
+    ("offers", "code"),
+    [
+        (["realtime"], "missing_api_key"),
+        (["realtime", "openai-insecure-api-key."], "missing_api_key"),
+        (["realtime", f"openai-insecure-api-key.{WRONG_KEY}"], "invalid_api_key"),
+        (["realtime", KEY_OF_ADA], "missing_api_key"),
+    ],
+)
+async def test_a_socket_without_a_known_key_is_refused_and_the_log_keeps_what_was_offered_to_itself(
+    start_server: Any, make_model: Any, wait_until: Any, browser_keys: Path, offers: list[str], code: str, logged: Any
+) -> None:
+    async with start_server(make_model(), api_keys_file=browser_keys, log_level="debug") as server:
+        await wait_until(lambda: server.service.lifecycle.is_ready)
+        url = f"ws://127.0.0.1:{server.port}/v1/audio/speech/stream"
+        with pytest.raises(InvalidStatus) as caught:
+            await websockets.connect(url, subprotocols=offers)  # type: ignore[arg-type]
+        assert caught.value.response.status_code == 401
+        assert code.encode() in (caught.value.response.body or b"")
+        known = ["realtime", f"openai-insecure-api-key.{KEY_OF_ADA}"]
+        async with websockets.connect(url, subprotocols=known):  # type: ignore[arg-type]
+            pass
+        await wait_until(lambda: '"event": "session"' in logged())
+    assert not [secret for secret in (KEY_OF_ADA, WRONG_KEY) if secret in logged()]
+    assert '"level": "error"' not in logged()
+
+
+async def test_a_server_without_keys_ignores_one_and_still_agrees_on_a_subprotocol(server: Any) -> None:
+    url = f"ws://127.0.0.1:{server.port}/v1/audio/speech/stream"
+    for offers in (["realtime", "openai-insecure-api-key.anything"], ["realtime"]):
+        async with websockets.connect(url, subprotocols=offers) as socket:  # type: ignore[arg-type]
+            assert socket.subprotocol == "realtime"
+    async with websockets.connect(url) as socket:
+        assert socket.subprotocol is None
 
 
 async def test_a_tenant_beyond_its_share_gets_429_while_others_are_served(

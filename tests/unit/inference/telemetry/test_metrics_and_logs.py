@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import json
 import logging
 import re
-import sys
 import tomllib
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-import structlog
 import websockets
 from voxfleet_inference import __version__
 from voxfleet_inference.telemetry.gpu import GpuReading
@@ -31,20 +27,6 @@ UNITS = ("_seconds", "_bytes", "_ratio", "_info", "_total")
 async def post(server: Any, headers: dict[str, str] | None = None, **changes: Any) -> httpx.Response:
     async with httpx.AsyncClient(base_url=server.url, timeout=60) as client:
         return await client.post("/v1/audio/speech", json={**SPEECH, **changes}, headers=headers)
-
-
-@pytest.fixture
-def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], str]]:
-    """The log as a server writes it; gives what was written so far."""
-    stream, root = io.StringIO(), logging.getLogger()
-    handlers, root.handlers = root.handlers, []
-    level = root.level
-    monkeypatch.setattr(sys, "stderr", stream)
-    configure_logging("debug")
-    yield stream.getvalue
-    structlog.reset_defaults()
-    root.handlers = handlers
-    root.setLevel(level)
 
 
 async def say_live(server: Any, text: str) -> None:
