@@ -50,7 +50,10 @@ class ServeSettings(BaseModel):
         7200, gt=0, description="Audio, as estimated from their texts, that open requests may wait for together."
     )
     max_tenant_share: float = Field(
-        0.5, gt=0, le=1, description="Part of both bounds that one tenant may take; others find room in the rest."
+        0.5,
+        gt=0,
+        le=1,
+        description="Part of both bounds that one tenant may take while others use the server too.",
     )
     max_request_seconds: float = Field(3600, gt=0, description="A request that takes longer ends with an error.")
     max_step_seconds: float = Field(

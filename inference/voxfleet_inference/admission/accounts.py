@@ -38,7 +38,7 @@ class Accounts:
             UnavailableError: the server is full.
             TooManyRequestsError: this tenant's share is full.
         """
-        place = self._places.admit(caller, expected_seconds)
+        place = self._places.admit(caller, expected_seconds, time.monotonic())
         if isinstance(place, Refusal):
             retry_after = self.retry_after_seconds()
             if place.full is Full.TENANT:

@@ -1,8 +1,9 @@
 """How many requests, and how much audio, may be open at once, for everybody and for one tenant.
 
 Knows: the bounds, who holds a place, and how much audio each place still waits for. A server that nobody uses takes any
-request, and a tenant that has no place may always have one unless the server itself is full.
-Does not know: clocks, HTTP, or how fast audio is made.
+request. Who is alone may fill the server; its share binds while anybody else has a place, or lately found none:
+so nothing stays empty for nobody's sake, and who comes second is turned away once, not until the first is done.
+Does not know: clocks (moments are arguments), HTTP, or how fast audio is made.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Final
 from voxfleet_inference.admission.callers import ANYBODY, Caller
 
 _LEAST_REQUESTS: Final = 1  # of a tenant, however small its share
+_REMEMBERED_SECONDS: Final = 90.0  # longer than anybody who is turned away is told to stay away
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ class Places:
     def __init__(self, bounds: Bounds) -> None:
         self._bounds = bounds
         self._open: set[Place] = set()
+        self._turned_away: dict[str, float] = {}  # tenants that found the server full, and when
         self._audio_seconds = 0.0  # the sum over all places
 
     @property
@@ -69,11 +72,15 @@ class Places:
         """What is open now."""
         return Demand(len(self._open), self._audio_seconds)
 
-    def admit(self, caller: Caller, audio_seconds: float) -> Place | Refusal:
+    def admit(self, caller: Caller, audio_seconds: float, now: float) -> Place | Refusal:
         """A place, or why there is none; `audio_seconds` is what the request will probably take."""
+        self._turned_away = {name: at for name, at in self._turned_away.items() if now - at < _REMEMBERED_SECONDS}
         refusal = self._refusal(caller, audio_seconds)
         if refusal is not None:
+            if refusal.full is Full.SERVER:
+                self._turned_away[caller.tenant] = now
             return refusal
+        self._turned_away.pop(caller.tenant, None)
         place = Place(caller)
         self._open.add(place)
         self.expect(place, audio_seconds)
@@ -106,11 +113,19 @@ class Places:
         exceeded = _exceeded(self.demand, everybody, audio_seconds)
         if exceeded:
             return Refusal(Full.SERVER, f"the server is full: {exceeded}")
-        if caller.tenant == ANYBODY.tenant:
+        if caller.tenant == ANYBODY.tenant or self._is_alone(caller.tenant):
             return None
         theirs = self._demand_of(caller.tenant)
         exceeded = _exceeded(theirs, _share(self._bounds), audio_seconds)
-        return Refusal(Full.TENANT, f"your share of the server is full: {exceeded}") if exceeded else None
+        return (
+            Refusal(Full.TENANT, f"your share of the server is full, and others use it: {exceeded}")
+            if exceeded
+            else None
+        )
+
+    def _is_alone(self, tenant: str) -> bool:
+        others = (place.caller.tenant != tenant for place in self._open)
+        return not any(others) and not self._turned_away.keys() - {tenant}
 
     def _demand_of(self, tenant: str) -> Demand:
         places = [place for place in self._open if place.caller.tenant == tenant]

@@ -135,12 +135,12 @@ async def test_a_tenant_beyond_its_share_gets_429_while_others_are_served(
     async with start_server(model, api_keys_file=keys_file, max_batch_size=2, max_queued_requests=2) as server:
         await wait_until(lambda: server.service.lifecycle.is_ready)
         model.gate = threading.Event()
-        open_ones = [asyncio.create_task(post(server, bearer("ada"))) for _ in range(2)]
-        await wait_until(lambda: server.service.load.open_requests == 2)
+        open_ones = [asyncio.create_task(post(server, bearer(name))) for name in ("ben", "ada", "ada")]
+        await wait_until(lambda: server.service.load.open_requests == 3)
         refused = await post(server, bearer("ada"))
         assert (refused.status_code, refused.json()["error"]["code"]) == (429, "rate_limit_exceeded")
         assert 1 <= int(refused.headers["retry-after"]) <= 60
-        open_ones += [asyncio.create_task(post(server, bearer("ben"))) for _ in range(2)]
+        open_ones += [asyncio.create_task(post(server, bearer("ben")))]
         await wait_until(lambda: server.service.load.open_requests == 4)
         full = await post(server, bearer("ada"))
         assert (full.status_code, full.json()["error"]["code"]) == (503, "queue_full")
@@ -148,6 +148,21 @@ async def test_a_tenant_beyond_its_share_gets_429_while_others_are_served(
         assert {answer.status_code for answer in await asyncio.gather(*open_ones)} == {200}
         await wait_until(lambda: server.service.load.open_requests == 0)
         assert server.service.load.queued_audio_seconds == 0.0
+
+
+async def test_a_single_key_has_the_whole_queue(
+    start_server: Any, make_model: Any, wait_until: Any, keys_file: Path
+) -> None:
+    model = make_model()
+    async with start_server(model, api_keys_file=keys_file, max_batch_size=2, max_queued_requests=2) as server:
+        await wait_until(lambda: server.service.lifecycle.is_ready)
+        model.gate = threading.Event()
+        open_ones = [asyncio.create_task(post(server, bearer("ada"))) for _ in range(4)]
+        await wait_until(lambda: server.service.load.open_requests == 4)
+        refusals = [await post(server, bearer(name)) for name in ("ada", "ben")]
+        assert [each.json()["error"]["code"] for each in refusals] == ["queue_full", "queue_full"]
+        model.gate.set()
+        assert {answer.status_code for answer in await asyncio.gather(*open_ones)} == {200}
 
 
 async def test_the_queue_is_bounded_in_audio_too(start_server: Any, make_model: Any, wait_until: Any) -> None:
