@@ -21,6 +21,7 @@ from voxfleet_inference.admission.origin_gate import OriginGate
 from voxfleet_inference.admission.origins import parse_origins
 from voxfleet_inference.audio.formats import FORMATS
 from voxfleet_inference.server.answers.delivery import Delivery
+from voxfleet_inference.server.answers.heads import Heads
 from voxfleet_inference.server.answers.sending import CLIENT_CLOSED_REQUEST
 from voxfleet_inference.server.api_document import describe
 from voxfleet_inference.server.errors import ApiError, BodyTooLargeError
@@ -67,6 +68,7 @@ def _add_doors(app: FastAPI, service: SpeechService, api_keys: ApiKeys | None) -
     """What a request passes before it is looked at, the innermost first."""
     allowed = parse_origins(service.settings.allowed_origins)
     refused = service.accounts.refused
+    app.add_middleware(Heads)
     app.add_middleware(
         Gate, api_keys=api_keys, on_refusal=refused, trusts_gateway=service.settings.trust_gateway_headers
     )

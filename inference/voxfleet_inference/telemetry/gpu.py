@@ -22,7 +22,7 @@ _logger: Final = structlog.get_logger("voxfleet_inference")
 class GpuReading:
     """The GPU at one moment."""
 
-    utilization: float  # 0..1
+    utilization: float | None  # 0..1; None where the driver does not tell, as for a slice (MIG)
     memory_used_bytes: int
     memory_total_bytes: int
 
@@ -65,12 +65,11 @@ class GpuReader:
         except self._nvml.NVMLError:
             return None
 
-    def _utilization(self) -> float:
-        """A slice of a GPU (MIG) tells its memory, but not how busy it is."""
+    def _utilization(self) -> float | None:
         try:
             return float(self._nvml.nvmlDeviceGetUtilizationRates(self._device).gpu) / 100
         except self._nvml.NVMLError:
-            return 0.0
+            return None
 
 
 async def watch_gpu(

@@ -6,9 +6,13 @@ Does not know: when things happen.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 from voxfleet_inference import __version__
 from voxfleet_inference.engine.messages import Occupancy, StepDone
@@ -22,6 +26,15 @@ _STEP_BUCKETS: Final = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.025, 0.05, 0
 _FACTOR_BUCKETS: Final = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 0.8, 1.0, 1.25, 2.0, 5.0)
 _ROW_BUCKETS: Final = (0, 1, 2, 4, 8, 16, 32, 64, 128, 256)
 _SILENCE_BUCKETS: Final = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0)
+# By field of a reading.
+_GPU_GAUGES: Final[Mapping[str, tuple[str, str]]] = {
+    "utilization": (
+        "gpu_utilization_ratio",
+        "Part of the last second in which the GPU was busy; not told by a slice (MIG)",
+    ),
+    "memory_used_bytes": ("gpu_memory_used_bytes", "GPU memory in use, by whomever"),
+    "memory_total_bytes": ("gpu_memory_total_bytes", "GPU memory that there is"),
+}
 _CUSHION_BUCKETS: Final = (-1.0, -0.25, 0.0, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 
 
@@ -111,19 +124,22 @@ class SpeechMetrics:
         self.trailing_silence_seconds.observe(ended.trailing_silence_seconds)
 
 
-class GpuMetrics:
-    """The GPU, where there is one."""
+class GpuMetrics(Collector):
+    """The GPU, where there is one; what is not known has no sample, because 0 would be a lie."""
 
-    def __init__(self, make: _Registered) -> None:
-        self.utilization = make.gauge("gpu_utilization_ratio", "Part of the last second in which the GPU was busy")
-        self.memory_used_bytes = make.gauge("gpu_memory_used_bytes", "GPU memory in use, by whomever")
-        self.memory_total_bytes = make.gauge("gpu_memory_total_bytes", "GPU memory that there is")
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._reading: GpuReading | None = None
+        registry.register(self)
 
     def read(self, reading: GpuReading) -> None:
         """Take in a reading."""
-        self.utilization.set(reading.utilization)
-        self.memory_used_bytes.set(reading.memory_used_bytes)
-        self.memory_total_bytes.set(reading.memory_total_bytes)
+        self._reading = reading
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """What Prometheus is told."""
+        known = {} if self._reading is None else asdict(self._reading)
+        for field_name, (name, description) in _GPU_GAUGES.items():
+            yield GaugeMetricFamily(f"{_PREFIX}_{name}", description, value=known.get(field_name))
 
 
 class Metrics:
@@ -134,7 +150,7 @@ class Metrics:
         make = _Registered(self.registry)
         self.steps = StepMetrics(make)
         self.speech = SpeechMetrics(make)
-        self.gpu = GpuMetrics(make)
+        self.gpu = GpuMetrics(self.registry)
         self.requests = make.counter(
             "requests", "Speech requests ended, by HTTP status and outcome", "status", "outcome"
         )

@@ -82,3 +82,19 @@ async def test_a_body_too_large_is_refused_before_all_of_it_is_there(client: htt
     except httpx.TransportError:
         return  # the server hung up in the middle
     assert answer.status_code == 413
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/health/live", "/health/ready", "/v1/models", "/v1/audio/voices", "/openapi.json"]
+)
+async def test_head_is_get_without_its_body(client: httpx.AsyncClient, path: str) -> None:
+    whole, head = await client.get(path), await client.head(path)
+    assert (head.status_code, head.content) == (whole.status_code, b"") == (200, b"")
+    own = {"date", "x-request-id"}
+    assert {name: value for name, value in head.headers.items() if name not in own} == {
+        name: value for name, value in whole.headers.items() if name not in own
+    }
+
+
+async def test_head_of_what_is_not_there_or_has_no_get(client: httpx.AsyncClient) -> None:
+    assert [(await client.head(path)).status_code for path in ("/nowhere", PATH)] == [404, 405]

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 import websockets
+from prometheus_client import generate_latest
 from voxfleet_inference import __version__
 from voxfleet_inference.telemetry.gpu import GpuReading
 from voxfleet_inference.telemetry.internal import internal_app, load_row
@@ -111,6 +112,26 @@ async def test_a_listener_who_was_parked_and_left_is_counted_no_more(
         assert value(server, "seats") > 0
 
 
+async def test_counts_are_true_between_steps(start_server: Any, make_model: Any, wait_until: Any) -> None:
+    """Everybody left is parked: no step will tell that somebody has gone."""
+    async with start_server(make_model(), max_buffered_audio_seconds=1.6, max_parallel_sentences=1) as server:
+        await wait_until(lambda: server.service.lifecycle.is_ready)
+        body = json.dumps({**SPEECH, "input": "words and " * 400}).encode()
+        head = b"POST /v1/audio/speech HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body)
+        writers = []
+        for _ in range(2):
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1024)
+            writer.write(head + body)
+            await reader.read(1)
+            writers.append(writer)
+        await wait_until(lambda: server.service.load.parked_sequences == 2)
+        writers.pop().close()
+        await wait_until(lambda: load_row(server.service, 0.0)["running_sequences"] == 1)
+        assert value(server, "running_sequences") == value(server, "parked_sequences") == 1
+        assert load_row(server.service, 0.0)["free_rows"] == server.service.settings.max_batch_size
+        writers.pop().close()
+
+
 @pytest.mark.usefixtures("logged")  # which puts everything back
 def test_the_web_servers_lines_keep_to_the_level_too(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("error")
@@ -122,6 +143,7 @@ def test_the_web_servers_lines_keep_to_the_level_too(capsys: pytest.CaptureFixtu
 
 async def test_load_tells_the_gpu_and_the_free_rows(server: Any) -> None:
     assert load_row(server.service, 0.0)["gpu"] is None
+    assert server.service.metrics.registry.get_sample_value("voxfleet_inference_gpu_memory_used_bytes") is None
     server.service.gpu_was_read(GpuReading(0.5, 10, 20))
     transport = httpx.ASGITransport(internal_app(server.service))
     async with httpx.AsyncClient(transport=transport, base_url="http://internal") as client:
@@ -129,6 +151,18 @@ async def test_load_tells_the_gpu_and_the_free_rows(server: Any) -> None:
     assert row["gpu"] == {"utilization": 0.5, "memory_used_bytes": 10, "memory_total_bytes": 20}
     assert row["free_rows"] == server.service.settings.max_batch_size
     assert value(server, "gpu_utilization_ratio") == 0.5
+
+
+async def test_a_slice_of_a_gpu_is_not_said_to_be_idle(server: Any) -> None:
+    server.service.gpu_was_read(GpuReading(None, 10, 20))
+    assert load_row(server.service, 0.0)["gpu"] == {
+        "utilization": None,
+        "memory_used_bytes": 10,
+        "memory_total_bytes": 20,
+    }
+    exposed = generate_latest(server.service.metrics.registry).decode()
+    assert "\nvoxfleet_inference_gpu_memory_used_bytes 10.0\n" in exposed
+    assert "\nvoxfleet_inference_gpu_utilization_ratio " not in exposed
 
 
 async def test_the_line_of_a_request_says_all_that_decided_its_audio_but_not_the_text(
