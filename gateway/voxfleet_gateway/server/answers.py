@@ -86,3 +86,9 @@ def no_pod_answered(region: str, reason: str) -> Refusal:
     """All attempts failed before any audio."""
     message = f"No server in region {region} answered: {reason}."
     return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "upstream_failed", message, retry_after_seconds=5)
+
+
+def broke_off(region: str) -> Refusal:
+    """After the first byte nothing is repeated; said where an answer still can be, in a stream of events."""
+    message = f"The server in region {region} broke off before everything was spoken."
+    return Refusal(HTTPStatus.BAD_GATEWAY, "upstream_broke_off", message)

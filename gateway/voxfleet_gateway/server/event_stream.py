@@ -1,6 +1,7 @@
-"""A stream of events that begins before anybody speaks: comments keep it alive while its request is held.
+"""A stream of events: comments keep it alive while its request is held, and what fails once it has begun is an event.
 
-Knows: that the answer's head is gone once a comment was sent, so that what fails later must be an event.
+Knows: that the answer's head is gone once a comment was sent, where events end, and that nothing can be said in the
+middle of one.
 Does not know: what the request waits for, or what a pod will say.
 """
 
@@ -18,11 +19,32 @@ from voxfleet_gateway.server.exchange import Exchange
 
 KEEP_ALIVE_SECONDS = 10.0
 KEEP_ALIVE = b": keep-alive\n\n"
+MEDIA_TYPE = "text/event-stream"
+MAX_HELD_BYTES = 2**20  # of one event; 160 ms of audio are some 20,000
 HEADERS = {
-    "Content-Type": "text/event-stream; charset=utf-8",
+    "Content-Type": f"{MEDIA_TYPE}; charset=utf-8",
     "Cache-Control": "no-store",
     "X-Accel-Buffering": "no",
 }
+
+
+@dataclass(slots=True)
+class WholeEvents:
+    """Passes a pod's events on when they are whole, so that another event may follow at any moment."""
+
+    held: bytes = b""  # the beginning of an event
+    is_torn: bool = False  # a part of one that is too large to be held has been passed on
+
+    def taken(self, chunk: bytes) -> bytes:
+        """What may be passed on now that this has come."""
+        came = self.held + chunk
+        end = came.rfind(b"\n\n") + 2
+        if end > 1:
+            self.held, self.is_torn = came[end:], False
+            return came[:end]
+        self.is_torn = self.is_torn or len(came) > MAX_HELD_BYTES
+        self.held = b"" if self.is_torn else came
+        return came if self.is_torn else b""
 
 
 @dataclass(slots=True)
@@ -72,9 +94,14 @@ class EventStream:
     async def _end_with(self, begun: web.StreamResponse, answer: web.StreamResponse) -> web.StreamResponse:
         """An error answer whose head came too late."""
         self.exchange.cut = True
-        await begun.write(b"event: error\ndata: " + json.dumps({"type": "error", **_body(answer)}).encode() + b"\n\n")
+        await begun.write(error_event(answer))
         await begun.write_eof()
         return begun
+
+
+def error_event(answer: web.StreamResponse) -> bytes:
+    """An error answer as an event; OpenAI's clients raise it as they would the answer."""
+    return b"event: error\ndata: " + json.dumps({"type": "error", **_body(answer)}).encode() + b"\n\n"
 
 
 def _body(answer: web.StreamResponse) -> dict[str, Any]:

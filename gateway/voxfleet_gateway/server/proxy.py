@@ -1,20 +1,23 @@
 """Sends one request to one pod and streams the answer back, byte for byte as it comes.
 
 Knows: hop-by-hop headers, back-pressure, that a failure before the first byte may be repeated elsewhere and one after
-it must break the connection. Does not know: how the pod was found, whether there will be another attempt.
+it must break the connection, once a stream of events has said so. Does not know: how the pod was found, whether there
+will be another attempt.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 
 import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict
 
 from voxfleet_gateway.errors import UpstreamFailedError, UpstreamFailure
-from voxfleet_gateway.server.event_stream import EventStream
+from voxfleet_gateway.server.answers import broke_off, error_answer
+from voxfleet_gateway.server.event_stream import MEDIA_TYPE, EventStream, WholeEvents, error_event
 from voxfleet_gateway.server.exchange import REQUEST_ID_HEADER, Exchange
 from voxfleet_gateway.telemetry import BROKEN_STREAMS, FIRST_BYTE
 
@@ -63,12 +66,7 @@ class Proxy:
             response = begun or _response(upstream, exchange)
             if self.draining():
                 response.force_close()  # the client's next request belongs to another gateway
-            try:
-                await self._relay(request, response, upstream, first, exchange)
-            except (aiohttp.ClientPayloadError, aiohttp.ServerTimeoutError, aiohttp.ClientOSError, TimeoutError):
-                _cut(request, exchange)
-            except ConnectionResetError:
-                exchange.cut = True  # the client went away between two chunks
+            await _Relay(request, response, exchange).run(upstream, first)
             return response
 
     @asynccontextmanager
@@ -91,26 +89,70 @@ class Proxy:
             else:
                 upstream.close()  # at once: the pod stops generating when it sees this
 
-    async def _relay(
-        self, request: web.Request, response: web.StreamResponse, upstream: Upstream, first: bytes, exchange: Exchange
-    ) -> None:
-        await response.prepare(request)
-        await self._write(response, first, exchange)
-        exchange.first_byte_seconds = exchange.elapsed_seconds
-        if exchange.key is not None and upstream.status == 200:  # noqa: PLR2004
-            FIRST_BYTE.labels(exchange.key.namespace, exchange.key.name, exchange.key.region).observe(
-                exchange.first_byte_seconds
-            )
-        async for chunk in upstream.content.iter_any():
-            await self._write(response, chunk, exchange)
-        await response.write_eof()
 
-    async def _write(self, response: web.StreamResponse, chunk: bytes, exchange: Exchange) -> None:
+@dataclass(slots=True)
+class _Relay:
+    """One pod's answer on its way to one client."""
+
+    request: web.Request
+    response: web.StreamResponse
+    exchange: Exchange
+
+    async def run(self, upstream: Upstream, first: bytes) -> None:
+        """Pass everything on; a pod that breaks off, or a client that takes nothing, ends the connection."""
+        whole = WholeEvents() if upstream.content_type == MEDIA_TYPE else None
+        try:
+            await self._pass_on(upstream, first, whole)
+        except (aiohttp.ClientPayloadError, aiohttp.ServerTimeoutError, aiohttp.ClientOSError):
+            self._cut(may_flush=whole is not None and not whole.is_torn and await self._tell())
+        except TimeoutError:  # the client's
+            self._cut()
+        except ConnectionResetError:
+            self.exchange.cut = True  # the client went away between two chunks
+
+    async def _pass_on(self, upstream: Upstream, first: bytes, whole: WholeEvents | None) -> None:
+        await self.response.prepare(self.request)
+        await self._write(first if whole is None else whole.taken(first))
+        self._count_first_byte(upstream.status)
+        async for chunk in upstream.content.iter_any():
+            await self._write(chunk if whole is None else whole.taken(chunk))
+        await self._write(b"" if whole is None else whole.held)
+        await self.response.write_eof()
+
+    async def _write(self, chunk: bytes) -> None:
         """Write and wait while the client's window is full: that is what slows the pod down."""
         if chunk:
             async with asyncio.timeout(WRITE_SECONDS):
-                await response.write(chunk)
-            exchange.bytes_sent += len(chunk)
+                await self.response.write(chunk)
+            self.exchange.bytes_sent += len(chunk)
+
+    async def _tell(self) -> bool:
+        """Say in an event that the pod broke off; whether that went out."""
+        try:
+            await self._write(error_event(error_answer(broke_off(self.exchange.region))))
+        except (TimeoutError, ConnectionResetError):
+            return False
+        return True
+
+    def _count_first_byte(self, status: int) -> None:
+        exchange = self.exchange
+        exchange.first_byte_seconds = exchange.elapsed_seconds
+        if exchange.key is not None and status == HTTPStatus.OK:
+            labels = (exchange.key.namespace, exchange.key.name, exchange.key.region)
+            FIRST_BYTE.labels(*labels).observe(exchange.first_byte_seconds)
+
+    def _cut(self, *, may_flush: bool = False) -> None:
+        """End the connection so that the client can't take the answer for complete; `may_flush` if it was told."""
+        request, exchange = self.request, self.exchange
+        exchange.cut = True
+        if exchange.key is not None:
+            BROKEN_STREAMS.labels(exchange.key.namespace, exchange.key.name, exchange.key.region).inc()
+        if request.transport is None:
+            return
+        if may_flush or request.version >= (1, 1):
+            request.transport.close()  # the last chunk is missing, and what was sent still arrives
+        else:
+            request.transport.abort()  # a plain end would look like the end of the audio
 
 
 async def _first_chunk(upstream: Upstream) -> bytes:
@@ -150,16 +192,3 @@ def _response(upstream: Upstream, exchange: Exchange) -> web.StreamResponse:
     if upstream.content_length is not None:
         response.content_length = upstream.content_length
     return response
-
-
-def _cut(request: web.Request, exchange: Exchange) -> None:
-    """End the connection so that the client can't take the answer for complete."""
-    exchange.cut = True
-    if exchange.key is not None:
-        BROKEN_STREAMS.labels(exchange.key.namespace, exchange.key.name, exchange.key.region).inc()
-    if request.transport is None:
-        return
-    if request.version >= (1, 1):
-        request.transport.close()  # the last chunk is missing, and what was sent still arrives
-    else:
-        request.transport.abort()  # a plain end would look like the end of the audio

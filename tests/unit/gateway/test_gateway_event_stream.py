@@ -10,14 +10,18 @@ from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
+import openai
 import pytest
 from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
 from voxfleet_gateway.decisions.retry_policy import RetryBudget
 from voxfleet_gateway.errors import Refusal, RequestRefusedError
 from voxfleet_gateway.placing.hold_room import HoldRoom
 from voxfleet_gateway.placing.placement import Place
 from voxfleet_gateway.regions import ModelEntry, ObjectRef, RegionEntry, RegionKey, Registry
 from voxfleet_gateway.server.app import Door
+from voxfleet_gateway.server.event_stream import MAX_HELD_BYTES, WholeEvents
 from voxfleet_gateway.server.health import Health
 from voxfleet_gateway.server.proxy import Proxy
 from voxfleet_gateway.server.speech import SPEECH_PATH, Speech
@@ -196,3 +200,111 @@ async def test_a_listener_who_leaves_while_held_is_forgotten() -> None:
             await until_comments(answer, 1)
         with pytest.raises(asyncio.CancelledError):
             await asyncio.shield(there.held.passing)
+
+
+DELTA = b'data: {"type": "speech.audio.delta", "audio": "AAAA"}\n\n'
+
+
+def breaking_off(*pieces: bytes, content_type: str = "text/event-stream") -> Handler:
+    """A pod that sends these and is then no more."""
+
+    async def pod(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": content_type})
+        await response.prepare(request)
+        for piece in pieces:
+            await response.write(piece)
+            await asyncio.sleep(0.05)  # what is sent together arrives together
+        assert request.transport is not None
+        request.transport.close()
+        return response
+
+    return pod
+
+
+async def read_until_broken(answer: aiohttp.ClientResponse) -> bytes:
+    received = b""
+    while True:
+        try:
+            piece = await answer.content.readany()
+        except aiohttp.ClientPayloadError:
+            return received
+        assert piece, "it ended as if it were complete"
+        received += piece
+
+
+@pytest.mark.parametrize("pieces", [(DELTA,), (DELTA + DELTA[:20],), (DELTA, DELTA[:20], DELTA[20:40])])
+async def test_a_pod_that_breaks_off_is_an_error_event_and_a_broken_connection(pieces: tuple[bytes, ...]) -> None:
+    async with world(breaking_off(*pieces)) as there:
+        there.held.passing.set_result(None)
+        async with there.ask() as answer:
+            received = await read_until_broken(answer)
+    assert received.startswith(DELTA)
+    error = failed(received.removeprefix(DELTA))["error"]
+    assert (error["code"], error["type"]) == ("upstream_broke_off", "server_error")
+    assert "region eu" in error["message"]
+
+
+async def test_a_pod_that_breaks_off_after_comments_is_an_error_event_too() -> None:
+    async with world(breaking_off(DELTA[:20])) as there, there.ask() as answer:
+        await until_comments(answer, 1)
+        there.held.passing.set_result(None)
+        assert failed(await read_until_broken(answer))["error"]["code"] == "upstream_broke_off"
+
+
+async def test_openais_client_raises_what_the_event_says() -> None:
+    async with world(breaking_off(DELTA, DELTA[:20])) as there:
+        there.held.passing.set_result(None)
+        client = openai.AsyncOpenAI(base_url=f"{there.url}/v1", api_key="none", max_retries=0)
+        heard: list[Any] = []
+        with pytest.raises(openai.APIError, match="broke off before everything was spoken"):
+            await listen(client, heard)
+        assert len(heard) == 1
+
+
+async def listen(client: openai.AsyncOpenAI, heard: list[Any]) -> None:
+    body = {"model": "m", "input": "Hello.", "voice": "default", "stream_format": "sse"}
+    stream: Any = await client.post(
+        "/audio/speech", body=body, cast_to=object, stream=True, stream_cls=openai.AsyncStream[Any]
+    )
+    async for event in stream:
+        heard += [event]
+
+
+async def test_bare_audio_that_breaks_off_has_no_event_in_it() -> None:
+    async with world(breaking_off(b"RIFF", content_type="audio/wav")) as there:
+        there.held.passing.set_result(None)
+        async with there.ask(stream_format="audio") as answer:
+            assert await read_until_broken(answer) == b"RIFF"
+
+
+async def test_nothing_is_said_in_the_middle_of_an_event_too_large_to_be_held() -> None:
+    begun = b"data: " + b"A" * (MAX_HELD_BYTES + 1)
+    async with world(breaking_off(begun)) as there:
+        there.held.passing.set_result(None)
+        async with there.ask() as answer:
+            received = await read_until_broken(answer)
+    assert received == begun
+
+
+@given(st.lists(st.sampled_from([b"data: x", b"\n", b"\n\n", b": c", b""]), max_size=30))
+def test_events_pass_whole_in_order_and_at_once(chunks: list[bytes]) -> None:
+    whole, came, passed = WholeEvents(), b"", b""
+    for chunk in chunks:
+        came += chunk
+        passed += whole.taken(chunk)
+        assert passed + whole.held == came
+        assert not passed or passed.endswith(b"\n\n")
+        assert b"\n\n" not in whole.held
+        assert not whole.is_torn
+
+
+@given(st.lists(st.integers(1, 700_000), min_size=1, max_size=6))
+def test_what_is_too_large_passes_as_it_comes_until_its_end(sizes: list[int]) -> None:
+    whole, passed = WholeEvents(), 0
+    for size in sizes:
+        passed += len(whole.taken(b"A" * size))
+        assert len(whole.held) <= MAX_HELD_BYTES
+        assert whole.is_torn == (passed > 0)
+    assert passed + len(whole.held) == sum(sizes)
+    whole.taken(b"\n\n")
+    assert (whole.held, whole.is_torn) == (b"", False)
