@@ -78,6 +78,7 @@ def _add_doors(app: FastAPI, service: SpeechService, api_keys: ApiKeys | None) -
             allow_origins=allowed,
             allow_methods=("GET", "POST", "DELETE"),
             allow_headers=("*",),
+            allow_private_network=True,  # a public website may be meant to use a server at home
             expose_headers=_HEADERS_FOR_SCRIPTS,
         )
     app.add_middleware(OriginGate, allowed_origins=allowed, on_refusal=refused)

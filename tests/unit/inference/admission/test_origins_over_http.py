@@ -16,6 +16,7 @@ EVIL, APP = "https://evil.example", "https://app.example.com"
 PREFLIGHT = {
     "Access-Control-Request-Method": "POST",
     "Access-Control-Request-Headers": "authorization,content-type,x-stainless-lang",
+    "Access-Control-Request-Private-Network": "true",
 }
 
 
@@ -126,6 +127,7 @@ async def test_an_allowed_page_gets_its_preflight_its_audio_and_its_errors(site:
         assert answer.headers["access-control-allow-origin"] == APP
         assert "Origin" in answer.headers["vary"]
     assert "x-stainless-lang" in preflight.headers["access-control-allow-headers"]
+    assert preflight.headers["access-control-allow-private-network"] == "true"
     assert "POST" in preflight.headers["access-control-allow-methods"]
     exposed = spoken.headers["access-control-expose-headers"].split(", ")
     assert {"Voxfleet-Seed", "Voxfleet-Sample-Rate", "X-Request-Id", "Retry-After"} <= set(exposed)
