@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,8 @@ import structlog
 from voxfleet_inference.admission.api_keys import ApiKeys
 from voxfleet_inference.engine.client import EngineClient
 from voxfleet_inference.engine.messages import Float32Array, Loaded, Sentence
-from voxfleet_inference.engine.process import serve_connection
+from voxfleet_inference.engine.process import EngineSettings, serve_connection
+from voxfleet_inference.engine.scheduling.plans import Limits
 from voxfleet_inference.engine.speech_model import Measured, Seat, SentenceTooLongError, StepOutput
 from voxfleet_inference.server.api import speech_app
 from voxfleet_inference.server.engine_supervisor import Failure
@@ -48,7 +50,8 @@ class Humming:
 
     @property
     def steps(self) -> int:
-        return len(self.sentence.text)
+        length = len(self.sentence.text)
+        return 6 * length if "~" in self.sentence.text and not self.sentence.attempt else length
 
 
 @dataclass
@@ -63,7 +66,7 @@ class Hummed:
 
 @dataclass
 class ToneModel:
-    """Hums `len(text)` patches of a tone; texts can ask for trouble.
+    """Hums `len(text)` patches of a tone; texts can ask for trouble, and one with a ~ loses its way at first.
 
     It keeps the engine to the protocol: one thread, seats of their own, prompts read before steps are taken.
     """
@@ -196,6 +199,37 @@ def tone_loaded() -> Loaded:
     return TONE_LOADED
 
 
+class EngineThread:
+    """The engine's code in a thread of its own, and the other end of a real pipe to it."""
+
+    def __init__(self, load: Callable[[EngineSettings], Any], settings: EngineSettings) -> None:
+        ours, theirs = socket.socketpair()
+        self.exit_codes: list[int] = []
+        self.connection = Connection(ours.detach())
+        self._thread = threading.Thread(target=self._serve, args=(Connection(theirs.detach()), load), daemon=True)
+        self._thread.start()
+        self.connection.send(settings)
+
+    def _serve(self, engine_end: Connection, load: Any) -> None:
+        try:
+            self.exit_codes.append(serve_connection(engine_end, load))
+        finally:  # not closed: the thread that listens to it would read from whatever gets its number next
+            shut_down(engine_end)
+
+    async def join(self) -> None:
+        await asyncio.to_thread(self._thread.join, PATIENCE_SECONDS)
+        assert not self._thread.is_alive()
+
+
+@pytest.fixture(scope="session")
+def start_engine_thread() -> Callable[..., EngineThread]:
+    def start(load: Callable[[EngineSettings], Any], **limits: int) -> EngineThread:
+        bounds = Limits(**{"max_rows": 2, "max_waiting": 8, **limits})
+        return EngineThread(load, EngineSettings(model_path=Path("/nowhere"), limits=bounds))
+
+    return start
+
+
 @dataclass
 class SpeakingServer:
     """The real HTTP side on loopback, with the engine's code in a thread behind a real pipe."""
@@ -219,12 +253,8 @@ def settings_for(**changes: Any) -> ServeSettings:
 @asynccontextmanager
 async def speaking_server(model: ToneModel, **changes: Any) -> AsyncIterator[SpeakingServer]:
     settings = settings_for(**changes)
-    ours, theirs = socket.socketpair()
-    engine_end = Connection(theirs.detach())
-    engine = threading.Thread(target=serve_connection, args=(engine_end, lambda _: (model, TONE_LOADED)), daemon=True)
-    engine.start()
-    connection = Connection(ours.detach())
-    connection.send(engine_settings(settings))
+    engine = EngineThread(lambda _: (model, TONE_LOADED), engine_settings(settings))
+    connection = engine.connection
     failures: list[Failure] = []
     keys = ApiKeys(settings.api_keys_file) if settings.api_keys_file else None
     service = SpeechService(settings, failures.append)
@@ -238,8 +268,7 @@ async def speaking_server(model: ToneModel, **changes: Any) -> AsyncIterator[Spe
     server.should_exit = True
     client.close()
     await asyncio.wait_for(serving, PATIENCE_SECONDS)
-    await asyncio.to_thread(engine.join, PATIENCE_SECONDS)
-    assert not engine.is_alive()
+    await engine.join()
 
 
 def shut_down(connection: Connection) -> None:

@@ -23,6 +23,7 @@ class Standing(NamedTuple):
     sequence: Sequence
     slack_seconds: float
     urgency: Urgency  # the least goes first
+    is_in_the_way: bool  # an earlier sentence of its request waits for a seat
 
 
 def standing(sequence: Sequence, request: Request, now: float) -> Standing:
@@ -30,4 +31,5 @@ def standing(sequence: Sequence, request: Request, now: float) -> Standing:
     slack = request.playback.slack(sequence.rank, now, sequence.patches_in_flight)
     neglect = int((now - sequence.served_at) / NEGLECT_SECONDS)
     is_behind = sequence.rank > request.next_heard
-    return Standing(sequence, slack, (-sequence.priority - neglect, is_behind, slack, sequence.arrival))
+    urgency = (-sequence.priority - neglect, is_behind, slack, sequence.arrival)
+    return Standing(sequence, slack, urgency, request.has_waiting_before(sequence.rank, sequence.sequence_id))

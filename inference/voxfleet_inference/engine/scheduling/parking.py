@@ -4,7 +4,11 @@ A step is filled by urgency, so whoever is far ahead never takes a row from some
 the step longer. So the far ahead are parked while anybody is short of audio, come back before they are short
 themselves, and otherwise run on: nothing is gained by a row that stays empty.
 
-Knows: slack, and who asked not to be served (a reader who does not read).
+Who is in the way is never parked. A sentence that is said again may find its memory in the hands of later ones of its
+own text, which nobody reads before it was heard: were they parked, each would wait for the other. They run to their
+ends instead, which are bounded, and so whoever sits ends unless its listener stopped listening.
+
+Knows: slack, who asked not to be served (a reader who does not read), and whom an earlier sentence waits for.
 Does not know: order, rows or memory.
 """
 
@@ -35,12 +39,16 @@ def _is_short(each: Standing, limits: Limits) -> bool:
 
 
 def _makes_way(each: Standing, limits: Limits, *, somebody_is_short: bool) -> bool:
+    if each.sequence.state is not State.RUNNING or each.is_in_the_way:
+        return False
     is_far_ahead = each.slack_seconds > limits.park_above_seconds
-    return each.sequence.state is State.RUNNING and is_far_ahead and somebody_is_short
+    return each.sequence.is_unread or (is_far_ahead and somebody_is_short)
 
 
 def _comes_back(each: Standing, limits: Limits, step_seconds: float, *, somebody_is_short: bool) -> bool:
-    if each.sequence.state is not State.PARKED or each.sequence.is_unread:
+    if each.sequence.state is not State.PARKED:
         return False
+    if each.is_in_the_way or each.sequence.is_unread:
+        return each.is_in_the_way
     # Two steps: the one that is launched now may have to wait for the one in flight.
     return not somebody_is_short or each.slack_seconds <= limits.resume_below_seconds + 2 * step_seconds

@@ -34,6 +34,10 @@ class Request:
             return seated or 0
         return self.waiting[0][0] if seated is None else min(seated, self.waiting[0][0])
 
+    def has_waiting_before(self, rank: int, sequence_id: int) -> bool:
+        """Whether a sentence that is heard before this one has no seat: one that is said again, as a rule."""
+        return bool(self.waiting) and self.waiting[0] < (rank, sequence_id)
+
     @property
     def is_idle(self) -> bool:
         """Whether it has no sentence here; the next may come once this one has become its voice."""

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import socket
 import subprocess
@@ -10,7 +9,6 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,35 +25,18 @@ from voxfleet_inference.engine.client import (
     VoiceError,
 )
 from voxfleet_inference.engine.messages import EngineGone, Loaded, LoadFailed, Report, Sentence, SequenceEnded
-from voxfleet_inference.engine.process import EngineSettings, WrongWeightsError, serve_connection
-from voxfleet_inference.engine.scheduling.plans import Limits
+from voxfleet_inference.engine.process import EngineSettings, WrongWeightsError
 from voxfleet_inference.engine.sequences import Outcome
-
-SETTINGS = EngineSettings(model_path=Path("/nowhere"), limits=Limits(max_rows=2, max_waiting=8))
 
 
 class Pipe:
-    """An engine in a thread, and the client at the other end of a real pipe."""
+    """The client of an engine in a thread."""
 
-    def __init__(self, load: Any) -> None:
-        ours, theirs = socket.socketpair()
-        self.exit_codes: list[int] = []
-        engine_end = Connection(theirs.detach())
-        self.thread = threading.Thread(target=lambda: self.exit_codes.append(self._serve(engine_end, load)))
-        self.thread.start()
-        self.connection = Connection(ours.detach())
-        self.connection.send(SETTINGS)
+    def __init__(self, engine: Any) -> None:
+        self.engine = engine
         self.reports: list[Report] = []
-        self.client = EngineClient(self.connection, self.reports.append)
+        self.client = EngineClient(engine.connection, self.reports.append)
         self.client.start()
-
-    @staticmethod
-    def _serve(engine_end: Connection, load: Any) -> int:
-        try:
-            return serve_connection(engine_end, load)
-        finally:  # not closed: the thread that listens to it would read from whatever gets its number next
-            with socket.socket(fileno=os.dup(engine_end.fileno())) as raw:
-                raw.shutdown(socket.SHUT_RDWR)
 
     async def first_report(self) -> Report:
         async with asyncio.timeout(60):
@@ -65,13 +46,12 @@ class Pipe:
 
     async def end(self) -> None:
         self.client.close()
-        await asyncio.to_thread(self.thread.join, 60)
-        assert not self.thread.is_alive()
+        await self.engine.join()
 
 
 @pytest.fixture
-async def pipe(tone_model: Any, tone_loaded: Loaded) -> AsyncIterator[Pipe]:
-    opened = Pipe(lambda _: (tone_model, tone_loaded))
+async def pipe(tone_model: Any, tone_loaded: Loaded, start_engine_thread: Any) -> AsyncIterator[Pipe]:
+    opened = Pipe(start_engine_thread(lambda _: (tone_model, tone_loaded)))
     yield opened
     await opened.end()
 
@@ -193,23 +173,25 @@ async def test_too_many_recordings_at_once_are_told_to_come_back(pipe: Pipe, ton
     assert sum(isinstance(answer, np.ndarray) for answer in answers) == 16
 
 
-async def test_wrong_weights_are_reported_and_end_the_process_with_three() -> None:
+async def test_wrong_weights_are_reported_and_end_the_process_with_three(start_engine_thread: Any) -> None:
     def refuse(_: EngineSettings) -> Any:
         raise WrongWeightsError("model.safetensors: tensor stop_head.weight has shape [2, 3]")
 
-    opened = Pipe(refuse)
+    opened = Pipe(start_engine_thread(refuse))
     report = await opened.first_report()
     assert isinstance(report, LoadFailed)
     assert report.message == "model.safetensors: tensor stop_head.weight has shape [2, 3]"
     await opened.end()
-    assert opened.exit_codes == [3]
+    assert opened.engine.exit_codes == [3]
 
 
-async def test_a_gone_engine_ends_everything_that_is_open(tone_model: Any, tone_loaded: Loaded) -> None:
+async def test_a_gone_engine_ends_everything_that_is_open(
+    tone_model: Any, tone_loaded: Loaded, start_engine_thread: Any
+) -> None:
     tone_model.gate = threading.Event()
-    opened = Pipe(lambda _: (tone_model, tone_loaded))
+    opened = Pipe(start_engine_thread(lambda _: (tone_model, tone_loaded)))
     stream = opened.client.speak(sentence("abcd"), 100)
-    pulled_out = socket.socket(fileno=opened.connection.fileno())
+    pulled_out = socket.socket(fileno=opened.engine.connection.fileno())
     pulled_out.shutdown(socket.SHUT_RDWR)
     pulled_out.detach()
     with pytest.raises(EngineError, match="the engine process has ended"):
@@ -219,7 +201,7 @@ async def test_a_gone_engine_ends_everything_that_is_open(tone_model: Any, tone_
     assert isinstance(opened.reports[-1], EngineGone)
     tone_model.gate.set()
     await opened.end()
-    assert opened.exit_codes == [0]
+    assert opened.engine.exit_codes == [0]
 
 
 def test_the_engine_module_ignores_signals_meant_for_its_parent() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
+from dataclasses import replace
 from itertools import pairwise
 
 from hypothesis import settings
@@ -31,6 +32,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         self.seats: dict[int, Seat] = {}  # whose seat was given out and not released
         self.read: Counter[int] = Counter()
         self.planned: Counter[int] = Counter()
+        self.finished: list[int] = []
         self.next_id = 1
 
     def told(self, ended: tuple[Ended, ...]) -> None:
@@ -64,6 +66,16 @@ class SchedulerMachine(RuleBasedStateMachine):
         refusal = self.batch.submit(asked, self.now)
         assert (refusal is not None) == (waiting >= MAX_WAITING)
         if refusal is None:
+            self.taken[self.next_id] = asked
+        self.next_id += 1
+
+    @precondition(lambda self: self.finished)
+    @rule(data=st.data())
+    def say_again(self, data: st.DataObject) -> None:
+        """As its reader does who has heard nothing of it yet; later ones of its text may sit where it sat."""
+        before = data.draw(st.sampled_from(self.finished))
+        asked = replace(self.taken[before], sequence_id=self.next_id, deadline_seconds=None)
+        if self.batch.submit(asked, self.now) is None:
             self.taken[self.next_id] = asked
         self.next_id += 1
 
@@ -117,6 +129,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         committed = self.batch.commit(plan, results, self.now)
         self.told(committed.ended)
         self.freed(committed.released)
+        self.finished += [end.sequence_id for end in committed.ended if end.outcome is Outcome.FINISHED]
 
     def sit(self, sequence_id: int, seat: Seat) -> None:
         assert seat.positions == self.taken[sequence_id].measured.positions
@@ -164,11 +177,20 @@ class SchedulerMachine(RuleBasedStateMachine):
         sitting = Counter(self.taken[each].request_id for each in self.seats if not self.ends[each])
         assert all(count <= MAX_PARALLEL for request_id, count in sitting.items() if request_id)
 
+    def next_heard(self) -> list[int]:
+        """Of each request the first sentence that has not ended: no later one is read before it."""
+        first: dict[int, int] = {}
+        for sequence_id in sorted(set(self.taken) - set(self.ends), key=lambda each: (self.taken[each].rank, each)):
+            first.setdefault(self.taken[sequence_id].request_id or -sequence_id, sequence_id)
+        return list(first.values())
+
     def teardown(self) -> None:
-        """Whatever happened: when readers read and steps are taken, every sequence ends, and everything is free."""
+        """Whatever happened: while readers read what they hear next, every sequence ends, and everything is free."""
         for sequence_id in self.taken:
-            self.batch.resume(sequence_id, self.now)
-        for _ in range(400):
+            self.batch.park(sequence_id, self.now)
+        for _ in range(600):
+            for sequence_id in self.next_heard():
+                self.batch.resume(sequence_id, self.now)
             if not self.in_flight:
                 self.plan()
             if self.in_flight:
