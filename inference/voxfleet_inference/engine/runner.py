@@ -1,12 +1,14 @@
 """Carries out plans over the model and collects what they made.
 
 Knows: a model by its protocol, each sequence's sentence, seat and noise, and one thread that makes every call in the
-engine's order. A sequence that was dropped is skipped by the steps that are still to be launched, at once.
+engine's order. A sequence that was dropped is skipped by the steps that are still to be launched, at once. What runs
+out of memory is done again in halves, so that only a sentence that does not fit alone fails.
 Does not know: who is chosen, queues, pipes or torch.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -23,6 +25,9 @@ from voxfleet_inference.engine.scheduling.plans import Plan, RowResult
 from voxfleet_inference.engine.speech_model import Measured, Pending, Seat, SpeechModel
 
 _WORDS_OF_A_DEAD_DEVICE: Final = ("CUDA error", "Triton Error [CUDA]")
+_WORDS_OF_A_FULL_MEMORY: Final = ("CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED", "can't allocate memory")
+_CAREFUL_STEPS: Final = 256  # in pieces, once a step ran out of memory
+_logger: Final = logging.getLogger(__name__)
 
 
 class TapeTooShortError(Exception):
@@ -38,12 +43,19 @@ class _Row:
 
 
 @dataclass(slots=True)
+class _Part:
+    """Rows that were launched together: which patch of which sequence each is."""
+
+    pending: Pending
+    rows: list[tuple[int, int]]  # (sequence id, number of the patch, from 1)
+
+
+@dataclass(slots=True)
 class _Launched:
-    """A step on its way: which patch of which sequence each of its rows is, and who failed before it began."""
+    """A step on its way, as a rule in one part, and who failed before it began."""
 
     started_at: float
-    rows: list[tuple[int, int]] = field(default_factory=list)  # (sequence id, number of the patch, from 1)
-    pending: Pending | None = None
+    parts: list[_Part] = field(default_factory=list)
     failures: dict[int, str] = field(default_factory=dict)
     part_seconds: dict[str, float] = field(default_factory=dict)
 
@@ -77,6 +89,7 @@ class Runner:
         self._lock = threading.Lock()
         self._steps = ThreadPoolExecutor(1, thread_name_prefix="steps")
         self._collected_at = 0.0
+        self._careful_steps, self._rows_that_fit = 0, 0
 
     def register(self, sentence: Sentence, measured: Measured) -> None:
         """Keep a sentence until it gets a seat."""
@@ -112,13 +125,16 @@ class Runner:
         """
         launched = ticket.launched.result()
         waiting_since = time.perf_counter()
-        patches, results = self._patches(launched)
+        patches: list[Patch] = []
+        results: list[RowResult] = []
+        for part in launched.parts:
+            self._take_in(part, launched, patches, results)
         now = time.perf_counter()
         launched.part_seconds["wait"] = now - waiting_since
         step_seconds = now - max(launched.started_at, self._collected_at)
         self._collected_at = now
-        failures = tuple(RowResult(each, failure=message) for each, message in launched.failures.items())
-        return Collected(ticket.plan, step_seconds, patches, results + failures, launched.part_seconds)
+        results += [RowResult(each, failure=message) for each, message in launched.failures.items()]
+        return Collected(ticket.plan, step_seconds, tuple(patches), tuple(results), launched.part_seconds)
 
     def close(self) -> None:
         """End the thread."""
@@ -129,7 +145,7 @@ class Runner:
         if plan.admitted is not None:
             self._try([plan.admitted.sequence_id], partial(self._admit, plan.admitted.seat), launched)
         if plan.chunk is not None:
-            self._try([plan.chunk.sequence_id], partial(self._prefill, plan.chunk.positions), launched)
+            self._try([plan.chunk.sequence_id], partial(self._prefill, plan.chunk.positions), launched, is_last=True)
         launched.part_seconds["prefill"] = time.perf_counter() - launched.started_at
         self._step(plan, launched)
         launched.part_seconds["launch"] = time.perf_counter() - launched.started_at - launched.part_seconds["prefill"]
@@ -140,7 +156,15 @@ class Runner:
         self._model.admit(seat, rows[0].sentence)
 
     def _prefill(self, positions: int, rows: list[_Row]) -> None:
-        self._model.prefill(_seat(rows[0]), positions)
+        """Read so many positions; those that ran out of memory again in halves, down to a single one."""
+        try:
+            self._model.prefill(_seat(rows[0]), positions)
+        except Exception as error:
+            if positions == 1 or not _is_out_of_memory(error):
+                raise
+            self._free_memory(f"reading {positions} positions", error)
+            for half in (positions // 2, positions - positions // 2):
+                self._prefill(half, rows)
 
     def _step(self, plan: Plan, launched: _Launched) -> None:
         going_on = [each for each in plan.rows if self._is_going_on(each)]
@@ -148,53 +172,77 @@ class Runner:
         for sequence_id in going_on:
             self._try([sequence_id], lambda rows: tapes.update(_from_tape(rows[0])), launched)
         stepping = [each for each in going_on if each not in launched.failures]
-        self._try(stepping, lambda rows: self._step_rows(rows, tapes, launched), launched)
+        for rows_together in self._divided(stepping):
+            self._try(rows_together, lambda rows: self._step_rows(rows, tapes, launched), launched)
+
+    def _divided(self, stepping: list[int]) -> list[list[int]]:
+        """All rows at once; for a while after memory ran out as many as fitted."""
+        self._careful_steps = max(0, self._careful_steps - 1)
+        size = self._rows_that_fit if self._careful_steps else max(1, len(stepping))
+        return [stepping[at : at + size] for at in range(0, len(stepping), size)]
 
     def _step_rows(self, rows: list[_Row], tapes: dict[int, Float32Array], launched: _Launched) -> None:
         noise = step_noise([_noise_key(row) for row in rows], self._model.patch_size, self._model.feat_dim)
         for at, row in enumerate(rows):
             noise[at] = tapes.get(row.sentence.sequence_id, noise[at])
-        launched.pending = self._model.step([_seat(row) for row in rows], noise)
+        part = _Part(self._model.step([_seat(row) for row in rows], noise), [])
+        launched.parts.append(part)
         for row in rows:
             row.patches_launched += 1
-            launched.rows.append((row.sentence.sequence_id, row.patches_launched))
+            part.rows.append((row.sentence.sequence_id, row.patches_launched))
 
-    def _try(self, sequence_ids: list[int], work: Callable[[list[_Row]], None], launched: _Launched) -> None:
-        """Do something for sequences; unless the device is to blame, its failure is theirs alone."""
+    def _try(
+        self, sequence_ids: list[int], work: Callable[[list[_Row]], None], launched: _Launched, *, is_last: bool = False
+    ) -> None:
+        """Do something for sequences; unless the device is to blame, its failure is theirs alone.
+
+        What ran out of memory is done again: by two halves, or by a lone sequence as its last attempt.
+        """
         going_on = [each for each in sequence_ids if self._is_going_on(each)]
         if not going_on:
             return
         try:
             work([self._rows[each] for each in going_on])
         except Exception as error:
-            if _is_fatal(error):
+            if _is_out_of_memory(error) and not is_last:
+                self._free_memory(f"{len(going_on)} rows", error)
+                for part in self._halves(going_on):
+                    self._try(part, work, launched, is_last=len(going_on) == 1)
+            elif _is_fatal(error):
                 raise
-            launched.failures |= self._failures(going_on, error)
+            else:
+                launched.failures |= self._failures(going_on, error)
+
+    def _halves(self, sequence_ids: list[int]) -> list[list[int]]:
+        if len(sequence_ids) == 1:
+            return [sequence_ids]
+        half = (len(sequence_ids) + 1) // 2
+        self._careful_steps, self._rows_that_fit = _CAREFUL_STEPS, half
+        return [sequence_ids[:half], sequence_ids[half:]]
+
+    def _free_memory(self, for_what: str, error: Exception) -> None:
+        _logger.warning("out of memory with %s, trying again with less: %s", for_what, error)
+        self._model.free_memory()
 
     def _failures(self, sequence_ids: list[int], error: Exception) -> dict[int, str]:
         for each in sequence_ids:
             self.drop(each)
         return dict.fromkeys(sequence_ids, f"{type(error).__name__}: {error}")
 
-    def _patches(self, launched: _Launched) -> tuple[tuple[Patch, ...], tuple[RowResult, ...]]:
-        if launched.pending is None:
-            return (), ()
+    def _take_in(self, part: _Part, launched: _Launched, patches: list[Patch], results: list[RowResult]) -> None:
         try:
-            output = launched.pending.collect()
+            output = part.pending.collect()
         except Exception as error:
             if _is_fatal(error):
                 raise
-            launched.failures |= self._failures([sequence_id for sequence_id, _ in launched.rows], error)
-            return (), ()
-        patches: list[Patch] = []
-        results: list[RowResult] = []
-        for at, (sequence_id, number) in enumerate(launched.rows):
+            launched.failures |= self._failures([sequence_id for sequence_id, _ in part.rows], error)
+            return
+        for at, (sequence_id, number) in enumerate(part.rows):
             if self._is_going_on(sequence_id):
                 is_last, next_is_last = bool(output.is_last[at]), bool(output.next_is_last[at])
                 is_cut = not is_last and number == self._rows[sequence_id].measured.max_steps
                 patches.append(Patch(sequence_id, output.latents[at], output.samples[at], is_cut))
                 results.append(RowResult(sequence_id, is_last, next_is_last))
-        return tuple(patches), tuple(results)
 
     def _is_going_on(self, sequence_id: int) -> bool:
         with self._lock:
@@ -221,6 +269,14 @@ def _from_tape(row: _Row) -> dict[int, Float32Array]:
     return {row.sentence.sequence_id: np.asarray(tape[step], np.float32)}
 
 
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether the same with less may succeed."""
+    is_said_by_type = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return is_said_by_type or any(words in str(error) for words in _WORDS_OF_A_FULL_MEMORY)
+
+
 def _is_fatal(error: Exception) -> bool:
     """After an error of the device itself every later call fails too: the engine has to start anew."""
+    if _is_out_of_memory(error):
+        return False
     return type(error).__name__ == "AcceleratorError" or any(words in str(error) for words in _WORDS_OF_A_DEAD_DEVICE)

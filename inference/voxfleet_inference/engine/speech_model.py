@@ -63,7 +63,10 @@ class Pending(Protocol):
 
 
 class SpeechModel(Protocol):
-    """A model with seats. All calls but `measure` and `encode_voice` come from one thread, in the engine's order."""
+    """A model with seats. All calls but `measure` and `encode_voice` come from one thread, in the engine's order.
+
+    One that ran out of memory may be made again, for the same seats or for fewer: it has changed nothing that is heard.
+    """
 
     patch_size: int  # latent frames per patch
     feat_dim: int  # values per latent frame
@@ -88,6 +91,9 @@ class SpeechModel(Protocol):
 
     def release(self, seat: int) -> None:
         """Forget a seat that no launched step names."""
+
+    def free_memory(self) -> None:
+        """Give up what is kept for speed alone, because a call ran out of memory."""
 
     def encode_voice(self, samples: Float32Array, sample_rate: int) -> Float32Array:
         """Latents [patches, patch_size, feat_dim] of a mono recording; beside the steps, on another thread."""

@@ -66,6 +66,10 @@ class VoxCpmSpeech:
         """Forget a seat."""
         self._speaker.release(seat)
 
+    def free_memory(self) -> None:
+        """Give up what is kept for speed alone."""
+        self._speaker.free_memory()
+
     def encode_voice(self, samples: Float32Array, sample_rate: int) -> Float32Array:
         """Resample as the reference does, and encode, on a stream of its own where there are streams."""
         at_model_rate = torch.from_numpy(samples)

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from voxfleet_inference.model.shapes import TransformerShape
 
 
+class ExtentFullError(RuntimeError):
+    """More positions were asked for than an extent has."""
+
+
 @dataclass(slots=True)
 class Extent:
     """A sequence's own part of the arena, as the host keeps track of it."""
@@ -25,6 +29,18 @@ class Extent:
     first: int
     positions: int
     length: int = 0  # positions filled so far
+
+    def check_room(self, positions: int) -> None:
+        """Make sure that so many more positions fit.
+
+        Raises:
+            ExtentFullError: they do not.
+        """
+        if self.length + positions > self.positions:
+            raise ExtentFullError(
+                f"the seat has {self.positions} KV positions, {self.length} are filled and {positions} more were asked"
+                " for: reserve the prompt and all steps at admission"
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,6 +86,9 @@ class ToneModel:
     gate: threading.Event | None = None
     voice_gate: threading.Event | None = None
     thread: threading.Thread | None = None
+    rows_that_fit: int = 1_000
+    positions_that_fit: int = 1_000_000  # of a prompt, at once
+    times_freed: int = 0
     last_words: str = "CUDA error: an illegal memory access was encountered"
 
     def measure(self, sentence: Sentence) -> Measured:
@@ -108,6 +111,8 @@ class ToneModel:
 
     def prefill(self, seat: int, positions: int) -> None:
         self._check_thread()
+        if positions > self.positions_that_fit:
+            raise OutOfMemoryError(f"no room for {positions} positions")
         self.chunks.append(positions)
         humming = self.seated[seat]
         humming.unread -= positions
@@ -125,6 +130,8 @@ class ToneModel:
         assert not any(row.unread for row in rows)
         for row in rows:
             self._make_trouble(row.sentence.text)
+        if len(rows) > self.rows_that_fit:
+            raise OutOfMemoryError(f"no room for {len(rows)} rows")
         if self.gate is not None:
             assert self.gate.wait(PATIENCE_SECONDS)
         time.sleep(self.step_seconds)
@@ -138,6 +145,10 @@ class ToneModel:
     def release(self, seat: int) -> None:
         self._check_thread()
         del self.seated[seat]
+
+    def free_memory(self) -> None:
+        self._check_thread()
+        self.times_freed += 1
 
     @staticmethod
     def _hum(row: Humming) -> Float32Array:

@@ -91,13 +91,14 @@ class SeatPools:
         )
 
     def scatter(self, rows: Rows, before: RowStates, hidden: Hidden, previous: Tensor, next_is_last: Tensor) -> None:
-        """Put back what a step has changed."""
+        """Put back what a step has changed; what that needs is computed before the first of it is put back."""
         at = rows.index
+        steps, lengths = before.steps + 1, before.lengths + self.growth[at]
         self.hidden_base.index_copy_(0, at, hidden.base)
         self.hidden_residual.index_copy_(0, at, hidden.residual)
         self.previous.index_copy_(0, at, previous)
-        self.steps.index_copy_(0, at, before.steps + 1)
-        self.lengths.index_copy_(0, at, before.lengths + self.growth[at])
+        self.steps.index_copy_(0, at, steps)
+        self.lengths.index_copy_(0, at, lengths)
         self.next_is_last.index_copy_(0, at, next_is_last)
 
 

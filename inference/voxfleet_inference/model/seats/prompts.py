@@ -62,6 +62,10 @@ class Voices:
         """How many are kept."""
         return len(self._kept)
 
+    def forget_all(self) -> None:
+        """Keep none; whoever speaks with one still has it."""
+        self._kept.clear()
+
     def of(self, latents: Tensor) -> Voice:
         """The voice with these latents `[patches, patch_size, feat_dim]` float32, which lie on the host."""
         key = hashlib.sha256(latents.contiguous().numpy().tobytes()).digest()
@@ -80,21 +84,11 @@ class Reading:
         self.token_ids = sent(torch.tensor([[*token_ids, AUDIO_START_TOKEN]]), device)  # [1, tokens]
         self.voice = voice
         self.positions = self.token_ids.shape[1] + (len(voice) if voice else 0)
-        self.read = 0  # positions given out
-        self.asked = 0  # positions that may be given out
+        self.read = 0  # positions that the language models have read
+        self.asked = 0  # positions that they may read
 
-    @property
-    def is_done(self) -> bool:
-        """Whether all of it was given out."""
-        return self.read == self.positions
-
-    def ask(self, positions: int) -> None:
-        """Let so many more be given out; more than there are left does not matter."""
-        self.asked = min(self.asked + positions, self.positions)
-
-    def take(self, positions: int) -> tuple[Tensor, tuple[int, int]]:
+    def next(self, positions: int) -> tuple[Tensor, tuple[int, int]]:
         """The next positions: token ids `[1, t]`, then patches from and to."""
         begin, end = self.read, self.read + positions
-        self.read = end
         tokens = self.token_ids.shape[1]
         return self.token_ids[:, begin:end], (max(begin - tokens, 0), max(end - tokens, 0))

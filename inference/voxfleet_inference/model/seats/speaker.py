@@ -2,7 +2,9 @@
 
 Knows the order of a step and what a seat keeps between steps. Does not know requests, queues, noise seeds or sound
 formats. No method waits for the device. Order of a step: refine noise into a patch, decode it to samples, let the
-language models hear the patch, and learn from what they now think whether the next patch is the last.
+language models hear the patch, and learn from what they now think whether the next patch is the last. A call that runs
+out of memory may be made again: what a seat remembers changes last, when all of it is computed, and KV positions are
+written anew with the same values.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -24,10 +26,6 @@ VOICES_BYTES = 256 * 2**20
 PIECE = {"cpu": 16, "cuda": 256}  # positions or patches, where they must be read in the same pieces whoever asks
 
 
-class ExtentFullError(RuntimeError):
-    """More positions were asked for than a seat's extent has."""
-
-
 @dataclass(frozen=True, slots=True)
 class Room:
     """How much a speaker holds. Behind the seats are as many empty ones as a step has rows, to fill up a batch."""
@@ -45,6 +43,19 @@ class Sitting:
     extent: Extent
     reading: Reading
     evaluations: int
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step that is computed and that no seat remembers yet."""
+
+    rows: Rows
+    before: RowStates
+    hidden: Hidden
+    memory: Tensor  # [rows, values], the audio decoder's
+    latents: Tensor  # [rows, patch_size, feat_dim], in the model's dtype
+    samples: Tensor  # [rows, patch_samples]
+    next_is_last: Tensor  # [rows] bool
 
 
 class Speaker:
@@ -78,12 +89,10 @@ class Speaker:
     def prefill(self, seat: int, positions: int) -> None:
         """Read the next positions of a seat's prompt."""
         sitting = self._sitting[seat]
-        sitting.reading.ask(positions)
-        for count in self._pieces(sitting.reading):
-            hidden = self._read(seat, sitting, count)
-            if sitting.reading.is_done:
-                self.pools.hidden_base[seat], self.pools.hidden_residual[seat] = hidden.base[0], hidden.residual[0]
-                self._prime(seat, sitting.reading.voice)
+        asked = min(sitting.reading.asked + positions, sitting.reading.positions)
+        for count in self._pieces(sitting.reading, asked):
+            self._read(seat, sitting, count)
+        sitting.reading.asked = asked
 
     @torch.inference_mode()
     def step(self, seats: Sequence[int], noise: Tensor) -> PatchResult:
@@ -92,40 +101,32 @@ class Speaker:
         if not self.room.is_deterministic:
             return self._together(seats, noise)
         if self.is_on_cpu:  # one fixed batch shape: a batch filled up would cost a CPU its size in time
-            return PatchResult.joined(
-                [self._together([seat], row[None]) for seat, row in zip(seats, noise, strict=True)]
-            )
+            return self._one_by_one(seats, noise)
         return self._filled_up(seats, noise)
 
     def release(self, seat: int) -> None:
         """Forget a seat; its state stays where it is until somebody else sits down."""
         self._sitting.pop(seat, None)
 
+    def free_memory(self) -> None:
+        """Give up what is kept for speed alone."""
+        self.voices.forget_all()
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
     def take_step(self, rows: Rows, noise: Tensor) -> PatchResult:
         """The whole step on the device: no waiting, no shape that depends on data."""
-        states = self.pools.gather(rows)
-        latents = self.network.draw(noise, states.previous, states.hidden, states.guidance)
-        samples = self.sound(rows, latents)  # [rows, patch_samples]
-        next_is_last = self.hear(rows, states, latents)
-        return PatchResult(latents.float(), samples, states.next_is_last, next_is_last)
+        return self._kept(self._computed(rows, noise))
 
     def sound(self, rows: Rows, latents: Tensor) -> Tensor:
         """The patches' samples `[rows, patch_samples]`; needs nothing of what the language models do."""
-        frames = frames_of(latents.float())
-        if len(rows.seats) == 1 and self.is_on_cpu:
-            return self.vae.decode(frames, self.streams.of(rows.seats[0]))
-        whole, memory = self.streams.gather(rows)
-        samples = self.vae.decode(frames, memory)
-        self.streams.scatter(rows, whole)
+        samples, memory = self._decoded(rows, latents)
+        self.streams.scatter(rows, memory)
         return samples
 
     def hear(self, rows: Rows, states: RowStates, latents: Tensor) -> Tensor:
         """Let the language models hear the patches; returns whether the next one is the last, `[rows]`."""
-        heard = self.network.embed_patches(latents[:, None])  # [rows, 1, hidden]
-        span = Span.after(states.first, states.lengths, 1, rows.extents)
-        hidden = self.network.read(heard[:, :0], heard, self.arenas, span)
-        may_stop = states.steps >= SHORTEST_UTTERANCE_STEPS - 2
-        next_is_last = self.network.wants_to_stop(hidden.base) & may_stop
+        hidden, next_is_last = self._heard(rows, states, latents)
         self.pools.scatter(rows, states, hidden, latents, next_is_last)
         return next_is_last
 
@@ -143,12 +144,54 @@ class Speaker:
             max((each.evaluations for each in sittings if each), default=0),
         )
 
+    def _computed(self, rows: Rows, noise: Tensor) -> Step:
+        states = self.pools.gather(rows)
+        latents = self.network.draw(noise, states.previous, states.hidden, states.guidance)
+        samples, memory = self._decoded(rows, latents)
+        hidden, next_is_last = self._heard(rows, states, latents)
+        return Step(rows, states, hidden, memory, latents, samples, next_is_last)
+
+    def _kept(self, step: Step) -> PatchResult:
+        made = PatchResult(step.latents.float(), step.samples, step.before.next_is_last, step.next_is_last)
+        self.streams.scatter(step.rows, step.memory)
+        self.pools.scatter(step.rows, step.before, step.hidden, step.latents, step.next_is_last)
+        return made
+
+    def _decoded(self, rows: Rows, latents: Tensor) -> tuple[Tensor, Tensor]:
+        """Samples, and what the audio decoder remembers after them."""
+        whole, memory = self.streams.gather(rows)
+        return self.vae.decode(frames_of(latents.float()), memory), whole
+
+    def _heard(self, rows: Rows, states: RowStates, latents: Tensor) -> tuple[Hidden, Tensor]:
+        heard = self.network.embed_patches(latents[:, None])  # [rows, 1, hidden]
+        span = Span.after(states.first, states.lengths, 1, rows.extents)
+        hidden = self.network.read(heard[:, :0], heard, self.arenas, span)
+        may_stop = states.steps >= SHORTEST_UTTERANCE_STEPS - 2
+        return hidden, self.network.wants_to_stop(hidden.base) & may_stop
+
     def _together(self, seats: Sequence[int], noise: Tensor) -> PatchResult:
-        rows = self.rows_of(seats)
+        self._check_room(seats)
+        made = self.advance(self.rows_of(seats), noise)
+        self._lengthen(seats)
+        return made
+
+    def _one_by_one(self, seats: Sequence[int], noise: Tensor) -> PatchResult:
+        """One fixed batch shape; all of them are computed before any seat remembers."""
+        self._check_room(seats)
+        steps = [self._computed(self.rows_of([seat]), row[None]) for seat, row in zip(seats, noise, strict=True)]
+        made = PatchResult.joined([self._kept(step) for step in steps])
+        self._lengthen(seats)
+        return made
+
+    def _check_room(self, seats: Sequence[int]) -> None:
         for seat in seats:
             if seat in self._sitting:
-                _lengthen(self._sitting[seat].extent, 1)
-        return self.advance(rows, noise)
+                self._sitting[seat].extent.check_room(1)
+
+    def _lengthen(self, seats: Sequence[int]) -> None:
+        for seat in seats:
+            if seat in self._sitting:
+                self._sitting[seat].extent.length += 1
 
     def _filled_up(self, seats: Sequence[int], noise: Tensor) -> PatchResult:
         missing = self.room.rows - len(seats)
@@ -156,28 +199,30 @@ class Speaker:
         made = self._together([*seats, *empty], torch.cat((noise, noise.new_zeros(missing, *noise.shape[1:]))))
         return made.first(len(seats))
 
-    def _read(self, seat: int, sitting: Sitting, count: int) -> Hidden:
-        """Read `count` positions and return what the language models think after the newest."""
-        extent = sitting.extent
-        before = (extent.first, extent.length)
-        _lengthen(extent, count)
-        token_ids, (begin, end) = sitting.reading.take(count)
+    def _read(self, seat: int, sitting: Sitting, count: int) -> None:
+        """Read `count` positions; behind the last one the seat is ready to speak."""
+        extent, reading = sitting.extent, sitting.reading
+        extent.check_room(count)
+        token_ids, (begin, end) = reading.next(count)
         text = self.network.embed_text(token_ids)  # [1, t, hidden]
-        voice = sitting.reading.voice
-        audio = voice.embedded(begin, end) if voice and end > begin else text[:, :0]  # [1, p, hidden]
+        audio = reading.voice.embedded(begin, end) if reading.voice and end > begin else text[:, :0]  # [1, p, hidden]
         here = slice(seat, seat + 1)
-        span = Span.after(self.pools.first[here], self.pools.lengths[here], count, (before,))
+        span = Span.after(self.pools.first[here], self.pools.lengths[here], count, ((extent.first, extent.length),))
         hidden = self.network.read(text, audio, self.arenas, span)
+        if reading.read + count == reading.positions:
+            self._prime(seat, reading.voice)
+            self.pools.hidden_base[here], self.pools.hidden_residual[here] = hidden.base, hidden.residual
         self.pools.lengths[here] += count
-        return hidden
+        extent.length += count
+        reading.read += count
 
-    def _pieces(self, reading: Reading) -> Iterator[int]:
-        """How to read what was asked: at once, or in pieces that depend on the prompt alone."""
-        while self.room.is_deterministic and reading.asked - reading.read >= self._piece:
+    def _pieces(self, reading: Reading, asked: int) -> Iterator[int]:
+        """How to read up to what was asked: at once, or in pieces that depend on the prompt alone."""
+        while self.room.is_deterministic and asked - reading.read >= self._piece:
             yield self._piece
-        may_rest = self.room.is_deterministic and reading.asked < reading.positions
-        if reading.read < reading.asked and not may_rest:
-            yield reading.asked - reading.read
+        may_rest = self.room.is_deterministic and asked < reading.positions
+        if reading.read < asked and not may_rest:
+            yield asked - reading.read
 
     def _prime(self, seat: int, voice: Voice | None) -> None:
         """Let the audio decoder hear the end of the voice, or remember what it was like."""
@@ -185,6 +230,7 @@ class Speaker:
             return
         if voice.stream is None:
             tail = voice.latents[None, -PRIMING_PATCHES:].flatten(1, 2)  # [1, frames, feat_dim]
+            self.streams.forget(seat)
             self.vae.decode(frames_of(tail.to(self.model.dtype).float()), self.streams.of(seat))
             voice.stream = self.streams.flat[seat].clone()
         self.streams.flat[seat] = voice.stream
@@ -219,12 +265,3 @@ class Speaker:
         for seat in range(self.room.seats, seats):
             pools.first[seat], pools.growth[seat] = self._empty_position(seat), 0
         return pools, StreamPool(self.vae.decoder.start(1), seats)
-
-
-def _lengthen(extent: Extent, positions: int) -> None:
-    if extent.length + positions > extent.positions:
-        raise ExtentFullError(
-            f"the seat has {extent.positions} KV positions, {extent.length} are filled and {positions} more were asked"
-            " for: reserve the prompt and all steps at admission"
-        )
-    extent.length += positions

@@ -219,18 +219,6 @@ def test_more_sentences_sit_than_a_step_has_rows(tone_model: Any, start_engine: 
     assert (until_the_end.seats_used, until_the_end.kv_positions_used) == (0, 0)
 
 
-def test_out_of_memory_in_a_step_ends_its_rows_and_the_engine_goes_on(
-    running: Any, tone_model: Any, until: Any
-) -> None:
-    running.submit(1, "a greedy one")
-    ended = running.listener.wait_for_ends(1)[1]
-    assert ended.outcome is Outcome.FAILED
-    assert "OutOfMemoryError: CUDA out of memory" in ended.message
-    running.submit(2, "abc")
-    assert running.listener.wait_for_ends(2)[2].patches == 3
-    until(lambda: not tone_model.seated)
-
-
 def test_what_could_never_fit_is_told_at_once(running: Any, tone_model: Any) -> None:
     running.submit(1, "an endless sentence")
     ended = running.listener.wait_for_ends(1)[1]

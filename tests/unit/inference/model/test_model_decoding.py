@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 from voxfleet_inference.model.flow_matching import Guidance, Schedule
-from voxfleet_inference.model.kv_cache import Attend, KvArena, Span, attend_padded, attend_rows
+from voxfleet_inference.model.kv_cache import Attend, ExtentFullError, KvArena, Span, attend_padded, attend_rows
 from voxfleet_inference.model.seats.decoding import DecodingSettings, PatchResult, Prompt, maximum_steps
-from voxfleet_inference.model.seats.speaker import ExtentFullError, Room, Speaker
+from voxfleet_inference.model.seats.speaker import Room, Speaker
 from voxfleet_inference.model.voxcpm import VoxCPM
 
 Model = Callable[[str, bool], VoxCPM]
