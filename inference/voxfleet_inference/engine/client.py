@@ -12,7 +12,6 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Final
@@ -34,6 +33,7 @@ from voxfleet_inference.engine.messages import (
     Submit,
     VoiceEncoded,
 )
+from voxfleet_inference.engine.process import shut_down
 from voxfleet_inference.engine.sequences import Outcome, Wish
 
 _MAX_COMMANDS_ON_THE_WAY = 4096
@@ -110,7 +110,8 @@ class SequenceStream:
     def put(self, report: Patch | SequenceEnded) -> None:
         """Take a report from the engine; a reader who is too far behind parks the sequence."""
         self._arrived.put_nowait(report)
-        if self._arrived.qsize() >= self._max_waiting_patches and self.wish is not None:
+        is_behind = isinstance(report, Patch) and self._arrived.qsize() >= self._max_waiting_patches
+        if is_behind and self.wish is not None:
             self._client.send(Park(self._sequence_id))
             self.wish = None
 
@@ -137,7 +138,7 @@ class EngineClient:
         self._ids = itertools.count(1)
         self._streams: dict[int, SequenceStream] = {}
         self._voices: dict[int, asyncio.Future[Float32Array]] = {}
-        self._outbox: queue.Queue[Command | None] = queue.Queue(_MAX_COMMANDS_ON_THE_WAY)
+        self._outbox: queue.SimpleQueue[Command | None] = queue.SimpleQueue()
         self._sent = 0  # commands
         self._gone: str | None = None
 
@@ -155,6 +156,7 @@ class EngineClient:
 
         Raises:
             EngineGoneError: the engine has ended.
+            EngineError: it has not read its commands for a long time.
         """
         self._check_alive()
         sequence_id = next(self._ids)
@@ -169,6 +171,7 @@ class EngineClient:
         Raises:
             VoiceError: the engine could not read it.
             VoiceBusyError: it reads too many others.
+            EngineGoneError: it has ended.
         """
         self._check_alive()
         job_id = next(self._ids)
@@ -186,15 +189,8 @@ class EngineClient:
         return tuple(wish for wish in wishes if wish is not None)
 
     def send(self, command: Command) -> int:
-        """Put a command on its way; returns its number, counted from 1.
-
-        Raises:
-            EngineError: the engine has not read its commands for a long time.
-        """
-        try:
-            self._outbox.put_nowait(command)
-        except queue.Full as full:
-            raise EngineError("the engine does not read its commands") from full
+        """Put a command on its way; returns its number, counted from 1. One about an open sequence is never refused."""
+        self._outbox.put(command)
         self._sent += 1
         return self._sent
 
@@ -208,12 +204,13 @@ class EngineClient:
         """Stop the engine."""
         if self._gone is None:
             self.send(Stop())
-        with suppress(queue.Full):  # nobody takes commands any more
-            self._outbox.put_nowait(None)
+        self._outbox.put(None)
 
     def _check_alive(self) -> None:
         if self._gone is not None:
             raise EngineGoneError(self._gone)
+        if self._outbox.qsize() >= _MAX_COMMANDS_ON_THE_WAY:
+            raise EngineError("the engine does not read its commands")
 
     def _deliver(self) -> None:
         while (command := self._outbox.get()) is not None:
@@ -224,16 +221,25 @@ class EngineClient:
 
     def _listen(self) -> None:
         while True:
-            try:
-                report: Report = self._connection.recv()
-            except (EOFError, OSError):
-                report = EngineGone("the engine process has ended")
+            report = self._next_report()
             try:
                 self._loop.call_soon_threadsafe(self._dispatch, report)
-            except RuntimeError:  # the event loop is closed: nobody listens
+            except RuntimeError:  # the event loop is closed: an engine that goes on would wait for a reader for ever
+                shut_down(self._connection)
                 return
             if isinstance(report, EngineGone):
                 return
+
+    def _next_report(self) -> Report:
+        """What the engine says; a pipe that has ended, or that brings what nobody understands, is its end."""
+        try:
+            report: Report = self._connection.recv()
+        except (EOFError, OSError):
+            return EngineGone("the engine process has ended")
+        except Exception as error:  # noqa: BLE001 - whatever it is, nobody may wait for ever for what follows it
+            shut_down(self._connection)
+            return EngineGone(f"the engine process said what cannot be read: {type(error).__name__}: {error}")
+        return report
 
     def _dispatch(self, report: Report) -> None:
         match report:

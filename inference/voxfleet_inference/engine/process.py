@@ -7,12 +7,15 @@ Does not know: HTTP, or what is inside a model.
 
 from __future__ import annotations
 
+import logging
+import os
 import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -26,6 +29,7 @@ from voxfleet_inference.engine.speech_model import SpeechModel
 WRONG_WEIGHTS_EXIT_CODE: Final = 3
 
 CodecDtype = Literal["fp32", "tf32", "bf16"]
+_logger: Final = logging.getLogger(__name__)
 _PREFILL_TOKENS: Final = {"cuda": 512, "cpu": 16}
 
 
@@ -83,6 +87,15 @@ def start_engine_process(settings: EngineSettings) -> tuple[subprocess.Popen[byt
     return process, connection
 
 
+def shut_down(connection: Connection) -> None:
+    """End a pipe for both sides, and keep its descriptor's number until nobody has the connection any more.
+
+    A freed number is given to whatever is opened next, which then loses bytes to a thread that was about to read.
+    """
+    with suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as pipe:
+        pipe.shutdown(socket.SHUT_RDWR)
+
+
 class _Reporter:
     """Sends reports from any thread, whole and in order; a gone reader is the listener's business."""
 
@@ -99,9 +112,12 @@ class _Reporter:
 
 
 def _listen(connection: Connection, engine: Engine) -> None:
-    """Pass commands on until the other end is gone, which means Stop."""
+    """Pass commands on until the other end is gone, which means Stop; so does what cannot be read."""
     try:
         while True:
             engine.tell(connection.recv())
     except (EOFError, OSError):
+        engine.tell(Stop())
+    except Exception:
+        _logger.exception("the server sent what cannot be read")
         engine.tell(Stop())

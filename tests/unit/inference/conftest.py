@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
-import os
 import socket
 import sys
 import threading
@@ -23,7 +22,7 @@ import structlog
 from voxfleet_inference.admission.api_keys import ApiKeys
 from voxfleet_inference.engine.client import EngineClient
 from voxfleet_inference.engine.messages import Float32Array, Loaded, Sentence
-from voxfleet_inference.engine.process import EngineSettings, serve_connection
+from voxfleet_inference.engine.process import EngineSettings, serve_connection, shut_down
 from voxfleet_inference.engine.scheduling.plans import Limits
 from voxfleet_inference.engine.speech_model import Measured, Seat, SentenceTooLongError, StepOutput
 from voxfleet_inference.server.api import speech_app
@@ -280,12 +279,6 @@ async def speaking_server(model: ToneModel, **changes: Any) -> AsyncIterator[Spe
     client.close()
     await asyncio.wait_for(serving, PATIENCE_SECONDS)
     await engine.join()
-
-
-def shut_down(connection: Connection) -> None:
-    """What the death of the engine's process does to the pipe."""
-    with socket.socket(fileno=os.dup(connection.fileno())) as raw:
-        raw.shutdown(socket.SHUT_RDWR)
 
 
 async def until(condition: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:

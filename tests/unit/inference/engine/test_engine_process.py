@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 import subprocess
@@ -25,7 +26,7 @@ from voxfleet_inference.engine.client import (
     VoiceError,
 )
 from voxfleet_inference.engine.messages import EngineGone, Loaded, LoadFailed, Report, Sentence, SequenceEnded
-from voxfleet_inference.engine.process import EngineSettings, WrongWeightsError
+from voxfleet_inference.engine.process import EngineSettings, WrongWeightsError, shut_down
 from voxfleet_inference.engine.sequences import Outcome
 
 
@@ -191,9 +192,7 @@ async def test_a_gone_engine_ends_everything_that_is_open(
     tone_model.gate = threading.Event()
     opened = Pipe(start_engine_thread(lambda _: (tone_model, tone_loaded)))
     stream = opened.client.speak(sentence("abcd"), 100)
-    pulled_out = socket.socket(fileno=opened.engine.connection.fileno())
-    pulled_out.shutdown(socket.SHUT_RDWR)
-    pulled_out.detach()
+    shut_down(opened.engine.connection)
     with pytest.raises(EngineError, match="the engine process has ended"):
         await anext(stream)
     with pytest.raises(EngineGoneError):
@@ -202,6 +201,70 @@ async def test_a_gone_engine_ends_everything_that_is_open(
     tone_model.gate.set()
     await opened.end()
     assert opened.engine.exit_codes == [0]
+
+
+async def test_what_cannot_be_read_ends_the_engine_instead_of_making_it_deaf(
+    tone_model: Any, tone_loaded: Loaded, start_engine_thread: Any
+) -> None:
+    opened = Pipe(start_engine_thread(lambda _: (tone_model, tone_loaded)))
+    await opened.first_report()
+    tone_model.step_seconds = 0.01
+    stream = opened.client.speak(sentence("x" * 10_000), 100_000)
+    await anext(stream)
+    opened.engine.connection.send_bytes(b"no command at all")
+    await opened.engine.join()
+    with pytest.raises(EngineError, match="the engine process has ended"):
+        async for _ in stream:
+            pass
+
+
+async def test_what_the_engine_says_and_nobody_understands_ends_whoever_waits() -> None:
+    ours, theirs = socket.socketpair()
+    engine_end, reports = Connection(theirs.detach()), list[Report]()
+    client = EngineClient(Connection(ours.detach()), reports.append)
+    client.start()
+    stream = client.speak(sentence("abcd"), 100)
+    engine_end.send_bytes(b"no report at all")
+    with pytest.raises(EngineError, match="said what cannot be read: UnpicklingError"):
+        await anext(stream)
+    with pytest.raises(EOFError):
+        [engine_end.recv() for _ in range(2)]  # the command, then the end: nobody waits here either
+
+
+def test_an_engine_that_nobody_listens_to_any_more_ends(
+    tone_model: Any, tone_loaded: Loaded, start_engine_thread: Any
+) -> None:
+    """Its reports fill the pipe, and it would wait in the middle of one, deaf to everything else."""
+    engine = start_engine_thread(lambda _: (tone_model, tone_loaded))
+
+    async def speak() -> None:
+        client = EngineClient(engine.connection, lambda _: None)
+        client.start()
+        await anext(client.speak(sentence("x" * 20_000), 100_000))
+
+    asyncio.run(speak())  # which closes its event loop
+    asyncio.run(engine.join())
+
+
+async def test_no_listener_is_refused_to_leave_however_busy_the_engine_is() -> None:
+    """An engine that reads nothing: new sentences are refused at some point, but what is open can be closed."""
+    ours, theirs = socket.socketpair()
+    client = EngineClient(Connection(ours.detach()), lambda _: None)
+    client.start()
+    streams: list[SequenceStream] = []
+
+    def speak_on() -> None:
+        for _ in range(100_000):
+            streams.append(client.speak(sentence("x" * 1000), 100))  # noqa: PERF401 - until it is refused
+
+    with pytest.raises(EngineError, match="does not read its commands"):
+        speak_on()
+    assert len(streams) > 4096
+    for stream in streams:
+        stream.close()
+    assert client.is_idle
+    client.close()
+    theirs.close()
 
 
 def test_the_engine_module_ignores_signals_meant_for_its_parent() -> None:
@@ -217,11 +280,12 @@ def test_the_engine_module_ignores_signals_meant_for_its_parent() -> None:
     command = [sys.executable, "-c", source, str(theirs.fileno())]
     with subprocess.Popen(command, pass_fds=[theirs.fileno()], stdout=subprocess.PIPE) as process:
         theirs.close()
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"up\n"
-        process.send_signal(signal.SIGINT)
-        process.send_signal(signal.SIGTERM)
-        time.sleep(0.1)
-        assert process.poll() is None
-        Connection(ours.detach()).send(7)
-        assert process.wait(60) == 7
+        with ours:  # closed, whatever happens: then the process ends, and nobody waits for it
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"up\n"
+            process.send_signal(signal.SIGINT)
+            process.send_signal(signal.SIGTERM)
+            time.sleep(0.1)
+            assert process.poll() is None
+            Connection(os.dup(ours.fileno())).send(7)
+            assert process.wait(60) == 7
