@@ -34,6 +34,7 @@ from voxfleet_inference.engine.process import EngineSettings, WrongWeightsError,
 from voxfleet_inference.engine.scheduling.plans import Limits
 from voxfleet_inference.engine.sequences import Outcome
 from voxfleet_inference.engine.voxcpm_speech import VoxCpmSpeech
+from voxfleet_inference.speech.anchoring import kept_for_a_voice, voice_of
 from voxfleet_inference.speech.assembling import Assembly
 from voxfleet_inference.speech.events import SpeechAudio
 from voxfleet_inference.speech.retrying import MAX_ATTEMPTS, wants_another_attempt
@@ -113,7 +114,7 @@ class _Speaker:
         self._engine.tell(Stop())
         self._thread.join()
 
-    def speak(self, index: int, text: str, voice: VoicePrompt | None) -> tuple[Patch, ...]:
+    def speak(self, index: int, text: str, voice: VoicePrompt | None) -> tuple[tuple[Patch, ...], SequenceEnded]:
         """One sentence; tried again when it went on for too long, except from a tape."""
         voice_patches = 0 if voice is None else len(voice.latents)
         patches, ended = self._speak_once(self._sentence(index, text, voice, 0))
@@ -122,7 +123,7 @@ class _Speaker:
             patches, ended = self._speak_once(self._sentence(index, text, voice, attempts))
             attempts += 1
         self._tape = self._tape if self._tape is None else self._tape[len(patches) :]
-        return patches
+        return patches, ended
 
     @property
     def _may_retry(self) -> bool:
@@ -169,11 +170,11 @@ def _speak_all(
     assembly = Assembly(facts.sample_rate)
     for index, sentence in enumerate(sentences):
         starts.append(len(patches))
-        made = speaker.speak(index, sentence.text, voice)
+        made, ended = speaker.speak(index, sentence.text, voice)
         patches += made
         heard += _heard(assembly, sentence, made)
         if voice is None and len(sentences) > 1:
-            voice = VoicePrompt(sentence.text, np.stack([patch.latents for patch in made]))
+            voice = voice_of(sentence.text, [kept_for_a_voice(patch) for patch in made], ended.text_tokens)
     return Spoken(tuple(patches), tuple(starts), facts.sample_rate, np.concatenate(heard))
 
 

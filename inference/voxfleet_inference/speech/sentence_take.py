@@ -1,6 +1,6 @@
 """One sentence on its way through the engine, said again when it went wrong and nobody has heard any of it.
 
-Knows: attempts, patches that wait to be heard, and the latents that can become a voice.
+Knows: attempts, patches that wait to be heard, and what of them can become a voice.
 Does not know: other sentences, pauses, time or HTTP.
 """
 
@@ -11,8 +11,6 @@ from collections.abc import AsyncGenerator
 from dataclasses import replace
 from typing import Final
 
-import numpy as np
-
 from voxfleet_inference.engine.client import (
     EngineClient,
     SentenceExpiredError,
@@ -20,6 +18,7 @@ from voxfleet_inference.engine.client import (
     SequenceStream,
 )
 from voxfleet_inference.engine.messages import Patch, Sentence, SequenceEnded, VoicePrompt
+from voxfleet_inference.speech.anchoring import SpokenPatch, kept_for_a_voice, voice_of
 from voxfleet_inference.speech.retrying import wants_another_attempt
 from voxfleet_inference.text.sentences import TextSentence
 
@@ -47,7 +46,7 @@ class SentenceTake:
         self._is_held = is_held  # nothing is heard before all of it is there
         self._has_been_heard = False
         self._error: Exception | None = None
-        self._latents: list[np.ndarray] = []
+        self._spoken: list[SpokenPatch] = []
         # A held sentence is bounded by the most patches that its tokens allow.
         self._waiting: asyncio.Queue[Patch | None] = asyncio.Queue(0 if is_held else max_waiting_patches)
         self._finished = asyncio.Event()
@@ -81,9 +80,9 @@ class SentenceTake:
     async def voice(self) -> VoicePrompt | None:
         """What was said, as a voice for other sentences, once all of it is made; None when it failed."""
         await self._finished.wait()
-        if self._error is not None or not self._latents:
+        if self._error is not None or self.ended is None or not self._spoken:
             return None
-        return VoicePrompt(self.sentence.text, np.stack(self._latents))
+        return voice_of(self.sentence.text, self._spoken, self.ended.text_tokens)
 
     def close(self) -> None:
         """Cancel it unless it has ended."""
@@ -104,16 +103,16 @@ class SentenceTake:
     async def _read_attempts(self) -> None:
         await self._read_stream()
         while self._wants_another_attempt():
-            sentence, ended, latents, patches = self.sentence, self.ended, self._latents, self._take_back()
+            sentence, ended, spoken, patches = self.sentence, self.ended, self._spoken, self._take_back()
             try:
-                self.sentence, self._latents = replace(sentence, attempt=sentence.attempt + 1), []
+                self.sentence, self._spoken = replace(sentence, attempt=sentence.attempt + 1), []
                 self._stream = self._submit()
                 await self._read_stream()
             except (SentenceRefusedError, SentenceExpiredError):
                 if self._has_been_heard:
                     raise
                 self._take_back()  # no room or no time for a better one: a bad one is better than none
-                self.sentence, self.ended, self._latents = sentence, ended, latents
+                self.sentence, self.ended, self._spoken = sentence, ended, spoken
                 for patch in patches:
                     self._waiting.put_nowait(patch)
                 return
@@ -129,7 +128,7 @@ class SentenceTake:
     async def _read_stream(self) -> None:
         async for patch in self._stream:
             if self.sentence.prompt is None:
-                self._latents.append(patch.latents)
+                self._spoken.append(kept_for_a_voice(patch))
             await self._waiting.put(patch)
         self.ended = self._stream.ended
         self._stream.close()

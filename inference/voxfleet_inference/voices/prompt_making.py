@@ -71,7 +71,7 @@ async def designed_voice(text: str, seed: int, engine: EngineClient) -> VoicePro
         voice = await take.voice()
         if voice is None:
             raise take.error or EngineError("the sentence made no sound")
-        if text != ANCHOR_TEXT and len(voice.latents) >= max_steps:
+        if text != ANCHOR_TEXT and take.ended is not None and take.ended.patches >= max_steps:
             raise SampleTooLongError(f"it took {take.attempts} attempts and more than {max_steps} patches")
         return voice
     finally:

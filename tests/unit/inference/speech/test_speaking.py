@@ -186,6 +186,20 @@ async def test_without_a_voice_the_first_sentence_decodes_alone_and_becomes_the_
     assert engine.most_open <= 3
 
 
+async def test_a_heard_first_sentence_that_lost_its_way_is_a_voice_only_as_far_as_it_said_its_text(
+    engine: ScriptedEngine,
+) -> None:
+    engine.script = lambda each: 3 if each.sentence_index else 25
+    told: list[VoicePrompt] = []
+    sentences = (TextSentence("only four words here"), TextSentence("and the next one"))
+    events = await events_of(engine, speech(voice=None, sentences=sentences), on_voice=told.append)
+    assert [each.attempt for each in engine.asked] == [0, 0]  # its audio had left
+    assert [event.patches for event in events if isinstance(event, SentenceEnded)] == [25, 3]
+    assert told[0].latents[:, 0, 0].tolist() == list(range(1, 13))  # three for each token
+    assert engine.asked[1].prompt is not None
+    assert len(engine.asked[1].prompt.latents) == 12
+
+
 async def test_a_voice_is_told_even_when_there_is_one_sentence(engine: ScriptedEngine) -> None:
     told: list[VoicePrompt] = []
     await events_of(engine, speech(voice=None, sentences=split("Only one sentence.")), on_voice=told.append)
@@ -264,7 +278,7 @@ async def test_a_bad_sentence_is_better_than_none_when_there_is_no_room_for_anot
     assert [each.attempt for each in engine.asked] == [0, 1]
     assert [(event.attempts, event.patches) for event in events if isinstance(event, SentenceEnded)] == [(1, 18)]
     assert len(heard(events)) == 18 * PATCH
-    assert len(told[0].latents) == 18
+    assert len(told[0].latents) == 9
 
 
 async def test_nothing_is_said_again_once_it_was_heard(engine: ScriptedEngine) -> None:
