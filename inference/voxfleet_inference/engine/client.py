@@ -121,7 +121,7 @@ class SequenceStream:
 
     def _resume_if_drained(self) -> None:
         if self.wish is None and self._arrived.qsize() <= self._max_waiting_patches // 2:
-            self.want(Resume(self._sequence_id))
+            self.want(Resume(self._sequence_id, self._arrived.qsize()))
 
     def close(self) -> None:
         """Cancel the sequence unless it has ended."""

@@ -69,7 +69,7 @@ class Engine:
             _Measured: lambda told: self._submit(told.sentence, told.measured),
             Cancel: lambda command: self._cancel(command.sequence_id),
             Park: lambda command: self._scheduler.park(command.sequence_id, time.monotonic()),
-            Resume: lambda command: self._scheduler.resume(command.sequence_id, time.monotonic()),
+            Resume: lambda command: self._resume(command.sequence_id, command.unread_patches),
             EncodeVoice: self._encode,
             Stop: lambda _: self._stop(),
         }
@@ -190,6 +190,9 @@ class Engine:
         if ended is not None:
             self._end(ended)
         self._forget(sequence_id)
+
+    def _resume(self, sequence_id: int, unread_patches: int) -> None:
+        self._scheduler.resume(sequence_id, time.monotonic(), unread_patches)
 
     def _end(self, ended: Ended) -> None:
         self._report(SequenceEnded(ended.sequence_id, ended.outcome, ended.message, ended.patches, ended.text_tokens))

@@ -69,9 +69,10 @@ class Park:
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """The listener caught up."""
+    """The listener caught up; so many patches he has yet to read."""
 
     sequence_id: int
+    unread_patches: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,14 +72,14 @@ class BatchScheduler:
         sequence = replace(sequence, unread_since=now)
         self._roster.put(sequence.after(Event.PARK) if sequence.allows(Event.PARK) else sequence)
 
-    def resume(self, sequence_id: int, now: float) -> None:
-        """The reader reads again; what he did not read he did not play either, so his player stood still."""
+    def resume(self, sequence_id: int, now: float, unread_patches: int = 0) -> None:
+        """The reader reads again; he may have played all the while, but not what he has yet to read."""
         sequence = self._roster.get(sequence_id)
         if sequence is None or sequence.unread_since is None or sequence.state is State.LEAVING:
             return
         request = self._roster.request_of(sequence)
         if sequence.rank == request.next_heard:
-            request.playback.wait(now - sequence.unread_since)
+            request.playback.has_at_least(unread_patches, sequence.rank, now)
         sequence = replace(sequence, unread_since=None, served_at=now)
         self._roster.put(sequence.after(Event.RESUME) if sequence.allows(Event.RESUME) else sequence)
 

@@ -52,6 +52,10 @@ class Playback:
         """More to say after a time without: that the player had played everything was nobody's fault."""
         self.wait(max(0.0, -self.slack(rank, now)))
 
+    def has_at_least(self, patches: int, rank: int, now: float) -> None:
+        """So many patches are there and not played: if the clock says less, the player stood still meanwhile."""
+        self.wait(max(0.0, patches * self.patch_seconds - self.slack(rank, now)))
+
     def wait(self, seconds: float) -> None:
         """The player stood still for so long."""
         if self.started_at is not None:

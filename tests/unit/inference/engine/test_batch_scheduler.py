@@ -268,9 +268,9 @@ def test_a_reader_that_stopped_did_not_play_meanwhile() -> None:
     batch.submit(asked(1), 0.0)
     make_patches(batch, 1, 10)  # 1.6 s
     batch.park(1, 1.0)
-    batch.resume(1, 31.0)
+    batch.resume(1, 31.0, unread_patches=4)
     plan = batch.plan(31.0)
-    assert plan.least_slack_seconds == pytest.approx(0.6)
+    assert plan.least_slack_seconds == pytest.approx(0.64)
     assert batch.commit(plan, went_on(plan), 31.0).underruns == 0
 
 
@@ -356,3 +356,26 @@ def test_text_that_comes_late_finds_its_listener_waiting_and_nobody_to_blame() -
     plan = batch.plan(30.0)
     assert plan.least_slack_seconds == pytest.approx(0.0)
     assert batch.commit(plan, went_on(plan), 30.0).underruns == 0
+
+
+def test_a_reader_that_reads_as_he_plays_is_not_thought_to_be_further_ahead_every_time_he_is_full() -> None:
+    """Five patches fit, and whoever has fewer than three asks for more: parked and resumed all the time."""
+    batch = scheduler()
+    assert batch.submit(asked(1, steps=9_000), 0.0) is None
+    unread, played, is_parked, least_slack = 0, 0, False, 0.0
+    for at in range(6000):  # a minute, steps of 10 ms
+        now = at * 0.01
+        plan = batch.plan(now)
+        batch.commit(plan, went_on(plan), now)
+        unread += len(plan.rows)
+        least_slack = plan.least_slack_seconds or least_slack
+        while unread and played * PATCH_SECONDS <= now:
+            unread, played = unread - 1, played + 1
+        if unread >= 5 and not is_parked:
+            is_parked = True
+            batch.park(1, now)
+        elif unread < 3 and is_parked:
+            is_parked = False
+            batch.resume(1, now, unread)
+    assert played > 370
+    assert least_slack <= 6 * PATCH_SECONDS
