@@ -181,7 +181,7 @@ def fetch(
     target: Annotated[Path, typer.Option("--to", "--target", help="Folder to write to.")],
     revision: Annotated[str, typer.Option(help="Branch, tag or commit.")] = "main",
 ) -> None:
-    """Download a checkpoint; run again, it goes on where it stopped. A token is read from HF_TOKEN."""
+    """Download a checkpoint and check it; run again, it brings what is missing. A token is read from HF_TOKEN."""
     from voxfleet_inference.fetch import FetchError, fetch_checkpoint  # noqa: PLC0415
 
     try:

@@ -1,18 +1,11 @@
-"""`synthesize` with a tiny checkpoint, and `fetch` from a hub that is a folder behind HTTP."""
+"""`synthesize` with a tiny checkpoint."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 import av
 import numpy as np
@@ -128,80 +121,3 @@ def test_the_command_says_what_is_wrong_in_one_line(tmp_path: Path) -> None:
     assert done.returncode == 3
     assert len(done.stderr.splitlines()) == 1
     assert "nowhere" in done.stderr
-
-
-COMMIT = "a" * 40
-
-
-class Hub(BaseHTTPRequestHandler):
-    """Just enough of the hub: one repository at one revision."""
-
-    files: dict[str, bytes] = {"config.json": b'{"a": 1}', "model.safetensors": b"w" * 5000, "README.md": b"no"}  # noqa: RUF012
-
-    def do_HEAD(self) -> None:
-        self.answer(with_body=False)
-
-    def do_GET(self) -> None:
-        self.answer(with_body=True)
-
-    def answer(self, *, with_body: bool) -> None:
-        path = unquote(self.path.partition("?")[0])
-        if path.startswith("/api/models/org/voice/tree/"):
-            rows = [
-                {"type": "file", "path": name, "size": len(body), "oid": hashlib.sha1(body).hexdigest()}  # noqa: S324
-                for name, body in self.files.items()
-            ]
-            self.reply(200, json.dumps(rows).encode(), {})
-        elif path.startswith("/api/models/org/voice/"):
-            listed = [{"rfilename": name} for name in self.files]
-            self.reply(200, json.dumps({"id": "org/voice", "sha": COMMIT, "siblings": listed}).encode(), {})
-        elif path.startswith("/org/voice/resolve/"):
-            body = self.files[path.rsplit("/", 1)[1]]
-            headers = {"ETag": f'"{len(body)}"', "X-Repo-Commit": COMMIT, "Accept-Ranges": "bytes"}
-            self.reply(200, body if with_body else b"", {**headers, "Content-Length": str(len(body))})
-        else:
-            self.reply(404, b"{}", {"X-Error-Code": "RepoNotFound"})
-
-    def reply(self, status: int, body: bytes, headers: dict[str, str]) -> None:
-        self.send_response(status)
-        for name, value in ({"Content-Length": str(len(body))} | headers).items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
-@pytest.fixture(scope="module")
-def hub() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    server.server_close()
-
-
-def fetch(endpoint: str, source: str, target: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "voxfleet_inference", "fetch", "--source", source, "--revision", "main"]
-    home = str(target.parent / "hf")
-    environment = {**os.environ, "HF_ENDPOINT": endpoint, "HF_HOME": home, "HF_HUB_DISABLE_XET": "1"}
-    return subprocess.run(
-        [*command, "--to", str(target)], env=environment, capture_output=True, text=True, timeout=120, check=False
-    )
-
-
-def test_fetch_brings_the_checkpoint_and_leaves_the_rest(hub: str, tmp_path: Path) -> None:
-    done = fetch(hub, "hf://org/voice", tmp_path / "weights")
-    assert done.returncode == 0, done.stderr
-    assert (tmp_path / "weights" / "model.safetensors").read_bytes() == b"w" * 5000
-    assert (tmp_path / "weights" / "config.json").read_bytes() == b'{"a": 1}'
-    assert not (tmp_path / "weights" / "README.md").exists()
-    assert "5008 bytes" in done.stdout
-
-
-def test_fetch_says_in_one_line_what_the_hub_said(hub: str, tmp_path: Path) -> None:
-    missing = fetch(hub, "hf://org/other", tmp_path / "weights")
-    assert missing.returncode == 3
-    last = missing.stderr.splitlines()[-1]
-    assert last.startswith("voxfleet-inference: cannot fetch hf://org/other at main: no such repository")

@@ -1,0 +1,183 @@
+"""A hub on loopback: one repository at one commit, spoken to by the real client (HF_ENDPOINT).
+
+It answers as the public one does: large files (safetensors) are LFS objects that are redirected to another path and
+known by their SHA-256, small ones are git blobs. Tests tell it what to do wrong.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+from voxfleet_inference.model.tiny_checkpoint import write_tiny_checkpoint
+
+REPOSITORY, COMMIT = "org/voice", "c0ffee" * 6 + "beef"
+LARGE = (".safetensors", ".pth")
+CDN_FINDS_NOBODY = 520  # the client asks again and again for half a minute at 502 or 503, not at this
+
+
+def blob_name(body: bytes) -> str:
+    return hashlib.sha1(b"blob %d\0" % len(body) + body, usedforsecurity=False).hexdigest()
+
+
+@dataclass
+class Hub:
+    """What it has, what it does wrong, and what it was asked."""
+
+    files: dict[str, bytes]
+    url: str = ""
+    cuts: dict[str, list[int]] = field(default_factory=dict)  # bytes after which an answer breaks off, one per answer
+    swapped: dict[str, bytes] = field(default_factory=dict)  # sent instead of what is listed
+    held: dict[str, threading.Event] = field(default_factory=dict)  # half of the file leaves, the rest after this
+    is_down: bool = False
+    asked: list[tuple[str, str | None]] = field(default_factory=list)  # files' names, each with its Range
+
+    def tree(self) -> list[dict[str, Any]]:
+        return [self.row(name, body) for name, body in self.files.items()]
+
+    @staticmethod
+    def row(name: str, body: bytes) -> dict[str, Any]:
+        row = {"type": "file", "path": name, "size": len(body), "oid": blob_name(body)}
+        lfs = {"oid": hashlib.sha256(body).hexdigest(), "size": len(body), "pointerSize": 134}
+        return row | ({"lfs": lfs} if name.endswith(LARGE) else {})
+
+    def downloads(self, name: str) -> list[str | None]:
+        return [ranged for asked, ranged in self.asked if asked == name]
+
+
+class Answering(BaseHTTPRequestHandler):
+    hub: Hub  # its fixture makes a class for each
+    server: ThreadingHTTPServer
+
+    def do_HEAD(self) -> None:
+        self.answer()
+
+    def do_GET(self) -> None:
+        self.answer()
+
+    def answer(self) -> None:
+        path = unquote(self.path.partition("?")[0])
+        name = path.rpartition("/")[2]
+        if self.hub.is_down:
+            self.reply(CDN_FINDS_NOBODY, b"")
+        elif path == f"/api/models/{REPOSITORY}/tree/{COMMIT}":
+            self.reply(200, json.dumps(self.hub.tree()).encode())
+        elif path in {f"/api/models/{REPOSITORY}/revision/{name}" for name in ("main", COMMIT)}:
+            listed = [{"rfilename": each} for each in self.hub.files]
+            self.reply(200, json.dumps({"id": REPOSITORY, "sha": COMMIT, "siblings": listed}).encode())
+        elif path.startswith(f"/api/models/{REPOSITORY}/revision/"):
+            self.reply(404, b"{}", {"X-Error-Code": "RevisionNotFound"})
+        elif path.startswith(f"/{REPOSITORY}/resolve/{COMMIT}/") and name in self.hub.files:
+            self.resolve(name, self.hub.files[name])
+        elif path.startswith("/objects/"):
+            self.send_file(name)
+        else:
+            self.reply(404, b"{}", {"X-Error-Code": "RepoNotFound"})
+
+    def resolve(self, name: str, body: bytes) -> None:
+        commit = {"X-Repo-Commit": COMMIT}
+        if name.endswith(LARGE):
+            linked = {"X-Linked-ETag": f'"{hashlib.sha256(body).hexdigest()}"', "X-Linked-Size": str(len(body))}
+            elsewhere = f"http://localhost:{self.server.server_port}"  # another host, as the public hub's
+            self.reply(302, b"", {**commit, **linked, "Location": f"{elsewhere}/objects/{name}"})
+        elif self.command == "HEAD":
+            self.reply(200, body, {**commit, "ETag": f'"{blob_name(body)}"'})
+        else:
+            self.send_file(name, {**commit, "ETag": f'"{blob_name(body)}"'})
+
+    def send_file(self, name: str, headers: dict[str, str] | None = None) -> None:
+        ranged = self.headers.get("Range")
+        self.hub.asked.append((name, ranged))
+        body = self.hub.swapped.get(name, self.hub.files[name])
+        start = int(ranged.removeprefix("bytes=").partition("-")[0]) if ranged else 0
+        where = {"Content-Range": f"bytes {start}-{len(body) - 1}/{len(body)}"} if ranged else {}
+        self.start(206 if ranged else 200, len(body) - start, {**(headers or {}), **where, "Accept-Ranges": "bytes"})
+        if name in self.hub.held:
+            half = len(body) // 2
+            self.wfile.write(body[:half])
+            self.hub.held[name].wait(60)
+            self.wfile.write(body[half:])
+        elif cuts := self.hub.cuts.get(name):
+            self.wfile.write(body[start : start + cuts.pop(0)])
+            self.close_connection = True
+        else:
+            self.wfile.write(body[start:])
+
+    def reply(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
+        self.start(status, len(body), headers or {})
+        if self.command == "GET":
+            self.wfile.write(body)
+
+    def start(self, status: int, size: int, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for name, value in {"Content-Length": str(size), **headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture(scope="session")
+def tiny_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    folder = tmp_path_factory.mktemp("tiny")
+    write_tiny_checkpoint(folder, 0)
+    return {each.name: each.read_bytes() for each in folder.iterdir()}
+
+
+@pytest.fixture
+def hub(tiny_files: dict[str, bytes]) -> Iterator[Hub]:
+    served = Hub(tiny_files | {"README.md": b"no part of a checkpoint"})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (Answering,), {"hub": served}))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    served.url = f"http://127.0.0.1:{server.server_address[1]}"
+    yield served
+    server.shutdown()
+    server.server_close()
+
+
+@dataclass(frozen=True)
+class Fetching:
+    """`voxfleet-inference fetch` as a user runs it, into one folder."""
+
+    hub: Hub
+    folder: Path
+
+    @property
+    def target(self) -> Path:
+        return self.folder / "weights"
+
+    def start(self, repository: str = REPOSITORY, revision: str = "main") -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "voxfleet_inference", "fetch", "--source", f"hf://{repository}"]
+        environment = {**os.environ, "HF_ENDPOINT": self.hub.url, "HF_HOME": str(self.folder / "hf")}
+        return subprocess.Popen(
+            [*command, "--revision", revision, "--to", str(self.target)],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, repository: str = REPOSITORY, revision: str = "main") -> subprocess.CompletedProcess[str]:
+        process = self.start(repository, revision)
+        output, errors = process.communicate(timeout=300)
+        return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
+
+    def there(self) -> dict[str, bytes]:
+        return {each.name: each.read_bytes() for each in self.target.iterdir() if each.is_file()}
+
+
+@pytest.fixture
+def fetching(hub: Hub, tmp_path: Path) -> Fetching:
+    return Fetching(hub, tmp_path)
