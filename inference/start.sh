@@ -38,6 +38,7 @@ setting() { # flag, default, the server's flags...
     case "$1" in
       "$flag") value="${2:-}" ;;
       "$flag"=*) value="${1#*=}" ;;
+      *) ;; # of another setting
     esac
     shift
   done
@@ -45,10 +46,11 @@ setting() { # flag, default, the server's flags...
 }
 
 check_package() {
-  if ! command -v "$python" >/dev/null; then
+  local found
+  if ! found="$(command -v "$python")"; then
     lacks "Python ($python)" "install Python 3.11 or later, or name it: PYTHON=/path/to/python3 start.sh"
   elif ! "$python" -c 'import voxfleet_inference' 2>/dev/null; then
-    lacks "the package voxfleet_inference" "install it for $(command -v "$python"): pip install 'voxfleet[inference]'"
+    lacks "the package voxfleet_inference" "install it for $found: pip install 'voxfleet[inference]'"
   fi
 }
 
@@ -58,18 +60,18 @@ check_driver() { # device
   if ! command -v nvidia-smi >/dev/null; then
     lacks "an NVIDIA driver (no nvidia-smi)" \
       "install one (version $LEAST_DRIVER or later), start the container with --gpus all, or use --device cpu"
-  elif ! driver="$(nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>/dev/null | head -n 1)" ||
+  elif ! driver="$(nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>/dev/null)" || # a line per GPU
     [[ ! "$driver" =~ ^[0-9]+ ]]; then
     lacks "a GPU that answers (nvidia-smi fails)" \
       "look at what nvidia-smi says, start the container with --gpus all, or use --device cpu"
   elif ((10#${driver%%.*} < LEAST_DRIVER)); then
-    lacks "a newer NVIDIA driver (this is $driver)" "install version $LEAST_DRIVER or later, or use --device cpu"
+    lacks "a newer NVIDIA driver (this is ${driver%%$'\n'*})" "install version $LEAST_DRIVER or later, or use --device cpu"
   fi
 }
 
 check_weights() { # folder
-  local advice="download them: $python -m voxfleet_inference fetch --source hf://openbmb/VoxCPM1.5 --to $1"
-  if [[ ! -d "$1" || -z "$(ls -A "$1" 2>/dev/null)" ]]; then
+  local files advice="download them: $python -m voxfleet_inference fetch --source hf://openbmb/VoxCPM1.5 --to $1"
+  if ! files="$(ls -A "$1" 2>/dev/null)" || [[ ! -d "$1" || -z "$files" ]]; then
     lacks "the model's weights (no files in $1)" "$advice, or name their folder with --model-path"
     return
   fi
@@ -131,13 +133,16 @@ done
 model_path="$(setting --model-path /models/voxcpm "${flags[@]}")"
 device="$(setting --device cuda "${flags[@]}")"
 voices_dir="$(setting --voices-dir /voices "${flags[@]}")"
+port="$(setting --port 6006 "${flags[@]}")"
+metrics_port="$(setting --metrics-port 9090 "${flags[@]}")"
+internal_port="$(setting --internal-port 9091 "${flags[@]}")"
 
 check_package
 check_driver "$device"
 check_weights "$model_path"
-check_port --port "$(setting --port 6006 "${flags[@]}")"
-check_port --metrics-port "$(setting --metrics-port 9090 "${flags[@]}")"
-check_port --internal-port "$(setting --internal-port 9091 "${flags[@]}")"
+check_port --port "$port"
+check_port --metrics-port "$metrics_port"
+check_port --internal-port "$internal_port"
 if "$with_notebook"; then check_notebook; fi
 
 if ((missing)); then
@@ -150,7 +155,7 @@ else
   say "voices cannot be kept ($voices_dir is no folder to write to): name one with --voices-dir"
 fi
 export VOXFLEET_MODEL_PATH="$model_path"
-say "the model in $model_path on $device, port $(setting --port 6006 "${flags[@]}")"
+say "the model in $model_path on $device, port $port"
 if "$only_check"; then exit 0; fi
 if "$with_notebook"; then
   start_notebook
