@@ -34,8 +34,9 @@ check: lint types ## what needs no running program
 format: setup ## rewrite the sources as the linters want them
 	@$(VENV)/ruff format . && $(VENV)/ruff check --fix .
 
-lint: setup ## ruff and the import contracts
+lint: setup ## ruff, the import contracts and shellcheck
 	@$(VENV)/ruff format --check . && $(VENV)/ruff check . && $(VENV)/lint-imports
+	@$(VENV)/shellcheck .ci/* scripts/* inference/*.sh
 
 types: setup ## mypy, strict
 	@$(VENV)/mypy operator inference gateway testbed demo
