@@ -72,6 +72,8 @@ def bench(wanted: Bench) -> int:
         streams.outcomes(), seconds, head_start_seconds=wanted.head_start_seconds, unfinished=streams.unfinished
     )
     sys.stdout.write(as_table(summary) + "\n")
+    for kind, message in streams.said.items():
+        _say(f"{kind}: {message}")
     if busy_share > _BUSY_SHARE and seconds > _PROGRESS_SECONDS:
         _say(f"this client used {busy_share:.0%} of a core: it may have been the slower side")
     if wanted.json_file is not None:

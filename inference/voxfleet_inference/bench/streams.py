@@ -21,6 +21,7 @@ from voxfleet_inference.bench.schedule import Plan, due_times
 
 _ALL_OF_IT: Final = 2**62
 _RATE_HEADER: Final = "voxfleet-sample-rate"
+_SHOWN_BYTES: Final = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +71,7 @@ class Streams:
     ended: list[_Ended] = field(default_factory=list)
     open_streams: int = 0
     began: float = field(default_factory=time.perf_counter)
+    said: dict[str, str] = field(default_factory=dict)  # by the error's kind, what the server said the first time
     _begun: int = 0
 
     @property
@@ -116,7 +118,10 @@ class Streams:
         try:
             async with asyncio.timeout(self.asking.timeout_seconds):
                 answer = await post(self.asking.target, self._body(text), heard.hear)
-            rate, error = int(answer.headers.get(_RATE_HEADER, rate)), _error_of(answer)
+            rate = int(answer.headers.get(_RATE_HEADER, rate))
+            if answer.status != HTTP_OK:
+                error, message = _refusal(answer)
+                self.said.setdefault(error, message)
         except TimeoutError:
             error = f"not complete within {self.asking.timeout_seconds:g} s"
         except RequestError as failed:
@@ -147,12 +152,11 @@ def _with_arrivals(ended: _Ended, audio_format: str) -> Outcome:
     return replace(outcome, arrivals=arrivals)
 
 
-def _error_of(answer: Answer) -> str | None:
-    """Status and OpenAI's code of a refusal; None for a good answer."""
-    if answer.status == HTTP_OK:
-        return None
+def _refusal(answer: Answer) -> tuple[str, str]:
+    """Status with OpenAI's code, and its message; of any other body the beginning."""
     try:
-        code = json.loads(answer.error_body)["error"]["code"]
-    except (ValueError, KeyError, TypeError):
-        code = None
-    return f"{answer.status} {code}" if code else str(answer.status)
+        error = json.loads(answer.error_body)["error"]
+        code, message = error.get("code"), str(error.get("message", ""))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        code, message = None, answer.error_body[:_SHOWN_BYTES].decode(errors="replace")
+    return f"{answer.status} {code}" if code else str(answer.status), message

@@ -49,9 +49,11 @@ async def test_ctrl_c_prints_what_was_measured_so_far(server: Any, wait_until: A
 
 async def test_a_run_without_a_single_answer_fails(server: Any) -> None:
     running = await started(server.url, "--model", "another", "--requests", "2")
-    output, _ = await asyncio.wait_for(running.communicate(), 60)
+    output, errors = await asyncio.wait_for(running.communicate(), 60)
     assert running.returncode == 1
     assert b"404 model_not_found  2" in output
+    said = b"404 model_not_found: the model 'another' does not exist; this server has 'voxcpm-1.5'"
+    assert errors.count(said) == 1
 
 
 @pytest.mark.parametrize(
