@@ -9,7 +9,7 @@ import os
 import sys
 from pathlib import Path
 
-from openai import APIStatusError, OpenAI
+from openai import APIError, OpenAI
 
 URL = os.environ.get("VOXFLEET_URL", "http://127.0.0.1:6006")
 MODEL = os.environ.get("VOXFLEET_MODEL", "voxcpm-1.5")
@@ -34,8 +34,10 @@ def clone(recording: Path, transcript: str, text: str, destination: Path) -> str
 if __name__ == "__main__":
     if len(sys.argv) != 3:  # noqa: PLR2004 - a recording and what it says
         sys.exit('usage: python cloning.py recording.wav "What the recording says."')
+    if not Path(sys.argv[1]).is_file():
+        sys.exit(f"there is no recording {sys.argv[1]}")
     try:
         voice_id = clone(Path(sys.argv[1]), sys.argv[2], "This is my voice, and I never said this.", Path("cloned.wav"))
-    except APIStatusError as error:
-        sys.exit(f"{error.status_code}: {error.message}")
+    except APIError as error:
+        sys.exit(f"{URL}: {error.message}")
     sys.stdout.write(f"cloned.wav: spoken by {voice_id}\n")

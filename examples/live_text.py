@@ -53,5 +53,9 @@ async def _standard_input() -> AsyncIterator[str]:
 
 
 if __name__ == "__main__":
-    for happened in asyncio.run(speak_live(_standard_input(), Path("live.wav"))):
+    try:
+        everything = asyncio.run(speak_live(_standard_input(), Path("live.wav")))
+    except (OSError, RuntimeError, websockets.WebSocketException) as error:
+        sys.exit(f"{URL}: {error}")
+    for happened in everything:
         sys.stdout.write(f"{json.dumps(happened, ensure_ascii=False)}\n")

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from openai import APIStatusError, OpenAI
+from openai import APIError, OpenAI
 
 URL = os.environ.get("VOXFLEET_URL", "http://127.0.0.1:6006")
 MODEL = os.environ.get("VOXFLEET_MODEL", "narrator")
@@ -61,7 +61,7 @@ if __name__ == "__main__":
     try:
         speak(words, Path("speech.wav"))
         done = speak_with_events(words, Path("speech.mp3"))
-    except APIStatusError as error:
-        sys.exit(f"{error.status_code}: {error.message}")
+    except APIError as error:
+        sys.exit(f"{URL}: {error.message}")
     for sentence in done["sentences"]:
         sys.stdout.write(f"{sentence['at_seconds']:7.2f} s  {sentence['text']}\n")

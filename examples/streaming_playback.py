@@ -2,11 +2,12 @@
 """Hear speech while it is being made: `pip install httpx`, then `python streaming_playback.py Some text`.
 
 Raw samples go from the server into a player's standard input as they come. VOXFLEET_PLAYER names another player than
-ffplay; `{rate}` in it is the sample rate.
+ffplay (which comes with ffmpeg), as `aplay -t raw -f S16_LE -r {rate} -`; `{rate}` in it is the sample rate.
 """
 
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -40,5 +41,10 @@ def play(text: str) -> float:
 
 
 if __name__ == "__main__":
-    seconds = play(" ".join(sys.argv[1:]) or "You hear the first words while the last ones are still being made.")
+    if shutil.which(shlex.split(PLAYER)[0]) is None:
+        sys.exit(f"there is no player {shlex.split(PLAYER)[0]}; install it, or name another in VOXFLEET_PLAYER")
+    try:
+        seconds = play(" ".join(sys.argv[1:]) or "You hear the first words while the last ones are still being made.")
+    except httpx.TransportError as error:
+        sys.exit(f"{URL}: {error}")
     sys.stdout.write(f"first audio after {seconds * 1000:.0f} ms\n")

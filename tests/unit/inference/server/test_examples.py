@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import os
 import re
 import subprocess
+import sys
 import wave
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -119,3 +121,40 @@ def test_every_example_is_named_in_the_page_of_examples() -> None:
     page = (EXAMPLES / "curl.md").read_text(encoding="utf-8")
     for script in EXAMPLES.glob("*.py"):
         assert f"[{script.name}]({script.name})" in page
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "words"),
+    [
+        ("openai_client", (), "http://127.0.0.1:1: Connection error."),
+        ("cloning", ("ada.wav", "What I said."), "http://127.0.0.1:1: Connection error."),
+        ("cloning", ("nobody.wav", "What I said."), "there is no recording nobody.wav"),
+        ("streaming_playback", (), "http://127.0.0.1:1: "),
+        ("live_text", (), "ws://127.0.0.1:1: "),
+    ],
+)
+def test_where_no_server_is_an_example_says_so_in_one_line(
+    recording: Path, script: str, arguments: tuple[str, ...], words: str
+) -> None:
+    said = ran(recording.parent, script, *arguments, VOXFLEET_PLAYER="cat")
+    assert words in said
+    assert len(said.splitlines()) == 1
+
+
+def test_a_player_that_is_not_there_is_named(tmp_path: Path) -> None:
+    assert "there is no player nobody; install it" in ran(tmp_path, "streaming_playback", VOXFLEET_PLAYER="nobody -r 1")
+
+
+def ran(folder: Path, script: str, *arguments: str, **environment: str) -> str:
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / f"{script}.py"), *arguments],
+        cwd=folder,
+        env={**os.environ, "VOXFLEET_URL": "http://127.0.0.1:1", **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 1
+    return done.stderr
