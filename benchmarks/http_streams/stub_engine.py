@@ -1,0 +1,84 @@
+"""An engine without a model: it speaks the pipe's protocol and hands each sentence 160 ms of noise on schedule.
+
+Knows: the pipe, and what a GPU would do with so many rows. Does not know: HTTP.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+
+import numpy as np
+from voxfleet_inference.engine.messages import (
+    Cancel,
+    Loaded,
+    Occupancy,
+    Patch,
+    Sentence,
+    SequenceEnded,
+    StepDone,
+    Stop,
+    Submit,
+)
+from voxfleet_inference.engine.sequences import Outcome
+
+PATCH_SECONDS, PATCH_SAMPLES, MODEL_RATE = 0.16, 7056, 44100
+ROWS = 32
+
+
+@dataclass(slots=True)
+class Spoken:
+    """A sentence, and when its next patch is due."""
+
+    sentence: Sentence
+    due_at: float
+    made: int = 0
+
+
+class StubEngine:
+    """Hands out patches on schedule; speaks the pipe's protocol and nothing else."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._open: dict[int, Spoken] = {}
+        noise = np.random.default_rng(0)
+        self._samples = noise.standard_normal(PATCH_SAMPLES, dtype=np.float32) * 0.1
+        self._latents = noise.standard_normal((4, 64), dtype=np.float32)
+
+    def run(self) -> None:
+        """Until told to stop."""
+        self._connection.recv()
+        self._connection.send(Loaded(MODEL_RATE, PATCH_SAMPLES, 1 / PATCH_SECONDS, 4, 64, 0.0, "stub"))
+        with contextlib.suppress(EOFError, OSError):
+            while self._obey():
+                self._step(time.monotonic())
+
+    def _obey(self) -> bool:
+        """Take commands until a patch is due; whether to go on."""
+        pause = min((each.due_at for each in self._open.values()), default=time.monotonic() + 1) - time.monotonic()
+        while self._connection.poll(max(0.0, pause)):
+            match self._connection.recv():
+                case Submit(sentence):
+                    self._open[sentence.sequence_id] = Spoken(sentence, time.monotonic())
+                case Cancel(sequence_id):
+                    self._open.pop(sequence_id, None)
+                case Stop():
+                    return False
+            pause = 0.0
+        return True
+
+    def _step(self, now: float) -> None:
+        due = sorted((each for each in self._open.values() if each.due_at <= now), key=lambda each: each.due_at)[:ROWS]
+        if not due:
+            return
+        patches = tuple(Patch(each.sentence.sequence_id, self._latents, self._samples) for each in due)
+        self._connection.send(StepDone(0.005, patches, Occupancy(len(self._open), 0)))
+        for each in due:
+            each.made += 1
+            each.due_at += PATCH_SECONDS if each.made > 1 else 0.0  # one patch ahead of the player
+            if each.made >= len(each.sentence.text):
+                number = each.sentence.sequence_id
+                self._connection.send(SequenceEnded(number, Outcome.FINISHED, patches=each.made, text_tokens=each.made))
+                del self._open[number]
