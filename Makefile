@@ -51,8 +51,8 @@ integration: setup ## tests against a real API server and real processes
 e2e: setup ## the demo's story and its faults on two real nodes
 	@$(VENV)/pytest --durations=12 tests/e2e
 
-soak: setup ## 200 badly behaved listeners for three minutes on the real server with a tiny model
-	@$(VENV)/python benchmarks/soak.py --clients 200 --seconds 180
+soak: setup ## 200 listeners, many of them badly behaved, for three minutes on the real server with a tiny model
+	@$(VENV)/python benchmarks/soak --clients 200 --seconds 180
 
 gpu-bench: ## measure everything on this machine's GPU, in nine minutes; needs PyTorch, Triton and numpy, installs nothing
 	@$(if $(wildcard $(VENV)/python),$(VENV)/python,python3) benchmarks/gpu_bench.py $(ARGS)
