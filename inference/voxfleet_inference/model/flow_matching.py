@@ -116,7 +116,7 @@ class FlowMatching(nn.Module):
         """The guidance of one row."""
         weight = self.estimator.decoder.norm.weight  # matrices may be packed away
         schedule = Schedule.of(timesteps, weight.device, weight.dtype)
-        cfg_values = torch.tensor([cfg_value], device=weight.device, dtype=torch.float32)
+        cfg_values = torch.full((1,), cfg_value, device=weight.device, dtype=torch.float32)  # filled there: no copy
         return Guidance(self.estimator.time_vectors(schedule.times)[None], schedule.step_sizes[None], cfg_values)
 
     def forward(self, noise: Tensor, hint: Tensor, previous: Tensor, guidance: Guidance) -> Tensor:

@@ -104,11 +104,11 @@ class StepGraphs:
     @torch.inference_mode()
     def _settle_empty_seats(self) -> None:
         """They take steps as others do, and so must hold numbers; their KV position is already theirs."""
-        pools, guidance = self._speaker.pools, self._speaker.network.feat_decoder.guidance(2, 1.0)
-        inputs = self._inputs[self._buckets[-1]]
-        for seat in inputs.empty.tolist():
-            pools.begin(seat, int(pools.first[seat]), torch.zeros_like(inputs.noise[0]), guidance)
-            self._speaker.streams.forget(seat)
+        speaker, guidance = self._speaker, self._speaker.network.feat_decoder.guidance(2, 1.0)
+        silence = torch.zeros_like(self._inputs[self._buckets[-1]].noise[0])  # [patch_size, feat_dim]
+        for seat in range(speaker.room.seats, speaker.room.seats + speaker.room.rows):
+            speaker.pools.begin(seat, speaker.empty_position(seat), silence, guidance)
+            speaker.streams.forget(seat)
 
     def _graph(self, bucket: int, evaluations: int) -> tuple[torch.cuda.CUDAGraph, PatchResult]:
         key = (bucket, evaluations)

@@ -134,7 +134,7 @@ class Speaker:
         """Look up what the host knows of these seats; a seat beyond the room's is an empty one."""
         sittings = [self._sitting.get(seat) for seat in seats]
         extents = tuple(
-            (each.extent.first, each.extent.length) if each else (self._empty_position(seat), 0)
+            (each.extent.first, each.extent.length) if each else (self.empty_position(seat), 0)
             for seat, each in zip(seats, sittings, strict=True)
         )
         return Rows(
@@ -143,6 +143,10 @@ class Speaker:
             extents,
             max((each.evaluations for each in sittings if each), default=0),
         )
+
+    def empty_position(self, seat: int) -> int:
+        """The one KV position of an empty seat."""
+        return self.room.positions + seat - self.room.seats
 
     def _computed(self, rows: Rows, noise: Tensor) -> Step:
         states = self.pools.gather(rows)
@@ -247,9 +251,6 @@ class Speaker:
         found = self._guidance[settings.inference_timesteps]
         return Guidance(found.time_vectors, found.step_sizes, torch.full_like(found.cfg_values, settings.cfg_value))
 
-    def _empty_position(self, seat: int) -> int:
-        return self.room.positions + seat - self.room.seats
-
     def _arenas(self, attend: Attend) -> Arenas:
         positions = self.room.positions + self.room.rows
         base, residual = (
@@ -263,5 +264,5 @@ class Speaker:
         seats = self.room.seats + self.room.rows
         pools = SeatPools(self.model.config, seats, self.device, self.model.dtype)
         for seat in range(self.room.seats, seats):
-            pools.first[seat], pools.growth[seat] = self._empty_position(seat), 0
+            pools.first[seat], pools.growth[seat] = self.empty_position(seat), 0
         return pools, StreamPool(self.vae.decoder.start(1), seats)

@@ -1,0 +1,158 @@
+"""The real code of a server on a GPU, from the checkpoint to the sound, on a GPU that is not there."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from fake_cuda import UNORDERED, FakeCuda, FaultError
+from voxfleet_inference.engine.loading import load_speech_model
+from voxfleet_inference.engine.messages import Sentence, VoicePrompt
+from voxfleet_inference.engine.process import EngineSettings
+from voxfleet_inference.engine.scheduling.plans import Limits
+from voxfleet_inference.engine.speech_model import Seat
+from voxfleet_inference.engine.voxcpm_speech import LaunchedStep, VoxCpmSpeech
+from voxfleet_inference.model.cuda.graphs import StepGraphs
+
+pytestmark = pytest.mark.filterwarnings("ignore:Accessing the data pointer of FakeTensor")
+VOICE = np.zeros((3, 4, 64), np.float32)
+NOISE = np.zeros((2, 4, 64), np.float32)
+WAYS = {
+    "bfloat16": {"dtype": "bfloat16"},
+    "bfloat16 codec": {"dtype": "bfloat16", "vae_dtype": "bf16"},
+    "float32, deterministic": {"deterministic": True},
+}
+
+
+@pytest.fixture(autouse=True)
+def as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Every switch of PyTorch goes back where it was."""
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    switches = [(matmul, "allow_tf32"), (matmul, "allow_bf16_reduced_precision_reduction")]
+    switches += [(cudnn, name) for name in ("allow_tf32", "benchmark", "deterministic")]
+    before = [getattr(*switch) for switch in switches]
+    yield
+    for switch, value in zip(switches, before, strict=True):
+        setattr(*switch, value)
+
+
+def loaded(checkpoint: Path, rows: int = 2, **given: Any) -> VoxCpmSpeech:
+    limits = Limits(max_rows=rows, max_waiting=8)
+    settings = EngineSettings(model_path=checkpoint, device="cuda", limits=limits, kv_cache_positions=600, **given)
+    return load_speech_model(settings)[0]
+
+
+def spoken(speech: VoxCpmSpeech, timesteps: int = 10) -> LaunchedStep:
+    """Two sentences, one with a voice, are seated, read and spoken for two steps, both in flight at once."""
+    prompts = (None, VoicePrompt("Well", VOICE))
+    for seat, prompt in enumerate(prompts):
+        sentence = Sentence(sequence_id=seat, text="Hello there.", seed=0, prompt=prompt, inference_timesteps=timesteps)
+        speech.admit(Seat(seat, 100 * seat, 100), sentence)
+        speech.prefill(seat, 5)
+        speech.prefill(seat, 50)
+    made = speech.step([0, 1], NOISE)
+    speech.step([1], NOISE[:1])
+    return made
+
+
+@pytest.mark.parametrize("given", WAYS.values(), ids=WAYS.keys())
+def test_no_wait_no_stranger_no_race_from_the_prompt_to_the_sound(
+    fake_cuda: FakeCuda, checkpoint: Path, given: dict[str, Any]
+) -> None:
+    speech = loaded(checkpoint, **given)
+    with fake_cuda.never_waiting():
+        made = spoken(speech)
+    output = made.collect()
+    assert [part.shape for part in (output.latents, output.samples)] == [(2, 4, 64), (2, 7056)]
+    assert {"stream 1", "stream 2"} <= {stream.name for stream in fake_cuda.streams}
+    assert [graph.replays for graph in fake_cuda.graphs] == ([2, 0] if given.get("deterministic") else [1, 1])
+    assert {f"_{name}_kernel" for name in ("norm_linear", "linear_residual", "attention", "add_norm")} <= set(
+        fake_cuda.launches
+    )
+    assert not [name for name in fake_cuda.operations if name.removeprefix("aten::").rstrip("_") in UNORDERED]
+
+
+def test_other_timesteps_are_recorded_when_they_are_first_asked_for(fake_cuda: FakeCuda, checkpoint: Path) -> None:
+    speech = loaded(checkpoint)
+    recorded = len(fake_cuda.graphs)
+    spoken(speech, timesteps=4)
+    assert len(fake_cuda.graphs) == recorded + 2  # of two rows, and of one
+    with fake_cuda.never_waiting():
+        spoken(speech, timesteps=4)
+
+
+def test_a_voice_is_encoded_on_a_stream_of_its_own(fake_cuda: FakeCuda, checkpoint: Path) -> None:
+    speech = loaded(checkpoint, rows=1)
+    for rate in (44100, 16000):
+        assert speech.encode_voice(np.zeros(rate // 2, np.float32), rate).shape == (4, 4, 64)
+        assert fake_cuda.host.seen[fake_cuda.streams[-1].name] > fake_cuda.host.seen["default"]
+
+
+@pytest.mark.usefixtures("fake_cuda")
+def test_a_host_tensor_among_a_gpus_fails(checkpoint: Path) -> None:
+    speech = loaded(checkpoint)
+    pools = speech._speaker.pools
+    pools.growth = torch.ones(len(pools.growth), dtype=torch.int64)
+    speech._speaker.advance = speech._speaker.take_step
+    with pytest.raises(FaultError, match=r"index\.Tensor has a GPU's tensors and the host's"):
+        spoken(speech)
+
+
+@pytest.mark.usefixtures("fake_cuda")
+def test_a_fork_that_is_not_joined_fails(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(StepGraphs, "_join", lambda _: None)
+    with pytest.raises(FaultError, match="stream 1 was not joined"):
+        loaded(checkpoint)
+
+
+def on_gpu(*size: int) -> torch.Tensor:
+    return torch.zeros(size, device="cuda")
+
+
+FAULTS = {
+    "a GPU's tensors and the host's": lambda: on_gpu(3) + torch.ones(3),
+    "has a GPU's tensors and": lambda: on_gpu(3)[torch.tensor([0])],
+    "_local_scalar_dense": lambda: on_gpu(3).sum().item(),
+    "the host waits: aten.nonzero": lambda: on_gpu(3).nonzero(),
+    r"a copy of \[3\] from cpu": lambda: torch.ones(3).to("cuda", non_blocking=True),  # not pinned
+    r"a copy of \[4\] from cpu": lambda: torch.ones(4).pin_memory().to("cuda"),  # the host waits for it
+    r"a copy of \[5\] from cuda": lambda: on_gpu(5).cpu(),
+    r"a copy of \[2\] from cpu": lambda: torch.tensor([1, 2], device="cuda"),
+    "pin_memory of a GPU's": lambda: on_gpu(3).pin_memory(),
+    "index_copy_ of torch.float32 into": lambda: on_gpu(3).bfloat16().index_copy_(0, on_gpu(1).long(), on_gpu(1)),
+    "the host waits: everything": lambda: torch.cuda.synchronize(),  # noqa: PLW0108 - the stand-in, not CUDA's own
+}
+
+
+@pytest.mark.parametrize(("message", "fault"), FAULTS.items(), ids=FAULTS.keys())
+def test_what_a_step_may_not_do_fails(fake_cuda: FakeCuda, message: str, fault: Any) -> None:
+    with fake_cuda.never_waiting(), pytest.raises(FaultError, match=message):
+        fault()
+
+
+@pytest.mark.usefixtures("fake_cuda")
+def test_two_streams_use_memory_in_order_or_fail() -> None:
+    shared, other = on_gpu(3), torch.cuda.Stream()
+    other.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(other):
+        shared.add_(1)
+    with pytest.raises(FaultError, match="default uses what stream 1 still works on"):
+        shared.clone()
+    torch.cuda.current_stream().wait_stream(other)
+    shared.clone()
+    with torch.cuda.stream(other), pytest.raises(FaultError, match="stream 1 uses what default still works on"):
+        shared.add_(1)  # default still reads it
+
+
+@pytest.mark.usefixtures("fake_cuda")
+def test_a_recording_takes_no_host_tensor_and_no_stranger_stream() -> None:
+    graph, x = torch.cuda.CUDAGraph(), on_gpu(3)
+    pinned = torch.ones(3).pin_memory()
+    with torch.cuda.graph(graph), pytest.raises(FaultError, match="within a recording"):
+        x.copy_(pinned, non_blocking=True)
+    torch.cuda.synchronize()
+    with torch.cuda.graph(graph), torch.cuda.stream(torch.cuda.Stream()), pytest.raises(FaultError, match="no part"):
+        x + 1
