@@ -2,6 +2,10 @@
 
 Knows what makes the last bits of a sum depend on a GPU's mood. Does not know batches, whose shape the speaker fixes,
 nor weights, which are aligned as they are loaded.
+
+`torch.use_deterministic_algorithms` is not among the switches: to it every `index_copy_` is one that may write a place
+twice, and it sorts the indices first, a dozen kernels (and, by version, a wait of the host) instead of one. Ours never
+write a place twice, and a step has no other operation that it would change; a test looks at each.
 """
 
 import os
@@ -17,5 +21,3 @@ def forbid_variation() -> None:
     torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # filling costs, and is never read
-    torch.use_deterministic_algorithms(mode=True)
