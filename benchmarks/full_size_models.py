@@ -52,7 +52,7 @@ def full_config() -> dict[str, Any]:
     return config | {"residual_lm_num_layers": 8, "scalar_quantization_latent_dim": 256, "max_length": 8192}
 
 
-def reference_model(config: dict[str, Any], folder: Path) -> Any:
+def reference_model(config: dict[str, Any], folder: Path, device: str = "cpu") -> Any:
     """The public model, never stopping. Its random weights keep numbers as large as they are, so that errors show."""
     from transformers import LlamaTokenizerFast  # noqa: PLC0415 - heavy
     from voxcpm.model.voxcpm import AudioVAE, VoxCPMConfig, VoxCPMModel  # noqa: PLC0415
@@ -60,7 +60,7 @@ def reference_model(config: dict[str, Any], folder: Path) -> Any:
     warnings.simplefilter("ignore")
     parsed = VoxCPMConfig.model_validate(config)
     tokenizer = LlamaTokenizerFast.from_pretrained(str(folder))
-    model = VoxCPMModel(parsed, tokenizer, AudioVAE(config=parsed.audio_vae_config), device="cpu").eval()
+    model = VoxCPMModel(parsed, tokenizer, AudioVAE(config=parsed.audio_vae_config), device=device).eval().to(device)
     for name, weight in model.named_parameters():
         if weight.dim() == MATRIX and not name.startswith("audio_vae"):
             weight.data.normal_(std=weight.shape[1] ** -0.5)
@@ -87,4 +87,4 @@ def as_type(reference: Any, dtype: torch.dtype) -> None:
     reference.audio_vae.to(torch.float32)
     reference.config.dtype = name
     for lm in (reference.base_lm, reference.residual_lm):
-        lm.setup_cache(1, reference.config.max_length, "cpu", dtype)
+        lm.setup_cache(1, reference.config.max_length, reference.device, dtype)

@@ -1,4 +1,4 @@
-"""The GPU benchmark's every line, on a CPU with a small model, on a machine that has PyTorch and numpy alone."""
+"""The GPU benchmark on a CPU with a small model, on a machine that has PyTorch and numpy alone; and when parts fail."""
 
 import json
 import os
@@ -6,42 +6,173 @@ import subprocess
 import sys
 from pathlib import Path
 
-BENCHMARK = Path(__file__).parents[4] / "benchmarks" / "gpu_bench.py"
+import pytest
+
+BENCHMARKS = Path(__file__).parents[4] / "benchmarks"
+sys.path.insert(0, str(BENCHMARKS / "gpu"))
+
+from gpu_bench_record import DeadDeviceError, Found, Record, for_each  # noqa: E402 - the path first
+from gpu_bench_report import goals, tables  # noqa: E402
+from gpu_bench_supervisor import PARTS, Attempt, first_attempt, next_attempt, supervise  # noqa: E402
+
 ABSENT = ("pydantic", "pydantic_core", "safetensors", "tokenizers", "av", "structlog", "torchaudio", "transformers")
 BARE_MACHINE = f"""
-import runpy, sys
+import sys
 sys.path = [each for each in sys.path if not each.endswith("/inference")]
-for name in {(*ABSENT, "fastapi", "typer", "prometheus_client", "wetext", "httpx")}:
+for name in {(*ABSENT, "fastapi", "typer", "prometheus_client", "wetext", "httpx", "voxcpm")}:
     sys.modules[name] = None  # an import of it fails
-runpy.run_path({str(BENCHMARK)!r}, run_name="__main__")
+"""
+SMALL = ("--device=cpu", "--size=tiny", "--batches=1,2", "--streams=1,2", "--patches=4", "--text-patches=24")
+FAULTY = f"""
+import os, sys, time
+sys.path[:0] = [{str(BENCHMARKS)!r}, {str(BENCHMARKS / "gpu")!r}]
+import gpu_bench, gpu_bench_model, gpu_bench_parts, gpu_bench_record
+
+def fail(*_):
+    raise RuntimeError("operation not permitted when stream is capturing")
+
+step_and_parts = gpu_bench_model._step_and_parts
+def die_at_two(bench, rows):
+    if rows == 2:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+    return step_and_parts(bench, rows)
+
+def hang(*_):
+    time.sleep(60)
+
+gpu_bench_model.StepGraphs = fail
+gpu_bench_model._step_and_parts = die_at_two
+gpu_bench_parts.measure_streams = lambda *_: os._exit(9)
+gpu_bench_parts.measure_text = hang
+gpu_bench_record.GRACE_SECONDS = 0.1
+gpu_bench_parts.PARTS["text"] = 0.1
+sys.exit(gpu_bench.main())
 """
 
 
-def benchmark(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", BARE_MACHINE, *arguments]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=cwd)
+def benchmark(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """As on a machine where nothing of ours is installed; every process it starts is on the same machine."""
+    (folder / "sitecustomize.py").write_text(BARE_MACHINE, encoding="utf-8")
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(folder)}
+    command = [sys.executable, str(BENCHMARKS / "gpu_bench.py"), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=folder)
 
 
 def test_every_part_is_measured_with_pytorch_and_numpy_alone(tmp_path: Path) -> None:
-    small = ("--batches", "1,2", "--streams", "1,2", "--patches", "4", "--text-patches", "24")
-    done = benchmark("--device", "cpu", "--size", "tiny", *small, "--results", str(tmp_path), cwd=tmp_path)
+    done = benchmark(*SMALL, "--results", str(tmp_path), folder=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads((tmp_path / "cpu-tiny.json").read_text(encoding="utf-8"))
     assert "error" not in json.dumps(found), done.stdout
+    assert set(PARTS) <= set(found)
     assert [row["rows"] for row in found["steps"]["rows"]] == [1, 2]
     assert [row["streams"] for row in found["streams"]["rows"]] == [1, 2]
     assert {"solver", "codec", "encoder", "lms"} == set(found["steps"]["rows"][0]["part_ms"])
+    assert found["profile"]["rows"][0]["step"]["kernels"] > found["profile"]["rows"][0]["solver"]["kernels"] > 0
     assert (found["text"]["sentences"], found["text"]["patches"], found["text"]["characters"]) == (12, 24, 300)
     assert found["parity"]["latents"]["ratio"] < 1.2
     assert found["parity"]["graph_against_eager"] < 1e-4
-    assert [row["rows"] for row in found["peers"]["plain_eager"]] == [1, 2]
+    assert [row["rows"] for row in found["plain"]["rows"]] == [1, 2]
+    assert "not installed" in found["reference"]["absent"]
     assert "streams  first audio" in done.stdout
+    assert "goal on an H200" in done.stdout
+    assert [path.name for path in tmp_path.glob("*.json")] == ["cpu-tiny.json"]
+
+
+def test_the_reference_takes_part_where_it_is_installed(tmp_path: Path) -> None:
+    command = [sys.executable, str(BENCHMARKS / "gpu_bench.py"), *SMALL, "--parts=reference", f"--results={tmp_path}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    found = json.loads((tmp_path / "cpu-tiny.json").read_text(encoding="utf-8"))
+    assert found["reference"]["eager_step_ms"] > 0, done.stdout + done.stderr
 
 
 def test_without_a_gpu_it_says_what_to_do(tmp_path: Path) -> None:
     environment = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
-    command = [sys.executable, str(BENCHMARK), "--results", str(tmp_path)]
+    command = [sys.executable, str(BENCHMARKS / "gpu_bench.py"), "--results", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert (done.returncode, list(tmp_path.iterdir())) == (1, [])
     assert "--device cpu --size tiny" in done.stdout
+
+
+def test_faults_of_every_kind_cost_no_other_figure(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Recording fails, then the device dies in a step, then a process is killed, then one hangs."""
+    into = tmp_path / "found.json"
+    parts = ("start", "steps", "streams", "text", "kernels")
+    supervise([sys.executable, "-c", FAULTY, *SMALL, f"--into={into}"], into, parts, 2, 300.0)
+    found = json.loads(into.read_text(encoding="utf-8"))
+    told = capfd.readouterr().out
+    assert "capturing" in found["failed_starts"][0]["error"], told
+    assert found["failed_starts"][0]["kernels_and_first_step_seconds"] > 0
+    assert found["machine"]["mode"] == "launched"
+    assert found["steps"]["rows"][0]["step_ms"] > 0
+    assert "illegal memory access" in found["steps"]["rows"][1]["error"]
+    assert found["streams"]["error"] == "its process ended with status 9"
+    assert "stuck" in found["text"]["error"]
+    assert len(found["kernels"]["rows"]) == 5
+    assert sum(line.startswith("FAILED") for line in tables(found)) == 5
+
+
+def started(error: str | None = None) -> Found:
+    return {"start": {"error": error} if error else {}}
+
+
+def test_what_does_not_start_is_tried_with_less_until_nothing_less_is_left() -> None:
+    wanted, tried = ("start", "steps", "reference"), []
+    attempt: Attempt | None = first_attempt(wanted, 4)
+    while attempt is not None:
+        tried.append((attempt.mode, attempt.rows, attempt.parts))
+        memory = "CUDA out of memory. Tried to allocate" if attempt.rows > 2 else "no gcc"
+        found = started(memory) | ({"reference": {}} if attempt.parts == ("reference",) else {})
+        attempt = next_attempt(attempt, wanted, found)
+    ours = ("start", "steps")
+    assert tried == [
+        ("recorded", 4, ours),
+        ("recorded", 2, ours),
+        ("launched", 2, ours),
+        ("plain", 2, ours),
+        ("plain", 2, ("reference",)),
+    ]
+
+
+def test_a_new_process_takes_what_is_left_and_ends_when_none_gets_on() -> None:
+    attempt = Attempt(("start", "steps", "text"), "recorded", 4)
+    after = next_attempt(attempt, attempt.parts, started() | {"steps": {"error": "CUDA error"}})
+    assert after == Attempt(("text",), "recorded", 4)
+    assert next_attempt(after, attempt.parts, started() | {"steps": {}}) is None  # it did not even begin
+    assert next_attempt(after, attempt.parts, started() | {"steps": {}, "text": {}}) is None
+
+
+def test_one_size_that_fails_does_not_cost_the_others(tmp_path: Path) -> None:
+    def half(size: int) -> Found:
+        if size == 2:
+            raise MemoryError("too large")
+        return {"half": size / 2}
+
+    freed: list[int] = []
+    record = Record(tmp_path / "found.json")
+    record.part("sizes", lambda deadline: for_each("size", (1, 2, 4), deadline, half, lambda: freed.append(1)), 1e6)
+    rows = Record(tmp_path / "found.json").values["sizes"]["rows"]
+    assert rows == [{"size": 1, "half": 0.5}, {"size": 2, "error": "MemoryError: too large"}, {"size": 4, "half": 2.0}]
+    assert freed == [1]
+    record.part("late", lambda _: for_each("size", (1, 2), 0.0, half, freed.clear), 1e6)
+    assert record.values["late"]["stopped_for_time"]
+
+
+def test_an_error_of_the_device_keeps_what_was_found_before_it(tmp_path: Path) -> None:
+    def dying(size: int) -> Found:
+        if size > 1:
+            raise RuntimeError("CUDA error: unspecified launch failure")
+        return {}
+
+    record = Record(tmp_path / "found.json")
+    with pytest.raises(DeadDeviceError):
+        record.part("sizes", lambda deadline: for_each("size", (1, 2, 4), deadline, dying, list), 1e6)
+    assert len(Record(record.path).values["sizes"]["rows"]) == 2
+    assert "CUDA error" in Record(record.path).values["sizes"]["error"]
+
+
+def test_goals_stand_beside_what_was_found() -> None:
+    found = {"steps": {"rows": [{"rows": 1, "step_ms": 2.5}, {"rows": 32, "error": "out of memory"}]}}
+    verdicts = {what: value for what, _, _, value in goals(found)}
+    assert (verdicts["ms per step, batch 1"], verdicts["ms per step, batch 32"]) == (2.5, None)
+    lines = tables({"steps": {"rows": [found["steps"]["rows"][0] | {"times_real_time": 1.0, "part_ms": {}}]}})
+    assert any(line.startswith("ms per step, batch 1 ") and line.endswith("yes") for line in lines)

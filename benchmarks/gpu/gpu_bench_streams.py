@@ -8,11 +8,12 @@ from __future__ import annotations
 import statistics
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+from gpu_bench_record import Found, for_each
 from voxfleet_inference.engine.engine import Engine
 from voxfleet_inference.engine.messages import Report, Sentence, SequenceEnded, StepDone, Stop, Submit, VoicePrompt
 from voxfleet_inference.engine.scheduling.plans import Limits
@@ -51,22 +52,19 @@ class Listening:
                 self.all_ended.set()
 
 
-def measure_streams(bench: Bench, streams: Sequence[int], patches: int, deadline: float) -> dict[str, Any]:
+def measure_streams(bench: Bench, streams: Sequence[int], patches: int, deadline: float) -> Iterator[Found]:
     """So many listeners at once, all beginning in the same instant: the worst there is."""
-    made: dict[str, Any] = {"patches": patches, "characters": len(FIFTY_CHARACTERS), "rows": []}
-    _listen(bench, [_sentence(bench, 1, FIFTY_CHARACTERS, 3)], bench.rows, deadline)  # whatever is made at first use
-    for count in streams:
-        if time.monotonic() > deadline:
-            made["stopped_for_time"] = True
-            break
+    listen(bench, [_sentence(bench, 1, FIFTY_CHARACTERS, 3)], deadline)  # whatever is made at first use
+
+    def heard(count: int) -> Found:
         sentences = [_sentence(bench, index + 1, FIFTY_CHARACTERS, patches) for index in range(count)]
-        started, heard = _listen(bench, sentences, bench.rows, deadline)
-        made["rows"].append(_heard_by_all(bench, started, heard))
-        bench.say(str(made["rows"][-1]))
-    return made
+        return _heard_by_all(bench, *listen(bench, sentences, deadline))
+
+    facts = {"patches": patches, "characters": len(FIFTY_CHARACTERS)}
+    yield from (facts | found for found in for_each("streams", streams, deadline, heard, bench.free))
 
 
-def measure_text(bench: Bench, patches: int, deadline: float) -> dict[str, Any]:
+def measure_text(bench: Bench, patches: int, deadline: float) -> Iterator[Found]:
     """A long text whole, its sentences side by side with a stored voice; nobody listens yet, so nothing is parked."""
     texts = [sentence.text for sentence in split(LONG_TEXT)]
     shares = [patches * (index + 1) // len(texts) - patches * index // len(texts) for index in range(len(texts))]
@@ -74,7 +72,7 @@ def measure_text(bench: Bench, patches: int, deadline: float) -> dict[str, Any]:
         _sentence(bench, index + 1, text, share, rank=index, request_id=1)
         for index, (text, share) in enumerate(zip(texts, shares, strict=True))
     ]
-    started, heard = _listen(bench, sentences, bench.rows, deadline)
+    started, heard = listen(bench, sentences, deadline)
     whole = max(times[-1] for times in heard.arrivals.values()) - started
     done = sum(len(times) for times in heard.arrivals.values())
     made = {
@@ -86,7 +84,7 @@ def measure_text(bench: Bench, patches: int, deadline: float) -> dict[str, Any]:
         "times_real_time": done * bench.patch_seconds / whole,
     }
     bench.say(str(made))
-    return made
+    yield made
 
 
 def _sentence(bench: Bench, index: int, text: str, patches: int, **place: int) -> Sentence:
@@ -97,11 +95,11 @@ def _sentence(bench: Bench, index: int, text: str, patches: int, **place: int) -
     return Sentence(sequence_id=index, text=text, seed=index, max_steps=patches, prompt=voice, **place)
 
 
-def _listen(bench: Bench, sentences: Sequence[Sentence], rows: int, deadline: float) -> tuple[float, Listening]:
+def listen(bench: Bench, sentences: Sequence[Sentence], deadline: float) -> tuple[float, Listening]:
     """Give the sentences to an engine of their own and wait for their ends."""
     heard = Listening(expected=len(sentences))
     most = max(len(sentences), 8)
-    limits = Limits(rows, most, max_parallel_sentences=most, park_above_seconds=NEVER_PARKED)
+    limits = Limits(bench.rows, most, max_parallel_sentences=most, park_above_seconds=NEVER_PARKED)
     engine = Engine(bench.speech, limits, bench.patch_seconds, heard)
     thread = threading.Thread(target=engine.run, name="engine")
     thread.start()
@@ -119,13 +117,12 @@ def _listen(bench: Bench, sentences: Sequence[Sentence], rows: int, deadline: fl
     return started, heard
 
 
-def _heard_by_all(bench: Bench, started: float, heard: Listening) -> dict[str, Any]:
+def _heard_by_all(bench: Bench, started: float, heard: Listening) -> Found:
     firsts = sorted(times[0] - started for times in heard.arrivals.values())
     wholes = [(times[-1] - started) / (len(times) * bench.patch_seconds) for times in heard.arrivals.values()]
     audio = sum(len(times) for times in heard.arrivals.values()) * bench.patch_seconds
     last = max(times[-1] for times in heard.arrivals.values())
     return {
-        "streams": len(firsts),
         "first_audio_ms_p50": 1e3 * statistics.median(firsts),
         "first_audio_ms_p95": 1e3 * firsts[min(len(firsts) - 1, int(0.95 * len(firsts)))],
         "rtf_worst": max(wholes),

@@ -1,20 +1,22 @@
 """The model on the device: made, fused, recorded; timed by batch and by part.
 
-Knows the model's own parts. Times on a GPU are of recorded graphs, between events of the device, so that no host's
-speed is in them; on a CPU of plain calls.
+Knows the model's own parts. Times on a GPU are between events of the device; those of parts are of recordings, so that
+no host's speed is in them; that of a step is of what a server does: filling a graph's inputs and replaying it.
 """
 
 from __future__ import annotations
 
+import gc
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
+from gpu_bench_record import Found, for_each
 from torch import Tensor
 from voxfleet_inference.engine.voxcpm_speech import VoxCpmSpeech
 from voxfleet_inference.model.cuda.codec import CodecDtype
@@ -31,7 +33,6 @@ POSITIONS = 256  # of each seat
 PROMPT = Prompt([300 + index for index in range(50)])
 REPEATS = {"cuda": 20, "cpu": 3}
 Say = Callable[[str], None]
-Found = dict[str, Any]
 
 
 @dataclass
@@ -41,15 +42,20 @@ class Bench:
     device: torch.device
     size: str
     rows: int
-    codec: CodecDtype | None
+    asked_codec: CodecDtype | None
     say: Say
+    mode: str = "recorded"  # or launched, without graphs; or plain, without kernels too
+    is_started: bool = False
+    speaker: Speaker | None = None
 
     def __post_init__(self) -> None:
         self.sizes = Sizes() if self.size == "full" else tiny_sizes()
         self.dtype = torch.bfloat16 if self.is_gpu else torch.float32
-        self.codec = self.codec or ("tf32" if self.is_gpu else "fp32")
+        self.codec: CodecDtype = self.asked_codec or ("tf32" if self.is_gpu else "fp32")
         self.patch_seconds = 1 / self.sizes.patches_per_second
-        self.speaker: Speaker | None = None
+        self.stream = (
+            torch.cuda.Stream() if self.is_gpu else None
+        )  # one for all recordings: cuBLAS keeps memory for each
 
     @property
     def is_gpu(self) -> bool:
@@ -64,27 +70,35 @@ class Bench:
             transformer.rotary = rounded_rotary(self.sizes, self.device, dtype)
         return VoxCPM(model.config, model.tokenizer, model.network, model.vae)
 
-    def start(self, _deadline: float) -> Found:
+    def start(self, _deadline: float) -> Iterator[Found]:
         """Start-up, phase by phase; what a server does but for reading files."""
         found: Found = {}
-
-        def phase(name: str, work: Callable[[], Any]) -> Any:
+        for name, work in self._phases():
             began = time.monotonic()
-            made = work()
+            work()
             self.wait()
             found[f"{name}_seconds"] = round(time.monotonic() - began, 3)
             self.say(f"{name}: {found[f'{name}_seconds']} s")
-            return made
+            yield found
+        self.is_started = True
 
+    def _phases(self) -> Iterator[tuple[str, Callable[[], object]]]:
         if self.is_gpu:
-            phase("cuda_context", lambda: torch.zeros(1, device=self.device))
-        plain = phase("weights", lambda: self.model(self.dtype))
-        fused = phase("fuse", lambda: prepare(plain, self.codec or "fp32"))
+            yield "cuda_context", lambda: torch.zeros(1, device=self.device)
+        yield "weights", self._make
+        if self.mode != "plain":
+            yield "fuse", lambda: prepare(self.made, self.codec)
+        yield "seats", self._seat
+        yield "kernels_and_first_step", lambda: first_step(self.seated())
+        if self.mode == "recorded":
+            yield "graphs", self._record
+
+    def _make(self) -> None:
+        self.made = self.model(self.dtype)
+
+    def _seat(self) -> None:
         room = Room(4 * self.rows, 4 * self.rows * POSITIONS, self.rows)
-        self.speech = phase("seats", lambda: VoxCpmSpeech(fused, room, self._keep))
-        phase("kernels_and_first_step", lambda: first_step(self.seated()))
-        phase("graphs", self._record)
-        return found
+        self.speech = VoxCpmSpeech(self.made, room, self._keep)
 
     def _keep(self, speaker: Speaker) -> None:
         self.speaker = speaker
@@ -106,13 +120,22 @@ class Bench:
             torch.cuda.synchronize()
 
     def milliseconds(self, work: Callable[[], object]) -> float:
-        """Median time of one run, of a recording on a GPU."""
-        repeats = REPEATS[self.device.type]
-        if not self.is_gpu:
-            work()
-            return 1e3 * statistics.median(clocked(work) for _ in range(repeats))
-        run = recorded(work)
-        return statistics.median(_between_events(run) for _ in range(repeats))
+        """Median time of one run: between events on a GPU, of a recording if there are recordings."""
+        run = recorded(work, self.stream) if self.is_gpu and self.mode == "recorded" else work
+        run()
+        clock = _between_events if self.is_gpu else clocked_ms
+        return statistics.median(clock(run) for _ in range(REPEATS[self.device.type]))
+
+    def refuse_more_rows(self, rows: int) -> None:
+        """Than the model was made for."""
+        if rows > self.rows:
+            raise ValueError(f"the model was started with room for {self.rows} rows: no measurement of {rows}")
+
+    def free(self) -> None:
+        """Give back what a failure left behind."""
+        gc.collect()
+        if self.is_gpu:
+            torch.cuda.empty_cache()
 
     def memory(self) -> Found:
         """Of the device."""
@@ -124,7 +147,13 @@ class Bench:
 
 def machine(device: torch.device, size: str) -> Found:
     """What runs."""
-    found: Found = {"size": size, "torch": torch.__version__, "numpy": np.__version__, "weights": "random"}
+    found: Found = {
+        "device": device.type,
+        "size": size,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "weights": "random",
+    }
     try:
         import triton  # noqa: PLC0415
 
@@ -133,7 +162,8 @@ def machine(device: torch.device, size: str) -> Found:
         found["triton"] = None
     if device.type == "cuda":
         facts = torch.cuda.get_device_properties(device)
-        found |= {"device": facts.name, "capability": f"{facts.major}.{facts.minor}"}
+        found["device"] = facts.name
+        found |= {"capability": f"{facts.major}.{facts.minor}"}
         found |= {"memory_gib": facts.total_memory / 2**30, "multiprocessors": facts.multi_processor_count}
     return found
 
@@ -151,9 +181,8 @@ def rounded_rotary(sizes: Sizes, device: torch.device, dtype: torch.dtype) -> An
     return RotaryTable(sizes.base_lm.rotary, sizes.max_length, device, dtype)
 
 
-def recorded(work: Callable[[], object]) -> Callable[[], None]:
+def recorded(work: Callable[[], object], stream: Any) -> Callable[[], object]:
     """The same as a graph."""
-    stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
         for _ in range(2):
@@ -165,14 +194,15 @@ def recorded(work: Callable[[], object]) -> Callable[[], None]:
     return graph.replay  # type: ignore[no-any-return]
 
 
-def clocked(work: Callable[[], object]) -> float:
-    """Seconds it took the host."""
+def clocked_ms(work: Callable[[], object]) -> float:
+    """Milliseconds it took the host."""
     began = time.perf_counter()
     work()
-    return time.perf_counter() - began
+    return 1e3 * (time.perf_counter() - began)
 
 
 def _between_events(run: Callable[[], object]) -> float:
+    """Milliseconds it took the device."""
     before, after = (torch.cuda.Event(enable_timing=True) for _ in range(2))
     before.record()
     run()
@@ -201,50 +231,23 @@ def first_step(speaker: Speaker) -> None:
     speaker.step([0], noise_of(speaker, 1))
 
 
-def kernel_count(bench: Bench, work: Callable[[], object]) -> int | None:
-    """Kernels that one run launches."""
-    if not bench.is_gpu:
-        return None
-    from torch.profiler import ProfilerActivity, profile  # noqa: PLC0415
-
-    try:
-        with profile(activities=[ProfilerActivity.CUDA]) as seen:
-            work()
-            torch.cuda.synchronize()
-    except RuntimeError as error:  # a machine that forbids profiling still has times
-        bench.say(f"kernels not counted: {error}")
-        return None
-    return sum("mem" not in event.name.lower() for event in seen.events() if event.device_type.name == "CUDA")
+def measure_steps(bench: Bench, batches: Sequence[int], deadline: float) -> Iterator[Found]:
+    """A whole step and its parts, by the rows that take it; every row has read a prompt of 51 positions."""
+    yield from for_each("rows", batches, deadline, partial(_step_and_parts, bench), bench.free)
 
 
 @torch.inference_mode()
-def measure_steps(bench: Bench, batches: Sequence[int], deadline: float) -> Found:
-    """A whole step and its parts, by the rows that take it; every row has read a prompt of 51 positions."""
-    speaker, found = bench.seated(), {"rows": []}
-    graphs = speaker.advance
-    seat_all(speaker, max(batches))
-    for rows in batches:
-        if time.monotonic() > deadline:
-            return found | {"stopped_for_time": True}
-        seats, noise = list(range(rows)), noise_of(speaker, rows)
-        given = noise.to(bench.device, bench.dtype)
-        here = speaker.rows_of(seats)
-        if bench.is_gpu:
-            step_ms = statistics.median(_between_events(partial(graphs, here, given)) for _ in range(REPEATS["cuda"]))
-        else:
-            step_ms = bench.milliseconds(partial(graphs, here, given))
-        parts = {name: bench.milliseconds(work) for name, work in parts_of(speaker, rows, given).items()}
-        found["rows"].append(
-            {
-                "rows": rows,
-                "step_ms": step_ms,
-                "times_real_time": rows * bench.patch_seconds / step_ms * 1e3,
-                "kernels": kernel_count(bench, partial(speaker.take_step, here, given)),
-                "part_ms": parts,
-            }
-        )
-        bench.say(str(found["rows"][-1]))
-    return found
+def _step_and_parts(bench: Bench, rows: int) -> Found:
+    bench.refuse_more_rows(rows)
+    speaker = bench.seated()
+    seat_all(speaker, rows)
+    given = noise_of(speaker, rows).to(bench.device, bench.dtype)
+    step = partial(speaker.advance, speaker.rows_of(list(range(rows))), given)  # a graph, filled and replayed
+    step()
+    clock = _between_events if bench.is_gpu else clocked_ms
+    step_ms = statistics.median(clock(step) for _ in range(REPEATS[bench.device.type]))
+    parts = {name: bench.milliseconds(work) for name, work in parts_of(speaker, rows, given).items()}
+    return {"step_ms": step_ms, "times_real_time": rows * bench.patch_seconds / step_ms * 1e3, "part_ms": parts}
 
 
 def parts_of(speaker: Speaker, rows: int, noise: Tensor) -> dict[str, Callable[[], object]]:

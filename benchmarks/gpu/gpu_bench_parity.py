@@ -6,10 +6,13 @@ Knows relative distances. Does not know times.
 from __future__ import annotations
 
 import math
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-from gpu_bench_model import POSITIONS, Bench, Found, noise_of, rounded_rotary, seat_all
+from gpu_bench_model import POSITIONS, Bench, noise_of, rounded_rotary, seat_all
+from gpu_bench_record import Found, kills_device, told
 from torch import Tensor
 from voxfleet_inference.model.cuda.codec import CodecDtype, set_float32_products
 from voxfleet_inference.model.cuda.fusing import fuse
@@ -19,31 +22,50 @@ from voxfleet_inference.model.seats.speaker import Room, Speaker
 from voxfleet_inference.model.voxcpm import VoxCPM
 
 
-@torch.inference_mode()
-def measure_parity(bench: Bench, _deadline: float) -> Found:
-    """Teacher-forced: one step from the same beginnings; the fused model may err 1.2 times what the plain one does."""
+def measure_parity(bench: Bench, deadline: float) -> Iterator[Found]:
+    """Each comparison on its own, so that one that fails does not cost the others."""
+    found: Found = {}
+    checks: dict[str, Callable[[Bench], object]] = {
+        "kernels_against_twins": kernels_against_twins,
+        "graph_against_eager": graph_against_eager,
+        "codec_decibels": codec_decibels,
+        "teacher_forced": teacher_forced,
+    }
+    for name, check in checks.items():
+        if time.monotonic() > deadline:
+            yield found | {"stopped_for_time": True}
+            return
+        try:
+            with torch.inference_mode():
+                made = check(bench)
+        except Exception as error:
+            if kills_device(error):
+                raise
+            made = {"error": told(error)}
+            bench.free()
+        found |= made if name == "teacher_forced" and isinstance(made, dict) else {name: made}
+        bench.say(f"{name}: {made}")
+        yield found
+
+
+def teacher_forced(bench: Bench) -> Found:
+    """One step from the same beginnings; the fused model may err 1.2 times what the plain one does."""
     rows = min(4, bench.rows)
     made: dict[str, tuple[Tensor, ...]] = {}
     ways = (("exact", torch.float32, False), ("plain", torch.bfloat16, False), ("fused", torch.bfloat16, True))
     for name, dtype, is_fused in ways:
         model = bench.model(dtype)
-        if is_fused:
+        if is_fused and bench.mode != "plain":
             fuse(model.network)
         speaker = Speaker(model, Room(rows, rows * POSITIONS, rows))
         seat_all(speaker, rows)
         result = speaker.step(list(range(rows)), noise_of(speaker, rows))
         made[name] = (result.latents.clone(), speaker.pools.hidden_base[:rows].float(), result.samples.clone())
         del speaker, model
-    found = {
-        "kernels_against_twins": kernels_against_twins(bench),
-        "graph_against_eager": graph_against_eager(bench),
-        "codec_decibels": codec_decibels(bench),
-    }
+    found: Found = {}
     for index, what in enumerate(("latents", "hidden", "samples")):
         errors = {name: relative(made[name][index], made["exact"][index]) for name in ("plain", "fused")}
         found[what] = errors | {"ratio": errors["fused"] / max(errors["plain"], 1e-30), "most": 1.2}
-    for name, value in found.items():
-        bench.say(f"{name}: {value}")
     return found
 
 
@@ -95,20 +117,24 @@ def codec_decibels(bench: Bench) -> float | None:
         set_float32_products(dtype)
         return model.vae.decode(frames, model.vae.decoder.start(2))
 
-    made = decoded(bench.seated().model, bench.codec or "fp32")
+    made = decoded(bench.seated().model, bench.codec)
     far = relative(made, decoded(bench.model(torch.float32), "fp32"))
-    set_float32_products(bench.codec or "fp32")
+    set_float32_products(bench.codec)
     return -20 * math.log10(far) if far else None
 
 
-def graph_against_eager(bench: Bench) -> float:
+def graph_against_eager(bench: Bench) -> float | None:
     """The farthest that a recorded step's latents and samples are from the same step called directly."""
+    if bench.mode != "recorded":
+        return None
     speaker, rows = bench.seated(), min(3, bench.rows)
     graphs, made = speaker.advance, []
-    for advance in (speaker.take_step, graphs):
-        speaker.advance = advance
-        seat_all(speaker, rows)
-        result = speaker.step(list(range(rows)), noise_of(speaker, rows))
-        made.append((result.latents.clone(), result.samples.clone()))
-    speaker.advance = graphs
+    try:
+        for advance in (speaker.take_step, graphs):
+            speaker.advance = advance
+            seat_all(speaker, rows)
+            result = speaker.step(list(range(rows)), noise_of(speaker, rows))
+            made.append((result.latents.clone(), result.samples.clone()))
+    finally:
+        speaker.advance = graphs
     return max(relative(replayed, eager) for eager, replayed in zip(*made, strict=True))

@@ -1,0 +1,113 @@
+"""The GPU benchmark's own lines for a GPU, on a GPU that is not there: every part runs to its end."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Self
+
+import pytest
+import torch
+from fake_cuda import FakeCuda
+from voxfleet_inference.engine import runner
+from voxfleet_inference.model.cuda.shapes import Sizes, tiny_sizes
+
+BENCHMARKS = Path(__file__).parents[5] / "benchmarks"
+sys.path[:0] = [str(BENCHMARKS), str(BENCHMARKS / "gpu")]
+
+import gpu_bench  # noqa: E402 - the path first
+import gpu_bench_model  # noqa: E402
+import gpu_bench_parts  # noqa: E402
+import gpu_bench_profile  # noqa: E402
+
+pytestmark = pytest.mark.filterwarnings("ignore:Accessing the data pointer of FakeTensor")
+PARTS = {  # of each mode, and for how many rows
+    "recorded": (("start", "parity", "steps", "streams", "text", "kernels", "contexts", "profile"), "1,2"),
+    "launched": (("start", "steps"), "1"),
+    "plain": (("start", "steps", "plain"), "1"),
+}
+SWITCHES = (torch.backends.cuda.matmul, torch.backends.cudnn)
+
+
+class FakeGenerator(torch.Generator):
+    """Of a GPU; FakeTensorMode has none, since it makes generators for real."""
+
+    def __new__(cls, device: Any = "cpu") -> Self:
+        made = super().__new__(cls)
+        made.__dict__["of"] = torch.device(device)
+        return made
+
+    @property
+    def device(self) -> torch.device:
+        return self.__dict__["of"]
+
+
+def smallest_sizes() -> Sizes:
+    """One layer everywhere: what an operation takes is PyTorch's bookkeeping, not arithmetic."""
+    tiny = tiny_sizes()
+    parts = {name: replace(getattr(tiny, name), layers=1) for name in ("base_lm", "residual_lm", "local_encoder")}
+    return replace(tiny, local_dit=replace(tiny.local_dit, layers=1), **parts)
+
+
+@pytest.fixture
+def gpu(fake_cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCuda]:
+    """What a benchmark needs of a GPU beyond what a server does."""
+
+    class ThreadWithGpu(ThreadPoolExecutor):
+        def submit(self, work: Callable[..., Any], /, *given: Any, **named: Any) -> Future[Any]:
+            def there() -> Any:
+                with fake_cuda.there():
+                    return work(*given, **named)
+
+            return super().submit(there)
+
+    facts = SimpleNamespace(name="No GPU", major=9, minor=0, total_memory=2**30, multi_processor_count=1)
+    for name, stand_in in {
+        "get_device_properties": lambda *_: facts,
+        "empty_cache": lambda: None,
+        "max_memory_allocated": lambda: 0,
+        "memory_reserved": lambda: 0,
+    }.items():
+        monkeypatch.setattr(torch.cuda, name, stand_in)
+    monkeypatch.setattr(torch, "Generator", FakeGenerator)
+    monkeypatch.setattr(gpu_bench_model, "tiny_sizes", smallest_sizes)
+    monkeypatch.setattr(gpu_bench_parts, "PARTS", dict.fromkeys(gpu_bench_parts.PARTS, 500))  # modes take their time
+    monkeypatch.setitem(gpu_bench_model.REPEATS, "cuda", 2)
+    monkeypatch.setattr(runner, "ThreadPoolExecutor", ThreadWithGpu)
+    monkeypatch.setattr(gpu_bench_profile, "profile", lambda **_: profiling(fake_cuda))
+    before = [switches.allow_tf32 for switches in SWITCHES]
+    yield fake_cuda
+    for switches, allowed in zip(SWITCHES, before, strict=True):
+        switches.allow_tf32 = allowed
+
+
+@contextmanager
+def profiling(cuda: FakeCuda) -> Iterator[Any]:
+    """Kernels launched, as if the profiler had seen them."""
+    seen, before = SimpleNamespace(), len(cuda.launches)
+    yield seen
+    kind = SimpleNamespace(name="CUDA")
+    names = [*cuda.launches[before:], "Memcpy DtoD"]
+    made = [SimpleNamespace(name=name, device_type=kind, self_device_time_total=2.0) for name in names]
+    seen.function_events = made
+
+
+@pytest.mark.parametrize("mode", PARTS)
+def test_every_part_ends_in_every_mode(gpu: FakeCuda, tmp_path: Path, mode: str) -> None:
+    parts, batches = PARTS[mode]
+    given = ["--size=tiny", f"--batches={batches}", "--streams=2", "--patches=2", "--text-patches=12"]
+    given += [f"--mode={mode}", f"--parts={','.join(parts)}", f"--into={tmp_path / 'found.json'}"]
+    assert gpu_bench_parts.measure(gpu_bench.arguments(given)) == 0
+    found = json.loads((tmp_path / "found.json").read_text(encoding="utf-8"))
+    assert found["machine"]["device"] == "No GPU"
+    assert [part for part in parts if "error" in json.dumps(found[part])] == []
+    phases = found["start"]
+    assert ("graphs_seconds" in phases, "fuse_seconds" in phases) == (mode == "recorded", mode != "plain")
+    assert bool(gpu.graphs) == (mode == "recorded")
+    if mode == "recorded":
+        assert found["profile"]["rows"][0]["lms"]["kernels"] > 10
+        assert found["profile"]["rows"][0]["lms"]["copies"] == 1
