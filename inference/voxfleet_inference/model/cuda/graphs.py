@@ -140,10 +140,12 @@ class StepGraphs:
         states = speaker.pools.gather(rows)
         noise = self._inputs[bucket].noise
         latents = speaker.network.draw(noise, states.previous, states.hidden, states.guidance)
-        with self._fork():
-            samples = speaker.sound(rows, latents)  # [bucket, patch_samples]
-        next_is_last = speaker.hear(rows, states, latents)
-        self._join()
+        try:
+            with self._fork():
+                samples = speaker.sound(rows, latents)  # [bucket, patch_samples]
+            next_is_last = speaker.hear(rows, states, latents)
+        finally:  # a recording that ends with a loose stream tells of that, and not of the memory that ran out
+            self._join()
         return PatchResult(latents.float(), samples, states.next_is_last, next_is_last)
 
     def _fork(self) -> AbstractContextManager[object]:

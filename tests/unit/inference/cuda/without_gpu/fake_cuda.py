@@ -125,8 +125,10 @@ class FakeCuda(TorchDispatchMode):
     def never_waiting(self) -> Iterator[None]:
         """Within it the host may send and launch, and not wait."""
         before, self._may_not_wait = self._may_not_wait, True
-        yield
-        self._may_not_wait = before
+        try:
+            yield
+        finally:
+            self._may_not_wait = before
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -181,6 +183,10 @@ class FakeCuda(TorchDispatchMode):
         if not (kwargs.get("non_blocking") and is_pinned):
             self.host_waits(what, self.current().clock)
 
+    @property
+    def is_recording(self) -> bool:
+        return self._recording is not None
+
     def host_waits(self, what: str, clock: Clock) -> None:
         if self._may_not_wait or self._recording is not None:
             raise FaultError(f"the host waits: {what}")
@@ -231,8 +237,10 @@ class FakeCuda(TorchDispatchMode):
         """Stands in for torch.cuda.stream."""
         before = self.current()
         self._of_thread.stream = stream or before
-        yield
-        self._of_thread.stream = before
+        try:
+            yield
+        finally:
+            self._of_thread.stream = before
 
     def new_graph(self) -> FakeGraph:
         self.graphs.append(FakeGraph(self))
@@ -244,15 +252,20 @@ class FakeCuda(TorchDispatchMode):
         self.synchronize()
         self._recording, self._recording_stream = graph, stream or self.new_stream()
         self._recording_stream.clock.seen["recording"] = len(self.graphs)
-        with self.on(self._recording_stream):
-            yield
+        try:
+            with self.on(self._recording_stream):
+                yield
+        finally:
+            self._end_recording()
+        self.synchronize()
+
+    def _end_recording(self) -> None:
         self._recording = None
         for each in self.streams:
             is_part = each.clock.seen.pop("recording", None) is not None
             seen = self._recording_stream.clock.seen.get(each.name, 0)
             if is_part and each is not self._recording_stream and seen < each.clock.seen.get(each.name, 0):
                 raise FaultError(f"{each.name} was not joined before the recording's end")
-        self.synchronize()
 
     def synchronize(self, *_: Any) -> None:
         everything = Clock()

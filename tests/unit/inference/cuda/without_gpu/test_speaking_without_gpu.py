@@ -15,6 +15,7 @@ from voxfleet_inference.engine.scheduling.plans import Limits
 from voxfleet_inference.engine.speech_model import Seat
 from voxfleet_inference.engine.voxcpm_speech import LaunchedStep, VoxCpmSpeech
 from voxfleet_inference.model.cuda.graphs import StepGraphs
+from voxfleet_inference.model.seats.speaker import Speaker
 
 pytestmark = pytest.mark.filterwarnings("ignore:Accessing the data pointer of FakeTensor")
 VOICE = np.zeros((3, 4, 64), np.float32)
@@ -105,6 +106,20 @@ def test_a_host_tensor_among_a_gpus_fails(checkpoint: Path) -> None:
 def test_a_fork_that_is_not_joined_fails(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(StepGraphs, "_join", lambda _: None)
     with pytest.raises(FaultError, match="stream 1 was not joined"):
+        loaded(checkpoint)
+
+
+def test_memory_that_runs_out_in_a_recording_is_told_as_such(
+    fake_cuda: FakeCuda, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CUDA refuses to end a recording whose streams are loose, and its error would hide the first."""
+
+    def hear(*_: Any) -> None:
+        if fake_cuda.is_recording:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(Speaker, "hear", hear)
+    with pytest.raises(torch.OutOfMemoryError):
         loaded(checkpoint)
 
 
