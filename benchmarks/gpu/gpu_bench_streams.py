@@ -100,8 +100,16 @@ def listen(bench: Bench, sentences: Sequence[Sentence], deadline: float) -> tupl
     heard = Listening(expected=len(sentences))
     most = max(len(sentences), 8)
     limits = Limits(bench.rows, most, max_parallel_sentences=most, park_above_seconds=NEVER_PARKED)
-    engine = Engine(bench.speech, limits, bench.patch_seconds, heard)
-    thread = threading.Thread(target=engine.run, name="engine")
+    engine, failed = Engine(bench.speech, limits, bench.patch_seconds, heard), list[Exception]()
+
+    def run() -> None:
+        try:
+            engine.run()
+        except Exception as error:  # noqa: BLE001 - told below: nobody waits for a dead engine
+            failed.append(error)
+            heard.all_ended.set()
+
+    thread = threading.Thread(target=run, name="engine")
     thread.start()
     started = time.monotonic()
     for sentence in sentences:
@@ -109,6 +117,8 @@ def listen(bench: Bench, sentences: Sequence[Sentence], deadline: float) -> tupl
     is_done = heard.all_ended.wait(max(1.0, deadline - time.monotonic()))
     engine.tell(Stop())
     thread.join()
+    if failed:
+        raise failed[0]
     if not is_done:
         raise TimeoutError(f"{len(heard.ended)} of {len(sentences)} sentences ended within the part's time")
     wrong = [ended for ended in heard.ended.values() if len(heard.arrivals.get(ended.sequence_id, ())) == 0]

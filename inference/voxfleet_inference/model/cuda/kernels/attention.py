@@ -53,54 +53,35 @@ def _seen(query, keys, values, visible, best, weight, mixed, scale):
     return newest, weight * fade + tl.sum(share, axis=1), mixed
 
 
-# A prompt is read from one seat's place in a table: whether that is aligned must not mean another kernel.
-@triton.jit(do_not_specialize=["tokens"], do_not_specialize_on_alignment=["first_at", "lengths_at"])
-def _attention_kernel(
-    qkv_at,
-    keys_at,
-    values_at,
-    first_at,
-    lengths_at,
-    cosines_at,
-    sines_at,
-    out_at,
-    tokens,
-    scale,
-    HEADS: tl.constexpr,
-    KV_HEADS: tl.constexpr,
-    DIM: tl.constexpr,
-    BLOCK_DIM: tl.constexpr,
-    BLOCK_QUERIES: tl.constexpr,
-    BLOCK_KEYS: tl.constexpr,
-    HAS_PAST: tl.constexpr,
-):
-    """A block of queries of one row that share one key head; its new keys are stored by whoever asks for them."""
-    row, kv_head, part = tl.program_id(0).to(tl.int64), tl.program_id(1), tl.program_id(2)
-    group: tl.constexpr = HEADS // KV_HEADS
-    width: tl.constexpr = (HEADS + 2 * KV_HEADS) * DIM
+@triton.jit
+def _over_past(
+    turned, best, weight, mixed, keys_at, values_at, slot, length, kv_head, part, parts, scale,
+    KV_HEADS: tl.constexpr, DIM: tl.constexpr, BLOCK_DIM: tl.constexpr, BLOCK_KEYS: tl.constexpr,
+):  # fmt: skip
+    """Every `parts`-th block of what a row remembers, from the `part`-th on."""
     dim = tl.arange(0, BLOCK_DIM)
-    dim_inside = dim < DIM
-    length = tl.load(lengths_at + row) if HAS_PAST else tokens * 0
-    query = part * BLOCK_QUERIES + tl.arange(0, BLOCK_QUERIES)
-    token, head = query // group, kv_head * group + query % group
-    inside = token < tokens
-    mask = inside[:, None] & dim_inside[None, :]
-    query_at = qkv_at + (row * tokens + token) * width + head * DIM
-    turned = _rotated(query_at, length + token, cosines_at, sines_at, dim, mask, DIM)
-    best = tl.full((BLOCK_QUERIES,), -1e30, dtype=tl.float32)
-    weight = tl.zeros((BLOCK_QUERIES,), dtype=tl.float32)
-    mixed = tl.zeros((BLOCK_QUERIES, BLOCK_DIM), dtype=tl.float32)
-    slot = tl.load(first_at + row) if HAS_PAST else row * 0
-    for start in range(0, length, BLOCK_KEYS):
+    for start in range(part * BLOCK_KEYS, length, parts * BLOCK_KEYS):
         key = start + tl.arange(0, BLOCK_KEYS)
-        there = (key < length)[:, None] & dim_inside[None, :]
+        there = (key < length)[:, None] & (dim < DIM)[None, :]
         at = ((slot + key) * KV_HEADS + kv_head)[:, None] * DIM + dim[None, :]
         keys = tl.load(keys_at + at, mask=there, other=0.0)
         values = tl.load(values_at + at, mask=there, other=0.0)
         best, weight, mixed = _seen(turned, keys, values, (key < length)[None, :], best, weight, mixed, scale)
+    return best, weight, mixed
+
+
+@triton.jit
+def _over_new(
+    turned, best, weight, mixed, qkv_at, keys_at, values_at, cosines_at, sines_at, row, token, tokens, slot, length,
+    kv_head, is_mine, scale, HEADS: tl.constexpr, KV_HEADS: tl.constexpr, DIM: tl.constexpr, BLOCK_DIM: tl.constexpr,
+    BLOCK_KEYS: tl.constexpr, HAS_PAST: tl.constexpr,
+):  # fmt: skip
+    """The tokens of this pass; whose they are stores them."""
+    width: tl.constexpr = (HEADS + 2 * KV_HEADS) * DIM
+    dim = tl.arange(0, BLOCK_DIM)
     for start in range(0, tokens, BLOCK_KEYS):
         key = start + tl.arange(0, BLOCK_KEYS)
-        there = (key < tokens)[:, None] & dim_inside[None, :]
+        there = (key < tokens)[:, None] & (dim < DIM)[None, :]
         key_at = qkv_at + (row * tokens + key) * width + (HEADS + kv_head) * DIM
         keys = _rotated(key_at, length + key, cosines_at, sines_at, dim, there, DIM)
         values = tl.load((key_at + KV_HEADS * DIM)[:, None] + dim[None, :], mask=there, other=0.0)
@@ -108,10 +89,42 @@ def _attention_kernel(
         if HAS_PAST:
             visible = visible & (key[None, :] <= token[:, None])
             at = ((slot + length + key) * KV_HEADS + kv_head)[:, None] * DIM + dim[None, :]
-            mine = there & (part == 0)
-            tl.store(keys_at + at, keys, mask=mine)
-            tl.store(values_at + at, values, mask=mine)
+            tl.store(keys_at + at, keys, mask=there & is_mine)
+            tl.store(values_at + at, values, mask=there & is_mine)
         best, weight, mixed = _seen(turned, keys, values, visible, best, weight, mixed, scale)
+    return best, weight, mixed
+
+
+# A prompt is read from one seat's place in a table: whether that is aligned must not mean another kernel.
+@triton.jit(do_not_specialize=["tokens"], do_not_specialize_on_alignment=["first_at", "lengths_at"])
+def _attention_kernel(
+    qkv_at, keys_at, values_at, first_at, lengths_at, cosines_at, sines_at, out_at, tokens, scale,
+    HEADS: tl.constexpr, KV_HEADS: tl.constexpr, DIM: tl.constexpr, BLOCK_DIM: tl.constexpr,
+    BLOCK_QUERIES: tl.constexpr, BLOCK_KEYS: tl.constexpr, HAS_PAST: tl.constexpr,
+):  # fmt: skip
+    """A block of queries of one row that share one key head; its new keys are stored by whoever asks for them."""
+    row, kv_head, part = tl.program_id(0).to(tl.int64), tl.program_id(1), tl.program_id(2)
+    group: tl.constexpr = HEADS // KV_HEADS
+    dim = tl.arange(0, BLOCK_DIM)
+    length = tl.load(lengths_at + row) if HAS_PAST else tokens * 0
+    slot = tl.load(first_at + row) if HAS_PAST else row * 0
+    query = part * BLOCK_QUERIES + tl.arange(0, BLOCK_QUERIES)
+    token, head = query // group, kv_head * group + query % group
+    mask = (token < tokens)[:, None] & (dim < DIM)[None, :]
+    query_at = qkv_at + (row * tokens + token) * ((HEADS + 2 * KV_HEADS) * DIM) + head * DIM
+    turned = _rotated(query_at, length + token, cosines_at, sines_at, dim, mask, DIM)
+    best = tl.full((BLOCK_QUERIES,), -1e30, dtype=tl.float32)
+    weight = tl.zeros((BLOCK_QUERIES,), dtype=tl.float32)
+    mixed = tl.zeros((BLOCK_QUERIES, BLOCK_DIM), dtype=tl.float32)
+    if HAS_PAST:
+        best, weight, mixed = _over_past(
+            turned, best, weight, mixed, keys_at, values_at, slot, length, kv_head, 0, 1, scale,
+            KV_HEADS, DIM, BLOCK_DIM, BLOCK_KEYS,
+        )  # fmt: skip
+    best, weight, mixed = _over_new(
+        turned, best, weight, mixed, qkv_at, keys_at, values_at, cosines_at, sines_at, row, token, tokens, slot,
+        length, kv_head, part == 0, scale, HEADS, KV_HEADS, DIM, BLOCK_DIM, BLOCK_KEYS, HAS_PAST,
+    )  # fmt: skip
     made = (mixed / weight[:, None]).to(out_at.dtype.element_ty)
     tl.store(out_at + ((row * tokens + token) * HEADS + head)[:, None] * DIM + dim[None, :], made, mask=mask)
 
