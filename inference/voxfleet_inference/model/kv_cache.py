@@ -87,18 +87,21 @@ Attend = Callable[[KvLayer, Span, Tensor, Tensor, Tensor], Tensor]
 class KvArena:
     """Keys and values of all layers, `[layers, positions, kv_heads, head_dim]` each, and the way to read them."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - an arena has that many properties
         self,
         shape: TransformerShape,
         positions: int,
         device: torch.device,
         dtype: torch.dtype,
         attend: Attend | None = None,
+        *,
+        may_split: bool = True,
     ) -> None:
+        """`may_split`: a GPU may divide a row's looking back among programs, which adds in another order."""
         size = (shape.layers, positions, shape.kv_heads, shape.head_dim)
         self.keys, self.values = room_for(size, device, dtype), room_for(size, device, dtype)
         self.layers = [KvLayer(*pair) for pair in zip(self.keys, self.values, strict=True)]
-        self.attend = attend or attend_rows
+        self.attend, self.may_split = attend or attend_rows, may_split
 
 
 def room_for(size: tuple[int, ...], device: torch.device, dtype: torch.dtype) -> Tensor:

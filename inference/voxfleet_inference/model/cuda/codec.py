@@ -1,7 +1,8 @@
 """How exactly the audio codec computes on a GPU, and every switch that decides it.
 
 Knows float32, TF32 (float32 whose products are of 10-bit mantissas) and bfloat16. PyTorch's defaults differ between
-convolutions and matrices and between versions: here each is set, always. The encoder stays in float32.
+convolutions and matrices and between versions: here each is set, always. The encoder keeps float32's format; TF32, when
+asked for, is for its products as well, because the switch is the whole process's.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ import argparse
 import ctypes
 import hashlib
 import logging
+import re
 import subprocess
 import sys
 import sysconfig
@@ -98,6 +99,7 @@ def compiling_for(architecture: str) -> Iterator[list[Compiled]]:
     finally:
         driver._active, knobs.compilation.listener = before  # noqa: SLF001
     _check_memory(made, architecture)
+    _check_registers(made, architecture)
     _build_launchers([each["src"] for each in made])
 
 
@@ -109,6 +111,21 @@ def _check_memory(made: Sequence[Compiled], architecture: str) -> None:
             name = each["metadata"]["name"]
             raise RuntimeError(
                 f"{name} asks for {asked} bytes of shared memory, {architecture} has {there}: shrink its tile"
+            )
+
+
+def _check_registers(made: Sequence[Compiled], architecture: str) -> None:
+    """A kernel with more variables than registers compiles too, and keeps them in memory, which is slow."""
+    for each in made:
+        path = each["metadata_group"].get(f"{each['metadata']['name']}.cubin")
+        if path is None or each["cache_hit"]:
+            continue
+        command = [knobs.nvidia.cuobjdump.path, "-res-usage", path]
+        told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        spilled = sum(int(found) for found in re.findall(r"(?:STACK|LOCAL):(\d+)", told))
+        if spilled:
+            raise RuntimeError(
+                f"{each['metadata']['name']} spills {spilled} bytes of registers on {architecture}: shrink its tile"
             )
 
 

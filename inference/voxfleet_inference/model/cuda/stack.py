@@ -1,5 +1,7 @@
 """A transformer whose layers take eight or five kernels, with the numbers of the plain one.
 
+Where few rows decode, attention is split and takes one more.
+
 Knows which weights can be one matrix, and by how many rows a pass has which kernels are worth it. Does not know what
 the transformer is for. Takes a plain `Transformer` apart: queries, keys and values become one matrix, gates and ups
 another, and what they were made of is freed.
@@ -79,7 +81,7 @@ class FusedTransformer(Transformer):
         return add_norm(x, None, 1.0, self.norm.weight, self.norm.epsilon)[1]
 
     def _attend(self, layer: FusedLayer, qkv: Tensor, tokens: int, arena: KvArena | None, span: Span | None) -> Tensor:
-        past = None if arena is None or span is None else Past(arena.layers[layer.index], span)
+        past = None if arena is None or span is None else Past(arena.layers[layer.index], span, arena.may_split)
         return attention(qkv.unflatten(0, (-1, tokens)), layer.heads, self.rotary, past).flatten(0, 1)
 
 

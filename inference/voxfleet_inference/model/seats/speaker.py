@@ -254,7 +254,7 @@ class Speaker:
     def _arenas(self, attend: Attend) -> Arenas:
         positions = self.room.positions + self.room.rows
         base, residual = (
-            KvArena(shape, positions, self.device, self.model.dtype, attend)
+            KvArena(shape, positions, self.device, self.model.dtype, attend, may_split=not self.room.is_deterministic)
             for shape in (self.model.config.base_lm, self.model.config.residual_lm)
         )
         return Arenas(base, residual)

@@ -70,18 +70,21 @@ def row_kernels(dtype: torch.dtype) -> dict[str, tuple[float, float]]:
 
 def rotary(dim: int, dtype: torch.dtype) -> RotaryTable:
     factors = tuple(1 + 0.1 * index for index in range(dim // 2))
-    return RotaryTable(RotaryShape(dim, 1e4, factors, 1.0), 256, torch.device("cpu"), dtype)
+    return RotaryTable(RotaryShape(dim, 1e4, factors, 1.0), 1024, torch.device("cpu"), dtype)
 
 
-def remembered(heads: Heads, lengths: list[int], tokens: int, dtype: torch.dtype) -> tuple[float, float]:
+def remembered(
+    heads: Heads, lengths: list[int], tokens: int, dtype: torch.dtype, *, may_split: bool = False
+) -> tuple[float, float]:
     """Attention over an arena: outputs, and every key and value in it."""
-    kernel = KvLayer(*(normal(400, heads.keys, heads.dim, dtype=dtype) for _ in range(2)))
+    room = max(130, *(length + tokens for length in lengths))
+    kernel = KvLayer(*(normal(room * len(lengths) + 10, heads.keys, heads.dim, dtype=dtype) for _ in range(2)))
     twin = KvLayer(kernel.keys.clone(), kernel.values.clone())
-    first = [130 * row for row in range(len(lengths))]
+    first = [room * row for row in range(len(lengths))]
     span = Span.after(torch.tensor(first), torch.tensor(lengths), tokens, tuple(zip(first, lengths, strict=True)))
     qkv = normal(len(lengths), tokens, sum(heads.widths), dtype=dtype)
     table = rotary(heads.dim, dtype)
-    ours = attention(qkv, heads, table, Past(kernel, span))
+    ours = attention(qkv, heads, table, Past(kernel, span, may_split))
     theirs = attention_twin(qkv, heads, table, Past(twin, span))
     assert torch.equal(kernel.values, twin.values)
     return distance((ours, kernel.keys), (theirs, twin.keys))
@@ -98,6 +101,10 @@ def attention_kernels(dtype: torch.dtype) -> dict[str, tuple[float, float]]:
         found[f"9 on their own, head {heads.dim}"] = distance(
             attention(qkv, heads, table, None), attention_twin(qkv, heads, table, None)
         )
+        for lengths in ([0, 5, 90], [1, 64, 65, 128]):  # parts of none, one and more blocks
+            name = f"1 in parts after {lengths}, head {heads.dim}"
+            found[name] = remembered(heads, lengths, 1, dtype, may_split=True)
+    found["1 in parts after [700], head 16"] = remembered(Heads(32, 8, 16), [700], 1, dtype, may_split=True)
     found["66 more after [10], head 16"] = remembered(Heads(2, 2, 16), [10], 66, dtype)
     return found
 

@@ -49,6 +49,20 @@ x = compile(torch.float16)
 """
 
 
+SPILLS = """
+import sys
+import torch
+from triton import knobs
+from voxfleet_inference.model.cuda.compile import compiling_for
+from voxfleet_inference.model.cuda.kernels import linears
+knobs.cache.dir = sys.argv[1]
+linears.TILES = ((16, linears.Tile(16, 512, 64, 1, 2)),)  # 256 sums for each of 32 threads
+with compiling_for("sm_90"):
+    x = torch.empty(16, 256, device="meta", dtype=torch.bfloat16)
+    linears.linear_residual(x, x.new_empty(512, 256), x.new_empty(16, 512))
+"""
+
+
 def compiled(folder: Path, *architectures: str) -> str:
     done = subprocess.run(
         [sys.executable, "-c", COMPILE, str(folder), *architectures],
@@ -87,3 +101,9 @@ def test_the_largest_tiles_fit_the_smallest_gpu_and_a_larger_one_is_refused(tmp_
     assert len(done.stdout.split()) == 2
     assert "_norm_linear_kernel asks for" in done.stderr
     assert "sm_86 has 10000: shrink its tile" in done.stderr
+
+
+def test_a_kernel_that_spills_registers_is_refused(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", SPILLS, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert re.search(r"_linear_residual_kernel spills \d+ bytes of registers on sm_90", done.stderr), done.stderr

@@ -3,7 +3,8 @@
 Knows two kinds of sequences: rows of a KV arena, each with its own extent and length, whose new tokens see everything
 before them; and short sequences on their own (a patch and its conditions), whose tokens all see one another. Input is
 what one matrix made: queries, keys and values side by side, not yet rotated. Reads the lengths on the device, so that
-a recorded step goes on as sentences grow, and costs what they have grown to.
+a recorded step goes on as sentences grow, and costs what they have grown to. Few rows that take a step are divided
+further, see `splitting`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ import triton.language as tl
 from torch import Tensor
 
 from voxfleet_inference.model.cuda.kernels.launching import blocks, launch, power_of_two, uses_kernels
+from voxfleet_inference.model.cuda.kernels.softmax import over_new, over_past, rotated
+from voxfleet_inference.model.cuda.kernels.splitting import attend_in_parts, parts_for
 from voxfleet_inference.model.kv_cache import attend_padded, grouped_attention
 from voxfleet_inference.model.transformer import RotaryTable, rotate
 
@@ -27,72 +30,6 @@ _BLOCK_QUERIES = 16  # heads that share a key head, times tokens
 _BLOCK_KEYS = 64
 _BLOCK_SHORT = 16  # of the few keys that a sequence on its own has
 _EVERY_POSITION = 2**31
-
-
-@triton.jit
-def _rotated(at, table_row, cosines_at, sines_at, dim, mask, DIM: tl.constexpr):
-    """Turn a block of heads by its rows' positions; the sines come with their signs."""
-    turned = (dim + DIM // 2) % DIM
-    x = tl.load(at[:, None] + dim[None, :], mask=mask, other=0.0)
-    other = tl.load(at[:, None] + turned[None, :], mask=mask, other=0.0)
-    table = table_row[:, None] * DIM + dim[None, :]
-    cosine = tl.load(cosines_at + table, mask=mask, other=0.0).to(tl.float32)
-    sine = tl.load(sines_at + table, mask=mask, other=0.0).to(tl.float32)
-    return (x.to(tl.float32) * cosine + other.to(tl.float32) * sine).to(x.dtype)
-
-
-@triton.jit
-def _seen(query, keys, values, visible, best, weight, mixed, scale):
-    """Take one more block of keys and values into the running softmax."""
-    score = tl.dot(query, tl.trans(keys), input_precision="ieee") * scale
-    score = tl.where(visible, score, -1e30)
-    newest = tl.maximum(best, tl.max(score, axis=1))
-    share = tl.where(visible, tl.exp(score - newest[:, None]), 0.0)
-    fade = tl.exp(best - newest)
-    mixed = mixed * fade[:, None] + tl.dot(share.to(values.dtype), values, input_precision="ieee")
-    return newest, weight * fade + tl.sum(share, axis=1), mixed
-
-
-@triton.jit
-def _over_past(
-    turned, best, weight, mixed, keys_at, values_at, slot, length, kv_head, part, parts, scale,
-    KV_HEADS: tl.constexpr, DIM: tl.constexpr, BLOCK_DIM: tl.constexpr, BLOCK_KEYS: tl.constexpr,
-):  # fmt: skip
-    """Every `parts`-th block of what a row remembers, from the `part`-th on."""
-    dim = tl.arange(0, BLOCK_DIM)
-    for start in range(part * BLOCK_KEYS, length, parts * BLOCK_KEYS):
-        key = start + tl.arange(0, BLOCK_KEYS)
-        there = (key < length)[:, None] & (dim < DIM)[None, :]
-        at = ((slot + key) * KV_HEADS + kv_head)[:, None] * DIM + dim[None, :]
-        keys = tl.load(keys_at + at, mask=there, other=0.0)
-        values = tl.load(values_at + at, mask=there, other=0.0)
-        best, weight, mixed = _seen(turned, keys, values, (key < length)[None, :], best, weight, mixed, scale)
-    return best, weight, mixed
-
-
-@triton.jit
-def _over_new(
-    turned, best, weight, mixed, qkv_at, keys_at, values_at, cosines_at, sines_at, row, token, tokens, slot, length,
-    kv_head, is_mine, scale, HEADS: tl.constexpr, KV_HEADS: tl.constexpr, DIM: tl.constexpr, BLOCK_DIM: tl.constexpr,
-    BLOCK_KEYS: tl.constexpr, HAS_PAST: tl.constexpr,
-):  # fmt: skip
-    """The tokens of this pass; whose they are stores them."""
-    width: tl.constexpr = (HEADS + 2 * KV_HEADS) * DIM
-    dim = tl.arange(0, BLOCK_DIM)
-    for start in range(0, tokens, BLOCK_KEYS):
-        key = start + tl.arange(0, BLOCK_KEYS)
-        there = (key < tokens)[:, None] & (dim < DIM)[None, :]
-        key_at = qkv_at + (row * tokens + key) * width + (HEADS + kv_head) * DIM
-        keys = _rotated(key_at, length + key, cosines_at, sines_at, dim, there, DIM)
-        values = tl.load((key_at + KV_HEADS * DIM)[:, None] + dim[None, :], mask=there, other=0.0)
-        visible = (key < tokens)[None, :]
-        if HAS_PAST:
-            visible = visible & (key[None, :] <= token[:, None])
-            at = ((slot + length + key) * KV_HEADS + kv_head)[:, None] * DIM + dim[None, :]
-            tl.store(keys_at + at, keys, mask=there & is_mine)
-            tl.store(values_at + at, values, mask=there & is_mine)
-        best, weight, mixed = _seen(turned, keys, values, visible, best, weight, mixed, scale)
-    return best, weight, mixed
 
 
 # A prompt is read from one seat's place in a table: whether that is aligned must not mean another kernel.
@@ -112,16 +49,16 @@ def _attention_kernel(
     token, head = query // group, kv_head * group + query % group
     mask = (token < tokens)[:, None] & (dim < DIM)[None, :]
     query_at = qkv_at + (row * tokens + token) * ((HEADS + 2 * KV_HEADS) * DIM) + head * DIM
-    turned = _rotated(query_at, length + token, cosines_at, sines_at, dim, mask, DIM)
+    turned = rotated(query_at, length + token, cosines_at, sines_at, dim, mask, DIM)
     best = tl.full((BLOCK_QUERIES,), -1e30, dtype=tl.float32)
     weight = tl.zeros((BLOCK_QUERIES,), dtype=tl.float32)
     mixed = tl.zeros((BLOCK_QUERIES, BLOCK_DIM), dtype=tl.float32)
     if HAS_PAST:
-        best, weight, mixed = _over_past(
+        best, weight, mixed = over_past(
             turned, best, weight, mixed, keys_at, values_at, slot, length, kv_head, 0, 1, scale,
             KV_HEADS, DIM, BLOCK_DIM, BLOCK_KEYS,
         )  # fmt: skip
-    best, weight, mixed = _over_new(
+    best, weight, mixed = over_new(
         turned, best, weight, mixed, qkv_at, keys_at, values_at, cosines_at, sines_at, row, token, tokens, slot,
         length, kv_head, part == 0, scale, HEADS, KV_HEADS, DIM, BLOCK_DIM, BLOCK_KEYS, HAS_PAST,
     )  # fmt: skip
@@ -149,6 +86,7 @@ class Past:
 
     layer: KvLayer
     span: Span
+    may_split: bool = True
 
 
 def attention(qkv: Tensor, heads: Heads, rotary: RotaryTable, past: Past | None) -> Tensor:
@@ -159,6 +97,10 @@ def attention(qkv: Tensor, heads: Heads, rotary: RotaryTable, past: Past | None)
     cosines, sines = rotary.first(_EVERY_POSITION)
     out = qkv.new_empty(rows, tokens, heads.queries * heads.dim)
     memory = (qkv, qkv, qkv, qkv) if past is None else _memory(past)
+    parts = parts_for(rows, tokens, heads.keys) if past is not None and past.may_split else 1
+    if parts > 1:
+        attend_in_parts(qkv, memory, (cosines, sines), out, heads, parts)
+        return out
     queries = tokens * heads.queries // heads.keys
     launch(
         _attention_kernel,

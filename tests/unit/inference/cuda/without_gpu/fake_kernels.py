@@ -19,6 +19,8 @@ WRITTEN = {
     "_norm_linear_kernel": ("out_at",),
     "_linear_residual_kernel": ("out_at",),
     "_attention_kernel": ("out_at", "keys_at", "values_at"),
+    "_part_kernel": ("best_at", "weight_at", "mixed_at", "keys_at", "values_at"),
+    "_merge_kernel": ("out_at",),
 }
 
 
@@ -31,17 +33,30 @@ def check_launch(kernel: Any, grid: Sequence[int], arguments: Sequence[Any], con
     for key, tensor in tensors.items():
         assert tensor.is_cuda, f"{name}: {key} lies on {tensor.device}"
         assert tensor.is_contiguous() or key in {"cosines_at", "sines_at"}, f"{name}: {key} has gaps"
-        whole = torch.int64 if key in {"first_at", "lengths_at"} and given["HAS_PAST"] else given["out_at"].dtype
-        assert tensor.dtype == whole, f"{name}: {key} is {tensor.dtype}, not {whole}"
+        expected = _format(given, key)
+        assert tensor.dtype == expected, f"{name}: {key} is {tensor.dtype}, not {expected}"
     assert all(0 < size < limit for size, limit in zip(grid, (2**31, 2**16, 2**16), strict=False)), (name, grid)
     for key, needed in NEEDED[name](given, tuple(grid)).items():
         assert given[key].numel() == needed, f"{name}: {key} has {given[key].numel()} values and needs {needed}"
-    written = [tensors[key] for key in WRITTEN[name] if key.endswith("out_at") or _is_written(given, key)]
+    written = [
+        tensors[key]
+        for key in WRITTEN[name]
+        if key not in {"sum_at", "keys_at", "values_at"} or _is_written(given, key)
+    ]
     return list(tensors.values()), written
 
 
 def _is_written(given: Given, key: str) -> bool:
-    return bool(given["ADDS"]) if key == "sum_at" else bool(given["HAS_PAST"])
+    return bool(given["ADDS"]) if key == "sum_at" else bool(given.get("HAS_PAST", True))
+
+
+def _format(given: Given, key: str) -> torch.dtype:
+    if key in {"best_at", "mixed_at"} or (key == "weight_at" and "best_at" in given):
+        return torch.float32
+    if key in {"first_at", "lengths_at"} and given.get("HAS_PAST", True):
+        return torch.int64
+    model = given["out_at"] if "out_at" in given else given["qkv_at"]
+    return model.dtype  # type: ignore[no-any-return]
 
 
 def _covers(grid_size: int, block: int, size: int) -> None:
@@ -92,10 +107,29 @@ def _attention(given: Given, grid: Sequence[int]) -> dict[str, int]:
     return needed
 
 
+def _part(given: Given, grid: Sequence[int]) -> dict[str, int]:
+    heads, kv_heads, dim = (given[key] for key in ("HEADS", "KV_HEADS", "DIM"))
+    assert (given["tokens"], grid[1], heads % kv_heads) == (1, kv_heads, 0)
+    _covers(1, given["BLOCK_DIM"], dim)
+    assert given["BLOCK_QUERIES"] >= heads // kv_heads
+    parts = grid[0] * heads * grid[2]
+    needed = {"qkv_at": grid[0] * (heads + 2 * kv_heads) * dim, "first_at": grid[0], "lengths_at": grid[0]}
+    return needed | {"best_at": parts, "weight_at": parts, "mixed_at": parts * dim}
+
+
+def _merge(given: Given, grid: Sequence[int]) -> dict[str, int]:
+    assert (grid[1], given["parts"] <= given["BLOCK_PARTS"]) == (given["HEADS"], True)
+    parts = grid[0] * given["HEADS"] * given["parts"]
+    whole = {"out_at": grid[0] * given["HEADS"] * given["DIM"]}
+    return whole | {"best_at": parts, "weight_at": parts, "mixed_at": parts * given["DIM"]}
+
+
 NEEDED: dict[str, Callable[[Given, Sequence[int]], dict[str, int]]] = {
     "_add_norm_kernel": _add_norm,
     "_swiglu_kernel": _swiglu,
     "_norm_linear_kernel": _norm_linear,
     "_linear_residual_kernel": _linear_residual,
     "_attention_kernel": _attention,
+    "_part_kernel": _part,
+    "_merge_kernel": _merge,
 }

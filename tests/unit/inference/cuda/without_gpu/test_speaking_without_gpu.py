@@ -73,6 +73,8 @@ def test_no_wait_no_stranger_no_race_from_the_prompt_to_the_sound(
     assert {f"_{name}_kernel" for name in ("norm_linear", "linear_residual", "attention", "add_norm")} <= set(
         fake_cuda.launches
     )
+    is_split = {"_part_kernel", "_merge_kernel"} <= set(fake_cuda.launches)
+    assert is_split == (not given.get("deterministic"))
     assert not [name for name in fake_cuda.operations if name.removeprefix("aten::").rstrip("_") in UNORDERED]
 
 
