@@ -102,7 +102,10 @@ def test_weights_take_the_asked_type_and_the_codec_stays_in_float32(
 ) -> None:
     model = load_checkpoint(checkpoint_folder("tiny", False), "cpu", dtype)
     assert {weight.dtype for weight in model.network.parameters()} == {dtype}
-    assert {weight.dtype for weight in model.vae.parameters()} == {torch.float32}
+    samples = torch.zeros(1, model.patch_samples)
+    assert model.vae.encode(samples).dtype == torch.float32
+    frames = torch.zeros(1, model.config.feat_dim, model.config.patch_size)
+    assert model.vae.decode(frames, model.vae.decoder.start(1)).dtype == torch.float32
     assert not any(weight.requires_grad for weight in model.network.parameters())
 
 
