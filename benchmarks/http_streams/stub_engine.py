@@ -16,6 +16,7 @@ from voxfleet_inference.engine.messages import (
     Loaded,
     Occupancy,
     Patch,
+    Resting,
     Sentence,
     SequenceEnded,
     StepDone,
@@ -43,6 +44,7 @@ class StubEngine:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._open: dict[int, Spoken] = {}
+        self._commands = 0
         noise = np.random.default_rng(0)
         self._samples = noise.standard_normal(PATCH_SAMPLES, dtype=np.float32) * 0.1
         self._latents = noise.standard_normal((4, 64), dtype=np.float32)
@@ -57,8 +59,11 @@ class StubEngine:
 
     def _obey(self) -> bool:
         """Take commands until a patch is due; whether to go on."""
+        if not self._open:
+            self._connection.send(Resting(Occupancy(0, 0), self._commands))
         pause = min((each.due_at for each in self._open.values()), default=time.monotonic() + 1) - time.monotonic()
         while self._connection.poll(max(0.0, pause)):
+            self._commands += 1
             match self._connection.recv():
                 case Submit(sentence):
                     self._open[sentence.sequence_id] = Spoken(sentence, time.monotonic())
@@ -74,7 +79,7 @@ class StubEngine:
         if not due:
             return
         patches = tuple(Patch(each.sentence.sequence_id, self._latents, self._samples) for each in due)
-        self._connection.send(StepDone(0.005, patches, Occupancy(len(self._open), 0)))
+        self._connection.send(StepDone(0.005, patches, Occupancy(len(self._open), 0), self._commands))
         for each in due:
             each.made += 1
             each.due_at += PATCH_SECONDS if each.made > 1 else 0.0  # one patch ahead of the player

@@ -1,6 +1,7 @@
 """The engine as the HTTP process sees it: sentences in, patches out, over one pipe.
 
-Knows: which stream each report belongs to, what each of them waits for, and that a dead engine ends every open one.
+Knows: which stream each report belongs to, which commands are yet to be obeyed, and that a dead engine ends every
+stream that is open.
 Does not know: HTTP, audio formats or what the engine does.
 """
 
@@ -11,6 +12,7 @@ import itertools
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from multiprocessing.connection import Connection
@@ -25,6 +27,7 @@ from voxfleet_inference.engine.messages import (
     Park,
     Patch,
     Report,
+    Resting,
     Resume,
     Sentence,
     SequenceEnded,
@@ -34,7 +37,7 @@ from voxfleet_inference.engine.messages import (
     VoiceEncoded,
 )
 from voxfleet_inference.engine.process import shut_down
-from voxfleet_inference.engine.sequences import Outcome, Wish
+from voxfleet_inference.engine.sequences import Outcome
 
 _MAX_COMMANDS_ON_THE_WAY = 4096
 
@@ -82,7 +85,7 @@ class SequenceStream:
         self._client = client
         self._sequence_id = sequence_id
         self._max_waiting_patches = max_waiting_patches
-        self.wish: Wish | None = None  # None while its reader has more than enough
+        self._is_parked = False
         self._arrived: asyncio.Queue[Patch | SequenceEnded] = asyncio.Queue()
         self.ended: SequenceEnded | None = None
 
@@ -111,17 +114,14 @@ class SequenceStream:
         """Take a report from the engine; a reader who is too far behind parks the sequence."""
         self._arrived.put_nowait(report)
         is_behind = isinstance(report, Patch) and self._arrived.qsize() >= self._max_waiting_patches
-        if is_behind and self.wish is not None:
+        if is_behind and not self._is_parked:
+            self._is_parked = True
             self._client.send(Park(self._sequence_id))
-            self.wish = None
-
-    def want(self, command: Submit | Resume) -> None:
-        """Ask the engine for patches."""
-        self.wish = Wish(time.monotonic(), self._client.send(command))
 
     def _resume_if_drained(self) -> None:
-        if self.wish is None and self._arrived.qsize() <= self._max_waiting_patches // 2:
-            self.want(Resume(self._sequence_id, self._arrived.qsize()))
+        if self._is_parked and self._arrived.qsize() <= self._max_waiting_patches // 2:
+            self._is_parked = False
+            self._client.send(Resume(self._sequence_id, self._arrived.qsize()))
 
     def close(self) -> None:
         """Cancel the sequence unless it has ended."""
@@ -140,6 +140,7 @@ class EngineClient:
         self._voices: dict[int, asyncio.Future[Float32Array]] = {}
         self._outbox: queue.SimpleQueue[Command | None] = queue.SimpleQueue()
         self._sent = 0  # commands
+        self._unanswered: deque[tuple[int, float]] = deque()  # their numbers, and when they were sent
         self._gone: str | None = None
 
     def start(self) -> None:
@@ -160,9 +161,8 @@ class EngineClient:
         """
         self._check_alive()
         sequence_id = next(self._ids)
-        stream = SequenceStream(self, sequence_id, max_waiting_patches)
-        stream.want(Submit(replace(sentence, sequence_id=sequence_id)))
-        self._streams[sequence_id] = stream
+        stream = self._streams[sequence_id] = SequenceStream(self, sequence_id, max_waiting_patches)
+        self.send(Submit(replace(sentence, sequence_id=sequence_id)))
         return stream
 
     async def encode_voice(self, samples: Float32Array, sample_rate: int) -> Float32Array:
@@ -183,16 +183,16 @@ class EngineClient:
             self._voices.pop(job_id, None)
         return latents
 
-    def wishes(self) -> tuple[Wish, ...]:
-        """What the readers of open sequences wait for."""
-        wishes = (stream.wish for stream in self._streams.values())
-        return tuple(wish for wish in wishes if wish is not None)
+    @property
+    def asked_at(self) -> float | None:
+        """When the oldest command that the engine is yet to obey was sent; None when it has obeyed them all."""
+        return self._unanswered[0][1] if self._unanswered else None
 
-    def send(self, command: Command) -> int:
-        """Put a command on its way; returns its number, counted from 1. One about an open sequence is never refused."""
+    def send(self, command: Command) -> None:
+        """Put a command on its way; one about a sequence that is open is never refused."""
         self._outbox.put(command)
         self._sent += 1
-        return self._sent
+        self._unanswered.append((self._sent, time.monotonic()))
 
     def forget(self, sequence_id: int) -> None:
         """Drop a stream; the sequence is cancelled unless its end has arrived."""
@@ -244,8 +244,11 @@ class EngineClient:
     def _dispatch(self, report: Report) -> None:
         match report:
             case StepDone():
+                self._obeyed(report.commands)
                 for patch in report.patches:
                     self._pass_on(patch.sequence_id, patch)
+            case Resting():
+                self._obeyed(report.commands)
             case SequenceEnded():
                 self._pass_on(report.sequence_id, report)
                 self._streams.pop(report.sequence_id, None)
@@ -254,6 +257,10 @@ class EngineClient:
             case EngineGone():
                 self._end_all(report.message)
         self._observe(report)
+
+    def _obeyed(self, commands: int) -> None:
+        while self._unanswered and self._unanswered[0][0] <= commands:
+            self._unanswered.popleft()
 
     def _pass_on(self, sequence_id: int, report: Patch | SequenceEnded) -> None:
         stream = self._streams.get(sequence_id)

@@ -93,7 +93,7 @@ class Engine:
             if in_flight is not None:
                 self._commit(in_flight)
             if is_idle:
-                self._report(Resting(self._commands, self._occupancy()))
+                self._report(Resting(self._occupancy(), self._commands))
             self._obey(after=ticket, wait=is_idle)
             in_flight = ticket
         self._close()
@@ -137,6 +137,7 @@ class Engine:
             step_seconds=collected.step_seconds,
             patches=collected.patches,
             occupancy=self._occupancy(),
+            commands=self._commands,
             step=plan.step,
             rows=len(plan.rows),
             prefill_positions=0 if plan.chunk is None else plan.chunk.positions,

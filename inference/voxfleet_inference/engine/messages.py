@@ -155,6 +155,7 @@ class StepDone:
     step_seconds: float
     patches: tuple[Patch, ...]
     occupancy: Occupancy
+    commands: int = 0  # how many had been obeyed
     step: int = 0  # counts from 1
     rows: int = 0  # sequences that this step gave a patch to
     prefill_positions: int = 0  # prompt positions that this step read
@@ -167,8 +168,8 @@ class StepDone:
 class Resting:
     """The engine found no step to take: it sleeps until a command comes, or a deadline."""
 
-    commands: int  # how many it had obeyed; whoever sent one of them waits by its decision
     occupancy: Occupancy
+    commands: int = 0  # how many had been obeyed: whoever sent one of them waits by its decision
 
 
 @dataclass(frozen=True, slots=True)

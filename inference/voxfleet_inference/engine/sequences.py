@@ -1,6 +1,6 @@
 """The life of one sequence (one sentence being decoded), as a table.
 
-Knows: the states, the events and which event leads where; what its reader waits for.
+Knows: the states, the events and which event leads where.
 Does not know: batches, models, clocks or who asked.
 """
 
@@ -60,14 +60,6 @@ TRANSITIONS: Mapping[tuple[State, Event], State] = {
     (State.LEAVING, Event.COLLECT): State.GONE,
 }
 HAS_A_SEAT = frozenset({State.PREFILLING, State.RUNNING, State.PARKED, State.LEAVING})
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """The reader of a sequence wants more of it: since when, and by which of all commands, counted from 1."""
-
-    since: float
-    command: int
 
 
 class TransitionError(Exception):

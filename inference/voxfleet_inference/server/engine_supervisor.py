@@ -80,7 +80,7 @@ class EngineSupervisor:
     def attach(self, engine: EngineClient) -> None:
         """Speak to this engine."""
         self._engine = engine
-        self._steps.begin(time.monotonic())
+        self._steps.rested(time.monotonic())
         self._killed_at, self._killed_for = None, ""
 
     def observe(self, report: Report) -> None:
@@ -89,7 +89,7 @@ class EngineSupervisor:
             case StepDone():
                 self._steps.stepped(time.monotonic())
             case Resting():
-                self._steps.rested(time.monotonic(), report.commands)
+                self._steps.rested(time.monotonic())
             case Loaded():
                 self._take_facts(report)
             case LoadFailed():
@@ -128,14 +128,14 @@ class EngineSupervisor:
             self.fail(Failure(f"{stall}, and its process cannot be ended", ENGINE_GONE_EXIT_CODE))
 
     def _stall(self, now: float) -> str:
-        """For how long the engine has owed a step, if that is too long; else nothing."""
+        """For how long the engine has owed a step or an answer, if that is too long; else nothing."""
         patience = _PATIENCE.get(self.lifecycle.phase)
         if patience is None:
             return ""
-        owed_seconds = self._steps.owed_seconds(now, self.engine.wishes())
+        owed_seconds = self._steps.owed_seconds(now, self.engine.asked_at)
         if owed_seconds <= patience * self._steps.allowed_seconds:
             return ""
-        return f"the engine has taken no step for {owed_seconds:.1f} s although sentences wait to be spoken"
+        return f"the engine has taken no step for {owed_seconds:.1f} s although there was something to do"
 
     def fail(self, failure: Failure) -> None:
         """The model cannot speak, and will not: say why, once."""

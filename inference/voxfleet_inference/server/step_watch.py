@@ -1,15 +1,11 @@
-"""Whether an engine that lives still works, judged from what it reports and from what its readers wait for.
+"""Whether an engine that lives still works, judged from its reports and from what it was told.
 
-Knows: that an engine which has found no step to take owes nobody anything until it is told something new, and that
-whoever was asleep himself cannot say for how long somebody else did nothing.
+Knows: that an engine which took a step owes another, or the word that there is none to take; that one at rest owes an
+answer to whatever it is told; and that whoever was asleep himself cannot say for how long somebody else did nothing.
 Does not know: clocks (moments are arguments), processes, or what happens to an engine that has stopped working.
 """
 
 from __future__ import annotations
-
-from collections.abc import Collection
-
-from voxfleet_inference.engine.sequences import Wish
 
 
 class StepWatch:
@@ -18,25 +14,20 @@ class StepWatch:
     def __init__(self, allowed_seconds: float, now: float) -> None:
         self.allowed_seconds = allowed_seconds  # for one step
         self._looked_at = self._awake_since = now
-        self.begin(now)
+        self.rested(now)
 
     @property
     def look_seconds(self) -> float:
         """How often somebody should look."""
         return min(1.0, self.allowed_seconds / 8)
 
-    def begin(self, now: float) -> None:
-        """It is another engine from here on."""
-        self._reported_at = now
-        self._excused_commands = 0  # who asked by one of them waits by the engine's own decision
-
     def stepped(self, now: float) -> None:
-        """It took a step; another one follows, or it says that there is none to take."""
-        self._reported_at, self._excused_commands = now, 0
+        """It took a step."""
+        self._reported_at, self._is_working = now, True
 
-    def rested(self, now: float, commands: int) -> None:
-        """It had obeyed so many commands and found no step to take."""
-        self._reported_at, self._excused_commands = now, commands
+    def rested(self, now: float) -> None:
+        """It has no step to take, or is another engine from here on, which was told nothing yet."""
+        self._reported_at, self._is_working = now, False
 
     def look(self, now: float) -> None:
         """Somebody looks. Who comes far too late was stopped, and the engine maybe with him: the count begins anew."""
@@ -44,7 +35,9 @@ class StepWatch:
             self._awake_since = now
         self._looked_at = now
 
-    def owed_seconds(self, now: float, wishes: Collection[Wish]) -> float:
-        """For how long the engine has owed a step; 0 while it owes none."""
-        owed = [wish.since for wish in wishes if wish.command > self._excused_commands]
-        return now - max(min(owed), self._reported_at, self._awake_since) if owed else 0.0
+    def owed_seconds(self, now: float, asked_at: float | None) -> float:
+        """For how long it has owed something; `asked_at` is when it was told what it has not answered, if anything."""
+        if not self._is_working and asked_at is None:
+            return 0.0
+        owed_since = self._reported_at if asked_at is None or self._is_working else max(asked_at, self._reported_at)
+        return now - max(owed_since, self._awake_since)

@@ -156,7 +156,7 @@ def test_an_engine_that_stands_still_is_ended_and_another_one_speaks(server: Any
             for _ in pieces:
                 pass
     wait_for(lambda: server.metric("engine_restarts_total"), lambda count: count == restarts + 1)
-    assert not Path(f"/proc/{engine}").exists()
+    wait_for(Path(f"/proc/{engine}").exists, lambda exists: not exists)
     server.wait_for_ready()
     assert server.engine_pid() != engine
     assert "the engine has taken no step for" in server.errors()
@@ -166,6 +166,18 @@ def test_an_engine_that_stands_still_before_the_first_byte_is_an_error_that_says
     os.kill(server.engine_pid(), signal.SIGSTOP)
     answer = server.http.post(server.url("/v1/audio/speech"), json=SPEECH, timeout=60)
     assert (answer.status_code, answer.json()["error"]["code"]) == (500, "engine_error")
+
+
+def test_impatient_clients_do_not_hide_that_an_engine_stands_still(server: Any, wait_for: Any) -> None:
+    """Each of them leaves before a step is overdue; the engine never answers any, nor their leaving."""
+    engine, restarts = server.engine_pid(), server.metric("engine_restarts_total")
+    os.kill(engine, signal.SIGSTOP)
+    deadline = time.monotonic() + 60
+    while server.metric("engine_restarts_total") == restarts:
+        assert time.monotonic() < deadline
+        with suppress(httpx.TimeoutException):
+            server.http.post(server.url("/v1/audio/speech"), json=SPEECH, timeout=1)
+    wait_for(Path(f"/proc/{engine}").exists, lambda exists: not exists)
 
 
 def test_an_engine_without_memory_ends_what_it_cannot_do_and_lives_on_or_again(server: Any) -> None:

@@ -95,6 +95,22 @@ async def test_closing_a_stream_cancels_its_sequence(pipe: Pipe, tone_model: Any
     assert tone_model.steps_taken == made + 3
 
 
+async def test_what_the_engine_was_told_is_unanswered_until_it_says_so(
+    pipe: Pipe, tone_model: Any, wait_until: Any
+) -> None:
+    tone_model.gate = threading.Event()
+    assert pipe.client.asked_at is None
+    before = time.monotonic()
+    stream = pipe.client.speak(sentence("x" * 5), 100)
+    await wait_until(lambda: tone_model.prefilled)  # obeyed, but the step that would tell stands at the gate
+    stream.close()
+    asked_at = pipe.client.asked_at
+    assert asked_at is not None
+    assert before <= asked_at <= time.monotonic(), "also when nobody waits for it any more"
+    tone_model.gate.set()
+    await wait_until(lambda: pipe.client.asked_at is None)
+
+
 async def test_an_unread_stream_is_parked_and_goes_on_when_it_is_read(pipe: Pipe, tone_model: Any) -> None:
     tone_model.step_seconds = 0.02
     stream = pipe.client.speak(sentence("x" * 200), max_waiting_patches=5)
@@ -262,7 +278,7 @@ async def test_no_listener_is_refused_to_leave_however_busy_the_engine_is() -> N
     assert len(streams) > 4096
     for stream in streams:
         stream.close()
-    assert not client.wishes()
+    assert not client._streams
     client.close()
     theirs.close()
 

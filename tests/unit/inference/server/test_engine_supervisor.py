@@ -12,7 +12,6 @@ import httpx
 from hypothesis import given
 from hypothesis import strategies as st
 from voxfleet_inference.engine.messages import EngineGone, Loaded, LoadFailed, Occupancy, Resting, StepDone
-from voxfleet_inference.engine.sequences import Wish
 from voxfleet_inference.server.engine_supervisor import EngineControl, EngineSupervisor, Failure
 from voxfleet_inference.server.lifecycle import RESTART_WINDOW_SECONDS, Phase, lately_restarted
 from voxfleet_inference.settings import ServeSettings
@@ -26,13 +25,10 @@ class StubEngine:
 
     def __init__(self) -> None:
         self.is_closed = False
-        self.wanted: tuple[Wish, ...] = ()
+        self.asked_at: float | None = None
 
     def close(self) -> None:
         self.is_closed = True
-
-    def wishes(self) -> tuple[Wish, ...]:
-        return self.wanted
 
 
 class Supervised:
@@ -145,22 +141,19 @@ async def ready(loaded: Loaded, wait_until: Any, **changes: Any) -> Supervised:
 
 async def test_trouble_begins_when_a_step_is_owed_for_too_long(tone_loaded: Loaded, wait_until: Any) -> None:
     server = await ready(tone_loaded, wait_until, max_step_seconds=5)
-    server.engines[0].wanted = (Wish(0.0, 1),)
     now = time.monotonic()
     server.supervisor.observe(StepDone(0.1, (), Occupancy(running=1, waiting=0)))
     assert server.supervisor.trouble(now + 4.9) == ""
-    assert "no step for" in server.supervisor.trouble(now + 7)
-    server.supervisor.observe(Resting(1, Occupancy(running=1, waiting=0, parked=1)))
-    assert server.supervisor.trouble(now + 60) == "", "the engine knows of it, and has decided"
-    server.engines[0].wanted = (Wish(now, 2),)
-    assert "no step for" in server.supervisor.trouble(now + 7), "it has not answered this one"
-    server.engines[0].wanted = ()
-    assert server.supervisor.trouble(now + 60) == "", "nobody waits for anything"
+    assert "no step for" in server.supervisor.trouble(now + 7), "whether or not anybody still waits"
+    server.supervisor.observe(Resting(Occupancy(running=1, waiting=1, parked=1)))
+    assert server.supervisor.trouble(now + 60) == "", "the engine knows of them, and has decided"
+    server.engines[0].asked_at = now
+    assert "no step for" in server.supervisor.trouble(now + 7), "it was told something and has not answered"
 
 
 async def test_a_hanging_engine_is_ended_once_and_replaced(tone_loaded: Loaded, wait_until: Any) -> None:
     server = await ready(tone_loaded, wait_until, max_step_seconds=5)
-    server.engines[0].wanted = (Wish(time.monotonic(), 1),)
+    server.engines[0].asked_at = time.monotonic()
     server.look_until(time.monotonic() + 4.5)
     assert server.kills == 0
     server.look_until(time.monotonic() + 8)
@@ -177,7 +170,7 @@ async def test_a_hanging_engine_is_ended_once_and_replaced(tone_loaded: Loaded, 
 
 async def test_hanging_too_often_ends_the_server_and_says_why(tone_loaded: Loaded, wait_until: Any) -> None:
     server = await ready(tone_loaded, wait_until, max_step_seconds=5, max_engine_restarts=0)
-    server.engines[0].wanted = (Wish(time.monotonic(), 1),)
+    server.engines[0].asked_at = time.monotonic()
     server.look_until(time.monotonic() + 8)
     server.die()
     assert server.failures[0].exit_code == 4
@@ -187,7 +180,7 @@ async def test_hanging_too_often_ends_the_server_and_says_why(tone_loaded: Loade
 async def test_an_engine_that_outlives_its_end_ends_the_server(tone_loaded: Loaded, wait_until: Any) -> None:
     """A driver can keep a killed process for ever."""
     server = await ready(tone_loaded, wait_until, max_step_seconds=5)
-    server.engines[0].wanted = (Wish(time.monotonic(), 1),)
+    server.engines[0].asked_at = time.monotonic()
     server.look_until(time.monotonic() + 14)
     assert server.failures == []
     server.look_until(time.monotonic() + 30)
@@ -198,7 +191,7 @@ async def test_an_engine_that_outlives_its_end_ends_the_server(tone_loaded: Load
 
 async def test_loading_has_no_bound_and_the_first_sentence_ten_times_the_usual(tone_loaded: Loaded) -> None:
     server = Supervised(max_step_seconds=5)
-    server.engines[0].wanted = (Wish(time.monotonic(), 1),)
+    server.engines[0].asked_at = time.monotonic()
     server.look_until(time.monotonic() + 1000)
     assert (server.state, server.kills) == ("loading", 0)
     assert server.supervisor.trouble(time.monotonic() + 1000) == ""
