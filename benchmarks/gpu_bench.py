@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -75,8 +76,10 @@ def main(given: Sequence[str] | None = None) -> int:
     """All parts, one after the other."""
     asked = arguments(given)
     if asked.into:
+        began = time.monotonic()
         from gpu_bench_parts import measure  # noqa: PLC0415 - who only watches needs no PyTorch
 
+        asked.imports_seconds = round(time.monotonic() - began, 3)
         return measure(asked)
     into = asked.results / "unfinished.json"
     into.unlink(missing_ok=True)

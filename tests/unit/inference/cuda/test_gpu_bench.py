@@ -11,7 +11,8 @@ import pytest
 BENCHMARKS = Path(__file__).parents[4] / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS / "gpu"))
 
-from gpu_bench_record import DeadDeviceError, Found, Record, for_each  # noqa: E402 - the path first
+import gpu_bench_supervisor  # noqa: E402 - the path first
+from gpu_bench_record import DeadDeviceError, Found, Record, for_each  # noqa: E402
 from gpu_bench_report import goals, tables  # noqa: E402
 from gpu_bench_supervisor import PARTS, Attempt, first_attempt, next_attempt, supervise  # noqa: E402
 
@@ -176,3 +177,15 @@ def test_goals_stand_beside_what_was_found() -> None:
     assert (verdicts["ms per step, batch 1"], verdicts["ms per step, batch 32"]) == (2.5, None)
     lines = tables({"steps": {"rows": [found["steps"]["rows"][0] | {"times_real_time": 1.0, "part_ms": {}}]}})
     assert any(line.startswith("ms per step, batch 1 ") and line.endswith("yes") for line in lines)
+
+
+def test_without_time_nothing_is_started(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    supervise(["/nonexistent"], tmp_path / "found.json", ("start", "text"), 1, 1.0)
+    assert "no time left for start, text" in capsys.readouterr().out
+
+
+def test_a_process_that_does_not_end_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpu_bench_supervisor, "GRACE_SECONDS", 0.1)
+    monkeypatch.setattr(gpu_bench_supervisor, "LEAST_SECONDS", 0.5)
+    sleeper = [sys.executable, "-c", "import time; time.sleep(600)"]
+    assert supervise(sleeper, tmp_path / "found.json", ("text",), 1, 1.0) < 60

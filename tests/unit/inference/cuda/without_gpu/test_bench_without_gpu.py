@@ -2,9 +2,10 @@
 
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,8 +22,11 @@ sys.path[:0] = [str(BENCHMARKS), str(BENCHMARKS / "gpu")]
 
 import gpu_bench  # noqa: E402 - the path first
 import gpu_bench_model  # noqa: E402
+import gpu_bench_parity  # noqa: E402
 import gpu_bench_parts  # noqa: E402
 import gpu_bench_profile  # noqa: E402
+import gpu_bench_reference  # noqa: E402
+import gpu_bench_streams  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore:Accessing the data pointer of FakeTensor")
 PARTS = {  # of each mode, and for how many rows
@@ -101,7 +105,7 @@ def test_every_part_ends_in_every_mode(gpu: FakeCuda, tmp_path: Path, mode: str)
     parts, batches = PARTS[mode]
     given = ["--size=tiny", f"--batches={batches}", "--streams=2", "--patches=2", "--text-patches=12"]
     given += [f"--mode={mode}", f"--parts={','.join(parts)}", f"--into={tmp_path / 'found.json'}"]
-    assert gpu_bench_parts.measure(gpu_bench.arguments(given)) == 0
+    assert gpu_bench.main(given) == 0
     found = json.loads((tmp_path / "found.json").read_text(encoding="utf-8"))
     assert found["machine"]["device"] == "No GPU"
     assert [part for part in parts if "error" in json.dumps(found[part])] == []
@@ -111,3 +115,59 @@ def test_every_part_ends_in_every_mode(gpu: FakeCuda, tmp_path: Path, mode: str)
     if mode == "recorded":
         assert found["profile"]["rows"][0]["lms"]["kernels"] > 10
         assert found["profile"]["rows"][0]["lms"]["copies"] == 1
+
+
+def test_one_comparison_that_fails_costs_no_other(
+    gpu: FakeCuda, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: Any) -> None:
+        raise ValueError("no such codec")
+
+    monkeypatch.setattr(gpu_bench_parity, "codec_decibels", fail)
+    monkeypatch.setattr(gpu_bench_parity, "teacher_forced", lambda _: {"latents": {}})
+    given = ["--size=tiny", "--batches=1", "--streams=1", "--parts=start,parity", f"--into={tmp_path / 'found.json'}"]
+    assert gpu_bench.main(given) == 0
+    found = json.loads((tmp_path / "found.json").read_text(encoding="utf-8"))["parity"]
+    assert found["codec_decibels"] == {"error": "ValueError: no such codec"}
+    assert found["latents"] == {}
+    assert gpu.graphs
+
+
+def test_a_dead_engine_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    class DeadEngine:
+        def __init__(self, *_: Any) -> None:
+            self.tell = lambda _: None
+
+        def run(self) -> None:
+            raise RuntimeError("CUDA error: gone")
+
+    monkeypatch.setattr(gpu_bench_streams, "Engine", DeadEngine)
+    bench = SimpleNamespace(rows=1, speech=None, patch_seconds=0.16)
+    with pytest.raises(RuntimeError, match="gone"):
+        gpu_bench_streams.listen(bench, [], time.monotonic() + 600)
+
+
+def test_more_rows_than_the_model_has_are_refused_by_name() -> None:
+    bench = gpu_bench_model.Bench(torch.device("cpu"), "tiny", 2, None, print)
+    with pytest.raises(ValueError, match="room for 2 rows: no measurement of 3"):
+        bench.refuse_more_rows(3)
+    with pytest.raises(RuntimeError, match="not started"):
+        bench.seated()
+
+
+def test_the_references_compiler_may_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = SimpleNamespace(optimize=lambda: model)
+    times = iter([12.0])
+    monkeypatch.setattr(gpu_bench_reference.importlib.util, "find_spec", lambda _: object())
+    monkeypatch.setattr(gpu_bench_reference, "_model", lambda _: model)
+    monkeypatch.setattr(gpu_bench_reference, "_step_ms", lambda *_: next(times))
+    bench = SimpleNamespace(is_gpu=True, say=print)
+    found = list(gpu_bench_reference.measure_reference(bench, time.monotonic() + 600))
+    assert found[-1]["eager_step_ms"] == 12.0
+    assert found[-1]["compiled"].startswith("StopIteration")
+
+
+def test_a_profiler_that_sees_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpu_bench_profile, "profile", lambda **_: nullcontext(SimpleNamespace(function_events=[])))
+    bench = SimpleNamespace(is_gpu=True, wait=lambda: None)
+    assert gpu_bench_profile.seen_by_profiler(bench, lambda: None)["kernels"] is None
