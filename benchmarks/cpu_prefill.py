@@ -1,0 +1,159 @@
+"""First audio on a CPU by `--max-prefill-tokens`, and what it costs whoever listens already.
+
+    python benchmarks/cpu_prefill.py [--size tiny|small|middle] [--rounds 4] [--tokens 16 32 64 128]
+
+A whole engine in this process, with one thread for the model and random weights. Two scenes: so many sentences come at
+once (`burst`), or come while another is heard (`beside`). Each has a voice of 9.6 s and 121 positions to read. Sizes in
+turn, in another order in every round, so that a busy neighbour slows all of them: medians, ratios to the first one.
+`silences` are those of a player that began with the first patch of the sentence that was heard.
+"""
+
+import argparse
+import copy
+import random
+import statistics
+import tempfile
+import threading
+import time
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from voxfleet_inference.engine.engine import Engine
+from voxfleet_inference.engine.loading import load_speech_model
+from voxfleet_inference.engine.messages import (
+    Cancel,
+    Report,
+    Sentence,
+    SequenceEnded,
+    StepDone,
+    Stop,
+    Submit,
+    VoicePrompt,
+)
+from voxfleet_inference.engine.process import EngineSettings
+from voxfleet_inference.engine.scheduling.plans import Limits
+from voxfleet_inference.engine.speech_model import SpeechModel
+from voxfleet_inference.model.tiny_checkpoint import TINY_CONFIG, write_tiny_checkpoint
+from voxfleet_inference.voices.prompt_making import ANCHOR_TEXT
+
+PATCH_SECONDS = 0.16
+PATIENCE_SECONDS = 300.0
+TEXT = "It is raining in the old town, and nobody is out."
+LATENTS = np.random.default_rng(0).standard_normal((60, 4, 64), dtype=np.float32)
+VOICE = VoicePrompt(ANCHOR_TEXT + ANCHOR_TEXT, LATENTS)
+HEARD, FIRST_NEWCOMER = 1, 10  # sequence ids
+SIZES = {"small": (256, 8, 2), "middle": (512, 12, 4)}  # hidden, layers of the first LM, of the others
+
+
+@dataclass
+class Listener:
+    """Keeps when the patches of each sequence came."""
+
+    came: dict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
+    steps: list[tuple[float, float]] = field(default_factory=list)  # when it was over, seconds
+    ended: set[int] = field(default_factory=set)
+    news: threading.Condition = field(default_factory=threading.Condition)
+
+    def __call__(self, report: Report) -> None:
+        """Take in what the engine says."""
+        with self.news:
+            now = time.perf_counter()
+            if isinstance(report, StepDone):
+                self.steps.append((now, report.step_seconds))
+                for patch in report.patches:
+                    self.came[patch.sequence_id].append(now)
+            elif isinstance(report, SequenceEnded):
+                self.ended.add(report.sequence_id)
+            self.news.notify_all()
+
+    def wait(self, condition: Any) -> None:
+        """Until something has happened."""
+        with self.news:
+            if not self.news.wait_for(condition, PATIENCE_SECONDS):
+                raise TimeoutError(f"the engine has not gone on for {PATIENCE_SECONDS:g} s")
+
+    def silent_seconds(self, sequence_id: int, until: float) -> float:
+        """How long a player had nothing to play."""
+        came = [moment for moment in self.came[sequence_id] if moment <= until]
+        played_until, silent = came[0], 0.0
+        for moment in came:
+            silent += max(0.0, moment - played_until)
+            played_until = max(played_until, moment) + PATCH_SECONDS
+        return silent
+
+
+def measure(model: SpeechModel, tokens: int, newcomers: int, *, is_beside: bool) -> tuple[float, float, float, float]:
+    """Mean and longest wait for the first audio, the silence of whoever was heard meanwhile, and the longest step."""
+    listener = Listener()
+    engine = Engine(model, Limits(8, 64, max_prefill_tokens=tokens), PATCH_SECONDS, listener)
+    thread = threading.Thread(target=engine.run)
+    thread.start()
+    if is_beside:
+        engine.tell(Submit(Sentence(sequence_id=HEARD, text=TEXT, seed=HEARD, prompt=VOICE)))
+        listener.wait(lambda: len(listener.came[HEARD]) > 2)  # noqa: PLR2004 - it is under way
+    ids = range(FIRST_NEWCOMER, FIRST_NEWCOMER + newcomers)
+    began = time.perf_counter()
+    for each in ids:
+        engine.tell(Submit(Sentence(sequence_id=each, text=TEXT, seed=each, prompt=VOICE, max_steps=3)))
+    listener.wait(lambda: listener.ended.issuperset(ids))
+    over = time.perf_counter()
+    engine.tell(Cancel(HEARD))
+    engine.tell(Stop())
+    thread.join()
+    waits = [listener.came[each][0] - began for each in ids]
+    silent = listener.silent_seconds(HEARD, over) if is_beside else 0.0
+    longest = max(seconds for moment, seconds in listener.steps if began <= moment <= over)
+    return statistics.mean(waits), max(waits), silent, longest
+
+
+def model_of(size: str, folder: Path) -> SpeechModel:
+    """Random weights of some size: the larger ones in bfloat16."""
+    config = copy.deepcopy(TINY_CONFIG)
+    if size in SIZES:
+        hidden, layers, few = SIZES[size]
+        factors = [1.0 + 0.05 * index for index in range(32)]
+        heads = {"num_attention_heads": hidden // 64, "num_hidden_layers": layers}
+        config["lm_config"] |= {"hidden_size": hidden, "intermediate_size": 4 * hidden} | heads
+        config["lm_config"]["rope_scaling"] |= {"long_factor": factors, "short_factor": factors}
+        local = {"hidden_dim": hidden, "ffn_dim": 4 * hidden, "num_heads": hidden // 64, "num_layers": few}
+        config |= {"residual_lm_num_layers": few}
+        config["encoder_config"] |= local
+        config["dit_config"] |= local
+        config["audio_vae_config"] |= {"decoder_dim": hidden}
+    write_tiny_checkpoint(folder, config=config)
+    dtype = "bfloat16" if size in SIZES else "float32"
+    return load_speech_model(EngineSettings(model_path=folder, dtype=dtype, limits=Limits(8, 64), cpu_threads=1))[0]
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", choices=("tiny", *SIZES), default="small")
+    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--tokens", type=int, nargs="+", default=[16, 32, 64, 128])
+    asked = parser.parse_args()
+    scenes = [(False, 1), (False, 4), (False, 8), (True, 1), (True, 4)]
+    found: dict[tuple[bool, int, int], list[tuple[float, ...]]] = defaultdict(list)
+    with tempfile.TemporaryDirectory() as folder:
+        model = model_of(asked.size, Path(folder))
+        for at in range(asked.rounds + 1):  # the first one warms up
+            for scene in scenes:
+                for tokens in random.sample(asked.tokens, len(asked.tokens)):
+                    made = measure(model, tokens, scene[1], is_beside=scene[0])
+                    found[*scene, tokens] += [made] if at else []
+    print("scene     sentences  tokens  first ms  ratio  last ms  ratio  silent ms  longest step ms")
+    for (is_beside, newcomers, tokens), made in sorted(found.items()):
+        first = found[is_beside, newcomers, asked.tokens[0]]
+        mean, last, silent, longest = (1e3 * statistics.median(column) for column in zip(*made, strict=True))
+        ratios = [statistics.median(a[at] / b[at] for a, b in zip(made, first, strict=True)) for at in (0, 1)]
+        print(
+            f"{'beside' if is_beside else 'burst':9} {newcomers:9} {tokens:7} {mean:9.0f} {ratios[0]:6.2f}"
+            f" {last:8.0f} {ratios[1]:6.2f} {silent:10.0f} {longest:16.0f}"
+        )
+
+
+if __name__ == "__main__":
+    main()
