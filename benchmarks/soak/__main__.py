@@ -66,6 +66,7 @@ class Memory:
 
     def rest(self, server: Server) -> None:
         """Everybody has gone home."""
+        server.give_back()
         for name, size in server.memory_bytes().items():
             self.resting[name].append(size)
 

@@ -7,8 +7,11 @@ Knows: what each kind does and how its exchange may end. Does not know: how many
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
+import io
 import random
+import wave
 from collections.abc import Awaitable, Callable
 
 from exchange import (
@@ -22,12 +25,13 @@ from exchange import (
     http_request,
     speech_request,
 )
+from live_clients import HEARD, hangs_up_live, mumbles_live, talks_live
 
 FORMATS = ("pcm", "mp3", "opus", "aac", "flac", "wav")
 TEXTS = ("A short one.", "今天天气很好。", "Two sentences are here. This is the second.", "word " * 60)
 LEAST_AUDIO_BYTES = 100
 HAMMERINGS = 5
-HEARD = "heard to the end"
+RECORDING_RATE = 16000
 
 Attempt = Callable[[int], Awaitable[str | Refusal]]
 Kind = Callable[[random.Random], Attempt]
@@ -40,6 +44,17 @@ def listens(draw: random.Random) -> Attempt:
         "response_format": draw.choice(FORMATS),
         "stream": draw.choice((True, True, False)),
     }
+    return hearing(speech_request(wanted), pause_seconds=0.0)
+
+
+def clones(draw: random.Random) -> Attempt:
+    """To the end, with a voice that nobody had before."""
+    with io.BytesIO() as recording:
+        with wave.open(recording, "wb") as file:
+            file.setparams((1, 2, RECORDING_RATE, 0, "NONE", ""))
+            file.writeframes(draw.randbytes(2 * int(RECORDING_RATE * draw.uniform(1, 3))))
+        audio = base64.b64encode(recording.getvalue()).decode()
+    wanted = {"input": draw.choice(TEXTS[:3]), "reference_audio": audio, "reference_text": "What was said."}
     return hearing(speech_request(wanted), pause_seconds=0.0)
 
 
@@ -191,6 +206,9 @@ def trickles(draw: random.Random) -> Attempt:
 
 
 # Those that ask for speech as one should, if only at first, and how often each is met.
-SPEAKING: dict[Kind, int] = {listens: 16, reads_slowly: 3, hammers: 1, leaves: 4, reads_nothing: 1, closes_one_half: 1}
-OTHERS: dict[Kind, int] = {asks_wrongly: 3, speaks_no_http: 1, trickles: 1}
+SPEAKING: dict[Kind, int] = {
+    listens: 16, clones: 2, talks_live: 3, reads_slowly: 3,
+    hammers: 1, leaves: 4, hangs_up_live: 1, reads_nothing: 1, closes_one_half: 1,
+}  # fmt: skip
+OTHERS: dict[Kind, int] = {asks_wrongly: 3, mumbles_live: 1, speaks_no_http: 1, trickles: 1}
 KINDS = SPEAKING | OTHERS

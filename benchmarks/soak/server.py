@@ -25,7 +25,8 @@ from typing import Any
 from exchange import ViolationError
 
 TOKEN = "soak"  # noqa: S105 - of a server that nobody else reaches
-SETTLE_SECONDS = 60.0
+SETTLE_SECONDS, GIVE_BACK_SECONDS = 60.0, 1.0
+TRIMMING = Path(__file__).with_name("trimming")
 PROCESSES = ("http", "engine")
 # The CPU's codec has its kernels compiled once per number of rows, 4.5 MiB each: with 16 rows, not 32, all of them are
 # there before memory is judged. The server's 160 places stay 160.
@@ -58,6 +59,12 @@ class Server:
         pages = (int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in self.pids())
         return dict(zip(PROCESSES, (each * os.sysconf("SC_PAGE_SIZE") for each in pages), strict=True))
 
+    def give_back(self) -> None:
+        """Have both return what their allocators only keep."""
+        for pid in self.pids():
+            os.kill(pid, signal.SIGUSR1)
+        time.sleep(GIVE_BACK_SECONDS)
+
     def open_files(self) -> int:
         """File descriptors of the HTTP side."""
         return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
@@ -80,8 +87,9 @@ def serving(folder: Path) -> Iterator[Server]:
         "internal-token-sha256": hashlib.sha256(TOKEN.encode()).hexdigest(), "max-buffered-audio-seconds": 10,
         "max-batch-size": ROWS, "max-queued-requests": QUEUED, "log-level": "error",
     }  # fmt: skip
-    command += ["serve", *(part for name, value in flags.items() for part in (f"--{name}", str(value)))]
-    process = subprocess.Popen(command)
+    given = [part for name, value in flags.items() for part in (f"--{name}", str(value))]
+    environment = {**os.environ, "PYTHONPATH": f"{TRIMMING}:{os.environ.get('PYTHONPATH', '')}"}
+    process = subprocess.Popen([*command, "serve", *given], env=environment)
     try:
         yield Server(process, port, internal_port)
     finally:

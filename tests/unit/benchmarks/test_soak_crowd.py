@@ -24,7 +24,7 @@ AUDIO = b"\x01\x02" * 500
 @pytest.fixture
 def soak(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.syspath_prepend(SOAK)
-    names = ("exchange", "clients", "crowd")
+    names = ("exchange", "live_clients", "clients", "crowd")
     before = {name: sys.modules.pop(name, None) for name in names}
     yield importlib.import_module("crowd")
     for name in names:
