@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from voxfleet_inference.engine.messages import Float32Array, Sentence
 from voxfleet_inference.engine.speech_model import Measured, Seat, SentenceTooLongError, StepOutput
@@ -72,11 +73,7 @@ class VoxCpmSpeech:
 
     def encode_voice(self, samples: Float32Array, sample_rate: int) -> Float32Array:
         """Resample as the reference does, and encode, on a stream of its own where there are streams."""
-        at_model_rate = torch.from_numpy(samples)
-        if sample_rate != self._model.config.sample_rate:
-            from torchaudio.functional import resample  # noqa: PLC0415 - costs a second, and few need it
-
-            at_model_rate = resample(at_model_rate, sample_rate, self._model.config.sample_rate)
+        at_model_rate = resampled(torch.from_numpy(samples), sample_rate, self._model.config.sample_rate)
         with torch.cuda.stream(self._voice_stream):
             return _array(self._model.encode_prompt_audio(at_model_rate))
 
@@ -86,6 +83,21 @@ class VoxCpmSpeech:
             return Prompt(self._model.tokenizer.encode(text))
         token_ids = self._model.tokenizer.encode(sentence.prompt.text + text)
         return Prompt(token_ids, torch.from_numpy(sentence.prompt.latents))
+
+
+def resampled(samples: Tensor, rate: int, wanted_rate: int) -> Tensor:
+    """Mono samples at another rate, the same bits as torchaudio's.
+
+    It puts silence behind a recording itself. More of it, up to a power of two, changes nothing that is kept, and a CPU
+    keeps kernels for each length that it has met.
+    """
+    if rate == wanted_rate:
+        return samples
+    from torchaudio.functional import resample  # noqa: PLC0415 - costs a second, and few need it
+
+    silence = (1 << (len(samples) - 1).bit_length()) - len(samples)
+    whole: Tensor = resample(functional.pad(samples, (0, silence)), rate, wanted_rate)
+    return whole[: -(-len(samples) * wanted_rate // rate)]
 
 
 class LaunchedStep:
