@@ -88,7 +88,8 @@ def serving(folder: Path) -> Iterator[Server]:
         "max-batch-size": ROWS, "max-queued-requests": QUEUED, "log-level": "error",
     }  # fmt: skip
     given = [part for name, value in flags.items() for part in (f"--{name}", str(value))]
-    environment = {**os.environ, "PYTHONPATH": f"{TRIMMING}:{os.environ.get('PYTHONPATH', '')}"}
+    paths = [str(TRIMMING), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     process = subprocess.Popen([*command, "serve", *given], env=environment)
     try:
         yield Server(process, port, internal_port)
