@@ -129,21 +129,8 @@ static void normalize_and_prepare(const struct work *work, const float *weight) 
   }
 }
 
-static void product(const struct work *work, const struct matrix *matrix, float *to) {
-#pragma omp for schedule(static)
-  for (int64_t panel = 0; panel < matrix->outputs / COLUMNS; panel++)
-    for (int64_t index = 0; index < blocks_of(work->positions); index++) {
-      const struct block block = block_at(work->positions, index);
-      float made[MOST_ROWS * COLUMNS] VECTOR;
-      multiply(work, matrix, panel, block, made);
-      for (int64_t row = 0; row < block.rows; row++) {
-        float *made_here = to + (block.first + row) * matrix->outputs + panel * COLUMNS;
-        for (int64_t column = 0; column < COLUMNS; column++) made_here[column] = settle(made[row * COLUMNS + column]);
-      }
-    }
-}
-
-static void add_product(const struct work *work, const struct matrix *matrix, float *to) {
+// A whole product, in place of what is there or added to it.
+static void product(const struct work *work, const struct matrix *matrix, float *to, int is_added) {
   const float scale = work->stack->residual_scale;
 #pragma omp for schedule(static)
   for (int64_t panel = 0; panel < matrix->outputs / COLUMNS; panel++)
@@ -152,9 +139,11 @@ static void add_product(const struct work *work, const struct matrix *matrix, fl
       float made[MOST_ROWS * COLUMNS] VECTOR;
       multiply(work, matrix, panel, block, made);
       for (int64_t row = 0; row < block.rows; row++) {
-        float *sum = to + (block.first + row) * matrix->outputs + panel * COLUMNS;
-        for (int64_t column = 0; column < COLUMNS; column++)
-          sum[column] = settle(sum[column] + settle(scale * settle(made[row * COLUMNS + column])));
+        float *here = to + (block.first + row) * matrix->outputs + panel * COLUMNS;
+        for (int64_t column = 0; column < COLUMNS; column++) {
+          const float settled = settle(made[row * COLUMNS + column]);
+          here[column] = is_added ? settle(here[column] + settle(scale * settled)) : settled;
+        }
       }
     }
 }
@@ -271,15 +260,15 @@ static void attend_all(const struct work *work, int64_t layer) {
 static void go_through(const struct work *work, int64_t index) {
   const struct layer *layer = work->stack->layers + index;
   normalize_and_prepare(work, layer->first_norm);
-  product(work, &layer->qkv, work->qkv);
+  product(work, &layer->qkv, work->qkv, 0);
   rotate_and_store(work, index);
   attend_all(work, index);
   prepare_all(work, work->mixed, work->head_width);
-  add_product(work, &layer->output, work->pass->x);
+  product(work, &layer->output, work->pass->x, 1);
   normalize_and_prepare(work, layer->second_norm);
   gated_product(work, &layer->gate_up, work->gated);
   prepare_all(work, work->gated, work->stack->ffn);
-  add_product(work, &layer->down, work->pass->x);
+  product(work, &layer->down, work->pass->x, 1);
 }
 
 static int64_t larger_of(int64_t one, int64_t other) { return one > other ? one : other; }
