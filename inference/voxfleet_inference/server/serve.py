@@ -24,7 +24,7 @@ from starlette.types import ASGIApp
 from voxfleet_inference.admission.api_keys import ApiKeys, ApiKeysError
 from voxfleet_inference.admission.connections import BoundedConnection, allow_many_connections
 from voxfleet_inference.engine.client import EngineClient
-from voxfleet_inference.engine.process import EngineSettings, prefill_tokens, start_engine_process
+from voxfleet_inference.engine.process import EngineSettings, prefill_tokens, shut_down, start_engine_process
 from voxfleet_inference.engine.scheduling.plans import Limits
 from voxfleet_inference.server.api import speech_app
 from voxfleet_inference.server.engine_supervisor import EngineControl, Failure
@@ -89,7 +89,7 @@ class EngineProcess:
         except subprocess.TimeoutExpired as error:
             raise TimeoutError(f"process {self._process.pid} was killed and does not end") from error
         _logger.error("the engine process has ended", exit_code=exit_code)
-        self.connection.close()
+        shut_down(self.connection)  # the old client's threads may still be about to use it
         self._process, self.connection = start_engine_process(self._settings)
 
     def end(self) -> None:
