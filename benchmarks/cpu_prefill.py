@@ -1,8 +1,9 @@
 """First audio on a CPU by `--max-prefill-tokens`, and what it costs whoever listens already.
 
-    python benchmarks/cpu_prefill.py [--size tiny|small|middle] [--rounds 4] [--tokens 16 32 64 128]
+    python benchmarks/cpu_prefill.py [--size tiny|small|middle|full] [--dtype int8] [--threads 2]
+        [--rounds 4] [--tokens 16 32 64 128]
 
-A whole engine in this process, with one thread for the model and random weights. Two scenes: so many sentences come at
+A whole engine in this process, with random weights. Two scenes: so many sentences come at
 once (`burst`), or come while another is heard (`beside`). Each has a voice of 9.6 s and 121 positions to read. Sizes in
 turn, in another order in every round, so that a busy neighbour slows all of them: medians, ratios to the first one.
 `silences` are those of a player that began with the first patch of the sentence that was heard.
@@ -45,7 +46,11 @@ TEXT = "It is raining in the old town, and nobody is out."
 LATENTS = np.random.default_rng(0).standard_normal((60, 4, 64), dtype=np.float32)
 VOICE = VoicePrompt(ANCHOR_TEXT + ANCHOR_TEXT, LATENTS)
 HEARD, FIRST_NEWCOMER = 1, 10  # sequence ids
-SIZES = {"small": (256, 8, 2), "middle": (512, 12, 4)}  # hidden, layers of the first LM, of the others
+SIZES = {
+    "small": (256, 8, 2),
+    "middle": (512, 12, 4),
+    "full": (1024, 24, 8),
+}  # hidden, layers of the first LM, of the others
 
 
 @dataclass
@@ -109,8 +114,8 @@ def measure(model: SpeechModel, tokens: int, newcomers: int, *, is_beside: bool)
     return statistics.mean(waits), max(waits), silent, longest
 
 
-def model_of(size: str, folder: Path) -> SpeechModel:
-    """Random weights of some size: the larger ones in bfloat16."""
+def model_of(size: str, dtype: str, threads: int, folder: Path) -> SpeechModel:
+    """Random weights of some size; the tiny ones always in float32."""
     config = copy.deepcopy(TINY_CONFIG)
     if size in SIZES:
         hidden, layers, few = SIZES[size]
@@ -124,21 +129,25 @@ def model_of(size: str, folder: Path) -> SpeechModel:
         config["dit_config"] |= local
         config["audio_vae_config"] |= {"decoder_dim": hidden}
     write_tiny_checkpoint(folder, config=config)
-    dtype = "bfloat16" if size in SIZES else "float32"
-    return load_speech_model(EngineSettings(model_path=folder, dtype=dtype, limits=Limits(8, 64), cpu_threads=1))[0]
+    dtype = dtype if size in SIZES else "float32"
+    return load_speech_model(EngineSettings(model_path=folder, dtype=dtype, limits=Limits(8, 64), cpu_threads=threads))[
+        0
+    ]
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", choices=("tiny", *SIZES), default="small")
+    parser.add_argument("--dtype", choices=("bfloat16", "int8", "float32"), default="bfloat16")
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--tokens", type=int, nargs="+", default=[16, 32, 64, 128])
     asked = parser.parse_args()
     scenes = [(False, 1), (False, 4), (False, 8), (True, 1), (True, 4)]
     found: dict[tuple[bool, int, int], list[tuple[float, ...]]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as folder:
-        model = model_of(asked.size, Path(folder))
+        model = model_of(asked.size, asked.dtype, asked.threads, Path(folder))
         for at in range(asked.rounds + 1):  # the first one warms up
             for scene in scenes:
                 for tokens in random.sample(asked.tokens, len(asked.tokens)):
