@@ -37,7 +37,7 @@ from voxfleet_inference.engine.messages import (
 from voxfleet_inference.engine.process import EngineSettings
 from voxfleet_inference.engine.scheduling.plans import Limits
 from voxfleet_inference.engine.speech_model import SpeechModel
-from voxfleet_inference.model.tiny_checkpoint import TINY_CONFIG, write_tiny_checkpoint
+from voxfleet_inference.model.untrained.tiny_checkpoint import TINY_CONFIG, write_tiny_checkpoint
 from voxfleet_inference.voices.prompt_making import ANCHOR_TEXT
 
 PATCH_SECONDS = 0.16

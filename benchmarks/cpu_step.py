@@ -31,7 +31,7 @@ import torch
 from full_size_models import as_type, full_config, our_model, reference_model
 from teacher_forcing import TEXT, error, exact_latents, seated
 from voxfleet_inference.model.shapes import TransformerShape
-from voxfleet_inference.model.tiny_checkpoint import TINY_CONFIG
+from voxfleet_inference.model.untrained.tiny_checkpoint import TINY_CONFIG
 from voxfleet_inference.model.voxcpm import VoxCPM
 from voxfleet_inference.text.tiny_tokenizer import write_tiny_tokenizer
 

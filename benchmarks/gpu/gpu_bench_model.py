@@ -22,11 +22,11 @@ from voxfleet_inference.engine.voxcpm_speech import VoxCpmSpeech
 from voxfleet_inference.model.cuda.codec import CodecDtype
 from voxfleet_inference.model.cuda.fusing import prepare
 from voxfleet_inference.model.cuda.graphs import StepGraphs
-from voxfleet_inference.model.cuda.random_model import random_model
 from voxfleet_inference.model.cuda.shapes import Sizes, tiny_sizes
 from voxfleet_inference.model.kv_cache import Span
 from voxfleet_inference.model.seats.decoding import DecodingSettings, Prompt
 from voxfleet_inference.model.seats.speaker import Room, Speaker
+from voxfleet_inference.model.untrained.random_model import random_model
 from voxfleet_inference.model.voxcpm import VoxCPM
 
 POSITIONS = 256  # of each seat

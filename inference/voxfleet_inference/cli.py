@@ -197,7 +197,7 @@ def tiny_checkpoint(
     seed: Annotated[int, typer.Option(min=0, help="Seed of the random weights.")] = 0,
 ) -> None:
     """Write a tiny checkpoint with random weights: for trials and tests. It makes noise, not speech."""
-    from voxfleet_inference.model.tiny_checkpoint import write_tiny_checkpoint  # noqa: PLC0415
+    from voxfleet_inference.model.untrained.tiny_checkpoint import write_tiny_checkpoint  # noqa: PLC0415
 
     write_tiny_checkpoint(folder, seed)
     typer.echo(f"wrote a tiny checkpoint with random weights (it makes noise, not speech) to {folder}")

@@ -20,7 +20,7 @@ from voxfleet_inference.model.linear import Linear
 from voxfleet_inference.model.seats.decoding import DecodingSettings, PatchResult, Prompt
 from voxfleet_inference.model.seats.pools import Rows
 from voxfleet_inference.model.seats.speaker import Room, Speaker
-from voxfleet_inference.model.tiny_checkpoint import write_tiny_checkpoint
+from voxfleet_inference.model.untrained.tiny_checkpoint import write_tiny_checkpoint
 from voxfleet_inference.model.voxcpm import VoxCPM
 
 STEPS = 6

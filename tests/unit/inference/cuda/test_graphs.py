@@ -9,12 +9,12 @@ from torch import Tensor
 from voxfleet_inference.model.cuda.fusing import fuse, prepare, record
 from voxfleet_inference.model.cuda.graphs import EVALUATIONS, StepGraphs, buckets_up_to, least
 from voxfleet_inference.model.cuda.kernels import attention
-from voxfleet_inference.model.cuda.random_model import random_model
 from voxfleet_inference.model.cuda.shapes import tiny_sizes
 from voxfleet_inference.model.kv_cache import KvLayer, Span, grouped_attention
 from voxfleet_inference.model.seats.decoding import DecodingSettings, PatchResult, Prompt
 from voxfleet_inference.model.seats.pools import MOST_EVALUATIONS
 from voxfleet_inference.model.seats.speaker import Room, Speaker
+from voxfleet_inference.model.untrained.random_model import random_model
 from voxfleet_inference.model.voxcpm import VoxCPM
 
 CPU = torch.device("cpu")

@@ -9,10 +9,10 @@ from hypothesis import strategies as some
 from voxfleet_inference.model.cuda.fusing import fuse
 from voxfleet_inference.model.cuda.kernels import attention
 from voxfleet_inference.model.cuda.kernels.splitting import MOST_PARTS, parts_for
-from voxfleet_inference.model.cuda.random_model import random_model
 from voxfleet_inference.model.cuda.shapes import tiny_sizes
 from voxfleet_inference.model.seats.decoding import DecodingSettings, Prompt
 from voxfleet_inference.model.seats.speaker import Room, Speaker
+from voxfleet_inference.model.untrained.random_model import random_model
 
 
 @given(rows=some.integers(1, 300), tokens=some.integers(1, 600), kv_heads=some.integers(1, 16))

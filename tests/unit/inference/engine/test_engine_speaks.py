@@ -14,7 +14,7 @@ from voxfleet_inference.engine.messages import Cancel, Sentence, Submit, VoicePr
 from voxfleet_inference.engine.process import EngineSettings
 from voxfleet_inference.engine.scheduling.plans import Limits
 from voxfleet_inference.engine.sequences import Outcome
-from voxfleet_inference.model.tiny_checkpoint import write_tiny_checkpoint
+from voxfleet_inference.model.untrained.tiny_checkpoint import write_tiny_checkpoint
 
 LIMITS = {"max_rows": 3, "max_waiting": 20, "max_prefill_tokens": 5}
 TEXTS = ["Hi.", "Rain fell on the old town.", "你好，世界。", "One, two.", "A mixed 句子 of two.", "Go on."]

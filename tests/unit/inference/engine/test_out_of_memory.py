@@ -16,7 +16,7 @@ from voxfleet_inference.engine.process import EngineSettings
 from voxfleet_inference.engine.runner import _CAREFUL_STEPS
 from voxfleet_inference.engine.scheduling.plans import Limits
 from voxfleet_inference.engine.sequences import Outcome
-from voxfleet_inference.model.tiny_checkpoint import write_tiny_checkpoint
+from voxfleet_inference.model.untrained.tiny_checkpoint import write_tiny_checkpoint
 
 
 def test_a_sentence_that_does_not_fit_alone_fails_and_its_neighbours_go_on(

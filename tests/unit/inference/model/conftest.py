@@ -19,7 +19,7 @@ from torch import Tensor
 from voxfleet_inference.model.checkpoint import load_checkpoint
 from voxfleet_inference.model.seats.decoding import DecodingSettings, Prompt, maximum_steps
 from voxfleet_inference.model.seats.speaker import Room, Speaker
-from voxfleet_inference.model.tiny_checkpoint import TINY_CONFIG, write_tiny_checkpoint
+from voxfleet_inference.model.untrained.tiny_checkpoint import TINY_CONFIG, write_tiny_checkpoint
 from voxfleet_inference.model.voxcpm import VoxCPM
 
 CodesOf = list[Tensor]

@@ -13,7 +13,7 @@ from voxfleet_inference.model import checkpoint as checkpoints
 from voxfleet_inference.model import weights
 from voxfleet_inference.model.cuda import graphs
 from voxfleet_inference.model.cuda.kernels import attention, linears, norms, splitting
-from voxfleet_inference.model.tiny_checkpoint import write_tiny_checkpoint
+from voxfleet_inference.model.untrained.tiny_checkpoint import write_tiny_checkpoint
 
 sys.path.insert(0, str(Path(__file__).parent))
 

@@ -1,0 +1,1 @@
+"""Models of random weights, for tests, trials and benchmarks."""
