@@ -79,7 +79,7 @@ class ServeSettings(BaseModel):
     )
     max_parallel_sentences: int = Field(8, ge=1, le=32, description="Sentences of one request decoded side by side.")
     max_prefill_tokens: int = Field(
-        0, ge=0, le=65536, description="Positions of prompts read in one step; 0: 512 on a GPU, 64 on a CPU."
+        0, ge=0, le=65536, description="Positions of prompts read in one step; 0: 512 on a GPU, 16 on a CPU."
     )
     max_input_characters: int = Field(4096, ge=1, le=1_000_000, description="Longest `input` that is taken.")
     max_body_bytes: int = Field(16 * 2**20, ge=1024, description="Largest request body that is taken.")

@@ -30,7 +30,7 @@ WRONG_WEIGHTS_EXIT_CODE: Final = 3
 
 CodecDtype = Literal["fp32", "tf32", "bf16"]
 _logger: Final = logging.getLogger(__name__)
-_PREFILL_TOKENS: Final = {"cuda": 512, "cpu": 64}  # docs/measuring.md says why 64
+_PREFILL_TOKENS: Final = {"cuda": 512, "cpu": 16}  # docs/measuring.md says why 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
