@@ -1,6 +1,6 @@
-"""The engine process: `python -m voxfleet_inference.engine FD`, started by the server, never by hand.
+"""The engine process: `python -m voxfleet_inference.engine FD LEVEL`, started by the server, never by hand.
 
-Knows: the number of the file descriptor that is its pipe.
+Knows: the number of the file descriptor that is its pipe, and the least severe line to log.
 Does not know: anything else; its settings are the first thing that it reads.
 """
 
@@ -25,8 +25,9 @@ def main() -> None:
     """Serve the pipe; signals are the parent's business, and its end of the pipe is ours."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    configure_logging("info")
-    logging.getLogger("voxfleet_inference.model").setLevel(logging.INFO)  # how far loading is
+    level = sys.argv[2]
+    configure_logging(level)
+    logging.getLogger("voxfleet_inference.model").setLevel(level.upper())  # how far loading is, among others
     # Threads that wait for one another spin for microseconds, then sleep: a neighbour else costs a step tenfold.
     os.environ.setdefault("GOMP_SPINCOUNT", "20000")  # read when torch is imported
     use_writable_kernels(os.environ)  # read when Triton is imported

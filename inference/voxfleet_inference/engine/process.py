@@ -45,6 +45,7 @@ class EngineSettings:
     kv_cache_positions: int = 0  # 0: as many as the machine has room for
     deterministic: bool = False
     vae_dtype: Literal["auto"] | CodecDtype = "auto"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
 
 
 def prefill_tokens(device: str, asked: int = 0) -> int:
@@ -79,7 +80,7 @@ def serve_connection(connection: Connection, load: Loader) -> int:
 def start_engine_process(settings: EngineSettings) -> tuple[subprocess.Popen[bytes], Connection]:
     """Start the child and hand it its settings."""
     ours, theirs = socket.socketpair()
-    command = [sys.executable, "-m", "voxfleet_inference.engine", str(theirs.fileno())]
+    command = [sys.executable, "-m", "voxfleet_inference.engine", str(theirs.fileno()), settings.log_level]
     with theirs:
         process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
     connection = Connection(ours.detach())

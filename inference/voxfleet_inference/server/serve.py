@@ -230,6 +230,7 @@ def engine_settings(settings: ServeSettings) -> EngineSettings:
             max_parallel_sentences=settings.max_parallel_sentences,
         ),
         cpu_threads=settings.cpu_threads,
+        log_level=settings.log_level,
         kv_cache_positions=settings.kv_cache_positions,
         deterministic=settings.deterministic,
         vae_dtype=settings.vae_dtype,

@@ -204,6 +204,14 @@ def test_a_killed_engine_is_started_again_and_says_the_same(
         assert '"exit_code": -9' in server.errors()
 
 
+def test_a_quiet_log_is_quiet_in_the_engine_too(tiny: Path, start_server: Any, tmp_path: Path) -> None:
+    """Which else tells how far loading is."""
+    with start_server(tmp_path, tiny, "--log-level", "warning") as server:
+        server.wait_for_ready()
+        assert spoken(server, "pcm", seed=5)
+        assert '"level": "info"' not in server.errors()
+
+
 def test_an_engine_that_dies_too_often_ends_the_server(start_server: Any, tiny: Path, tmp_path: Path) -> None:
     with start_server(tmp_path, tiny, "--max-engine-restarts", "0") as server:
         server.wait_for_ready()

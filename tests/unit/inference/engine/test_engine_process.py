@@ -291,7 +291,7 @@ def test_the_engine_module_ignores_signals_meant_for_its_parent() -> None:
         "m.serve_connection = lambda connection, load: print('up', flush=True) or int(connection.recv());"
         "sys.modules['voxfleet_inference.engine.loading'] = type(sys)('loading');"
         "sys.modules['voxfleet_inference.engine.loading'].load_speech_model = None;"
-        "sys.argv = ['engine', sys.argv[1]]; m.main()"
+        "sys.argv = ['engine', sys.argv[1], 'info']; m.main()"
     )
     command = [sys.executable, "-c", source, str(theirs.fileno())]
     with subprocess.Popen(command, pass_fds=[theirs.fileno()], stdout=subprocess.PIPE) as process:
