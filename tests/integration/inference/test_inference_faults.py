@@ -13,7 +13,8 @@ import time
 import wave
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ AT_ONCE = 16
 def server(tiny: Path, start_server: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     folder = tmp_path_factory.mktemp("faults")
     flags = ("--voices-dir", str(folder / "voices"), "--slow-client-seconds", "2", "--max-step-seconds", "5")
+    flags += ("--max-engine-restarts", "20")  # of all these tests together
     with start_server(folder, tiny, *flags) as running:
         running.wait_for_ready()
         yield running
@@ -182,29 +184,39 @@ def test_impatient_clients_do_not_hide_that_an_engine_stands_still(server: Any, 
     wait_for(Path(f"/proc/{engine}").exists, lambda exists: not exists)
 
 
-def test_an_engine_without_memory_ends_what_it_cannot_do_and_lives_on_or_again(server: Any) -> None:
-    """A real lack of memory: what the engine, which is a new one, wants to write to beyond what it has is refused."""
-    engine = server.engine_pid()
+def test_an_engine_without_memory_ends_what_it_cannot_do_and_lives_on_or_again(
+    tiny: Path, start_server: Any, tmp_path: Path
+) -> None:
+    """A real lack of memory: what the engine wants to write to beyond what it has is refused."""
+    with start_server(tmp_path, tiny, "--max-engine-restarts", "20") as server:  # each caller may cost one
+        server.wait_for_ready()
+        before = said(server)
+        with no_more_memory(server.engine_pid()), ThreadPoolExecutor(AT_ONCE) as callers:
+            answers = list(callers.map(partial(status_of_speech, server), range(AT_ONCE)))
+        assert set(answers) <= {0, 200, 500, 503}
+        assert set(answers) != {200} or "out of memory with" in server.errors(), "it did want more memory"
+        server.wait_for_ready()
+        server.wait_for_idle()
+        assert said(server) == before
+
+
+@contextmanager
+def no_more_memory(engine: int) -> Iterator[None]:
     limits = resource.prlimit(engine, resource.RLIMIT_DATA)
     fields = dict(line.split(":", 1) for line in Path(f"/proc/{engine}/status").read_text().splitlines())
-    used = 1024 * int(fields["VmData"].split()[0])
+    resource.prlimit(engine, resource.RLIMIT_DATA, (1024 * int(fields["VmData"].split()[0]), limits[1]))
+    yield
+    with suppress(ProcessLookupError):
+        resource.prlimit(engine, resource.RLIMIT_DATA, limits)
 
-    def speak(number: int) -> int:
-        body = {**SPEECH, "input": MANY_WORDS, "seed": number}
-        try:
-            return httpx.post(server.url("/v1/audio/speech"), json=body, timeout=120).status_code
-        except httpx.RemoteProtocolError:
-            return 0
 
-    resource.prlimit(engine, resource.RLIMIT_DATA, (used, limits[1]))
+def status_of_speech(server: Any, number: int) -> int:
+    """0: broken off."""
+    body = {**SPEECH, "input": MANY_WORDS, "seed": number}
     try:
-        with ThreadPoolExecutor(AT_ONCE) as callers:  # one alone may live on what others gave back
-            answers = list(callers.map(speak, range(AT_ONCE)))
-    finally:
-        if Path(f"/proc/{engine}").exists():
-            resource.prlimit(engine, resource.RLIMIT_DATA, limits)
-    assert set(answers) <= {0, 200, 500, 503}
-    assert set(answers) != {200} or "out of memory with" in server.errors(), "it did want more memory"
+        return httpx.post(server.url("/v1/audio/speech"), json=body, timeout=120).status_code
+    except httpx.RemoteProtocolError:
+        return 0
 
 
 def recording(seconds: float) -> bytes:
