@@ -27,10 +27,9 @@ from voxfleet_inference.audio.vae import (
     Snake,
     StreamMemory,
 )
-from voxfleet_inference.model.cpu.compile import kernels
+from voxfleet_inference.model.cpu.compile import COLUMNS, kernels
 from voxfleet_inference.model.cpu.memory import LargePages
 
-COLUMNS = 16  # outputs of a panel
 ENCODED_AT_ONCE = 25  # frames, about a second
 
 

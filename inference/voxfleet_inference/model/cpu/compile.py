@@ -25,6 +25,7 @@ from pathlib import Path
 import torch
 
 SOURCES = Path(__file__).with_name("kernels")
+COLUMNS = 16  # outputs of a panel, as kernels/panels.h has it
 FLAGS = ("-std=gnu11", "-O3", "-fPIC", "-shared", "-fopenmp")
 # Largest values are found by instructions that overlook NaN and the sign of zero. But sums keep their order unless a
 # loop says otherwise: else a row's last bit would depend on where it lies.

@@ -14,7 +14,7 @@ from voxfleet_inference.model.cpu.codec import FusedDecoder, FusedEncoder
 from voxfleet_inference.model.cpu.compile import NoKernelsError, kernels
 from voxfleet_inference.model.cpu.matrices import FloatMatrix, Int8Matrix
 from voxfleet_inference.model.cpu.memory import return_freed_memory
-from voxfleet_inference.model.cpu.stack import FusedTransformer, fits, matrices_of, weights_of
+from voxfleet_inference.model.cpu.stack import GROUPS, FusedTransformer, fits, matrices_of, weights_of
 from voxfleet_inference.model.errors import UnsupportedFormatError
 from voxfleet_inference.model.linear import Linear
 from voxfleet_inference.model.network import Network
@@ -39,9 +39,10 @@ def fill_packed(network: Network, weights: WeightFile, dtype: torch.dtype) -> No
     Raises:
         UnsupportedFormatError: it is to be int8, and there are no kernels for that.
     """
-    is_joined = dtype == torch.int8 or (dtype == torch.bfloat16 and _why_no_kernels() is None)
-    if dtype == torch.int8 and (why := _why_no_kernels()):  # now, and not after all weights were read
-        raise UnsupportedFormatError(f"int8: {why}, or give --dtype bfloat16 or float32")
+    why_not = _why_no_kernels()
+    if dtype == torch.int8 and why_not:  # now, and not after all weights were read
+        raise UnsupportedFormatError(f"int8: {why_not}, or give --dtype bfloat16 or float32")
+    is_joined = dtype in GROUPS and not why_not
     fill(network, weights, arithmetic_of(dtype), Packer(dtype, joins_layers=is_joined))
     if is_joined:
         join_stacks(network)

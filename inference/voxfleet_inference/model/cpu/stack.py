@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from voxfleet_inference.model.cpu.compile import kernels
+from voxfleet_inference.model.cpu.compile import COLUMNS, kernels
 from voxfleet_inference.model.cpu.matrices import Int8Matrix
 from voxfleet_inference.model.cpu.memory import LargePages
 from voxfleet_inference.model.errors import UnsupportedFormatError
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from voxfleet_inference.model.kv_cache import KvArena, Span
     from voxfleet_inference.model.transformer import Layer
 
-COLUMNS = 16  # outputs of a panel
 OFFSET = 128  # kernels multiply signed activations with unsigned weights
 GROUPS = {torch.int8: 4, torch.bfloat16: 2}  # inputs that one instruction takes
 EVERY_POSITION = 2**40

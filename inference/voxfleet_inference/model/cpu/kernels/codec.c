@@ -161,8 +161,6 @@ static void go_through(const struct work *work) {
 
 static int64_t rounded(int64_t floats) { return (floats + COLUMNS - 1) / COLUMNS * COLUMNS; }
 
-static int64_t larger_of(int64_t one, int64_t other) { return one > other ? one : other; }
-
 // Scratch: two buffers that take turns as what goes in and what comes out, one for the past, one for what was filtered.
 struct sizes { int64_t between, past_and_x, filtered; };
 

@@ -271,8 +271,6 @@ static void go_through(const struct work *work, int64_t index) {
   product(work, &layer->down, work->pass->x, 1);
 }
 
-static int64_t larger_of(int64_t one, int64_t other) { return one > other ? one : other; }
-
 // Divides the scratch memory; returns how many bytes of it were needed.
 static int64_t lay_out(struct work *work) {
   const struct stack *stack = work->stack;
