@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 LARGEST = 127  # of a signed byte; -128 is left out, so that the range is symmetrical
 TINY = 1e-30  # a row of zeros has no largest value to divide by
@@ -18,13 +19,17 @@ class FloatMatrix:
     """float32 or bfloat16, summed in float32 and rounded once, as PyTorch's own product is."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        self._is_reordered = weight.dtype == torch.float32 or _has_bfloat16()
         # No number of rows is named: a layout chosen for one number is slow for others, up to sixfold.
-        self._weight = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), None)  # noqa: SLF001
+        reorder: Any = torch.ops.mkldnn._reorder_linear_weight if self._is_reordered else _copied  # noqa: SLF001
+        self._weight: Tensor = reorder(weight.contiguous(), None)  # [outputs, inputs]
         self._bias = None if bias is None else bias.clone()
         self._multiply: Any = torch.ops.mkldnn._linear_pointwise.default  # noqa: SLF001 - what PyTorch's compiler calls
 
     def __call__(self, x: Tensor) -> Tensor:
         """`[..., inputs]` to `[..., outputs]`."""
+        if not self._is_reordered:
+            return functional.linear(x, self._weight, self._bias)
         return self._multiply(x, self._weight, self._bias, "none", [], "")  # type: ignore[no-any-return]
 
 
@@ -65,6 +70,15 @@ class Int8Matrix:
         codes = (x * scales.reciprocal()).round_()
         sums = codes.double() @ self.codes.double().T  # exact: below 2^53
         return sums.float() * (scales * self.scales)
+
+
+def _has_bfloat16() -> bool:
+    """Whether oneDNN multiplies bfloat16 here: it needs AVX-512 or AVX-NE-CONVERT, and refuses to reorder without."""
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())  # noqa: SLF001
+
+
+def _copied(weight: Tensor, _rows: None) -> Tensor:
+    return weight.clone()
 
 
 def row_scales(x: Tensor) -> Tensor:
