@@ -23,7 +23,6 @@ from typing import Any
 
 import numpy as np
 from voxfleet_inference.engine.engine import Engine
-from voxfleet_inference.engine.loading import load_speech_model
 from voxfleet_inference.engine.messages import (
     Cancel,
     Report,
@@ -34,17 +33,18 @@ from voxfleet_inference.engine.messages import (
     Submit,
     VoicePrompt,
 )
+from voxfleet_inference.engine.model_backend import ModelBackend
 from voxfleet_inference.engine.process import EngineSettings
 from voxfleet_inference.engine.scheduling.plans import Limits
-from voxfleet_inference.engine.speech_model import SpeechModel
-from voxfleet_inference.model.untrained.tiny_checkpoint import TINY_CONFIG, write_tiny_checkpoint
-from voxfleet_inference.voices.prompt_making import ANCHOR_TEXT
+from voxfleet_inference.model.random_weights.tiny_checkpoint import TINY_CONFIG, write_tiny_checkpoint
+from voxfleet_inference.voices.prompt_making import BUILT_IN_VOICE_TEXT
+from voxfleet_inference.worker.loading import load_backend
 
 PATCH_SECONDS = 0.16
 PATIENCE_SECONDS = 300.0
 TEXT = "It is raining in the old town, and nobody is out."
 LATENTS = np.random.default_rng(0).standard_normal((60, 4, 64), dtype=np.float32)
-VOICE = VoicePrompt(ANCHOR_TEXT + ANCHOR_TEXT, LATENTS)
+VOICE = VoicePrompt(BUILT_IN_VOICE_TEXT + BUILT_IN_VOICE_TEXT, LATENTS)
 HEARD, FIRST_NEWCOMER = 1, 10  # sequence ids
 SIZES = {
     "small": (256, 8, 2),
@@ -90,23 +90,23 @@ class Listener:
         return silent
 
 
-def measure(model: SpeechModel, tokens: int, newcomers: int, *, is_beside: bool) -> tuple[float, float, float, float]:
+def measure(model: ModelBackend, tokens: int, newcomers: int, *, is_beside: bool) -> tuple[float, float, float, float]:
     """Mean and longest wait for the first audio, the silence of whoever was heard meanwhile, and the longest step."""
     listener = Listener()
     engine = Engine(model, Limits(8, 64, max_prefill_tokens=tokens), PATCH_SECONDS, listener)
     thread = threading.Thread(target=engine.run)
     thread.start()
     if is_beside:
-        engine.tell(Submit(Sentence(sequence_id=HEARD, text=TEXT, seed=HEARD, prompt=VOICE)))
+        engine.enqueue(Submit(Sentence(sequence_id=HEARD, text=TEXT, seed=HEARD, prompt=VOICE)))
         listener.wait(lambda: len(listener.came[HEARD]) > 2)  # noqa: PLR2004 - it is under way
     ids = range(FIRST_NEWCOMER, FIRST_NEWCOMER + newcomers)
     began = time.perf_counter()
     for each in ids:
-        engine.tell(Submit(Sentence(sequence_id=each, text=TEXT, seed=each, prompt=VOICE, max_steps=3)))
+        engine.enqueue(Submit(Sentence(sequence_id=each, text=TEXT, seed=each, prompt=VOICE, max_steps=3)))
     listener.wait(lambda: listener.ended.issuperset(ids))
     over = time.perf_counter()
-    engine.tell(Cancel(HEARD))
-    engine.tell(Stop())
+    engine.enqueue(Cancel(HEARD))
+    engine.enqueue(Stop())
     thread.join()
     waits = [listener.came[each][0] - began for each in ids]
     silent = listener.silent_seconds(HEARD, over) if is_beside else 0.0
@@ -114,7 +114,7 @@ def measure(model: SpeechModel, tokens: int, newcomers: int, *, is_beside: bool)
     return statistics.mean(waits), max(waits), silent, longest
 
 
-def model_of(size: str, dtype: str, threads: int, folder: Path) -> SpeechModel:
+def model_of(size: str, dtype: str, threads: int, folder: Path) -> ModelBackend:
     """Random weights of some size; the tiny ones always in float32."""
     config = copy.deepcopy(TINY_CONFIG)
     if size in SIZES:
@@ -130,9 +130,7 @@ def model_of(size: str, dtype: str, threads: int, folder: Path) -> SpeechModel:
         config["audio_vae_config"] |= {"decoder_dim": hidden}
     write_tiny_checkpoint(folder, config=config)
     dtype = dtype if size in SIZES else "float32"
-    return load_speech_model(EngineSettings(model_path=folder, dtype=dtype, limits=Limits(8, 64), cpu_threads=threads))[
-        0
-    ]
+    return load_backend(EngineSettings(model_path=folder, dtype=dtype, limits=Limits(8, 64), cpu_threads=threads))[0]
 
 
 def main() -> None:

@@ -29,11 +29,11 @@ os.environ.setdefault("GOMP_SPINCOUNT", "20000")
 
 import torch
 from full_size_models import as_type, full_config, our_model, reference_model
-from teacher_forcing import TEXT, error, exact_latents, seated
+from teacher_forcing import TEXT, assigned, error, exact_latents
+from voxfleet_inference.model.random_weights.tiny_checkpoint import TINY_CONFIG
+from voxfleet_inference.model.random_weights.tiny_tokenizer import write_tiny_tokenizer
 from voxfleet_inference.model.shapes import TransformerShape
-from voxfleet_inference.model.untrained.tiny_checkpoint import TINY_CONFIG
 from voxfleet_inference.model.voxcpm import VoxCPM
-from voxfleet_inference.text.tiny_tokenizer import write_tiny_tokenizer
 
 STEP_MS = 160.0  # of sound
 WARM_UP = 2
@@ -91,9 +91,9 @@ def the_reference(model: Any, steps: int) -> Side:
 
 def ours(name: str, model: VoxCPM, steps: int) -> Side:
     """Our step for one seat."""
-    speaker = seated(model, steps)
+    runner = assigned(model, steps)
     noise = torch.randn(1, model.config.patch_size, model.config.feat_dim)
-    side = Side(name, lambda: speaker.step([0], noise))
+    side = Side(name, lambda: runner.step([0], noise))
     network = model.network
     modules = (network.feat_decoder, network.base_lm, network.residual_lm, network.feat_encoder)
     for part, module in zip(PARTS, modules, strict=False):

@@ -10,12 +10,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from voxfleet_inference.audio.vae import AudioVae
+from voxfleet_inference.model.audio_vae import AudioVae
 from voxfleet_inference.model.checkpoint import read_tokenizer
 from voxfleet_inference.model.config import ModelConfig
 from voxfleet_inference.model.cpu.packing import arithmetic_of, fill_packed, fuse_codec
 from voxfleet_inference.model.network import Network
-from voxfleet_inference.model.untrained.tiny_checkpoint import TINY_CONFIG
+from voxfleet_inference.model.random_weights.tiny_checkpoint import TINY_CONFIG
 from voxfleet_inference.model.voxcpm import VoxCPM
 from voxfleet_inference.model.weights import WeightFile, fill
 

@@ -5,39 +5,39 @@ Knows one seat of one speaker. Does not know number formats or time.
 
 import torch
 from torch import Tensor
-from voxfleet_inference.model.seats.decoding import DecodingSettings, PatchResult, Prompt
-from voxfleet_inference.model.seats.pools import Rows
-from voxfleet_inference.model.seats.speaker import Room, Speaker
+from voxfleet_inference.model.runner.decoding import DecodingSettings, PatchResult, Prompt
+from voxfleet_inference.model.runner.model_runner import ModelRunner, RunnerConfig
+from voxfleet_inference.model.runner.slot_states import StepBatch
 from voxfleet_inference.model.voxcpm import VoxCPM
 
 TEXT = "今天天气很好，我们去北京。Hello, this is the first test sentence."
 
 
-def seated(model: VoxCPM, steps: int) -> Speaker:
+def assigned(model: VoxCPM, steps: int) -> ModelRunner:
     """A speaker with one seat that has read the text."""
     prompt = Prompt(model.tokenizer.encode(TEXT))
-    room = Room(seats=1, positions=prompt.positions + steps)
-    speaker = Speaker(model, room)
-    speaker.admit(0, 0, room.positions, prompt, DecodingSettings(10, 2.0))
-    speaker.prefill(0, prompt.positions)
-    return speaker
+    config = RunnerConfig(slots=1, positions=prompt.positions + steps)
+    runner = ModelRunner(model, config)
+    runner.admit(0, 0, config.positions, prompt, DecodingSettings(10, 2.0))
+    runner.prefill(0, prompt.positions)
+    return runner
 
 
 def forced_latents(model: VoxCPM, noises: Tensor, forced: list[Tensor] | None) -> list[Tensor]:
     """Each step's latents, while the model hears the forced ones instead (its own where there are none)."""
-    speaker, made = seated(model, len(noises)), []
+    runner, made = assigned(model, len(noises)), []
 
-    def draw_and_hear(rows: Rows, noise: Tensor) -> PatchResult:
-        states = speaker.pools.gather(rows)
-        latents = model.network.draw(noise, states.previous, states.hidden, states.guidance)
+    def sample_and_lm_step(rows: StepBatch, noise: Tensor) -> PatchResult:
+        states = runner.slot_states.gather(rows)
+        latents = model.network.sample_patch(noise, states.previous, states.hidden, states.guidance)
         heard = latents if forced is None else forced[len(made)].to(latents.dtype)
         made.append(latents.float())
-        is_last = speaker.hear(rows, states, heard)
+        is_last = runner.lm_step(rows, states, heard)
         return PatchResult(latents.float(), latents, is_last, is_last)
 
-    speaker.advance = draw_and_hear
+    runner.step_fn = sample_and_lm_step
     for noise in noises:
-        speaker.step([0], noise[None])
+        runner.step([0], noise[None])
     return made
 
 

@@ -25,7 +25,7 @@ def play(text: str) -> float:
     """Play `text`; returns the seconds until the first sample was there."""
     body = {"model": MODEL, "input": text, "voice": "default", "response_format": "pcm"}
     headers = {"Authorization": f"Bearer {API_KEY}"}
-    asked_at, first_seconds = time.monotonic(), 0.0
+    oldest_pending_at, first_seconds = time.monotonic(), 0.0
     with httpx.stream("POST", f"{URL}/v1/audio/speech", json=body, headers=headers, timeout=WAKE_SECONDS) as answer:
         if answer.is_error:
             sys.exit(f"{answer.status_code}: {answer.read().decode()}")
@@ -33,7 +33,7 @@ def play(text: str) -> float:
         with subprocess.Popen(command, stdin=subprocess.PIPE) as player:
             assert player.stdin is not None  # noqa: S101 - there is a pipe, so there is its end
             for chunk in answer.iter_raw():
-                first_seconds = first_seconds or time.monotonic() - asked_at
+                first_seconds = first_seconds or time.monotonic() - oldest_pending_at
                 player.stdin.write(chunk)
                 player.stdin.flush()
             player.stdin.close()

@@ -18,16 +18,16 @@ import numpy as np
 import torch
 from gpu_bench_record import Found, for_each
 from torch import Tensor
-from voxfleet_inference.engine.voxcpm_speech import VoxCpmSpeech
 from voxfleet_inference.model.cuda.codec import CodecDtype
 from voxfleet_inference.model.cuda.fusing import prepare
 from voxfleet_inference.model.cuda.graphs import StepGraphs
 from voxfleet_inference.model.cuda.shapes import Sizes, tiny_sizes
-from voxfleet_inference.model.kv_cache import Span
-from voxfleet_inference.model.seats.decoding import DecodingSettings, Prompt
-from voxfleet_inference.model.seats.speaker import Room, Speaker
-from voxfleet_inference.model.untrained.random_model import random_model
+from voxfleet_inference.model.kv_cache import AttentionMetadata
+from voxfleet_inference.model.random_weights.random_model import random_model
+from voxfleet_inference.model.runner.decoding import DecodingSettings, Prompt
+from voxfleet_inference.model.runner.model_runner import ModelRunner, RunnerConfig
 from voxfleet_inference.model.voxcpm import VoxCPM
+from voxfleet_inference.worker.voxcpm_backend import VoxCpmBackend
 
 POSITIONS = 256  # of each seat
 PROMPT = Prompt([300 + index for index in range(50)])
@@ -47,7 +47,7 @@ class Bench:
     mode: str = "recorded"  # or launched, without graphs; or plain, without kernels too
     before_start: Found = field(default_factory=dict)  # what the process took until it could make a model
     is_started: bool = False
-    speaker: Speaker | None = None
+    runner: ModelRunner | None = None
 
     def __post_init__(self) -> None:
         self.sizes = Sizes() if self.size == "full" else tiny_sizes()
@@ -85,31 +85,31 @@ class Bench:
         yield "weights", self._make
         if self.mode != "plain":
             yield "fuse", lambda: prepare(self.made, self.codec)
-        yield "seats", self._seat
-        yield "kernels_and_first_step", lambda: first_step(self.seated())
+        yield "seats", self._slot
+        yield "kernels_and_first_step", lambda: first_step(self.assigned())
         if self.mode == "recorded":
             yield "graphs", self._record
 
     def _make(self) -> None:
         self.made = self.model(self.dtype)
 
-    def _seat(self) -> None:
-        room = Room(4 * self.rows, 4 * self.rows * POSITIONS, self.rows)
-        self.speech = VoxCpmSpeech(self.made, room, self._keep)
+    def _slot(self) -> None:
+        config = RunnerConfig(4 * self.rows, 4 * self.rows * POSITIONS, self.rows)
+        self.speech = VoxCpmBackend(self.made, config, self._keep)
 
-    def _keep(self, speaker: Speaker) -> None:
-        self.speaker = speaker
+    def _keep(self, runner: ModelRunner) -> None:
+        self.runner = runner
 
     def _record(self) -> None:
-        graphs = StepGraphs(self.seated())
+        graphs = StepGraphs(self.assigned())
         graphs.warm_up(lambda done, of: self.say(f"  graph {done} of {of}"))
-        self.seated().advance = graphs
+        self.assigned().step_fn = graphs
 
-    def seated(self) -> Speaker:
+    def assigned(self) -> ModelRunner:
         """The fused model's seats."""
-        if self.speaker is None:
+        if self.runner is None:
             raise RuntimeError("the model was not started")
-        return self.speaker
+        return self.runner
 
     def wait(self) -> None:
         """For the device."""
@@ -214,24 +214,24 @@ def _between_events(run: Callable[[], object]) -> float:
     return before.elapsed_time(after)
 
 
-def seat_all(speaker: Speaker, rows: int, positions: int = POSITIONS) -> None:
+def assign_all(runner: ModelRunner, rows: int, positions: int = POSITIONS) -> None:
     """So many sentences that have read their prompts."""
-    for seat in range(rows):
-        speaker.admit(seat, seat * positions, positions, PROMPT, DecodingSettings(10, 2.0))
-        speaker.prefill(seat, PROMPT.positions)
+    for slot in range(rows):
+        runner.admit(slot, slot * positions, positions, PROMPT, DecodingSettings(10, 2.0))
+        runner.prefill(slot, PROMPT.positions)
 
 
-def noise_of(speaker: Speaker, rows: int) -> Tensor:
+def noise_of(runner: ModelRunner, rows: int) -> Tensor:
     """The same every time."""
-    config = speaker.model.config
+    config = runner.model.config
     random = torch.Generator().manual_seed(rows)
     return torch.randn(rows, config.patch_size, config.feat_dim, generator=random)
 
 
-def first_step(speaker: Speaker) -> None:
+def first_step(runner: ModelRunner) -> None:
     """One row, one step, not recorded: kernels are compiled or found."""
-    seat_all(speaker, 1)
-    speaker.step([0], noise_of(speaker, 1))
+    assign_all(runner, 1)
+    runner.step([0], noise_of(runner, 1))
 
 
 def measure_steps(bench: Bench, batches: Sequence[int], deadline: float) -> Iterator[Found]:
@@ -242,26 +242,26 @@ def measure_steps(bench: Bench, batches: Sequence[int], deadline: float) -> Iter
 @torch.inference_mode()
 def _step_and_parts(bench: Bench, rows: int) -> Found:
     bench.refuse_more_rows(rows)
-    speaker = bench.seated()
-    seat_all(speaker, rows)
-    given = noise_of(speaker, rows).to(bench.device, bench.dtype)
-    step = partial(speaker.advance, speaker.rows_of(list(range(rows))), given)  # a graph, filled and replayed
+    runner = bench.assigned()
+    assign_all(runner, rows)
+    given = noise_of(runner, rows).to(bench.device, bench.dtype)
+    step = partial(runner.step_fn, runner.rows_of(list(range(rows))), given)  # a graph, filled and replayed
     step()
     clock = _between_events if bench.is_gpu else clocked_ms
     step_ms = statistics.median(clock(step) for _ in range(REPEATS[bench.device.type]))
-    parts = {name: bench.milliseconds(work) for name, work in parts_of(speaker, rows, given).items()}
+    parts = {name: bench.milliseconds(work) for name, work in parts_of(runner, rows, given).items()}
     return {"step_ms": step_ms, "times_real_time": rows * bench.patch_seconds / step_ms * 1e3, "part_ms": parts}
 
 
-def parts_of(speaker: Speaker, rows: int, noise: Tensor) -> dict[str, Callable[[], object]]:
+def parts_of(runner: ModelRunner, rows: int, noise: Tensor) -> dict[str, Callable[[], object]]:
     """What a step consists of, each to be run on its own."""
-    here = speaker.rows_of(list(range(rows)))
-    states, network = speaker.pools.gather(here), speaker.network
+    here = runner.rows_of(list(range(rows)))
+    states, network = runner.slot_states.gather(here), runner.network
     heard = network.embed_patches(noise[:, None])
-    span = Span.after(states.first, states.lengths, 1, here.extents)
+    metadata = AttentionMetadata.after(states.first, states.lengths, 1, here.extents)
     return {
-        "solver": lambda: network.draw(noise, states.previous, states.hidden, states.guidance),
-        "codec": lambda: speaker.sound(here, noise),
+        "solver": lambda: network.sample_patch(noise, states.previous, states.hidden, states.guidance),
+        "codec": lambda: runner.decode_audio(here, noise),
         "encoder": lambda: network.embed_patches(noise[:, None]),
-        "lms": lambda: network.read(heard[:, :0], heard, speaker.arenas, span),
+        "lms": lambda: network.forward_lms(heard[:, :0], heard, runner.kv_caches, metadata),
     }

@@ -11,14 +11,15 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-from gpu_bench_model import POSITIONS, Bench, noise_of, rounded_rotary, seat_all
+from gpu_bench_model import POSITIONS, Bench, assign_all, noise_of, rounded_rotary
 from gpu_bench_record import Found, kills_device, told
 from torch import Tensor
 from voxfleet_inference.model.cuda.codec import CodecDtype, set_float32_products
 from voxfleet_inference.model.cuda.fusing import fuse
 from voxfleet_inference.model.cuda.kernels import attention, linears, norms
-from voxfleet_inference.model.kv_cache import KvLayer, Span
-from voxfleet_inference.model.seats.speaker import Room, Speaker
+from voxfleet_inference.model.cuda.kernels.softmax import Heads
+from voxfleet_inference.model.kv_cache import AttentionMetadata, KvLayer
+from voxfleet_inference.model.runner.model_runner import ModelRunner, RunnerConfig
 from voxfleet_inference.model.voxcpm import VoxCPM
 
 
@@ -57,11 +58,11 @@ def teacher_forced(bench: Bench) -> Found:
         model = bench.model(dtype)
         if is_fused and bench.mode != "plain":
             fuse(model.network)
-        speaker = Speaker(model, Room(rows, rows * POSITIONS, rows))
-        seat_all(speaker, rows)
-        result = speaker.step(list(range(rows)), noise_of(speaker, rows))
-        made[name] = (result.latents.clone(), speaker.pools.hidden_base[:rows].float(), result.samples.clone())
-        del speaker, model
+        runner = ModelRunner(model, RunnerConfig(rows, rows * POSITIONS, rows))
+        assign_all(runner, rows)
+        result = runner.step(list(range(rows)), noise_of(runner, rows))
+        made[name] = (result.latents.clone(), runner.slot_states.hidden_base[:rows].float(), result.samples.clone())
+        del runner, model
     found: Found = {}
     for index, what in enumerate(("latents", "hidden", "samples")):
         errors = {name: relative(made[name][index], made["exact"][index]) for name in ("plain", "fused")}
@@ -81,7 +82,7 @@ def kernels_against_twins(bench: Bench) -> Found:
     def normal(*size: int, gain: float = 1.0) -> Tensor:
         return (gain * torch.randn(size, generator=random, device=bench.device)).to(bench.dtype)
 
-    heads = attention.Heads(shape.heads, shape.kv_heads, shape.head_dim)
+    heads = Heads(shape.heads, shape.kv_heads, shape.head_dim)
     x, norm = normal(18, shape.hidden), 1 + normal(shape.hidden, gain=0.1)
     weight, wide = normal(shape.hidden, shape.hidden, gain=0.03), normal(2 * shape.ffn, shape.hidden, gain=0.03)
     rotary = rounded_rotary(bench.sizes, bench.device, bench.dtype)
@@ -89,23 +90,23 @@ def kernels_against_twins(bench: Bench) -> Found:
     layer = KvLayer(normal(300, heads.keys, heads.dim), normal(300, heads.keys, heads.dim))
     lengths = torch.tensor([0, 40, 90], device=bench.device)
     first = torch.tensor([0, 100, 200], device=bench.device)
-    past = attention.Past(layer, Span.after(first, lengths, 1, ((0, 0), (100, 40), (200, 90))))
+    past = attention.Past(layer, AttentionMetadata.after(first, lengths, 1, ((0, 0), (100, 40), (200, 90))))
     eps = 1e-5
     patches, steps = (patch, heads, rotary, None), (qkv, heads, rotary, past)
     gated = normal(18, 2 * shape.ffn)
     pairs: dict[str, tuple[Any, Any]] = {
-        "norm": (norms.add_norm(x, x, 1.0, norm, eps)[1], norms.add_norm_twin(x, x, 1.0, norm, eps)[1]),
-        "swiglu": (norms.swiglu(gated), norms.swiglu_twin(gated)),
-        "norm_linear": (linears.norm_linear(x, norm, eps, weight), linears.norm_linear_twin(x, norm, eps, weight)),
+        "norm": (norms.add_norm(x, x, 1.0, norm, eps)[1], norms.add_norm_reference(x, x, 1.0, norm, eps)[1]),
+        "swiglu": (norms.swiglu(gated), norms.swiglu_reference(gated)),
+        "norm_linear": (linears.norm_linear(x, norm, eps, weight), linears.norm_linear_reference(x, norm, eps, weight)),
         "norm_swiglu": (
             linears.norm_linear(x, norm, eps, wide, is_swiglu=True),
-            linears.norm_linear_twin(x, norm, eps, wide, is_swiglu=True),
+            linears.norm_linear_reference(x, norm, eps, wide, is_swiglu=True),
         ),
-        "linear_residual": (linears.linear_residual(x, weight, x), linears.linear_residual_twin(x, weight, x)),
-        "attention": (attention.attention(*patches), attention.attention_twin(*patches)),
-        "attention_with_past": (attention.attention(*steps), attention.attention_twin(*steps)),
+        "linear_residual": (linears.linear_residual(x, weight, x), linears.linear_residual_reference(x, weight, x)),
+        "attention": (attention.attention(*patches), attention.attention_reference(*patches)),
+        "attention_with_past": (attention.attention(*steps), attention.attention_reference(*steps)),
     }
-    return {name: relative(kernel, twin) for name, (kernel, twin) in pairs.items()}
+    return {name: relative(kernel, reference) for name, (kernel, reference) in pairs.items()}
 
 
 def codec_decibels(bench: Bench) -> float | None:
@@ -117,7 +118,7 @@ def codec_decibels(bench: Bench) -> float | None:
         set_float32_products(dtype)
         return model.vae.decode(frames, model.vae.decoder.start(2))
 
-    made = decoded(bench.seated().model, bench.codec)
+    made = decoded(bench.assigned().model, bench.codec)
     far = relative(made, decoded(bench.model(torch.float32), "fp32"))
     set_float32_products(bench.codec)
     return -20 * math.log10(far) if far else None
@@ -127,14 +128,14 @@ def graph_against_eager(bench: Bench) -> float | None:
     """The farthest that a recorded step's latents and samples are from the same step called directly."""
     if bench.mode != "recorded":
         return None
-    speaker, rows = bench.seated(), min(3, bench.rows)
-    graphs, made = speaker.advance, []
+    runner, rows = bench.assigned(), min(3, bench.rows)
+    graphs, made = runner.step_fn, []
     try:
-        for advance in (speaker.take_step, graphs):
-            speaker.advance = advance
-            seat_all(speaker, rows)
-            result = speaker.step(list(range(rows)), noise_of(speaker, rows))
+        for step_fn in (runner.compute_step, graphs):
+            runner.step_fn = step_fn
+            assign_all(runner, rows)
+            result = runner.step(list(range(rows)), noise_of(runner, rows))
             made.append((result.latents.clone(), result.samples.clone()))
     finally:
-        speaker.advance = graphs
+        runner.step_fn = graphs
     return max(relative(replayed, eager) for eager, replayed in zip(*made, strict=True))

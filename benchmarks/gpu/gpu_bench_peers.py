@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 import torch
-from gpu_bench_model import POSITIONS, Bench, clocked_ms, noise_of, seat_all, transformers
+from gpu_bench_model import POSITIONS, Bench, assign_all, clocked_ms, noise_of, transformers
 from gpu_bench_record import Found, for_each
 from torch import Tensor
-from voxfleet_inference.model.kv_cache import Span
-from voxfleet_inference.model.seats.speaker import Room, Speaker
+from voxfleet_inference.model.kv_cache import AttentionMetadata
+from voxfleet_inference.model.runner.model_runner import ModelRunner, RunnerConfig
 
 CONTEXTS = (50, 250, 1000, 4000)
 
@@ -20,7 +20,7 @@ def measure_kernels(bench: Bench, deadline: float) -> Iterator[Found]:
     """One pass of LocDiT in five and in eight kernels per layer: where `stack.FIVE_KERNELS_UP_TO_ROWS` belongs."""
     if bench.mode == "plain":
         raise RuntimeError("the model runs without kernels: there is nothing to compare")
-    decoder = transformers(bench.seated().model)[3]
+    decoder = transformers(bench.assigned().model)[3]
 
     @torch.inference_mode()
     def both(batch: int) -> Found:
@@ -36,17 +36,17 @@ def measure_kernels(bench: Bench, deadline: float) -> Iterator[Found]:
 
 def measure_contexts(bench: Bench, deadline: float) -> Iterator[Found]:
     """One lone row's pass through both language models, by the positions that it looks back on."""
-    speaker = bench.seated()
+    runner = bench.assigned()
 
     @torch.inference_mode()
     def looking_back(positions: int) -> Found:
         lengths = torch.full((1,), positions, device=bench.device)
-        span = Span.after(torch.zeros_like(lengths), lengths, 1, ((0, positions),))
+        metadata = AttentionMetadata.after(torch.zeros_like(lengths), lengths, 1, ((0, positions),))
         heard = torch.zeros(1, 1, bench.sizes.base_lm.hidden, device=bench.device, dtype=bench.dtype)
-        read = partial(speaker.network.read, heard[:, :0], heard, speaker.arenas, span)
+        read = partial(runner.network.forward_lms, heard[:, :0], heard, runner.kv_caches, metadata)
         return {"lms_ms": bench.milliseconds(read)}
 
-    there = [positions for positions in CONTEXTS if positions < speaker.room.positions]
+    there = [positions for positions in CONTEXTS if positions < runner.config.positions]
     yield from for_each("positions", there, deadline, looking_back, bench.free)
 
 
@@ -55,16 +55,16 @@ def measure_plain(bench: Bench, batches: Sequence[int], deadline: float) -> Iter
     model = bench.model(bench.dtype)
 
     def stepping(rows: int) -> Found:
-        speaker = Speaker(model, Room(rows, rows * POSITIONS, rows))
-        seat_all(speaker, rows)
-        seats, noise = list(range(rows)), noise_of(speaker, rows)
-        times = [clocked_ms(partial(finished_step, bench, speaker, seats, noise)) for _ in range(4)]
+        runner = ModelRunner(model, RunnerConfig(rows, rows * POSITIONS, rows))
+        assign_all(runner, rows)
+        slots, noise = list(range(rows)), noise_of(runner, rows)
+        times = [clocked_ms(partial(finished_step, bench, runner, slots, noise)) for _ in range(4)]
         return {"step_ms": statistics.median(times[1:])}
 
     yield from for_each("rows", batches, deadline, stepping, bench.free)
 
 
-def finished_step(bench: Bench, speaker: Speaker, seats: list[int], noise: Tensor) -> None:
+def finished_step(bench: Bench, runner: ModelRunner, slots: list[int], noise: Tensor) -> None:
     """As long as the host waits for it."""
-    speaker.step(seats, noise)
+    runner.step(slots, noise)
     bench.wait()

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from gpu_bench_model import Bench, noise_of, parts_of, seat_all
+from gpu_bench_model import Bench, assign_all, noise_of, parts_of
 from gpu_bench_record import Found, for_each
 from torch.autograd.profiler import profile  # that of torch.profiler imports the whole compiler first
 
@@ -29,11 +29,11 @@ def measure_profile(bench: Bench, batches: Sequence[int], deadline: float) -> It
 @torch.inference_mode()
 def _by_part(bench: Bench, rows: int) -> Found:
     bench.refuse_more_rows(rows)
-    speaker = bench.seated()
-    seat_all(speaker, rows)
-    given = noise_of(speaker, rows).to(bench.device, bench.dtype)
-    step = partial(speaker.advance, speaker.rows_of(list(range(rows))), given)
-    works = {"step": step, **parts_of(speaker, rows, given)}
+    runner = bench.assigned()
+    assign_all(runner, rows)
+    given = noise_of(runner, rows).to(bench.device, bench.dtype)
+    step = partial(runner.step_fn, runner.rows_of(list(range(rows))), given)
+    works = {"step": step, **parts_of(runner, rows, given)}
     return {name: seen_by_profiler(bench, work) for name, work in works.items()}
 
 

@@ -46,8 +46,8 @@ def measure_reference(bench: Bench, deadline: float) -> Iterator[Found]:
 def _model(bench: Bench) -> Any:
     """Everything it needs beside PyTorch is there where the package is."""
     from full_size_models import as_type, full_config, reference_model  # noqa: PLC0415
-    from voxfleet_inference.model.untrained.tiny_checkpoint import TINY_CONFIG  # noqa: PLC0415
-    from voxfleet_inference.text.tiny_tokenizer import write_tiny_tokenizer  # noqa: PLC0415
+    from voxfleet_inference.model.random_weights.tiny_checkpoint import TINY_CONFIG  # noqa: PLC0415
+    from voxfleet_inference.model.random_weights.tiny_tokenizer import write_tiny_tokenizer  # noqa: PLC0415
 
     config = full_config() if bench.size == "full" else copy.deepcopy(TINY_CONFIG)
     with tempfile.TemporaryDirectory() as name:

@@ -113,9 +113,9 @@ def listen(bench: Bench, sentences: Sequence[Sentence], deadline: float) -> tupl
     thread.start()
     started = time.monotonic()
     for sentence in sentences:
-        engine.tell(Submit(sentence))
+        engine.enqueue(Submit(sentence))
     is_done = heard.all_ended.wait(max(1.0, deadline - time.monotonic()))
-    engine.tell(Stop())
+    engine.enqueue(Stop())
     thread.join()
     if failed:
         raise failed[0]

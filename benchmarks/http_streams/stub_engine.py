@@ -13,17 +13,17 @@ from multiprocessing.connection import Connection
 import numpy as np
 from voxfleet_inference.engine.messages import (
     Cancel,
+    Idle,
     Loaded,
     Occupancy,
+    Outcome,
     Patch,
-    Resting,
     Sentence,
     SequenceEnded,
     StepDone,
     Stop,
     Submit,
 )
-from voxfleet_inference.engine.sequences import Outcome
 
 PATCH_SECONDS, PATCH_SAMPLES, MODEL_RATE = 0.16, 7056, 44100
 ROWS = 32
@@ -60,7 +60,7 @@ class StubEngine:
     def _obey(self) -> bool:
         """Take commands until a patch is due; whether to go on."""
         if not self._open:
-            self._connection.send(Resting(Occupancy(0, 0), self._commands))
+            self._connection.send(Idle(Occupancy(0, 0), self._commands))
         pause = min((each.due_at for each in self._open.values()), default=time.monotonic() + 1) - time.monotonic()
         while self._connection.poll(max(0.0, pause)):
             self._commands += 1

@@ -117,7 +117,7 @@ def _repeat(  # noqa: PLR0913, PLR0917 - as above
     log_file: Path, request_id: str, model_path: Path, output: Path, text: str, reference_audio: Path | None,
     reference_text: str, voices_dir: Path | None,
 ) -> None:  # fmt: skip
-    from voxfleet_inference.repeating import Repeat, RepeatError, repeat  # noqa: PLC0415
+    from voxfleet_inference.replay import Repeat, RepeatError, repeat  # noqa: PLC0415
 
     if not request_id:
         _end_with("--from-log needs --request-id", 2)
@@ -197,7 +197,7 @@ def tiny_checkpoint(
     seed: Annotated[int, typer.Option(min=0, help="Seed of the random weights.")] = 0,
 ) -> None:
     """Write a tiny checkpoint with random weights: for trials and tests. It makes noise, not speech."""
-    from voxfleet_inference.model.untrained.tiny_checkpoint import write_tiny_checkpoint  # noqa: PLC0415
+    from voxfleet_inference.model.random_weights.tiny_checkpoint import write_tiny_checkpoint  # noqa: PLC0415
 
     write_tiny_checkpoint(folder, seed)
     typer.echo(f"wrote a tiny checkpoint with random weights (it makes noise, not speech) to {folder}")

@@ -11,8 +11,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from voxfleet_inference.admission.origins import checked_origins
-from voxfleet_inference.voices.voice_names import checked_aliases
+from voxfleet_inference.origins import checked_origins
+from voxfleet_inference.voice_names import checked_aliases
 
 _DTYPE_NAMES = {"fp32": "float32", "bf16": "bfloat16"}
 Dtype = Annotated[Literal["float32", "bfloat16", "int8"], BeforeValidator(lambda name: _DTYPE_NAMES.get(name, name))]

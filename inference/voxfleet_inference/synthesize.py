@@ -17,10 +17,10 @@ from voxfleet_inference.audio.encoding import make_encoder, with_exact_wav_lengt
 from voxfleet_inference.audio.formats import FORMATS
 from voxfleet_inference.audio.recordings import RecordingError, read_recording
 from voxfleet_inference.engine.engine import Engine
-from voxfleet_inference.engine.loading import load_speech_model
 from voxfleet_inference.engine.messages import (
     Float32Array,
     Loaded,
+    Outcome,
     Patch,
     Report,
     Sentence,
@@ -32,13 +32,13 @@ from voxfleet_inference.engine.messages import (
 )
 from voxfleet_inference.engine.process import EngineSettings, WrongWeightsError, prefill_tokens
 from voxfleet_inference.engine.scheduling.plans import Limits
-from voxfleet_inference.engine.sequences import Outcome
-from voxfleet_inference.engine.voxcpm_speech import VoxCpmSpeech
-from voxfleet_inference.speech.anchoring import kept_for_a_voice, voice_of
 from voxfleet_inference.speech.assembling import Assembly
+from voxfleet_inference.speech.derived_voice import kept_for_a_voice, voice_of
 from voxfleet_inference.speech.events import SpeechAudio
 from voxfleet_inference.speech.retrying import MAX_ATTEMPTS, wants_another_attempt
 from voxfleet_inference.text.sentences import TextSentence, split
+from voxfleet_inference.worker.loading import load_backend
+from voxfleet_inference.worker.voxcpm_backend import VoxCpmBackend
 
 
 class SynthesisError(Exception):
@@ -87,31 +87,31 @@ def synthesize(work: Synthesis) -> Spoken:
     Raises:
         SynthesisError: the checkpoint, the recording, the tape or the text cannot be used.
     """
-    model, facts = _load(work)
+    model, model_info = _load(work)
     voice = _voice(work, model)
-    speaker = _Speaker(work, model, facts)
+    runner = _OfflineEngine(work, model, model_info)
     try:
         sentences = split(work.text) if work.splits else (TextSentence(work.text),)
-        spoken = _speak_all(speaker, sentences, voice, facts)
+        spoken = _speak_all(runner, sentences, voice, model_info)
     finally:
-        speaker.close()
+        runner.close()
     _write(work, spoken)
     return spoken
 
 
-class _Speaker:
+class _OfflineEngine:
     """Sentences one after the other through the engine's loop, in this process."""
 
-    def __init__(self, work: Synthesis, model: VoxCpmSpeech, facts: Loaded) -> None:
-        self._work, self._tape = work, _tape(work, facts)
+    def __init__(self, work: Synthesis, model: VoxCpmBackend, model_info: Loaded) -> None:
+        self._work, self._tape = work, _tape(work, model_info)
         self._reports: queue.SimpleQueue[Report] = queue.SimpleQueue()
-        self._engine = Engine(model, _limits(work), 1 / facts.token_rate, self._reports.put)
+        self._engine = Engine(model, _limits(work), 1 / model_info.token_rate, self._reports.put)
         self._thread = threading.Thread(target=self._engine.run, daemon=True)
         self._thread.start()
 
     def close(self) -> None:
         """Stop the loop."""
-        self._engine.tell(Stop())
+        self._engine.enqueue(Stop())
         self._thread.join()
 
     def speak(self, index: int, text: str, voice: VoicePrompt | None) -> tuple[tuple[Patch, ...], SequenceEnded]:
@@ -144,7 +144,7 @@ class _Speaker:
         )
 
     def _speak_once(self, sentence: Sentence) -> tuple[tuple[Patch, ...], SequenceEnded]:
-        self._engine.tell(Submit(sentence))
+        self._engine.enqueue(Submit(sentence))
         patches: list[Patch] = []
         while not isinstance(report := self._reports.get(), SequenceEnded):
             patches += report.patches if isinstance(report, StepDone) else ()
@@ -161,24 +161,24 @@ def _limits(work: Synthesis) -> Limits:
 
 
 def _speak_all(
-    speaker: _Speaker, sentences: tuple[TextSentence, ...], voice: VoicePrompt | None, facts: Loaded
+    runner: _OfflineEngine, sentences: tuple[TextSentence, ...], voice: VoicePrompt | None, model_info: Loaded
 ) -> Spoken:
     """With a voice every sentence continues it; without one the first sentence becomes the voice of the others."""
     patches: list[Patch] = []
     starts: list[int] = []
     heard: list[Float32Array] = []
-    assembly = Assembly(facts.sample_rate)
+    assembly = Assembly(model_info.sample_rate)
     for index, sentence in enumerate(sentences):
         starts.append(len(patches))
-        made, ended = speaker.speak(index, sentence.text, voice)
+        made, ended = runner.speak(index, sentence.text, voice)
         patches += made
-        heard += _heard(assembly, sentence, made)
+        heard += _lm_states(assembly, sentence, made)
         if voice is None and len(sentences) > 1:
             voice = voice_of(sentence.text, [kept_for_a_voice(patch) for patch in made], ended.text_tokens)
-    return Spoken(tuple(patches), tuple(starts), facts.sample_rate, np.concatenate(heard))
+    return Spoken(tuple(patches), tuple(starts), model_info.sample_rate, np.concatenate(heard))
 
 
-def _heard(assembly: Assembly, sentence: TextSentence, patches: tuple[Patch, ...]) -> list[Float32Array]:
+def _lm_states(assembly: Assembly, sentence: TextSentence, patches: tuple[Patch, ...]) -> list[Float32Array]:
     """The pause before a sentence, and the sentence."""
     before = [event.samples for event in assembly.begin(sentence) if isinstance(event, SpeechAudio)]
     spoken = [assembly.patch(patch).samples for patch in patches]
@@ -186,17 +186,17 @@ def _heard(assembly: Assembly, sentence: TextSentence, patches: tuple[Patch, ...
     return before + spoken
 
 
-def _load(work: Synthesis) -> tuple[VoxCpmSpeech, Loaded]:
+def _load(work: Synthesis) -> tuple[VoxCpmBackend, Loaded]:
     limits = _limits(work)
     try:
-        return load_speech_model(
+        return load_backend(
             EngineSettings(model_path=work.model_path, device=work.device, dtype=work.dtype, limits=limits)
         )
     except WrongWeightsError as error:
         raise SynthesisError(str(error)) from error
 
 
-def _voice(work: Synthesis, model: VoxCpmSpeech) -> VoicePrompt | None:
+def _voice(work: Synthesis, model: VoxCpmBackend) -> VoicePrompt | None:
     if work.reference_audio is None:
         return None
     try:
@@ -206,7 +206,7 @@ def _voice(work: Synthesis, model: VoxCpmSpeech) -> VoicePrompt | None:
     return VoicePrompt(work.reference_text, model.encode_voice(recording.samples, recording.sample_rate))
 
 
-def _tape(work: Synthesis, facts: Loaded) -> Float32Array | None:
+def _tape(work: Synthesis, model_info: Loaded) -> Float32Array | None:
     if work.noise_file is None:
         return None
     from safetensors import SafetensorError  # noqa: PLC0415
@@ -217,7 +217,7 @@ def _tape(work: Synthesis, facts: Loaded) -> Float32Array | None:
     except (OSError, SafetensorError) as error:
         raise SynthesisError(f"--noise-file {work.noise_file}: {error}") from error
     noise = tensors.get("noise")
-    wanted = (facts.patch_size, facts.feat_dim)
+    wanted = (model_info.patch_size, model_info.feat_dim)
     if noise is None or noise.ndim != 3 or noise.shape[1:] != wanted:  # noqa: PLR2004 - [steps, patch_size, feat_dim]
         found = "no tensor `noise`" if noise is None else f"`noise` of shape {list(noise.shape)}"
         raise SynthesisError(f"--noise-file {work.noise_file} has {found}; [steps, {wanted[0]}, {wanted[1]}] is needed")

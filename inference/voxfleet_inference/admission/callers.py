@@ -30,10 +30,10 @@ class Caller:
     priority: int = 0
 
 
-ANYBODY: Final = Caller()
+ANONYMOUS: Final = Caller()
 
 
-def told_by_gateway(caller: Caller, headers: Mapping[str, str]) -> Caller:
+def from_gateway_headers(caller: Caller, headers: Mapping[str, str]) -> Caller:
     """The caller that a trusted gateway names; what it does not name stays.
 
     Raises:

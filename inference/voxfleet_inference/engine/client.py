@@ -24,10 +24,11 @@ from voxfleet_inference.engine.messages import (
     EncodeVoice,
     EngineGone,
     Float32Array,
+    Idle,
+    Outcome,
     Park,
     Patch,
     Report,
-    Resting,
     Resume,
     Sentence,
     SequenceEnded,
@@ -37,7 +38,6 @@ from voxfleet_inference.engine.messages import (
     VoiceEncoded,
 )
 from voxfleet_inference.engine.process import shut_down
-from voxfleet_inference.engine.sequences import Outcome
 
 _MAX_COMMANDS_ON_THE_WAY = 4096
 
@@ -50,15 +50,15 @@ class EngineGoneError(EngineError):
     """The engine process has ended."""
 
 
-class SentenceExpiredError(EngineError):
+class SequenceExpiredError(EngineError):
     """The sentence was not spoken within its deadline."""
 
 
-class SentenceImpossibleError(EngineError):
+class SequenceTooLongError(EngineError):
     """The sentence needs more than the machine has, now and always."""
 
 
-class SentenceRefusedError(EngineError):
+class QueueFullError(EngineError):
     """Too many sentences wait; later there may be room."""
 
 
@@ -72,9 +72,9 @@ class VoiceBusyError(EngineError):
 
 _ERRORS: Final = {
     Outcome.FAILED: EngineError,
-    Outcome.EXPIRED: SentenceExpiredError,
-    Outcome.IMPOSSIBLE: SentenceImpossibleError,
-    Outcome.REFUSED: SentenceRefusedError,
+    Outcome.EXPIRED: SequenceExpiredError,
+    Outcome.TOO_LONG: SequenceTooLongError,
+    Outcome.QUEUE_FULL: QueueFullError,
 }
 
 
@@ -184,7 +184,7 @@ class EngineClient:
         return latents
 
     @property
-    def asked_at(self) -> float | None:
+    def oldest_pending_at(self) -> float | None:
         """When the oldest command that the engine is yet to obey was sent; None when it has obeyed them all."""
         return self._unanswered[0][1] if self._unanswered else None
 
@@ -244,11 +244,11 @@ class EngineClient:
     def _dispatch(self, report: Report) -> None:
         match report:
             case StepDone():
-                self._obeyed(report.commands)
+                self._acknowledge(report.commands)
                 for patch in report.patches:
                     self._pass_on(patch.sequence_id, patch)
-            case Resting():
-                self._obeyed(report.commands)
+            case Idle():
+                self._acknowledge(report.commands)
             case SequenceEnded():
                 self._pass_on(report.sequence_id, report)
                 self._streams.pop(report.sequence_id, None)
@@ -258,7 +258,7 @@ class EngineClient:
                 self._end_all(report.message)
         self._observe(report)
 
-    def _obeyed(self, commands: int) -> None:
+    def _acknowledge(self, commands: int) -> None:
         while self._unanswered and self._unanswered[0][0] <= commands:
             self._unanswered.popleft()
 

@@ -6,14 +6,24 @@ Does not know: how they travel or who acts on them.
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
-from voxfleet_inference.engine.sequences import Outcome
-
 Float32Array = npt.NDArray[np.float32]
+
+
+class Outcome(enum.Enum):
+    """How a sequence ended."""
+
+    FINISHED = "finished"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+    EXPIRED = "expired"  # its deadline passed
+    TOO_LONG = "impossible"  # it needs more than the machine has
+    QUEUE_FULL = "refused"  # the queue was full
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +130,9 @@ class Patch:
     sequence_id: int
     latents: Float32Array
     samples: Float32Array
-    is_cut: bool = False  # the last one, because the sentence had reached its bound: speech goes on and is not heard
+    is_truncated: bool = (
+        False  # the last one, because the sentence had reached its bound: speech goes on and is not heard
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +154,8 @@ class Occupancy:
     waiting: int
     prefilling: int = 0
     parked: int = 0
-    seats_used: int = 0
-    seats: int = 0
+    slots_used: int = 0
+    slots: int = 0
     kv_positions_used: int = 0  # reserved, not only written
     kv_positions: int = 0
 
@@ -165,7 +177,7 @@ class StepDone:
 
 
 @dataclass(frozen=True, slots=True)
-class Resting:
+class Idle:
     """The engine found no step to take: it sleeps until a command comes, or a deadline."""
 
     occupancy: Occupancy
@@ -189,4 +201,4 @@ class EngineGone:
     message: str
 
 
-Report = Loaded | LoadFailed | StepDone | Resting | SequenceEnded | VoiceEncoded | EngineGone
+Report = Loaded | LoadFailed | StepDone | Idle | SequenceEnded | VoiceEncoded | EngineGone

@@ -23,8 +23,8 @@ from typing import Final, Literal
 
 from voxfleet_inference.engine.engine import Engine
 from voxfleet_inference.engine.messages import Loaded, LoadFailed, Report, Stop
+from voxfleet_inference.engine.model_backend import ModelBackend
 from voxfleet_inference.engine.scheduling.plans import Limits
-from voxfleet_inference.engine.speech_model import SpeechModel
 
 WRONG_WEIGHTS_EXIT_CODE: Final = 3
 
@@ -57,7 +57,7 @@ class WrongWeightsError(Exception):
     """A checkpoint that cannot be loaded; the message names file, tensor and shapes."""
 
 
-Loader = Callable[[EngineSettings], tuple[SpeechModel, Loaded]]
+Loader = Callable[[EngineSettings], tuple[ModelBackend, Loaded]]
 
 
 def serve_connection(connection: Connection, load: Loader) -> int:
@@ -80,7 +80,7 @@ def serve_connection(connection: Connection, load: Loader) -> int:
 def start_engine_process(settings: EngineSettings) -> tuple[subprocess.Popen[bytes], Connection]:
     """Start the child and hand it its settings."""
     ours, theirs = socket.socketpair()
-    command = [sys.executable, "-m", "voxfleet_inference.engine", str(theirs.fileno()), settings.log_level]
+    command = [sys.executable, "-m", "voxfleet_inference.worker", str(theirs.fileno()), settings.log_level]
     with theirs:
         process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
     connection = Connection(ours.detach())
@@ -116,9 +116,9 @@ def _listen(connection: Connection, engine: Engine) -> None:
     """Pass commands on until the other end is gone, which means Stop; so does what cannot be read."""
     try:
         while True:
-            engine.tell(connection.recv())
+            engine.enqueue(connection.recv())
     except (EOFError, OSError):
-        engine.tell(Stop())
+        engine.enqueue(Stop())
     except Exception:
         _logger.exception("the server sent what cannot be read")
-        engine.tell(Stop())
+        engine.enqueue(Stop())

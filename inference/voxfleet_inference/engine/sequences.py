@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from voxfleet_inference.engine.speech_model import Measured, Seat
+    from voxfleet_inference.engine.model_backend import SequenceCost, Slot
 
 
 class State(enum.Enum):
@@ -37,17 +37,6 @@ class Event(enum.Enum):
     COLLECT = "collect"  # the last step in flight that named it was collected
 
 
-class Outcome(enum.Enum):
-    """How a sequence ended."""
-
-    FINISHED = "finished"
-    CANCELLED = "cancelled"
-    FAILED = "failed"
-    EXPIRED = "expired"  # its deadline passed
-    IMPOSSIBLE = "impossible"  # it needs more than the machine has
-    REFUSED = "refused"  # the queue was full
-
-
 TRANSITIONS: Mapping[tuple[State, Event], State] = {
     (State.WAITING, Event.ADMIT): State.PREFILLING,
     (State.WAITING, Event.END): State.GONE,
@@ -59,7 +48,7 @@ TRANSITIONS: Mapping[tuple[State, Event], State] = {
     (State.PARKED, Event.END): State.LEAVING,
     (State.LEAVING, Event.COLLECT): State.GONE,
 }
-HAS_A_SEAT = frozenset({State.PREFILLING, State.RUNNING, State.PARKED, State.LEAVING})
+HAS_SLOT = frozenset({State.PREFILLING, State.RUNNING, State.PARKED, State.LEAVING})
 
 
 class TransitionError(Exception):
@@ -75,15 +64,15 @@ class Sequence:
     rank: int  # place in the request's text
     priority: int
     arrival: int
-    measured: Measured
+    cost: SequenceCost
     served_at: float  # when it was last given work, or came in
     state: State = State.WAITING
-    seat: Seat | None = None
+    slot: Slot | None = None
     positions_read: int = 0  # of its prompt, by steps planned so far
     patches_planned: int = 0
     patches_made: int = 0
     last_patch: int = 0  # it ends with this one, as far as is known
-    overtaken: int = 0  # how often a smaller one was seated because this one did not fit
+    skipped: int = 0  # how often a smaller one was seated because this one did not fit
     unread_since: float | None = None  # its reader asked it to stop
 
     @property

@@ -12,7 +12,7 @@ import torch
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from voxfleet_inference.audio.vae import AudioVae
+from voxfleet_inference.model.audio_vae import AudioVae
 from voxfleet_inference.model.config import ModelConfig
 from voxfleet_inference.model.cpu.memory import return_freed_memory
 from voxfleet_inference.model.cpu.packing import arithmetic_of, fill_packed, fuse_codec
@@ -23,9 +23,9 @@ from voxfleet_inference.model.errors import (
     WrongArchitectureError,
 )
 from voxfleet_inference.model.network import Network
+from voxfleet_inference.model.tokenizer import Tokenizer
 from voxfleet_inference.model.voxcpm import VoxCPM
 from voxfleet_inference.model.weights import fill, open_weights
-from voxfleet_inference.text.tokenizer import Tokenizer
 
 ARCHITECTURE = "voxcpm"
 CONFIG_FILE = "config.json"

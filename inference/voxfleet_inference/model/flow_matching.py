@@ -90,9 +90,9 @@ class LocalDit(nn.Module):
         widths = torch.zeros_like(times)
         return self.time_mlp(sinusoids(times, self.hidden)) + self.delta_time_mlp(sinusoids(widths, self.hidden))  # type: ignore[no-any-return]
 
-    def forward(self, noisy: Tensor, hint: Tensor, previous: Tensor) -> Tensor:
+    def forward(self, noisy: Tensor, condition: Tensor, previous: Tensor) -> Tensor:
         """Velocity `[rows, patch, feat_dim]` of `noisy`; hint is `[rows, hidden]`, previous `[rows, patch, hidden]`."""
-        sequence = torch.cat((hint[:, None], previous, self.in_proj(noisy)), dim=1)  # [rows, 1 + 2 patch, hidden]
+        sequence = torch.cat((condition[:, None], previous, self.in_proj(noisy)), dim=1)  # [rows, 1 + 2 patch, hidden]
         return self.out_proj(self.decoder(sequence)[:, -noisy.shape[1] :])  # type: ignore[no-any-return]
 
 
@@ -119,14 +119,14 @@ class FlowMatching(nn.Module):
         cfg_values = torch.full((1,), cfg_value, device=weight.device, dtype=torch.float32)  # filled there: no copy
         return Guidance(self.estimator.time_vectors(schedule.times)[None], schedule.step_sizes[None], cfg_values)
 
-    def forward(self, noise: Tensor, hint: Tensor, previous: Tensor, guidance: Guidance) -> Tensor:
+    def forward(self, noise: Tensor, condition: Tensor, previous: Tensor, guidance: Guidance) -> Tensor:
         """`[rows, patch, feat_dim]` noise to a patch. The second half of the doubled batch goes unguided."""
-        hints = torch.cat((hint, torch.zeros_like(hint)))  # [2 rows, dit_hidden]
-        condition = self.estimator.cond_proj(previous).repeat(2, 1, 1)  # [2 rows, patch, dit_hidden]
+        conditions = torch.cat((condition, torch.zeros_like(condition)))  # [2 rows, dit_hidden]
+        previous_embedded = self.estimator.cond_proj(previous).repeat(2, 1, 1)  # [2 rows, patch, dit_hidden]
         x = noise
         for index in range(guidance.step_sizes.shape[1]):
             time = guidance.time_vectors[:, index].repeat(2, 1)  # [2 rows, dit_hidden]
-            guided, unguided = self.estimator(x.repeat(2, 1, 1), hints + time, condition).chunk(2)
+            guided, unguided = self.estimator(x.repeat(2, 1, 1), conditions + time, previous_embedded).chunk(2)
             velocity = combine(guided, unguided, guidance.cfg_values)
             x = x - guidance.step_sizes[:, index, None, None] * velocity
         return x

@@ -30,7 +30,7 @@ class Extent:
     positions: int
     length: int = 0  # positions filled so far
 
-    def check_room(self, positions: int) -> None:
+    def check_capacity(self, positions: int) -> None:
         """Make sure that so many more positions fit.
 
         Raises:
@@ -44,7 +44,7 @@ class Extent:
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class AttentionMetadata:
     """The positions that one forward pass fills: as many new ones for each of its rows.
 
     The tensors suffice for a kernel that reads each row's length on the device; the extents say the same to the host.
@@ -53,11 +53,13 @@ class Span:
     first: Tensor  # [rows] int64, where each row's extent begins
     lengths: Tensor  # [rows] int64, filled before this pass
     positions: Tensor  # [rows, tokens] int64, within each row's own sequence
-    slots: Tensor  # [rows * tokens] int64, the same within the arena
+    kv_indices: Tensor  # [rows * tokens] int64, the same within the arena
     extents: tuple[tuple[int, int], ...]  # first and length of each row, known to the host
 
     @classmethod
-    def after(cls, first: Tensor, lengths: Tensor, tokens: int, extents: tuple[tuple[int, int], ...]) -> Span:
+    def after(
+        cls, first: Tensor, lengths: Tensor, tokens: int, extents: tuple[tuple[int, int], ...]
+    ) -> AttentionMetadata:
         """The next `tokens` positions of every row."""
         positions = lengths[:, None] + torch.arange(tokens, device=lengths.device)  # [rows, tokens]
         return cls(first, lengths, positions, (first[:, None] + positions).flatten(), extents)
@@ -75,16 +77,16 @@ class KvLayer:
     keys: Tensor  # [positions, kv_heads, head_dim]
     values: Tensor  # [positions, kv_heads, head_dim]
 
-    def store(self, span: Span, keys: Tensor, values: Tensor) -> None:
+    def store(self, metadata: AttentionMetadata, keys: Tensor, values: Tensor) -> None:
         """Write `[rows, tokens, kv_heads, head_dim]` where the span says."""
-        self.keys.index_copy_(0, span.slots, keys.flatten(0, 1))
-        self.values.index_copy_(0, span.slots, values.flatten(0, 1))
+        self.keys.index_copy_(0, metadata.kv_indices, keys.flatten(0, 1))
+        self.values.index_copy_(0, metadata.kv_indices, values.flatten(0, 1))
 
 
-Attend = Callable[[KvLayer, Span, Tensor, Tensor, Tensor], Tensor]
+Attend = Callable[[KvLayer, AttentionMetadata, Tensor, Tensor, Tensor], Tensor]
 
 
-class KvArena:
+class KvCache:
     """Keys and values of all layers, `[layers, positions, kv_heads, head_dim]` each, and the way to read them."""
 
     def __init__(  # noqa: PLR0913 - an arena has that many properties
@@ -99,12 +101,12 @@ class KvArena:
     ) -> None:
         """`may_split`: a GPU may divide a row's looking back among programs, which adds in another order."""
         size = (shape.layers, positions, shape.kv_heads, shape.head_dim)
-        self.keys, self.values = room_for(size, device, dtype), room_for(size, device, dtype)
+        self.keys, self.values = allocate(size, device, dtype), allocate(size, device, dtype)
         self.layers = [KvLayer(*pair) for pair in zip(self.keys, self.values, strict=True)]
         self.attend, self.may_split = attend or attend_rows, may_split
 
 
-def room_for(size: tuple[int, ...], device: torch.device, dtype: torch.dtype) -> Tensor:
+def allocate(size: tuple[int, ...], device: torch.device, dtype: torch.dtype) -> Tensor:
     """Memory to be filled before it is read. On a CPU it costs nothing until then; elsewhere it begins as zeros.
 
     Kernels over whole batches do read what nobody has filled, and mask it: there it must be finite.
@@ -112,31 +114,31 @@ def room_for(size: tuple[int, ...], device: torch.device, dtype: torch.dtype) ->
     return (torch.empty if device.type == "cpu" else torch.zeros)(size, device=device, dtype=dtype)
 
 
-def attend_rows(layer: KvLayer, span: Span, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+def attend_rows(layer: KvLayer, metadata: AttentionMetadata, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     """Remember the new positions and let each row look back over its own extent, one row after the other.
 
     `queries` are `[rows, tokens, heads, head_dim]`, `keys` and `values` `[rows, tokens, kv_heads, head_dim]`; returns
     `[rows, tokens, heads * head_dim]`. What a row computes depends on its own length only, and nothing is copied.
     """
-    layer.store(span, keys, values)
+    layer.store(metadata, keys, values)
     mixed = []
-    for row, (first, length) in enumerate(span.extents):
-        filled = slice(first, first + length + span.tokens)
-        mask = _causal(length, span.tokens, queries.device)
+    for row, (first, length) in enumerate(metadata.extents):
+        filled = slice(first, first + length + metadata.tokens)
+        mask = _causal(length, metadata.tokens, queries.device)
         mixed.append(
             grouped_attention(queries[row : row + 1], layer.keys[None, filled], layer.values[None, filled], mask)
         )
     return mixed[0] if len(mixed) == 1 else torch.cat(mixed)
 
 
-def attend_padded(layer: KvLayer, span: Span, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+def attend_padded(layer: KvLayer, metadata: AttentionMetadata, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     """The same for all rows at once, over a copy as long as the longest of them."""
-    layer.store(span, keys, values)
-    longest = max(length for _, length in span.extents) + span.tokens
+    layer.store(metadata, keys, values)
+    longest = max(length for _, length in metadata.extents) + metadata.tokens
     everywhere = torch.arange(longest, device=queries.device)
-    slots = (span.first[:, None] + everywhere).clamp_(max=len(layer.keys) - 1)  # [rows, longest]
-    mask = everywhere <= span.positions[..., None]  # [rows, tokens, longest]
-    return grouped_attention(queries, layer.keys[slots], layer.values[slots], mask)
+    kv_indices = (metadata.first[:, None] + everywhere).clamp_(max=len(layer.keys) - 1)  # [rows, longest]
+    mask = everywhere <= metadata.positions[..., None]  # [rows, tokens, longest]
+    return grouped_attention(queries, layer.keys[kv_indices], layer.values[kv_indices], mask)
 
 
 def grouped_attention(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None) -> Tensor:

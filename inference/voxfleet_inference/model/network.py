@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from voxfleet_inference.model.flow_matching import FlowMatching, Guidance, LocalDit
-from voxfleet_inference.model.kv_cache import KvArena, Span
+from voxfleet_inference.model.kv_cache import AttentionMetadata, KvCache
 from voxfleet_inference.model.linear import Linear
 from voxfleet_inference.model.transformer import RotaryTable, Transformer
 
@@ -26,11 +26,11 @@ STOP = 1  # the stop head's second class
 
 
 @dataclass(frozen=True, slots=True)
-class Arenas:
+class KvCaches:
     """What the two language models remember; a sequence has the same extent in both."""
 
-    base: KvArena
-    residual: KvArena
+    base: KvCache
+    residual: KvCache
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,23 +103,23 @@ class Network(nn.Module):
         flat: Tensor = self.enc_to_lm_proj(self.feat_encoder(patches.flatten(0, 1)))
         return flat.view(*patches.shape[:2], flat.shape[-1])
 
-    def read(self, text: Tensor, audio: Tensor, arenas: Arenas, span: Span) -> Hidden:
+    def forward_lms(self, text: Tensor, audio: Tensor, kv_caches: KvCaches, metadata: AttentionMetadata) -> Hidden:
         """Let both LMs read text embeddings `[rows, t, hidden]`, then patch embeddings `[rows, p, hidden]`.
 
         Returns what each thinks after the newest position. Only audio positions are quantized, and only there
         does the residual LM see the unquantized embedding again.
         """
-        hidden = self.base_lm(torch.cat((text, audio), dim=1), arenas.base, span)  # [rows, t + p, hidden]
+        hidden = self.base_lm(torch.cat((text, audio), dim=1), kv_caches.base, metadata)  # [rows, t + p, hidden]
         hidden_text, hidden_audio = hidden.split((text.shape[1], audio.shape[1]), dim=1)
         hidden_audio = self.fsq_layer(hidden_audio)
         newest = torch.cat((hidden_text, hidden_audio), dim=1)[:, -1]
-        restored = self.residual_lm(torch.cat((hidden_text, hidden_audio + audio), dim=1), arenas.residual, span)
+        restored = self.residual_lm(torch.cat((hidden_text, hidden_audio + audio), dim=1), kv_caches.residual, metadata)
         return Hidden(newest, restored[:, -1])
 
-    def draw(self, noise: Tensor, previous: Tensor, hidden: Hidden, guidance: Guidance) -> Tensor:
+    def sample_patch(self, noise: Tensor, previous: Tensor, hidden: Hidden, guidance: Guidance) -> Tensor:
         """Refine noise `[rows, patch, feat_dim]` into the patch that follows `previous`."""
-        hint = self.lm_to_dit_proj(hidden.base) + self.res_to_dit_proj(hidden.residual)  # [rows, dit_hidden]
-        return self.feat_decoder(noise, hint, previous, guidance)  # type: ignore[no-any-return]
+        condition = self.lm_to_dit_proj(hidden.base) + self.res_to_dit_proj(hidden.residual)  # [rows, dit_hidden]
+        return self.feat_decoder(noise, condition, previous, guidance)  # type: ignore[no-any-return]
 
     def wants_to_stop(self, lm_hidden: Tensor) -> Tensor:
         """`[rows, hidden]` to `[rows]` bool: the patch drawn from this hidden state is the last."""

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from voxfleet_inference.model.kv_cache import KvArena, Span, grouped_attention
+from voxfleet_inference.model.kv_cache import AttentionMetadata, KvCache, grouped_attention
 from voxfleet_inference.model.linear import Embedding, Linear
 
 if TYPE_CHECKING:
@@ -77,14 +77,16 @@ class Attention(nn.Module):
         self.v_proj = Linear(shape.hidden, shape.kv_heads * shape.head_dim, bias=False)
         self.o_proj = Linear(shape.heads * shape.head_dim, shape.hidden, bias=False)
 
-    def forward(self, x: Tensor, angles: tuple[Tensor, Tensor], arena: KvArena | None, span: Span | None) -> Tensor:
+    def forward(
+        self, x: Tensor, angles: tuple[Tensor, Tensor], cache: KvCache | None, metadata: AttentionMetadata | None
+    ) -> Tensor:
         """`[rows, tokens, hidden]` to the same shape; without an arena every token sees every other."""
         queries = rotate(self._heads(self.q_proj(x)), angles)  # [rows, tokens, heads, head_dim]
         keys = rotate(self._heads(self.k_proj(x)), angles)  # [rows, tokens, kv_heads, head_dim]
         values = self._heads(self.v_proj(x))
-        if arena is None or span is None:
+        if cache is None or metadata is None:
             return self.o_proj(grouped_attention(queries, keys, values))  # type: ignore[no-any-return]
-        return self.o_proj(arena.attend(arena.layers[self.layer], span, queries, keys, values))  # type: ignore[no-any-return]
+        return self.o_proj(cache.attend(cache.layers[self.layer], metadata, queries, keys, values))  # type: ignore[no-any-return]
 
     def _heads(self, x: Tensor) -> Tensor:
         return x.view(*x.shape[:-1], x.shape[-1] // self.head_dim, self.head_dim)
@@ -115,9 +117,11 @@ class Layer(nn.Module):
         self.mlp = FeedForward(shape)
         self.residual_scale = shape.residual_scale
 
-    def forward(self, x: Tensor, angles: tuple[Tensor, Tensor], arena: KvArena | None, span: Span | None) -> Tensor:
+    def forward(
+        self, x: Tensor, angles: tuple[Tensor, Tensor], cache: KvCache | None, metadata: AttentionMetadata | None
+    ) -> Tensor:
         """`[rows, tokens, hidden]` to the same shape."""
-        x = x + self._scaled(self.self_attn(self.input_layernorm(x), angles, arena, span))
+        x = x + self._scaled(self.self_attn(self.input_layernorm(x), angles, cache, metadata))
         return x + self._scaled(self.mlp(self.post_attention_layernorm(x)))
 
     def _scaled(self, x: Tensor) -> Tensor:
@@ -135,9 +139,9 @@ class Transformer(nn.Module):
         self.norm = RmsNorm(shape.hidden, shape.norm_epsilon)
         self.rotary = rotary
 
-    def forward(self, x: Tensor, arena: KvArena | None = None, span: Span | None = None) -> Tensor:
+    def forward(self, x: Tensor, cache: KvCache | None = None, metadata: AttentionMetadata | None = None) -> Tensor:
         """`[rows, tokens, hidden]` to the same shape."""
-        angles = self.rotary.first(x.shape[1]) if span is None else self.rotary.at(span.positions)
+        angles = self.rotary.first(x.shape[1]) if metadata is None else self.rotary.at(metadata.positions)
         for layer in self.layers:
-            x = layer(x, angles, arena, span)
+            x = layer(x, angles, cache, metadata)
         return self.norm(x)  # type: ignore[no-any-return]

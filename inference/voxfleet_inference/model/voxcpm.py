@@ -12,10 +12,10 @@ from torch import Tensor
 from torch.nn import functional
 
 if TYPE_CHECKING:
-    from voxfleet_inference.audio.vae import AudioVae
+    from voxfleet_inference.model.audio_vae import AudioVae
     from voxfleet_inference.model.config import ModelConfig
     from voxfleet_inference.model.network import Network
-    from voxfleet_inference.text.tokenizer import Tokenizer
+    from voxfleet_inference.model.tokenizer import Tokenizer
 
 
 class VoxCPM:

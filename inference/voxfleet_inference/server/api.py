@@ -15,23 +15,23 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 
+from voxfleet_inference.admission.api_key_middleware import ApiKeyMiddleware
 from voxfleet_inference.admission.api_keys import ApiKeys
-from voxfleet_inference.admission.gate import Gate
-from voxfleet_inference.admission.origin_gate import OriginGate
-from voxfleet_inference.admission.origins import parse_origins
+from voxfleet_inference.admission.origin_middleware import OriginMiddleware
 from voxfleet_inference.audio.formats import FORMATS
-from voxfleet_inference.server.answers.delivery import Delivery
-from voxfleet_inference.server.answers.heads import Heads
-from voxfleet_inference.server.answers.sending import CLIENT_CLOSED_REQUEST
+from voxfleet_inference.errors import ApiError, BodyTooLargeError
+from voxfleet_inference.logs import RequestLog
+from voxfleet_inference.origins import parse_origins
+from voxfleet_inference.requests import SpeechRequest, parse_speech_request, with_seed
 from voxfleet_inference.server.api_document import describe
-from voxfleet_inference.server.errors import ApiError, BodyTooLargeError
 from voxfleet_inference.server.live.routes import add_live_speech
 from voxfleet_inference.server.page.routes import add_page
+from voxfleet_inference.server.responses.head_middleware import HeadMiddleware
+from voxfleet_inference.server.responses.output_format import OutputFormat
+from voxfleet_inference.server.responses.sending import CLIENT_CLOSED_REQUEST
 from voxfleet_inference.server.service import SpeechService
-from voxfleet_inference.server.speech_answer import SpeechAnswer
-from voxfleet_inference.server.speech_request import SpeechRequest, parse_speech_request, with_seed
-from voxfleet_inference.telemetry.request_log import RequestLog
-from voxfleet_inference.voices.voice_routes import add_voices
+from voxfleet_inference.server.speech_response import SpeechResponse
+from voxfleet_inference.server.voice_routes import add_voices
 
 _BODY_SCHEMA: Final[dict[str, Any]] = {
     "requestBody": {"required": True, "content": {"application/json": {"schema": SpeechRequest.model_json_schema()}}}
@@ -40,7 +40,7 @@ _BODY_SCHEMA: Final[dict[str, Any]] = {
 _HEADERS_FOR_SCRIPTS: Final = (
     "Voxfleet-Seed",
     "Voxfleet-Sample-Rate",
-    "Voxfleet-Cut-Sentences",
+    "Voxfleet-Truncated-Sentences",
     "X-Request-Id",
     "Retry-After",
     "Preference-Applied",
@@ -50,7 +50,7 @@ _HEADERS_FOR_SCRIPTS: Final = (
 def speech_app(service: SpeechService, api_keys: ApiKeys | None = None) -> FastAPI:
     """The application of the public port; without keys nobody is asked for one."""
     app = FastAPI(title="VoxFleet speech server", docs_url=None, redoc_url=None)
-    _add_doors(app, service, api_keys)
+    _add_middleware(app, service, api_keys)
     app.add_exception_handler(ApiError, _answer_api_error)
     app.add_exception_handler(HTTPException, _answer_http_error)
     app.add_exception_handler(ClientDisconnect, _answer_nobody)
@@ -64,13 +64,13 @@ def speech_app(service: SpeechService, api_keys: ApiKeys | None = None) -> FastA
     return app
 
 
-def _add_doors(app: FastAPI, service: SpeechService, api_keys: ApiKeys | None) -> None:
+def _add_middleware(app: FastAPI, service: SpeechService, api_keys: ApiKeys | None) -> None:
     """What a request passes before it is looked at, the innermost first."""
     allowed = parse_origins(service.settings.allowed_origins)
-    refused = service.accounts.refused
-    app.add_middleware(Heads)
+    refused = service.tracker.refused
+    app.add_middleware(HeadMiddleware)
     app.add_middleware(
-        Gate, api_keys=api_keys, on_refusal=refused, trusts_gateway=service.settings.trust_gateway_headers
+        ApiKeyMiddleware, api_keys=api_keys, on_refusal=refused, trusts_gateway=service.settings.trust_gateway_headers
     )
     if allowed:
         app.add_middleware(
@@ -81,7 +81,7 @@ def _add_doors(app: FastAPI, service: SpeechService, api_keys: ApiKeys | None) -
             allow_private_network=True,  # a public website may be meant to use a server at home
             expose_headers=_HEADERS_FOR_SCRIPTS,
         )
-    app.add_middleware(OriginGate, allowed_origins=allowed, on_refusal=refused)
+    app.add_middleware(OriginMiddleware, allowed_origins=allowed, on_refusal=refused)
     app.add_middleware(RequestLog)
 
 
@@ -93,19 +93,19 @@ def _add_speech(app: FastAPI, service: SpeechService) -> None:
         try:
             return await answer(request, received_at)
         except ApiError as refused:
-            service.accounts.refused(refused.status)
+            service.tracker.refused(refused.status)
             raise
 
-    async def answer(request: Request, received_at: float) -> SpeechAnswer:
+    async def answer(request: Request, received_at: float) -> SpeechResponse:
         asked = parse_speech_request(await _body(request, service), service.settings.max_input_characters)
         service.check_model(asked.model)
         service.check_ready()
         audio_format = FORMATS[asked.response_format]
-        rate = audio_format.rate_for(asked.sample_rate, service.loaded_facts.sample_rate)
-        delivery = Delivery(
+        rate = audio_format.rate_for(asked.sample_rate, service.loaded_model_info.sample_rate)
+        output = OutputFormat(
             audio_format, rate, is_whole=not asked.stream, speed=asked.speed, is_events=asked.stream_format == "sse"
         )
-        return SpeechAnswer(service, with_seed(asked), delivery, received_at)
+        return SpeechResponse(service, with_seed(asked), output, received_at)
 
 
 def _add_models(app: FastAPI, service: SpeechService) -> None:
@@ -127,9 +127,9 @@ def _add_health(app: FastAPI, service: SpeechService) -> None:
     @app.get("/health/live")
     async def live() -> JSONResponse:
         """200 unless this process should be killed: its engine is gone for good, or does nothing though it should."""
-        trouble = service.trouble()
+        liveness_error = service.liveness_error()
         state = {"state": service.lifecycle.state}
-        return JSONResponse({**state, "message": trouble}, 503) if trouble else JSONResponse(state)
+        return JSONResponse({**state, "message": liveness_error}, 503) if liveness_error else JSONResponse(state)
 
     @app.get("/health/ready")
     async def ready() -> JSONResponse:

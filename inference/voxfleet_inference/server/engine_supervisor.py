@@ -16,10 +16,10 @@ from typing import Final
 import structlog
 
 from voxfleet_inference.engine.client import EngineClient, EngineError
-from voxfleet_inference.engine.messages import EngineGone, Loaded, LoadFailed, Report, Resting, StepDone
+from voxfleet_inference.engine.messages import EngineGone, Idle, Loaded, LoadFailed, Report, StepDone
 from voxfleet_inference.engine.process import WRONG_WEIGHTS_EXIT_CODE
 from voxfleet_inference.server.lifecycle import Lifecycle, Phase, lately_restarted
-from voxfleet_inference.server.step_watch import StepWatch
+from voxfleet_inference.server.stall_watchdog import StallWatchdog
 from voxfleet_inference.settings import ServeSettings
 from voxfleet_inference.telemetry.metrics import Metrics
 
@@ -37,7 +37,7 @@ class EngineControl:
     """What can be done to the engine's process from outside."""
 
     kill: Callable[[], None]
-    revive: Callable[[], Awaitable[EngineClient]]  # once the old one is gone
+    restart: Callable[[], Awaitable[EngineClient]]  # once the old one is gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +60,12 @@ class EngineSupervisor:
         control: EngineControl | None,
     ) -> None:
         self.lifecycle = Lifecycle()
-        self.facts: Loaded | None = None
+        self.model_info: Loaded | None = None
         self.warm_seconds = 0.0
         self._settings, self._metrics = settings, metrics
         self._warm_up, self._on_failure, self._control = warm_up, on_failure, control
         self._engine: EngineClient | None = None
-        self._steps = StepWatch(settings.allowed_step_seconds, time.monotonic())
+        self._steps = StallWatchdog(settings.allowed_step_seconds, time.monotonic())
         self._killed_at: float | None = None
         self._killed_for = ""
         self._restarted_at: tuple[float, ...] = ()
@@ -88,21 +88,21 @@ class EngineSupervisor:
         match report:
             case StepDone():
                 self._steps.stepped(time.monotonic())
-            case Resting():
+            case Idle():
                 self._steps.rested(time.monotonic())
             case Loaded():
-                self._take_facts(report)
+                self._check_model_info(report)
             case LoadFailed():
                 self.fail(Failure(report.message, WRONG_WEIGHTS_EXIT_CODE))
             case EngineGone():
                 self._lost(report.message)
 
-    def drain(self, *, wished: bool) -> None:
+    def drain(self, *, enabled: bool) -> None:
         """Stop, or resume, being ready."""
-        self.lifecycle = self.lifecycle.draining(wished=wished)
+        self.lifecycle = self.lifecycle.draining(enabled=enabled)
         self._metrics.ready.set(self.lifecycle.is_ready)
 
-    def trouble(self, now: float) -> str:
+    def liveness_error(self, now: float) -> str:
         """Why this process should be killed; empty while it should live."""
         if self.lifecycle.phase is Phase.FAILED:
             return self.lifecycle.message
@@ -132,7 +132,7 @@ class EngineSupervisor:
         patience = _PATIENCE.get(self.lifecycle.phase)
         if patience is None:
             return ""
-        owed_seconds = self._steps.owed_seconds(now, self.engine.asked_at)
+        owed_seconds = self._steps.owed_seconds(now, self.engine.oldest_pending_at)
         if owed_seconds <= patience * self._steps.allowed_seconds:
             return ""
         return f"the engine has taken no step for {owed_seconds:.1f} s although there was something to do"
@@ -162,14 +162,14 @@ class EngineSupervisor:
 
     async def _start_anew(self, control: EngineControl) -> None:
         try:
-            self.attach(await control.revive())
+            self.attach(await control.restart())
         except OSError as error:
             self.fail(Failure(f"the engine process cannot be started again: {error}", ENGINE_GONE_EXIT_CODE))
 
-    def _take_facts(self, facts: Loaded) -> None:
-        self.facts = facts
-        self._metrics.loaded_seconds.set(facts.loaded_seconds)
-        mismatch = _mismatch(self._settings, facts)
+    def _check_model_info(self, model_info: Loaded) -> None:
+        self.model_info = model_info
+        self._metrics.loaded_seconds.set(model_info.loaded_seconds)
+        mismatch = _mismatch(self._settings, model_info)
         if mismatch:
             self.fail(Failure(mismatch, WRONG_WEIGHTS_EXIT_CODE))
             return
@@ -194,11 +194,11 @@ class EngineSupervisor:
         _logger.info("state", state=self.lifecycle.state, message=self.lifecycle.message)
 
 
-def _mismatch(settings: ServeSettings, facts: Loaded) -> str:
+def _mismatch(settings: ServeSettings, model_info: Loaded) -> str:
     """What the operator of this server expected of the checkpoint and did not get; empty when all is well."""
     expectations = (
-        ("--sample-rate", settings.sample_rate, facts.sample_rate),
-        ("--token-rate", settings.token_rate, facts.token_rate),
+        ("--sample-rate", settings.sample_rate, model_info.sample_rate),
+        ("--token-rate", settings.token_rate, model_info.token_rate),
     )
     wrong = [
         f"{flag} is {expected:g}, but the checkpoint {settings.model_path} has {found:g}"

@@ -50,9 +50,9 @@ class Lifecycle:
             return self
         return replace(self, phase=phase, reason=reason)
 
-    def draining(self, *, wished: bool) -> Lifecycle:
+    def draining(self, *, enabled: bool) -> Lifecycle:
         """The state after a wish to drain, or its end."""
-        return replace(self, is_draining=wished)
+        return replace(self, is_draining=enabled)
 
     @property
     def state(self) -> str:

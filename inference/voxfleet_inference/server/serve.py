@@ -26,13 +26,13 @@ from voxfleet_inference.admission.connections import BoundedConnection, allow_ma
 from voxfleet_inference.engine.client import EngineClient
 from voxfleet_inference.engine.process import EngineSettings, prefill_tokens, shut_down, start_engine_process
 from voxfleet_inference.engine.scheduling.plans import Limits
+from voxfleet_inference.logs import configure_logging
 from voxfleet_inference.server.api import speech_app
 from voxfleet_inference.server.engine_supervisor import EngineControl, Failure
+from voxfleet_inference.server.internal import internal_app, metrics_app
 from voxfleet_inference.server.service import SpeechService
 from voxfleet_inference.settings import ServeSettings
 from voxfleet_inference.telemetry.gpu import GpuReader, watch_gpu
-from voxfleet_inference.telemetry.internal import internal_app, metrics_app
-from voxfleet_inference.telemetry.request_log import configure_logging
 
 CANNOT_START_EXIT_CODE: Final = 2
 _TELL_FAILURE_SECONDS: Final = 2.0
@@ -111,11 +111,11 @@ async def _serve(
         client.start()
         return client
 
-    async def revive() -> EngineClient:
+    async def restart() -> EngineClient:
         await asyncio.to_thread(engine.restart)
         return connect()
 
-    service = SpeechService(settings, failed.set_result, EngineControl(engine.kill, revive))
+    service = SpeechService(settings, failed.set_result, EngineControl(engine.kill, restart))
     service.attach(connect())
     apps = (speech_app(service, api_keys), metrics_app(service), internal_app(service))
     watching = (_watch_gpu(settings, service), asyncio.create_task(service.watch_engine()))
@@ -200,7 +200,7 @@ def _signals() -> asyncio.Event:
 
 async def _drain(service: SpeechService) -> int:
     """Not ready at once; open streams finish, for so long as the settings allow."""
-    service.drain(wished=True)
+    service.drain(enabled=True)
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(service.settings.drain_seconds):
             await service.idle.wait()

@@ -14,15 +14,15 @@ from typing import Final
 
 import structlog
 
-from voxfleet_inference.admission.accounts import Accounts
-from voxfleet_inference.admission.callers import ANYBODY, Caller
-from voxfleet_inference.admission.places import Place
+from voxfleet_inference.admission.callers import ANONYMOUS, Caller
+from voxfleet_inference.admission.request_limiter import Permit
+from voxfleet_inference.admission.request_tracker import RequestTracker
 from voxfleet_inference.engine.client import EngineClient, EngineError, VoiceBusyError
-from voxfleet_inference.engine.messages import EngineGone, Loaded, Occupancy, Report, Resting, StepDone, VoicePrompt
+from voxfleet_inference.engine.messages import EngineGone, Idle, Loaded, Occupancy, Report, StepDone, VoicePrompt
+from voxfleet_inference.errors import UnavailableError, UnknownModelError
+from voxfleet_inference.requests import SpeechRequest
 from voxfleet_inference.server.engine_supervisor import EngineControl, EngineSupervisor, Failure
-from voxfleet_inference.server.errors import UnavailableError, UnknownModelError
 from voxfleet_inference.server.lifecycle import Lifecycle
-from voxfleet_inference.server.speech_request import SpeechRequest
 from voxfleet_inference.settings import ServeSettings
 from voxfleet_inference.speech.events import SpeechAudio, SpeechEvent
 from voxfleet_inference.speech.speaking import Speech, speak
@@ -30,7 +30,7 @@ from voxfleet_inference.telemetry.gpu import GpuReading
 from voxfleet_inference.telemetry.speech_log import SpeechLog
 from voxfleet_inference.text.plain_text import plain_text
 from voxfleet_inference.text.sentences import TextSentence, split
-from voxfleet_inference.voices.catalog import Voices
+from voxfleet_inference.voices.catalog import VoiceCatalog
 
 _RETRY_WHILE_STARTING_SECONDS: Final = 5
 _DRAWN_SEEDS: Final = 2**32  # short enough to type, and exact in every JSON parser
@@ -45,10 +45,10 @@ class SpeechService:
         self, settings: ServeSettings, on_failure: Callable[[Failure], None], control: EngineControl | None = None
     ) -> None:
         self.settings = settings
-        self.accounts = Accounts(settings)
-        self.load, self.metrics, self.idle = self.accounts.load, self.accounts.metrics, self.accounts.idle
+        self.tracker = RequestTracker(settings)
+        self.load, self.metrics, self.idle = self.tracker.load, self.tracker.metrics, self.tracker.idle
         self.gpu: GpuReading | None = None
-        self.voices = Voices(settings)
+        self.voices = VoiceCatalog(settings)
         self._supervisor = EngineSupervisor(settings, self.metrics, self.voices.make_default, on_failure, control)
 
     @property
@@ -62,15 +62,15 @@ class SpeechService:
         return self._supervisor.lifecycle
 
     @property
-    def facts(self) -> Loaded | None:
+    def model_info(self) -> Loaded | None:
         """What the checkpoint is; None until it is loaded."""
-        return self._supervisor.facts
+        return self._supervisor.model_info
 
     @property
-    def loaded_facts(self) -> Loaded:
+    def loaded_model_info(self) -> Loaded:
         """What the checkpoint is; known once it is loaded."""
-        assert self.facts is not None, "requests come in only when ready"  # noqa: S101
-        return self.facts
+        assert self.model_info is not None, "requests come in only when ready"  # noqa: S101
+        return self.model_info
 
     @property
     def warm_seconds(self) -> float:
@@ -86,29 +86,29 @@ class SpeechService:
         self._supervisor.observe(report)
         match report:
             case StepDone():
-                self.accounts.step_done(report, 1 / self.loaded_facts.token_rate)
-            case Resting():
-                self.accounts.occupied(report.occupancy)
+                self.tracker.step_done(report, 1 / self.loaded_model_info.token_rate)
+            case Idle():
+                self.tracker.occupied(report.occupancy)
             case EngineGone():
-                self.accounts.occupied(_EMPTY)
+                self.tracker.occupied(_EMPTY)
 
     async def watch_engine(self) -> None:
         """Look after the engine, for ever."""
         await self._supervisor.watch()
 
-    def trouble(self) -> str:
+    def liveness_error(self) -> str:
         """Why this process should be killed; empty while it should live."""
-        return self._supervisor.trouble(time.monotonic())
+        return self._supervisor.liveness_error(time.monotonic())
 
     def gpu_was_read(self, reading: GpuReading) -> None:
         """Take in how the GPU is."""
         self.gpu = reading
         self.metrics.gpu.read(reading)
 
-    def drain(self, *, wished: bool) -> None:
+    def drain(self, *, enabled: bool) -> None:
         """Stop, or resume, taking requests."""
-        self._supervisor.drain(wished=wished)
-        _logger.info("draining" if wished else "draining ended", open_requests=self.load.open_requests)
+        self._supervisor.drain(enabled=enabled)
+        _logger.info("draining" if enabled else "draining ended", open_requests=self.load.open_requests)
 
     def check_ready(self) -> None:
         """Whether the model can be asked for anything now.
@@ -132,14 +132,14 @@ class SpeechService:
             message = f"the model '{model}' does not exist; this server has '{self.settings.model_name}'"
             raise UnknownModelError(message, param="model", code="model_not_found")
 
-    async def prepare(self, request: SpeechRequest, caller: Caller = ANYBODY) -> Speech:
+    async def prepare(self, request: SpeechRequest, caller: Caller = ANONYMOUS) -> Speech:
         """What to speak for this request.
 
         Raises:
             InvalidFieldError: its voice or its recording cannot be used.
             UnavailableError: too many recordings are being read.
         """
-        facts = self.loaded_facts
+        model_info = self.loaded_model_info
         timesteps, cfg_value = request.inference_timesteps, request.cfg_value
         return Speech(
             sentences=split(plain_text(request.input) if request.normalize else request.input),
@@ -151,7 +151,7 @@ class SpeechService:
             is_whole=not request.stream,
             speed=request.speed,
             max_parallel_sentences=self.settings.max_parallel_sentences,
-            max_buffered_patches=max(1, int(self.settings.max_buffered_audio_seconds * facts.token_rate)),
+            max_buffered_patches=max(1, int(self.settings.max_buffered_audio_seconds * model_info.token_rate)),
             priority=caller.priority,
             deadline_seconds=self.settings.max_request_seconds,
         )
@@ -159,7 +159,7 @@ class SpeechService:
     async def speak(
         self,
         speech: Speech,
-        place: Place,
+        permit: Permit,
         more: AsyncIterable[TextSentence] | None = None,
         on_voice: Callable[[VoicePrompt], None] | None = None,
         asked: SpeechRequest | None = None,
@@ -169,14 +169,14 @@ class SpeechService:
         Raises:
             EngineError: a sentence failed; nothing more is spoken.
         """
-        sample_rate = self.loaded_facts.sample_rate
+        sample_rate = self.loaded_model_info.sample_rate
         log, outcome = SpeechLog(self.settings, speech, sample_rate, time.monotonic()), "left"
         try:
             async with aclosing(speak(self.engine, speech, sample_rate, more, on_voice)) as events:
                 async for event in events:
                     log.take(event, self.metrics.speech)
                     if isinstance(event, SpeechAudio):
-                        self.accounts.spoken(place, len(event.samples) / sample_rate)
+                        self.tracker.spoken(permit, len(event.samples) / sample_rate)
                     yield event
             outcome = "complete"
         except EngineError:
@@ -185,7 +185,7 @@ class SpeechService:
         finally:
             self._log_speech(log, outcome, asked)
 
-    def request_opened(self, expected_seconds: float, caller: Caller = ANYBODY) -> Place:
+    def request_opened(self, expected_seconds: float, caller: Caller = ANONYMOUS) -> Permit:
         """A place for a request that will probably take so many seconds of audio.
 
         Raises:
@@ -193,14 +193,14 @@ class SpeechService:
             TooManyRequestsError: this tenant's share is full.
         """
         self.check_ready()
-        return self.accounts.opened(expected_seconds, caller)
+        return self.tracker.opened(expected_seconds, caller)
 
     async def _voice(self, request: SpeechRequest) -> VoicePrompt | None:
         try:
             return await self.voices.choose(request, self.engine)
         except VoiceBusyError as error:
             raise UnavailableError(
-                str(error), code="voices_busy", retry_after_seconds=self.accounts.retry_after_seconds()
+                str(error), code="voices_busy", retry_after_seconds=self.tracker.retry_after_seconds()
             ) from error
 
     def _log_speech(self, log: SpeechLog, outcome: str, asked: SpeechRequest | None) -> None:

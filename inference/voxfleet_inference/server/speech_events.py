@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from voxfleet_inference.server.errors import ApiError
+from voxfleet_inference.errors import ApiError
 from voxfleet_inference.speech.events import SentenceEnded, SpeechAudio, SpeechEvent
 
 MEDIA_TYPE: Final = "text/event-stream; charset=utf-8"
@@ -21,7 +21,7 @@ _MILLISECONDS: Final = 3  # digits of a second
 
 
 @dataclass(slots=True)
-class Tally:
+class SpeechUsage:
     """What has been spoken so far."""
 
     speed: float = 1.0
@@ -41,7 +41,7 @@ class Tally:
                     self.sentences.append(self._sentence(event))
 
     @property
-    def usage(self) -> dict[str, int]:
+    def tokens(self) -> dict[str, int]:
         """OpenAI's three numbers."""
         total_tokens = self.input_tokens + self.output_tokens
         return {"input_tokens": self.input_tokens, "output_tokens": self.output_tokens, "total_tokens": total_tokens}
@@ -56,7 +56,7 @@ class Tally:
             "text": ended.text,
             "at_seconds": self.heard_at(ended.at_seconds),
             "until_seconds": self.heard_at(ended.until_seconds),
-            "is_cut": ended.is_cut,
+            "is_truncated": ended.is_truncated,
         }
 
 
@@ -66,9 +66,9 @@ def delta_event(audio: bytes) -> bytes:
     return b'data: {"type": "speech.audio.delta", "audio": "%s"}\n\n' % base64.b64encode(audio)
 
 
-def done_event(tally: Tally) -> bytes:
+def done_event(usage: SpeechUsage) -> bytes:
     """All of it has been sent."""
-    return _event({"type": "speech.audio.done", "usage": tally.usage, "sentences": tally.sentences})
+    return _event({"type": "speech.audio.done", "usage": usage.tokens, "sentences": usage.sentences})
 
 
 def error_event(error: ApiError) -> bytes:

@@ -25,7 +25,7 @@ class _Current:
     at_sample: int
     patches: int = 0
     trailing_silence: int = 0  # samples
-    is_cut: bool = False
+    is_truncated: bool = False
 
 
 class Assembly:
@@ -50,9 +50,9 @@ class Assembly:
     def patch(self, patch: Patch) -> SpeechAudio:
         """The next patch of the sentence that was begun."""
         current = self._begun()
-        samples: Float32Array = faded_out(patch.samples, self._sample_rate) if patch.is_cut else patch.samples
+        samples: Float32Array = faded_out(patch.samples, self._sample_rate) if patch.is_truncated else patch.samples
         current.patches += 1
-        current.is_cut |= patch.is_cut
+        current.is_truncated |= patch.is_truncated
         current.trailing_silence = trailing_silence_after(current.trailing_silence, samples)
         return self._heard(SpeechAudio(current.index, samples))
 
@@ -71,7 +71,7 @@ class Assembly:
             patches=current.patches,
             text_tokens=text_tokens,
             attempts=attempts,
-            is_cut=current.is_cut,
+            is_truncated=current.is_truncated,
             trailing_silence_seconds=silent_seconds,
         )
 

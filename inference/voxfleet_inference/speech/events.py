@@ -43,7 +43,7 @@ class SentenceEnded:
     patches: int
     text_tokens: int
     attempts: int  # 1: it was right at once
-    is_cut: bool  # it reached its bound and was faded out
+    is_truncated: bool  # it reached its bound and was faded out
     trailing_silence_seconds: float
 
 

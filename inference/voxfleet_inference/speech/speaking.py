@@ -18,7 +18,7 @@ from voxfleet_inference.engine.client import EngineClient
 from voxfleet_inference.engine.messages import Sentence, VoicePrompt
 from voxfleet_inference.speech.assembling import Assembly
 from voxfleet_inference.speech.events import SpeechEvent
-from voxfleet_inference.speech.sentence_take import SentenceTake
+from voxfleet_inference.speech.sentence_run import SentenceRun
 from voxfleet_inference.text.normalizing import normalized
 from voxfleet_inference.text.plain_text import plain_text
 from voxfleet_inference.text.sentences import TextSentence
@@ -82,26 +82,26 @@ async def speak(
     submitting = _Submitting(engine, speech, _joined(speech.sentences, more), on_voice)
     assembly = Assembly(sample_rate, speech.first_index)
     try:
-        while (take := await submitting.next_take()) is not None:
-            async with aclosing(_said(assembly, take)) as events:
+        while (run := await submitting.next_run()) is not None:
+            async with aclosing(_said(assembly, run)) as events:
                 async for event in events:
                     yield event
     finally:
         await submitting.close()
 
 
-async def _said(assembly: Assembly, take: SentenceTake) -> AsyncGenerator[SpeechEvent]:
+async def _said(assembly: Assembly, run: SentenceRun) -> AsyncGenerator[SpeechEvent]:
     has_begun = False
-    async with aclosing(take.patches()) as patches:
+    async with aclosing(run.patches()) as patches:
         async for patch in patches:
             if not has_begun:
                 has_begun = True
-                for event in assembly.begin(take.written):
+                for event in assembly.begin(run.written):
                     yield event
             yield assembly.patch(patch)
     if has_begun:
-        text_tokens = take.ended.text_tokens if take.ended is not None else 0
-        yield assembly.end(text_tokens=text_tokens, attempts=take.attempts)
+        text_tokens = run.ended.text_tokens if run.ended is not None else 0
+        yield assembly.end(text_tokens=text_tokens, attempts=run.attempts)
 
 
 class _Submitting:
@@ -118,14 +118,14 @@ class _Submitting:
         self._engine, self._speech = engine, replace(speech, request_id=request_id)
         self._on_voice = on_voice
         self._room = asyncio.Semaphore(speech.max_parallel_sentences)
-        self._takes: asyncio.Queue[SentenceTake | None] = asyncio.Queue()
-        self._open: deque[SentenceTake] = deque()  # its first is the one that is heard
+        self._runs: asyncio.Queue[SentenceRun | None] = asyncio.Queue()
+        self._open: deque[SentenceRun] = deque()  # its first is the one that is heard
         self._next_index = speech.first_index
         self._is_hearing = False
         self._started_at = asyncio.get_running_loop().time()
         self._task = asyncio.create_task(self._submit_all(sentences))
 
-    async def next_take(self) -> SentenceTake | None:
+    async def next_run(self) -> SentenceRun | None:
         """The next sentence in order, which frees the place of the one before; None after the last.
 
         Raises:
@@ -134,19 +134,19 @@ class _Submitting:
         if self._is_hearing:
             self._open.popleft().close()
             self._room.release()
-        take = await self._takes.get()
-        self._is_hearing = take is not None
-        if take is None:
+        run = await self._runs.get()
+        self._is_hearing = run is not None
+        if run is None:
             self._task.result()
-        return take
+        return run
 
     async def close(self) -> None:
         """Cancel whatever is left."""
         self._task.cancel()
         with suppress(asyncio.CancelledError, Exception):
             await self._task
-        for take in self._open:
-            take.close()
+        for run in self._open:
+            run.close()
 
     async def _submit_all(self, sentences: AsyncIterator[TextSentence]) -> None:
         voice, first = self._speech.voice, None
@@ -157,14 +157,14 @@ class _Submitting:
                     if voice is None:
                         return  # the first one failed, which whoever listens is told
                 await self._room.acquire()
-                take = self._submit(written, await self._spoken(written), voice)
-                first = first or take
+                run = self._submit(written, await self._spoken(written), voice)
+                first = first or run
             if voice is None and first is not None and self._on_voice is not None:
                 await self._voice_of(first)
         finally:
-            self._takes.put_nowait(None)
+            self._runs.put_nowait(None)
 
-    async def _voice_of(self, first: SentenceTake) -> VoicePrompt | None:
+    async def _voice_of(self, first: SentenceRun) -> VoicePrompt | None:
         voice = await first.voice()
         if voice is not None and self._on_voice is not None:
             self._on_voice(voice)
@@ -173,9 +173,9 @@ class _Submitting:
     async def _spoken(self, written: TextSentence) -> str:
         return await asyncio.to_thread(_written_out, written.text) if self._speech.normalizes else written.text
 
-    def _submit(self, written: TextSentence, text: str, voice: VoicePrompt | None) -> SentenceTake:
+    def _submit(self, written: TextSentence, text: str, voice: VoicePrompt | None) -> SentenceRun:
         sentence = self._speech.sentence(self._next_index, text, voice)
-        take = SentenceTake(
+        run = SentenceRun(
             self._engine,
             written,
             replace(sentence, deadline_seconds=self._remaining_seconds()),
@@ -184,9 +184,9 @@ class _Submitting:
             may_retry=not self._speech.attempts,
         )
         self._next_index += 1
-        self._open.append(take)
-        self._takes.put_nowait(take)
-        return take
+        self._open.append(run)
+        self._runs.put_nowait(run)
+        return run
 
     def _remaining_seconds(self) -> float | None:
         """What is left of the request's time; a sentence that comes too late still gets an answer from the engine."""

@@ -70,7 +70,7 @@ class StepMetrics:
         self.prefilling = make.gauge("prefilling_sequences", "Sentences whose prompt is being read")
         self.parked = make.gauge("parked_sequences", "Sentences that skip steps: their listeners are far ahead or slow")
         self.waiting = make.gauge("waiting_sequences", "Sentences waiting for a seat")
-        self.seats = make.gauge("seats", "Sentences whose state there is room for")
+        self.slots = make.gauge("seats", "Sentences whose state there is room for")
         self.kv_positions = make.gauge("kv_positions", "Positions that the KV cache has")
         self.kv_positions_used = make.gauge("kv_positions_used", "Positions of the KV cache that are reserved")
         self.underruns = make.counter("underruns", "Patches that left after their listener's player had run dry")
@@ -97,7 +97,7 @@ class StepMetrics:
         self.prefilling.set(occupancy.prefilling)
         self.parked.set(occupancy.parked)
         self.waiting.set(occupancy.waiting)
-        self.seats.set(occupancy.seats)
+        self.slots.set(occupancy.slots)
         self.kv_positions.set(occupancy.kv_positions)
         self.kv_positions_used.set(occupancy.kv_positions_used)
 
@@ -120,7 +120,7 @@ class SpeechMetrics:
         """Count a sentence."""
         self.sentences.inc()
         self.retries.inc(ended.attempts - 1)
-        self.cut_sentences.inc(ended.is_cut)
+        self.cut_sentences.inc(ended.is_truncated)
         self.trailing_silence_seconds.observe(ended.trailing_silence_seconds)
 
 

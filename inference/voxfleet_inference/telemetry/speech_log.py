@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any, Final
 
-from voxfleet_inference.server.speech_request import SpeechRequest, recording_bytes
+from voxfleet_inference.requests import SpeechRequest, recording_bytes
 from voxfleet_inference.settings import ServeSettings
 from voxfleet_inference.speech.events import SentenceEnded, SpeechAudio, SpeechEvent
 from voxfleet_inference.speech.speaking import Speech

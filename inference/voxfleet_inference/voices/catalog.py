@@ -12,33 +12,33 @@ from typing import Final
 from voxfleet_inference.audio.recordings import RecordingError
 from voxfleet_inference.engine.client import EngineClient, VoiceError
 from voxfleet_inference.engine.messages import VoicePrompt
-from voxfleet_inference.server.errors import InvalidFieldError, UnknownVoiceError
-from voxfleet_inference.server.speech_request import SpeechRequest, recording_bytes
+from voxfleet_inference.errors import InvalidFieldError, UnknownVoiceError
+from voxfleet_inference.requests import SpeechRequest, recording_bytes
 from voxfleet_inference.settings import ServeSettings
+from voxfleet_inference.voice_names import BUILT_IN_VOICES, DEFAULT_VOICE, RANDOM_VOICE, parse_aliases
 from voxfleet_inference.voices.prompt_cache import PromptCache
 from voxfleet_inference.voices.prompt_making import (
-    ANCHOR_TEXT,
+    BUILT_IN_VOICE_TEXT,
     SampleTooLongError,
     built_in_voice,
     decoded_recording,
     designed_voice,
     recorded_voice,
 )
-from voxfleet_inference.voices.shelf import VoiceShelf
+from voxfleet_inference.voices.repository import VoiceRepository
 from voxfleet_inference.voices.voice_file import StoredVoice, VoiceFacts, voice_id
-from voxfleet_inference.voices.voice_names import BUILT_IN_VOICES, DEFAULT_VOICE, RANDOM_VOICE, parse_aliases
 from voxfleet_inference.voices.voice_request import DesignedVoice, RecordedVoice, VoiceRequest
 
 _SHOWN_CHARACTERS: Final = 40
 _LATENT_TYPE: Final = "<f4"
 
 
-class Voices:
+class VoiceCatalog:
     """The voices of one server."""
 
     def __init__(self, settings: ServeSettings) -> None:
         self.aliases = parse_aliases(settings.voice_aliases)
-        self.shelf = VoiceShelf(settings)
+        self.repository = VoiceRepository(settings)
         self._cache = PromptCache(settings.voice_cache_bytes)
         self._default: VoicePrompt | None = None
 
@@ -48,7 +48,7 @@ class Voices:
         Raises:
             EngineError: it could not be spoken.
         """
-        await self.shelf.sweep()
+        await self.repository.sweep()
         self._default = await built_in_voice(engine)
 
     async def choose(self, request: SpeechRequest, engine: EngineClient) -> VoicePrompt | None:
@@ -76,14 +76,14 @@ class Voices:
             StorageFullError: there is no room.
             EngineError: the sentence of a designed voice could not be spoken.
         """
-        self.shelf.check_keeps()
+        self.repository.check_keeps()
         voice = await (
             self._from_recording(asked, engine) if isinstance(asked, RecordedVoice) else self._from_seed(asked, engine)
         )
-        known = await self.shelf.facts(voice.facts.id)
+        known = await self.repository.facts(voice.facts.id)
         created_at = voice.facts.created_at if known is None else known.created_at
         facts = voice.facts.model_copy(update={"created_at": created_at})
-        await self.shelf.put(StoredVoice(facts, voice.payload))
+        await self.repository.put(StoredVoice(facts, voice.payload))
         return facts
 
     async def get(self, name: str) -> VoiceFacts:
@@ -92,7 +92,7 @@ class Voices:
         Raises:
             UnknownVoiceError: there is none.
         """
-        facts = await self.shelf.facts(self.aliases.get(name, name))
+        facts = await self.repository.facts(self.aliases.get(name, name))
         if facts is None:
             raise _unknown(name)
         return facts
@@ -103,12 +103,12 @@ class Voices:
         Raises:
             UnknownVoiceError: there is none.
         """
-        if not await self.shelf.delete(name):
+        if not await self.repository.delete(name):
             raise _unknown(name)
         self._cache.forget(name)
 
     async def _stored(self, name: str, asked_for: str, engine: EngineClient) -> VoicePrompt:
-        voice = await self.shelf.find(name)
+        voice = await self.repository.find(name)
         if voice is None:
             message = (
                 f"'voice' must be {DEFAULT_VOICE}, {RANDOM_VOICE}, an alias or the id of a stored voice"
@@ -147,7 +147,7 @@ class Voices:
         return StoredVoice(facts, asked.recording)
 
     async def _from_seed(self, asked: DesignedVoice, engine: EngineClient) -> StoredVoice:
-        text = ANCHOR_TEXT if asked.text is None else asked.text
+        text = BUILT_IN_VOICE_TEXT if asked.text is None else asked.text
         try:
             prompt = await designed_voice(text, asked.seed, engine)
         except SampleTooLongError as error:

@@ -14,11 +14,11 @@ import numpy as np
 from voxfleet_inference.audio.recordings import Recording, read_recording
 from voxfleet_inference.engine.client import EngineClient, EngineError
 from voxfleet_inference.engine.messages import Sentence, VoicePrompt
-from voxfleet_inference.speech.sentence_take import SentenceTake
+from voxfleet_inference.speech.sentence_run import SentenceRun
 from voxfleet_inference.text.sentences import TextSentence
 
 # The built-in voice is what the checkpoint says to this with seed 0, so it is the same on every server.
-ANCHOR_TEXT: Final = "Hello, this is the voice that you are going to hear."
+BUILT_IN_VOICE_TEXT: Final = "Hello, this is the voice that you are going to hear."
 ANCHOR_MAX_STEPS: Final = 32
 MAX_DESIGNED_STEPS: Final = 188  # 30 s, as of a recording
 
@@ -33,9 +33,9 @@ async def built_in_voice(engine: EngineClient) -> VoicePrompt:
     Raises:
         EngineError: it could not be spoken.
     """
-    anchor = Sentence(sequence_id=0, text=ANCHOR_TEXT, seed=0, max_steps=ANCHOR_MAX_STEPS)
+    anchor = Sentence(sequence_id=0, text=BUILT_IN_VOICE_TEXT, seed=0, max_steps=ANCHOR_MAX_STEPS)
     latents = [patch.latents async for patch in engine.speak(anchor, ANCHOR_MAX_STEPS + 1)]
-    return VoicePrompt(ANCHOR_TEXT, np.stack(latents))
+    return VoicePrompt(BUILT_IN_VOICE_TEXT, np.stack(latents))
 
 
 async def decoded_recording(file: bytes) -> Recording:
@@ -64,15 +64,15 @@ async def designed_voice(text: str, seed: int, engine: EngineClient) -> VoicePro
         SampleTooLongError: it takes longer than a recording may.
         EngineError: it could not be spoken.
     """
-    max_steps = ANCHOR_MAX_STEPS if text == ANCHOR_TEXT else MAX_DESIGNED_STEPS
+    max_steps = ANCHOR_MAX_STEPS if text == BUILT_IN_VOICE_TEXT else MAX_DESIGNED_STEPS
     sentence = Sentence(sequence_id=0, text=text, seed=seed, max_steps=max_steps)
-    take = SentenceTake(engine, TextSentence(text), sentence, is_held=True, max_waiting_patches=max_steps)
+    run = SentenceRun(engine, TextSentence(text), sentence, is_held=True, max_waiting_patches=max_steps)
     try:
-        voice = await take.voice()
+        voice = await run.voice()
         if voice is None:
-            raise take.error or EngineError("the sentence made no sound")
-        if text != ANCHOR_TEXT and take.ended is not None and take.ended.patches >= max_steps:
-            raise SampleTooLongError(f"it took {take.attempts} attempts and more than {max_steps} patches")
+            raise run.error or EngineError("the sentence made no sound")
+        if text != BUILT_IN_VOICE_TEXT and run.ended is not None and run.ended.patches >= max_steps:
+            raise SampleTooLongError(f"it took {run.attempts} attempts and more than {max_steps} patches")
         return voice
     finally:
-        take.close()
+        run.close()

@@ -16,7 +16,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from voxfleet_inference.engine.messages import Float32Array
-from voxfleet_inference.voices.voice_names import VOICE_ID
+from voxfleet_inference.voice_names import VOICE_ID
 
 MAX_NAME_CHARACTERS: Final = 256
 MAX_TRANSCRIPT_CHARACTERS: Final = 1000

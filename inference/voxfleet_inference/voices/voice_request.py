@@ -18,7 +18,7 @@ from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from voxfleet_inference.engine.noise import MAX_SEED
-from voxfleet_inference.server.errors import InvalidFieldError, UnsupportedMediaTypeError
+from voxfleet_inference.errors import InvalidFieldError, UnsupportedMediaTypeError
 from voxfleet_inference.voices.voice_file import (
     MAX_CONSENT_CHARACTERS,
     MAX_NAME_CHARACTERS,

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from voxfleet_inference.voice_names import is_voice_id
 from voxfleet_inference.voices.voice_file import (
     MAX_FILE_BYTES,
     MAX_HEADER_BYTES,
@@ -30,7 +31,6 @@ from voxfleet_inference.voices.voice_file import (
     from_file,
     to_file,
 )
-from voxfleet_inference.voices.voice_names import is_voice_id
 
 _SUFFIX: Final = ".voice"
 _TEMPORARY: Final = ".writing-"

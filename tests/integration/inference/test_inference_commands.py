@@ -13,7 +13,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 from voxfleet_inference.audio.encoding import to_int16
 from voxfleet_inference.engine.noise import patch_noise
-from voxfleet_inference.model.untrained.tiny_checkpoint import write_tiny_checkpoint
+from voxfleet_inference.model.random_weights.tiny_checkpoint import write_tiny_checkpoint
 from voxfleet_inference.synthesize import Synthesis, SynthesisError, synthesize
 
 PATCH = 7056

@@ -38,7 +38,7 @@ def answer(status: int, body: bytes, *headers: str) -> bytes:
     return f"{head}\r\n\r\n".encode() + body
 
 
-REFUSED, HEARD = answer(503, FULL, "Retry-After: 1"), answer(200, AUDIO)
+QUEUE_FULL, HEARD = answer(503, FULL, "Retry-After: 1"), answer(200, AUDIO)
 
 
 @asynccontextmanager
@@ -68,7 +68,7 @@ async def one(soak: Any, kind: str, *answers: bytes) -> tuple[Any, list[float]]:
 
 
 async def test_who_is_refused_comes_back_when_told_and_is_heard(soak: Any) -> None:
-    tally, asked = await one(soak, "listens", REFUSED, REFUSED, HEARD)
+    tally, asked = await one(soak, "listens", QUEUE_FULL, QUEUE_FULL, HEARD)
     assert dict(tally.ended) == {("listens", "heard to the end"): 1}
     assert dict(tally.refusals) == {503: 2}
     assert min(later - earlier for earlier, later in itertools.pairwise(asked)) >= 1.0
@@ -76,7 +76,7 @@ async def test_who_is_refused_comes_back_when_told_and_is_heard(soak: Any) -> No
 
 
 async def test_who_hammers_does_not_wait(soak: Any) -> None:
-    tally, asked = await one(soak, "hammers", REFUSED)
+    tally, asked = await one(soak, "hammers", QUEUE_FULL)
     assert dict(tally.ended) == {("hammers", "gave up"): 1}
     assert len(asked) == 5
     assert asked[-1] - asked[0] < 1.0 * 4
@@ -84,13 +84,13 @@ async def test_who_hammers_does_not_wait(soak: Any) -> None:
 
 async def test_who_is_refused_for_ever_is_broken(soak: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(soak, "PATIENCE_SECONDS", 0.5)
-    tally, asked = await one(soak, "reads_slowly", REFUSED)
+    tally, asked = await one(soak, "reads_slowly", QUEUE_FULL)
     assert tally.violations() == ["1 x reads_slowly: was refused for 0.5 s"]
     assert len(asked) == 1
 
 
 async def test_who_has_begun_when_the_time_is_over_is_still_served(soak: Any) -> None:
-    async with server(*[REFUSED] * 4, HEARD) as (port, _):
+    async with server(*[QUEUE_FULL] * 4, HEARD) as (port, _):
         crowd = soak.Crowd(port)
         soak.KINDS.clear()
         soak.KINDS.update({kind: 1 for kind in soak.SPEAKING if kind.__name__ == "listens"})

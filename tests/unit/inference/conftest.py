@@ -22,15 +22,15 @@ import structlog
 from voxfleet_inference.admission.api_keys import ApiKeys
 from voxfleet_inference.engine.client import EngineClient
 from voxfleet_inference.engine.messages import Float32Array, Loaded, Sentence
+from voxfleet_inference.engine.model_backend import SentenceTooLongError, SequenceCost, Slot, StepOutput
 from voxfleet_inference.engine.process import EngineSettings, serve_connection, shut_down
 from voxfleet_inference.engine.scheduling.plans import Limits
-from voxfleet_inference.engine.speech_model import Measured, Seat, SentenceTooLongError, StepOutput
+from voxfleet_inference.logs import configure_logging
 from voxfleet_inference.server.api import speech_app
 from voxfleet_inference.server.engine_supervisor import Failure
 from voxfleet_inference.server.serve import QuietServer, engine_settings, uvicorn_config
 from voxfleet_inference.server.service import SpeechService
 from voxfleet_inference.settings import ServeSettings
-from voxfleet_inference.telemetry.request_log import configure_logging
 
 SAMPLE_RATE = 44100
 PATCH_SAMPLES = 7056
@@ -73,7 +73,7 @@ class ToneModel:
     step_seconds: float = 0.0
     patch_size: int = 4
     feat_dim: int = 64
-    seats: int = 64
+    slots: int = 64
     kv_positions: int = 1_000_000
     steps_taken: int = 0  # patches, whoever's
     batches: list[int] = field(default_factory=list)  # rows of each step
@@ -81,7 +81,7 @@ class ToneModel:
     chunks: list[int] = field(default_factory=list)
     noises: list[Float32Array] = field(default_factory=list)
     prompts: list[object] = field(default_factory=list)
-    seated: dict[int, Humming] = field(default_factory=dict)
+    assigned: dict[int, Humming] = field(default_factory=dict)
     gate: threading.Event | None = None
     voice_gate: threading.Event | None = None
     thread: threading.Thread | None = None
@@ -90,30 +90,30 @@ class ToneModel:
     times_freed: int = 0
     last_words: str = "CUDA error: an illegal memory access was encountered"
 
-    def measure(self, sentence: Sentence) -> Measured:
+    def estimate_cost(self, sentence: Sentence) -> SequenceCost:
         """A character is a token; the bound is the reference's."""
         tokens = len(sentence.text)
         if "endless" in sentence.text:
             raise SentenceTooLongError("the sentence needs a million positions, the model has room for ten in all")
         max_steps = 6 * tokens + 10 if sentence.max_steps is None else min(6 * tokens + 10, sentence.max_steps)
         voice = 0 if sentence.prompt is None else len(sentence.prompt.latents)
-        return Measured(tokens + 1 + voice, max_steps, tokens)
+        return SequenceCost(tokens + 1 + voice, max_steps, tokens)
 
-    def admit(self, seat: Seat, sentence: Sentence) -> None:
+    def admit(self, slot: Slot, sentence: Sentence) -> None:
         self._check_thread()
-        extent = range(seat.first_position, seat.first_position + seat.positions)
-        assert seat.index not in self.seated
-        assert 0 <= seat.index < self.seats
+        extent = range(slot.first_position, slot.first_position + slot.positions)
+        assert slot.index not in self.assigned
+        assert 0 <= slot.index < self.slots
         assert extent.stop <= self.kv_positions
-        assert not any(_overlap(extent, other.extent) for other in self.seated.values())
-        self.seated[seat.index] = Humming(sentence, extent, self.measure(sentence).prompt_positions)
+        assert not any(_overlap(extent, other.extent) for other in self.assigned.values())
+        self.assigned[slot.index] = Humming(sentence, extent, self.estimate_cost(sentence).prompt_positions)
 
-    def prefill(self, seat: int, positions: int) -> None:
+    def prefill(self, slot: int, positions: int) -> None:
         self._check_thread()
         if positions > self.positions_that_fit:
             raise OutOfMemoryError(f"no room for {positions} positions")
         self.chunks.append(positions)
-        humming = self.seated[seat]
+        humming = self.assigned[slot]
         humming.unread -= positions
         assert humming.unread >= 0
         if "refuse" in humming.sentence.text:
@@ -122,10 +122,10 @@ class ToneModel:
             self.prefilled.append(humming.sentence.text)
             self.prompts.append(humming.sentence.prompt)
 
-    def step(self, seats: Sequence[int], noise: Float32Array) -> Hummed:
+    def step(self, slots: Sequence[int], noise: Float32Array) -> Hummed:
         self._check_thread()
-        rows = [self.seated[seat] for seat in seats]
-        assert len(set(seats)) == len(seats) == len(noise) > 0
+        rows = [self.assigned[slot] for slot in slots]
+        assert len(set(slots)) == len(slots) == len(noise) > 0
         assert not any(row.unread for row in rows)
         for row in rows:
             self._make_trouble(row.sentence.text)
@@ -141,9 +141,9 @@ class ToneModel:
         ends = np.array([row.taken - row.steps for row in rows])
         return Hummed(StepOutput(noise, samples, ends >= 0, ends == -1))
 
-    def release(self, seat: int) -> None:
+    def release(self, slot: int) -> None:
         self._check_thread()
-        del self.seated[seat]
+        del self.assigned[slot]
 
     def free_memory(self) -> None:
         self._check_thread()

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from voxfleet_inference.cli import app
 from voxfleet_inference.fetch import FetchError, fetch_checkpoint
 from voxfleet_inference.options import command_of
-from voxfleet_inference.server.speech_request import SpeechRequest
+from voxfleet_inference.requests import SpeechRequest
 from voxfleet_inference.settings import ServeSettings, environment_name, flag_name
 from voxfleet_inference.telemetry.metrics import Metrics
 

@@ -17,13 +17,13 @@ def test_phases_follow_the_table(before: Phase, after: Phase) -> None:
 
 def test_only_ready_and_not_draining_is_ready() -> None:
     assert [phase for phase in Phase if Lifecycle(phase).is_ready] == [Phase.READY]
-    draining = Lifecycle(Phase.READY).draining(wished=True)
+    draining = Lifecycle(Phase.READY).draining(enabled=True)
     assert (draining.state, draining.is_ready) == ("draining", False)
-    assert draining.draining(wished=False).is_ready
+    assert draining.draining(enabled=False).is_ready
 
 
 def test_a_failure_shows_through_draining_with_its_message() -> None:
-    failed = Lifecycle().draining(wished=True).entered(Phase.FAILED, "model.safetensors is missing")
+    failed = Lifecycle().draining(enabled=True).entered(Phase.FAILED, "model.safetensors is missing")
     assert (failed.state, failed.message) == ("failed", "model.safetensors is missing")
 
 

@@ -15,7 +15,7 @@ import pytest
 from voxfleet_inference.audio.encoding import make_encoder
 from voxfleet_inference.audio.formats import FORMATS
 from voxfleet_inference.engine.messages import VoicePrompt
-from voxfleet_inference.voices.catalog import ANCHOR_TEXT
+from voxfleet_inference.voices.catalog import BUILT_IN_VOICE_TEXT
 
 PATCH = 7056
 LINE = "A sentence of some length."
@@ -174,10 +174,10 @@ async def test_request_ids_are_kept_or_made(server: Any) -> None:
 
 async def test_the_default_voice_is_the_warm_up_sentence(server: Any) -> None:
     await post(server)
-    assert server.model.prefilled[0] == ANCHOR_TEXT
+    assert server.model.prefilled[0] == BUILT_IN_VOICE_TEXT
     voice = server.model.prompts[-1]
     assert isinstance(voice, VoicePrompt)
-    assert voice.text == ANCHOR_TEXT
+    assert voice.text == BUILT_IN_VOICE_TEXT
     assert voice.latents.shape[1:] == (4, 64)
 
 
@@ -300,11 +300,11 @@ async def test_draining_refuses_new_requests_and_finishes_open_ones(server: Any,
     server.model.step_seconds = 0.01
     streaming = asyncio.create_task(post(server, input="x" * 30))
     await wait_until(lambda: server.service.load.open_requests == 1)
-    server.service.drain(wished=True)
+    server.service.drain(enabled=True)
     refused = await post(server)
     assert (refused.status_code, refused.json()["error"]["code"]) == (503, "draining")
     assert len((await streaming).content) == 30 * PATCH * 2
-    server.service.drain(wished=False)
+    server.service.drain(enabled=False)
     assert (await post(server)).status_code == 200
 
 

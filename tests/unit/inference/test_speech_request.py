@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from voxfleet_inference.server.errors import InvalidFieldError
-from voxfleet_inference.server.speech_request import SpeechRequest, parse_speech_request, recording_bytes
+from voxfleet_inference.errors import InvalidFieldError
+from voxfleet_inference.requests import SpeechRequest, parse_speech_request, recording_bytes
 
 GOOD = {"model": "voxcpm-1.5", "input": "Hello", "voice": "default"}
 

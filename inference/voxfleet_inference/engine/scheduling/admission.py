@@ -14,11 +14,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from voxfleet_inference.engine.scheduling.ordering import Standing
-from voxfleet_inference.engine.scheduling.seating import Seating
-from voxfleet_inference.engine.speech_model import Seat
+from voxfleet_inference.engine.model_backend import Slot
+from voxfleet_inference.engine.scheduling.ordering import Candidate
+from voxfleet_inference.engine.scheduling.slot_allocator import SlotAllocator
 
-MAX_OVERTAKEN: Final = 16
+MAX_SKIPPED: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,19 +26,19 @@ class Choice:
     """Who sits down where, and who was passed for it."""
 
     sequence_id: int
-    seat: Seat
-    overtaken: tuple[int, ...]
+    slot: Slot
+    skipped: tuple[int, ...]
 
 
-def choose(candidates: Iterable[Standing], seating: Seating) -> Choice | None:
+def choose(candidates: Iterable[Candidate], allocator: SlotAllocator) -> Choice | None:
     """The most urgent one that fits; None when nobody may sit down now."""
-    overtaken: list[int] = []
-    for each in sorted(candidates, key=lambda standing: standing.urgency):
+    skipped: list[int] = []
+    for each in sorted(candidates, key=lambda candidate_of: candidate_of.sort_key):
         sequence = each.sequence
-        seat = seating.take(sequence.measured.positions)
-        if seat is not None:
-            return Choice(sequence.sequence_id, seat, tuple(overtaken))
-        if sequence.overtaken >= MAX_OVERTAKEN:
+        slot = allocator.allocate(sequence.cost.positions)
+        if slot is not None:
+            return Choice(sequence.sequence_id, slot, tuple(skipped))
+        if sequence.skipped >= MAX_SKIPPED:
             return None
-        overtaken.append(sequence.sequence_id)
+        skipped.append(sequence.sequence_id)
     return None

@@ -21,7 +21,7 @@ class KvExtents:
         """How many positions are free in all, in however many pieces."""
         return self._free_positions
 
-    def take(self, positions: int) -> int | None:
+    def allocate(self, positions: int) -> int | None:
         """The first position of a free extent of this length; None when no piece is long enough."""
         for at, (first, end) in enumerate(self._free):
             if end - first >= positions:
@@ -31,7 +31,7 @@ class KvExtents:
                 return first
         return None
 
-    def give_back(self, first: int, positions: int) -> None:
+    def free(self, first: int, positions: int) -> None:
         """Free an extent, and join it with its free neighbours."""
         end = first + positions
         at = bisect.bisect(self._free, (first, end))

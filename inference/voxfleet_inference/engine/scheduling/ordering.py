@@ -12,24 +12,24 @@ from typing import Final, NamedTuple
 from voxfleet_inference.engine.scheduling.requests import Request
 from voxfleet_inference.engine.sequences import Sequence
 
-NEGLECT_SECONDS: Final = 10.0  # unserved for so long: one class higher
+AGING_SECONDS: Final = 10.0  # unserved for so long: one class higher
 
-Urgency = tuple[int, bool, float, int]
+SortKey = tuple[int, bool, float, int]
 
 
-class Standing(NamedTuple):
+class Candidate(NamedTuple):
     """A sequence at the moment of a plan."""
 
     sequence: Sequence
     slack_seconds: float
-    urgency: Urgency  # the least goes first
-    is_in_the_way: bool  # an earlier sentence of its request waits for a seat
+    sort_key: SortKey  # the least goes first
+    blocks_earlier: bool  # an earlier sentence of its request waits for a seat
 
 
-def standing(sequence: Sequence, request: Request, now: float) -> Standing:
+def candidate_of(sequence: Sequence, request: Request, now: float) -> Candidate:
     """Where a sequence stands."""
     slack = request.playback.slack(sequence.rank, now, sequence.patches_in_flight)
-    neglect = int((now - sequence.served_at) / NEGLECT_SECONDS)
-    is_behind = sequence.rank > request.next_heard
-    urgency = (-sequence.priority - neglect, is_behind, slack, sequence.arrival)
-    return Standing(sequence, slack, urgency, request.has_waiting_before(sequence.rank, sequence.sequence_id))
+    aging = int((now - sequence.served_at) / AGING_SECONDS)
+    is_behind = sequence.rank > request.next_played
+    sort_key = (-sequence.priority - aging, is_behind, slack, sequence.arrival)
+    return Candidate(sequence, slack, sort_key, request.has_waiting_before(sequence.rank, sequence.sequence_id))

@@ -16,39 +16,39 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from voxfleet_inference.engine.scheduling.ordering import Standing
+from voxfleet_inference.engine.scheduling.ordering import Candidate
 from voxfleet_inference.engine.scheduling.plans import Limits
 from voxfleet_inference.engine.sequences import Event, State
 
 _CAN_RUN_SHORT = frozenset({State.PREFILLING, State.RUNNING})
 
 
-def parking(standings: Iterable[Standing], limits: Limits, step_seconds: float) -> Iterator[tuple[int, Event]]:
+def parking(candidates: Iterable[Candidate], limits: Limits, step_seconds: float) -> Iterator[tuple[int, Event]]:
     """Who is to park and who is to come back; `step_seconds` is how long it takes until a decision has effect."""
-    standings = tuple(standings)
-    somebody_is_short = any(_is_short(each, limits) for each in standings)
-    for each in standings:
-        if _makes_way(each, limits, somebody_is_short=somebody_is_short):
+    candidates = tuple(candidates)
+    is_any_short = any(_is_short(each, limits) for each in candidates)
+    for each in candidates:
+        if _should_park(each, limits, is_any_short=is_any_short):
             yield each.sequence.sequence_id, Event.PARK
-        elif _comes_back(each, limits, step_seconds, somebody_is_short=somebody_is_short):
+        elif _should_resume(each, limits, step_seconds, is_any_short=is_any_short):
             yield each.sequence.sequence_id, Event.RESUME
 
 
-def _is_short(each: Standing, limits: Limits) -> bool:
+def _is_short(each: Candidate, limits: Limits) -> bool:
     return each.sequence.state in _CAN_RUN_SHORT and each.slack_seconds < limits.resume_below_seconds
 
 
-def _makes_way(each: Standing, limits: Limits, *, somebody_is_short: bool) -> bool:
-    if each.sequence.state is not State.RUNNING or each.is_in_the_way:
+def _should_park(each: Candidate, limits: Limits, *, is_any_short: bool) -> bool:
+    if each.sequence.state is not State.RUNNING or each.blocks_earlier:
         return False
     is_far_ahead = each.slack_seconds > limits.park_above_seconds
-    return each.sequence.is_unread or (is_far_ahead and somebody_is_short)
+    return each.sequence.is_unread or (is_far_ahead and is_any_short)
 
 
-def _comes_back(each: Standing, limits: Limits, step_seconds: float, *, somebody_is_short: bool) -> bool:
+def _should_resume(each: Candidate, limits: Limits, step_seconds: float, *, is_any_short: bool) -> bool:
     if each.sequence.state is not State.PARKED:
         return False
-    if each.is_in_the_way or each.sequence.is_unread:
-        return each.is_in_the_way
+    if each.blocks_earlier or each.sequence.is_unread:
+        return each.blocks_earlier
     # Two steps: the one that is launched now may have to wait for the one in flight.
-    return not somebody_is_short or each.slack_seconds <= limits.resume_below_seconds + 2 * step_seconds
+    return not is_any_short or each.slack_seconds <= limits.resume_below_seconds + 2 * step_seconds

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from voxfleet_inference.engine.sequences import Outcome
-from voxfleet_inference.engine.speech_model import Measured, Seat
+from voxfleet_inference.engine.messages import Outcome
+from voxfleet_inference.engine.model_backend import SequenceCost, Slot
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +25,10 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class EngineCapacity:
     """What the model has."""
 
-    seats: int
+    slots: int
     kv_positions: int
 
 
@@ -37,7 +37,7 @@ class Submission:
     """A sequence as it comes in."""
 
     sequence_id: int
-    measured: Measured
+    cost: SequenceCost
     request_id: int = 0  # 0: a request of its own
     rank: int = 0  # place in the request's text
     priority: int = 0
@@ -46,7 +46,7 @@ class Submission:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class Rejection:
     """A submission that was not taken, and why."""
 
     outcome: Outcome
@@ -58,7 +58,7 @@ class Admitted:
     """A sequence that takes a seat with this step."""
 
     sequence_id: int
-    seat: Seat
+    slot: Slot
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class StepPlan:
     """One step: at most one newcomer, at most one chunk of a prompt, then one patch for every row."""
 
     step: int
@@ -115,7 +115,7 @@ class RowResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Committed:
+class CommitResult:
     """What a commit changed: who ended, whose seat is free now, and how many players had run dry."""
 
     ended: tuple[Ended, ...]
@@ -124,12 +124,12 @@ class Committed:
 
 
 @dataclass(frozen=True, slots=True)
-class Standings:
+class QueueCounts:
     """How many are where, and what is in use."""
 
     waiting: int
     prefilling: int
     running: int
     parked: int
-    seats_used: int
+    slots_used: int
     kv_positions_used: int

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 _KEPT_SENTENCES: Final = 32  # older ones are counted together: nobody says them again
-_UNHEARD_SECONDS: Final = 0.001  # of silence; sums of floats are not exact
+_TOLERANCE_SECONDS: Final = 0.001  # of silence; sums of floats are not exact
 
 
 @dataclass(slots=True)
@@ -32,15 +32,15 @@ class Playback:
         in_front = sum(patches for at, patches in self._made.items() if at <= rank) + in_flight
         return in_front * self.patch_seconds - (now - self.started_at)
 
-    def patch_left(self, rank: int, now: float, *, is_next_heard: bool) -> bool:
+    def patch_sent(self, rank: int, now: float, *, is_next_played: bool) -> bool:
         """Count a patch; whether the player had run dry and waited for it.
 
         Sentences behind the one that is heard neither start the player nor keep it waiting.
         """
         ran_dry = False
-        if is_next_heard and self.started_at is None:
+        if is_next_played and self.started_at is None:
             self.started_at = now
-        elif is_next_heard and (slack := self.slack(rank, now)) < -_UNHEARD_SECONDS:
+        elif is_next_played and (slack := self.slack(rank, now)) < -_TOLERANCE_SECONDS:
             self.wait(-slack)
             ran_dry = True
         self._made[rank] = self._made.get(rank, 0) + 1
@@ -48,7 +48,7 @@ class Playback:
             self._join_oldest()
         return ran_dry
 
-    def text_came(self, rank: int, now: float) -> None:
+    def text_arrived(self, rank: int, now: float) -> None:
         """More to say after a time without: that the player had played everything was nobody's fault."""
         self.wait(max(0.0, -self.slack(rank, now)))
 
@@ -61,7 +61,7 @@ class Playback:
         if self.started_at is not None:
             self.started_at += seconds
 
-    def say_again(self, rank: int) -> None:
+    def restart_sentence(self, rank: int) -> None:
         """The sentence starts over, so what was made of it does not count; nobody has heard it."""
         self._made.pop(rank, None)
         if not self._made:

@@ -24,15 +24,15 @@ class Request:
     request_id: int
     playback: Playback
     waiting: list[tuple[int, int]] = field(default_factory=list)  # (rank, sequence id), in order
-    seated: dict[int, int] = field(default_factory=dict)  # sequence id -> rank
+    assigned: dict[int, int] = field(default_factory=dict)  # sequence id -> rank
 
     @property
-    def next_heard(self) -> int:
+    def next_played(self) -> int:
         """The rank of its first sentence that has not ended: what the listener hears now or next."""
-        seated = min(self.seated.values(), default=None)
+        assigned = min(self.assigned.values(), default=None)
         if not self.waiting:
-            return seated or 0
-        return self.waiting[0][0] if seated is None else min(seated, self.waiting[0][0])
+            return assigned or 0
+        return self.waiting[0][0] if assigned is None else min(assigned, self.waiting[0][0])
 
     def has_waiting_before(self, rank: int, sequence_id: int) -> bool:
         """Whether a sentence that is heard before this one has no seat: one that is said again, as a rule."""
@@ -41,7 +41,7 @@ class Request:
     @property
     def is_idle(self) -> bool:
         """Whether it has no sentence here; the next may come once this one has become its voice."""
-        return not self.waiting and not self.seated
+        return not self.waiting and not self.assigned
 
 
 class Requests:
@@ -59,9 +59,9 @@ class Requests:
     def enqueue(self, sequence: Sequence, speed: float, now: float) -> None:
         """Count a sentence in; said again, its earlier patches count no more."""
         request = self._requests.get(sequence.request_id) or self._reopened(sequence.request_id, speed)
-        request.playback.say_again(sequence.rank)
+        request.playback.restart_sentence(sequence.rank)
         if request.is_idle:
-            request.playback.text_came(sequence.rank, now)
+            request.playback.text_arrived(sequence.rank, now)
         bisect.insort(request.waiting, (sequence.rank, sequence.sequence_id))
 
     def _reopened(self, request_id: int, speed: float) -> Request:
@@ -70,16 +70,16 @@ class Requests:
         self._requests[request_id] = self._idle.pop(request_id, new)
         return self._requests[request_id]
 
-    def sit(self, request_id: int, rank: int, sequence_id: int) -> None:
+    def assign(self, request_id: int, rank: int, sequence_id: int) -> None:
         """A waiting sentence got its seat."""
         request = self._requests[request_id]
         request.waiting.remove((rank, sequence_id))
-        request.seated[sequence_id] = rank
+        request.assigned[sequence_id] = rank
 
     def end(self, request_id: int, rank: int, sequence_id: int) -> None:
         """A sentence has ended, wherever it was."""
         request = self._requests[request_id]
-        if request.seated.pop(sequence_id, None) is None:
+        if request.assigned.pop(sequence_id, None) is None:
             request.waiting.remove((rank, sequence_id))
         if request.is_idle:
             self._idle[request_id] = self._requests.pop(request_id)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from voxfleet_inference.audio.vae import (
+from voxfleet_inference.model.audio_vae import (
     CausalConv,
     CausalUpsampling,
     Decoder,

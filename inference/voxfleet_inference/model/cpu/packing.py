@@ -9,7 +9,7 @@ import logging
 import torch
 from torch import nn
 
-from voxfleet_inference.audio.vae import AudioVae
+from voxfleet_inference.model.audio_vae import AudioVae
 from voxfleet_inference.model.cpu.codec import FusedDecoder, FusedEncoder
 from voxfleet_inference.model.cpu.compile import NoKernelsError, kernels
 from voxfleet_inference.model.cpu.matrices import FloatMatrix, Int8Matrix

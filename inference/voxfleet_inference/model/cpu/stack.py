@@ -21,7 +21,7 @@ from voxfleet_inference.model.linear import Linear
 from voxfleet_inference.model.transformer import Transformer
 
 if TYPE_CHECKING:
-    from voxfleet_inference.model.kv_cache import KvArena, Span
+    from voxfleet_inference.model.kv_cache import AttentionMetadata, KvCache
     from voxfleet_inference.model.transformer import Layer
 
 OFFSET = 128  # kernels multiply signed activations with unsigned weights
@@ -80,13 +80,13 @@ class FusedTransformer(Transformer):
         self._layers = (_Layer * len(layers))(*(self._taken(layer) for layer in layers))
         self._stack.layers, self._stack.layer_count = ctypes.addressof(self._layers), len(layers)
 
-    def forward(self, x: Tensor, arena: KvArena | None = None, span: Span | None = None) -> Tensor:
+    def forward(self, x: Tensor, cache: KvCache | None = None, metadata: AttentionMetadata | None = None) -> Tensor:
         """`[rows, tokens, hidden]` to the same shape."""
         made = x.to(torch.float32, memory_format=torch.contiguous_format, copy=True)
         given = _Pass(x=made.data_ptr(), rows=x.shape[0], tokens=x.shape[1], threads=torch.get_num_threads())
-        if arena is not None and span is not None:
-            given.keys, given.values, given.room = arena.keys.data_ptr(), arena.values.data_ptr(), arena.keys.shape[1]
-            given.first, given.filled = span.first.data_ptr(), span.lengths.data_ptr()
+        if cache is not None and metadata is not None:
+            given.keys, given.values, given.room = cache.keys.data_ptr(), cache.values.data_ptr(), cache.keys.shape[1]
+            given.first, given.filled = metadata.first.data_ptr(), metadata.lengths.data_ptr()
         stack, asked = ctypes.byref(self._stack), ctypes.byref(given)
         scratch = torch.empty(self._scratch_bytes(stack, asked), dtype=torch.uint8)
         given.scratch = scratch.data_ptr()

@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from voxfleet_inference.audio.vae import AudioVae, StreamMemory
+from voxfleet_inference.model.audio_vae import AudioVae, StreamMemory
 
 CodecDtype = Literal["fp32", "tf32", "bf16"]
 

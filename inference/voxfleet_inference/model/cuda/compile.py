@@ -35,7 +35,7 @@ from triton.runtime.cache import get_cache_manager
 from voxfleet_inference.model.cuda.kernels.launching import compiling_only
 from voxfleet_inference.model.cuda.shapes import VOXCPM_15_LANGUAGE_MODEL, VOXCPM_15_LOCAL
 from voxfleet_inference.model.cuda.stack import FusedTransformer
-from voxfleet_inference.model.kv_cache import KvArena, Span
+from voxfleet_inference.model.kv_cache import AttentionMetadata, KvCache
 from voxfleet_inference.model.shapes import TransformerShape
 from voxfleet_inference.model.transformer import RotaryTable, Transformer
 
@@ -142,7 +142,7 @@ def _pass(stack: FusedTransformer, shape: TransformerShape, batch: int, tokens: 
     past: tuple[Any, Any] = (None, None)
     if tokens in {1, PROMPT_PIECE}:
         lengths = torch.zeros(batch, device=_META, dtype=torch.int64)
-        past = (KvArena(shape, 1024, _META, torch.bfloat16), Span.after(lengths, lengths, tokens, ()))
+        past = (KvCache(shape, 1024, _META, torch.bfloat16), AttentionMetadata.after(lengths, lengths, tokens, ()))
     stack(x, *past)
     stack.in_eight(x.flatten(0, 1), tokens, *past)
 

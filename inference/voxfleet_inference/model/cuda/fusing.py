@@ -9,7 +9,7 @@ from voxfleet_inference.model.cuda.codec import CodecDtype, with_precision
 from voxfleet_inference.model.cuda.graphs import Progress, StepGraphs
 from voxfleet_inference.model.cuda.stack import FIVE_KERNELS_UP_TO_ROWS, FusedTransformer
 from voxfleet_inference.model.network import Network
-from voxfleet_inference.model.seats.speaker import Speaker
+from voxfleet_inference.model.runner.model_runner import ModelRunner
 from voxfleet_inference.model.voxcpm import VoxCPM
 
 
@@ -29,8 +29,8 @@ def prepare(model: VoxCPM, codec_dtype: CodecDtype) -> VoxCPM:
     return model
 
 
-def record(speaker: Speaker, progress: Progress = lambda *_: None) -> None:
+def record(runner: ModelRunner, progress: Progress = lambda *_: None) -> None:
     """Let a speaker take its steps by graphs."""
-    graphs = StepGraphs(speaker)
+    graphs = StepGraphs(runner)
     graphs.warm_up(progress)
-    speaker.advance = graphs
+    runner.step_fn = graphs

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from voxfleet_inference.model.seats.decoding import PatchResult
-from voxfleet_inference.model.seats.pools import MOST_EVALUATIONS, Rows
-from voxfleet_inference.model.seats.speaker import Speaker
+from voxfleet_inference.model.runner.decoding import PatchResult
+from voxfleet_inference.model.runner.model_runner import ModelRunner
+from voxfleet_inference.model.runner.slot_states import MOST_EVALUATIONS, StepBatch
 
 BUCKETS = (1, 2, 4, 8, 16, 32, 64)
 # A row that needs fewer evaluations than its graph has stands still for the rest: few graphs serve every request.
@@ -46,18 +46,16 @@ class StepInputs:
     empty: Tensor  # [bucket] int64, the seats that fill up a batch
 
     @classmethod
-    def of(cls, speaker: Speaker, bucket: int) -> StepInputs:
+    def of(cls, runner: ModelRunner, bucket: int) -> StepInputs:
         """For so many rows, all of them empty."""
-        config, first = speaker.model.config, speaker.room.seats
-        empty = torch.arange(first, first + bucket, device=speaker.device)
-        noise = torch.zeros(
-            bucket, config.patch_size, config.feat_dim, device=speaker.device, dtype=speaker.model.dtype
-        )
+        config, first = runner.model.config, runner.config.slots
+        empty = torch.arange(first, first + bucket, device=runner.device)
+        noise = torch.zeros(bucket, config.patch_size, config.feat_dim, device=runner.device, dtype=runner.model.dtype)
         return cls(empty.clone(), noise, empty)
 
-    def fill(self, rows: Rows, noise: Tensor) -> None:
+    def fill(self, rows: StepBatch, noise: Tensor) -> None:
         """Rows first, empty seats behind them."""
-        count = len(rows.seats)
+        count = len(rows.slots)
         self.index[:count].copy_(rows.index)
         self.index[count:].copy_(self.empty[count:])
         self.noise[:count].copy_(noise)
@@ -66,21 +64,21 @@ class StepInputs:
 class StepGraphs:
     """Takes steps in place of `Speaker.take_step`."""
 
-    def __init__(self, speaker: Speaker, *, is_recording: bool | None = None) -> None:
+    def __init__(self, runner: ModelRunner, *, is_recording: bool | None = None) -> None:
         """Steps are recorded wherever there is CUDA, unless told otherwise."""
-        self._speaker = speaker
-        self._buckets = buckets_up_to(speaker.room.rows)
-        self._inputs = {bucket: StepInputs.of(speaker, bucket) for bucket in self._buckets}
+        self._runner = runner
+        self._buckets = buckets_up_to(runner.config.rows)
+        self._inputs = {bucket: StepInputs.of(runner, bucket) for bucket in self._buckets}
         self._graphs: dict[tuple[int, int], tuple[torch.cuda.CUDAGraph, PatchResult]] = {}
-        self._is_recording = not speaker.is_on_cpu if is_recording is None else is_recording
-        self._settle_empty_seats()
+        self._is_recording = not runner.is_on_cpu if is_recording is None else is_recording
+        self._settle_empty_slots()
         if self._is_recording:
             self._beside, self._recording = torch.cuda.Stream(), torch.cuda.Stream()
             self._memory = torch.cuda.graph_pool_handle()
 
-    def __call__(self, rows: Rows, noise: Tensor) -> PatchResult:
+    def __call__(self, rows: StepBatch, noise: Tensor) -> PatchResult:
         """The next patch of these rows; its tensors are overwritten by the next call."""
-        bucket = least(self._buckets, len(rows.seats))
+        bucket = least(self._buckets, len(rows.slots))
         evaluations = least(EVALUATIONS, rows.evaluations)
         self._inputs[bucket].fill(rows, noise)
         if not self._is_recording:
@@ -88,7 +86,7 @@ class StepGraphs:
         else:
             graph, made = self._graph(bucket, evaluations)
             graph.replay()
-        return made.first(len(rows.seats))
+        return made.first(len(rows.slots))
 
     @torch.inference_mode()
     def warm_up(self, progress: Progress = lambda *_: None, evaluations: Sequence[int] = (USUAL_EVALUATIONS,)) -> None:
@@ -96,19 +94,19 @@ class StepGraphs:
         todo = [(bucket, each) for bucket in reversed(self._buckets) for each in evaluations]
         for done, (bucket, each) in enumerate(todo, start=1):
             if not self._is_recording:
-                self._take(self._padded(Rows(self._inputs[bucket].empty, (), (), each), bucket, each), bucket)
+                self._take(self._padded(StepBatch(self._inputs[bucket].empty, (), (), each), bucket, each), bucket)
             else:
                 self._graph(bucket, each)
             progress(done, len(todo))
 
     @torch.inference_mode()
-    def _settle_empty_seats(self) -> None:
+    def _settle_empty_slots(self) -> None:
         """They take steps as others do, and so must hold numbers; their KV position is already theirs."""
-        speaker, guidance = self._speaker, self._speaker.network.feat_decoder.guidance(2, 1.0)
+        runner, guidance = self._runner, self._runner.network.feat_decoder.guidance(2, 1.0)
         silence = torch.zeros_like(self._inputs[self._buckets[-1]].noise[0])  # [patch_size, feat_dim]
-        for seat in range(speaker.room.seats, speaker.room.seats + speaker.room.rows):
-            speaker.pools.begin(seat, speaker.empty_position(seat), silence, guidance)
-            speaker.streams.forget(seat)
+        for slot in range(runner.config.slots, runner.config.slots + runner.config.rows):
+            runner.slot_states.begin(slot, runner.empty_position(slot), silence, guidance)
+            runner.codec_states.reset(slot)
 
     def _graph(self, bucket: int, evaluations: int) -> tuple[torch.cuda.CUDAGraph, PatchResult]:
         key = (bucket, evaluations)
@@ -121,7 +119,7 @@ class StepGraphs:
         inputs = self._inputs[bucket]
         given = (inputs.index.clone(), inputs.noise.clone())
         inputs.index.copy_(inputs.empty)
-        rows = Rows(inputs.index, tuple(range(bucket)), (), evaluations)
+        rows = StepBatch(inputs.index, tuple(range(bucket)), (), evaluations)
         self._recording.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self._recording):
             for _ in range(_FIRST_RUNS):
@@ -134,16 +132,16 @@ class StepGraphs:
         inputs.noise.copy_(given[1])
         return graph, made
 
-    def _take(self, rows: Rows, bucket: int) -> PatchResult:
+    def _take(self, rows: StepBatch, bucket: int) -> PatchResult:
         """The step, its codec on a second stream from where the patch is known to the end."""
-        speaker = self._speaker
-        states = speaker.pools.gather(rows)
+        runner = self._runner
+        states = runner.slot_states.gather(rows)
         noise = self._inputs[bucket].noise
-        latents = speaker.network.draw(noise, states.previous, states.hidden, states.guidance)
+        latents = runner.network.sample_patch(noise, states.previous, states.hidden, states.guidance)
         try:
             with self._fork():
-                samples = speaker.sound(rows, latents)  # [bucket, patch_samples]
-            next_is_last = speaker.hear(rows, states, latents)
+                samples = runner.decode_audio(rows, latents)  # [bucket, patch_samples]
+            next_is_last = runner.lm_step(rows, states, latents)
         finally:  # a recording that ends with a loose stream tells of that, and not of the memory that ran out
             self._join()
         return PatchResult(latents.float(), samples, states.next_is_last, next_is_last)
@@ -158,13 +156,13 @@ class StepGraphs:
         if self._is_recording:
             torch.cuda.current_stream().wait_stream(self._beside)
 
-    def _padded(self, rows: Rows, bucket: int, evaluations: int) -> Rows:
+    def _padded(self, rows: StepBatch, bucket: int, evaluations: int) -> StepBatch:
         """What the host knows of a filled-up batch, which kernels read on the device."""
-        room, count = self._speaker.room, len(rows.seats)
+        config, count = self._runner.config, len(rows.slots)
         empty = range(count, bucket)
-        return Rows(
+        return StepBatch(
             self._inputs[bucket].index,
-            (*rows.seats, *(room.seats + each for each in empty)),
-            (*rows.extents, *((room.positions + each, 0) for each in empty)),
+            (*rows.slots, *(config.slots + each for each in empty)),
+            (*rows.extents, *((config.positions + each, 0) for each in empty)),
             evaluations,
         )

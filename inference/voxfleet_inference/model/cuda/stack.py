@@ -13,10 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from voxfleet_inference.model.cuda.kernels.attention import Heads, Past, attention
+from voxfleet_inference.model.cuda.kernels.attention import Past, attention
 from voxfleet_inference.model.cuda.kernels.linears import linear_residual, norm_linear
 from voxfleet_inference.model.cuda.kernels.norms import add_norm, swiglu
-from voxfleet_inference.model.kv_cache import KvArena, Span
+from voxfleet_inference.model.cuda.kernels.softmax import Heads
+from voxfleet_inference.model.kv_cache import AttentionMetadata, KvCache
 from voxfleet_inference.model.linear import Linear
 from voxfleet_inference.model.transformer import Layer, Transformer
 
@@ -53,35 +54,37 @@ class FusedTransformer(Transformer):
         self.norm, self.rotary, self._five_up_to = plain.norm, plain.rotary, five_kernels_up_to
         self.norm.weight.data = _aligned(self.norm.weight.data)
 
-    def forward(self, x: Tensor, arena: KvArena | None = None, span: Span | None = None) -> Tensor:
+    def forward(self, x: Tensor, cache: KvCache | None = None, metadata: AttentionMetadata | None = None) -> Tensor:
         """`[rows, tokens, hidden]` to the same shape."""
         flat = x.flatten(0, 1).contiguous()  # [rows * tokens, hidden]
         run = self.in_five if len(flat) <= self._five_up_to else self.in_eight
-        return run(flat, x.shape[1], arena, span).view(x.shape)
+        return run(flat, x.shape[1], cache, metadata).view(x.shape)
 
-    def in_eight(self, x: Tensor, tokens: int, arena: KvArena | None, span: Span | None) -> Tensor:
+    def in_eight(self, x: Tensor, tokens: int, cache: KvCache | None, metadata: AttentionMetadata | None) -> Tensor:
         """Matrices by cuBLAS; each norm takes the sum before it along."""
         delta = None
         for layer in self.fused:
             x, normed = add_norm(x, delta, layer.scale, layer.first_norm, layer.epsilon)
-            mixed = self._attend(layer, functional.linear(normed, layer.qkv), tokens, arena, span)
+            mixed = self._attend(layer, functional.linear(normed, layer.qkv), tokens, cache, metadata)
             delta = functional.linear(mixed, layer.output)
             x, normed = add_norm(x, delta, layer.scale, layer.second_norm, layer.epsilon)
             delta = functional.linear(swiglu(functional.linear(normed, layer.gate_up)), layer.down)
         return add_norm(x, delta, self.fused[-1].scale, self.norm.weight, self.norm.epsilon)[1]
 
-    def in_five(self, x: Tensor, tokens: int, arena: KvArena | None, span: Span | None) -> Tensor:
+    def in_five(self, x: Tensor, tokens: int, cache: KvCache | None, metadata: AttentionMetadata | None) -> Tensor:
         """Norms before, and sums after, their matrices in the same kernel."""
         for layer in self.fused:
             qkv = norm_linear(x, layer.first_norm, layer.epsilon, layer.qkv)
-            mixed = self._attend(layer, qkv, tokens, arena, span)
+            mixed = self._attend(layer, qkv, tokens, cache, metadata)
             x = linear_residual(mixed, layer.output, x, layer.scale)
             gated = norm_linear(x, layer.second_norm, layer.epsilon, layer.gate_up, is_swiglu=True)
             x = linear_residual(gated, layer.down, x, layer.scale)
         return add_norm(x, None, 1.0, self.norm.weight, self.norm.epsilon)[1]
 
-    def _attend(self, layer: FusedLayer, qkv: Tensor, tokens: int, arena: KvArena | None, span: Span | None) -> Tensor:
-        past = None if arena is None or span is None else Past(arena.layers[layer.index], span, arena.may_split)
+    def _attend(
+        self, layer: FusedLayer, qkv: Tensor, tokens: int, cache: KvCache | None, metadata: AttentionMetadata | None
+    ) -> Tensor:
+        past = None if cache is None or metadata is None else Past(cache.layers[layer.index], metadata, cache.may_split)
         return attention(qkv.unflatten(0, (-1, tokens)), layer.heads, self.rotary, past).flatten(0, 1)
 
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from starlette.websockets import WebSocket
 
-from voxfleet_inference.server.answers.sending import SlowClientError
-from voxfleet_inference.server.errors import ApiError
+from voxfleet_inference.errors import ApiError
+from voxfleet_inference.server.responses.sending import SlowClientError
 
 
 class CloseCode(enum.IntEnum):
@@ -22,7 +22,7 @@ class CloseCode(enum.IntEnum):
 
     DONE = 1000  # everything was spoken
     GOING_AWAY = 1001  # this server drains; what had been appended was spoken
-    REFUSED = 1008  # nothing was said for too long, by either side
+    QUEUE_FULL = 1008  # nothing was said for too long, by either side
     FAILED = 1011  # the engine failed
     TRY_LATER = 1013  # no room; the error before says when
 
@@ -35,7 +35,7 @@ class Channel:
         self._slow_client_seconds = slow_client_seconds
         self._turn = asyncio.Lock()
 
-    async def tell(self, kind: str, **fields: Any) -> None:
+    async def send_event(self, kind: str, **fields: Any) -> None:
         """Send a message."""
         text = json.dumps({"type": kind, **fields}, ensure_ascii=False)
         await self._send({"type": "websocket.send", "text": text})
@@ -44,7 +44,7 @@ class Channel:
         """Send what is wrong, in OpenAI's form; `retry_after_seconds` is there when trying again makes sense."""
         retry_after = error.headers.get("Retry-After")
         more = {} if retry_after is None else {"retry_after_seconds": int(retry_after)}
-        await self.tell("error", **error.body, **more)
+        await self.send_event("error", **error.body, **more)
 
     async def send_audio(self, audio: bytes) -> None:
         """Send the next bytes of the audio."""

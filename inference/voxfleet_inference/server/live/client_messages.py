@@ -11,8 +11,8 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from voxfleet_inference.server.errors import InvalidFieldError
-from voxfleet_inference.server.speech_request import (
+from voxfleet_inference.errors import InvalidFieldError
+from voxfleet_inference.requests import (
     SpeechRequest,
     Text,
     check_together,

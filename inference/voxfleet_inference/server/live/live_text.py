@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Iterable
 
-from voxfleet_inference.server.errors import InvalidFieldError
+from voxfleet_inference.errors import InvalidFieldError
 from voxfleet_inference.text.sentence_buffer import SentenceBuffer
 from voxfleet_inference.text.sentences import TextSentence
 

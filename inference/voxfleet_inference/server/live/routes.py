@@ -15,7 +15,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from voxfleet_inference.admission.subprotocols import taken
-from voxfleet_inference.server.errors import UnavailableError
+from voxfleet_inference.errors import UnavailableError
 from voxfleet_inference.server.live.session import Session
 from voxfleet_inference.server.service import SpeechService
 
@@ -36,7 +36,7 @@ def add_live_speech(app: FastAPI, service: SpeechService) -> None:
         try:
             service.check_ready()
         except UnavailableError as refused:
-            service.accounts.refused(refused.status)
+            service.tracker.refused(refused.status)
             await socket.send_denial_response(JSONResponse(refused.body, refused.status, refused.headers))
             return
         session_id = uuid.uuid4().hex

@@ -14,13 +14,11 @@ from typing import Final
 import structlog
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from voxfleet_inference.admission.gate import caller_of
-from voxfleet_inference.admission.places import Place
+from voxfleet_inference.admission.api_key_middleware import caller_of
+from voxfleet_inference.admission.request_limiter import Permit
 from voxfleet_inference.audio.formats import FORMATS
 from voxfleet_inference.engine.client import EngineError
-from voxfleet_inference.server.answers.delivery import Delivery
-from voxfleet_inference.server.answers.sending import CLIENT_CLOSED_REQUEST, SlowClientError, as_api_error
-from voxfleet_inference.server.errors import (
+from voxfleet_inference.errors import (
     ApiError,
     InternalError,
     InvalidFieldError,
@@ -40,14 +38,16 @@ from voxfleet_inference.server.live.client_messages import (
 )
 from voxfleet_inference.server.live.live_text import LiveText
 from voxfleet_inference.server.live.session_speech import SessionSpeech, Task
+from voxfleet_inference.server.responses.output_format import OutputFormat
+from voxfleet_inference.server.responses.sending import CLIENT_CLOSED_REQUEST, SlowClientError, as_api_error
 from voxfleet_inference.server.service import SpeechService
-from voxfleet_inference.server.speech_events import Tally
+from voxfleet_inference.server.speech_events import SpeechUsage
 from voxfleet_inference.telemetry.load import expected_audio_seconds
 from voxfleet_inference.text.sentences import weight
 
 _TICK_SECONDS: Final = 1.0  # how often a silent session is looked at
 _CLOSE_CODES: Final = {
-    RequestTimeoutError: CloseCode.REFUSED,
+    RequestTimeoutError: CloseCode.QUEUE_FULL,
     UnavailableError: CloseCode.TRY_LATER,
     TooManyRequestsError: CloseCode.TRY_LATER,
 }
@@ -61,7 +61,7 @@ class Session:
         self._service, self._socket, self._session_id = service, socket, session_id
         self._channel = Channel(socket, service.settings.slow_client_seconds)
         self._text = LiveText(service.settings.max_input_characters)
-        self._place: Place | None = None
+        self._place: Permit | None = None
         self._heard_at = asyncio.get_running_loop().time()
 
     async def run(self) -> None:
@@ -79,12 +79,12 @@ class Session:
         finally:
             _logger.info("session", status=status, outcome=outcome)
             if self._place is not None:
-                self._service.accounts.ended(self._place, status, outcome)
+                self._service.tracker.ended(self._place, status, outcome)
 
     async def _talk(self) -> None:
         started = await self._start()
         if started is None:
-            await self._say_done(Tally())
+            await self._say_done(SpeechUsage())
             return
         speech = SessionSpeech(self._service, started, self._channel, self._text)
         speaking, listening = asyncio.create_task(speech.run()), asyncio.create_task(self._listen(speech))
@@ -95,10 +95,10 @@ class Session:
             for task in (speaking, listening):
                 task.cancel()
             await asyncio.gather(speaking, listening, return_exceptions=True)
-        await self._say_done(speech.tally)
+        await self._say_done(speech.usage)
 
-    async def _say_done(self, tally: Tally) -> None:
-        await self._channel.tell("session.done", usage=tally.usage)
+    async def _say_done(self, usage: SpeechUsage) -> None:
+        await self._channel.send_event("session.done", usage=usage.tokens)
         await self._channel.close(CloseCode.DONE if self._service.lifecycle.is_ready else CloseCode.GOING_AWAY)
 
     async def _start(self) -> Task | None:
@@ -123,11 +123,11 @@ class Session:
         speech = await self._service.prepare(message, self._place.caller)
         self._append(message.input)
         audio_format = FORMATS[message.response_format]
-        rate = audio_format.rate_for(message.sample_rate, self._service.loaded_facts.sample_rate)
-        delivery = Delivery(audio_format, rate, is_whole=False, speed=message.speed)
-        facts = {"seed": speech.seed, "response_format": audio_format.name, "sample_rate": rate}
-        await self._channel.tell("session.started", session_id=self._session_id, **facts)
-        return Task(replace(speech, sentences=(), deadline_seconds=None), delivery, self._place)
+        rate = audio_format.rate_for(message.sample_rate, self._service.loaded_model_info.sample_rate)
+        output = OutputFormat(audio_format, rate, is_whole=False, speed=message.speed)
+        model_info = {"seed": speech.seed, "response_format": audio_format.name, "sample_rate": rate}
+        await self._channel.send_event("session.started", session_id=self._session_id, **model_info)
+        return Task(replace(speech, sentences=(), deadline_seconds=None), output, self._place)
 
     async def _listen(self, speech: SessionSpeech) -> None:
         while True:
@@ -157,7 +157,7 @@ class Session:
     def _append(self, text: str) -> None:
         self._text.append(text)
         if self._place is not None:
-            self._service.accounts.more_expected(self._place, expected_audio_seconds(weight(text)))
+            self._service.tracker.more_expected(self._place, expected_audio_seconds(weight(text)))
 
     async def _next_message(self, speech: SessionSpeech | None) -> ClientMessage:
         """The next good message; wrong ones are answered."""
@@ -202,7 +202,7 @@ class Session:
         """Say why the session ends; returns how it is counted."""
         _logger.warning("session ended with an error", error=error.message)
         if self._place is None:
-            self._service.accounts.refused(error.status)
+            self._service.tracker.refused(error.status)
         with suppress(WebSocketDisconnect, SlowClientError):
             await self._channel.tell_error(error)
             await self._channel.close(_CLOSE_CODES.get(type(error), CloseCode.FAILED))

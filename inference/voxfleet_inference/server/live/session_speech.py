@@ -10,14 +10,14 @@ import asyncio
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
-from voxfleet_inference.admission.places import Place
+from voxfleet_inference.admission.request_limiter import Permit
 from voxfleet_inference.audio.tempo import Tempo
 from voxfleet_inference.engine.messages import VoicePrompt
-from voxfleet_inference.server.answers.delivery import Delivery
 from voxfleet_inference.server.live.channel import Channel
 from voxfleet_inference.server.live.live_text import LiveText
+from voxfleet_inference.server.responses.output_format import OutputFormat
 from voxfleet_inference.server.service import SpeechService
-from voxfleet_inference.server.speech_events import Tally
+from voxfleet_inference.server.speech_events import SpeechUsage
 from voxfleet_inference.speech.events import SentenceEnded, SentenceStarted, SpeechAudio, SpeechEvent
 from voxfleet_inference.speech.speaking import Speech
 
@@ -27,18 +27,18 @@ class Task:
     """What a session was started with."""
 
     speech: Speech  # without sentences
-    delivery: Delivery
-    place: Place
+    output: OutputFormat
+    permit: Permit
 
 
 class SessionSpeech:
     """Everything that one session says."""
 
     def __init__(self, service: SpeechService, task: Task, channel: Channel, text: LiveText) -> None:
-        self.tally = Tally(task.delivery.speed, keeps_sentences=False)
+        self.usage = SpeechUsage(task.output.speed, keeps_sentences=False)
         self._service, self._task, self._channel, self._text = service, task, channel, text
-        self._sample_rate = service.loaded_facts.sample_rate
-        self._encoder = task.delivery.encoder(self._sample_rate)
+        self._sample_rate = service.loaded_model_info.sample_rate
+        self._encoder = task.output.encoder(self._sample_rate)
         self._voice: VoicePrompt | None = task.speech.voice
         self._unsent = b""  # a cancel must not tear a hole into an encoded stream
         self._spoken_samples = 0  # at speed 1
@@ -55,7 +55,7 @@ class SessionSpeech:
     @property
     def spoken_seconds(self) -> float:
         """Where in its audio the session is."""
-        return self.tally.heard_at(self._spoken_samples / self._sample_rate)
+        return self.usage.heard_at(self._spoken_samples / self._sample_rate)
 
     async def run(self) -> None:
         """Speak until the text has ended.
@@ -64,9 +64,9 @@ class SessionSpeech:
             EngineError: a sentence failed.
         """
         while not await self._speak_round():
-            if self._task.delivery.audio_format.name == "pcm":
+            if self._task.output.audio_format.name == "pcm":
                 self._unsent = b""
-            await self._channel.tell("cancelled", at_seconds=self.spoken_seconds)
+            await self._channel.send_event("cancelled", at_seconds=self.spoken_seconds)
         await self._send(self._encoder.finish())
 
     async def cancel(self) -> None:
@@ -75,7 +75,7 @@ class SessionSpeech:
         self._text.forget()
         self.heard_until = 0.0
         if was_idle or self._round is None or not self._round.cancel():
-            await self._channel.tell("cancelled", at_seconds=self.spoken_seconds)
+            await self._channel.send_event("cancelled", at_seconds=self.spoken_seconds)
 
     async def _speak_round(self) -> bool:
         """Speak until the text has ended, or until cancelled: then it is not over."""
@@ -93,21 +93,23 @@ class SessionSpeech:
 
     async def _speak(self) -> None:
         speech = replace(self._task.speech, voice=self._voice, first_index=self._started)
-        tempo = Tempo(self._task.delivery.speed, self._sample_rate)
+        tempo = Tempo(self._task.output.speed, self._sample_rate)
         from_samples = self._spoken_samples
-        speaking = self._service.speak(speech, self._task.place, self._text.sentences(), self._keep_voice)
+        speaking = self._service.speak(speech, self._task.permit, self._text.sentences(), self._keep_voice)
         async with aclosing(speaking) as events:
             async for event in events:
                 await self._take(event, tempo, from_samples)
         await self._send(self._encoder.encode(tempo.finish()))
 
     async def _take(self, event: SpeechEvent, tempo: Tempo, from_samples: int) -> None:
-        self.tally.take(event)
+        self.usage.take(event)
         match event:
             case SentenceStarted():
                 self._started += 1
-                at_seconds = self.tally.heard_at(from_samples / self._sample_rate + event.at_seconds)
-                await self._channel.tell("sentence.started", index=event.index, text=event.text, at_seconds=at_seconds)
+                at_seconds = self.usage.heard_at(from_samples / self._sample_rate + event.at_seconds)
+                await self._channel.send_event(
+                    "sentence.started", index=event.index, text=event.text, at_seconds=at_seconds
+                )
             case SpeechAudio():
                 self._count_heard(len(event.samples))
                 await self._send(self._encoder.encode(tempo.convert(event.samples)))
@@ -124,9 +126,9 @@ class SessionSpeech:
         """Where a listener will be after these, and how long the session's first sentence took to be heard."""
         now = asyncio.get_running_loop().time()
         if not self._spoken_samples and self._text.first_sentence_at is not None:
-            self._service.accounts.first_audio_sent(now - self._text.first_sentence_at)
+            self._service.tracker.first_audio_sent(now - self._text.first_sentence_at)
         self._spoken_samples += samples
-        self.heard_until = max(self.heard_until, now) + samples / self._sample_rate / self._task.delivery.speed
+        self.heard_until = max(self.heard_until, now) + samples / self._sample_rate / self._task.output.speed
 
     def _keep_voice(self, voice: VoicePrompt) -> None:
         self._voice = voice

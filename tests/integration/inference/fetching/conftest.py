@@ -20,7 +20,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from voxfleet_inference.model.untrained.tiny_checkpoint import write_tiny_checkpoint
+from voxfleet_inference.model.random_weights.tiny_checkpoint import write_tiny_checkpoint
 
 REPOSITORY, COMMIT = "org/voice", "c0ffee" * 6 + "beef"
 LARGE = (".safetensors", ".pth")

@@ -86,8 +86,8 @@ async def test_a_browser_brings_its_key_as_a_subprotocol_and_no_answer_repeats_i
             assert KEY_OF_ADA not in str(socket.response.headers)
             await socket.send(json.dumps({"type": "session.start", "model": "voxcpm-1.5", "response_format": "pcm"}))
             assert json.loads(await socket.recv())["type"] == "session.started"
-            [place] = server.service.accounts._places._open
-            assert place.caller.tenant == "ada"
+            [permit] = server.service.tracker._limiter._open
+            assert permit.caller.tenant == "ada"
         async with websockets.connect(url, subprotocols=offers[1:2]) as socket:  # type: ignore[arg-type]
             assert socket.subprotocol is None
 

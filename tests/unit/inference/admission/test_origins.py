@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from voxfleet_inference.admission.origins import Visit, checked_origins, may_use, parse_origins, refusal_message
+from voxfleet_inference.origins import Visit, checked_origins, may_use, parse_origins, refusal_message
 
 NOBODY: frozenset[str] = frozenset()
 NAMES = st.from_regex(r"[a-z][a-z0-9]{0,8}(\.[a-z]{2,6}){0,2}", fullmatch=True)

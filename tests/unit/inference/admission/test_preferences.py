@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from voxfleet_inference.admission.callers import ANYBODY, Caller, CallerError, told_by_gateway
+from voxfleet_inference.admission.callers import ANONYMOUS, Caller, CallerError, from_gateway_headers
 from voxfleet_inference.admission.preferences import preferred_wait_seconds
 
 
@@ -37,9 +37,9 @@ def test_no_header_does_harm(headers: list[str]) -> None:
 
 
 def test_a_gateway_names_tenant_and_priority_and_what_it_leaves_out_stays() -> None:
-    assert told_by_gateway(ANYBODY, {}) == ANYBODY
-    assert told_by_gateway(Caller("key"), {"voxfleet-priority": "-5"}) == Caller("key", -5)
-    assert told_by_gateway(Caller("key", 3), {"voxfleet-tenant": "acme"}) == Caller("acme", 3)
+    assert from_gateway_headers(ANONYMOUS, {}) == ANONYMOUS
+    assert from_gateway_headers(Caller("key"), {"voxfleet-priority": "-5"}) == Caller("key", -5)
+    assert from_gateway_headers(Caller("key", 3), {"voxfleet-tenant": "acme"}) == Caller("acme", 3)
 
 
 @pytest.mark.parametrize(
@@ -49,4 +49,4 @@ def test_a_gateway_names_tenant_and_priority_and_what_it_leaves_out_stays() -> N
 def test_a_wrong_header_is_named(headers: dict[str, str]) -> None:
     name = next(iter(headers)).split("-")[1].capitalize()
     with pytest.raises(CallerError, match=f"Voxfleet-{name} must be"):
-        told_by_gateway(ANYBODY, headers)
+        from_gateway_headers(ANONYMOUS, headers)

@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
-from voxfleet_inference.audio.vae import AudioVae, StreamMemory
+from voxfleet_inference.model.audio_vae import AudioVae, StreamMemory
 from voxfleet_inference.model.config import AudioVaeConfig
 from voxfleet_inference.model.cpu import codec
 from voxfleet_inference.model.cpu.codec import FusedDecoder

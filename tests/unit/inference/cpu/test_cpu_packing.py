@@ -8,7 +8,6 @@ from unittest.mock import patch
 import pytest
 import torch
 from torch import Tensor
-from voxfleet_inference.engine.loading import load_speech_model
 from voxfleet_inference.engine.process import EngineSettings, Limits, WrongWeightsError
 from voxfleet_inference.model.checkpoint import load_checkpoint
 from voxfleet_inference.model.cpu import packing
@@ -17,11 +16,12 @@ from voxfleet_inference.model.cpu.matrices import FloatMatrix, Int8Matrix
 from voxfleet_inference.model.cpu.stack import FusedTransformer
 from voxfleet_inference.model.errors import UnsupportedFormatError
 from voxfleet_inference.model.linear import Linear
-from voxfleet_inference.model.seats.decoding import DecodingSettings, PatchResult, Prompt
-from voxfleet_inference.model.seats.pools import Rows
-from voxfleet_inference.model.seats.speaker import Room, Speaker
-from voxfleet_inference.model.untrained.tiny_checkpoint import write_tiny_checkpoint
+from voxfleet_inference.model.random_weights.tiny_checkpoint import write_tiny_checkpoint
+from voxfleet_inference.model.runner.decoding import DecodingSettings, PatchResult, Prompt
+from voxfleet_inference.model.runner.model_runner import ModelRunner, RunnerConfig
+from voxfleet_inference.model.runner.slot_states import StepBatch
 from voxfleet_inference.model.voxcpm import VoxCPM
+from voxfleet_inference.worker.loading import load_backend
 
 STEPS = 6
 GATE = 0.08  # of teacher-forced latents, relative to float32's
@@ -43,23 +43,23 @@ def exact(folder: Path) -> VoxCPM:
 def forced_latents(model: VoxCPM, forced: list[Tensor] | None = None) -> list[Tensor]:
     """Each step's latents, while the model hears the forced ones (its own where there are none)."""
     prompt = Prompt(model.tokenizer.encode("今天天气很好。"))
-    speaker = Speaker(model, Room(seats=1, positions=prompt.positions + STEPS))
-    speaker.admit(0, 0, speaker.room.positions, prompt, DecodingSettings(10, 2.0))
-    speaker.prefill(0, prompt.positions)
+    runner = ModelRunner(model, RunnerConfig(slots=1, positions=prompt.positions + STEPS))
+    runner.admit(0, 0, runner.config.positions, prompt, DecodingSettings(10, 2.0))
+    runner.prefill(0, prompt.positions)
     made: list[Tensor] = []
 
-    def draw_and_hear(rows: Rows, noise: Tensor) -> PatchResult:
-        states = speaker.pools.gather(rows)
-        latents = model.network.draw(noise, states.previous, states.hidden, states.guidance)
+    def sample_and_lm_step(rows: StepBatch, noise: Tensor) -> PatchResult:
+        states = runner.slot_states.gather(rows)
+        latents = model.network.sample_patch(noise, states.previous, states.hidden, states.guidance)
         heard = latents if forced is None else forced[len(made)].to(latents.dtype)
         made.append(latents.float())
-        is_last = speaker.hear(rows, states, heard)
+        is_last = runner.lm_step(rows, states, heard)
         return PatchResult(latents, latents, is_last, is_last)
 
-    speaker.advance = draw_and_hear
+    runner.step_fn = sample_and_lm_step
     noise = torch.randn(STEPS, 1, 4, 64, generator=torch.Generator().manual_seed(5))
     for each in noise:
-        speaker.step([0], each)
+        runner.step([0], each)
     return made
 
 
@@ -132,25 +132,25 @@ def test_matrices_that_are_not_worth_it_stay(exact: VoxCPM) -> None:
 def test_int8_on_a_gpu_is_refused_by_name(folder: Path) -> None:
     settings = EngineSettings(model_path=folder, device="cuda", dtype="int8", limits=Limits(max_rows=1, max_waiting=1))
     with patch.object(torch.cuda, "is_available", lambda: True), pytest.raises(WrongWeightsError, match="--dtype int8"):
-        load_speech_model(settings)
+        load_backend(settings)
 
 
 def test_speaking_on_a_cpu_imports_nothing_that_it_does_not_need(folder: Path) -> None:
     """Neither compilers nor what only a recording, a normalizer or the reference needs."""
     code = f"""
 import sys, torch
-from voxfleet_inference.engine.loading import load_speech_model
+from voxfleet_inference.worker.loading import load_backend
 from voxfleet_inference.engine.messages import Sentence
 from voxfleet_inference.engine.process import EngineSettings
 from voxfleet_inference.model.checkpoint import load_checkpoint
-from voxfleet_inference.model.seats.decoding import DecodingSettings, Prompt
-from voxfleet_inference.model.seats.speaker import Room, Speaker
+from voxfleet_inference.model.runner.decoding import DecodingSettings, Prompt
+from voxfleet_inference.model.runner.model_runner import ModelRunner, RunnerConfig
 model = load_checkpoint({str(folder)!r}, "cpu", torch.int8)
 prompt = Prompt(model.tokenizer.encode("Hello."))
-speaker = Speaker(model, Room(seats=1, positions=prompt.positions + 1))
-speaker.admit(0, 0, speaker.room.positions, prompt, DecodingSettings(10, 2.0))
-speaker.prefill(0, prompt.positions)
-assert speaker.step([0], torch.zeros(1, 4, 64)).samples.shape[0] == 1
+runner = ModelRunner(model, RunnerConfig(slots=1, positions=prompt.positions + 1))
+runner.admit(0, 0, runner.config.positions, prompt, DecodingSettings(10, 2.0))
+runner.prefill(0, prompt.positions)
+assert runner.step([0], torch.zeros(1, 4, 64)).samples.shape[0] == 1
 print(*sys.modules)
 """
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from voxfleet_inference.engine import loading
 from voxfleet_inference.engine.process import EngineSettings, Limits
 from voxfleet_inference.model.cpu.processors import granted_processors, processors_of
+from voxfleet_inference.worker import loading
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from voxfleet_inference.model.cpu.matrices import Int8Matrix
 from voxfleet_inference.model.cpu.packing import arithmetic_of
 from voxfleet_inference.model.cpu.stack import FusedTransformer, fits, panels
 from voxfleet_inference.model.errors import UnsupportedFormatError
-from voxfleet_inference.model.kv_cache import KvArena, Span
+from voxfleet_inference.model.kv_cache import AttentionMetadata, KvCache
 from voxfleet_inference.model.linear import Linear
 from voxfleet_inference.model.shapes import RotaryShape, TransformerShape
 from voxfleet_inference.model.transformer import RotaryTable, Transformer
@@ -80,15 +80,17 @@ def drawn(dtype: torch.dtype) -> Draw:
     )
 
 
-def arena(dtype: torch.dtype) -> KvArena:
-    made = KvArena(SHAPE, POSITIONS, CPU, arithmetic_of(dtype))
+def cache(dtype: torch.dtype) -> KvCache:
+    made = KvCache(SHAPE, POSITIONS, CPU, arithmetic_of(dtype))
     made.keys.zero_()
     made.values.zero_()
     return made
 
 
-def span(first: list[int], filled: list[int], tokens: int) -> Span:
-    return Span.after(torch.tensor(first), torch.tensor(filled), tokens, tuple(zip(first, filled, strict=True)))
+def metadata(first: list[int], filled: list[int], tokens: int) -> AttentionMetadata:
+    return AttentionMetadata.after(
+        torch.tensor(first), torch.tensor(filled), tokens, tuple(zip(first, filled, strict=True))
+    )
 
 
 def assert_near(made: Tensor, expected: Tensor) -> None:
@@ -125,20 +127,20 @@ def test_prompts_in_any_pieces_then_a_step_together(
 ) -> None:
     """Each row reads its own prompt, in extents of different lengths; then all take one step."""
     first, filled = [65 * row for row in range(len(pieces))][:3], [0] * min(len(pieces), 3)
-    arenas = arena(dtype), arena(dtype)
+    kv_caches = cache(dtype), cache(dtype)
     for row, sizes in enumerate(pieces[:3]):
         for size in sizes:
-            x, here = drawn(1, size, SHAPE.hidden, seed=size), span([first[row]], [filled[row]], size)
-            assert_near(fast(x, arenas[0], here), plain(x, arenas[1], here))
+            x, here = drawn(1, size, SHAPE.hidden, seed=size), metadata([first[row]], [filled[row]], size)
+            assert_near(fast(x, kv_caches[0], here), plain(x, kv_caches[1], here))
             filled[row] += size
-    x, here = drawn(len(first), 1, SHAPE.hidden, seed=7), span(first, filled, 1)
-    assert_near(fast(x, arenas[0], here), plain(x, arenas[1], here))
-    assert_near(arenas[0].keys, arenas[1].keys)
-    assert_near(arenas[0].values, arenas[1].values)
+    x, here = drawn(len(first), 1, SHAPE.hidden, seed=7), metadata(first, filled, 1)
+    assert_near(fast(x, kv_caches[0], here), plain(x, kv_caches[1], here))
+    assert_near(kv_caches[0].keys, kv_caches[1].keys)
+    assert_near(kv_caches[0].values, kv_caches[1].values)
     untouched = torch.ones(POSITIONS, dtype=torch.bool)
     for start, length in zip(first, filled, strict=True):
         untouched[start : start + length + 1] = False
-    assert not arenas[0].keys[:, untouched].any()
+    assert not kv_caches[0].keys[:, untouched].any()
 
 
 @settings(max_examples=20, deadline=None)
@@ -162,13 +164,13 @@ def test_no_row_hears_another(
 
 @torch.inference_mode()
 def test_a_long_past_is_the_same_in_any_company(fast: FusedTransformer, drawn: Draw, dtype: torch.dtype) -> None:
-    kept, lonely = arena(dtype), arena(dtype)
+    kept, lonely = cache(dtype), cache(dtype)
     for row, length in enumerate((90, 3, 65)):
-        fast(drawn(1, length, SHAPE.hidden, seed=row), kept, span([95 * row if row < 2 else 110], [0], length))
-    fast(drawn(1, 90, SHAPE.hidden, seed=0), lonely, span([0], [0], 90))
+        fast(drawn(1, length, SHAPE.hidden, seed=row), kept, metadata([95 * row if row < 2 else 110], [0], length))
+    fast(drawn(1, 90, SHAPE.hidden, seed=0), lonely, metadata([0], [0], 90))
     x = drawn(3, 1, SHAPE.hidden, seed=9)
-    together = fast(x, kept, span([0, 95, 110], [90, 3, 65], 1))
-    assert torch.equal(together[:1], fast(x[:1], lonely, span([0], [90], 1)))
+    together = fast(x, kept, metadata([0, 95, 110], [90, 3, 65], 1))
+    assert torch.equal(together[:1], fast(x[:1], lonely, metadata([0], [90], 1)))
 
 
 @torch.inference_mode()

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from voxfleet_inference.model import kv_cache
-from voxfleet_inference.model.seats import pools
+from voxfleet_inference.model.runner import slot_states
 
 HOST_WAITS = {torch.ops.aten._local_scalar_dense.default, torch.ops.aten.nonzero.default}
 
@@ -73,9 +73,9 @@ class Stream:
 @pytest.fixture(autouse=True)
 def _memory_begins_as_zeros(monkeypatch: pytest.MonkeyPatch) -> None:
     """As it does on a GPU, where kernels over whole batches read what nobody has filled, and mask it."""
-    for module in (kv_cache, pools):
+    for module in (kv_cache, slot_states):
         monkeypatch.setattr(
-            module, "room_for", lambda size, device, dtype: torch.zeros(size, device=device, dtype=dtype)
+            module, "allocate", lambda size, device, dtype: torch.zeros(size, device=device, dtype=dtype)
         )
 
 

@@ -13,17 +13,18 @@ from typing import Any
 import repaired_interpreter
 import torch
 from torch import Tensor
-from voxfleet_inference.model.cuda.kernels.attention import Heads, Past, attention, attention_twin
+from voxfleet_inference.model.cuda.kernels.attention import Past, attention, attention_reference
 from voxfleet_inference.model.cuda.kernels.linears import (
     linear_residual,
-    linear_residual_twin,
+    linear_residual_reference,
     norm_linear,
-    norm_linear_twin,
+    norm_linear_reference,
 )
-from voxfleet_inference.model.cuda.kernels.norms import add_norm, add_norm_twin, swiglu, swiglu_twin
+from voxfleet_inference.model.cuda.kernels.norms import add_norm, add_norm_reference, swiglu, swiglu_reference
+from voxfleet_inference.model.cuda.kernels.softmax import Heads
 from voxfleet_inference.model.cuda.shapes import tiny_sizes
 from voxfleet_inference.model.cuda.stack import FusedTransformer
-from voxfleet_inference.model.kv_cache import KvArena, KvLayer, Span
+from voxfleet_inference.model.kv_cache import AttentionMetadata, KvCache, KvLayer
 from voxfleet_inference.model.shapes import RotaryShape
 from voxfleet_inference.model.transformer import RotaryTable, Transformer
 
@@ -35,9 +36,9 @@ def normal(*size: int, gain: float = 1.0, dtype: torch.dtype = torch.float32) ->
     return (gain * torch.randn(size, generator=random)).to(dtype)
 
 
-def distance(kernel: Tensor | tuple[Tensor, ...], twin: Tensor | tuple[Tensor, ...]) -> tuple[float, float]:
+def distance(kernel: Tensor | tuple[Tensor, ...], reference: Tensor | tuple[Tensor, ...]) -> tuple[float, float]:
     """Largest difference relative to the twin's largest value, and the share of values that differ at all."""
-    pairs = list(zip(*((each,) if isinstance(each, Tensor) else each for each in (kernel, twin)), strict=True))
+    pairs = list(zip(*((each,) if isinstance(each, Tensor) else each for each in (kernel, reference)), strict=True))
     far = max(((a.double() - b.double()).abs().max() / b.double().abs().max()).item() for a, b in pairs)
     return far, max((a != b).double().mean().item() for a, b in pairs)
 
@@ -50,21 +51,21 @@ def row_kernels(dtype: torch.dtype) -> dict[str, tuple[float, float]]:
         weight = normal(160, width, gain=0.2, dtype=dtype)
         residual = normal(rows, 160, dtype=dtype)
         calls = {
-            "norm": (add_norm, add_norm_twin, (x, None, 1.0, norm, 1e-5), {}),
-            "add and norm": (add_norm, add_norm_twin, (x, delta, 1.0, norm, 1e-5), {}),
-            "add scaled and norm": (add_norm, add_norm_twin, (x, delta, 0.7, norm, 1e-5), {}),
-            "SwiGLU": (swiglu, swiglu_twin, (residual,), {}),
-            "norm and linear": (norm_linear, norm_linear_twin, (x, norm, 1e-5, weight), {}),
-            "norm and SwiGLU": (norm_linear, norm_linear_twin, (x, norm, 1e-5, weight), {"is_swiglu": True}),
-            "linear and residual": (linear_residual, linear_residual_twin, (x, weight, residual), {}),
-            "linear and scaled residual": (linear_residual, linear_residual_twin, (x, weight, residual, 0.7), {}),
+            "norm": (add_norm, add_norm_reference, (x, None, 1.0, norm, 1e-5), {}),
+            "add and norm": (add_norm, add_norm_reference, (x, delta, 1.0, norm, 1e-5), {}),
+            "add scaled and norm": (add_norm, add_norm_reference, (x, delta, 0.7, norm, 1e-5), {}),
+            "SwiGLU": (swiglu, swiglu_reference, (residual,), {}),
+            "norm and linear": (norm_linear, norm_linear_reference, (x, norm, 1e-5, weight), {}),
+            "norm and SwiGLU": (norm_linear, norm_linear_reference, (x, norm, 1e-5, weight), {"is_swiglu": True}),
+            "linear and residual": (linear_residual, linear_residual_reference, (x, weight, residual), {}),
+            "linear and scaled residual": (linear_residual, linear_residual_reference, (x, weight, residual, 0.7), {}),
         }
-        for name, (kernel, twin, given, more) in calls.items():
-            found[f"{name}, {rows} rows"] = distance(kernel(*given, **more), twin(*given, **more))
+        for name, (kernel, reference, given, more) in calls.items():
+            found[f"{name}, {rows} rows"] = distance(kernel(*given, **more), reference(*given, **more))
     for rows in (17, 66):  # the wider tiles, with a rest
         x, norm, weight = normal(rows, 48, dtype=dtype), normal(48, dtype=dtype), normal(72, 48, dtype=dtype)
         given = (x, norm, 1e-5, weight)
-        found[f"norm and linear, {rows} rows"] = distance(norm_linear(*given), norm_linear_twin(*given))
+        found[f"norm and linear, {rows} rows"] = distance(norm_linear(*given), norm_linear_reference(*given))
     return found
 
 
@@ -77,17 +78,19 @@ def remembered(
     heads: Heads, lengths: list[int], tokens: int, dtype: torch.dtype, *, may_split: bool = False
 ) -> tuple[float, float]:
     """Attention over an arena: outputs, and every key and value in it."""
-    room = max(130, *(length + tokens for length in lengths))
-    kernel = KvLayer(*(normal(room * len(lengths) + 10, heads.keys, heads.dim, dtype=dtype) for _ in range(2)))
-    twin = KvLayer(kernel.keys.clone(), kernel.values.clone())
-    first = [room * row for row in range(len(lengths))]
-    span = Span.after(torch.tensor(first), torch.tensor(lengths), tokens, tuple(zip(first, lengths, strict=True)))
+    config = max(130, *(length + tokens for length in lengths))
+    kernel = KvLayer(*(normal(config * len(lengths) + 10, heads.keys, heads.dim, dtype=dtype) for _ in range(2)))
+    reference = KvLayer(kernel.keys.clone(), kernel.values.clone())
+    first = [config * row for row in range(len(lengths))]
+    metadata = AttentionMetadata.after(
+        torch.tensor(first), torch.tensor(lengths), tokens, tuple(zip(first, lengths, strict=True))
+    )
     qkv = normal(len(lengths), tokens, sum(heads.widths), dtype=dtype)
     table = rotary(heads.dim, dtype)
-    ours = attention(qkv, heads, table, Past(kernel, span, may_split))
-    theirs = attention_twin(qkv, heads, table, Past(twin, span))
-    assert torch.equal(kernel.values, twin.values)
-    return distance((ours, kernel.keys), (theirs, twin.keys))
+    ours = attention(qkv, heads, table, Past(kernel, metadata, may_split))
+    theirs = attention_reference(qkv, heads, table, Past(reference, metadata))
+    assert torch.equal(kernel.values, reference.values)
+    return distance((ours, kernel.keys), (theirs, reference.keys))
 
 
 def attention_kernels(dtype: torch.dtype) -> dict[str, tuple[float, float]]:
@@ -99,7 +102,7 @@ def attention_kernels(dtype: torch.dtype) -> dict[str, tuple[float, float]]:
         qkv = normal(2, 9, sum(heads.widths), dtype=dtype)
         table = rotary(heads.dim, dtype)
         found[f"9 on their own, head {heads.dim}"] = distance(
-            attention(qkv, heads, table, None), attention_twin(qkv, heads, table, None)
+            attention(qkv, heads, table, None), attention_reference(qkv, heads, table, None)
         )
         for lengths in ([0, 5, 90], [1, 64, 65, 128]):  # parts of none, one and more blocks
             name = f"1 in parts after {lengths}, head {heads.dim}"
@@ -120,16 +123,16 @@ def whole_stacks(dtype: torch.dtype) -> dict[str, tuple[float, float]]:
         for weight in plain.parameters():
             weight.data = normal(*weight.shape, gain=1 / weight.shape[-1] ** 0.5, dtype=dtype)
         ours = FusedTransformer(copy.deepcopy(plain), five_up_to)
-        arenas = [KvArena(shape, 40, torch.device("cpu"), dtype) for _ in range(2)]
+        kv_caches = [KvCache(shape, 40, torch.device("cpu"), dtype) for _ in range(2)]
         passes = [(2, 5, None), (2, 3, 0), (2, 1, 3)]
         for rows, tokens, length in passes:
             x = normal(rows, tokens, shape.hidden, dtype=dtype)
             pasts: list[tuple[Any, ...]] = [(), ()]
             if length is not None:
-                span = Span.after(
+                metadata = AttentionMetadata.after(
                     torch.tensor([0, 20]), torch.tensor([length] * 2), tokens, ((0, length), (20, length))
                 )
-                pasts = [(arena, span) for arena in arenas]
+                pasts = [(cache, metadata) for cache in kv_caches]
             name = f"whole stack in {way}, {tokens} after {length}"
             found[name] = distance(ours(x, *pasts[0]), plain(x, *pasts[1]))
     return found

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional
-from voxfleet_inference.audio.vae import AudioVae
+from voxfleet_inference.model.audio_vae import AudioVae
 from voxfleet_inference.model.cuda.codec import CodecDtype, set_float32_products, with_precision
 from voxfleet_inference.model.cuda.shapes import CodecSizes, Sizes, tiny_sizes
-from voxfleet_inference.model.untrained.random_model import random_model
+from voxfleet_inference.model.random_weights.random_model import random_model
 
 
 @pytest.fixture(autouse=True)

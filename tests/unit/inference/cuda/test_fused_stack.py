@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from voxfleet_inference.model.cuda.shapes import tiny_sizes
 from voxfleet_inference.model.cuda.stack import FusedTransformer
-from voxfleet_inference.model.kv_cache import KvArena, Span
+from voxfleet_inference.model.kv_cache import AttentionMetadata, KvCache
 from voxfleet_inference.model.transformer import RotaryTable, Transformer
 
 CPU = torch.device("cpu")
@@ -38,12 +38,12 @@ def plain(scale: float = 1.0, dtype: torch.dtype = torch.float32) -> Transformer
 def spoken(model: torch.nn.Module, dtype: torch.dtype = torch.float32) -> Tensor:
     """What it says of a prompt and of two more steps, two rows side by side in one arena."""
     random = torch.Generator().manual_seed(4)
-    arena = KvArena(SHAPE, 100, CPU, dtype)
+    cache = KvCache(SHAPE, 100, CPU, dtype)
     first, made = torch.tensor([50, 3]), []
     for tokens, length in ((7, 0), (1, 7), (1, 8)):
         lengths = torch.tensor([length, length])
-        span = Span.after(first, lengths, tokens, ((50, length), (3, length)))
-        made.append(model(torch.randn(2, tokens, SHAPE.hidden, generator=random).to(dtype), arena, span))
+        metadata = AttentionMetadata.after(first, lengths, tokens, ((50, length), (3, length)))
+        made.append(model(torch.randn(2, tokens, SHAPE.hidden, generator=random).to(dtype), cache, metadata))
     return torch.cat(made, dim=1)
 
 

@@ -6,16 +6,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from voxfleet_inference.engine.loading import codec_dtype
 from voxfleet_inference.engine.process import EngineSettings, WrongWeightsError
 from voxfleet_inference.engine.scheduling.plans import Limits
+from voxfleet_inference.worker.loading import codec_dtype
 
 CUDA = EngineSettings(model_path=Path("/nowhere"), device="cuda", limits=Limits(max_rows=2, max_waiting=8))
 CPU = replace(CUDA, device="cpu")
 NO_TRITON = """
 import sys
 sys.modules["triton"] = None  # an import of it fails
-import voxfleet_inference.engine.loading, voxfleet_inference.model.seats.speaker
+import voxfleet_inference.worker.loading, voxfleet_inference.model.runner.model_runner
 assert not [name for name in sys.modules if name.startswith("voxfleet_inference.model.cuda")]
 """
 

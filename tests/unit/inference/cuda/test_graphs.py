@@ -10,17 +10,17 @@ from voxfleet_inference.model.cuda.fusing import fuse, prepare, record
 from voxfleet_inference.model.cuda.graphs import EVALUATIONS, StepGraphs, buckets_up_to, least
 from voxfleet_inference.model.cuda.kernels import attention
 from voxfleet_inference.model.cuda.shapes import tiny_sizes
-from voxfleet_inference.model.kv_cache import KvLayer, Span, grouped_attention
-from voxfleet_inference.model.seats.decoding import DecodingSettings, PatchResult, Prompt
-from voxfleet_inference.model.seats.pools import MOST_EVALUATIONS
-from voxfleet_inference.model.seats.speaker import Room, Speaker
-from voxfleet_inference.model.untrained.random_model import random_model
+from voxfleet_inference.model.kv_cache import AttentionMetadata, KvLayer, grouped_attention
+from voxfleet_inference.model.random_weights.random_model import random_model
+from voxfleet_inference.model.runner.decoding import DecodingSettings, PatchResult, Prompt
+from voxfleet_inference.model.runner.model_runner import ModelRunner, RunnerConfig
+from voxfleet_inference.model.runner.slot_states import MOST_EVALUATIONS
 from voxfleet_inference.model.voxcpm import VoxCPM
 
 CPU = torch.device("cpu")
-ROOM = Room(seats=5, positions=200, rows=4)
-SEATED = 3  # nobody ever wrote to what an empty seat has
-SEATS_OF_STEPS = ([0], [0, 1, 2], [1, 2], [2, 0, 1])
+ROOM = RunnerConfig(slots=5, positions=200, rows=4)
+ASSIGNED = 3  # nobody ever wrote to what an empty seat has
+SLOTS_OF_STEPS = ([0], [0, 1, 2], [1, 2], [2, 0, 1])
 
 
 @pytest.fixture(autouse=True)
@@ -35,24 +35,24 @@ def model(dtype: torch.dtype = torch.float32) -> VoxCPM:
     return random_model(tiny_sizes(), CPU, dtype)
 
 
-def seated(model: VoxCPM, timesteps: tuple[int, ...] = (4, 10, 3)) -> Speaker:
+def assigned(model: VoxCPM, timesteps: tuple[int, ...] = (4, 10, 3)) -> ModelRunner:
     """Three sentences of different texts, voices, timesteps and guidance."""
-    speaker = Speaker(model, ROOM)
+    runner = ModelRunner(model, ROOM)
     voice = torch.randn(3, 4, 64, generator=torch.Generator().manual_seed(1))
     prompts = (Prompt([300, 301, 302]), Prompt([303] * 9, voice), Prompt([304, 305]))
-    assert len(prompts) == SEATED
-    for seat, (prompt, points) in enumerate(zip(prompts, timesteps, strict=True)):
-        speaker.admit(seat, 40 * seat, 40, prompt, DecodingSettings(points, 1.5 + seat))
-        speaker.prefill(seat, prompt.positions)
-    return speaker
+    assert len(prompts) == ASSIGNED
+    for slot, (prompt, points) in enumerate(zip(prompts, timesteps, strict=True)):
+        runner.admit(slot, 40 * slot, 40, prompt, DecodingSettings(points, 1.5 + slot))
+        runner.prefill(slot, prompt.positions)
+    return runner
 
 
-def steps(speaker: Speaker) -> list[PatchResult]:
+def steps(runner: ModelRunner) -> list[PatchResult]:
     """Who takes a step changes; each result is copied at once, because a recording's is overwritten by the next."""
     random = torch.Generator().manual_seed(2)
     made = []
-    for seats in SEATS_OF_STEPS:
-        result = speaker.step(seats, torch.randn(len(seats), 4, 64, generator=random))
+    for slots in SLOTS_OF_STEPS:
+        result = runner.step(slots, torch.randn(len(slots), 4, 64, generator=random))
         made.append(PatchResult(*(getattr(result, name).clone() for name in PatchResult.__slots__)))
     return made
 
@@ -65,43 +65,47 @@ def farthest(ours: list[PatchResult], theirs: list[PatchResult], name: str) -> f
 
 
 def test_fused_padded_and_forked_steps_are_the_plain_ones() -> None:
-    theirs = steps(seated(model()))
+    theirs = steps(assigned(model()))
     fused = model()
     fuse(fused.network)
-    speaker = seated(fused)
-    before, counted = speaker.pools.hidden_base.clone(), []
-    record(speaker, lambda done, of: counted.append((done, of)))
-    assert torch.equal(speaker.pools.hidden_base[:SEATED], before[:SEATED])  # recording moves nobody
+    runner = assigned(fused)
+    before, counted = runner.slot_states.hidden_base.clone(), []
+    record(runner, lambda done, of: counted.append((done, of)))
+    assert torch.equal(runner.slot_states.hidden_base[:ASSIGNED], before[:ASSIGNED])  # recording moves nobody
     assert counted == [(1, 3), (2, 3), (3, 3)]
-    ours = steps(speaker)
+    ours = steps(runner)
     assert farthest(ours, theirs, "latents") < 1e-4
     assert farthest(ours, theirs, "samples") < 1e-4
     assert [len(each.samples) for each in ours] == [1, 3, 2, 3]
     assert theirs[0].samples.abs().max() > 0.01
 
 
-def attend_by_device(layer: KvLayer, span: Span, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+def attend_by_device(
+    layer: KvLayer, metadata: AttentionMetadata, queries: Tensor, keys: Tensor, values: Tensor
+) -> Tensor:
     """As the kernel does: lengths are read where they are, the host's are not asked."""
-    layer.store(span, keys, values)
+    layer.store(metadata, keys, values)
     everywhere = torch.arange(40)
-    slots = (span.first[:, None] + everywhere).clamp(max=len(layer.keys) - 1)  # [rows, 40]
-    return grouped_attention(queries, layer.keys[slots], layer.values[slots], everywhere <= span.positions[..., None])
+    kv_indices = (metadata.first[:, None] + everywhere).clamp(max=len(layer.keys) - 1)  # [rows, 40]
+    return grouped_attention(
+        queries, layer.keys[kv_indices], layer.values[kv_indices], everywhere <= metadata.positions[..., None]
+    )
 
 
 def test_a_replayed_step_is_the_step(recording: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two rounds of changing rows: sentences have grown when a graph meets them again."""
     monkeypatch.setattr(attention, "attend_padded", attend_by_device)
-    plain, fused = seated(model(), (4, 5, 3)), model()
+    plain, fused = assigned(model(), (4, 5, 3)), model()
     fuse(fused.network)
-    speaker = seated(fused, (4, 5, 3))
-    speaker.is_on_cpu = False  # it would let the codec write to a seat that the host names
-    graphs = StepGraphs(speaker, is_recording=True)
+    runner = assigned(fused, (4, 5, 3))
+    runner.is_on_cpu = False  # it would let the codec write to a seat that the host names
+    graphs = StepGraphs(runner, is_recording=True)
     graphs.warm_up(evaluations=(4,))
     fork, join = ("stream 1", "current"), ("current", "stream 1")  # the codec beside the language models
     assert recording.waits[-7:] == [("stream 2", "current"), *(3 * [fork, join])]  # twice before, once recorded
-    speaker.advance = graphs
+    runner.step_fn = graphs
     for _ in range(2):
-        theirs, ours = steps(plain), steps(speaker)
+        theirs, ours = steps(plain), steps(runner)
         assert farthest(ours, theirs, "latents") < 1e-4
         assert farthest(ours, theirs, "samples") < 1e-4
         assert all(torch.equal(a.next_is_last, b.next_is_last) for a, b in zip(ours, theirs, strict=True))
@@ -120,19 +124,19 @@ def test_bfloat16_is_no_further_from_float32_than_the_plain_model(five_up_to: in
     for a, b in zip(exact.network.parameters(), rounded[0].network.parameters(), strict=True):
         a.data.copy_(b.data)
     fuse(rounded[1].network, five_up_to)
-    expected, theirs, ours = (steps(seated(each))[0].latents for each in (exact, *rounded))
+    expected, theirs, ours = (steps(assigned(each))[0].latents for each in (exact, *rounded))
     assert 0 < (ours - expected).norm() < 1.2 * (theirs - expected).norm()
 
 
 def test_a_step_overwrites_its_inputs_and_fills_up_with_empty_seats() -> None:
-    speaker = seated(model())
-    graphs = StepGraphs(speaker)
-    speaker.advance = graphs
-    speaker.step([0, 1, 2], torch.ones(3, 4, 64))
+    runner = assigned(model())
+    graphs = StepGraphs(runner)
+    runner.step_fn = graphs
+    runner.step([0, 1, 2], torch.ones(3, 4, 64))
     inputs = graphs._inputs[4]
     assert inputs.index.tolist() == [0, 1, 2, 8]
     assert inputs.noise[:3].unique().tolist() == [1.0]
-    speaker.step([3 - 1], torch.zeros(1, 4, 64))
+    runner.step([3 - 1], torch.zeros(1, 4, 64))
     assert graphs._inputs[1].index.tolist() == [2]
 
 

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as some
 from voxfleet_inference.model.cuda.fusing import fuse
 from voxfleet_inference.model.cuda.kernels import attention
-from voxfleet_inference.model.cuda.kernels.splitting import MOST_PARTS, parts_for
+from voxfleet_inference.model.cuda.kernels.split_kv import MOST_PARTS, parts_for
 from voxfleet_inference.model.cuda.shapes import tiny_sizes
-from voxfleet_inference.model.seats.decoding import DecodingSettings, Prompt
-from voxfleet_inference.model.seats.speaker import Room, Speaker
-from voxfleet_inference.model.untrained.random_model import random_model
+from voxfleet_inference.model.random_weights.random_model import random_model
+from voxfleet_inference.model.runner.decoding import DecodingSettings, Prompt
+from voxfleet_inference.model.runner.model_runner import ModelRunner, RunnerConfig
 
 
 @given(rows=some.integers(1, 300), tokens=some.integers(1, 600), kv_heads=some.integers(1, 16))
@@ -31,12 +31,12 @@ def test_few_rows_of_the_published_model_are_divided(rows: int, parts: int) -> N
 @pytest.mark.parametrize("is_deterministic", [False, True])
 def test_nothing_is_divided_where_bits_must_repeat(monkeypatch: pytest.MonkeyPatch, is_deterministic: bool) -> None:  # noqa: FBT001
     pasts: list[Any] = []
-    twin = attention.attention_twin
-    monkeypatch.setattr(attention, "attention_twin", lambda *given: pasts.append(given[-1]) or twin(*given))
+    reference = attention.attention_reference
+    monkeypatch.setattr(attention, "attention_reference", lambda *given: pasts.append(given[-1]) or reference(*given))
     model = random_model(tiny_sizes(), torch.device("cpu"), torch.float32)
     fuse(model.network)
-    speaker = Speaker(model, Room(1, 40, 1, is_deterministic))
-    speaker.admit(0, 0, 40, Prompt([300, 301]), DecodingSettings(3, 2.0))
-    speaker.prefill(0, 3)
-    speaker.step([0], torch.zeros(1, 4, 64))
+    runner = ModelRunner(model, RunnerConfig(1, 40, 1, is_deterministic))
+    runner.admit(0, 0, 40, Prompt([300, 301]), DecodingSettings(3, 2.0))
+    runner.prefill(0, 3)
+    runner.step([0], torch.zeros(1, 4, 64))
     assert {past.may_split for past in pasts if past is not None} == {not is_deterministic}

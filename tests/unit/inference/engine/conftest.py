@@ -51,10 +51,10 @@ class Running:
         self.thread.start()
 
     def submit(self, sequence_id: int, text: str, **more: Any) -> None:
-        self.engine.tell(Submit(Sentence(sequence_id=sequence_id, text=text, seed=sequence_id, **more)))
+        self.engine.enqueue(Submit(Sentence(sequence_id=sequence_id, text=text, seed=sequence_id, **more)))
 
     def stop(self) -> None:
-        self.engine.tell(Stop())
+        self.engine.enqueue(Stop())
         self.thread.join(PATIENCE_SECONDS)
         assert not self.thread.is_alive()
 

@@ -18,16 +18,15 @@ from voxfleet_inference.engine.client import (
     EngineClient,
     EngineError,
     EngineGoneError,
-    SentenceExpiredError,
-    SentenceImpossibleError,
-    SentenceRefusedError,
+    QueueFullError,
+    SequenceExpiredError,
     SequenceStream,
+    SequenceTooLongError,
     VoiceBusyError,
     VoiceError,
 )
-from voxfleet_inference.engine.messages import EngineGone, Loaded, LoadFailed, Report, Sentence, SequenceEnded
+from voxfleet_inference.engine.messages import EngineGone, Loaded, LoadFailed, Outcome, Report, Sentence, SequenceEnded
 from voxfleet_inference.engine.process import EngineSettings, WrongWeightsError, shut_down
-from voxfleet_inference.engine.sequences import Outcome
 
 
 class Pipe:
@@ -99,16 +98,16 @@ async def test_what_the_engine_was_told_is_unanswered_until_it_says_so(
     pipe: Pipe, tone_model: Any, wait_until: Any
 ) -> None:
     tone_model.gate = threading.Event()
-    assert pipe.client.asked_at is None
+    assert pipe.client.oldest_pending_at is None
     before = time.monotonic()
     stream = pipe.client.speak(sentence("x" * 5), 100)
     await wait_until(lambda: tone_model.prefilled)  # obeyed, but the step that would tell stands at the gate
     stream.close()
-    asked_at = pipe.client.asked_at
-    assert asked_at is not None
-    assert before <= asked_at <= time.monotonic(), "also when nobody waits for it any more"
+    oldest_pending_at = pipe.client.oldest_pending_at
+    assert oldest_pending_at is not None
+    assert before <= oldest_pending_at <= time.monotonic(), "also when nobody waits for it any more"
     tone_model.gate.set()
-    await wait_until(lambda: pipe.client.asked_at is None)
+    await wait_until(lambda: pipe.client.oldest_pending_at is None)
 
 
 async def test_an_unread_stream_is_parked_and_goes_on_when_it_is_read(pipe: Pipe, tone_model: Any) -> None:
@@ -138,8 +137,8 @@ async def test_a_failed_sentence_raises_its_message(pipe: Pipe) -> None:
 @pytest.mark.parametrize(
     ("text", "more", "error"),
     [
-        ("an endless sentence", {}, SentenceImpossibleError),
-        ("x" * 50_000, {"deadline_seconds": 0.1}, SentenceExpiredError),
+        ("an endless sentence", {}, SequenceTooLongError),
+        ("x" * 50_000, {"deadline_seconds": 0.1}, SequenceExpiredError),
     ],
 )
 async def test_a_sentence_that_cannot_end_well_says_which_way(
@@ -155,9 +154,9 @@ async def test_a_sentence_that_cannot_end_well_says_which_way(
     ("outcome", "error"),
     [
         (Outcome.FAILED, EngineError),
-        (Outcome.EXPIRED, SentenceExpiredError),
-        (Outcome.IMPOSSIBLE, SentenceImpossibleError),
-        (Outcome.REFUSED, SentenceRefusedError),
+        (Outcome.EXPIRED, SequenceExpiredError),
+        (Outcome.TOO_LONG, SequenceTooLongError),
+        (Outcome.QUEUE_FULL, QueueFullError),
     ],
 )
 async def test_a_stream_tells_how_its_sentence_ended(pipe: Pipe, outcome: Outcome, error: type[EngineError]) -> None:
@@ -287,10 +286,10 @@ def test_the_engine_module_ignores_signals_meant_for_its_parent() -> None:
     """A terminal's Ctrl-C reaches both processes; the parent drains, so the engine has to live on."""
     ours, theirs = socket.socketpair()
     source = (
-        "import sys, voxfleet_inference.engine.__main__ as m;"
+        "import sys, voxfleet_inference.worker.__main__ as m;"
         "m.serve_connection = lambda connection, load: print('up', flush=True) or int(connection.recv());"
-        "sys.modules['voxfleet_inference.engine.loading'] = type(sys)('loading');"
-        "sys.modules['voxfleet_inference.engine.loading'].load_speech_model = None;"
+        "sys.modules['voxfleet_inference.worker.loading'] = type(sys)('loading');"
+        "sys.modules['voxfleet_inference.worker.loading'].load_backend = None;"
         "sys.argv = ['engine', sys.argv[1], 'info']; m.main()"
     )
     command = [sys.executable, "-c", source, str(theirs.fileno())]

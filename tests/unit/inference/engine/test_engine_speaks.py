@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from voxfleet_inference.engine.loading import load_speech_model
-from voxfleet_inference.engine.messages import Cancel, Sentence, Submit, VoicePrompt
+from voxfleet_inference.engine.messages import Cancel, Outcome, Sentence, Submit, VoicePrompt
 from voxfleet_inference.engine.process import EngineSettings
 from voxfleet_inference.engine.scheduling.plans import Limits
-from voxfleet_inference.engine.sequences import Outcome
-from voxfleet_inference.model.untrained.tiny_checkpoint import write_tiny_checkpoint
+from voxfleet_inference.model.random_weights.tiny_checkpoint import write_tiny_checkpoint
+from voxfleet_inference.worker.loading import load_backend
 
 LIMITS = {"max_rows": 3, "max_waiting": 20, "max_prefill_tokens": 5}
 TEXTS = ["Hi.", "Rain fell on the old town.", "你好，世界。", "One, two.", "A mixed 句子 of two.", "Go on."]
@@ -27,7 +26,7 @@ def speech(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     write_tiny_checkpoint(folder)
     limits = Limits(max_rows=3, max_waiting=20)
     settings = EngineSettings(model_path=folder, limits=limits, cpu_threads=1, deterministic=True)
-    yield load_speech_model(settings)[0]
+    yield load_backend(settings)[0]
     torch.set_num_threads(threads)
 
 
@@ -49,10 +48,10 @@ def spoken(speech: Any, start_engine: Any, numbers: list[int], cancelled: int | 
     """The bits of each of these, submitted in this order."""
     running = start_engine(speech, **LIMITS)
     for number in numbers:
-        running.engine.tell(Submit(sentence(number)))
+        running.engine.enqueue(Submit(sentence(number)))
     if cancelled is not None:
         running.listener.wait_for(lambda _: running.listener.patches(cancelled + 1))
-        running.engine.tell(Cancel(cancelled + 1))
+        running.engine.enqueue(Cancel(cancelled + 1))
     ends = running.listener.wait_for_ends(len(numbers))
     assert all(ends[number + 1].outcome is Outcome.FINISHED for number in numbers if number != cancelled)
     running.stop()

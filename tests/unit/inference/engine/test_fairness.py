@@ -7,11 +7,11 @@ import itertools
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from voxfleet_inference.engine.scheduling.admission import MAX_OVERTAKEN
+from voxfleet_inference.engine.model_backend import SequenceCost
+from voxfleet_inference.engine.scheduling.admission import MAX_SKIPPED
 from voxfleet_inference.engine.scheduling.batch_scheduler import BatchScheduler
-from voxfleet_inference.engine.scheduling.ordering import NEGLECT_SECONDS
-from voxfleet_inference.engine.scheduling.plans import Limits, Plan, Room, RowResult, Submission
-from voxfleet_inference.engine.speech_model import Measured
+from voxfleet_inference.engine.scheduling.ordering import AGING_SECONDS
+from voxfleet_inference.engine.scheduling.plans import EngineCapacity, Limits, RowResult, StepPlan, Submission
 
 STEP_SECONDS = 0.1
 
@@ -19,26 +19,26 @@ STEP_SECONDS = 0.1
 class Machine:
     """A scheduler whose steps are over at once."""
 
-    def __init__(self, rows: int, room: Room) -> None:
-        self.batch = BatchScheduler(Limits(rows, max_waiting=10_000), room, patch_seconds=0.16)
+    def __init__(self, rows: int, capacity: EngineCapacity) -> None:
+        self.batch = BatchScheduler(Limits(rows, max_waiting=10_000), capacity, patch_seconds=0.16)
         self.now = 0.0
         self.ids = itertools.count(1)
 
     def submit(self, positions: int, steps: int, **more: int) -> int:
         sequence_id = next(self.ids)
-        measured = Measured(positions - steps, steps)
-        assert self.batch.submit(Submission(sequence_id=sequence_id, measured=measured, **more), self.now) is None  # type: ignore[arg-type]
+        cost = SequenceCost(positions - steps, steps)
+        assert self.batch.submit(Submission(sequence_id=sequence_id, cost=cost, **more), self.now) is None  # type: ignore[arg-type]
         return sequence_id
 
-    def step(self) -> Plan:
-        plan = self.batch.plan(self.now)
+    def step(self) -> StepPlan:
+        plan = self.batch.schedule(self.now)
         self.now += STEP_SECONDS
-        self.batch.commit(plan, [RowResult(each) for each in plan.rows], self.now)
+        self.batch.update(plan, [RowResult(each) for each in plan.rows], self.now)
         return plan
 
 
 def test_a_large_one_is_passed_by_small_ones_but_not_for_ever() -> None:
-    machine = Machine(rows=4, room=Room(seats=8, kv_positions=100))
+    machine = Machine(rows=4, capacity=EngineCapacity(slots=8, kv_positions=100))
     for _ in range(5):
         machine.submit(20, 10)
     for _ in range(3):
@@ -53,11 +53,11 @@ def test_a_large_one_is_passed_by_small_ones_but_not_for_ever() -> None:
         passed_by |= {admitted.sequence_id} if admitted is not None else set()
     else:
         pytest.fail("the large one was never seated")
-    assert 1 <= len({each for each in passed_by if each > large}) <= MAX_OVERTAKEN
+    assert 1 <= len({each for each in passed_by if each > large}) <= MAX_SKIPPED
 
 
 def test_while_a_large_one_waits_for_memory_small_ones_use_what_is_free() -> None:
-    machine = Machine(rows=4, room=Room(seats=8, kv_positions=100))
+    machine = Machine(rows=4, capacity=EngineCapacity(slots=8, kv_positions=100))
     machine.submit(60, 50)
     machine.step()
     machine.submit(90, 10)
@@ -69,7 +69,7 @@ def test_while_a_large_one_waits_for_memory_small_ones_use_what_is_free() -> Non
 
 def test_a_later_sentence_never_sits_while_an_earlier_one_of_its_request_waits() -> None:
     """It would keep its memory until it is heard, and it is heard only after the other."""
-    machine = Machine(rows=4, room=Room(seats=8, kv_positions=100))
+    machine = Machine(rows=4, capacity=EngineCapacity(slots=8, kv_positions=100))
     machine.submit(60, 50)
     machine.step()
     machine.submit(90, 10, request_id=7, rank=0)
@@ -82,7 +82,7 @@ def test_a_later_sentence_never_sits_while_an_earlier_one_of_its_request_waits()
 def test_a_lower_class_is_served_again_and_again_however_many_of_a_higher_one_come(
     rows: int, higher: int, newcomers: int
 ) -> None:
-    machine = Machine(rows, Room(seats=8, kv_positions=10**6))
+    machine = Machine(rows, EngineCapacity(slots=8, kv_positions=10**6))
     neglected = machine.submit(600, 500)
     machine.step()  # it has its seat
     served_at = [machine.now]
@@ -93,16 +93,16 @@ def test_a_lower_class_is_served_again_and_again_however_many_of_a_higher_one_co
         if neglected in machine.step().rows:
             served_at.append(machine.now)
     longest = max(later - earlier for earlier, later in itertools.pairwise([*served_at, machine.now]))
-    assert longest <= (higher + 2) * NEGLECT_SECONDS
+    assert longest <= (higher + 2) * AGING_SECONDS
 
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.tuples(st.integers(2, 100), st.integers(0, 2), st.integers(0, 4)), min_size=1, max_size=40))
 def test_whatever_waits_is_spoken_in_the_end(crowd: list[tuple[int, int, int]]) -> None:
-    machine = Machine(rows=2, room=Room(seats=4, kv_positions=100))
+    machine = Machine(rows=2, capacity=EngineCapacity(slots=4, kv_positions=100))
     for positions, priority, request_id in crowd:
         machine.submit(positions, max(1, positions // 4), priority=priority, request_id=request_id)
     for _ in range(sum(positions for positions, _, _ in crowd) + 3 * len(crowd)):
         machine.step()
     count = machine.batch.count()
-    assert (count.waiting, count.seats_used, count.kv_positions_used) == (0, 0, 0)
+    assert (count.waiting, count.slots_used, count.kv_positions_used) == (0, 0, 0)

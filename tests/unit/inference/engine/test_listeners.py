@@ -14,25 +14,32 @@ from typing import Protocol
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from voxfleet_inference.engine.model_backend import SequenceCost
 from voxfleet_inference.engine.scheduling.batch_scheduler import BatchScheduler
-from voxfleet_inference.engine.scheduling.plans import Committed, Limits, Plan, Room, RowResult, Submission
-from voxfleet_inference.engine.speech_model import Measured
+from voxfleet_inference.engine.scheduling.plans import (
+    CommitResult,
+    EngineCapacity,
+    Limits,
+    RowResult,
+    StepPlan,
+    Submission,
+)
 
 PATCH_SECONDS = 0.16
-ROWS, SEATS = 8, 80
+ROWS, SLOTS = 8, 80
 STEP_SECONDS, ROW_SECONDS, CHUNK_SECONDS = 0.010, 0.00125, 0.002
 CAPACITY = ROWS * PATCH_SECONDS / (STEP_SECONDS + ROWS * ROW_SECONDS)  # 64 listeners
 PATIENCE_SECONDS = 1.0  # to wait longer than this for the first audio is as bad as to run dry
 LIMITS = Limits(ROWS, max_waiting=1000)
-ROOM = Room(SEATS, kv_positions=10**6)
+ROOM = EngineCapacity(SLOTS, kv_positions=10**6)
 
 
 class Order(Protocol):
     """What the machine asks of whoever decides."""
 
-    def submit(self, asked: Submission, now: float) -> object: ...
-    def plan(self, now: float) -> Plan: ...
-    def commit(self, plan: Plan, results: Iterable[RowResult], now: float) -> Committed: ...
+    def submit(self, submission: Submission, now: float) -> object: ...
+    def schedule(self, now: float) -> StepPlan: ...
+    def update(self, plan: StepPlan, results: Iterable[RowResult], now: float) -> CommitResult: ...
 
 
 class Unordered:
@@ -43,27 +50,27 @@ class Unordered:
         self.last_served: dict[int, int] = {}
         self.step = 0
 
-    def submit(self, asked: Submission, now: float) -> None:
+    def submit(self, submission: Submission, now: float) -> None:
         del now
-        self.left[asked.sequence_id] = asked.measured.max_steps
-        self.last_served[asked.sequence_id] = 0
+        self.left[submission.sequence_id] = submission.cost.max_steps
+        self.last_served[submission.sequence_id] = 0
 
-    def commit(self, plan: Plan, results: Iterable[RowResult], now: float) -> Committed:
+    def update(self, plan: StepPlan, results: Iterable[RowResult], now: float) -> CommitResult:
         del plan, results, now
-        return Committed((), ())
+        return CommitResult((), ())
 
-    def take(self, chosen: list[int]) -> Plan:
+    def take(self, chosen: list[int]) -> StepPlan:
         self.step += 1
         for sequence_id in chosen:
             self.left[sequence_id] -= 1
             self.last_served[sequence_id] = self.step
-        return Plan(self.step, None, None, tuple(chosen))
+        return StepPlan(self.step, None, None, tuple(chosen))
 
 
 class FirstComeFirstServed(Unordered):
     """A row is held until its sequence ends."""
 
-    def plan(self, now: float) -> Plan:
+    def schedule(self, now: float) -> StepPlan:
         del now
         return self.take([each for each, left in self.left.items() if left][:ROWS])
 
@@ -71,7 +78,7 @@ class FirstComeFirstServed(Unordered):
 class InTurns(Unordered):
     """Every sequence gets a patch before any gets the next."""
 
-    def plan(self, now: float) -> Plan:
+    def schedule(self, now: float) -> StepPlan:
         del now
         return self.take(sorted((each for each, left in self.left.items() if left), key=self.last_served.get)[:ROWS])  # type: ignore[arg-type]
 
@@ -107,28 +114,28 @@ def listen(order: Order, listeners: list[Listener]) -> None:
     """Run the machine, one step in flight, until everybody has heard everything."""
     coming = deque(sorted(enumerate(listeners, 1), key=lambda each: each[1].arrives_at))
     missing = sum(each.patches for each in listeners)
-    in_flight: tuple[Plan, float] | None = None
+    in_flight: tuple[StepPlan, float] | None = None
     now = 0.0
     while missing:
         while coming and coming[0][1].arrives_at <= now:
             sequence_id, listener = coming.popleft()
-            measured = Measured(prompt_positions=40, max_steps=listener.patches)
-            order.submit(Submission(sequence_id=sequence_id, measured=measured, speed=listener.speed), now)
-        plan = order.plan(now)
+            cost = SequenceCost(prompt_positions=40, max_steps=listener.patches)
+            order.submit(Submission(sequence_id=sequence_id, cost=cost, speed=listener.speed), now)
+        plan = order.schedule(now)
         starts_at = now
         if in_flight is not None:
             done, starts_at = in_flight
             for sequence_id in done.rows:
                 listeners[sequence_id - 1].came_at.append(starts_at)
             missing -= len(done.rows)
-            order.commit(done, [RowResult(each) for each in done.rows], starts_at)
+            order.update(done, [RowResult(each) for each in done.rows], starts_at)
         now = starts_at
         in_flight = None if plan.is_empty else (plan, starts_at + seconds_of(plan))
         if in_flight is None and coming:
             now = max(now, coming[0][1].arrives_at)
 
 
-def seconds_of(plan: Plan) -> float:
+def seconds_of(plan: StepPlan) -> float:
     chunk = 0.0 if plan.chunk is None else CHUNK_SECONDS
     return STEP_SECONDS + ROW_SECONDS * len(plan.rows) + chunk
 

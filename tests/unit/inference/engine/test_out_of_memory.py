@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from voxfleet_inference.engine.loading import load_speech_model
-from voxfleet_inference.engine.messages import Sentence, Submit, VoicePrompt
+from voxfleet_inference.engine.messages import Outcome, Sentence, Submit, VoicePrompt
 from voxfleet_inference.engine.process import EngineSettings
-from voxfleet_inference.engine.runner import _CAREFUL_STEPS
 from voxfleet_inference.engine.scheduling.plans import Limits
-from voxfleet_inference.engine.sequences import Outcome
-from voxfleet_inference.model.untrained.tiny_checkpoint import write_tiny_checkpoint
+from voxfleet_inference.engine.step_executor import _CAREFUL_STEPS
+from voxfleet_inference.model.random_weights.tiny_checkpoint import write_tiny_checkpoint
+from voxfleet_inference.worker.loading import load_backend
 
 
 def test_a_sentence_that_does_not_fit_alone_fails_and_its_neighbours_go_on(
@@ -39,7 +38,7 @@ def test_a_sentence_that_does_not_fit_alone_fails_and_its_neighbours_go_on(
         hum = 0.5 * np.sin(2 * np.pi * 440 * np.arange(len(samples)) / 44100)
         assert len(patches) == ends[sequence_id].patches
         assert np.allclose(samples, hum, atol=1e-4)  # no patch is missing, doubled or out of order
-    until(lambda: not tone_model.seated)
+    until(lambda: not tone_model.assigned)
 
 
 def test_a_step_that_does_not_fit_is_taken_in_pieces_for_a_while(
@@ -73,7 +72,7 @@ def test_a_prompt_of_which_not_one_position_fits_fails(tone_model: Any, start_en
     running = start_engine(tone_model)
     running.submit(1, "x" * 40)
     assert running.listener.wait_for_ends(1)[1].outcome is Outcome.FAILED
-    until(lambda: not tone_model.seated)
+    until(lambda: not tone_model.assigned)
     tone_model.positions_that_fit = 100
     running.submit(2, "abc")
     assert running.listener.wait_for_ends(2)[2].patches == 3
@@ -81,12 +80,12 @@ def test_a_prompt_of_which_not_one_position_fits_fails(tone_model: Any, start_en
 
 # A real, if tiny, model from here on: every third call of a part runs out of memory after it did its work.
 PARTS: dict[str, Callable[[Any], tuple[Any, str]]] = {
-    "the solver": lambda speaker: (speaker.network, "draw"),
-    "the codec": lambda speaker: (speaker.vae, "decode"),
-    "the language models": lambda speaker: (speaker.network, "read"),
-    "the encoder of patches": lambda speaker: (speaker.network, "embed_patches"),
-    "the stop head": lambda speaker: (speaker.network, "wants_to_stop"),
-    "taking a seat": lambda speaker: (speaker.pools, "begin"),
+    "the solver": lambda runner: (runner.network, "sample_patch"),
+    "the codec": lambda runner: (runner.vae, "decode"),
+    "the language models": lambda runner: (runner.network, "forward_lms"),
+    "the encoder of patches": lambda runner: (runner.network, "embed_patches"),
+    "the stop head": lambda runner: (runner.network, "wants_to_stop"),
+    "taking a slot": lambda runner: (runner.slot_states, "begin"),
 }
 TEXTS = ["Hi.", "Rain fell on the old town.", "你好，世界。"]
 
@@ -98,19 +97,19 @@ def speech(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     write_tiny_checkpoint(folder)
     limits = Limits(max_rows=3, max_waiting=20)
     settings = EngineSettings(model_path=folder, limits=limits, cpu_threads=1, deterministic=request.param)
-    yield load_speech_model(settings)[0]
+    yield load_backend(settings)[0]
     torch.set_num_threads(threads)
 
 
 def spoken(speech: Any, start_engine: Any) -> list[tuple[np.ndarray, np.ndarray]]:
     """Latents and samples of three sentences: side by side where that changes no bit, else one after the other."""
-    is_deterministic = speech._speaker.room.is_deterministic
+    is_deterministic = speech._runner.config.is_deterministic
     running = start_engine(speech, max_rows=3 if is_deterministic else 1, max_waiting=20, max_prefill_tokens=20)
     latents = np.random.default_rng(1).standard_normal((21, 4, 64), dtype=np.float32)
     for number, text in enumerate(TEXTS, 1):
         prompt = VoicePrompt("a voice", latents) if number == 2 else None
         sentence = Sentence(sequence_id=number, text=text, seed=number, prompt=prompt, max_steps=7 + number)
-        running.engine.tell(Submit(sentence))
+        running.engine.enqueue(Submit(sentence))
         if not is_deterministic:
             running.listener.wait_for_ends(number)
     ends = running.listener.wait_for_ends(3)
@@ -129,7 +128,7 @@ def test_what_is_done_again_sounds_as_if_memory_had_never_run_out(
 ) -> None:
     expected = spoken(speech, start_engine)
     speech.free_memory()  # kept voices would spare the codec and the encoder their work
-    owner, name = PARTS[part](speech._speaker)
+    owner, name = PARTS[part](speech._runner)
     call, calls = getattr(owner, name), iter(range(10_000))
 
     def runs_out(*given: Any) -> Any:

@@ -11,7 +11,7 @@ PATCH_SECONDS = 0.16
 def made(count: int, rank: int = 0, at: float = 100.0) -> Playback:
     playback = Playback(PATCH_SECONDS)
     for _ in range(count):
-        playback.patch_left(rank, at, is_next_heard=True)
+        playback.patch_sent(rank, at, is_next_played=True)
     return playback
 
 
@@ -32,32 +32,32 @@ def test_slack_is_audio_in_front_minus_time_since_the_first() -> None:
 def test_audio_behind_a_sentence_is_not_in_front_of_it() -> None:
     playback = made(5)
     for _ in range(7):
-        playback.patch_left(1, 100.0, is_next_heard=False)
+        playback.patch_sent(1, 100.0, is_next_played=False)
     assert playback.slack(0, 100.0) == pytest.approx(5 * PATCH_SECONDS)
     assert playback.slack(1, 100.0) == pytest.approx(12 * PATCH_SECONDS)
 
 
 def test_a_later_sentence_does_not_start_the_player() -> None:
     playback = Playback(PATCH_SECONDS)
-    playback.patch_left(1, 50.0, is_next_heard=False)
+    playback.patch_sent(1, 50.0, is_next_played=False)
     assert playback.started_at is None
-    playback.patch_left(0, 60.0, is_next_heard=True)
+    playback.patch_sent(0, 60.0, is_next_played=True)
     assert playback.started_at == 60.0
 
 
 def test_a_player_that_ran_dry_goes_on_when_the_patch_comes() -> None:
     playback = made(5)  # played at 100.8
-    assert playback.patch_left(0, 103.0, is_next_heard=True)
+    assert playback.patch_sent(0, 103.0, is_next_played=True)
     assert playback.slack(0, 103.0) == pytest.approx(PATCH_SECONDS)
-    assert not playback.patch_left(0, 103.1, is_next_heard=True)
+    assert not playback.patch_sent(0, 103.1, is_next_played=True)
 
 
 def test_a_sentence_said_again_counts_from_the_start() -> None:
     playback = made(5)
-    playback.patch_left(1, 100.2, is_next_heard=False)
-    playback.say_again(1)
+    playback.patch_sent(1, 100.2, is_next_played=False)
+    playback.restart_sentence(1)
     assert playback.slack(1, 100.0) == pytest.approx(5 * PATCH_SECONDS)
-    playback.say_again(0)
+    playback.restart_sentence(0)
     assert playback.started_at is None
 
 
@@ -66,6 +66,6 @@ def test_a_book_of_sentences_keeps_its_sum_in_little_memory(lengths: list[int]) 
     playback = Playback(PATCH_SECONDS)
     for rank, patches in enumerate(lengths):
         for _ in range(patches):
-            playback.patch_left(rank, 0.0, is_next_heard=True)
+            playback.patch_sent(rank, 0.0, is_next_played=True)
     assert playback.slack(len(lengths), 0.0) == pytest.approx(sum(lengths) * PATCH_SECONDS)
     assert len(playback._made) <= 32

@@ -7,7 +7,7 @@ import torch
 import torchaudio.functional
 from hypothesis import given
 from hypothesis import strategies as st
-from voxfleet_inference.engine.voxcpm_speech import resampled
+from voxfleet_inference.worker.voxcpm_backend import resampled
 
 RATES = st.sampled_from([8000, 16000, 22050, 24000, 44100, 48000, 96000, 192000])
 

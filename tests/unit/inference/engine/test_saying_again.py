@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from voxfleet_inference.engine.model_backend import SequenceCost
 from voxfleet_inference.engine.scheduling.batch_scheduler import BatchScheduler
-from voxfleet_inference.engine.scheduling.plans import Limits, Plan, Room, RowResult, Submission
-from voxfleet_inference.engine.speech_model import Measured
+from voxfleet_inference.engine.scheduling.plans import EngineCapacity, Limits, RowResult, StepPlan, Submission
 
 MAX_AHEAD = 3  # patches that wait to be heard before a sentence is told to stop
 STEPS_TO_ASK_AGAIN = 3
-ROOM = Room(seats=4, kv_positions=60)
+ROOM = EngineCapacity(slots=4, kv_positions=60)
 
 
 @dataclass
@@ -56,22 +56,22 @@ class World:
         take = text.takes[rank]
         take.sequence_id, take.made, text.unheard[rank] = next(self.ids), 0, 0
         self.rank_of[take.sequence_id] = (text, rank)
-        measured = Measured(prompt_positions=3, max_steps=max(take.attempts))
-        asked = Submission(
-            sequence_id=take.sequence_id, measured=measured, request_id=text.request_id, rank=rank, speed=4.0
+        cost = SequenceCost(prompt_positions=3, max_steps=max(take.attempts))
+        submission = Submission(
+            sequence_id=take.sequence_id, cost=cost, request_id=text.request_id, rank=rank, speed=4.0
         )
-        assert self.batch.submit(asked, self.now) is None
+        assert self.batch.submit(submission, self.now) is None
 
     def step(self) -> None:
         while self.asking and self.asking[0][0] <= self.steps:
             self.submit(*self.asking.popleft()[1:])
-        plan = self.batch.plan(self.now)
+        plan = self.batch.schedule(self.now)
         self.steps, self.now = self.steps + 1, self.now + 0.1
-        self.commit(plan)
+        self.update(plan)
         for text in self.texts:
             self.hear(text)
 
-    def commit(self, plan: Plan) -> None:
+    def update(self, plan: StepPlan) -> None:
         results = []
         for sequence_id in plan.rows:
             text, rank = self.rank_of[sequence_id]
@@ -81,7 +81,7 @@ class World:
             results.append(RowResult(sequence_id, is_last=take.made == take.attempts[0]))
             if text.unheard[rank] >= MAX_AHEAD:
                 self.batch.park(sequence_id, self.now)
-        for ended in self.batch.commit(plan, results, self.now).ended:
+        for ended in self.batch.update(plan, results, self.now).ended:
             self.end(*self.rank_of[ended.sequence_id])
 
     def end(self, text: Text, rank: int) -> None:

@@ -9,13 +9,13 @@ from itertools import pairwise
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from voxfleet_inference.engine.messages import Outcome
+from voxfleet_inference.engine.model_backend import SequenceCost, Slot
 from voxfleet_inference.engine.scheduling.batch_scheduler import BatchScheduler
-from voxfleet_inference.engine.scheduling.plans import Ended, Limits, Plan, Room, RowResult, Submission
-from voxfleet_inference.engine.sequences import Outcome
-from voxfleet_inference.engine.speech_model import Measured, Seat
+from voxfleet_inference.engine.scheduling.plans import Ended, EngineCapacity, Limits, RowResult, StepPlan, Submission
 
 MAX_ROWS, MAX_WAITING, MAX_PARALLEL, MAX_CHUNK = 3, 6, 2, 8
-ROOM = Room(seats=5, kv_positions=120)
+ROOM = EngineCapacity(slots=5, kv_positions=120)
 LIMITS = Limits(MAX_ROWS, MAX_WAITING, MAX_CHUNK, MAX_PARALLEL, park_above_seconds=1.0, resume_below_seconds=0.4)
 
 
@@ -26,10 +26,10 @@ class SchedulerMachine(RuleBasedStateMachine):
         super().__init__()
         self.batch = BatchScheduler(LIMITS, ROOM, patch_seconds=0.16)
         self.now = 100.0
-        self.in_flight: deque[Plan] = deque()
+        self.in_flight: deque[StepPlan] = deque()
         self.taken: dict[int, Submission] = {}
         self.ends: Counter[int] = Counter()
-        self.seats: dict[int, Seat] = {}  # whose seat was given out and not released
+        self.slots: dict[int, Slot] = {}  # whose seat was given out and not released
         self.read: Counter[int] = Counter()
         self.planned: Counter[int] = Counter()
         self.finished: list[int] = []
@@ -53,9 +53,9 @@ class SchedulerMachine(RuleBasedStateMachine):
     def submit(
         self, request: int, rank: int, priority: int, prompt: int, steps: int, deadline: float | None, speed: float
     ) -> None:
-        asked = Submission(
+        submission = Submission(
             sequence_id=self.next_id,
-            measured=Measured(prompt, steps, prompt),
+            cost=SequenceCost(prompt, steps, prompt),
             request_id=request,
             rank=rank,
             priority=priority,
@@ -63,28 +63,28 @@ class SchedulerMachine(RuleBasedStateMachine):
             deadline_seconds=deadline,
         )
         waiting = self.batch.count().waiting
-        refusal = self.batch.submit(asked, self.now)
-        assert (refusal is not None) == (waiting >= MAX_WAITING)
-        if refusal is None:
-            self.taken[self.next_id] = asked
+        rejection = self.batch.submit(submission, self.now)
+        assert (rejection is not None) == (waiting >= MAX_WAITING)
+        if rejection is None:
+            self.taken[self.next_id] = submission
         self.next_id += 1
 
     @precondition(lambda self: self.finished)
     @rule(data=st.data())
-    def say_again(self, data: st.DataObject) -> None:
+    def restart_sentence(self, data: st.DataObject) -> None:
         """As its reader does who has heard nothing of it yet; later ones of its text may sit where it sat."""
         before = data.draw(st.sampled_from(self.finished))
-        asked = replace(self.taken[before], sequence_id=self.next_id, deadline_seconds=None)
-        if self.batch.submit(asked, self.now) is None:
-            self.taken[self.next_id] = asked
+        submission = replace(self.taken[before], sequence_id=self.next_id, deadline_seconds=None)
+        if self.batch.submit(submission, self.now) is None:
+            self.taken[self.next_id] = submission
         self.next_id += 1
 
     @rule(prompt=st.integers(100, 300))
     def submit_what_never_fits(self, prompt: int) -> None:
-        asked = Submission(sequence_id=self.next_id, measured=Measured(prompt, 21))
-        refusal = self.batch.submit(asked, self.now)
-        assert refusal is not None
-        assert refusal.outcome is Outcome.IMPOSSIBLE
+        submission = Submission(sequence_id=self.next_id, cost=SequenceCost(prompt, 21))
+        rejection = self.batch.submit(submission, self.now)
+        assert rejection is not None
+        assert rejection.outcome is Outcome.TOO_LONG
 
     @rule(data=st.data())
     def cancel(self, data: st.DataObject) -> None:
@@ -105,11 +105,11 @@ class SchedulerMachine(RuleBasedStateMachine):
     @precondition(lambda self: len(self.in_flight) < 2)
     @rule()
     def plan(self) -> None:
-        plan = self.batch.plan(self.now)
+        plan = self.batch.schedule(self.now)
         self.told(plan.expired)
         self.freed(self.batch.release_ended(ended.sequence_id for ended in plan.expired))
         if plan.admitted is not None:
-            self.sit(plan.admitted.sequence_id, plan.admitted.seat)
+            self.sit(plan.admitted.sequence_id, plan.admitted.slot)
         if plan.chunk is not None:
             self.check_chunk(plan.chunk.sequence_id, plan.chunk.positions)
         self.check_rows(plan)
@@ -126,58 +126,58 @@ class SchedulerMachine(RuleBasedStateMachine):
             if kind != "was skipped" or not self.ends[sequence_id]:
                 failure = "ValueError: no" if kind == "fails" else ""
                 results.append(RowResult(sequence_id, kind == "ends", kind == "ends next", failure))
-        committed = self.batch.commit(plan, results, self.now)
-        self.told(committed.ended)
-        self.freed(committed.released)
-        self.finished += [end.sequence_id for end in committed.ended if end.outcome is Outcome.FINISHED]
+        result = self.batch.update(plan, results, self.now)
+        self.told(result.ended)
+        self.freed(result.released)
+        self.finished += [end.sequence_id for end in result.ended if end.outcome is Outcome.FINISHED]
 
-    def sit(self, sequence_id: int, seat: Seat) -> None:
-        assert seat.positions == self.taken[sequence_id].measured.positions
-        assert 0 <= seat.index < ROOM.seats
-        assert seat.index not in {other.index for other in self.seats.values()}
-        self.seats[sequence_id] = seat
-        used = sorted((each.first_position, each.first_position + each.positions) for each in self.seats.values())
+    def sit(self, sequence_id: int, slot: Slot) -> None:
+        assert slot.positions == self.taken[sequence_id].cost.positions
+        assert 0 <= slot.index < ROOM.slots
+        assert slot.index not in {other.index for other in self.slots.values()}
+        self.slots[sequence_id] = slot
+        used = sorted((each.first_position, each.first_position + each.positions) for each in self.slots.values())
         assert used[0][0] >= 0
         assert used[-1][1] <= ROOM.kv_positions
         assert all(end <= start for (_, end), (start, _) in pairwise(used))
 
     def check_chunk(self, sequence_id: int, positions: int) -> None:
         assert 1 <= positions <= MAX_CHUNK
-        assert sequence_id in self.seats
+        assert sequence_id in self.slots
         self.read[sequence_id] += positions
-        assert self.read[sequence_id] <= self.taken[sequence_id].measured.prompt_positions
+        assert self.read[sequence_id] <= self.taken[sequence_id].cost.prompt_positions
 
-    def check_rows(self, plan: Plan) -> None:
+    def check_rows(self, plan: StepPlan) -> None:
         assert len(plan.rows) == len(set(plan.rows)) <= MAX_ROWS
         for sequence_id in plan.rows:
-            measured = self.taken[sequence_id].measured
+            cost = self.taken[sequence_id].cost
             assert not self.ends[sequence_id]
-            assert sequence_id in self.seats
-            assert self.read[sequence_id] == measured.prompt_positions
+            assert sequence_id in self.slots
+            assert self.read[sequence_id] == cost.prompt_positions
             self.planned[sequence_id] += 1
-            assert self.planned[sequence_id] <= measured.max_steps
+            assert self.planned[sequence_id] <= cost.max_steps
 
     def freed(self, sequence_ids: tuple[int, ...]) -> None:
         for sequence_id in sequence_ids:
             assert self.ends[sequence_id] == 1
             assert not any(sequence_id in plan.names for plan in self.in_flight)
-            del self.seats[sequence_id]
+            del self.slots[sequence_id]
 
     @invariant()
     def bounds_hold_and_ends_are_told_once(self) -> None:
         count = self.batch.count()
         assert count.waiting <= MAX_WAITING
-        assert count.seats_used == len(self.seats) <= ROOM.seats
-        assert count.kv_positions_used == sum(seat.positions for seat in self.seats.values()) <= ROOM.kv_positions
+        assert count.slots_used == len(self.slots) <= ROOM.slots
+        assert count.kv_positions_used == sum(slot.positions for slot in self.slots.values()) <= ROOM.kv_positions
         assert all(times == 1 for times in self.ends.values())
         assert set(self.ends) <= set(self.taken)
 
     @invariant()
     def no_request_sits_more_often_than_it_may(self) -> None:
-        sitting = Counter(self.taken[each].request_id for each in self.seats if not self.ends[each])
+        sitting = Counter(self.taken[each].request_id for each in self.slots if not self.ends[each])
         assert all(count <= MAX_PARALLEL for request_id, count in sitting.items() if request_id)
 
-    def next_heard(self) -> list[int]:
+    def next_played(self) -> list[int]:
         """Of each request the first sentence that has not ended: no later one is read before it."""
         first: dict[int, int] = {}
         for sequence_id in sorted(set(self.taken) - set(self.ends), key=lambda each: (self.taken[each].rank, each)):
@@ -189,20 +189,20 @@ class SchedulerMachine(RuleBasedStateMachine):
         for sequence_id in self.taken:
             self.batch.park(sequence_id, self.now)
         for _ in range(600):
-            for sequence_id in self.next_heard():
+            for sequence_id in self.next_played():
                 self.batch.resume(sequence_id, self.now)
             if not self.in_flight:
                 self.plan()
             if self.in_flight:
                 plan = self.in_flight.popleft()
                 results = tuple(RowResult(each) for each in plan.rows)
-                committed = self.batch.commit(plan, results, self.now)
-                self.told(committed.ended)
-                self.freed(committed.released)
+                result = self.batch.update(plan, results, self.now)
+                self.told(result.ended)
+                self.freed(result.released)
             self.now += 0.05
         assert self.ends == Counter(list(self.taken))
         count = self.batch.count()
-        assert (count.waiting, count.seats_used, count.kv_positions_used) == (0, 0, 0)
+        assert (count.waiting, count.slots_used, count.kv_positions_used) == (0, 0, 0)
 
 
 SchedulerMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)

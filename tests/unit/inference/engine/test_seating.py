@@ -4,10 +4,10 @@ from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
+from voxfleet_inference.engine.model_backend import Slot
 from voxfleet_inference.engine.scheduling.kv_extents import KvExtents
-from voxfleet_inference.engine.scheduling.plans import Room
-from voxfleet_inference.engine.scheduling.seating import Seating
-from voxfleet_inference.engine.speech_model import Seat
+from voxfleet_inference.engine.scheduling.plans import EngineCapacity
+from voxfleet_inference.engine.scheduling.slot_allocator import SlotAllocator
 
 POSITIONS = 64
 
@@ -25,10 +25,10 @@ def test_extents_never_overlap_and_are_refused_only_when_no_piece_is_long_enough
     for _ in range(data.draw(st.integers(1, 40))):
         if taken and data.draw(st.booleans()):
             first = data.draw(st.sampled_from(sorted(taken)))
-            extents.give_back(first, taken.pop(first))
+            extents.free(first, taken.pop(first))
         else:
             length = data.draw(st.integers(1, 24))
-            taken_first = extents.take(length)
+            taken_first = extents.allocate(length)
             assert (taken_first is None) == (longest_gap(taken) < length)
             if taken_first is not None:
                 used = {at for first, long in taken.items() for at in range(first, first + long)}
@@ -37,33 +37,33 @@ def test_extents_never_overlap_and_are_refused_only_when_no_piece_is_long_enough
                 taken[taken_first] = length
         assert extents.free_positions == POSITIONS - sum(taken.values())
     for first, length in taken.items():
-        extents.give_back(first, length)
-    assert extents.take(POSITIONS) == 0
+        extents.free(first, length)
+    assert extents.allocate(POSITIONS) == 0
 
 
 def test_the_first_gap_that_is_long_enough_is_taken() -> None:
     extents = KvExtents(30)
-    assert [extents.take(10) for _ in range(3)] == [0, 10, 20]
-    extents.give_back(0, 10)
-    extents.give_back(20, 10)
-    assert [extents.take(5), extents.take(6), extents.take(5), extents.take(4)] == [0, 20, 5, 26]
-    assert extents.take(1) is None
+    assert [extents.allocate(10) for _ in range(3)] == [0, 10, 20]
+    extents.free(0, 10)
+    extents.free(20, 10)
+    assert [extents.allocate(5), extents.allocate(6), extents.allocate(5), extents.allocate(4)] == [0, 20, 5, 26]
+    assert extents.allocate(1) is None
 
 
 def test_a_seat_that_finds_no_memory_stays_free() -> None:
-    seating = Seating(Room(seats=2, kv_positions=10))
-    assert seating.take(8) == Seat(0, 0, 8)
-    assert seating.take(8) is None
-    assert seating.has_free_seat
-    assert seating.take(2) == Seat(1, 8, 2)
-    assert not seating.has_free_seat
-    assert (seating.seats_used, seating.kv_positions_used) == (2, 10)
+    allocator = SlotAllocator(EngineCapacity(slots=2, kv_positions=10))
+    assert allocator.allocate(8) == Slot(0, 0, 8)
+    assert allocator.allocate(8) is None
+    assert allocator.has_free_slot
+    assert allocator.allocate(2) == Slot(1, 8, 2)
+    assert not allocator.has_free_slot
+    assert (allocator.slots_used, allocator.kv_positions_used) == (2, 10)
 
 
 def test_without_a_free_seat_memory_is_not_touched() -> None:
-    seating = Seating(Room(seats=1, kv_positions=10))
-    seat = seating.take(4)
-    assert seat is not None
-    assert seating.take(4) is None
-    seating.give_back(seat)
-    assert seating.take(10) == Seat(0, 0, 10)
+    allocator = SlotAllocator(EngineCapacity(slots=1, kv_positions=10))
+    slot = allocator.allocate(4)
+    assert slot is not None
+    assert allocator.allocate(4) is None
+    allocator.free(slot)
+    assert allocator.allocate(10) == Slot(0, 0, 10)

@@ -3,8 +3,8 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from voxfleet_inference.engine.sequences import HAS_A_SEAT, TRANSITIONS, Event, Sequence, State, TransitionError
-from voxfleet_inference.engine.speech_model import Measured
+from voxfleet_inference.engine.model_backend import SequenceCost
+from voxfleet_inference.engine.sequences import HAS_SLOT, TRANSITIONS, Event, Sequence, State, TransitionError
 
 
 def a_sequence(state: State) -> Sequence:
@@ -14,7 +14,7 @@ def a_sequence(state: State) -> Sequence:
         rank=0,
         priority=0,
         arrival=1,
-        measured=Measured(3, 5),
+        cost=SequenceCost(3, 5),
         served_at=0.0,
         state=state,
         last_patch=5,
@@ -41,8 +41,8 @@ def test_nothing_leaves_gone() -> None:
 
 
 def test_a_seat_is_held_from_admission_until_the_last_step_is_collected() -> None:
-    gains = {target for (state, _), target in TRANSITIONS.items() if state is State.WAITING} & HAS_A_SEAT
-    losses = {state for (state, _), target in TRANSITIONS.items() if target is State.GONE} & HAS_A_SEAT
+    gains = {target for (state, _), target in TRANSITIONS.items() if state is State.WAITING} & HAS_SLOT
+    losses = {state for (state, _), target in TRANSITIONS.items() if target is State.GONE} & HAS_SLOT
     assert gains == {State.PREFILLING}
     assert losses == {State.LEAVING}
 

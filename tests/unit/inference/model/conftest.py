@@ -17,9 +17,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from voxfleet_inference.model.checkpoint import load_checkpoint
-from voxfleet_inference.model.seats.decoding import DecodingSettings, Prompt, maximum_steps
-from voxfleet_inference.model.seats.speaker import Room, Speaker
-from voxfleet_inference.model.untrained.tiny_checkpoint import TINY_CONFIG, write_tiny_checkpoint
+from voxfleet_inference.model.random_weights.tiny_checkpoint import TINY_CONFIG, write_tiny_checkpoint
+from voxfleet_inference.model.runner.decoding import DecodingSettings, Prompt, maximum_steps
+from voxfleet_inference.model.runner.model_runner import ModelRunner, RunnerConfig
 from voxfleet_inference.model.voxcpm import VoxCPM
 
 CodesOf = list[Tensor]
@@ -166,12 +166,12 @@ def speak(
     ids = model.tokenizer.encode((prompt.text if prompt else "") + text)
     steps = maximum_steps(len(model.tokenizer.encode(text)), limit)
     read = Prompt(ids, prompt.latents if prompt else None)
-    speaker = Speaker(model, Room(seats=1, positions=read.positions + steps))
-    speaker.admit(0, 0, read.positions + steps, read, DecodingSettings(timesteps, cfg))
-    speaker.prefill(0, read.positions)
+    runner = ModelRunner(model, RunnerConfig(slots=1, positions=read.positions + steps))
+    runner.admit(0, 0, read.positions + steps, read, DecodingSettings(timesteps, cfg))
+    runner.prefill(0, read.positions)
     latents, samples = [], []
     for step in range(steps):
-        result = speaker.step([0], tape[step][None])
+        result = runner.step([0], tape[step][None])
         latents.append(result.latents[0])
         samples.append(result.samples[0])
         if result.is_last.item():

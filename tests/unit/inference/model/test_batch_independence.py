@@ -18,8 +18,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from voxfleet_inference.model.checkpoint import load_checkpoint
-from voxfleet_inference.model.seats.decoding import DecodingSettings, Prompt
-from voxfleet_inference.model.seats.speaker import Room, Speaker
+from voxfleet_inference.model.runner.decoding import DecodingSettings, Prompt
+from voxfleet_inference.model.runner.model_runner import ModelRunner, RunnerConfig
 from voxfleet_inference.model.voxcpm import VoxCPM
 
 TOLERANCE = 1e-4
@@ -78,8 +78,8 @@ def requests_for(model: VoxCPM, count: int) -> list[Request]:
 class Hall:
     """A speaker whose quantizer can be watched: codes are noted, or a lone run's where both stand on an edge."""
 
-    def __init__(self, model: VoxCPM, room: Room, *, is_watched: bool) -> None:
-        self.speaker, self.quantizer, self.is_watched = Speaker(model, room), model.network.fsq_layer, is_watched
+    def __init__(self, model: VoxCPM, config: RunnerConfig, *, is_watched: bool) -> None:
+        self.runner, self.quantizer, self.is_watched = ModelRunner(model, config), model.network.fsq_layer, is_watched
         self._rows: list[tuple[Request, Request | None]] = []
 
     @contextmanager
@@ -87,15 +87,15 @@ class Hall:
         with patch.object(self.quantizer, "forward", self._forward) if self.is_watched else nullcontext():
             yield
 
-    def prefill(self, seat: int, positions: int, request: Request, alone: Request | None) -> None:
+    def prefill(self, slot: int, positions: int, request: Request, alone: Request | None) -> None:
         self._rows = [(request, alone)]
-        self.speaker.prefill(seat, positions)
+        self.runner.prefill(slot, positions)
 
-    def step(self, seated: Sequence[tuple[int, Request, Request | None]]) -> None:
-        self._rows = [(request, alone) for _, request, alone in seated]
-        noise = torch.stack([request.noise[len(request.latents)] for _, request, _ in seated])
-        made = self.speaker.step([seat for seat, _, _ in seated], noise)
-        for row, (_, request, _) in enumerate(seated):
+    def step(self, assigned: Sequence[tuple[int, Request, Request | None]]) -> None:
+        self._rows = [(request, alone) for _, request, alone in assigned]
+        noise = torch.stack([request.noise[len(request.latents)] for _, request, _ in assigned])
+        made = self.runner.step([slot for slot, _, _ in assigned], noise)
+        for row, (_, request, _) in enumerate(assigned):
             request.latents.append(made.latents[row])
             request.samples.append(made.samples[row])
             request.verdicts.append((bool(made.is_last[row]), bool(made.next_is_last[row])))
@@ -117,9 +117,9 @@ class Hall:
 
 
 def decode_alone(model: VoxCPM, request: Request, *, is_deterministic: bool = False) -> Request:
-    room = Room(1, request.positions, is_deterministic=is_deterministic)
-    hall = Hall(model, room, is_watched=not is_deterministic)
-    hall.speaker.admit(0, 0, request.positions, request.prompt, request.settings)
+    config = RunnerConfig(1, request.positions, is_deterministic=is_deterministic)
+    hall = Hall(model, config, is_watched=not is_deterministic)
+    hall.runner.admit(0, 0, request.positions, request.prompt, request.settings)
     decoded = request.fresh()
     with hall.watched():
         hall.prefill(0, request.prompt.positions, decoded, None)
@@ -138,22 +138,22 @@ def decode_together(
     waiting = list(range(len(requests)))
     dice.shuffle(waiting)
     unread: dict[int, int] = {}
-    seats: dict[int, int] = {}
+    slots: dict[int, int] = {}
     with hall.watched():
         while waiting or not all(each.is_done for each in decoded):
             for number in [waiting.pop() for _ in range(min(len(waiting), dice.randint(1, 8)))]:
-                seats[number], unread[number] = len(requests) - 1 - len(seats), requests[number].prompt.positions
+                slots[number], unread[number] = len(requests) - 1 - len(slots), requests[number].prompt.positions
                 request = requests[number]
-                place = (seats[number], firsts[number], request.positions)
-                hall.speaker.admit(*place, request.prompt, request.settings)
+                place = (slots[number], firsts[number], request.positions)
+                hall.runner.admit(*place, request.prompt, request.settings)
             for number, left in unread.items():
                 piece = dice.randint(0, left)
-                hall.prefill(seats[number], piece, decoded[number], references[number])
+                hall.prefill(slots[number], piece, decoded[number], references[number])
                 unread[number] -= piece
-            ready = [number for number in seats if not unread[number] and not decoded[number].is_done]
+            ready = [number for number in slots if not unread[number] and not decoded[number].is_done]
             chosen = dice.sample(ready, dice.randint(min(len(ready), 1), len(ready)))
             if chosen:
-                hall.step([(seats[number], decoded[number], references[number]) for number in chosen])
+                hall.step([(slots[number], decoded[number], references[number]) for number in chosen])
     return decoded
 
 
@@ -168,9 +168,9 @@ def test_a_request_alone_and_among_others_is_the_same(version: str, endless: boo
     model = ours(version, endless)
     requests = requests_for(model, count)
     alone = [decode_alone(model, request) for request in requests]
-    room = Room(count, sum(request.positions for request in requests), rows=count)
+    config = RunnerConfig(count, sum(request.positions for request in requests), rows=count)
     for seed in (1, 2):
-        together = decode_together(Hall(model, room, is_watched=True), requests, alone, seed)
+        together = decode_together(Hall(model, config, is_watched=True), requests, alone, seed)
         for mine, theirs in zip(together, alone, strict=True):
             assert_close(mine, theirs)
 
@@ -180,9 +180,9 @@ def test_a_neighbour_that_went_wrong_is_not_heard(ours: Model) -> None:
     model = ours("tiny", False)
     requests = requests_for(model, 3)
     alone = [decode_alone(model, request) for request in requests[:2]]
-    room = Room(3, sum(request.positions for request in requests), rows=3)
+    config = RunnerConfig(3, sum(request.positions for request in requests), rows=3)
     requests[2].noise.fill_(float("nan"))
-    together = decode_together(Hall(model, room, is_watched=True), requests, [*alone, None], seed=3)
+    together = decode_together(Hall(model, config, is_watched=True), requests, [*alone, None], seed=3)
     assert together[2].latents[0].isnan().all()
     for mine, theirs in zip(together[:2], alone, strict=True):
         assert_close(mine, theirs)
@@ -206,9 +206,9 @@ def test_deterministic_decoding_gives_the_same_bits_in_any_company(
     model = load_checkpoint(checkpoint_folder("tiny", False), "cpu", dtype)
     requests = requests_for(model, 6)
     alone = [decode_alone(model, request, is_deterministic=True) for request in requests]
-    room = Room(6, sum(request.positions for request in requests), rows=6, is_deterministic=True)
+    config = RunnerConfig(6, sum(request.positions for request in requests), rows=6, is_deterministic=True)
     for seed in (1, 2):
-        together = decode_together(Hall(model, room, is_watched=False), requests, [None] * 6, seed)
+        together = decode_together(Hall(model, config, is_watched=False), requests, [None] * 6, seed)
         for mine, theirs in zip(together, alone, strict=True):
             assert_same_bits(mine, theirs)
 

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from voxfleet_inference.model.checkpoint import load_checkpoint
-from voxfleet_inference.model.untrained.tiny_checkpoint import write_tiny_checkpoint
+from voxfleet_inference.model.random_weights.tiny_checkpoint import write_tiny_checkpoint
 from voxfleet_inference.model.voxcpm import VoxCPM
 
 from .conftest import speak

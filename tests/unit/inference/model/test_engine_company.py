@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from voxfleet_inference.engine.engine import Engine
-from voxfleet_inference.engine.loading import load_speech_model
 from voxfleet_inference.engine.messages import (
     Float32Array,
     Loaded,
+    Outcome,
     Report,
     Sentence,
     SequenceEnded,
@@ -23,18 +23,16 @@ from voxfleet_inference.engine.messages import (
     VoicePrompt,
 )
 from voxfleet_inference.engine.process import EngineSettings, Limits
-from voxfleet_inference.engine.sequences import Outcome
-from voxfleet_inference.engine.voxcpm_speech import VoxCpmSpeech
+from voxfleet_inference.worker.loading import load_backend
+from voxfleet_inference.worker.voxcpm_backend import VoxCpmBackend
 
 PATIENCE_SECONDS = 60
 
 
 @pytest.fixture(scope="module")
-def loaded(checkpoint_folder: Callable[[str, bool], Path]) -> tuple[VoxCpmSpeech, Loaded]:
+def loaded(checkpoint_folder: Callable[[str, bool], Path]) -> tuple[VoxCpmBackend, Loaded]:
     limits = Limits(max_rows=3, max_waiting=8)
-    return load_speech_model(
-        EngineSettings(model_path=checkpoint_folder("tiny", False), limits=limits, deterministic=True)
-    )
+    return load_backend(EngineSettings(model_path=checkpoint_folder("tiny", False), limits=limits, deterministic=True))
 
 
 def sentences() -> list[Sentence]:
@@ -51,14 +49,14 @@ def sentences() -> list[Sentence]:
 
 
 def spoken(
-    loaded: tuple[VoxCpmSpeech, Loaded], order: Sequence[Sentence], prefill_tokens: int
+    loaded: tuple[VoxCpmBackend, Loaded], order: Sequence[Sentence], prefill_tokens: int
 ) -> dict[int, Float32Array]:
     """Samples of each sentence, all of them in the engine's hands at once."""
     reports: queue.SimpleQueue[Report] = queue.SimpleQueue()
     limits = Limits(max_rows=3, max_waiting=8, max_prefill_tokens=prefill_tokens)
     engine = Engine(loaded[0], limits, 0.16, reports.put)
     for sentence in order:
-        engine.tell(Submit(sentence))
+        engine.enqueue(Submit(sentence))
     thread = threading.Thread(target=engine.run, daemon=True)
     thread.start()
     samples: dict[int, list[Float32Array]] = {sentence.sequence_id: [] for sentence in order}
@@ -71,12 +69,12 @@ def spoken(
         if isinstance(report, SequenceEnded):
             assert report.outcome is Outcome.FINISHED, report.message
             going_on -= 1
-    engine.tell(Stop())
+    engine.enqueue(Stop())
     thread.join(PATIENCE_SECONDS)
     return {sequence_id: np.concatenate(patches) for sequence_id, patches in samples.items()}
 
 
-def test_a_deterministic_engine_repeats_a_sentence_to_the_bit(loaded: tuple[VoxCpmSpeech, Loaded]) -> None:
+def test_a_deterministic_engine_repeats_a_sentence_to_the_bit(loaded: tuple[VoxCpmBackend, Loaded]) -> None:
     asked = sentences()
     alone = {each.sequence_id: spoken(loaded, [each], 512)[each.sequence_id] for each in asked}
     for order, prefill_tokens in zip(

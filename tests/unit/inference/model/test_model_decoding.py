@@ -8,9 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 from voxfleet_inference.model.flow_matching import Guidance, Schedule
-from voxfleet_inference.model.kv_cache import Attend, ExtentFullError, KvArena, Span, attend_padded, attend_rows
-from voxfleet_inference.model.seats.decoding import DecodingSettings, PatchResult, Prompt, maximum_steps
-from voxfleet_inference.model.seats.speaker import Room, Speaker
+from voxfleet_inference.model.kv_cache import (
+    Attend,
+    AttentionMetadata,
+    ExtentFullError,
+    KvCache,
+    attend_padded,
+    attend_rows,
+)
+from voxfleet_inference.model.runner.decoding import DecodingSettings, PatchResult, Prompt, maximum_steps
+from voxfleet_inference.model.runner.model_runner import ModelRunner, RunnerConfig
 from voxfleet_inference.model.voxcpm import VoxCPM
 
 Model = Callable[[str, bool], VoxCPM]
@@ -31,39 +38,39 @@ def test_a_prompt_counts_its_text_its_start_token_and_its_patches() -> None:
     assert Prompt([1, 2, 3], torch.zeros(5, 4, 64)).positions == 9
 
 
-def seated(model: VoxCPM, token_ids: list[int], timesteps: int, steps: int) -> Speaker:
+def assigned(model: VoxCPM, token_ids: list[int], timesteps: int, steps: int) -> ModelRunner:
     """A speaker whose only seat has read its prompt."""
     prompt = Prompt(token_ids)
-    speaker = Speaker(model, Room(seats=1, positions=prompt.positions + steps))
-    speaker.admit(0, 0, prompt.positions + steps, prompt, DecodingSettings(timesteps))
-    speaker.prefill(0, prompt.positions)
-    return speaker
+    runner = ModelRunner(model, RunnerConfig(slots=1, positions=prompt.positions + steps))
+    runner.admit(0, 0, prompt.positions + steps, prompt, DecodingSettings(timesteps))
+    runner.prefill(0, prompt.positions)
+    return runner
 
 
 def test_the_last_patch_is_announced_one_step_ahead(ours: Model, tape: Callable[[VoxCPM], Tensor]) -> None:
     model = ours("tiny", False)
-    speaker = seated(model, model.tokenizer.encode("hello"), 2, steps=40)
+    runner = assigned(model, model.tokenizer.encode("hello"), 2, steps=40)
     results: list[PatchResult] = []
     announced = False
     while not results or not results[-1].is_last.item():
-        results.append(speaker.step([0], tape(model)[len(results)][None]))
+        results.append(runner.step([0], tape(model)[len(results)][None]))
         assert results[-1].is_last.item() == announced
         announced = bool(results[-1].next_is_last.item())
     assert 4 <= len(results) < 40
 
 
 def test_more_steps_than_reserved_are_refused(ours: Model) -> None:
-    speaker = seated(ours("tiny", False), [110], 1, steps=2)
+    runner = assigned(ours("tiny", False), [110], 1, steps=2)
     noise = torch.zeros(1, 4, 64)
     for _ in range(2):
-        speaker.step([0], noise)
+        runner.step([0], noise)
     with pytest.raises(ExtentFullError, match="has 4 KV positions, 4 are filled"):
-        speaker.step([0], noise)
+        runner.step([0], noise)
 
 
 def test_more_timesteps_than_a_seat_has_room_for_are_refused(ours: Model) -> None:
     with pytest.raises(ValueError, match="inference_timesteps 60: at most 49"):
-        seated(ours("tiny", False), [110], 60, steps=2)
+        assigned(ours("tiny", False), [110], 60, steps=2)
 
 
 @torch.inference_mode()
@@ -77,28 +84,28 @@ def test_rows_of_different_lengths_share_an_arena_and_do_not_see_each_other(
     lm, shape = model.network.base_lm, model.config.base_lm
     embedded = torch.randn(2, 15, shape.hidden, generator=torch.Generator().manual_seed(1))
     lengths, firsts = (5, 9), (17, 2)
-    together = KvArena(shape, 33, CPU, torch.float32, attend)
+    together = KvCache(shape, 33, CPU, torch.float32, attend)
     together.keys.fill_(1e4)  # of neighbours, and never to be seen
     together.values.fill_(1e4)
     expected = []
     for row, (length, first) in enumerate(zip(lengths, firsts, strict=True)):
         whole = lm(
             embedded[row : row + 1, : length + tokens],
-            KvArena(shape, 15, CPU, torch.float32),
-            span((0, 0), length + tokens),
+            KvCache(shape, 15, CPU, torch.float32),
+            metadata((0, 0), length + tokens),
         )
         expected.append(whole[:, length:])
-        lm(embedded[row : row + 1, :length], together, span((first, 0), length))
+        lm(embedded[row : row + 1, :length], together, metadata((first, 0), length))
     inputs = torch.stack([embedded[row, length : length + tokens] for row, length in enumerate(lengths)])
     extents = tuple(zip(firsts, lengths, strict=True))
-    both = Span.after(torch.tensor(firsts), torch.tensor(lengths), tokens, extents)
+    both = AttentionMetadata.after(torch.tensor(firsts), torch.tensor(lengths), tokens, extents)
     torch.testing.assert_close(lm(inputs, together, both), torch.cat(expected))
 
 
-def span(extent: tuple[int, int], tokens: int) -> Span:
+def metadata(extent: tuple[int, int], tokens: int) -> AttentionMetadata:
     """The next positions of one row, whose extent is told as first position and length."""
     first, length = extent
-    return Span.after(torch.tensor([first]), torch.tensor([length]), tokens, (extent,))
+    return AttentionMetadata.after(torch.tensor([first]), torch.tensor([length]), tokens, (extent,))
 
 
 @torch.inference_mode()
@@ -109,16 +116,16 @@ def test_a_prompt_read_in_pieces_leaves_the_same_state(sizes: list[int], version
     model = ours(version, True)
     latents = torch.randn(5, model.config.patch_size, 64, generator=torch.Generator().manual_seed(2))
     prompt = Prompt([110, 120, 130, 140, 150, 160], latents)
-    speaker = Speaker(model, Room(seats=2, positions=26))
-    for seat, pieces in enumerate(([12], sizes)):
-        speaker.admit(seat, 13 * seat, 13, prompt, DecodingSettings(10))
+    runner = ModelRunner(model, RunnerConfig(slots=2, positions=26))
+    for slot, pieces in enumerate(([12], sizes)):
+        runner.admit(slot, 13 * slot, 13, prompt, DecodingSettings(10))
         for piece in pieces:
-            speaker.prefill(seat, piece)
-    for pool in (speaker.pools.hidden_base, speaker.pools.hidden_residual, speaker.streams.flat):
+            runner.prefill(slot, piece)
+    for pool in (runner.slot_states.hidden_base, runner.slot_states.hidden_residual, runner.codec_states.flat):
         torch.testing.assert_close(pool[1], pool[0], atol=1e-4, rtol=0)
-    for arena in (speaker.arenas.base, speaker.arenas.residual):
-        torch.testing.assert_close(arena.keys[:, 13:25], arena.keys[:, :12], atol=1e-4, rtol=0)
-        torch.testing.assert_close(arena.values[:, 13:25], arena.values[:, :12], atol=1e-4, rtol=0)
+    for cache in (runner.kv_caches.base, runner.kv_caches.residual):
+        torch.testing.assert_close(cache.keys[:, 13:25], cache.keys[:, :12], atol=1e-4, rtol=0)
+        torch.testing.assert_close(cache.values[:, 13:25], cache.values[:, :12], atol=1e-4, rtol=0)
 
 
 @torch.inference_mode()
@@ -126,7 +133,7 @@ def test_rows_of_different_settings_share_a_solver(ours: Model) -> None:
     """n = 2 beside n = 10, cfg 1.5 beside 3: the shorter schedule ends early with step size 0."""
     model = ours("1.5", True)
     solver = model.network.feat_decoder
-    noise, hint, previous = (
+    noise, condition, previous = (
         torch.randn(size, generator=torch.Generator().manual_seed(3)) for size in ((2, 4, 64), (2, 64), (2, 4, 64))
     )
     single = [solver.guidance(2, 1.5), solver.guidance(10, 3.0)]
@@ -136,10 +143,10 @@ def test_rows_of_different_settings_share_a_solver(ours: Model) -> None:
         torch.cat([pad(guidance.step_sizes, longest) for guidance in single]),
         torch.cat([guidance.cfg_values for guidance in single]),
     )
-    patches = solver(noise, hint, previous, together)
+    patches = solver(noise, condition, previous, together)
     for row, guidance in enumerate(single):
         here = slice(row, row + 1)
-        torch.testing.assert_close(patches[here], solver(noise[here], hint[here], previous[here], guidance))
+        torch.testing.assert_close(patches[here], solver(noise[here], condition[here], previous[here], guidance))
 
 
 def pad(table: Tensor, evaluations: int) -> Tensor:
@@ -156,4 +163,4 @@ def test_the_first_points_of_a_schedule_stand_still(timesteps: int, evaluations:
 
 def test_one_timestep_gives_the_noise_itself(ours: Model) -> None:
     noise = torch.randn(1, 4, 64, generator=torch.Generator().manual_seed(4))
-    assert torch.equal(seated(ours("tiny", False), [110], 1, steps=1).step([0], noise).latents, noise)
+    assert torch.equal(assigned(ours("tiny", False), [110], 1, steps=1).step([0], noise).latents, noise)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import weight_norm
-from voxfleet_inference.audio.vae import CausalConv, CausalUpsampling, Snake
+from voxfleet_inference.model.audio_vae import CausalConv, CausalUpsampling, Snake
 from voxfleet_inference.model.config import RotaryShape
 from voxfleet_inference.model.flow_matching import combine
 from voxfleet_inference.model.kv_cache import grouped_attention

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import torch
 from pydantic import ValidationError
-from voxfleet_inference.audio.vae import AudioVae
+from voxfleet_inference.model.audio_vae import AudioVae
 from voxfleet_inference.model.config import AudioVaeConfig, ModelConfig
 from voxfleet_inference.model.network import Network
-from voxfleet_inference.model.untrained.tiny_checkpoint import TINY_CONFIG
+from voxfleet_inference.model.random_weights.tiny_checkpoint import TINY_CONFIG
 
 CPU = torch.device("cpu")
 

@@ -16,9 +16,9 @@ from torch import Tensor
 from voxfleet_inference.model.checkpoint import load_checkpoint
 from voxfleet_inference.model.cpu import packing
 from voxfleet_inference.model.flow_matching import Guidance, Schedule, sinusoids
-from voxfleet_inference.model.kv_cache import KvArena, Span
+from voxfleet_inference.model.kv_cache import AttentionMetadata, KvCache
 from voxfleet_inference.model.network import Hidden
-from voxfleet_inference.model.seats.speaker import Room, Speaker
+from voxfleet_inference.model.runner.model_runner import ModelRunner, RunnerConfig
 from voxfleet_inference.model.voxcpm import VoxCPM
 
 from .conftest import Reference, speak
@@ -111,29 +111,31 @@ def test_local_encoder(theirs: Reference, rounded: VoxCPM, exact: VoxCPM) -> Non
 def test_flow_matching(
     timesteps: int, theirs: Reference, rounded: VoxCPM, exact: VoxCPM, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    noise, hint, previous = drawn(PATCHES, 4, 64), drawn(PATCHES, 64), drawn(PATCHES, 4, 64)
+    noise, condition, previous = drawn(PATCHES, 4, 64), drawn(PATCHES, 64), drawn(PATCHES, 4, 64)
     monkeypatch.setattr(torch, "randn", lambda *_, **__: noise.transpose(1, 2).contiguous())
-    public = theirs.model.feat_decoder(hint, timesteps, 4, previous.transpose(1, 2).contiguous(), cfg_value=2.0)
+    public = theirs.model.feat_decoder(condition, timesteps, 4, previous.transpose(1, 2).contiguous(), cfg_value=2.0)
     guidance = guidance_of(rounded, PATCHES, timesteps)
-    mine = rounded.network.feat_decoder(noise, hint, previous, guidance)
-    truth = exact.network.feat_decoder(noise.float(), hint.float(), previous.float(), widened(guidance))
+    mine = rounded.network.feat_decoder(noise, condition, previous, guidance)
+    truth = exact.network.feat_decoder(noise.float(), condition.float(), previous.float(), widened(guidance))
     assert_within_gate(mine, public.transpose(1, 2), truth)
 
 
-def arena(model: VoxCPM) -> KvArena:
-    return KvArena(model.config.base_lm, 200, model.device, model.dtype)
+def cache(model: VoxCPM) -> KvCache:
+    return KvCache(model.config.base_lm, 200, model.device, model.dtype)
 
 
-def span(length: int, tokens: int) -> Span:
+def metadata(length: int, tokens: int) -> AttentionMetadata:
     """The next positions of a lone sequence."""
-    return Span.after(torch.zeros(1, dtype=torch.int64), torch.tensor([length]), tokens, ((0, length),))
+    return AttentionMetadata.after(torch.zeros(1, dtype=torch.int64), torch.tensor([length]), tokens, ((0, length),))
 
 
 @torch.inference_mode()
 def test_language_model_prefill(theirs: Reference, rounded: VoxCPM, exact: VoxCPM) -> None:
     embedded = drawn(1, 60, 64)
     public, _ = theirs.model.base_lm(inputs_embeds=embedded, is_causal=True)
-    results = [model.network.base_lm(embedded.to(model.dtype), arena(model), span(0, 60)) for model in (rounded, exact)]
+    results = [
+        model.network.base_lm(embedded.to(model.dtype), cache(model), metadata(0, 60)) for model in (rounded, exact)
+    ]
     assert_within_gate(results[0], public, results[1])
 
 
@@ -142,7 +144,9 @@ def test_quantizer_codes(theirs: Reference, rounded: VoxCPM, exact: VoxCPM) -> N
     """Codes that fall to another value than in float32: no more of ours than of the reference's, give or take."""
     embedded = drawn(1, 200, 64)
     public, _ = theirs.model.base_lm(inputs_embeds=embedded, is_causal=True)
-    hidden = [model.network.base_lm(embedded.to(model.dtype), arena(model), span(0, 200)) for model in (rounded, exact)]
+    hidden = [
+        model.network.base_lm(embedded.to(model.dtype), cache(model), metadata(0, 200)) for model in (rounded, exact)
+    ]
     layers = (rounded.network.fsq_layer, exact.network.fsq_layer, theirs.model.fsq_layer)
     mine, truth, reference = (
         torch.round(torch.tanh(layer.in_proj(each)).float() * 9)
@@ -157,14 +161,14 @@ def test_quantizer_codes(theirs: Reference, rounded: VoxCPM, exact: VoxCPM) -> N
 def test_language_model_steps(theirs: Reference, rounded: VoxCPM, exact: VoxCPM) -> None:
     embedded = drawn(1, 60, 64)
     public = theirs.model.base_lm
-    _, cache = public(inputs_embeds=embedded[:, :30], is_causal=True)
-    public.kv_cache.fill_caches(cache)
+    _, past = public(inputs_embeds=embedded[:, :30], is_causal=True)
+    public.kv_cache.fill_caches(past)
     steps = [public.forward_step(embedded[:, at], torch.tensor([public.kv_cache.step()])) for at in range(30, 60)]
     results = []
     for model in (rounded, exact):
-        memory, inputs, lm = arena(model), embedded.to(model.dtype), model.network.base_lm
-        lm(inputs[:, :30], memory, span(0, 30))
-        results.append(torch.cat([lm(inputs[:, at : at + 1], memory, span(at, 1)) for at in range(30, 60)], 1))
+        memory, inputs, lm = cache(model), embedded.to(model.dtype), model.network.base_lm
+        lm(inputs[:, :30], memory, metadata(0, 30))
+        results.append(torch.cat([lm(inputs[:, at : at + 1], memory, metadata(at, 1)) for at in range(30, 60)], 1))
     assert_within_gate(results[0], torch.stack(steps, dim=1), results[1])
 
 
@@ -174,13 +178,13 @@ def test_what_a_step_draws_from_the_same_state(
 ) -> None:
     """Projections and solver together, as a step runs them."""
     base, residual, noise, previous = drawn(8, 64), drawn(8, 64), drawn(8, 4, 64), drawn(8, 4, 64)
-    hint = theirs.model.lm_to_dit_proj(base) + theirs.model.res_to_dit_proj(residual)
+    condition = theirs.model.lm_to_dit_proj(base) + theirs.model.res_to_dit_proj(residual)
     monkeypatch.setattr(torch, "randn", lambda *_, **__: noise.transpose(1, 2).contiguous())
-    public = theirs.model.feat_decoder(hint, 10, 4, previous.transpose(1, 2).contiguous(), cfg_value=2.0)
+    public = theirs.model.feat_decoder(condition, 10, 4, previous.transpose(1, 2).contiguous(), cfg_value=2.0)
     guidance = guidance_of(rounded, len(noise), 10)
-    mine = rounded.network.draw(noise, previous, Hidden(base, residual), guidance)
+    mine = rounded.network.sample_patch(noise, previous, Hidden(base, residual), guidance)
     wide = Hidden(base.float(), residual.float())
-    truth = exact.network.draw(noise.float(), previous.float(), wide, widened(guidance))
+    truth = exact.network.sample_patch(noise.float(), previous.float(), wide, widened(guidance))
     assert_within_gate(mine, public.transpose(1, 2), truth)
 
 
@@ -192,6 +196,6 @@ def test_a_sentence_in_bfloat16_is_sound(rounded: VoxCPM, tape: Callable[[VoxCPM
 
 
 def test_state_is_kept_in_the_models_type(rounded: VoxCPM) -> None:
-    speaker = Speaker(rounded, Room(seats=1, positions=7))
-    assert speaker.arenas.base.keys.dtype == speaker.pools.previous.dtype == torch.bfloat16
-    assert speaker.streams.flat.dtype == torch.float32
+    runner = ModelRunner(rounded, RunnerConfig(slots=1, positions=7))
+    assert runner.kv_caches.base.keys.dtype == runner.slot_states.previous.dtype == torch.bfloat16
+    assert runner.codec_states.flat.dtype == torch.float32

@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from voxfleet_inference.engine import loading
-from voxfleet_inference.engine.loading import load_speech_model
 from voxfleet_inference.engine.messages import Float32Array, Sentence, VoicePrompt
+from voxfleet_inference.engine.model_backend import SentenceTooLongError, Slot
 from voxfleet_inference.engine.process import EngineSettings, Limits, WrongWeightsError
-from voxfleet_inference.engine.speech_model import Seat, SentenceTooLongError
-from voxfleet_inference.engine.voxcpm_speech import VoxCpmSpeech
-from voxfleet_inference.model.seats.prompts import Voices
-from voxfleet_inference.model.seats.speaker import Room
+from voxfleet_inference.model.runner.model_runner import RunnerConfig
+from voxfleet_inference.model.runner.prompts import VoiceEmbeddingCache
 from voxfleet_inference.model.voxcpm import VoxCPM
+from voxfleet_inference.worker import loading
+from voxfleet_inference.worker.loading import load_backend
+from voxfleet_inference.worker.voxcpm_backend import VoxCpmBackend
 
 Model = Callable[[str, bool], VoxCPM]
 SHAPE = (4, 64)
@@ -43,36 +43,36 @@ def settings_of(folder: Path, **given: object) -> EngineSettings:
 
 
 @pytest.fixture
-def speech(ours: Model) -> VoxCpmSpeech:
-    return VoxCpmSpeech(ours("tiny", False), Room(seats=3, positions=500, rows=2))
+def speech(ours: Model) -> VoxCpmBackend:
+    return VoxCpmBackend(ours("tiny", False), RunnerConfig(slots=3, positions=500, rows=2))
 
 
-def sit(speech: VoxCpmSpeech, seat: int, first: int, spoken: Sentence) -> None:
-    measured = speech.measure(spoken)
-    speech.admit(Seat(seat, first, measured.positions), spoken)
-    speech.prefill(seat, measured.prompt_positions)
+def sit(speech: VoxCpmBackend, slot: int, first: int, spoken: Sentence) -> None:
+    cost = speech.estimate_cost(spoken)
+    speech.admit(Slot(slot, first, cost.positions), spoken)
+    speech.prefill(slot, cost.prompt_positions)
 
 
-def test_a_sentence_is_measured_before_anything_is_done(speech: VoxCpmSpeech, ours: Model) -> None:
+def test_a_sentence_is_measured_before_anything_is_done(speech: VoxCpmBackend, ours: Model) -> None:
     tokens = len(ours("tiny", False).tokenizer.encode("hello"))
-    measured = speech.measure(sentence("hello"))
-    assert (measured.text_tokens, measured.prompt_positions) == (tokens, tokens + 1)
-    assert (measured.max_steps, measured.positions) == (6 * tokens + 10, 7 * tokens + 11)
+    cost = speech.estimate_cost(sentence("hello"))
+    assert (cost.text_tokens, cost.prompt_positions) == (tokens, tokens + 1)
+    assert (cost.max_steps, cost.positions) == (6 * tokens + 10, 7 * tokens + 11)
 
 
-def test_a_voice_counts_by_its_transcript_and_its_patches(speech: VoxCpmSpeech, ours: Model) -> None:
+def test_a_voice_counts_by_its_transcript_and_its_patches(speech: VoxCpmBackend, ours: Model) -> None:
     tokenizer = ours("tiny", False).tokenizer
-    measured = speech.measure(sentence("hello", prompt=voice(7), max_steps=3))
-    assert measured.prompt_positions == len(tokenizer.encode("你好 worldhello")) + 1 + 7
-    assert (measured.max_steps, measured.text_tokens) == (3, len(tokenizer.encode("hello")))
+    cost = speech.estimate_cost(sentence("hello", prompt=voice(7), max_steps=3))
+    assert cost.prompt_positions == len(tokenizer.encode("你好 worldhello")) + 1 + 7
+    assert (cost.max_steps, cost.text_tokens) == (3, len(tokenizer.encode("hello")))
 
 
-def test_what_never_fits_is_refused_with_what_it_needs_and_what_there_is(speech: VoxCpmSpeech) -> None:
+def test_what_never_fits_is_refused_with_what_it_needs_and_what_there_is(speech: VoxCpmBackend) -> None:
     with pytest.raises(SentenceTooLongError, match=r"needs \d+ positions and up to \d+ steps, .* room for 500 in all"):
-        speech.measure(sentence("a very long text " * 40))
+        speech.estimate_cost(sentence("a very long text " * 40))
 
 
-def test_a_step_answers_in_the_order_of_its_rows(speech: VoxCpmSpeech) -> None:
+def test_a_step_answers_in_the_order_of_its_rows(speech: VoxCpmBackend) -> None:
     sit(speech, 2, 0, sentence("first"))
     sit(speech, 0, 200, sentence("我们去北京", prompt=voice(), cfg_value=4.0, inference_timesteps=10))
     forwards = speech.step([2, 0], noise(2)).collect()
@@ -87,7 +87,7 @@ def test_a_step_answers_in_the_order_of_its_rows(speech: VoxCpmSpeech) -> None:
 
 
 def test_the_stop_head_is_not_heard_before_the_fourth_patch(
-    speech: VoxCpmSpeech, monkeypatch: pytest.MonkeyPatch
+    speech: VoxCpmBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
         speech._model.network, "wants_to_stop", lambda hidden: torch.ones(len(hidden), dtype=torch.bool)
@@ -98,23 +98,23 @@ def test_the_stop_head_is_not_heard_before_the_fourth_patch(
     assert [bool(each.is_last[0]) for each in made] == [False, False, False, True]
 
 
-def test_what_was_collected_stays_when_steps_go_on(speech: VoxCpmSpeech) -> None:
+def test_what_was_collected_stays_when_steps_go_on(speech: VoxCpmBackend) -> None:
     sit(speech, 0, 0, sentence())
     pending = speech.step([0], noise(1))
     speech.step([0], noise(1, seed=1))
     speech.release(0)
-    fresh = VoxCpmSpeech(speech._model, Room(seats=1, positions=500))
+    fresh = VoxCpmBackend(speech._model, RunnerConfig(slots=1, positions=500))
     sit(fresh, 0, 0, sentence())
     assert np.array_equal(pending.collect().latents, fresh.step([0], noise(1)).collect().latents)
 
 
-def test_a_seat_remembers_nothing_of_who_sat_there_before(speech: VoxCpmSpeech, ours: Model) -> None:
+def test_a_seat_remembers_nothing_of_who_sat_there_before(speech: VoxCpmBackend, ours: Model) -> None:
     spoken = sentence(inference_timesteps=3)
     sit(speech, 1, 40, sentence("someone else", prompt=voice(9), inference_timesteps=40, cfg_value=6.0))
     for seed in range(5):
         speech.step([1], noise(1, seed))
     speech.release(1)
-    fresh = VoxCpmSpeech(ours("tiny", False), Room(seats=2, positions=500))
+    fresh = VoxCpmBackend(ours("tiny", False), RunnerConfig(slots=2, positions=500))
     for each in (speech, fresh):
         sit(each, 1, 45, spoken)
         sit(each, 0, 250, sentence("a neighbour with a longer schedule", inference_timesteps=20))
@@ -125,10 +125,10 @@ def test_a_seat_remembers_nothing_of_who_sat_there_before(speech: VoxCpmSpeech, 
         assert np.array_equal(used.next_is_last, new.next_is_last)
 
 
-def test_a_cancelled_prompt_leaves_a_seat_as_good_as_new(speech: VoxCpmSpeech) -> None:
+def test_a_cancelled_prompt_leaves_a_seat_as_good_as_new(speech: VoxCpmBackend) -> None:
     spoken = sentence(prompt=voice(20))
-    measured = speech.measure(spoken)
-    speech.admit(Seat(0, 0, measured.positions), spoken)
+    cost = speech.estimate_cost(spoken)
+    speech.admit(Slot(0, 0, cost.positions), spoken)
     speech.prefill(0, 12)
     speech.release(0)
     sit(speech, 0, 0, sentence())
@@ -137,7 +137,7 @@ def test_a_cancelled_prompt_leaves_a_seat_as_good_as_new(speech: VoxCpmSpeech) -
     np.testing.assert_allclose(made.latents[0], made.latents[1], atol=1e-4)
 
 
-def test_a_recording_is_brought_to_the_models_rate_and_encoded(speech: VoxCpmSpeech) -> None:
+def test_a_recording_is_brought_to_the_models_rate_and_encoded(speech: VoxCpmBackend) -> None:
     second = np.random.default_rng(0).standard_normal(22_050).astype(np.float32)
     assert speech.encode_voice(second, 22_050).shape == (7, *SHAPE)  # 44,100 samples, 7,056 each, padded in front
 
@@ -149,14 +149,14 @@ def test_a_voice_is_embedded_once_and_as_far_as_it_is_read() -> None:
         embedded.append(latents.shape[1])
         return latents.flatten(2)
 
-    voices = Voices(embed, torch.device("cpu"), at_once=16, limit_bytes=2**20)
+    voices = VoiceEmbeddingCache(embed, torch.device("cpu"), at_once=16, limit_bytes=2**20)
     latents = torch.randn(40, 4, 64)
     for begin, end in ((0, 3), (3, 16), (16, 17), (17, 40)):
         assert torch.equal(voices.of(latents.clone()).embedded(begin, end), latents[None, begin:end].flatten(2))
     assert embedded == [16, 16, 8]
 
 
-def test_a_voice_used_again_costs_nothing_but_its_place(speech: VoxCpmSpeech, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_voice_used_again_costs_nothing_but_its_place(speech: VoxCpmBackend, monkeypatch: pytest.MonkeyPatch) -> None:
     spoken = sentence(prompt=voice(20))
     sit(speech, 0, 0, spoken)
     made = speech.step([0], noise(1)).collect()
@@ -170,7 +170,7 @@ def test_a_voice_used_again_costs_nothing_but_its_place(speech: VoxCpmSpeech, mo
 
 
 def test_voices_used_long_ago_are_dropped() -> None:
-    voices = Voices(lambda latents: latents.flatten(2), torch.device("cpu"), at_once=16, limit_bytes=3000)
+    voices = VoiceEmbeddingCache(lambda latents: latents.flatten(2), torch.device("cpu"), at_once=16, limit_bytes=3000)
     latents = [torch.randn(1, 4, 64) for _ in range(4)]  # 1024 bytes each, and as much again once embedded
     first = voices.of(latents[0])
     voices.of(latents[1])
@@ -190,8 +190,8 @@ def test_room_follows_the_settings(
     positions: int,
     checkpoint_folder: Callable[[str, bool], Path],
 ) -> None:
-    speech, facts = load_speech_model(settings_of(checkpoint_folder("tiny", False), kv_cache_positions=asked))
-    assert (speech.kv_positions, speech.seats) == (positions, 8)
+    speech, facts = load_backend(settings_of(checkpoint_folder("tiny", False), kv_cache_positions=asked))
+    assert (speech.kv_positions, speech.slots) == (positions, 8)
     assert (facts.sample_rate, facts.patch_samples, facts.patch_size, facts.feat_dim) == (44_100, 7056, 4, 64)
 
 
@@ -213,10 +213,10 @@ def test_a_gpu_without_room_for_a_sentence_is_refused(ours: Model, monkeypatch: 
 def test_deterministic_loading_fixes_shapes_and_addresses(
     checkpoint_folder: Callable[[str, bool], Path],
 ) -> None:
-    speech, _ = load_speech_model(settings_of(checkpoint_folder("tiny", False), deterministic=True))
+    speech, _ = load_backend(settings_of(checkpoint_folder("tiny", False), deterministic=True))
     model = speech._model
     assert {each.data_ptr() % 64 for part in (model.network, model.vae) for each in part.parameters()} == {0}
-    assert speech._speaker.room.is_deterministic
+    assert speech._runner.config.is_deterministic
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device is here")
@@ -224,12 +224,12 @@ def test_a_machine_without_a_gpu_says_so(
     checkpoint_folder: Callable[[str, bool], Path],
 ) -> None:
     with pytest.raises(WrongWeightsError, match="no usable CUDA device or driver here"):
-        load_speech_model(settings_of(checkpoint_folder("tiny", False), device="cuda"))
+        load_backend(settings_of(checkpoint_folder("tiny", False), device="cuda"))
 
 
 def test_the_model_needs_torch_and_numpy_alone() -> None:
     """A bare GPU machine has no more; what reads checkpoints, text and requests is imported where it is used."""
     absent = ("pydantic", "safetensors", "tokenizers", "torchaudio", "transformers", "typer", "fastapi", "wetext")
-    wanted = "voxfleet_inference.engine.voxcpm_speech, voxfleet_inference.audio.vae"
+    wanted = "voxfleet_inference.worker.voxcpm_backend, voxfleet_inference.model.audio_vae"
     program = f"import sys; sys.modules.update(dict.fromkeys({absent!r})); import {wanted}"
     subprocess.run([sys.executable, "-c", program], check=True)

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from voxfleet_inference.model.tokenizer import collapse_whitespace, is_chinese_word
 from voxfleet_inference.model.voxcpm import VoxCPM
-from voxfleet_inference.text.tokenizer import collapse_whitespace, is_chinese_word
 
 CHINESE = "你好 世界 人工智能 语音合成 天 气 ， 。 日本語 한국".split()  # noqa: SIM905
 LATIN = "the water Hello x 9 . ! é € 😀 \u2581 's".split()  # noqa: SIM905

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
-from voxfleet_inference.model.seats.pools import Rows, StreamPool
+from voxfleet_inference.model.runner.slot_states import CodecStates, StepBatch
 from voxfleet_inference.model.voxcpm import VoxCPM
 
 Model = Callable[[str, bool], VoxCPM]
@@ -36,27 +36,27 @@ def test_sixty_seconds_in_changing_company_equal_the_references_full_decode(
     whole = [frames(60 * FRAMES_PER_SECOND), frames(60 * patch), frames(20 * patch)]
     with torch.inference_mode():
         theirs = [reference(version, True).model.audio_vae.decode(each)[0, 0] for each in whole]
-        mine = decode_in_seats(model, whole)
+        mine = decode_in_slots(model, whole)
     for made, expected in zip(mine, theirs, strict=True):
         assert made.shape == expected.shape
         torch.testing.assert_close(made, expected, atol=1e-5, rtol=0)
 
 
-def decode_in_seats(model: VoxCPM, whole: list[Tensor]) -> list[Tensor]:
+def decode_in_slots(model: VoxCPM, whole: list[Tensor]) -> list[Tensor]:
     """Patch by patch: seat 0 takes every step, seat 1 every second one, seat 2 every third."""
-    pool = StreamPool(model.vae.decoder.start(1), len(whole))
-    for seat in range(len(whole)):
-        pool.forget(seat)
+    pool = CodecStates(model.vae.decoder.start(1), len(whole))
+    for slot in range(len(whole)):
+        pool.reset(slot)
     pieces = [list(torch.split(each, model.config.patch_size, dim=-1)) for each in whole]
     made: list[list[Tensor]] = [[] for _ in whole]
     for step in range(len(pieces[0])):
-        seats = tuple(seat for seat in (2, 0, 1) if step % (seat + 1) == 0 and len(made[seat]) < len(pieces[seat]))
-        rows = Rows(torch.tensor(seats), seats, extents=(), evaluations=0)
+        slots = tuple(slot for slot in (2, 0, 1) if step % (slot + 1) == 0 and len(made[slot]) < len(pieces[slot]))
+        rows = StepBatch(torch.tensor(slots), slots, extents=(), evaluations=0)
         memories, memory = pool.gather(rows)
-        samples = model.vae.decode(torch.cat([pieces[seat][len(made[seat])] for seat in seats]), memory)
+        samples = model.vae.decode(torch.cat([pieces[slot][len(made[slot])] for slot in slots]), memory)
         pool.scatter(rows, memories)
-        for row, seat in enumerate(seats):
-            made[seat].append(samples[row])
+        for row, slot in enumerate(slots):
+            made[slot].append(samples[row])
     return [torch.cat(each) for each in made]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 from hypothesis import given
 from hypothesis import strategies as st
-from voxfleet_inference.engine.messages import EngineGone, Loaded, LoadFailed, Occupancy, Resting, StepDone
+from voxfleet_inference.engine.messages import EngineGone, Idle, Loaded, LoadFailed, Occupancy, StepDone
 from voxfleet_inference.server.engine_supervisor import EngineControl, EngineSupervisor, Failure
 from voxfleet_inference.server.lifecycle import RESTART_WINDOW_SECONDS, Phase, lately_restarted
 from voxfleet_inference.settings import ServeSettings
@@ -25,7 +25,7 @@ class StubEngine:
 
     def __init__(self) -> None:
         self.is_closed = False
-        self.asked_at: float | None = None
+        self.oldest_pending_at: float | None = None
 
     def close(self) -> None:
         self.is_closed = True
@@ -47,7 +47,7 @@ class Supervised:
             self.metrics,
             lambda _: self.warm.wait(),
             self.failures.append,
-            EngineControl(self.kill, self.revive),
+            EngineControl(self.kill, self.restart),
         )
         self.supervisor.attach(self.started())
 
@@ -55,7 +55,7 @@ class Supervised:
         self.engines.append(StubEngine())
         return self.engines[-1]
 
-    async def revive(self) -> Any:
+    async def restart(self) -> Any:
         if self.is_broken:
             raise OSError(12, "Cannot allocate memory")
         return self.started()
@@ -111,7 +111,7 @@ async def test_the_fourth_death_in_ten_minutes_is_the_last(wait_until: Any) -> N
     server.die()
     server.die()
     assert server.failures == [Failure("the engine process has ended", 4)]
-    assert server.supervisor.trouble(0.0) == "the engine process has ended"
+    assert server.supervisor.liveness_error(0.0) == "the engine process has ended"
 
 
 async def test_wrong_weights_are_not_tried_again() -> None:
@@ -143,34 +143,34 @@ async def test_trouble_begins_when_a_step_is_owed_for_too_long(tone_loaded: Load
     server = await ready(tone_loaded, wait_until, max_step_seconds=5)
     now = time.monotonic()
     server.supervisor.observe(StepDone(0.1, (), Occupancy(running=1, waiting=0)))
-    assert server.supervisor.trouble(now + 4.9) == ""
-    assert "no step for" in server.supervisor.trouble(now + 7), "whether or not anybody still waits"
-    server.supervisor.observe(Resting(Occupancy(running=1, waiting=1, parked=1)))
-    assert server.supervisor.trouble(now + 60) == "", "the engine knows of them, and has decided"
-    server.engines[0].asked_at = now
-    assert "no step for" in server.supervisor.trouble(now + 7), "it was told something and has not answered"
+    assert server.supervisor.liveness_error(now + 4.9) == ""
+    assert "no step for" in server.supervisor.liveness_error(now + 7), "whether or not anybody still waits"
+    server.supervisor.observe(Idle(Occupancy(running=1, waiting=1, parked=1)))
+    assert server.supervisor.liveness_error(now + 60) == "", "the engine knows of them, and has decided"
+    server.engines[0].oldest_pending_at = now
+    assert "no step for" in server.supervisor.liveness_error(now + 7), "it was told something and has not answered"
 
 
 async def test_a_hanging_engine_is_ended_once_and_replaced(tone_loaded: Loaded, wait_until: Any) -> None:
     server = await ready(tone_loaded, wait_until, max_step_seconds=5)
-    server.engines[0].asked_at = time.monotonic()
+    server.engines[0].oldest_pending_at = time.monotonic()
     server.look_until(time.monotonic() + 4.5)
     assert server.kills == 0
     server.look_until(time.monotonic() + 8)
     assert server.kills == 1
     assert server.state == "ready"
-    assert server.supervisor.trouble(time.monotonic() + 8), "liveness fails until the process is gone"
+    assert server.supervisor.liveness_error(time.monotonic() + 8), "liveness fails until the process is gone"
     server.die()
     assert "no step for" in server.supervisor.lifecycle.message
     assert server.supervisor.lifecycle.message.endswith("it was ended; another one is being started")
     await wait_until(lambda: len(server.engines) == 2)
-    assert server.supervisor.trouble(time.monotonic() + 8) == ""
+    assert server.supervisor.liveness_error(time.monotonic() + 8) == ""
     assert (server.metrics.engine_restarts._value.get(), server.failures) == (1, [])
 
 
 async def test_hanging_too_often_ends_the_server_and_says_why(tone_loaded: Loaded, wait_until: Any) -> None:
     server = await ready(tone_loaded, wait_until, max_step_seconds=5, max_engine_restarts=0)
-    server.engines[0].asked_at = time.monotonic()
+    server.engines[0].oldest_pending_at = time.monotonic()
     server.look_until(time.monotonic() + 8)
     server.die()
     assert server.failures[0].exit_code == 4
@@ -180,7 +180,7 @@ async def test_hanging_too_often_ends_the_server_and_says_why(tone_loaded: Loade
 async def test_an_engine_that_outlives_its_end_ends_the_server(tone_loaded: Loaded, wait_until: Any) -> None:
     """A driver can keep a killed process for ever."""
     server = await ready(tone_loaded, wait_until, max_step_seconds=5)
-    server.engines[0].asked_at = time.monotonic()
+    server.engines[0].oldest_pending_at = time.monotonic()
     server.look_until(time.monotonic() + 14)
     assert server.failures == []
     server.look_until(time.monotonic() + 30)
@@ -191,10 +191,10 @@ async def test_an_engine_that_outlives_its_end_ends_the_server(tone_loaded: Load
 
 async def test_loading_has_no_bound_and_the_first_sentence_ten_times_the_usual(tone_loaded: Loaded) -> None:
     server = Supervised(max_step_seconds=5)
-    server.engines[0].asked_at = time.monotonic()
+    server.engines[0].oldest_pending_at = time.monotonic()
     server.look_until(time.monotonic() + 1000)
     assert (server.state, server.kills) == ("loading", 0)
-    assert server.supervisor.trouble(time.monotonic() + 1000) == ""
+    assert server.supervisor.liveness_error(time.monotonic() + 1000) == ""
     server.supervisor.observe(tone_loaded)
     server.look_until(time.monotonic() + 49)
     assert (server.state, server.kills) == ("warming", 0)
@@ -228,7 +228,7 @@ async def test_a_hanging_engine_fails_liveness_and_recovers(
         await wait_until(lambda: server.service.lifecycle.phase is Phase.READY)
         model.gate = threading.Event()
         asking = asyncio.create_task(client.post("/v1/audio/speech", json=SPEECH))
-        await wait_until(server.service.trouble)
+        await wait_until(server.service.liveness_error)
         answer = await client.get("/health/live")
         assert answer.status_code == 503
         assert "no step for" in answer.json()["message"]
@@ -241,7 +241,7 @@ async def test_a_newcomer_behind_readers_who_do_not_read_is_no_sign_of_a_hang(
     start_server: Any, make_model: Any, wait_until: Any
 ) -> None:
     """Every seat is parked by a listener who takes nothing: the engine rests, rightly, while somebody waits."""
-    model = make_model(seats=1)
+    model = make_model(slots=1)
     async with start_server(model, max_step_seconds=0.2, max_buffered_audio_seconds=1.6) as server:
         await wait_until(lambda: server.service.lifecycle.is_ready)
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1024)
@@ -254,7 +254,7 @@ async def test_a_newcomer_behind_readers_who_do_not_read_is_no_sign_of_a_hang(
             asking = asyncio.create_task(client.post("/v1/audio/speech", json=SPEECH))
             await wait_until(lambda: server.service.load.waiting_sequences > waiting)
             for _ in range(20):  # five times what one step may take
-                assert server.service.trouble() == ""
+                assert server.service.liveness_error() == ""
                 await asyncio.sleep(0.05)
             writer.close()
             assert (await asking).status_code == 200

@@ -37,7 +37,7 @@ def chirped(row: Any) -> Any:
     return chirp((row.taken - 1) * PATCH, PATCH)
 
 
-class Gate(threading.Event):
+class ApiKeyMiddleware(threading.Event):
     """Lets so many steps pass before it must be opened."""
 
     def __init__(self, steps: int) -> None:
@@ -97,7 +97,7 @@ async def heard_early(chunks: Any, name: str, rate: int) -> bytes:
 async def test_the_first_patches_are_heard_before_others_are_made(
     server: Any, client: openai.AsyncOpenAI, name: str
 ) -> None:
-    server.model.gate = Gate(FIRST_PATCHES)
+    server.model.gate = ApiKeyMiddleware(FIRST_PATCHES)
     rate = FORMATS[name].rate_for(None, MODEL_RATE)
     response_format: Any = name
     async with client.audio.speech.with_streaming_response.create(

@@ -72,8 +72,8 @@ async def test_text_is_spoken_at_sentence_ends_and_the_rest_at_the_end(server: A
     async with talk(server, seed=3) as client:
         started = client.heard[0]
         assert len(started.pop("session_id")) == 32
-        facts = {"seed": 3, "response_format": "pcm", "sample_rate": 44100}
-        assert started == {"type": "session.started", **facts}
+        model_info = {"seed": 3, "response_format": "pcm", "sample_rate": 44100}
+        assert started == {"type": "session.started", **model_info}
         for piece in ("The first sen", "tence is here. The sec", "ond one follows"):
             await client.say("text.append", text=piece)
         assert (await client.hear("sentence.started"))["text"] == "The first sentence is here."
@@ -277,11 +277,11 @@ async def test_a_session_is_not_idle_while_it_speaks_and_is_listened_to(server: 
     async with talk(server, seed=1) as client:
         await client.say("text.append", text="z" * 12)
         await client.say("text.flush")
-        asked_at = asyncio.get_running_loop().time()
+        oldest_pending_at = asyncio.get_running_loop().time()
         await client.hear("sentence.started")
         be_impatient(server)
         assert (await client.hear("error"))["error"]["code"] == "session_idle"
-        assert asyncio.get_running_loop().time() - asked_at > 12 * PATCH / 44100, "it takes so long to hear it"
+        assert asyncio.get_running_loop().time() - oldest_pending_at > 12 * PATCH / 44100, "it takes so long to hear it"
     assert len(client.audio) == 12 * PATCH * 2
 
 
@@ -328,7 +328,7 @@ async def test_a_draining_server_finishes_what_was_said_and_takes_no_more(server
         await client.say("text.append", text="last words")
         await client.say("text.flush")
         await client.hear("sentence.started")
-        server.service.drain(wished=True)
+        server.service.drain(enabled=True)
         await client.hear("session.done")
         assert await client.closed() == 1001
         assert len(client.audio) == 10 * PATCH * 2

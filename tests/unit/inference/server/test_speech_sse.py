@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 import openai
 import pytest
-from voxfleet_inference.server.errors import InternalError
-from voxfleet_inference.server.speech_events import Tally, delta_event, done_event, error_event
+from voxfleet_inference.errors import InternalError
+from voxfleet_inference.server.speech_events import SpeechUsage, delta_event, done_event, error_event
 from voxfleet_inference.speech.events import SentenceEnded, SpeechAudio
 
 PATCH = 7056
@@ -54,7 +54,7 @@ async def test_events_carry_the_same_audio_then_usage_and_the_times_of_sentences
     assert first["until_seconds"] == pytest.approx(22 * PATCH / 44100, abs=0.001)
     assert (second["index"], second["text"]) == (1, "And then a second one.")
     assert second["until_seconds"] == pytest.approx(len(bare.content) / 2 / 44100, abs=0.001)
-    assert not second["is_cut"]
+    assert not second["is_truncated"]
 
 
 async def test_speed_moves_the_times_of_sentences(server: Any) -> None:
@@ -178,8 +178,8 @@ async def test_a_text_that_can_never_be_spoken_is_the_texts_fault(server: Any) -
 
 async def test_whole_audio_says_how_many_sentences_were_cut(server: Any) -> None:
     answer = await post(server, stream_format="audio", stream=False)
-    assert answer.headers["voxfleet-cut-sentences"] == "0"
-    assert "voxfleet-cut-sentences" not in (await post(server)).headers
+    assert answer.headers["voxfleet-truncated-sentences"] == "0"
+    assert "voxfleet-truncated-sentences" not in (await post(server)).headers
 
 
 async def test_a_client_that_leaves_a_silent_stream_of_events_is_forgotten(
@@ -199,20 +199,20 @@ async def test_a_client_that_leaves_a_silent_stream_of_events_is_forgotten(
 
 
 def test_a_tally_counts_tokens_patches_and_when_sentences_are_heard() -> None:
-    tally = Tally(speed=2.0)
+    usage = SpeechUsage(speed=2.0)
     ended = {"until_seconds": 3.0, "patches": 1, "text_tokens": 7, "attempts": 1, "trailing_silence_seconds": 0.0}
-    tally.take(SpeechAudio(0, [], patches=1))  # type: ignore[arg-type]
-    tally.take(SentenceEnded(index=0, text="a", at_seconds=1.0, is_cut=True, **ended))  # type: ignore[arg-type]
-    tally.take(SpeechAudio(0, [], patches=0))  # type: ignore[arg-type]
-    assert tally.usage == {"input_tokens": 7, "output_tokens": 1, "total_tokens": 8}
-    assert tally.sentences == [{"index": 0, "text": "a", "at_seconds": 0.5, "until_seconds": 1.5, "is_cut": True}]
+    usage.take(SpeechAudio(0, [], patches=1))  # type: ignore[arg-type]
+    usage.take(SentenceEnded(index=0, text="a", at_seconds=1.0, is_truncated=True, **ended))  # type: ignore[arg-type]
+    usage.take(SpeechAudio(0, [], patches=0))  # type: ignore[arg-type]
+    assert usage.tokens == {"input_tokens": 7, "output_tokens": 1, "total_tokens": 8}
+    assert usage.sentences == [{"index": 0, "text": "a", "at_seconds": 0.5, "until_seconds": 1.5, "is_truncated": True}]
 
 
 def test_each_event_is_one_block_whatever_a_text_holds() -> None:
-    tally = Tally(sentences=[{"text": "two\nlines\r\n\u2028and 中文"}])
-    for event in (delta_event(b"\x00\xff"), done_event(tally), error_event(InternalError("a\n\ndata: b"))):
+    usage = SpeechUsage(sentences=[{"text": "two\nlines\r\n\u2028and 中文"}])
+    for event in (delta_event(b"\x00\xff"), done_event(usage), error_event(InternalError("a\n\ndata: b"))):
         assert event.endswith(b"\n\n")
         assert event.count(b"\n\n") == 1
         assert b"\r" not in event
     assert events_of(delta_event(b"\x00\xff").decode()) == [{"type": "speech.audio.delta", "audio": "AP8="}]
-    assert events_of(done_event(tally).decode())[0]["sentences"] == tally.sentences
+    assert events_of(done_event(usage).decode())[0]["sentences"] == usage.sentences

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from voxfleet_inference.server.step_watch import StepWatch
+from voxfleet_inference.server.stall_watchdog import StallWatchdog
 
 MOMENTS = st.floats(0, 1000)
 
 
 def test_a_step_is_followed_by_another_or_by_a_rest() -> None:
-    watch = StepWatch(5.0, 0.0)
+    watch = StallWatchdog(5.0, 0.0)
     watch.stepped(60.0)
     assert watch.owed_seconds(100.0, None) == 40.0, "though everybody may have left meanwhile"
     watch.rested(90.0)
@@ -19,7 +19,7 @@ def test_a_step_is_followed_by_another_or_by_a_rest() -> None:
 
 
 def test_an_engine_at_rest_owes_an_answer_to_what_it_is_told() -> None:
-    watch = StepWatch(5.0, 0.0)
+    watch = StallWatchdog(5.0, 0.0)
     assert watch.owed_seconds(100.0, 98.0) == 2.0
     watch.rested(50.0)
     assert watch.owed_seconds(100.0, 49.9) == 50.0, "sent before the rest was told, to be obeyed after it"
@@ -28,7 +28,7 @@ def test_an_engine_at_rest_owes_an_answer_to_what_it_is_told() -> None:
 
 
 def test_whoever_was_stopped_himself_accuses_nobody() -> None:
-    watch = StepWatch(5.0, 0.0)
+    watch = StallWatchdog(5.0, 0.0)
     for second in range(1, 11):
         watch.look(float(second))
     watch.stepped(10.0)
@@ -40,7 +40,7 @@ def test_whoever_was_stopped_himself_accuses_nobody() -> None:
 
 @pytest.mark.parametrize(("allowed", "seconds"), [(5.0, 0.625), (60.0, 1.0), (0.4, 0.05)])
 def test_who_looks_as_told_is_never_thought_asleep(allowed: float, seconds: float) -> None:
-    watch = StepWatch(allowed, 0.0)
+    watch = StallWatchdog(allowed, 0.0)
     assert watch.look_seconds == pytest.approx(seconds)
     for look in range(1, 100):
         watch.look(look * watch.look_seconds)
@@ -52,13 +52,13 @@ def test_who_looks_as_told_is_never_thought_asleep(allowed: float, seconds: floa
 def test_nothing_is_owed_since_before_the_last_sign(
     began: float,
     reported: float,
-    asked_at: float | None,
+    oldest_pending_at: float | None,
     is_working: bool,  # noqa: FBT001
 ) -> None:
     now = 2000.0
-    watch = StepWatch(5.0, began)
+    watch = StallWatchdog(5.0, began)
     (watch.stepped if is_working else watch.rested)(reported)
-    owed = watch.owed_seconds(now, asked_at)
-    assert (owed > 0) == (is_working or asked_at is not None)
+    owed = watch.owed_seconds(now, oldest_pending_at)
+    assert (owed > 0) == (is_working or oldest_pending_at is not None)
     assert owed <= now - max(reported, began) or owed == 0
-    assert is_working or asked_at is None or owed <= now - asked_at
+    assert is_working or oldest_pending_at is None or owed <= now - oldest_pending_at

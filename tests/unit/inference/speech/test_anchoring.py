@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from voxfleet_inference.engine.messages import Patch
-from voxfleet_inference.speech.anchoring import SHORTEST_PATCHES, kept_for_a_voice, voice_of, voice_patches
+from voxfleet_inference.speech.derived_voice import SHORTEST_PATCHES, kept_for_a_voice, voice_of, voice_patches
 from voxfleet_inference.speech.retrying import is_bad_case
 
 LOUDNESS = st.lists(st.floats(0, 1), min_size=1, max_size=300)

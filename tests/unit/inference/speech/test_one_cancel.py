@@ -15,8 +15,8 @@ async def test_a_client_who_leaves_frees_every_sentence_at_once(server: Any, wai
         client.stream("POST", "/v1/audio/speech", json=BODY) as response,
     ):
         await anext(response.aiter_raw())
-        await wait_until(lambda: len(server.model.seated) > 2, 60)
-    await wait_until(lambda: not server.model.seated, 60)
+        await wait_until(lambda: len(server.model.assigned) > 2, 60)
+    await wait_until(lambda: not server.model.assigned, 60)
     await wait_until(lambda: server.service.load.open_requests == 0, 60)
     steps = server.model.steps_taken
     assert steps - before < len(TEXT) - 10  # by far not all of it

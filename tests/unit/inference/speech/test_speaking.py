@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from voxfleet_inference.engine.client import EngineError, SentenceRefusedError
-from voxfleet_inference.engine.messages import Patch, Sentence, SequenceEnded, VoicePrompt
-from voxfleet_inference.engine.sequences import Outcome
+from voxfleet_inference.engine.client import EngineError, QueueFullError
+from voxfleet_inference.engine.messages import Outcome, Patch, Sentence, SequenceEnded, VoicePrompt
 from voxfleet_inference.speech.events import SentenceEnded, SentenceStarted, SpeechAudio
 from voxfleet_inference.speech.speaking import Speech, speak
 from voxfleet_inference.text.sentences import TextSentence, split
@@ -42,14 +41,14 @@ class ScriptedStream:
         if self.patches < 0:
             raise EngineError("no such luck")
         if self.engine.is_full_for_others and self.sentence.attempt:
-            raise SentenceRefusedError("the queue is full")
+            raise QueueFullError("the queue is full")
         if self.made == self.patches:
             self.ended = SequenceEnded(1, Outcome.FINISHED, "", self.patches, len(self.sentence.text.split()))
             raise StopAsyncIteration
         self.made += 1
         value = 0.5 + 0.01 * self.sentence.sentence_index + 0.001 * self.sentence.attempt
-        is_cut = self.engine.cuts and self.made == self.patches
-        return Patch(1, np.full((2, 2), self.made, np.float32), np.full(PATCH, value, np.float32), is_cut)
+        is_truncated = self.engine.cuts and self.made == self.patches
+        return Patch(1, np.full((2, 2), self.made, np.float32), np.full(PATCH, value, np.float32), is_truncated)
 
     def close(self) -> None:
         self.engine.open.discard(id(self))
@@ -108,7 +107,7 @@ async def test_sentences_come_in_order_with_their_times_and_pauses(engine: Scrip
     started = [event for event in events if isinstance(event, SentenceStarted)]
     ended = [event for event in events if isinstance(event, SentenceEnded)]
     assert [event.text for event in started] == [each.text for each in split(TEXT)]
-    assert [(event.index, event.patches, event.attempts, event.is_cut) for event in ended] == [
+    assert [(event.index, event.patches, event.attempts, event.is_truncated) for event in ended] == [
         (0, 3, 1, False),
         (1, 3, 1, False),
         (2, 3, 1, False),
@@ -311,7 +310,7 @@ async def test_the_voices_own_patches_count_as_the_reference_counts_them(engine:
 async def test_a_cut_sentence_fades_out_and_says_so(engine: ScriptedEngine) -> None:
     engine.cuts = True
     events = await events_of(engine, speech(sentences=split("Only one sentence.")))
-    assert events[-1].is_cut
+    assert events[-1].is_truncated
     spoken = heard(events)
     assert spoken[-1] == pytest.approx(0.0, abs=1e-6)
     assert np.all(np.diff(spoken[-10:]) < 0)  # 10 ms at 1 kHz

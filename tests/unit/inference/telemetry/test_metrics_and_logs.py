@@ -15,10 +15,10 @@ import pytest
 import websockets
 from prometheus_client import generate_latest
 from voxfleet_inference import __version__
+from voxfleet_inference.logs import configure_logging
+from voxfleet_inference.server.internal import internal_app, load_row
 from voxfleet_inference.telemetry.gpu import GpuReading
-from voxfleet_inference.telemetry.internal import internal_app, load_row
 from voxfleet_inference.telemetry.metrics import Metrics
-from voxfleet_inference.telemetry.request_log import configure_logging
 
 ROOT = Path(__file__).parents[4]
 SPEECH = {"model": "voxcpm-1.5", "input": "A sentence.", "voice": "default", "response_format": "pcm"}

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.datastructures import Headers
-from voxfleet_inference.server.errors import ApiError, InvalidFieldError
+from voxfleet_inference.errors import ApiError, InvalidFieldError
 from voxfleet_inference.voices.voice_request import DesignedVoice, RecordedVoice, checked, parse_voice_request
 
 JSON = Headers({"content-type": "application/json; charset=utf-8"})

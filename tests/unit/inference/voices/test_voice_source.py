@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from voxfleet_inference.audio.encoding import make_encoder
 from voxfleet_inference.audio.formats import FORMATS
+from voxfleet_inference.server.internal import internal_app
 from voxfleet_inference.server.serve import QuietServer, uvicorn_config
-from voxfleet_inference.telemetry.internal import internal_app
 from voxfleet_inference.voices import voice_source
 from voxfleet_inference.voices.voice_file import MAX_FILE_BYTES, StoredVoice, VoiceFacts, to_file, voice_id
 from voxfleet_inference.voices.voice_source import VoiceSource, VoiceSourceError

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from voxfleet_inference.engine.messages import VoicePrompt
+from voxfleet_inference.voice_names import OPENAI_ALIASES, is_voice_id, parse_aliases
 from voxfleet_inference.voices.prompt_cache import PromptCache
 from voxfleet_inference.voices.voice_file import (
     MAX_RECORDING_BYTES,
@@ -25,7 +26,6 @@ from voxfleet_inference.voices.voice_file import (
     to_file,
     voice_id,
 )
-from voxfleet_inference.voices.voice_names import OPENAI_ALIASES, is_voice_id, parse_aliases
 from voxfleet_inference.voices.voice_store import StoreLimits, VoiceStore, VoiceStoreError, VoiceStoreFullError
 
 ROOMY = StoreLimits(max_voices=100, max_bytes=10_000_000)

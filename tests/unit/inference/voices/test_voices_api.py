@@ -14,15 +14,16 @@ import pytest
 from voxfleet_inference.audio.encoding import make_encoder
 from voxfleet_inference.audio.formats import FORMATS
 from voxfleet_inference.engine.messages import VoicePrompt
-from voxfleet_inference.voices import voice_routes, voice_store
-from voxfleet_inference.voices.prompt_making import ANCHOR_TEXT
+from voxfleet_inference.server import voice_routes
+from voxfleet_inference.voices import voice_store
+from voxfleet_inference.voices.prompt_making import BUILT_IN_VOICE_TEXT
 
 RATE = 44100
 SPEECH = {"model": "voxcpm-1.5", "input": "Say something.", "response_format": "pcm"}
 FORM = {"name": "Ada", "transcript": "What I said.", "consent": "Ada Example agreed in writing"}
 
 
-class Gate(threading.Event):
+class ApiKeyMiddleware(threading.Event):
     """Counts the recordings that come to be encoded."""
 
     entries = 0
@@ -60,7 +61,7 @@ def files_of(server: Any) -> list[str]:
 
 
 async def test_an_uploaded_voice_speaks_and_is_encoded_once(keeper: Any) -> None:
-    gate = keeper.model.voice_gate = Gate()
+    gate = keeper.model.voice_gate = ApiKeyMiddleware()
     gate.set()
     made = (await upload(keeper)).json()
     assert made["object"] == "audio.voice"
@@ -129,7 +130,7 @@ async def test_a_designed_voice_is_the_same_for_the_same_seed(keeper: Any) -> No
     assert voice.text == "I am eight."
     assert len(voice.latents) == len("I am eight.")
     await ask(keeper, "POST", "/v1/audio/speech", json={**SPEECH, "voice": made["id"]})
-    assert keeper.model.prompts[-1].text == ANCHOR_TEXT
+    assert keeper.model.prompts[-1].text == BUILT_IN_VOICE_TEXT
 
 
 async def test_a_designed_voice_that_says_too_much_is_refused(keeper: Any) -> None:
@@ -143,7 +144,7 @@ async def test_a_designed_voice_that_says_too_much_is_refused(keeper: Any) -> No
 async def test_openais_names_speak_with_the_built_in_voice(keeper: Any) -> None:
     for name in ("alloy", "nova", "shimmer"):
         assert (await ask(keeper, "POST", "/v1/audio/speech", json={**SPEECH, "voice": name})).status_code == 200
-        assert keeper.model.prompts[-1].text == ANCHOR_TEXT
+        assert keeper.model.prompts[-1].text == BUILT_IN_VOICE_TEXT
 
 
 async def test_an_alias_names_a_stored_voice(
@@ -266,7 +267,7 @@ async def test_an_upload_that_never_ends_is_ended(keeper: Any, monkeypatch: pyte
 
 async def test_uploads_are_bounded_at_a_time(keeper: Any, wait_until: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(voice_routes, "MAX_UPLOADS", 1)
-    gate = keeper.model.voice_gate = Gate()
+    gate = keeper.model.voice_gate = ApiKeyMiddleware()
     first = asyncio.create_task(upload(keeper))
     await wait_until(lambda: gate.entries > 0, 30)
     refused = await upload(keeper, transcript="Another.")

@@ -4,7 +4,7 @@ Knows two kinds of sequences: rows of a KV arena, each with its own extent and l
 before them; and short sequences on their own (a patch and its conditions), whose tokens all see one another. Input is
 what one matrix made: queries, keys and values side by side, not yet rotated. Reads the lengths on the device, so that
 a recorded step goes on as sentences grow, and costs what they have grown to. Few rows that take a step are divided
-further, see `splitting`.
+further, see `split_kv`.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ import triton.language as tl
 from torch import Tensor
 
 from voxfleet_inference.model.cuda.kernels.launching import blocks, launch, power_of_two, uses_kernels
-from voxfleet_inference.model.cuda.kernels.softmax import over_new, over_past, rotated
-from voxfleet_inference.model.cuda.kernels.splitting import attend_in_parts, parts_for
+from voxfleet_inference.model.cuda.kernels.softmax import Heads, attend_cached, attend_new, rotated
+from voxfleet_inference.model.cuda.kernels.split_kv import parts_for, split_kv_attention
 from voxfleet_inference.model.kv_cache import attend_padded, grouped_attention
 from voxfleet_inference.model.transformer import RotaryTable, rotate
 
 if TYPE_CHECKING:
-    from voxfleet_inference.model.kv_cache import KvLayer, Span
+    from voxfleet_inference.model.kv_cache import AttentionMetadata, KvLayer
 
 _BLOCK_QUERIES = 16  # heads that share a key head, times tokens
 _BLOCK_KEYS = 64
@@ -54,11 +54,11 @@ def _attention_kernel(
     weight = tl.zeros((BLOCK_QUERIES,), dtype=tl.float32)
     mixed = tl.zeros((BLOCK_QUERIES, BLOCK_DIM), dtype=tl.float32)
     if HAS_PAST:
-        best, weight, mixed = over_past(
+        best, weight, mixed = attend_cached(
             turned, best, weight, mixed, keys_at, values_at, slot, length, kv_head, 0, 1, scale,
             KV_HEADS, DIM, BLOCK_DIM, BLOCK_KEYS,
         )  # fmt: skip
-    best, weight, mixed = over_new(
+    best, weight, mixed = attend_new(
         turned, best, weight, mixed, qkv_at, keys_at, values_at, cosines_at, sines_at, row, token, tokens, slot,
         length, kv_head, part == 0, scale, HEADS, KV_HEADS, DIM, BLOCK_DIM, BLOCK_KEYS, HAS_PAST,
     )  # fmt: skip
@@ -67,39 +67,25 @@ def _attention_kernel(
 
 
 @dataclass(frozen=True, slots=True)
-class Heads:
-    """How a matrix of queries, keys and values is divided."""
-
-    queries: int
-    keys: int
-    dim: int
-
-    @property
-    def widths(self) -> tuple[int, int, int]:
-        """Of queries, keys and values side by side."""
-        return self.queries * self.dim, self.keys * self.dim, self.keys * self.dim
-
-
-@dataclass(frozen=True, slots=True)
 class Past:
     """Where a language model's layer remembers, and which positions a pass adds."""
 
     layer: KvLayer
-    span: Span
+    metadata: AttentionMetadata
     may_split: bool = True
 
 
 def attention(qkv: Tensor, heads: Heads, rotary: RotaryTable, past: Past | None) -> Tensor:
     """`[rows, tokens, queries + keys + values]` to `[rows, tokens, heads * head_dim]`; new keys are remembered."""
     if not uses_kernels(qkv):
-        return attention_twin(qkv, heads, rotary, past)
+        return attention_reference(qkv, heads, rotary, past)
     rows, tokens, _ = qkv.shape
     cosines, sines = rotary.first(_EVERY_POSITION)
     out = qkv.new_empty(rows, tokens, heads.queries * heads.dim)
     memory = (qkv, qkv, qkv, qkv) if past is None else _memory(past)
     parts = parts_for(rows, tokens, heads.keys) if past is not None and past.may_split else 1
     if parts > 1:
-        attend_in_parts(qkv, memory, (cosines, sines), out, heads, parts)
+        split_kv_attention(qkv, memory, (cosines, sines), out, heads, parts)
         return out
     queries = tokens * heads.queries // heads.keys
     launch(
@@ -119,16 +105,16 @@ def attention(qkv: Tensor, heads: Heads, rotary: RotaryTable, past: Past | None)
     return out
 
 
-def attention_twin(qkv: Tensor, heads: Heads, rotary: RotaryTable, past: Past | None) -> Tensor:
+def attention_reference(qkv: Tensor, heads: Heads, rotary: RotaryTable, past: Past | None) -> Tensor:
     """The same in plain PyTorch."""
     tokens = qkv.shape[1]
-    angles = rotary.first(tokens) if past is None else rotary.at(past.span.positions)
+    angles = rotary.first(tokens) if past is None else rotary.at(past.metadata.positions)
     queries, keys, values = (part.unflatten(-1, (-1, heads.dim)) for part in qkv.split(heads.widths, dim=-1))
     queries, keys = rotate(queries, angles), rotate(keys, angles)
     if past is None:
         return grouped_attention(queries, keys, values)
-    return attend_padded(past.layer, past.span, queries, keys, values)
+    return attend_padded(past.layer, past.metadata, queries, keys, values)
 
 
 def _memory(past: Past) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    return past.layer.keys, past.layer.values, past.span.first, past.span.lengths
+    return past.layer.keys, past.layer.values, past.metadata.first, past.metadata.lengths

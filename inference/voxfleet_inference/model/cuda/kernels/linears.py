@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from voxfleet_inference.model.cuda.kernels.launching import blocks, launch, power_of_two, uses_kernels
-from voxfleet_inference.model.cuda.kernels.norms import add_norm_twin, silu, swiglu_twin
+from voxfleet_inference.model.cuda.kernels.norms import add_norm_reference, silu, swiglu_reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +142,7 @@ def _linear_residual_kernel(
 def norm_linear(x: Tensor, norm: Tensor, epsilon: float, weight: Tensor, *, is_swiglu: bool = False) -> Tensor:
     """The norm of `[rows, inputs]` times a weight, `[rows, outputs]`; with SwiGLU half as many outputs, gated."""
     if not uses_kernels(x):
-        return norm_linear_twin(x, norm, epsilon, weight, is_swiglu=is_swiglu)
+        return norm_linear_reference(x, norm, epsilon, weight, is_swiglu=is_swiglu)
     outputs, inputs = weight.shape[0] // (2 if is_swiglu else 1), weight.shape[1]
     out = x.new_empty(x.shape[0], outputs)
     grid, options = _tiling(x, outputs, inputs)
@@ -151,16 +151,18 @@ def norm_linear(x: Tensor, norm: Tensor, epsilon: float, weight: Tensor, *, is_s
     return out
 
 
-def norm_linear_twin(x: Tensor, norm: Tensor, epsilon: float, weight: Tensor, *, is_swiglu: bool = False) -> Tensor:
+def norm_linear_reference(
+    x: Tensor, norm: Tensor, epsilon: float, weight: Tensor, *, is_swiglu: bool = False
+) -> Tensor:
     """The same in plain PyTorch."""
-    made = functional.linear(add_norm_twin(x, None, 1.0, norm, epsilon)[1], weight)
-    return swiglu_twin(made) if is_swiglu else made
+    made = functional.linear(add_norm_reference(x, None, 1.0, norm, epsilon)[1], weight)
+    return swiglu_reference(made) if is_swiglu else made
 
 
 def linear_residual(x: Tensor, weight: Tensor, residual: Tensor, scale: float = 1.0) -> Tensor:
     """`residual + scale * (x times weight)`, `[rows, outputs]`."""
     if not uses_kernels(x):
-        return linear_residual_twin(x, weight, residual, scale)
+        return linear_residual_reference(x, weight, residual, scale)
     outputs, inputs = weight.shape
     out = torch.empty_like(residual)
     grid, options = _tiling(x, outputs, inputs)
@@ -169,7 +171,7 @@ def linear_residual(x: Tensor, weight: Tensor, residual: Tensor, scale: float = 
     return out
 
 
-def linear_residual_twin(x: Tensor, weight: Tensor, residual: Tensor, scale: float = 1.0) -> Tensor:
+def linear_residual_reference(x: Tensor, weight: Tensor, residual: Tensor, scale: float = 1.0) -> Tensor:
     """The same in plain PyTorch."""
     made = functional.linear(x, weight)
     return residual + (made if scale == 1.0 else made * scale)

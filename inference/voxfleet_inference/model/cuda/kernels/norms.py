@@ -53,7 +53,7 @@ def _add_norm_kernel(
 def add_norm(x: Tensor, delta: Tensor | None, scale: float, weight: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
     """`x + scale * delta` and its norm, `[rows, width]` each; without a delta the sum is x itself."""
     if not uses_kernels(x):
-        return add_norm_twin(x, delta, scale, weight, epsilon)
+        return add_norm_reference(x, delta, scale, weight, epsilon)
     total = x if delta is None else torch.empty_like(x)
     out = torch.empty_like(x)
     width = x.shape[-1]
@@ -70,7 +70,7 @@ def add_norm(x: Tensor, delta: Tensor | None, scale: float, weight: Tensor, epsi
     return total, out
 
 
-def add_norm_twin(
+def add_norm_reference(
     x: Tensor, delta: Tensor | None, scale: float, weight: Tensor, epsilon: float
 ) -> tuple[Tensor, Tensor]:
     """The same in plain PyTorch."""
@@ -106,7 +106,7 @@ def _swiglu_kernel(
 def swiglu(gate_up: Tensor) -> Tensor:
     """`[rows, 2 ffn]`, the gates first, to `[rows, ffn]`."""
     if not uses_kernels(gate_up):
-        return swiglu_twin(gate_up)
+        return swiglu_reference(gate_up)
     rows, width = gate_up.shape[0], gate_up.shape[1] // 2
     out = gate_up.new_empty(rows, width)
     block = min(_SWIGLU_BLOCK, power_of_two(width))
@@ -114,7 +114,7 @@ def swiglu(gate_up: Tensor) -> Tensor:
     return out
 
 
-def swiglu_twin(gate_up: Tensor) -> Tensor:
+def swiglu_reference(gate_up: Tensor) -> Tensor:
     """The same in plain PyTorch."""
     gate, up = gate_up.chunk(2, dim=-1)
     return functional.silu(gate) * up

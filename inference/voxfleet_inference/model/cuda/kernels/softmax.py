@@ -6,8 +6,24 @@ None of these is started; kernels are made of them.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import triton
 import triton.language as tl
+
+
+@dataclass(frozen=True, slots=True)
+class Heads:
+    """How a matrix of queries, keys and values is divided."""
+
+    queries: int
+    keys: int
+    dim: int
+
+    @property
+    def widths(self) -> tuple[int, int, int]:
+        """Of queries, keys and values side by side."""
+        return self.queries * self.dim, self.keys * self.dim, self.keys * self.dim
 
 
 @triton.jit
@@ -23,7 +39,7 @@ def rotated(at, table_row, cosines_at, sines_at, dim, mask, DIM: tl.constexpr):
 
 
 @triton.jit
-def seen(query, keys, values, visible, best, weight, mixed, scale):
+def update_softmax(query, keys, values, visible, best, weight, mixed, scale):
     """Take one more block of keys and values into the running softmax."""
     score = tl.dot(query, tl.trans(keys), input_precision="ieee") * scale
     score = tl.where(visible, score, -1e30)
@@ -35,7 +51,7 @@ def seen(query, keys, values, visible, best, weight, mixed, scale):
 
 
 @triton.jit
-def over_past(
+def attend_cached(
     turned, best, weight, mixed, keys_at, values_at, slot, length, kv_head, part, parts, scale,
     KV_HEADS: tl.constexpr, DIM: tl.constexpr, BLOCK_DIM: tl.constexpr, BLOCK_KEYS: tl.constexpr,
 ):  # fmt: skip
@@ -47,12 +63,12 @@ def over_past(
         at = ((slot + key) * KV_HEADS + kv_head)[:, None] * DIM + dim[None, :]
         keys = tl.load(keys_at + at, mask=there, other=0.0)
         values = tl.load(values_at + at, mask=there, other=0.0)
-        best, weight, mixed = seen(turned, keys, values, (key < length)[None, :], best, weight, mixed, scale)
+        best, weight, mixed = update_softmax(turned, keys, values, (key < length)[None, :], best, weight, mixed, scale)
     return best, weight, mixed
 
 
 @triton.jit
-def over_new(
+def attend_new(
     turned, best, weight, mixed, qkv_at, keys_at, values_at, cosines_at, sines_at, row, token, tokens, slot, length,
     kv_head, is_mine, scale, HEADS: tl.constexpr, KV_HEADS: tl.constexpr, DIM: tl.constexpr, BLOCK_DIM: tl.constexpr,
     BLOCK_KEYS: tl.constexpr, HAS_PAST: tl.constexpr,
@@ -72,5 +88,5 @@ def over_new(
             at = ((slot + length + key) * KV_HEADS + kv_head)[:, None] * DIM + dim[None, :]
             tl.store(keys_at + at, keys, mask=there & is_mine)
             tl.store(values_at + at, values, mask=there & is_mine)
-        best, weight, mixed = seen(turned, keys, values, visible, best, weight, mixed, scale)
+        best, weight, mixed = update_softmax(turned, keys, values, visible, best, weight, mixed, scale)
     return best, weight, mixed

@@ -12,8 +12,8 @@ from torch.utils._python_dispatch import _disable_current_modes
 from voxfleet_inference.model import checkpoint as checkpoints
 from voxfleet_inference.model import weights
 from voxfleet_inference.model.cuda import graphs
-from voxfleet_inference.model.cuda.kernels import attention, linears, norms, splitting
-from voxfleet_inference.model.untrained.tiny_checkpoint import write_tiny_checkpoint
+from voxfleet_inference.model.cuda.kernels import attention, linears, norms, split_kv
+from voxfleet_inference.model.random_weights.tiny_checkpoint import write_tiny_checkpoint
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -68,7 +68,7 @@ def fake_cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCuda]:
     for name, stand_in in cuda.stand_ins.items():
         monkeypatch.setattr(torch.cuda, name, stand_in)
     monkeypatch.setattr(graphs, "_FIRST_RUNS", 1)
-    for module in (attention, linears, norms, splitting):
+    for module in (attention, linears, norms, split_kv):
         monkeypatch.setattr(module, "launch", cuda.launch)
     monkeypatch.setattr(Tensor, "pin_memory", lambda values: cuda.pin(values))  # noqa: PLW0108 - a method binds no tensor
     monkeypatch.setattr(Tensor, "numpy", lambda values: cuda.as_array(values))  # noqa: PLW0108

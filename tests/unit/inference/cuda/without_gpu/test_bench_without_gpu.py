@@ -14,7 +14,7 @@ from typing import Any, Self
 import pytest
 import torch
 from fake_cuda import FakeCuda
-from voxfleet_inference.engine import runner
+from voxfleet_inference.engine import step_executor
 from voxfleet_inference.model.cuda.shapes import Sizes, tiny_sizes
 
 BENCHMARKS = Path(__file__).parents[5] / "benchmarks"
@@ -81,7 +81,7 @@ def gpu(fake_cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCu
     monkeypatch.setattr(gpu_bench_model, "tiny_sizes", smallest_sizes)
     monkeypatch.setattr(gpu_bench_parts, "PARTS", dict.fromkeys(gpu_bench_parts.PARTS, 500))  # modes take their time
     monkeypatch.setitem(gpu_bench_model.REPEATS, "cuda", 2)
-    monkeypatch.setattr(runner, "ThreadPoolExecutor", ThreadWithGpu)
+    monkeypatch.setattr(step_executor, "ThreadPoolExecutor", ThreadWithGpu)
     monkeypatch.setattr(gpu_bench_profile, "profile", lambda **_: profiling(fake_cuda))
     before = [switches.allow_tf32 for switches in SWITCHES]
     yield fake_cuda
@@ -136,7 +136,7 @@ def test_one_comparison_that_fails_costs_no_other(
 def test_a_dead_engine_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     class DeadEngine:
         def __init__(self, *_: Any) -> None:
-            self.tell = lambda _: None
+            self.enqueue = lambda _: None
 
         def run(self) -> None:
             raise RuntimeError("CUDA error: gone")
@@ -152,7 +152,7 @@ def test_more_rows_than_the_model_has_are_refused_by_name() -> None:
     with pytest.raises(ValueError, match="room for 2 rows: no measurement of 3"):
         bench.refuse_more_rows(3)
     with pytest.raises(RuntimeError, match="not started"):
-        bench.seated()
+        bench.assigned()
 
 
 def test_the_references_compiler_may_fail(monkeypatch: pytest.MonkeyPatch) -> None:

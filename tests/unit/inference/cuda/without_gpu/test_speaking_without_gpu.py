@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 from fake_cuda import UNORDERED, FakeCuda, FaultError
-from voxfleet_inference.engine.loading import load_speech_model
 from voxfleet_inference.engine.messages import Sentence, VoicePrompt
+from voxfleet_inference.engine.model_backend import Slot
 from voxfleet_inference.engine.process import EngineSettings
 from voxfleet_inference.engine.scheduling.plans import Limits
-from voxfleet_inference.engine.speech_model import Seat
-from voxfleet_inference.engine.voxcpm_speech import LaunchedStep, VoxCpmSpeech
 from voxfleet_inference.model.cuda.graphs import StepGraphs
-from voxfleet_inference.model.seats.speaker import Speaker
+from voxfleet_inference.model.runner.model_runner import ModelRunner
+from voxfleet_inference.worker.loading import load_backend
+from voxfleet_inference.worker.voxcpm_backend import LaunchedStep, VoxCpmBackend
 
 pytestmark = pytest.mark.filterwarnings("ignore:Accessing the data pointer of FakeTensor")
 VOICE = np.zeros((3, 4, 64), np.float32)
@@ -40,20 +40,20 @@ def as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         setattr(*switch, value)
 
 
-def loaded(checkpoint: Path, rows: int = 2, **given: Any) -> VoxCpmSpeech:
+def loaded(checkpoint: Path, rows: int = 2, **given: Any) -> VoxCpmBackend:
     limits = Limits(max_rows=rows, max_waiting=8)
     settings = EngineSettings(model_path=checkpoint, device="cuda", limits=limits, kv_cache_positions=600, **given)
-    return load_speech_model(settings)[0]
+    return load_backend(settings)[0]
 
 
-def spoken(speech: VoxCpmSpeech, timesteps: int = 10) -> LaunchedStep:
+def spoken(speech: VoxCpmBackend, timesteps: int = 10) -> LaunchedStep:
     """Two sentences, one with a voice, are seated, read and spoken for two steps, both in flight at once."""
     prompts = (None, VoicePrompt("Well", VOICE))
-    for seat, prompt in enumerate(prompts):
-        sentence = Sentence(sequence_id=seat, text="Hello there.", seed=0, prompt=prompt, inference_timesteps=timesteps)
-        speech.admit(Seat(seat, 100 * seat, 100), sentence)
-        speech.prefill(seat, 5)
-        speech.prefill(seat, 50)
+    for slot, prompt in enumerate(prompts):
+        sentence = Sentence(sequence_id=slot, text="Hello there.", seed=0, prompt=prompt, inference_timesteps=timesteps)
+        speech.admit(Slot(slot, 100 * slot, 100), sentence)
+        speech.prefill(slot, 5)
+        speech.prefill(slot, 50)
     made = speech.step([0, 1], NOISE)
     speech.step([1], NOISE[:1])
     return made
@@ -97,9 +97,9 @@ def test_a_voice_is_encoded_on_a_stream_of_its_own(fake_cuda: FakeCuda, checkpoi
 @pytest.mark.usefixtures("fake_cuda")
 def test_a_host_tensor_among_a_gpus_fails(checkpoint: Path) -> None:
     speech = loaded(checkpoint)
-    pools = speech._speaker.pools
-    pools.growth = torch.ones(len(pools.growth), dtype=torch.int64)
-    speech._speaker.advance = speech._speaker.take_step
+    slot_states = speech._runner.slot_states
+    slot_states.growth = torch.ones(len(slot_states.growth), dtype=torch.int64)
+    speech._runner.step_fn = speech._runner.compute_step
     with pytest.raises(FaultError, match=r"index\.Tensor has a GPU's tensors and the host's"):
         spoken(speech)
 
@@ -116,11 +116,11 @@ def test_memory_that_runs_out_in_a_recording_is_told_as_such(
 ) -> None:
     """CUDA refuses to end a recording whose streams are loose, and its error would hide the first."""
 
-    def hear(*_: Any) -> None:
+    def lm_step(*_: Any) -> None:
         if fake_cuda.is_recording:
             raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(Speaker, "hear", hear)
+    monkeypatch.setattr(ModelRunner, "lm_step", lm_step)
     with pytest.raises(torch.OutOfMemoryError):
         loaded(checkpoint)
 

@@ -1,0 +1,282 @@
+"""Carries out plans over the model and collects what they made.
+
+Knows: a model by its protocol, each sequence's sentence, seat and noise, and one thread that makes every call in the
+engine's order. A sequence that was dropped is skipped by the steps that are still to be launched, at once. What runs
+out of memory is done again in halves, so that only a sentence that does not fit alone fails.
+Does not know: who is chosen, queues, pipes or torch.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final
+
+import numpy as np
+
+from voxfleet_inference.engine.messages import Float32Array, Patch, Sentence
+from voxfleet_inference.engine.model_backend import ModelBackend, Pending, SequenceCost, Slot
+from voxfleet_inference.engine.noise import NoiseKey, step_noise
+from voxfleet_inference.engine.scheduling.plans import RowResult, StepPlan
+
+_WORDS_OF_A_DEAD_DEVICE: Final = ("CUDA error", "Triton Error [CUDA]")
+_WORDS_OF_A_FULL_MEMORY: Final = ("CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED", "can't allocate memory")
+_CAREFUL_STEPS: Final = 256  # in pieces, once a step ran out of memory
+_logger: Final = logging.getLogger(__name__)
+
+
+class TapeTooShortError(Exception):
+    """A noise tape ended before its sentence."""
+
+
+@dataclass(slots=True)
+class _Row:
+    sentence: Sentence
+    cost: SequenceCost
+    slot: int | None = None
+    patches_launched: int = 0
+
+
+@dataclass(slots=True)
+class _Part:
+    """Rows that were launched together: which patch of which sequence each is."""
+
+    pending: Pending
+    rows: list[tuple[int, int]]  # (sequence id, number of the patch, from 1)
+
+
+@dataclass(slots=True)
+class _Launched:
+    """A step on its way, as a rule in one part, and who failed before it began."""
+
+    started_at: float
+    parts: list[_Part] = field(default_factory=list)
+    failures: dict[int, str] = field(default_factory=dict)
+    part_seconds: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class InFlightStep:
+    """A step in flight."""
+
+    plan: StepPlan
+    launched: Future[_Launched]
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What one step made."""
+
+    plan: StepPlan
+    step_seconds: float
+    patches: tuple[Patch, ...]
+    results: tuple[RowResult, ...]
+    part_seconds: dict[str, float]
+
+
+class StepExecutor:
+    """Keeps what the scheduler does not: sentences and noise; and the thread that the model belongs to."""
+
+    def __init__(self, model: ModelBackend) -> None:
+        self._model = model
+        self._rows: dict[int, _Row] = {}
+        self._dropped: set[int] = set()
+        self._lock = threading.Lock()
+        self._steps = ThreadPoolExecutor(1, thread_name_prefix="steps")
+        self._collected_at = 0.0
+        self._careful_steps, self._rows_that_fit = 0, 0
+
+    def register(self, sentence: Sentence, cost: SequenceCost) -> None:
+        """Keep a sentence until it gets a seat."""
+        self._rows[sentence.sequence_id] = _Row(sentence, cost)
+
+    def drop(self, sequence_id: int) -> None:
+        """Skip this sequence from now on; callable from any thread."""
+        with self._lock:
+            self._dropped.add(sequence_id)
+
+    def release(self, sequence_id: int) -> None:
+        """Forget a sequence that no step in flight names, and free its seat before the next step."""
+        row = self._rows.pop(sequence_id, None)
+        with self._lock:
+            self._dropped.discard(sequence_id)
+        if row is not None and row.slot is not None:
+            self._steps.submit(self._model.release, row.slot)
+
+    def launch(self, plan: StepPlan) -> InFlightStep:
+        """Start a step; returns at once."""
+        return InFlightStep(plan, self._steps.submit(self._launch, plan))
+
+    @staticmethod
+    def wait_until_launched(step: InFlightStep) -> None:
+        """Until the device has the step; on a CPU, which has no queue, until the step is over."""
+        step.launched.exception()
+
+    def collect(self, step: InFlightStep) -> Collected:
+        """Wait for a step.
+
+        Raises:
+            Exception: the device is of no use any more.
+        """
+        launched = step.launched.result()
+        waiting_since = time.perf_counter()
+        patches: list[Patch] = []
+        results: list[RowResult] = []
+        for part in launched.parts:
+            self._take_in(part, launched, patches, results)
+        now = time.perf_counter()
+        launched.part_seconds["wait"] = now - waiting_since
+        step_seconds = now - max(launched.started_at, self._collected_at)
+        self._collected_at = now
+        results += [RowResult(each, failure=message) for each, message in launched.failures.items()]
+        return Collected(step.plan, step_seconds, tuple(patches), tuple(results), launched.part_seconds)
+
+    def close(self) -> None:
+        """End the thread."""
+        self._steps.shutdown(wait=True, cancel_futures=True)
+
+    def _launch(self, plan: StepPlan) -> _Launched:
+        launched = _Launched(time.perf_counter())
+        if plan.admitted is not None:
+            self._try([plan.admitted.sequence_id], partial(self._admit, plan.admitted.slot), launched)
+        if plan.chunk is not None:
+            self._try([plan.chunk.sequence_id], partial(self._prefill, plan.chunk.positions), launched, is_last=True)
+        launched.part_seconds["prefill"] = time.perf_counter() - launched.started_at
+        self._step(plan, launched)
+        launched.part_seconds["launch"] = time.perf_counter() - launched.started_at - launched.part_seconds["prefill"]
+        return launched
+
+    def _admit(self, slot: Slot, rows: list[_Row]) -> None:
+        rows[0].slot = slot.index
+        self._model.admit(slot, rows[0].sentence)
+
+    def _prefill(self, positions: int, rows: list[_Row]) -> None:
+        """Read so many positions; those that ran out of memory again in halves, down to a single one."""
+        try:
+            self._model.prefill(_slot(rows[0]), positions)
+        except Exception as error:
+            if positions == 1 or not _is_out_of_memory(error):
+                raise
+            self._free_memory(f"reading {positions} positions", error)
+            for half in (positions // 2, positions - positions // 2):
+                self._prefill(half, rows)
+
+    def _step(self, plan: StepPlan, launched: _Launched) -> None:
+        going_on = [each for each in plan.rows if self._is_going_on(each)]
+        tapes: dict[int, Float32Array] = {}
+        for sequence_id in going_on:
+            self._try([sequence_id], lambda rows: tapes.update(_from_tape(rows[0])), launched)
+        stepping = [each for each in going_on if each not in launched.failures]
+        for rows_together in self._divided(stepping):
+            self._try(rows_together, lambda rows: self._step_rows(rows, tapes, launched), launched)
+
+    def _divided(self, stepping: list[int]) -> list[list[int]]:
+        """All rows at once; for a while after memory ran out as many as fitted."""
+        self._careful_steps = max(0, self._careful_steps - 1)
+        size = self._rows_that_fit if self._careful_steps else max(1, len(stepping))
+        return [stepping[at : at + size] for at in range(0, len(stepping), size)]
+
+    def _step_rows(self, rows: list[_Row], tapes: dict[int, Float32Array], launched: _Launched) -> None:
+        noise = step_noise([_noise_key(row) for row in rows], self._model.patch_size, self._model.feat_dim)
+        for at, row in enumerate(rows):
+            noise[at] = tapes.get(row.sentence.sequence_id, noise[at])
+        part = _Part(self._model.step([_slot(row) for row in rows], noise), [])
+        launched.parts.append(part)
+        for row in rows:
+            row.patches_launched += 1
+            part.rows.append((row.sentence.sequence_id, row.patches_launched))
+
+    def _try(
+        self, sequence_ids: list[int], work: Callable[[list[_Row]], None], launched: _Launched, *, is_last: bool = False
+    ) -> None:
+        """Do something for sequences; unless the device is to blame, its failure is theirs alone.
+
+        What ran out of memory is done again: by two halves, or by a lone sequence as its last attempt.
+        """
+        going_on = [each for each in sequence_ids if self._is_going_on(each)]
+        if not going_on:
+            return
+        try:
+            work([self._rows[each] for each in going_on])
+        except Exception as error:
+            if _is_out_of_memory(error) and not is_last:
+                self._free_memory(f"{len(going_on)} rows", error)
+                for part in self._halves(going_on):
+                    self._try(part, work, launched, is_last=len(going_on) == 1)
+            elif _is_fatal(error):
+                raise
+            else:
+                launched.failures |= self._failures(going_on, error)
+
+    def _halves(self, sequence_ids: list[int]) -> list[list[int]]:
+        if len(sequence_ids) == 1:
+            return [sequence_ids]
+        half = (len(sequence_ids) + 1) // 2
+        self._careful_steps, self._rows_that_fit = _CAREFUL_STEPS, half
+        return [sequence_ids[:half], sequence_ids[half:]]
+
+    def _free_memory(self, for_what: str, error: Exception) -> None:
+        _logger.warning("out of memory with %s, trying again with less: %s", for_what, error)
+        self._model.free_memory()
+
+    def _failures(self, sequence_ids: list[int], error: Exception) -> dict[int, str]:
+        for each in sequence_ids:
+            self.drop(each)
+        return dict.fromkeys(sequence_ids, f"{type(error).__name__}: {error}")
+
+    def _take_in(self, part: _Part, launched: _Launched, patches: list[Patch], results: list[RowResult]) -> None:
+        try:
+            output = part.pending.collect()
+        except Exception as error:
+            if _is_fatal(error):
+                raise
+            launched.failures |= self._failures([sequence_id for sequence_id, _ in part.rows], error)
+            return
+        for at, (sequence_id, number) in enumerate(part.rows):
+            if self._is_going_on(sequence_id):
+                is_last, next_is_last = bool(output.is_last[at]), bool(output.next_is_last[at])
+                is_truncated = not is_last and number == self._rows[sequence_id].cost.max_steps
+                patches.append(Patch(sequence_id, output.latents[at], output.samples[at], is_truncated))
+                results.append(RowResult(sequence_id, is_last, next_is_last))
+
+    def _is_going_on(self, sequence_id: int) -> bool:
+        with self._lock:
+            return sequence_id not in self._dropped
+
+
+def _slot(row: _Row) -> int:
+    assert row.slot is not None, "the scheduler seats a sequence before it names it"  # noqa: S101
+    return row.slot
+
+
+def _noise_key(row: _Row) -> NoiseKey:
+    sentence = row.sentence
+    return NoiseKey(sentence.seed, sentence.sentence_index, sentence.attempt, row.patches_launched)
+
+
+def _from_tape(row: _Row) -> dict[int, Float32Array]:
+    """The next noise of a recorded sentence; nothing for one whose noise is made from its seed."""
+    tape, step = row.sentence.noise_tape, row.patches_launched
+    if tape is None:
+        return {}
+    if step >= len(tape):
+        raise TapeTooShortError(f"the noise tape has {len(tape)} steps; step {step + 1} is needed")
+    return {row.sentence.sequence_id: np.asarray(tape[step], np.float32)}
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether the same with less may succeed."""
+    is_said_by_type = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return is_said_by_type or any(words in str(error) for words in _WORDS_OF_A_FULL_MEMORY)
+
+
+def _is_fatal(error: Exception) -> bool:
+    """After an error of the device itself every later call fails too: the engine has to start anew."""
+    if _is_out_of_memory(error):
+        return False
+    return type(error).__name__ == "AcceleratorError" or any(words in str(error) for words in _WORDS_OF_A_DEAD_DEVICE)

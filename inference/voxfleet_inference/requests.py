@@ -1,0 +1,225 @@
+"""The body of POST /v1/audio/speech, checked.
+
+Knows: OpenAI's fields, ours beside them, and the words for each field's bounds.
+Does not know: engines, or how audio is made.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import secrets
+from typing import Annotated, Any, Final, Literal, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictStr,
+    ValidationError,
+    WithJsonSchema,
+)
+
+from voxfleet_inference.audio.formats import FORMATS, MAX_SAMPLE_RATE, MIN_SAMPLE_RATE
+from voxfleet_inference.engine.noise import MAX_SEED
+from voxfleet_inference.errors import InvalidFieldError
+
+MAX_TRANSCRIPT_CHARACTERS: Final = 1000
+_SHOWN_CHARACTERS: Final = 40
+_DRAWN_SEEDS: Final = 2**32  # short enough to type, and exact in every JSON parser
+Kind = TypeVar("Kind", bound=BaseModel)
+
+
+def _number(value: Any) -> Any:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+        raise ValueError("not a number")
+    return value
+
+
+def _encodable(text: str) -> str:
+    """JSON can spell half of a character (a lone surrogate), which is no text that anybody can read."""
+    text.encode()  # its UnicodeEncodeError is a ValueError, which pydantic turns into an answer
+    return text
+
+
+def _voice_name(value: Any) -> Any:
+    """OpenAI's clients name a stored voice as {"id": ...} too."""
+    return value["id"] if isinstance(value, dict) and value.keys() == {"id"} else value
+
+
+Whole = Annotated[int, BeforeValidator(_number)]
+Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
+Text = Annotated[StrictStr, AfterValidator(_encodable)]
+_VOICE_SCHEMA: Final = {
+    "anyOf": [
+        {"type": "string"},
+        {"type": "object", "properties": {"id": {"type": "string"}}, "required": ["id"], "additionalProperties": False},
+    ]
+}
+VoiceName = Annotated[Text, BeforeValidator(_voice_name), WithJsonSchema(_VOICE_SCHEMA)]
+
+
+class SpeechRequest(BaseModel):
+    """What to say and how; each description completes the sentence "it must be ..."."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", title="SpeechRequest")
+
+    model: Text = Field(description="a string, the name of a model that GET /v1/models lists")
+    input: Text = Field(
+        description="a string with at least one character to speak", json_schema_extra={"pattern": r"\S"}
+    )
+    voice: VoiceName = Field(
+        "default", description='a string: default, random, an alias or the id of a stored voice; or {"id": ...}'
+    )
+    instructions: Text | None = Field(
+        None, description="a string; accepted for OpenAI's clients and not used: the model takes no directions"
+    )
+    response_format: Literal["mp3", "opus", "aac", "flac", "wav", "pcm"] = Field(
+        "mp3", description=f"one of {', '.join(FORMATS)}"
+    )
+    speed: Number = Field(1.0, ge=0.25, le=4, description="a number from 0.25 to 4")
+    stream_format: Literal["audio", "sse"] = Field("audio", description="audio or sse")
+    stream: StrictBool = Field(
+        default=True, description="a boolean; false waits for the whole audio and tells its length"
+    )
+    seed: Whole | None = Field(None, ge=0, le=MAX_SEED, description=f"an integer from 0 to {MAX_SEED}")
+    cfg_value: Number | None = Field(None, ge=1, le=10, description="a number from 1 to 10")
+    inference_timesteps: Whole | None = Field(None, ge=2, le=40, description="an integer from 2 to 40")
+    normalize: StrictBool = Field(
+        default=False, description="a boolean; true spells out numbers, dates and units before they are spoken"
+    )
+    sample_rate: Whole | None = Field(
+        None,
+        description="an integer, a sample rate in Hz that the format can carry",
+        json_schema_extra={"minimum": MIN_SAMPLE_RATE, "maximum": MAX_SAMPLE_RATE},
+    )
+    reference_audio: Text | None = Field(None, description="base64 of a recording of 1 to 30 seconds, never a URL")
+    reference_text: Text | None = Field(
+        None,
+        min_length=1,
+        max_length=MAX_TRANSCRIPT_CHARACTERS,
+        description=f"a string of 1 to {MAX_TRANSCRIPT_CHARACTERS} characters, what the recording says",
+    )
+
+
+Request = TypeVar("Request", bound=SpeechRequest)
+
+
+def parse_speech_request(body: bytes, max_input_characters: int) -> SpeechRequest:
+    """The request that a body holds.
+
+    Raises:
+        InvalidFieldError: naming the field, what was given and what it must be.
+    """
+    request = validated(SpeechRequest, json_object(body))
+    check_input(request.input, max_input_characters)
+    check_together(request)
+    return request
+
+
+def with_seed(request: Request) -> Request:
+    """The request with its seed, or with one that is drawn now and told in the answer."""
+    if request.seed is not None:
+        return request
+    return request.model_copy(update={"seed": secrets.randbelow(_DRAWN_SEEDS)})
+
+
+def json_object(body: bytes | str, what: str = "body") -> dict[str, Any]:
+    """The fields of a JSON object.
+
+    Raises:
+        InvalidFieldError: it is none.
+    """
+    try:
+        fields = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise InvalidFieldError(f"the {what} must be a JSON object: {error}", code="invalid_json") from error
+    if not isinstance(fields, dict):
+        raise InvalidFieldError(f"the {what} must be a JSON object; given {_shown(fields)}", code="invalid_json")
+    return fields
+
+
+def validated(kind: type[Kind], fields: dict[str, Any]) -> Kind:
+    """The fields as a model whose descriptions say what each must be.
+
+    Raises:
+        InvalidFieldError: naming the first wrong field, what was given and what it must be.
+    """
+    try:
+        return kind.model_validate(fields)
+    except ValidationError as error:
+        raise _first_error(kind, error) from error
+
+
+def check_together(request: SpeechRequest) -> None:
+    """What no field can check alone.
+
+    Raises:
+        InvalidFieldError: two fields do not fit together.
+    """
+    _check_sample_rate(request)
+    if (request.reference_audio is None) != (request.reference_text is None):
+        missing = "reference_text" if request.reference_text is None else "reference_audio"
+        raise InvalidFieldError("'reference_audio' and 'reference_text' go together", param=missing, code="missing")
+
+
+def recording_bytes(reference_audio: str) -> bytes:
+    """The recording's file.
+
+    Raises:
+        InvalidFieldError: it is no base64.
+    """
+    try:
+        return base64.b64decode(reference_audio, validate=True)
+    except (binascii.Error, ValueError) as error:
+        wanted = SpeechRequest.model_fields["reference_audio"].description
+        raise InvalidFieldError(
+            f"'reference_audio' must be {wanted}", param="reference_audio", code="invalid"
+        ) from error
+
+
+def _first_error(kind: type[BaseModel], error: ValidationError) -> InvalidFieldError:
+    first = error.errors(include_url=False, include_context=False)[0]
+    field_name = str(first["loc"][0])
+    wanted = kind.model_fields[field_name].description
+    if first["type"] == "missing":
+        return InvalidFieldError(f"'{field_name}' is missing; it must be {wanted}", param=field_name, code="missing")
+    return InvalidFieldError(
+        f"'{field_name}' must be {wanted}; given {_shown(first['input'])}", param=field_name, code="invalid"
+    )
+
+
+def check_input(text: str, max_characters: int) -> None:
+    """Whether there is something to speak, and not too much.
+
+    Raises:
+        InvalidFieldError: saying which.
+    """
+    wanted = f"'input' must be a string of 1 to {max_characters} characters"
+    if not text.strip():
+        given = "white space only" if text else "an empty string"
+        raise InvalidFieldError(f"{wanted}; given {given}", param="input", code="empty")
+    if len(text) > max_characters:
+        raise InvalidFieldError(f"{wanted}; given {len(text)}", param="input", code="too_long")
+
+
+def _check_sample_rate(request: SpeechRequest) -> None:
+    if request.sample_rate is None:
+        return
+    audio_format = FORMATS[request.response_format]
+    if not audio_format.allows(request.sample_rate):
+        raise InvalidFieldError(
+            f"'sample_rate' must be {audio_format.rates_in_words} Hz for {audio_format.name};"
+            f" given {request.sample_rate}",
+            param="sample_rate",
+            code="invalid",
+        )
+
+
+def _shown(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= _SHOWN_CHARACTERS else shown[:_SHOWN_CHARACTERS] + "..."

@@ -1,0 +1,194 @@
+"""Answers one speech request: audio or events as they are made, or an error before the first byte.
+
+Knows: ASGI, formats, slow readers, and that a client who leaves must stop the engine. A failure after the first byte
+breaks the connection, or is an error event, so that a cut answer never looks complete.
+Does not know: how requests are checked or how speech is made.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Final
+
+import structlog
+from starlette.datastructures import Headers
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from voxfleet_inference.admission.api_key_middleware import caller_of
+from voxfleet_inference.admission.preferences import preferred_wait_seconds
+from voxfleet_inference.admission.request_limiter import Permit
+from voxfleet_inference.engine.client import EngineError
+from voxfleet_inference.errors import ApiError, InternalError, UnavailableError
+from voxfleet_inference.requests import SpeechRequest
+from voxfleet_inference.server.responses.output_format import OutputFormat, encoded, with_silences
+from voxfleet_inference.server.responses.sending import (
+    CLIENT_CLOSED_REQUEST,
+    ClientLeftError,
+    as_api_error,
+    send_body,
+    send_error,
+    send_head,
+    unless_client_leaves,
+)
+from voxfleet_inference.server.service import SpeechService
+from voxfleet_inference.server.speech_events import KEEP_ALIVE, SpeechUsage, delta_event, done_event, error_event
+from voxfleet_inference.telemetry.load import expected_audio_seconds
+from voxfleet_inference.text.sentences import weight
+
+_logger: Final = structlog.get_logger("voxfleet_inference")
+
+
+class BrokenResponseError(Exception):
+    """Audio was already on its way: the server drops the connection."""
+
+
+class SpeechResponse(Response):
+    """An ASGI response; counts the request in and out exactly once."""
+
+    def __init__(self, service: SpeechService, asked: SpeechRequest, output: OutputFormat, received_at: float) -> None:
+        super().__init__()
+        self._service = service
+        self._asked = asked
+        self._output = output
+        self._received_at = received_at
+        self._usage = SpeechUsage(output.speed)
+        self._has_begun = False
+        self._has_sent_audio = False
+        self._wait_seconds: int | None = None  # for the first byte, as the client prefers
+        self._patience: asyncio.Timeout | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the audio, watching for the client to leave."""
+        try:
+            expected_seconds = expected_audio_seconds(weight(self._asked.input))
+            permit = self._service.request_opened(expected_seconds, caller_of(scope))
+        except ApiError as refused:
+            self._service.tracker.refused(refused.status)
+            await send_error(send, refused)
+            return
+        status, outcome = CLIENT_CLOSED_REQUEST, "left"
+        try:
+            self._wait_seconds = preferred_wait_seconds(Headers(scope=scope).getlist("prefer"))
+            outcome = await unless_client_leaves(receive, self._deliver_in_time(send, permit))
+            status = 200
+        except ClientLeftError:
+            self._service.metrics.cancelled_requests.inc()
+        except Exception as error:
+            status, outcome = 500, "broken"
+            if self._has_begun or not isinstance(error, EngineError | ApiError):
+                _logger.warning("speech broken off", error=str(error))
+                raise BrokenResponseError(str(error)) from error
+            answer = as_api_error(error)
+            _logger.warning("speech failed", error=str(error))
+            status = answer.status
+            outcome = "failed" if status >= InternalError.status else "refused"
+            await send_error(send, answer)
+        finally:
+            self._service.tracker.ended(permit, status, outcome)
+
+    async def _deliver_in_time(self, send: Send, permit: Permit) -> str:
+        """Send everything, or nothing when the first byte takes longer than the client wants to wait."""
+        if self._wait_seconds is None:
+            return await self._deliver(send, permit)
+        remaining = self._received_at + self._wait_seconds - time.monotonic()
+        try:
+            async with asyncio.timeout(remaining) as self._patience:
+                return await self._deliver(send, permit)
+        except TimeoutError as error:
+            message = f"no audio within the {self._wait_seconds} s of 'Prefer: wait={self._wait_seconds}'"
+            retry_after = self._service.tracker.retry_after_seconds()
+            late = UnavailableError(message, code="wait_exceeded", retry_after_seconds=retry_after)
+            if not self._has_begun:
+                raise late from error
+            return await self._end_with(send, late)  # only comments have been sent
+
+    async def _deliver(self, send: Send, permit: Permit) -> str:
+        """Send everything; returns how it went."""
+        async with aclosing(self._chunks(permit)) as chunks:
+            if self._output.is_events:
+                return await self._send_events(send, chunks)
+            if self._output.is_whole:
+                await self._send_whole(send, await anext(chunks))
+            else:
+                await self._send_stream(send, chunks)
+        return "complete"
+
+    async def _chunks(self, permit: Permit) -> AsyncGenerator[bytes]:
+        """The audio in its format, as it is made, or all at once when it was asked for whole."""
+        model_info = self._service.loaded_model_info
+        speech = await self._service.prepare(self._asked, permit.caller)
+        async with aclosing(self._service.speak(speech, permit, asked=self._asked)) as events:
+            chunks = encoded(self._output, model_info.sample_rate, events, self._usage)
+            if self._output.is_whole:
+                yield self._output.whole(b"".join([chunk async for chunk in chunks]))
+                return
+            async for chunk in chunks:
+                yield chunk
+
+    async def _send_stream(self, send: Send, chunks: AsyncGenerator[bytes]) -> None:
+        async for chunk in chunks:
+            await self._send_audio(send, chunk)
+        await self._send_body(send, b"", more=False)
+
+    async def _send_whole(self, send: Send, audio: bytes) -> None:
+        await self._begin(send, len(audio))
+        await self._send_audio(send, audio, more=False)
+
+    async def _send_events(self, send: Send, chunks: AsyncGenerator[bytes]) -> str:
+        try:
+            async with aclosing(with_silences(chunks, self._service.settings.keep_alive_seconds)) as coming:
+                async for chunk in coming:
+                    await self._send_event(send, chunk)
+        except (EngineError, ApiError) as error:
+            if not self._has_begun:
+                raise
+            return await self._end_with(send, error)
+        await self._send_body(send, done_event(self._usage), more=False)
+        return "complete"
+
+    async def _end_with(self, send: Send, error: Exception) -> str:
+        """Say in an event what an answer that has begun cannot say in its head."""
+        _logger.warning("speech ended with an error event", error=str(error))
+        await self._send_body(send, error_event(as_api_error(error)), more=False)
+        return "broken"
+
+    async def _send_event(self, send: Send, chunk: bytes | None) -> None:
+        if chunk is not None:
+            await self._send_audio(send, delta_event(chunk))
+            return
+        await self._begin(send)
+        await self._send_body(send, KEEP_ALIVE, more=True)
+
+    async def _send_audio(self, send: Send, chunk: bytes, *, more: bool = True) -> None:
+        await self._begin(send)
+        if not self._has_sent_audio:
+            self._has_sent_audio = True
+            if self._patience is not None:
+                self._patience.reschedule(None)
+            self._service.tracker.first_audio_sent(time.monotonic() - self._received_at)
+        await self._send_body(send, chunk, more=more)
+
+    async def _begin(self, send: Send, content_length: int | None = None) -> None:
+        if self._has_begun:
+            return
+        self._has_begun = True
+        headers = {
+            "content-type": self._output.media_type,
+            "voxfleet-seed": str(self._asked.seed),
+            "voxfleet-sample-rate": str(self._output.sample_rate),
+            "cache-control": "no-store",
+            "x-accel-buffering": "no",  # nginx would hold the audio back
+        }
+        if content_length is not None:
+            cut = sum(sentence["is_truncated"] for sentence in self._usage.sentences)
+            headers |= {"content-length": str(content_length), "voxfleet-truncated-sentences": str(cut)}
+        if self._wait_seconds is not None:
+            headers["preference-applied"] = f"wait={self._wait_seconds}"
+        await send_head(send, 200, headers)
+
+    async def _send_body(self, send: Send, chunk: bytes, *, more: bool) -> None:
+        await send_body(send, chunk, more=more, within_seconds=self._service.settings.slow_client_seconds)

@@ -1,0 +1,134 @@
+"""/v1/audio/voices and its alias /v1/voices: make a voice, list them, look at one, delete it.
+
+Knows: FastAPI, OpenAI's form of a voice, and how much may come in at a time.
+Does not know: how voices are made or kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from fastapi import FastAPI, Request
+
+from voxfleet_inference.engine.client import EngineError, VoiceBusyError
+from voxfleet_inference.errors import InternalError, RequestTimeoutError, UnavailableError
+from voxfleet_inference.voice_names import BUILT_IN_VOICES
+from voxfleet_inference.voices.repository import RETRY_AFTER_SECONDS
+from voxfleet_inference.voices.voice_file import VoiceFacts
+from voxfleet_inference.voices.voice_request import FIELDS, VoiceRequest, parse_voice_request
+
+if TYPE_CHECKING:
+    from voxfleet_inference.server.service import SpeechService
+
+PATHS: Final = ("/v1/audio/voices", "/v1/voices")
+UPLOAD_SECONDS: Final = 60.0
+MAX_UPLOADS: Final = 4  # at a time: each is held in memory, decoded and encoded
+_SCHEMA: Final[dict[str, Any]] = {
+    "type": "object",
+    "required": ["name"],
+    "properties": {
+        name: {"type": "integer" if name == "seed" else "string", "description": f"It must be {wanted}."}
+        for name, wanted in FIELDS.items()
+    },
+}
+_FORM_SCHEMA: Final[dict[str, Any]] = {
+    **_SCHEMA,
+    "properties": {**_SCHEMA["properties"], "audio_sample": {"type": "string", "format": "binary"}},
+}
+_BODY_SCHEMA: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "content": {"multipart/form-data": {"schema": _FORM_SCHEMA}, "application/json": {"schema": _SCHEMA}},
+    }
+}
+ReadBody = Callable[[Request], Awaitable[bytes]]
+
+
+def add_voices(app: FastAPI, service: SpeechService, read_body: ReadBody) -> None:
+    """Put the four operations under both paths."""
+    uploads = _Uploads(service, read_body)
+    for path in PATHS:
+        _add_under(app, service, uploads, path)
+
+
+def _add_under(app: FastAPI, service: SpeechService, uploads: _Uploads, path: str) -> None:
+    in_schema = path == PATHS[0]
+
+    @app.get(path, include_in_schema=in_schema)
+    async def voices() -> dict[str, Any]:
+        """The voices that can speak here; `aliases` are other names for them."""
+        kept = [_as_voice(facts) for facts in await service.voices.repository.all_facts()]
+        data = [*(_built_in(name) for name in BUILT_IN_VOICES), *kept]
+        ends = {"first_id": data[0]["id"], "last_id": data[-1]["id"], "has_more": False}
+        return {"object": "list", "data": data, **ends, "aliases": service.voices.aliases}
+
+    @app.post(path, openapi_extra=_BODY_SCHEMA, include_in_schema=in_schema)
+    async def create(request: Request) -> dict[str, Any]:
+        """Make a voice, from a recording with consent or by a seed."""
+        return _as_voice(await uploads.create(request))
+
+    @app.get(path + "/{voice_id}", include_in_schema=in_schema)
+    async def one_voice(voice_id: str) -> dict[str, Any]:
+        """One voice, and what its sample says."""
+        if voice_id in BUILT_IN_VOICES:
+            return _built_in(voice_id)
+        facts = await service.voices.get(voice_id)
+        return {**_as_voice(facts), "transcript": facts.transcript, "consent": facts.consent}
+
+    @app.delete(path + "/{voice_id}", include_in_schema=in_schema)
+    async def delete(voice_id: str) -> dict[str, Any]:
+        """Forget a voice."""
+        await service.voices.delete(voice_id)
+        return {"id": voice_id, "object": "audio.voice.deleted", "deleted": True}
+
+
+class _Uploads:
+    """Makes voices from requests, a few at a time."""
+
+    def __init__(self, service: SpeechService, read_body: ReadBody) -> None:
+        self._service, self._read_body = service, read_body
+        self._open = 0
+
+    async def create(self, request: Request) -> VoiceFacts:
+        """Read the request, make its voice and keep it. Raises what becomes an answer."""
+        self._service.check_ready()
+        self._service.voices.repository.check_keeps()
+        if self._open >= MAX_UPLOADS:
+            raise _busy(f"{MAX_UPLOADS} voices are being made")
+        self._open += 1
+        try:
+            return await self._make(await self._asked(request))
+        finally:
+            self._open -= 1
+
+    async def _asked(self, request: Request) -> VoiceRequest:
+        try:
+            async with asyncio.timeout(UPLOAD_SECONDS):
+                body = await self._read_body(request)
+        except TimeoutError as error:
+            message = f"the body did not arrive within {UPLOAD_SECONDS:g} s"
+            raise RequestTimeoutError(message, code="upload_too_slow") from error
+        return await parse_voice_request(request.headers, body)
+
+    async def _make(self, asked: VoiceRequest) -> VoiceFacts:
+        try:
+            return await self._service.voices.create(asked, self._service.engine)
+        except VoiceBusyError as error:
+            raise _busy(str(error)) from error
+        except EngineError as error:
+            raise InternalError(f"the engine could not make this voice: {error}", code="engine_error") from error
+
+
+def _busy(message: str) -> UnavailableError:
+    return UnavailableError(message, code="voices_busy", retry_after_seconds=RETRY_AFTER_SECONDS)
+
+
+def _built_in(name: str) -> dict[str, Any]:
+    return {"id": name, "object": "audio.voice", "created_at": 0, "name": name, "type": "built_in"}
+
+
+def _as_voice(facts: VoiceFacts) -> dict[str, Any]:
+    voice = {"id": facts.id, "object": "audio.voice", "created_at": facts.created_at, "name": facts.name}
+    return {**voice, "type": facts.type} | ({} if facts.seed is None else {"seed": facts.seed})

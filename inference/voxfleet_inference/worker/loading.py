@@ -1,0 +1,127 @@
+"""From settings to a model that can speak: a checkpoint on its device, with as much room as the machine has.
+
+Knows: devices, threads, number formats and memory.
+Does not know: what the engine does with the model.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Final
+
+import torch
+
+from voxfleet_inference.engine.messages import Loaded
+from voxfleet_inference.engine.process import CodecDtype, EngineSettings, WrongWeightsError
+from voxfleet_inference.model.checkpoint import load_checkpoint
+from voxfleet_inference.model.cpu.processors import granted_processors
+from voxfleet_inference.model.errors import CheckpointError
+from voxfleet_inference.model.runner.determinism import disable_nondeterminism
+from voxfleet_inference.model.runner.model_runner import RunnerConfig
+from voxfleet_inference.model.voxcpm import VoxCPM
+from voxfleet_inference.worker.voxcpm_backend import VoxCpmBackend
+
+DTYPES: Final = {"float32": torch.float32, "bfloat16": torch.bfloat16, "int8": torch.int8}
+_WORTH_DIVIDING_BYTES: Final = 100_000_000
+_SLOTS_PER_ROW: Final = 4  # whoever is parked keeps a seat and takes no row
+_CPU_POSITIONS_PER_ROW: Final = 1024  # a long sentence with a long voice prompt
+_FEWEST_POSITIONS: Final = 512  # below that many an ordinary sentence would be refused
+_SHARE_OF_FREE_MEMORY: Final = 0.7  # of a GPU, for KV positions; the rest is for what steps need on their way
+
+
+def load_backend(settings: EngineSettings) -> tuple[VoxCpmBackend, Loaded]:
+    """Load a checkpoint onto its device.
+
+    Raises:
+        WrongWeightsError: the checkpoint or the device is not what the settings say.
+    """
+    vae_dtype = codec_dtype(settings)
+    model = _loaded(settings)
+    rows = settings.limits.max_rows
+    config = RunnerConfig(_SLOTS_PER_ROW * rows, _kv_positions(settings, model), rows, settings.deterministic)
+    if settings.device == "cpu":
+        return VoxCpmBackend(model, config), _model_info(model)
+    return _on_gpu(model, config, vae_dtype), _model_info(model)
+
+
+def codec_dtype(settings: EngineSettings) -> CodecDtype:
+    """How the codec computes: as asked, else TF32 on a GPU, where float32 has no tensor cores.
+
+    Raises:
+        WrongWeightsError: it cannot compute like that here.
+    """
+    exact = settings.device == "cpu" or settings.deterministic
+    if settings.vae_dtype == "auto":
+        return "fp32" if exact else "tf32"
+    if exact and settings.vae_dtype != "fp32":
+        why = "--device cpu" if settings.device == "cpu" else "--deterministic"
+        raise WrongWeightsError(f"--vae-dtype {settings.vae_dtype} does not go with {why}: give fp32 or auto")
+    return settings.vae_dtype
+
+
+def _on_gpu(model: VoxCPM, config: RunnerConfig, vae_dtype: CodecDtype) -> VoxCpmBackend:
+    """Fused, and its steps recorded; Triton is loaded here and only here."""
+    from voxfleet_inference.model.cuda.fusing import prepare, record  # noqa: PLC0415 - CPUs need nothing of it
+
+    return VoxCpmBackend(prepare(model, vae_dtype), config, lambda runner: record(runner, _say_progress))
+
+
+def _say_progress(done: int, total: int) -> None:
+    sys.stderr.write(f"voxfleet-inference: recorded {done} of {total} batch sizes\n")
+    sys.stderr.flush()
+
+
+def _loaded(settings: EngineSettings) -> VoxCPM:
+    if settings.device == "cpu":
+        torch.set_num_threads(_cpu_threads(settings))
+    if settings.device == "cuda" and not torch.cuda.is_available():
+        raise WrongWeightsError("--device cuda: no usable CUDA device or driver here; --device cpu serves without one")
+    if settings.device == "cuda" and settings.dtype == "int8":
+        raise WrongWeightsError("--dtype int8 is for --device cpu: on a GPU give bfloat16 or float32")
+    if settings.deterministic and settings.device == "cuda":
+        disable_nondeterminism()
+    try:
+        return load_checkpoint(settings.model_path, settings.device, DTYPES[settings.dtype])
+    except CheckpointError as error:
+        raise WrongWeightsError(str(error)) from error
+
+
+def _cpu_threads(settings: EngineSettings) -> int:
+    """What was asked for; one for a small model, whose matrices are not worth dividing; else a processor's each."""
+    if settings.cpu_threads:
+        return settings.cpu_threads
+    weights = sum(each.stat().st_size for each in settings.model_path.glob("*") if each.is_file())
+    if weights < _WORTH_DIVIDING_BYTES:
+        return 1
+    granted = granted_processors()
+    return torch.get_num_threads() if granted is None else max(1, min(torch.get_num_threads(), int(granted)))
+
+
+def _kv_positions(settings: EngineSettings, model: VoxCPM) -> int:
+    """What was asked for; else as many as the device's free memory holds, and never more than could be used."""
+    if settings.kv_cache_positions:
+        return settings.kv_cache_positions
+    longest = model.config.max_length
+    if settings.device == "cpu":
+        return max(longest, _CPU_POSITIONS_PER_ROW * settings.limits.max_rows)
+    lms = (model.config.base_lm, model.config.residual_lm)
+    position_bytes = sum(2 * lm.layers * lm.kv_heads * lm.head_dim for lm in lms) * model.dtype.itemsize
+    free_bytes, _ = torch.cuda.mem_get_info(model.device)
+    positions = int(free_bytes * _SHARE_OF_FREE_MEMORY) // position_bytes
+    if positions < _FEWEST_POSITIONS:
+        raise WrongWeightsError(
+            f"{free_bytes / 2**20:.0f} MiB of GPU memory are free behind the weights, room for {positions} KV"
+            " positions: stop what else uses the GPU, or give a larger one"
+        )
+    return min(positions, _SLOTS_PER_ROW * settings.limits.max_rows * longest)
+
+
+def _model_info(model: VoxCPM) -> Loaded:
+    return Loaded(
+        sample_rate=model.config.sample_rate,
+        patch_samples=model.patch_samples,
+        token_rate=model.patches_per_second,
+        patch_size=model.config.patch_size,
+        feat_dim=model.config.feat_dim,
+        loaded_seconds=0.0,
+    )
