@@ -6,8 +6,8 @@ Does not know how regions are decided.
 
 from dataclasses import dataclass
 
-from voxfleet_operator.deciding.instants import to_rfc3339
-from voxfleet_operator.deciding.region_plan import RegionPlan
+from voxfleet_operator.decisions.region_plan import RegionPlan
+from voxfleet_operator.decisions.timestamps import to_rfc3339
 from voxfleet_operator.resources import Condition, Phase
 
 REASONS: dict[str, str] = {
@@ -58,7 +58,7 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class ConditionState:
     """A condition without its history."""
 
     type: str
@@ -68,102 +68,104 @@ class Judgement:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class ConditionInput:
     """What is judged: the plans of all regions, problems of the resource, and whether a wake has proven the spec."""
 
     plans: tuple[RegionPlan, ...]
     problems: tuple[Problem, ...] = ()
-    is_proven: bool = False
+    is_verified: bool = False
 
 
-def conditions(judged: Judged, previous: tuple[Condition, ...], generation: int, now: float) -> list[Condition]:
+def conditions(given: ConditionInput, previous: tuple[Condition, ...], generation: int, now: float) -> list[Condition]:
     """All conditions; the time of the last transition is kept while the judgement stands."""
-    judgements = (_ready(judged), _proven(judged), _reconciling(judged), _stalled(judged), _degraded(judged))
+    states = (_ready(given), _verified(given), _reconciling(given), _stalled(given), _degraded(given))
     before = {condition.type: condition for condition in previous}
-    return [_written(judgement, before.get(judgement.type), generation, now) for judgement in judgements]
+    return [_written(state, before.get(state.type), generation, now) for state in states]
 
 
 def paused_conditions(previous: tuple[Condition, ...], generation: int, now: float) -> list[Condition]:
     """The last judgements, and that nothing is reconciled now."""
-    judgement = Judgement("Reconciling", "False", "Paused", REASONS["Paused"])
+    state = ConditionState("Reconciling", "False", "Paused", REASONS["Paused"])
     before = {condition.type: condition for condition in previous}
-    written = _written(judgement, before.get("Reconciling"), generation, now)
+    written = _written(state, before.get("Reconciling"), generation, now)
     return [condition for condition in previous if condition.type != "Reconciling"] + [written]
 
 
-def summary(judged: Judged) -> str:
+def summary(given: ConditionInput) -> str:
     """The one line that `kubectl get -o wide` shows."""
-    ready, degraded = _ready(judged), _degraded(judged)
+    ready, degraded = _ready(given), _degraded(given)
     return degraded.message if ready.status == "True" and degraded.status == "True" else ready.message
 
 
-def _written(judgement: Judgement, before: Condition | None, generation: int, now: float) -> Condition:
-    stands = before is not None and before.status == judgement.status
+def _written(state: ConditionState, before: Condition | None, generation: int, now: float) -> Condition:
+    stands = before is not None and before.status == state.status
     return Condition(
-        type=judgement.type,
-        status=judgement.status,
-        reason=judgement.reason,
-        message=judgement.message[:4096],
+        type=state.type,
+        status=state.status,
+        reason=state.reason,
+        message=state.message[:4096],
         observed_generation=generation,
         last_transition_time=before.last_transition_time if before and stands else to_rfc3339(now),
     )
 
 
-def _ready(judged: Judged) -> Judgement:
-    blocking = _blocking(judged)
+def _ready(given: ConditionInput) -> ConditionState:
+    blocking = _blocking(given)
     if blocking:
-        return Judgement("Ready", "False", blocking.reason, blocking.message)
+        return ConditionState("Ready", "False", blocking.reason, blocking.message)
     for phase in (Phase.FAILED, Phase.WAKING):
-        for plan in judged.plans:
+        for plan in given.plans:
             if plan.phase == phase:
-                return Judgement("Ready", "False", plan.reason, _of_region(plan))
-    if all(plan.phase == Phase.SUSPENDED for plan in judged.plans):
-        return Judgement("Ready", "True", "Suspended", REASONS["Suspended"])
-    if any(plan.phase == Phase.AWAKE for plan in judged.plans):
-        return Judgement("Ready", "True", "Serving", _awake_of(judged.plans))
-    return Judgement("Ready", "True", "Asleep", "every region is asleep; the next request wakes one")
+                return ConditionState("Ready", "False", plan.reason, _of_region(plan))
+    if all(plan.phase == Phase.SUSPENDED for plan in given.plans):
+        return ConditionState("Ready", "True", "Suspended", REASONS["Suspended"])
+    if any(plan.phase == Phase.AWAKE for plan in given.plans):
+        return ConditionState("Ready", "True", "Serving", _awake_of(given.plans))
+    return ConditionState("Ready", "True", "Asleep", "every region is asleep; the next request wakes one")
 
 
-def _proven(judged: Judged) -> Judgement:
-    if judged.is_proven:
-        return Judgement("Proven", "True", "WakeSucceeded", REASONS["WakeSucceeded"])
-    failed = next((plan for plan in judged.plans if plan.failure is not None), None)
+def _verified(given: ConditionInput) -> ConditionState:
+    if given.is_verified:
+        return ConditionState("Verified", "True", "WakeSucceeded", REASONS["WakeSucceeded"])
+    failed = next((plan for plan in given.plans if plan.failure is not None), None)
     if failed is not None and failed.failure is not None:
-        return Judgement("Proven", "False", failed.failure.reason, f"region {failed.name}: {failed.failure.message}")
-    return Judgement("Proven", "Unknown", "NotYetWoken", REASONS["NotYetWoken"])
+        return ConditionState(
+            "Verified", "False", failed.failure.reason, f"region {failed.name}: {failed.failure.message}"
+        )
+    return ConditionState("Verified", "Unknown", "NotYetWoken", REASONS["NotYetWoken"])
 
 
-def _reconciling(judged: Judged) -> Judgement:
-    for plan in judged.plans:
+def _reconciling(given: ConditionInput) -> ConditionState:
+    for plan in given.plans:
         if plan.phase in (Phase.WAKING, Phase.DRAINING):
-            return Judgement("Reconciling", "True", str(plan.phase), _of_region(plan))
-    return Judgement("Reconciling", "False", "Settled", REASONS["Settled"])
+            return ConditionState("Reconciling", "True", str(plan.phase), _of_region(plan))
+    return ConditionState("Reconciling", "False", "Settled", REASONS["Settled"])
 
 
-def _stalled(judged: Judged) -> Judgement:
-    blocking = _blocking(judged)
+def _stalled(given: ConditionInput) -> ConditionState:
+    blocking = _blocking(given)
     if blocking:
-        return Judgement("Stalled", "True", blocking.reason, blocking.message)
-    failed = next((plan for plan in judged.plans if plan.phase == Phase.FAILED), None)
+        return ConditionState("Stalled", "True", blocking.reason, blocking.message)
+    failed = next((plan for plan in given.plans if plan.phase == Phase.FAILED), None)
     if failed is not None:
-        return Judgement("Stalled", "True", failed.reason, _of_region(failed))
-    return Judgement("Stalled", "False", "Settled", REASONS["Settled"])
+        return ConditionState("Stalled", "True", failed.reason, _of_region(failed))
+    return ConditionState("Stalled", "False", "Settled", REASONS["Settled"])
 
 
-def _degraded(judged: Judged) -> Judgement:
-    warnings = [Problem(*warning) for plan in judged.plans for warning in plan.warnings]
-    found = sorted([*judged.problems, *warnings], key=_severity)
+def _degraded(given: ConditionInput) -> ConditionState:
+    warnings = [Problem(*warning) for plan in given.plans for warning in plan.warnings]
+    found = sorted([*given.problems, *warnings], key=_severity)
     if not found:
-        return Judgement("Degraded", "False", "AsExpected", REASONS["AsExpected"])
-    return Judgement("Degraded", "True", found[0].reason, "; ".join(problem.message for problem in found))
+        return ConditionState("Degraded", "False", "AsExpected", REASONS["AsExpected"])
+    return ConditionState("Degraded", "True", found[0].reason, "; ".join(problem.message for problem in found))
 
 
 def _severity(problem: Problem) -> int:
     return SEVERITY.index(problem.reason) if problem.reason in SEVERITY else len(SEVERITY)
 
 
-def _blocking(judged: Judged) -> Problem | None:
-    return next((problem for problem in judged.problems if problem.reason in BLOCKING), None)
+def _blocking(given: ConditionInput) -> Problem | None:
+    return next((problem for problem in given.problems if problem.reason in BLOCKING), None)
 
 
 def _of_region(plan: RegionPlan) -> str:

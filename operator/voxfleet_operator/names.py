@@ -73,8 +73,8 @@ def pod_selector(name: str, region: str) -> dict[str, str]:
     return {LABEL_DEPLOYMENT: name, LABEL_REGION: region}
 
 
-def _digest(*parts: str) -> str:
-    return sha256("/".join(parts).encode()).hexdigest()
+def _digest(*components: str) -> str:
+    return sha256("/".join(components).encode()).hexdigest()
 
 
 def _cut(readable: str, length: int, digest: str) -> str:

@@ -17,13 +17,13 @@ import kopf
 import structlog
 from kubernetes.aio.config import ConfigException
 
-from voxfleet_operator.cluster.api import ApiError, KubernetesApi, connect
-from voxfleet_operator.cluster.kinds import Watched, watched_kinds
+from voxfleet_operator.cluster.api import KubernetesApi, KubernetesError, connect
+from voxfleet_operator.cluster.kinds import Watch, watches
 from voxfleet_operator.cluster.observation import Observer
 from voxfleet_operator.cluster.store import Store
-from voxfleet_operator.cluster.watches import follow_for_ever
+from voxfleet_operator.cluster.watches import list_and_watch
 from voxfleet_operator.handlers import quiet_settings, watching_registry
-from voxfleet_operator.load_reader import LoadReader, gateway_token
+from voxfleet_operator.load_poller import LoadPoller, gateway_token
 from voxfleet_operator.manifests import Installation
 from voxfleet_operator.manifests.pod import PodSettings
 from voxfleet_operator.reconcile import NameTakenError, Reconciler
@@ -35,14 +35,14 @@ from voxfleet_operator.work_queue import WorkQueue
 WORKERS = 8
 UNREACHABLE_EXIT_CODE = 2
 # Nothing is written by halves: every write is one request, so there is nothing to wait for.
-FAREWELL_SECONDS = 1.0
+SHUTDOWN_SECONDS = 1.0
 DEFINITION_POLL_SECONDS = 2.0
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class Components:
     """What runs."""
 
     settings: Settings
@@ -50,9 +50,9 @@ class Parts:
     queue: WorkQueue[Key]
     store: Store
     reconciler: Reconciler
-    reader: LoadReader
+    reader: LoadPoller
     metrics: Metrics
-    watched: tuple[Watched, ...]
+    watched: tuple[Watch, ...]
     kopf_runs: asyncio.Event
 
     def is_synced(self) -> bool:
@@ -73,39 +73,45 @@ def run_operator() -> int:
 
 
 async def _run(settings: Settings) -> None:
-    async with _parts(settings) as parts:
-        running = _everything(parts)
+    async with _components(settings) as components:
+        running = _everything(components)
         tasks = [asyncio.create_task(part, name=name) for name, part in running.items()]
         done, rest = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in rest:
             task.cancel()
-        await asyncio.wait(rest, timeout=FAREWELL_SECONDS)
+        await asyncio.wait(rest, timeout=SHUTDOWN_SECONDS)
         for task in done:
             log.info("stopping", because=task.get_name())
             task.result()
 
 
-def _everything(parts: Parts) -> dict[str, Coroutine[Any, Any, None]]:
+def _everything(components: Components) -> dict[str, Coroutine[Any, Any, None]]:
     """Coroutines by name; none of them ends by itself."""
-    follow = {f"watch {w.kind}": follow_for_ever(parts.api, w, parts.store) for w in parts.watched}
-    work = {f"worker {number}": _work(parts) for number in range(WORKERS)}
-    stop = _until_stopped(parts.kopf_runs)
-    return {**follow, **work, "own kind": _watch_own_kind(parts), "load": parts.reader.read_for_ever(), "stop": stop}
+    follow = {f"watch {w.kind}": list_and_watch(components.api, w, components.store) for w in components.watched}
+    work = {f"worker {number}": _work(components) for number in range(WORKERS)}
+    stop = _until_stopped(components.kopf_runs)
+    return {
+        **follow,
+        **work,
+        "own kind": _watch_own_kind(components),
+        "load": components.reader.read_for_ever(),
+        "stop": stop,
+    }
 
 
-async def _watch_own_kind(parts: Parts) -> None:
+async def _watch_own_kind(components: Components) -> None:
     """Kopf looks for the kind only once, when it starts: so it starts when the kind is there."""
-    while not await _is_served(parts.api):  # noqa: ASYNC110 - what it waits for is in another process
+    while not await _is_served(components.api):  # noqa: ASYNC110 - what it waits for is in another process
         await asyncio.sleep(DEFINITION_POLL_SECONDS)
-    registry = watching_registry(parts.store, parts.api.configuration)
-    await kopf.operator(registry=registry, settings=quiet_settings(), clusterwide=True, ready_flag=parts.kopf_runs)
+    registry = watching_registry(components.store, components.api.configuration)
+    await kopf.operator(registry=registry, settings=quiet_settings(), clusterwide=True, ready_flag=components.kopf_runs)
 
 
 async def _is_served(api: KubernetesApi) -> bool:
     """Whether the API server knows our kind; if not, the log says what to do."""
     try:
         await api.get(f"/apis/{GROUP}/{VERSION}/{PLURAL}?limit=1")
-    except ApiError as error:
+    except KubernetesError as error:
         log.warning("VoxTTSDeployments cannot be listed; install the chart voxfleet-crds", error=str(error))
         return False
     return True
@@ -123,23 +129,23 @@ async def _until_stopped(kopf_runs: asyncio.Event) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _parts(settings: Settings) -> AsyncIterator[Parts]:
+async def _components(settings: Settings) -> AsyncIterator[Components]:
     """Everything connected, and closed again."""
     queue: WorkQueue[Key] = WorkQueue()
     store = Store(queue.add, queue.add_first, settings.gateway_internal_port)
     api = await connect(settings.kubeconfig)
     observer = Observer(store, settings.demand_namespace)
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=64)) as session:
-        reader = LoadReader(session, observer, gateway_token(settings.internal_key), settings.load_poll_seconds)
+        reader = LoadPoller(session, observer, gateway_token(settings.internal_key), settings.load_poll_seconds)
         reconciler = Reconciler(api, store, observer, installation(settings))
-        watched = watched_kinds(settings.system_namespace, settings.demand_namespace, settings.gateway_service)
-        parts = Parts(settings, api, queue, store, reconciler, reader, Metrics(), watched, asyncio.Event())
-        health = await serve_health(settings.health_host, settings.health_port, parts.is_synced)
+        watched = watches(settings.system_namespace, settings.demand_namespace, settings.gateway_service)
+        components = Components(settings, api, queue, store, reconciler, reader, Metrics(), watched, asyncio.Event())
+        health = await serve_health(settings.health_host, settings.health_port, components.is_synced)
         metrics = await serve_metrics(
-            settings.health_host, settings.metrics_port, parts.metrics, lambda: _refresh_metrics(parts)
+            settings.health_host, settings.metrics_port, components.metrics, lambda: _refresh_metrics(components)
         )
         try:
-            yield parts
+            yield components
         finally:
             await health.cleanup()
             await metrics.cleanup()
@@ -157,37 +163,37 @@ def installation(settings: Settings) -> Installation:
     )
 
 
-async def _work(parts: Parts) -> None:
+async def _work(components: Components) -> None:
     """One worker: what fails is tried again later, and keeps nobody else."""
-    await parts.store.until_synced(len({watched.kind for watched in parts.watched}))
+    await components.store.until_synced(len({watched.kind for watched in components.watched}))
     while True:
-        key = await parts.queue.next()
-        result = await _work_on(parts, key)
-        parts.metrics.reconciles.labels(result).inc()
+        key = await components.queue.next()
+        result = await _work_on(components, key)
+        components.metrics.reconciles.labels(result).inc()
 
 
-async def _work_on(parts: Parts, key: Key) -> str:
+async def _work_on(components: Components, key: Key) -> str:
     started_at = time.monotonic()
     try:
-        check_at = await parts.reconciler.reconcile(key)
-    except (ApiError, NameTakenError) as error:
-        pause_seconds = parts.queue.failed(key)
+        requeue_at = await components.reconciler.reconcile(key)
+    except (KubernetesError, NameTakenError) as error:
+        pause_seconds = components.queue.failed(key)
         log.warning("reconcile failed", resource=str(key), error=str(error), retry_seconds=round(pause_seconds, 1))
         return "error"
     except Exception:
-        pause_seconds = parts.queue.failed(key)
+        pause_seconds = components.queue.failed(key)
         log.exception("reconcile broke", resource=str(key), retry_seconds=round(pause_seconds, 1))
         return "broken"
     finally:
-        parts.metrics.reconcile_seconds.observe(time.monotonic() - started_at)
-    parts.queue.succeeded(key)
-    if check_at is not None:
-        parts.queue.add_at(key, check_at)
+        components.metrics.reconcile_seconds.observe(time.monotonic() - started_at)
+    components.queue.succeeded(key)
+    if requeue_at is not None:
+        components.queue.add_at(key, requeue_at)
     return "ok"
 
 
-def _refresh_metrics(parts: Parts) -> None:
-    parts.metrics.queue_length.set(len(parts.queue))
-    parts.metrics.resources.set(len(parts.store.resources))
-    for method, count in parts.api.calls.items():
-        parts.metrics.api_calls.labels(method).set(count)
+def _refresh_metrics(components: Components) -> None:
+    components.metrics.workqueue_depth.set(len(components.queue))
+    components.metrics.resources.set(len(components.store.resources))
+    for method, count in components.api.calls.items():
+        components.metrics.api_calls.labels(method).set(count)

@@ -1,7 +1,7 @@
 """Reconciles one resource: observe, decide, act. Level-triggered: a second run changes nothing and sends nothing.
 
 Knows the order of acting and how to tell that an object stands as it was applied. Does not know how decisions are
-made (deciding/), what objects contain (manifests/), or why it was called.
+made (decisions/), what objects contain (manifests/), or why it was called.
 """
 
 import hashlib
@@ -13,17 +13,17 @@ from dataclasses import dataclass, field
 import structlog
 
 from voxfleet_operator import names
-from voxfleet_operator.cluster.api import NOT_FOUND, ApiError, ConflictError, KubernetesApi, NotFoundError
-from voxfleet_operator.cluster.extraction import ObjectSeen, object_seen
+from voxfleet_operator.cluster.api import NOT_FOUND, ConflictError, KubernetesApi, KubernetesError, NotFoundError
 from voxfleet_operator.cluster.kinds import object_path, resource_path
 from voxfleet_operator.cluster.observation import Observer
-from voxfleet_operator.cluster.store import ELSEWHERE, Store
-from voxfleet_operator.conditions import Judged, Problem, paused_conditions
-from voxfleet_operator.deciding.features import missing_features
-from voxfleet_operator.deciding.instants import to_micro_time
-from voxfleet_operator.deciding.observed import RegionObserved
-from voxfleet_operator.deciding.region_plan import LeaseAction, RegionPlan, decide
-from voxfleet_operator.manifests import Installation, Manifest, bundle
+from voxfleet_operator.cluster.parsing import ObjectState, object_seen
+from voxfleet_operator.cluster.store import UNOWNED_KINDS, Store
+from voxfleet_operator.conditions import ConditionInput, Problem, paused_conditions
+from voxfleet_operator.decisions.features import missing_features
+from voxfleet_operator.decisions.observed import RegionState
+from voxfleet_operator.decisions.region_plan import LeaseAction, RegionPlan, decide
+from voxfleet_operator.decisions.timestamps import to_micro_time
+from voxfleet_operator.manifests import Installation, Manifest, desired_objects
 from voxfleet_operator.manifests.pod import template_conflicts
 from voxfleet_operator.manifests.weights import weights_of
 from voxfleet_operator.resources import (
@@ -35,11 +35,11 @@ from voxfleet_operator.resources import (
     effective_pod_template,
     read_resource,
 )
-from voxfleet_operator.status import as_json, is_proven, resource_status, write_at
+from voxfleet_operator.status import as_json, is_verified, resource_status, write_at
 
 log = structlog.get_logger(__name__)
 
-Place = tuple[str, str, str]
+ObjectRef = tuple[str, str, str]
 
 # What exists once per region.
 REMOVED_KINDS = ("Deployment", "Service", "Lease")
@@ -58,7 +58,7 @@ class Reconciler:
     observer: Observer
     installation: Installation
     clock: Callable[[], float] = time.time
-    sent: dict[Place, tuple[str, str]] = field(default_factory=dict)
+    sent: dict[ObjectRef, tuple[str, str]] = field(default_factory=dict)
     status_written_at: dict[Key, float] = field(default_factory=dict)
 
     async def reconcile(self, key: Key) -> float | None:
@@ -74,7 +74,7 @@ class Reconciler:
     async def _converge(self, key: Key) -> float | None:
         resource = self.store.resources.get(key)
         if resource is None or resource.is_deleting:
-            await self._collect(key)
+            await self._delete_orphans(key)
             return None
         if resource.annotations.get(names.ANNOTATION_RECONCILE) == "paused":
             await self._pause(resource)
@@ -87,9 +87,9 @@ class Reconciler:
         if not errors:
             errors += await self._remove_what_is_not_wanted(resource, plans)
         errors += await self._act_on_leases(resource, observed, plans, now)
-        check_at = await self._report(resource, observed, plans, errors)
+        requeue_at = await self._report(resource, observed, plans, errors)
         _raise_first(errors)
-        return check_at
+        return requeue_at
 
     async def _apply_all(self, resource: Resource, plans: dict[str, RegionPlan]) -> list[Exception]:
         """Every object that does not stand as wanted; one that fails does not keep the others."""
@@ -100,25 +100,25 @@ class Reconciler:
         for manifest in manifests:
             try:
                 await self._apply(resource, manifest)
-            except (ApiError, NameTakenError) as error:
+            except (KubernetesError, NameTakenError) as error:
                 errors.append(error)
         return errors
 
     def _bundle(self, resource: Resource, plans: dict[str, RegionPlan]) -> list[Manifest]:
         owns = self.store.owner_of_model_name(resource.model_name) == resource.key
-        return bundle(resource, plans, self.installation, owns_model_name=owns)
+        return desired_objects(resource, plans, self.installation, owns_model_name=owns)
 
     async def _remove_what_is_not_wanted(self, resource: Resource, plans: dict[str, RegionPlan]) -> list[Exception]:
         """A region that left the spec: gateways know already, its servers finish what they have."""
         wanted = {(made.kind, made.namespace, made.name) for made in self._bundle(resource, plans)}
         errors: list[Exception] = []
-        for place in self.store.places_of(resource.key, REMOVED_KINDS):
+        for place in self.store.refs_of(resource.key, REMOVED_KINDS):
             if place in wanted or resource.uid not in self.store.objects[place].uids_of_owner:
                 continue
             try:
                 await self.api.delete(object_path(*place))
                 log.info("removed", kind=place[0], name=place[2], resource=str(resource.key))
-            except ApiError as error:
+            except KubernetesError as error:
                 errors.append(error)
         return errors
 
@@ -129,7 +129,7 @@ class Reconciler:
         if seen is not None and self.sent.get(place) == (wanted, seen.digest):
             return
         path = object_path(*place)
-        if seen is None and manifest.kind not in ELSEWHERE:
+        if seen is None and manifest.kind not in UNOWNED_KINDS:
             seen = await self._look_for(path, manifest.kind)
         if seen is not None:
             _refuse_foreign(manifest, seen, resource)
@@ -142,7 +142,7 @@ class Reconciler:
         if owner["metadata"]["uid"] != resource.uid or owner["metadata"].get("deletionTimestamp"):
             raise NotFoundError(NOT_FOUND, f"{resource.key} was deleted meanwhile")
 
-    async def _look_for(self, path: str, kind: str) -> ObjectSeen | None:
+    async def _look_for(self, path: str, kind: str) -> ObjectState | None:
         """Before the first apply: is the name free?"""
         try:
             return object_seen(kind, await self.api.get(path))
@@ -150,7 +150,7 @@ class Reconciler:
             return None
 
     async def _act_on_leases(
-        self, resource: Resource, observed: dict[str, RegionObserved], plans: dict[str, RegionPlan], now: float
+        self, resource: Resource, observed: dict[str, RegionState], plans: dict[str, RegionPlan], now: float
     ) -> list[Exception]:
         errors: list[Exception] = []
         for plan in plans.values():
@@ -161,7 +161,7 @@ class Reconciler:
                 await self._patch_lease(resource, plan, lease.resource_version, now)
             except ConflictError:
                 log.info("lease changed meanwhile: stays awake", resource=str(resource.key), region=plan.name)
-            except ApiError as error:
+            except KubernetesError as error:
                 errors.append(error)
         return errors
 
@@ -181,16 +181,16 @@ class Reconciler:
     async def _report(
         self,
         resource: Resource,
-        observed: dict[str, RegionObserved],
+        observed: dict[str, RegionState],
         plans: dict[str, RegionPlan],
         errors: list[Exception],
     ) -> float | None:
         """The status, if it is worth writing now; returns when to look again."""
         now = self.clock()
         problems = (*self._problems(resource), *map(_as_problem, errors))
-        judged = Judged(tuple(plans.values()), problems, is_proven(resource, observed))
-        status = resource_status(resource, judged, observed, now)
-        deadlines = [plan.check_at for plan in plans.values() if plan.check_at is not None]
+        given = ConditionInput(tuple(plans.values()), problems, is_verified(resource, observed))
+        status = resource_status(resource, given, observed, now)
+        deadlines = [plan.requeue_at for plan in plans.values() if plan.requeue_at is not None]
         due_at = write_at(resource.status, status, self.status_written_at.get(resource.key, 0.0))
         if due_at is not None and due_at <= now:
             await self._write_status(resource, status)
@@ -207,14 +207,14 @@ class Reconciler:
             self.store.resources[resource.key] = read_resource(answer)
 
     async def _pause(self, resource: Resource) -> None:
-        judged = paused_conditions(tuple(resource.status.conditions), resource.generation, self.clock())
-        status = resource.status.model_copy(update={"conditions": judged})
+        given = paused_conditions(tuple(resource.status.conditions), resource.generation, self.clock())
+        status = resource.status.model_copy(update={"conditions": given})
         if as_json(status) != as_json(resource.status):
             await self._write_status(resource, status)
 
-    async def _collect(self, key: Key) -> None:
+    async def _delete_orphans(self, key: Key) -> None:
         """The resource is gone: what lies in other namespaces has no owner that would take it along."""
-        leftovers = self.store.places_of(key, ELSEWHERE)
+        leftovers = self.store.refs_of(key, UNOWNED_KINDS)
         self.observer.forget(key)
         self.status_written_at.pop(key, None)
         for place in [place for place in self.sent if place in leftovers]:
@@ -246,9 +246,7 @@ class Reconciler:
                 problems.append(Problem("TemplateConflict", text))
         return list(dict.fromkeys(problems))
 
-    def _log_changes(
-        self, resource: Resource, observed: dict[str, RegionObserved], plans: dict[str, RegionPlan]
-    ) -> None:
+    def _log_changes(self, resource: Resource, observed: dict[str, RegionState], plans: dict[str, RegionPlan]) -> None:
         for plan in plans.values():
             seen = observed[plan.name]
             if plan.phase != seen.previous_phase or plan.replicas != seen.replicas:
@@ -263,9 +261,9 @@ class Reconciler:
                 )
 
 
-def _refuse_foreign(manifest: Manifest, seen: ObjectSeen, resource: Resource) -> None:
+def _refuse_foreign(manifest: Manifest, seen: ObjectState, resource: Resource) -> None:
     """Beside the resource only what it controls itself is ours; elsewhere the label says so already."""
-    if manifest.kind not in ELSEWHERE and seen.owner_uid != resource.uid:
+    if manifest.kind not in UNOWNED_KINDS and seen.owner_uid != resource.uid:
         raise NameTakenError(
             f"{manifest.kind} {manifest.namespace}/{manifest.name} exists and is not controlled by this resource: "
             "delete or rename it, or give this resource another name"

@@ -6,10 +6,10 @@ Does not write anything.
 
 from typing import Any
 
-from voxfleet_operator.conditions import Judged, conditions, summary
-from voxfleet_operator.deciding.instants import to_rfc3339, to_seconds
-from voxfleet_operator.deciding.observed import RegionObserved
-from voxfleet_operator.deciding.region_plan import RegionPlan
+from voxfleet_operator.conditions import ConditionInput, conditions, summary
+from voxfleet_operator.decisions.observed import RegionState
+from voxfleet_operator.decisions.region_plan import RegionPlan
+from voxfleet_operator.decisions.timestamps import to_rfc3339, to_seconds
 from voxfleet_operator.resources import Phase, RegionStatus, Resource, VoxTTSDeploymentStatus
 
 QUIET_SECONDS = 300.0
@@ -17,10 +17,10 @@ LEAST_SECONDS_BETWEEN_WRITES = 10.0
 
 
 def resource_status(
-    resource: Resource, judged: Judged, observed: dict[str, RegionObserved], now: float
+    resource: Resource, given: ConditionInput, observed: dict[str, RegionState], now: float
 ) -> VoxTTSDeploymentStatus:
     """The whole status, rebuilt from plans and observations."""
-    plans = judged.plans
+    plans = given.plans
     before = resource.region_statuses
     awake = sum(plan.phase == Phase.AWAKE for plan in plans)
     return VoxTTSDeploymentStatus(
@@ -28,19 +28,19 @@ def resource_status(
         model=resource.model_name,
         awake=f"{awake}/{len(plans)}",
         replicas=sum(plan.replicas for plan in plans),
-        message=summary(judged)[:4096],
-        conditions=conditions(judged, tuple(resource.status.conditions), resource.generation, now),
+        message=summary(given)[:4096],
+        conditions=conditions(given, tuple(resource.status.conditions), resource.generation, now),
         regions=[_region(plan, observed[plan.name], before.get(plan.name), now) for plan in plans],
         cost=resource.status.cost,
     )
 
 
-def is_proven(resource: Resource, observed: dict[str, RegionObserved]) -> bool:
+def is_verified(resource: Resource, observed: dict[str, RegionState]) -> bool:
     """Whether a region became ready with this generation, now or before."""
-    if any(seen.ready_pods and seen.workload and seen.workload.updated_and_available for seen in observed.values()):
+    if any(seen.ready_pods and seen.workload and seen.workload.is_updated for seen in observed.values()):
         return True
-    proven = next((condition for condition in resource.status.conditions if condition.type == "Proven"), None)
-    return proven is not None and proven.status == "True" and proven.observed_generation == resource.generation
+    verified = next((condition for condition in resource.status.conditions if condition.type == "Verified"), None)
+    return verified is not None and verified.status == "True" and verified.observed_generation == resource.generation
 
 
 def write_at(before: VoxTTSDeploymentStatus, after: VoxTTSDeploymentStatus, last_write_at: float) -> float | None:
@@ -56,12 +56,12 @@ def as_json(status: VoxTTSDeploymentStatus) -> dict[str, Any]:
 
 
 def _headline(status: VoxTTSDeploymentStatus) -> Any:
-    judgements = {condition.type: (condition.status, condition.reason) for condition in status.conditions}
+    states = {condition.type: (condition.status, condition.reason) for condition in status.conditions}
     regions = [(region.name, region.phase, region.desired_replicas) for region in status.regions]
-    return status.observed_generation, judgements, regions
+    return status.observed_generation, states, regions
 
 
-def _region(plan: RegionPlan, observed: RegionObserved, before: RegionStatus | None, now: float) -> RegionStatus:
+def _region(plan: RegionPlan, observed: RegionState, before: RegionStatus | None, now: float) -> RegionStatus:
     return RegionStatus(
         name=plan.name,
         phase=plan.phase,

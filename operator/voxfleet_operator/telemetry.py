@@ -29,7 +29,7 @@ class Metrics:
             buckets=LATENCY_BUCKETS,
             registry=self.registry,
         )
-        self.queue_length = Gauge("voxfleet_operator_queue_length", "Resources waiting.", registry=self.registry)
+        self.workqueue_depth = Gauge("voxfleet_operator_workqueue_depth", "Resources waiting.", registry=self.registry)
         self.resources = Gauge("voxfleet_operator_resources", "Resources known.", registry=self.registry)
         self.api_calls = Gauge(
             "voxfleet_operator_api_calls_total",

@@ -35,7 +35,7 @@ def test_nothing_runs_until_somebody_speaks(installation: Installation) -> None:
         assert pods(installation, region) == 0
     ready = installation.fleet.condition(RESOURCE, "Ready")
     assert (ready["status"], ready["reason"]) == ("True", "Asleep")
-    assert installation.fleet.condition(RESOURCE, "Proven")["status"] == "Unknown"
+    assert installation.fleet.condition(RESOURCE, "Verified")["status"] == "Unknown"
 
 
 def test_a_sleeping_model_is_listed(installation: Installation) -> None:
@@ -51,9 +51,9 @@ def test_a_request_wakes_its_region_and_no_other(installation: Installation) -> 
     assert pods(installation, AMERICA) == 0
     installation.fleet.wait_phase(RESOURCE, EUROPE, "Awake", within_seconds=30)
     wait_until(
-        lambda: installation.fleet.condition(RESOURCE, "Proven").get("status"),
+        lambda: installation.fleet.condition(RESOURCE, "Verified").get("status"),
         "True",
-        what="condition Proven",
+        what="condition Verified",
         within_seconds=30,
     )
     wake = installation.fleet.regions(RESOURCE)[EUROPE]["lastWake"]

@@ -23,7 +23,7 @@ NOT_FOUND, CONFLICT, GONE = 404, 409, 410
 Body = dict[str, Any]
 
 
-class ApiError(Exception):
+class KubernetesError(Exception):
     """The API server refused, or could not be reached (status 0).
 
     Subclasses: NotFoundError, ConflictError, GoneError.
@@ -34,19 +34,19 @@ class ApiError(Exception):
         self.status = status
 
 
-class NotFoundError(ApiError):
+class NotFoundError(KubernetesError):
     """No such object (404)."""
 
 
-class ConflictError(ApiError):
+class ConflictError(KubernetesError):
     """Somebody else was faster (409)."""
 
 
-class GoneError(ApiError):
+class GoneError(KubernetesError):
     """The watch is too old to be continued (410): list anew."""
 
 
-ERRORS: dict[int, type[ApiError]] = {NOT_FOUND: NotFoundError, CONFLICT: ConflictError, GONE: GoneError}
+ERRORS: dict[int, type[KubernetesError]] = {NOT_FOUND: NotFoundError, CONFLICT: ConflictError, GONE: GoneError}
 
 
 class KubernetesApi:
@@ -121,7 +121,9 @@ class KubernetesApi:
                 answer: Body = await response.json()
                 return answer
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise ApiError(0, f"{method} {path}: API server not reached: {error or type(error).__name__}") from error
+            raise KubernetesError(
+                0, f"{method} {path}: API server not reached: {error or type(error).__name__}"
+            ) from error
 
     def _url(self, path: str) -> str:
         return f"{self._client.configuration.host}{path}"
@@ -145,11 +147,11 @@ async def connect(kubeconfig: str) -> KubernetesApi:
     return KubernetesApi(client.ApiClient(configuration))
 
 
-async def _error(response: aiohttp.ClientResponse) -> ApiError:
+async def _error(response: aiohttp.ClientResponse) -> KubernetesError:
     text = await response.text()
     try:
         message = json.loads(text).get("message", text)
     except ValueError:
         message = text
-    kind = ERRORS.get(response.status, ApiError)
+    kind = ERRORS.get(response.status, KubernetesError)
     return kind(response.status, f"{response.method} {response.url.path}: {response.status} {message}")

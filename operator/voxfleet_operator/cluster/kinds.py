@@ -20,7 +20,7 @@ PREFIXES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Watched:
+class Watch:
     """One watch: a kind, in one namespace or in all, narrowed by labels."""
 
     kind: str
@@ -34,17 +34,17 @@ class Watched:
         return f"{prefix}/namespaces/{self.namespace}/{plural}" if self.namespace else f"{prefix}/{plural}"
 
 
-def watched_kinds(system_namespace: str, demand_namespace: str, gateway_service: str) -> tuple[Watched, ...]:
+def watches(system_namespace: str, demand_namespace: str, gateway_service: str) -> tuple[Watch, ...]:
     """Everything beside our own kind, which kopf watches."""
     of_gateways = f"kubernetes.io/service-name={gateway_service}"
     return (
-        Watched("Lease", LABEL_DEPLOYMENT, demand_namespace),
-        Watched("Deployment", LABEL_DEPLOYMENT),
-        Watched("Pod", LABEL_DEPLOYMENT),
-        Watched("Service", LABEL_DEPLOYMENT),
-        Watched("NetworkPolicy", LABEL_DEPLOYMENT),
-        Watched("ConfigMap", LABEL_DEPLOYMENT, system_namespace),
-        Watched("EndpointSlice", of_gateways, system_namespace),
+        Watch("Lease", LABEL_DEPLOYMENT, demand_namespace),
+        Watch("Deployment", LABEL_DEPLOYMENT),
+        Watch("Pod", LABEL_DEPLOYMENT),
+        Watch("Service", LABEL_DEPLOYMENT),
+        Watch("NetworkPolicy", LABEL_DEPLOYMENT),
+        Watch("ConfigMap", LABEL_DEPLOYMENT, system_namespace),
+        Watch("EndpointSlice", of_gateways, system_namespace),
     )
 
 

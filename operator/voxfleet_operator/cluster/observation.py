@@ -9,12 +9,12 @@ from dataclasses import dataclass, field, replace
 
 from voxfleet_operator import names
 from voxfleet_operator.cluster.store import Store
-from voxfleet_operator.deciding.features import blocked_because
-from voxfleet_operator.deciding.idle_timers import renewal_period
-from voxfleet_operator.deciding.load import Readings, load_of_region
-from voxfleet_operator.deciding.observed import Policy, RegionObserved, Remembered
-from voxfleet_operator.deciding.scaling import replicas_for_demand
-from voxfleet_operator.deciding.wake_ledger import is_of_this_wake
+from voxfleet_operator.decisions.features import blocked_reason
+from voxfleet_operator.decisions.idle_timers import renewal_period
+from voxfleet_operator.decisions.load import Readings, load_of_region
+from voxfleet_operator.decisions.observed import LocalState, Policy, RegionState
+from voxfleet_operator.decisions.scaling import replicas_for_demand
+from voxfleet_operator.decisions.wake_timing import is_of_this_wake
 from voxfleet_operator.resources import Key, Region, Resource, effective_autoscaling
 
 NEVER = float("inf")
@@ -38,18 +38,18 @@ class Observer:
     readings: Readings = field(default_factory=Readings)
     memories: dict[tuple[Key, str], RegionMemory] = field(default_factory=dict)
 
-    def observe(self, resource: Resource, region: Region, now: float) -> RegionObserved:
+    def observe(self, resource: Resource, region: Region, now: float) -> RegionState:
         """One region as it stands."""
         key = resource.key
         status = resource.region_statuses.get(region.name)
         pods = self.store.region_pods(key, region.name)
         ready = tuple(pod for pod in pods if pod.is_ready)
-        seen = RegionObserved(
+        seen = RegionState(
             name=region.name,
             generation=resource.generation,
             policy=policy_of(resource, region),
             is_suspended=resource.spec.suspend or region.suspend,
-            blocked_because=blocked_because(resource.spec, region),
+            blocked_reason=blocked_reason(resource.spec, region),
             workload=self.store.workloads.get((key.namespace, names.on_demand_name(key.name, region.name))),
             pods=pods,
             lease=self.store.leases.get(names.lease_name(key.namespace, key.name, region.name)),
@@ -58,18 +58,18 @@ class Observer:
             last_wake=status.last_wake if status else None,
             failure=status.failure if status else None,
         )
-        return replace(seen, remembered=self._remember(key, seen, now))
+        return replace(seen, local=self._remember(key, seen, now))
 
     def forget(self, key: Key) -> None:
         """The resource is gone."""
         for place in [place for place in self.memories if place[0] == key]:
             del self.memories[place]
 
-    def _remember(self, key: Key, seen: RegionObserved, now: float) -> Remembered:
+    def _remember(self, key: Key, seen: RegionState, now: float) -> LocalState:
         memory = self.memories.setdefault((key, seen.name), RegionMemory())
         _remember_readiness(memory, seen, now)
         _remember_demand(memory, seen, now)
-        return Remembered(
+        return LocalState(
             unready_since=memory.unready_since or now,
             lease_trusted_at=self._lease_trusted_at(seen.policy),
             load_expected_at=memory.load_expected_at or now,
@@ -77,13 +77,13 @@ class Observer:
         )
 
     def _lease_trusted_at(self, policy: Policy) -> float:
-        if self.store.leases_are_broken:
+        if self.store.is_lease_watch_broken:
             return NEVER
-        broken_at = self.store.broken_leases_at
+        broken_at = self.store.lease_watch_broken_at
         return 0.0 if broken_at is None else broken_at + 2 * renewal_period(policy.idle_timeout_seconds)
 
 
-def _remember_readiness(memory: RegionMemory, seen: RegionObserved, now: float) -> None:
+def _remember_readiness(memory: RegionMemory, seen: RegionState, now: float) -> None:
     if seen.replicas == 0:
         memory.unready_since = memory.load_expected_at = None
     elif seen.ready_pods:
@@ -95,7 +95,7 @@ def _remember_readiness(memory: RegionMemory, seen: RegionObserved, now: float) 
         memory.unready_since = woken_at if is_first else now
 
 
-def _remember_demand(memory: RegionMemory, seen: RegionObserved, now: float) -> None:
+def _remember_demand(memory: RegionMemory, seen: RegionState, now: float) -> None:
     """After a start, what runs counts as asked for: shrinking needs a whole window of knowledge."""
     asked = replicas_for_demand(seen.load, seen.policy) if memory.asked else max(seen.replicas, 1)
     if seen.replicas == 0:

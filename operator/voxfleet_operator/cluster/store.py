@@ -11,26 +11,26 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from voxfleet_operator import names
-from voxfleet_operator.cluster.extraction import (
+from voxfleet_operator.cluster.kinds import Watch
+from voxfleet_operator.cluster.parsing import (
     GatewayAddress,
     LeaseFacts,
-    ObjectSeen,
+    ObjectState,
     gateway_addresses,
     lease_facts,
     object_seen,
     pod_seen,
     workload_seen,
 )
-from voxfleet_operator.cluster.kinds import Watched
-from voxfleet_operator.deciding.idle_timers import believed_renewal
-from voxfleet_operator.deciding.observed import LeaseSeen, PodSeen, WorkloadSeen
+from voxfleet_operator.decisions.idle_timers import clamp_renewal
+from voxfleet_operator.decisions.observed import LeaseState, PodState, WorkloadState
 from voxfleet_operator.resources import Key, Resource
 
 Body = dict[str, Any]
-Place = tuple[str, str, str]  # kind, namespace, name
+ObjectRef = tuple[str, str, str]  # kind, namespace, name
 
 # Kinds that live in namespaces of the installation, not beside the resource.
-ELSEWHERE = ("Lease", "ConfigMap")
+UNOWNED_KINDS = ("Lease", "ConfigMap")
 
 
 @dataclass(slots=True)
@@ -42,18 +42,18 @@ class Store:
     gateway_port: int
     clock: Callable[[], float] = time.time
     resources: dict[Key, Resource] = field(default_factory=dict)
-    objects: dict[Place, ObjectSeen] = field(default_factory=dict)
-    owners: dict[Place, Key] = field(default_factory=dict)
-    belongings: dict[Key, set[Place]] = field(default_factory=dict)
-    versions: dict[Place, int] = field(default_factory=dict)
-    workloads: dict[tuple[str, str], WorkloadSeen] = field(default_factory=dict)
-    leases: dict[str, LeaseSeen] = field(default_factory=dict)
-    pods: dict[Key, dict[str, PodSeen]] = field(default_factory=dict)
+    objects: dict[ObjectRef, ObjectState] = field(default_factory=dict)
+    owners: dict[ObjectRef, Key] = field(default_factory=dict)
+    objects_of: dict[Key, set[ObjectRef]] = field(default_factory=dict)
+    versions: dict[ObjectRef, int] = field(default_factory=dict)
+    workloads: dict[tuple[str, str], WorkloadState] = field(default_factory=dict)
+    leases: dict[str, LeaseState] = field(default_factory=dict)
+    pods: dict[Key, dict[str, PodState]] = field(default_factory=dict)
     slices: dict[str, frozenset[GatewayAddress]] = field(default_factory=dict)
     synced: set[str] = field(default_factory=set)
     listed: asyncio.Event = field(default_factory=asyncio.Event)
-    broken_leases_at: float | None = None
-    leases_are_broken: bool = False
+    lease_watch_broken_at: float | None = None
+    is_lease_watch_broken: bool = False
 
     def put_resource(self, resource: Resource) -> None:
         """One of our own resources is new or different."""
@@ -91,14 +91,14 @@ class Store:
         """Every gateway replica that is ready."""
         return frozenset().union(*self.slices.values())
 
-    def region_pods(self, key: Key, region: str) -> tuple[PodSeen, ...]:
+    def region_pods(self, key: Key, region: str) -> tuple[PodState, ...]:
         """The pods of one region."""
         return tuple(pod for pod in self.pods.get(key, {}).values() if pod.region == region)
 
-    def places_of(self, key: Key, kinds: Iterable[str]) -> list[Place]:
+    def refs_of(self, key: Key, kinds: Iterable[str]) -> list[ObjectRef]:
         """Objects that belong to a resource."""
         wanted = set(kinds)
-        return sorted(place for place in self.belongings.get(key, ()) if place[0] in wanted)
+        return sorted(place for place in self.objects_of.get(key, ()) if place[0] in wanted)
 
     async def until_synced(self, kinds: int) -> None:
         """Wait until so many kinds have been listed once."""
@@ -106,7 +106,7 @@ class Store:
             self.listed.clear()
             await self.listed.wait()
 
-    def replace(self, watched: Watched, bodies: list[Body]) -> None:
+    def replace(self, watched: Watch, bodies: list[Body]) -> None:
         """A whole listing: what is not in it is gone."""
         present = {(watched.kind, body["metadata"]["namespace"], body["metadata"]["name"]) for body in bodies}
         for place in [place for place in self.objects if place[0] == watched.kind and place not in present]:
@@ -115,23 +115,23 @@ class Store:
             self._take(watched.kind, body, from_listing=True)
         self.synced.add(watched.kind)
         self.listed.set()
-        if watched.kind == "Lease" and self.leases_are_broken:
-            self.leases_are_broken, self.broken_leases_at = False, self.clock()
+        if watched.kind == "Lease" and self.is_lease_watch_broken:
+            self.is_lease_watch_broken, self.lease_watch_broken_at = False, self.clock()
 
-    def changed(self, watched: Watched, body: Body) -> None:
+    def changed(self, watched: Watch, body: Body) -> None:
         """One object is new or different."""
         self._take(watched.kind, body, from_listing=False)
 
-    def removed(self, watched: Watched, body: Body) -> None:
+    def removed(self, watched: Watch, body: Body) -> None:
         """One object is gone."""
         self._forget((watched.kind, body["metadata"]["namespace"], body["metadata"]["name"]))
 
-    def broken(self, watched: Watched) -> None:
+    def broken(self, watched: Watch) -> None:
         """Renewals may have been missed."""
         if watched.kind == "Lease":
-            self.leases_are_broken, self.broken_leases_at = True, self.clock()
+            self.is_lease_watch_broken, self.lease_watch_broken_at = True, self.clock()
 
-    def applied(self, kind: str, body: Body) -> ObjectSeen:
+    def applied(self, kind: str, body: Body) -> ObjectState:
         """What the API server answered to our own apply is as good as an event."""
         self._take(kind, body, from_listing=False)
         return object_seen(kind, body)
@@ -140,15 +140,15 @@ class Store:
         metadata = body["metadata"]
         place = (kind, metadata["namespace"], metadata["name"])
         if kind == "EndpointSlice":
-            self.objects[place] = ObjectSeen(metadata["uid"], "")
+            self.objects[place] = ObjectState(metadata["uid"], "")
             self.slices[metadata["name"]] = gateway_addresses(body, self.gateway_port)
             return
         owner, version = _owner(kind, body), int(metadata["resourceVersion"])
         if owner is None or version < self.versions.get(place, 0):
             return
         self.owners[place], self.versions[place] = owner, version
-        self.belongings.setdefault(owner, set()).add(place)
-        self.objects[place] = ObjectSeen(metadata["uid"], "") if kind == "Pod" else object_seen(kind, body)
+        self.objects_of.setdefault(owner, set()).add(place)
+        self.objects[place] = ObjectState(metadata["uid"], "") if kind == "Pod" else object_seen(kind, body)
         match kind:
             case "Deployment":
                 self.workloads[place[1:]] = workload_seen(body)
@@ -161,20 +161,20 @@ class Store:
         call = self.call_first if kind == "Lease" and not from_listing else self.call
         call(owner)
 
-    def _lease(self, facts: LeaseFacts, before: LeaseSeen | None) -> LeaseSeen:
+    def _lease(self, facts: LeaseFacts, before: LeaseState | None) -> LeaseState:
         """The same renewal keeps its first judgement: a clock that runs ahead must not stretch with every event."""
-        renewed_at, runs_ahead = believed_renewal(facts.renewed_at, self.clock())
-        if before is not None and before.written_renewal == facts.renewed_at:
-            renewed_at, runs_ahead = before.renewed_at, before.clock_runs_ahead
-        return LeaseSeen(facts.resource_version, renewed_at, facts.asleep_since, runs_ahead, facts.renewed_at)
+        renewed_at, runs_ahead = clamp_renewal(facts.renewed_at, self.clock())
+        if before is not None and before.raw_renewed_at == facts.renewed_at:
+            renewed_at, runs_ahead = before.renewed_at, before.is_clock_ahead
+        return LeaseState(facts.resource_version, renewed_at, facts.asleep_since, runs_ahead, facts.renewed_at)
 
-    def _forget(self, place: Place) -> None:
+    def _forget(self, place: ObjectRef) -> None:
         kind, _, name = place
         self.objects.pop(place, None)
         self.versions.pop(place, None)
         owner = self.owners.pop(place, None)
         if owner is not None:
-            self.belongings[owner].discard(place)
+            self.objects_of[owner].discard(place)
         match kind:
             case "Deployment":
                 self.workloads.pop(place[1:], None)
@@ -193,5 +193,5 @@ def _owner(kind: str, body: Body) -> Key | None:
     metadata = body["metadata"]
     labels = metadata.get("labels") or {}
     name = labels.get(names.LABEL_DEPLOYMENT)
-    namespace = labels.get(names.LABEL_NAMESPACE, "") if kind in ELSEWHERE else metadata["namespace"]
+    namespace = labels.get(names.LABEL_NAMESPACE, "") if kind in UNOWNED_KINDS else metadata["namespace"]
     return Key(namespace, name) if name else None

@@ -11,8 +11,8 @@ from typing import Any, Protocol
 import aiohttp
 import structlog
 
-from voxfleet_operator.cluster.api import ApiError, GoneError, KubernetesApi
-from voxfleet_operator.cluster.kinds import Watched
+from voxfleet_operator.cluster.api import GoneError, KubernetesApi, KubernetesError
+from voxfleet_operator.cluster.kinds import Watch
 
 PAGE = 500
 SILENCE_SECONDS = 75.0
@@ -27,20 +27,20 @@ Body = dict[str, Any]
 class Receiver(Protocol):
     """Who is told."""
 
-    def replace(self, watched: Watched, bodies: list[Body]) -> None:
+    def replace(self, watched: Watch, bodies: list[Body]) -> None:
         """Everything there is, from a listing."""
 
-    def changed(self, watched: Watched, body: Body) -> None:
+    def changed(self, watched: Watch, body: Body) -> None:
         """One object is new or different."""
 
-    def removed(self, watched: Watched, body: Body) -> None:
+    def removed(self, watched: Watch, body: Body) -> None:
         """One object is gone."""
 
-    def broken(self, watched: Watched) -> None:
+    def broken(self, watched: Watch) -> None:
         """Events may have been missed; a new listing follows."""
 
 
-async def follow_for_ever(api: KubernetesApi, watched: Watched, receiver: Receiver) -> None:
+async def list_and_watch(api: KubernetesApi, watched: Watch, receiver: Receiver) -> None:
     """List and follow, again and again; a pause grows with failures in a row."""
     failures = 0
     while True:
@@ -48,7 +48,7 @@ async def follow_for_ever(api: KubernetesApi, watched: Watched, receiver: Receiv
             version = await _list(api, watched, receiver)
             failures = 0
             await _follow(api, watched, receiver, version)
-        except (ApiError, aiohttp.ClientError, TimeoutError, ValueError) as error:
+        except (KubernetesError, aiohttp.ClientError, TimeoutError, ValueError) as error:
             failures += not isinstance(error, GoneError)
             log.warning("watch broken", kind=watched.kind, error=str(error) or type(error).__name__)
         receiver.broken(watched)
@@ -56,7 +56,7 @@ async def follow_for_ever(api: KubernetesApi, watched: Watched, receiver: Receiv
         await asyncio.sleep(pause_seconds * random.uniform(0.5, 1.0))  # noqa: S311 - jitter is no secret
 
 
-async def _list(api: KubernetesApi, watched: Watched, receiver: Receiver) -> str:
+async def _list(api: KubernetesApi, watched: Watch, receiver: Receiver) -> str:
     """All pages; handed over at once."""
     bodies: list[Body] = []
     token = ""
@@ -71,7 +71,7 @@ async def _list(api: KubernetesApi, watched: Watched, receiver: Receiver) -> str
             return version
 
 
-async def _follow(api: KubernetesApi, watched: Watched, receiver: Receiver, version: str) -> None:
+async def _follow(api: KubernetesApi, watched: Watch, receiver: Receiver, version: str) -> None:
     """One watch after another from the last version seen, while the server ends them in good order."""
     while True:
         query = {
@@ -83,11 +83,11 @@ async def _follow(api: KubernetesApi, watched: Watched, receiver: Receiver, vers
             version = _delivered(event, watched, receiver) or version
 
 
-def _delivered(event: Body, watched: Watched, receiver: Receiver) -> str | None:
+def _delivered(event: Body, watched: Watch, receiver: Receiver) -> str | None:
     """Hand one event on; returns its version."""
     kind, body = event["type"], event["object"]
     if kind == "ERROR":
-        error = GoneError if body.get("code") == GONE_CODE else ApiError
+        error = GoneError if body.get("code") == GONE_CODE else KubernetesError
         raise error(body.get("code", 0), body.get("message", "watch error"))
     if kind == "DELETED":
         receiver.removed(watched, body)

@@ -1,5 +1,5 @@
 """Objects as values: pure functions from a resource and its plan to what is applied."""
 
-from voxfleet_operator.manifests.bundle import Installation, Manifest, bundle
+from voxfleet_operator.manifests.desired_objects import Installation, Manifest, desired_objects
 
-__all__ = ["Installation", "Manifest", "bundle"]
+__all__ = ["Installation", "Manifest", "desired_objects"]

@@ -8,8 +8,8 @@ import json
 from typing import Any
 
 from voxfleet_operator import names
-from voxfleet_operator.deciding.region_plan import RegionPlan
-from voxfleet_operator.deciding.wake_ledger import total_seconds
+from voxfleet_operator.decisions.region_plan import RegionPlan
+from voxfleet_operator.decisions.wake_timing import total_seconds
 from voxfleet_operator.resources import Region, Resource, effective_autoscaling
 
 SCHEMA = "voxfleet.dev/registry/v1"

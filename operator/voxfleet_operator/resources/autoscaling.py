@@ -1,6 +1,6 @@
 """How many servers, when, and of which kind: autoscaling, schedules and capacity.
 
-Knows the fields, bounds and defaults. Does not know how replicas are decided (voxfleet_operator.deciding).
+Knows the fields, bounds and defaults. Does not know how replicas are decided (voxfleet_operator.decisions).
 """
 
 from enum import StrEnum

@@ -1,6 +1,6 @@
 """The status of a VoxTTSDeployment: what the operator reports.
 
-Knows its fields. Does not know how they come about (voxfleet_operator.deciding and conditions.py).
+Knows its fields. Does not know how they come about (voxfleet_operator.decisions and conditions.py).
 """
 
 from enum import StrEnum

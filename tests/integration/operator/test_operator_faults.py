@@ -8,7 +8,7 @@ from voxfleet_operator import names
 from voxfleet_operator.cluster.api import connect
 from voxfleet_operator.cluster.observation import Observer
 from voxfleet_operator.cluster.store import Store
-from voxfleet_operator.deciding.load import GatewayLoad, Reading, Readings
+from voxfleet_operator.decisions.load import GatewayLoad, Reading, Readings
 from voxfleet_operator.manifests import Installation
 from voxfleet_operator.manifests.pod import PodSettings
 from voxfleet_operator.reconcile import Reconciler
@@ -42,7 +42,7 @@ def until(is_true: Any, seconds: float = 60) -> Any:
     raise AssertionError(f"not within {seconds} s")
 
 
-def test_from_no_definition_to_proven_and_through_an_outage(
+def test_from_no_definition_to_verified_and_through_an_outage(
     world_before_the_definition: tuple[World, ControlPlane], define_kind: Any
 ) -> None:
     """One long story, because a cluster with controllers is slow to start."""
@@ -60,7 +60,7 @@ def test_from_no_definition_to_proven_and_through_an_outage(
     path = f"/api/v1/namespaces/{world.namespace}/pods/{pod['name']}"
     world.pod_ready(path)
     world.settled("Awake")
-    assert until(lambda: world.condition("Proven").get("status") == "True")
+    assert until(lambda: world.condition("Verified").get("status") == "True")
 
     control_plane.restart_api_server()
     world.renew()

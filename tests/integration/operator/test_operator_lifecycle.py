@@ -69,7 +69,7 @@ def test_creation_makes_every_object_and_stays_at_zero(world: World) -> None:
         "observedGeneration": 1,
         "lastTransitionTime": "",
     }
-    assert world.condition("Proven")["status"] == "Unknown"
+    assert world.condition("Verified")["status"] == "Unknown"
 
 
 def test_a_second_reconcile_sends_nothing(world: World) -> None:
@@ -139,7 +139,7 @@ def test_waking_ends_in_awake_with_a_ledger_and_a_renewed_lease(world: World) ->
     assert wake["approximate"] is False
     assert status["awake"] == "1/2"
     assert world.condition("Ready")["status"] == "True"
-    assert world.condition("Proven")["status"] == "Unknown", "no Deployment controller runs here"
+    assert world.condition("Verified")["status"] == "Unknown", "no Deployment controller runs here"
     world.until(lambda: world.api.get(world.lease_path())["spec"]["renewTime"] > renewed_before, "renewed at Ready")
     predicted = float(wake["totalSeconds"])
     world.until(lambda: world.registry()["regions"][0]["predicted_wake_seconds"] == predicted, "the gateways know")

@@ -9,10 +9,10 @@ from voxfleet_gateway.pods.load_report import LoadReport, ReceivedReport
 from voxfleet_gateway.regions import ModelEntry, RegionKey, Registry, parse_entry
 from voxfleet_gateway.server.internal import load_body
 from voxfleet_gateway.tokens import gateway_token, pod_token
-from voxfleet_operator import load_reader
-from voxfleet_operator.deciding.load import GatewayLoad
-from voxfleet_operator.deciding.region_plan import RegionPlan
-from voxfleet_operator.manifests import Installation, bundle
+from voxfleet_operator import load_poller
+from voxfleet_operator.decisions.load import GatewayLoad
+from voxfleet_operator.decisions.region_plan import RegionPlan
+from voxfleet_operator.manifests import Installation, desired_objects
 from voxfleet_operator.manifests.pod import PodSettings, internal_token_sha256
 from voxfleet_operator.resources import Phase, read_resource
 
@@ -37,7 +37,7 @@ def written_by_the_operator() -> ModelEntry:
     plans = {"eu-central": RegionPlan("eu-central", Phase.FAILED, 0, reason="Failed", message="no weights")}
     settings = PodSettings("localhost/voxfleet-inference:test", "IfNotPresent", "key")
     installation = Installation("voxfleet-system", "voxfleet-demand", "gw.voxfleet-system.svc", settings, ())
-    manifests = bundle(resource, plans, installation, owns_model_name=True)
+    manifests = desired_objects(resource, plans, installation, owns_model_name=True)
     config_map = next(manifest.body for manifest in manifests if manifest.kind == "ConfigMap")
     assert config_map["metadata"]["labels"]["voxfleet.dev/model-registry"] == "true"
     service = next(manifest.body for manifest in manifests if manifest.kind == "Service" and _selects(manifest.body))
@@ -77,6 +77,6 @@ def test_the_operator_reads_what_the_gateway_answers() -> None:
 
 
 def test_both_sides_derive_the_same_tokens() -> None:
-    assert gateway_token("key") == load_reader.gateway_token("key")
+    assert gateway_token("key") == load_poller.gateway_token("key")
     token = pod_token("key", "default", "narrator")
     assert internal_token_sha256("key", "default", "narrator") == hashlib.sha256(token.encode()).hexdigest()

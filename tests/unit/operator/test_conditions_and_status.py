@@ -3,12 +3,12 @@
 from dataclasses import replace
 from typing import Any
 
-from voxfleet_operator.conditions import Judged, Problem, conditions, summary
-from voxfleet_operator.deciding.instants import to_rfc3339
-from voxfleet_operator.deciding.observed import PodSeen, Policy, RegionObserved, WorkloadSeen
-from voxfleet_operator.deciding.region_plan import RegionPlan
+from voxfleet_operator.conditions import ConditionInput, Problem, conditions, summary
+from voxfleet_operator.decisions.observed import PodState, Policy, RegionState, WorkloadState
+from voxfleet_operator.decisions.region_plan import RegionPlan
+from voxfleet_operator.decisions.timestamps import to_rfc3339
 from voxfleet_operator.resources import Condition, Failure, Phase, Resource, VoxTTSDeploymentStatus, read_resource
-from voxfleet_operator.status import is_proven, resource_status, write_at
+from voxfleet_operator.status import is_verified, resource_status, write_at
 
 NOW = 1_795_000_000.0
 
@@ -18,12 +18,12 @@ def plan(name: str = "eu", phase: Phase = Phase.ASLEEP, **fields: Any) -> Region
     return RegionPlan(name, phase, **known)
 
 
-def by_type(judged: Judged, previous: tuple[Condition, ...] = (), now: float = NOW) -> dict[str, Condition]:
-    return {condition.type: condition for condition in conditions(judged, previous, 3, now)}
+def by_type(given: ConditionInput, previous: tuple[Condition, ...] = (), now: float = NOW) -> dict[str, Condition]:
+    return {condition.type: condition for condition in conditions(given, previous, 3, now)}
 
 
-def statuses(judged: Judged) -> dict[str, str]:
-    return {name: condition.status for name, condition in by_type(judged).items()}
+def statuses(given: ConditionInput) -> dict[str, str]:
+    return {name: condition.status for name, condition in by_type(given).items()}
 
 
 def resource(status: VoxTTSDeploymentStatus | None = None) -> Resource:
@@ -34,23 +34,23 @@ def resource(status: VoxTTSDeploymentStatus | None = None) -> Resource:
 
 
 def test_asleep_is_ready() -> None:
-    judged = Judged((plan(), plan("us")))
-    assert statuses(judged) == {
+    given = ConditionInput((plan(), plan("us")))
+    assert statuses(given) == {
         "Ready": "True",
-        "Proven": "Unknown",
+        "Verified": "Unknown",
         "Reconciling": "False",
         "Stalled": "False",
         "Degraded": "False",
     }
-    assert by_type(judged)["Ready"].reason == "Asleep"
+    assert by_type(given)["Ready"].reason == "Asleep"
 
 
 def test_waking_is_not_ready_and_says_what_it_waits_for() -> None:
-    judged = Judged((plan(), plan("us", Phase.WAKING, message="pod x has no node: 0/2 nodes")))
-    assert statuses(judged) | {"Proven": ""} == {
-        "Ready": "False", "Proven": "", "Reconciling": "True", "Stalled": "False", "Degraded": "False",
+    given = ConditionInput((plan(), plan("us", Phase.WAKING, message="pod x has no node: 0/2 nodes")))
+    assert statuses(given) | {"Verified": ""} == {
+        "Ready": "False", "Verified": "", "Reconciling": "True", "Stalled": "False", "Degraded": "False",
     }  # fmt: skip
-    assert summary(judged) == "region us: pod x has no node: 0/2 nodes"
+    assert summary(given) == "region us: pod x has no node: 0/2 nodes"
 
 
 def test_failed_is_stalled_with_the_pods_words_and_the_next_try() -> None:
@@ -58,44 +58,44 @@ def test_failed_is_stalled_with_the_pods_words_and_the_next_try() -> None:
         reason="WeightsInvalid", message="cut off", failed_at=to_rfc3339(NOW), retry_at=to_rfc3339(NOW + 60)
     )
     failed = plan("eu", Phase.FAILED, replicas=0, reason="WeightsInvalid", message="cut off", failure=failure)
-    found = by_type(Judged((failed, plan("us"))))
+    found = by_type(ConditionInput((failed, plan("us"))))
     assert (found["Stalled"].status, found["Stalled"].reason) == ("True", "WeightsInvalid")
     assert found["Ready"].message == f"region eu: cut off (tried again on demand from {to_rfc3339(NOW + 60)})"
-    assert found["Proven"].status == "False"
+    assert found["Verified"].status == "False"
 
 
 def test_a_warning_leaves_it_ready_but_is_the_summary() -> None:
-    judged = Judged((plan(),), (Problem("ModelNameTaken", "belongs to default/older"),))
-    assert statuses(judged)["Ready"] == "True"
-    assert summary(judged) == "belongs to default/older"
+    given = ConditionInput((plan(),), (Problem("ModelNameTaken", "belongs to default/older"),))
+    assert statuses(given)["Ready"] == "True"
+    assert summary(given) == "belongs to default/older"
 
 
 def test_the_gravest_problem_gives_the_reason_and_all_are_told() -> None:
     problems = (Problem("TemplateConflict", "b"), Problem("LoadUnknown", "a"))
-    degraded = by_type(Judged((plan(),), problems))["Degraded"]
+    degraded = by_type(ConditionInput((plan(),), problems))["Degraded"]
     assert (degraded.reason, degraded.message) == ("LoadUnknown", "a; b")
 
 
 def test_a_blocking_problem_is_not_ready() -> None:
-    found = by_type(Judged((plan(),), (Problem("NameTaken", "Service x"),)))
+    found = by_type(ConditionInput((plan(),), (Problem("NameTaken", "Service x"),)))
     assert (found["Ready"].status, found["Stalled"].reason) == ("False", "NameTaken")
 
 
 def test_the_time_of_transition_stands_while_the_judgement_does() -> None:
-    before = tuple(conditions(Judged((plan(),)), (), 3, NOW))
-    after = by_type(Judged((plan(phase=Phase.AWAKE),)), before, NOW + 100)
+    before = tuple(conditions(ConditionInput((plan(),)), (), 3, NOW))
+    after = by_type(ConditionInput((plan(phase=Phase.AWAKE),)), before, NOW + 100)
     assert after["Ready"].reason == "Serving"
     assert after["Ready"].last_transition_time == to_rfc3339(NOW)
-    waking = by_type(Judged((plan(phase=Phase.WAKING),)), before, NOW + 100)
+    waking = by_type(ConditionInput((plan(phase=Phase.WAKING),)), before, NOW + 100)
     assert waking["Ready"].last_transition_time == to_rfc3339(NOW + 100)
 
 
-def observed(**fields: Any) -> dict[str, RegionObserved]:
-    return {"eu": replace(RegionObserved("eu", 3, Policy()), **fields)}
+def observed(**fields: Any) -> dict[str, RegionState]:
+    return {"eu": replace(RegionState("eu", 3, Policy()), **fields)}
 
 
 def status(of: Resource, **fields: Any) -> VoxTTSDeploymentStatus:
-    return resource_status(of, Judged((plan(**fields),)), observed(), NOW)
+    return resource_status(of, ConditionInput((plan(**fields),)), observed(), NOW)
 
 
 def test_awake_until_is_never_left_in_the_past() -> None:
@@ -124,11 +124,11 @@ def test_a_message_alone_is_written_at_most_every_ten_seconds() -> None:
     assert write_at(first, later, last_write_at=NOW - 3) == NOW + 7
 
 
-def test_proven_by_a_ready_pod_of_the_current_template_and_kept_for_its_generation() -> None:
-    ready = PodSeen("default", "p", "narrator", "eu", created_at=NOW, ready_at=NOW)
-    seen = observed(pods=(ready,), workload=WorkloadSeen(1, updated_and_available=True))
-    assert is_proven(resource(), seen)
-    proven = resource_status(resource(), Judged((plan(),), is_proven=True), observed(), NOW)
-    assert is_proven(resource(proven), observed())
-    older = proven.conditions[1].model_copy(update={"observed_generation": 2})
-    assert not is_proven(resource(proven.model_copy(update={"conditions": [older]})), observed())
+def test_verified_by_a_ready_pod_of_the_current_template_and_kept_for_its_generation() -> None:
+    ready = PodState("default", "p", "narrator", "eu", created_at=NOW, ready_at=NOW)
+    seen = observed(pods=(ready,), workload=WorkloadState(1, is_updated=True))
+    assert is_verified(resource(), seen)
+    verified = resource_status(resource(), ConditionInput((plan(),), is_verified=True), observed(), NOW)
+    assert is_verified(resource(verified), observed())
+    older = verified.conditions[1].model_copy(update={"observed_generation": 2})
+    assert not is_verified(resource(verified.model_copy(update={"conditions": [older]})), observed())

@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 import pytest
-from voxfleet_operator.deciding.region_plan import RegionPlan
-from voxfleet_operator.manifests import Installation, Manifest, bundle
+from voxfleet_operator.decisions.region_plan import RegionPlan
+from voxfleet_operator.manifests import Installation, Manifest, desired_objects
 from voxfleet_operator.manifests.pod import PodSettings, internal_token_sha256
 from voxfleet_operator.resources import Phase, Resource, read_resource
 
@@ -28,7 +28,7 @@ def made(of: Resource, phase: Phase = Phase.ASLEEP, replicas: int = 0, **plan: A
     plans = {
         region.name: RegionPlan(region.name, phase, replicas, reason=str(phase), **plan) for region in of.spec.regions
     }
-    return bundle(of, plans, INSTALLATION, owns_model_name=True)
+    return desired_objects(of, plans, INSTALLATION, owns_model_name=True)
 
 
 def only(manifests: list[Manifest], kind: str) -> dict[str, Any]:

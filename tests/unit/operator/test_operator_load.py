@@ -2,16 +2,16 @@
 
 from typing import Any
 
-from voxfleet_operator.deciding.instants import to_micro_time
-from voxfleet_operator.deciding.load import GatewayLoad, Reading, Readings, load_of_region
-from voxfleet_operator.deciding.observed import LoadSeen, PodSeen
+from voxfleet_operator.decisions.load import GatewayLoad, Reading, Readings, load_of_region
+from voxfleet_operator.decisions.observed import LoadState, PodState
+from voxfleet_operator.decisions.timestamps import to_micro_time
 
 NOW = 1_795_000_000.0
 WHERE: dict[str, Any] = {"namespace": "default", "name": "narrator", "region": "eu"}
 
 
-def pod(address: str = "10.0.0.1") -> PodSeen:
-    return PodSeen("default", "p", "narrator", "eu", created_at=NOW - 60, address=address, ready_at=NOW - 50)
+def pod(address: str = "10.0.0.1") -> PodState:
+    return PodState("default", "p", "narrator", "eu", created_at=NOW - 60, address=address, ready_at=NOW - 50)
 
 
 def row(address: str = "10.0.0.1", age_seconds: float = 0.5, **load: Any) -> dict[str, Any]:
@@ -23,12 +23,12 @@ def reading(*pods: dict[str, Any], received_at: float = NOW - 1, address: str = 
     return Reading(address, received_at, GatewayLoad.model_validate(body))
 
 
-def load(*readings: Reading, pods: tuple[PodSeen, ...] = ()) -> LoadSeen:
+def load(*readings: Reading, pods: tuple[PodState, ...] = ()) -> LoadState:
     return load_of_region("default", "narrator", "eu", Readings(readings), pods, NOW)
 
 
 def test_without_gateways_nothing_is_known() -> None:
-    assert load().unknown_because == "no gateway is ready"
+    assert load().unknown_reason == "no gateway is ready"
 
 
 def test_held_is_summed_and_the_newest_row_of_a_pod_counts() -> None:
@@ -40,13 +40,13 @@ def test_held_is_summed_and_the_newest_row_of_a_pod_counts() -> None:
 
 def test_a_gateway_that_is_silent_makes_it_unknown() -> None:
     silent = Reading("10.1.0.2", error="connection refused")
-    assert "10.1.0.2" in load(reading(row()), silent, pods=(pod(),)).unknown_because
+    assert "10.1.0.2" in load(reading(row()), silent, pods=(pod(),)).unknown_reason
     stale = reading(row(), received_at=NOW - 15)
-    assert "too old" in load(stale, pods=(pod(),)).unknown_because
+    assert "too old" in load(stale, pods=(pod(),)).unknown_reason
 
 
 def test_a_ready_pod_without_a_fresh_row_makes_it_unknown() -> None:
-    assert "10.0.0.2" in load(reading(row()), pods=(pod(), pod("10.0.0.2"))).unknown_because
+    assert "10.0.0.2" in load(reading(row()), pods=(pod(), pod("10.0.0.2"))).unknown_reason
     assert not load(reading(row(age_seconds=14.5)), pods=(pod(),)).is_known
 
 

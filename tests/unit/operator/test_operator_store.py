@@ -3,15 +3,15 @@
 from typing import Any
 
 from voxfleet_operator import names
-from voxfleet_operator.cluster.kinds import Watched
+from voxfleet_operator.cluster.kinds import Watch
 from voxfleet_operator.cluster.store import Store
 from voxfleet_operator.resources import Key, read_resource
 
 NARRATOR = Key("default", "narrator")
-LEASES = Watched("Lease", "x", "demand")
-PODS = Watched("Pod", "x")
-DEPLOYMENTS = Watched("Deployment", "x")
-SLICES = Watched("EndpointSlice", "x", "system")
+LEASES = Watch("Lease", "x", "demand")
+PODS = Watch("Pod", "x")
+DEPLOYMENTS = Watch("Deployment", "x")
+SLICES = Watch("EndpointSlice", "x", "system")
 NOW = 1_795_000_000.0
 RENEWED = "2026-11-18T10:26:40.000000Z"
 
@@ -22,10 +22,10 @@ def store() -> tuple[Store, list[Key], list[Key]]:
     return Store(called.append, first.append, 9091, clock=lambda: NOW), called, first
 
 
-def body(name: str, version: int, namespace: str = "default", **parts: Any) -> dict[str, Any]:
+def body(name: str, version: int, namespace: str = "default", **components: Any) -> dict[str, Any]:
     labels = names.regional_labels("default", "narrator", "eu")
     metadata = {"name": name, "namespace": namespace, "uid": f"u-{name}", "resourceVersion": str(version)}
-    return {"metadata": {**metadata, "labels": labels}, "spec": {}, **parts}
+    return {"metadata": {**metadata, "labels": labels}, "spec": {}, **components}
 
 
 def pod(name: str, version: int, **conditions: str) -> dict[str, Any]:
@@ -65,9 +65,9 @@ def test_what_a_new_listing_lacks_is_gone() -> None:
 def test_a_removed_object_belongs_to_nobody() -> None:
     seen, _, _ = store()
     seen.changed(LEASES, body("lease", 1, "demand"))
-    assert seen.places_of(NARRATOR, ["Lease"]) == [("Lease", "demand", "lease")]
+    assert seen.refs_of(NARRATOR, ["Lease"]) == [("Lease", "demand", "lease")]
     seen.removed(LEASES, body("lease", 1, "demand"))
-    assert seen.places_of(NARRATOR, ["Lease"]) == []
+    assert seen.refs_of(NARRATOR, ["Lease"]) == []
     assert seen.leases == {}
 
 
@@ -83,7 +83,7 @@ def test_milestones_are_receipt_times_when_seen_from_birth() -> None:
     seen.changed(PODS, pod("a", 2, PodScheduled="True"))
     seen.changed(PODS, pod("a", 3, PodScheduled="True", Ready="True"))
     found = seen.region_pods(NARRATOR, "eu")[0]
-    assert found.seen_from_birth
+    assert found.is_watched_from_creation
     assert (found.scheduled_at, found.ready_at) == (NOW, NOW)
     seen.changed(PODS, pod("a", 4, PodScheduled="True", Ready="False"))
     assert not seen.region_pods(NARRATOR, "eu")[0].is_ready
@@ -93,7 +93,7 @@ def test_after_a_start_milestones_are_what_kubernetes_wrote() -> None:
     seen, _, _ = store()
     seen.replace(PODS, [pod("a", 1, Ready="True")])
     found = seen.region_pods(NARRATOR, "eu")[0]
-    assert found.seen_from_birth is False
+    assert found.is_watched_from_creation is False
     assert found.ready_at is not None
     assert found.ready_at < NOW
 
@@ -104,18 +104,18 @@ def test_a_clock_that_runs_ahead_is_judged_once_per_renewal() -> None:
     seen.changed(LEASES, body("lease", 1, "demand", spec=ahead))
     seen.clock = lambda: NOW + 100
     seen.changed(LEASES, body("lease", 2, "demand", spec=ahead))
-    assert seen.leases["lease"].clock_runs_ahead
+    assert seen.leases["lease"].is_clock_ahead
     assert seen.leases["lease"].renewed_at == NOW
 
 
 def test_a_broken_watch_of_leases_is_remembered() -> None:
     seen, _, _ = store()
     seen.broken(PODS)
-    assert seen.broken_leases_at is None
+    assert seen.lease_watch_broken_at is None
     seen.broken(LEASES)
-    assert seen.leases_are_broken
+    assert seen.is_lease_watch_broken
     seen.replace(LEASES, [])
-    assert [seen.leases_are_broken, seen.broken_leases_at] == [False, NOW]
+    assert [seen.is_lease_watch_broken, seen.lease_watch_broken_at] == [False, NOW]
 
 
 def test_gateways_are_the_ready_ends_of_all_slices() -> None:

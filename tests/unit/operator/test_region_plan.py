@@ -4,43 +4,43 @@ from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from voxfleet_operator.deciding.failures import back_off_seconds
-from voxfleet_operator.deciding.idle_timers import believed_renewal, renewal_period, wanted_until
-from voxfleet_operator.deciding.instants import to_micro_time, to_seconds
-from voxfleet_operator.deciding.observed import (
-    LeaseSeen,
-    LoadSeen,
-    PodSeen,
+from voxfleet_operator.decisions.failures import back_off_seconds
+from voxfleet_operator.decisions.idle_timers import clamp_renewal, renewal_period, wanted_until
+from voxfleet_operator.decisions.observed import (
+    LeaseState,
+    LoadState,
+    LocalState,
+    PodState,
     Policy,
-    RegionObserved,
-    Remembered,
-    WorkloadSeen,
+    RegionState,
+    WorkloadState,
 )
-from voxfleet_operator.deciding.region_plan import LeaseAction, RegionPlan, decide
+from voxfleet_operator.decisions.region_plan import LeaseAction, RegionPlan, decide
+from voxfleet_operator.decisions.timestamps import to_micro_time, to_seconds
 from voxfleet_operator.resources import Failure, Phase
 
 NOW = 1_795_000_000.0
-IDLE = LoadSeen()
+IDLE = LoadState()
 POLICY = Policy(idle_timeout_seconds=60, wake_timeout_seconds=100, max_unknown_seconds=300)
 
 
-def pod(*, ready_at: float | None = None, **fields: object) -> PodSeen:
-    seen = PodSeen("default", "p", "narrator", "eu", created_at=NOW - 50, ready_at=ready_at, address="10.0.0.1")
+def pod(*, ready_at: float | None = None, **fields: object) -> PodState:
+    seen = PodState("default", "p", "narrator", "eu", created_at=NOW - 50, ready_at=ready_at, address="10.0.0.1")
     return replace(seen, **fields)  # type: ignore[arg-type]
 
 
-def region(**fields: object) -> RegionObserved:
-    base = RegionObserved(
-        "eu", generation=1, policy=POLICY, lease=LeaseSeen("7"), load=IDLE, remembered=Remembered(unready_since=NOW)
+def region(**fields: object) -> RegionState:
+    base = RegionState(
+        "eu", generation=1, policy=POLICY, lease=LeaseState("7"), load=IDLE, local=LocalState(unready_since=NOW)
     )
     return replace(base, **fields)  # type: ignore[arg-type]
 
 
-def awake(renewed_at: float = NOW - 10, **fields: object) -> RegionObserved:
+def awake(renewed_at: float = NOW - 10, **fields: object) -> RegionState:
     return region(
-        workload=WorkloadSeen(1, woken_at=NOW - 500),
+        workload=WorkloadState(1, woken_at=NOW - 500),
         pods=(pod(ready_at=NOW - 450),),
-        lease=LeaseSeen("7", renewed_at),
+        lease=LeaseState("7", renewed_at),
         **fields,
     )
 
@@ -56,22 +56,22 @@ def test_nobody_asked_yet() -> None:
 
 
 def test_what_an_earlier_resource_of_the_name_served_wakes_nobody() -> None:
-    seen = region(load=LoadSeen(last_request_finished_at=NOW - 1))
+    seen = region(load=LoadState(last_request_finished_at=NOW - 1))
     assert (decide(seen, NOW).phase, decide(seen, NOW).replicas) == (Phase.ASLEEP, 0)
 
 
 def test_a_renewal_wakes() -> None:
-    plan = decide(region(lease=LeaseSeen("7", NOW - 1)), NOW)
+    plan = decide(region(lease=LeaseState("7", NOW - 1)), NOW)
     assert (plan.phase, plan.replicas, plan.woken_at) == (Phase.WAKING, 1, NOW)
 
 
 def test_a_renewal_after_the_mark_wakes_and_clears_it() -> None:
-    plan = decide(region(lease=LeaseSeen("7", NOW - 1, asleep_since=NOW - 2)), NOW)
+    plan = decide(region(lease=LeaseState("7", NOW - 1, asleep_since=NOW - 2)), NOW)
     assert (plan.replicas, plan.lease_action) == (1, LeaseAction.CLEAR_MARK)
 
 
 def test_a_marked_region_stays_asleep_even_when_its_idle_time_grows() -> None:
-    lease = LeaseSeen("7", NOW - 100, asleep_since=NOW - 20)
+    lease = LeaseState("7", NOW - 100, asleep_since=NOW - 20)
     longer = replace(POLICY, idle_timeout_seconds=10_000)
     assert decide(region(lease=lease, policy=longer), NOW).replicas == 0
 
@@ -86,34 +86,34 @@ def test_sleep_is_marked_first_and_done_then() -> None:
     seen = awake(NOW - 100)
     first = decide(seen, NOW)
     assert (first.phase, first.replicas, first.lease_action) == (Phase.AWAKE, 1, LeaseAction.MARK_ASLEEP)
-    marked = replace(seen, lease=LeaseSeen("8", NOW - 100, asleep_since=NOW))
+    marked = replace(seen, lease=LeaseState("8", NOW - 100, asleep_since=NOW))
     second = decide(marked, NOW)
     assert (second.phase, second.replicas) == (Phase.DRAINING, 0)
 
 
 def test_a_renewal_between_mark_and_zero_wins() -> None:
     marked = awake(NOW - 100)
-    renewed = replace(marked, lease=LeaseSeen("9", NOW + 0.1, asleep_since=NOW))
+    renewed = replace(marked, lease=LeaseState("9", NOW + 0.1, asleep_since=NOW))
     plan = decide(renewed, NOW + 0.2)
     assert (plan.replicas, plan.lease_action) == (1, LeaseAction.CLEAR_MARK)
 
 
 def test_a_request_that_slipped_in_after_the_mark_clears_it() -> None:
-    seen = awake(NOW - 100, load=LoadSeen(open_requests=1))
-    marked = replace(seen, lease=LeaseSeen("8", NOW - 100, asleep_since=NOW - 1))
+    seen = awake(NOW - 100, load=LoadState(open_requests=1))
+    marked = replace(seen, lease=LeaseState("8", NOW - 100, asleep_since=NOW - 1))
     assert decide(marked, NOW).lease_action == LeaseAction.CLEAR_MARK
 
 
 def test_a_request_that_finished_lately_counts_like_a_renewal() -> None:
-    seen = awake(NOW - 100, load=LoadSeen(last_request_finished_at=NOW - 5))
+    seen = awake(NOW - 100, load=LoadState(last_request_finished_at=NOW - 5))
     assert wanted_until(seen) == NOW + 55
     assert decide(seen, NOW).lease_action == LeaseAction.NONE
 
 
 def test_nobody_sleeps_after_a_broken_watch() -> None:
-    seen = awake(NOW - 100, remembered=Remembered(lease_trusted_at=NOW + 20))
+    seen = awake(NOW - 100, local=LocalState(lease_trusted_at=NOW + 20))
     plan = decide(seen, NOW)
-    assert (plan.replicas, plan.lease_action, plan.check_at) == (1, LeaseAction.NONE, NOW + 20)
+    assert (plan.replicas, plan.lease_action, plan.requeue_at) == (1, LeaseAction.NONE, NOW + 20)
 
 
 def test_without_its_lease_nobody_sleeps() -> None:
@@ -123,7 +123,7 @@ def test_without_its_lease_nobody_sleeps() -> None:
 
 
 def test_unknown_load_stays_awake_is_said_and_ends() -> None:
-    unknown = LoadSeen(unknown_because="gateway 10.0.0.9 does not answer: refused")
+    unknown = LoadState(unknown_reason="gateway 10.0.0.9 does not answer: refused")
     plan = decide(awake(NOW - 100, load=unknown), NOW)
     assert plan.replicas == 1
     assert [reason for reason, _ in plan.warnings] == ["LoadUnknown"]
@@ -133,28 +133,28 @@ def test_unknown_load_stays_awake_is_said_and_ends() -> None:
 
 def test_the_first_ready_pod_renews_the_lease_once() -> None:
     seen = region(
-        workload=WorkloadSeen(1, woken_at=NOW - 55),
+        workload=WorkloadState(1, woken_at=NOW - 55),
         pods=(pod(ready_at=NOW - 1),),
-        lease=LeaseSeen("7", NOW - 55),
+        lease=LeaseState("7", NOW - 55),
     )
     plan = decide(seen, NOW)
     assert (plan.lease_action, plan.renew_to) == (LeaseAction.RENEW, NOW - 1)
     assert plan.last_wake is not None
     assert plan.last_wake.total_seconds == "54.0"
-    again = replace(seen, lease=LeaseSeen("8", NOW - 1), last_wake=plan.last_wake)
+    again = replace(seen, lease=LeaseState("8", NOW - 1), last_wake=plan.last_wake)
     assert decide(again, NOW).lease_action == LeaseAction.NONE
 
 
 def test_a_pod_that_flaps_does_not_renew_for_ever() -> None:
     seen = awake(NOW - 100)
-    wake = decide(replace(seen, lease=LeaseSeen("7", NOW - 20)), NOW).last_wake
+    wake = decide(replace(seen, lease=LeaseState("7", NOW - 20)), NOW).last_wake
     flapped = replace(seen, pods=(pod(ready_at=NOW - 2),), last_wake=wake)
     assert decide(flapped, NOW).lease_action == LeaseAction.MARK_ASLEEP
 
 
 def test_wrong_weights_fail_after_three_restarts_with_the_pods_words() -> None:
     broken = pod(exit_code=3, termination_message="model.safetensors is cut off")
-    seen = region(workload=WorkloadSeen(1, woken_at=NOW), lease=LeaseSeen("7", NOW))
+    seen = region(workload=WorkloadState(1, woken_at=NOW), lease=LeaseState("7", NOW))
     assert decide(replace(seen, pods=(replace(broken, restarts=2),)), NOW).phase == Phase.WAKING
     plan = decide(replace(seen, pods=(replace(broken, restarts=3),)), NOW)
     assert (plan.phase, plan.replicas, plan.message) == (Phase.FAILED, 0, "model.safetensors is cut off")
@@ -163,23 +163,23 @@ def test_wrong_weights_fail_after_three_restarts_with_the_pods_words() -> None:
 
 def test_an_image_that_cannot_be_pulled_fails() -> None:
     missing = pod(waiting_reason="ImagePullBackOff", waiting_message="not found: localhost/x")
-    seen = region(workload=WorkloadSeen(1, woken_at=NOW), pods=(missing,))
+    seen = region(workload=WorkloadState(1, woken_at=NOW), pods=(missing,))
     assert decide(seen, NOW + 1).failure is not None
     young = replace(seen, pods=(replace(missing, created_at=NOW),))
     assert decide(young, NOW + 10).phase == Phase.WAKING
 
 
 def test_failed_waits_for_the_back_off_and_for_new_demand() -> None:
-    failed = region(failure=failure(), lease=LeaseSeen("7", NOW - 5))
+    failed = region(failure=failure(), lease=LeaseState("7", NOW - 5))
     plan = decide(failed, NOW)
-    assert (plan.phase, plan.replicas, plan.check_at) == (Phase.FAILED, 0, NOW + 50)
+    assert (plan.phase, plan.replicas, plan.requeue_at) == (Phase.FAILED, 0, NOW + 50)
     assert decide(failed, NOW + 50).replicas == 1
-    nobody_asked_since = replace(failed, lease=LeaseSeen("7", NOW - 11))
+    nobody_asked_since = replace(failed, lease=LeaseState("7", NOW - 11))
     assert decide(nobody_asked_since, NOW + 50).phase == Phase.FAILED
 
 
 def test_a_new_generation_is_tried_at_once() -> None:
-    changed = region(failure=failure(), generation=2, lease=LeaseSeen("7", NOW - 5))
+    changed = region(failure=failure(), generation=2, lease=LeaseState("7", NOW - 5))
     assert decide(changed, NOW).phase == Phase.WAKING
 
 
@@ -189,15 +189,15 @@ def test_suspended_drains_and_rests() -> None:
 
 
 def test_a_clock_that_runs_ahead_counts_from_when_it_was_seen() -> None:
-    assert believed_renewal(NOW + 4, NOW) == (NOW + 4, False)
-    assert believed_renewal(NOW + 6, NOW) == (NOW, True)
-    plan = decide(region(lease=LeaseSeen("7", NOW, clock_runs_ahead=True)), NOW)
+    assert clamp_renewal(NOW + 4, NOW) == (NOW + 4, False)
+    assert clamp_renewal(NOW + 6, NOW) == (NOW, True)
+    plan = decide(region(lease=LeaseState("7", NOW, is_clock_ahead=True)), NOW)
     assert "ClockSkew" in [reason for reason, _ in plan.warnings]
 
 
 def test_what_a_waking_region_waits_for_is_said() -> None:
     stuck = pod(unschedulable_message="0/2 nodes are available: 2 Insufficient nvidia.com/gpu.")
-    plan = decide(region(workload=WorkloadSeen(1, woken_at=NOW), pods=(stuck,)), NOW)
+    plan = decide(region(workload=WorkloadState(1, woken_at=NOW), pods=(stuck,)), NOW)
     assert "Insufficient nvidia.com/gpu" in plan.message
 
 
@@ -209,14 +209,14 @@ def test_a_pod_in_trouble_beside_one_that_serves_is_a_warning() -> None:
     assert (plan.phase, [reason for reason, _ in plan.warnings]) == (Phase.AWAKE, ["PodFailing", "NoSurgeCapacity"])
 
 
-def asleep(workload: WorkloadSeen) -> WorkloadSeen:
+def asleep(workload: WorkloadState) -> WorkloadState:
     return replace(workload, replicas=0)
 
 
 # Laws. A region in any state that the operator could ever see.
 
-instants = st.floats(NOW - 2000, NOW + 4, allow_nan=False)
-maybe_instants = st.none() | instants
+timestamps = st.floats(NOW - 2000, NOW + 4, allow_nan=False)
+maybe_instants = st.none() | timestamps
 policies = st.builds(
     Policy,
     min_replicas=st.integers(0, 3),
@@ -227,22 +227,22 @@ policies = st.builds(
     max_unknown_seconds=st.integers(0, 1000),
 )
 pods = st.builds(
-    PodSeen,
+    PodState,
     namespace=st.just("default"),
     name=st.just("p"),
     deployment=st.just("narrator"),
     region=st.just("eu"),
-    created_at=instants,
+    created_at=timestamps,
     ready_at=maybe_instants,
     is_leaving=st.booleans(),
     restarts=st.integers(0, 5),
     waiting_reason=st.sampled_from(["", "ImagePullBackOff", "CrashLoopBackOff", "ErrImageNeverPull"]),
     exit_code=st.sampled_from([None, 1, 3, 137]),
 )
-leases = st.builds(LeaseSeen, st.just("7"), maybe_instants, maybe_instants)
+leases = st.builds(LeaseState, st.just("7"), maybe_instants, maybe_instants)
 loads = st.builds(
-    LoadSeen,
-    unknown_because=st.sampled_from(["", "no gateway is ready"]),
+    LoadState,
+    unknown_reason=st.sampled_from(["", "no gateway is ready"]),
     open_requests=st.integers(0, 200),
     held_requests=st.integers(0, 200),
     waiting_sequences=st.integers(0, 5),
@@ -250,25 +250,25 @@ loads = st.builds(
 )
 failures = st.builds(
     failure,
-    failed_at=instants.map(to_micro_time),
-    retry_at=instants.map(to_micro_time),
+    failed_at=timestamps.map(to_micro_time),
+    retry_at=timestamps.map(to_micro_time),
     generation=st.integers(1, 2),
     count=st.integers(1, 20),
 )
 ready_pods = pods.map(lambda seen: replace(seen, is_leaving=False, ready_at=seen.ready_at or NOW - 3))
 unready_pods = pods.map(lambda seen: replace(seen, ready_at=None))
-workloads = st.builds(WorkloadSeen, st.integers(1, 8), maybe_instants)
+workloads = st.builds(WorkloadState, st.integers(1, 8), maybe_instants)
 
 
 def regions_with(
-    of_pods: st.SearchStrategy[PodSeen] = pods,
+    of_pods: st.SearchStrategy[PodState] = pods,
     *,
-    workload: st.SearchStrategy[WorkloadSeen | None] = st.none() | workloads | workloads.map(asleep),  # noqa: B008
+    workload: st.SearchStrategy[WorkloadState | None] = st.none() | workloads | workloads.map(asleep),  # noqa: B008
     suspended: st.SearchStrategy[bool] = st.booleans(),  # noqa: B008
     least_pods: int = 0,
-) -> st.SearchStrategy[RegionObserved]:
+) -> st.SearchStrategy[RegionState]:
     return st.builds(
-        RegionObserved,
+        RegionState,
         name=st.just("eu"),
         generation=st.just(1),
         policy=policies,
@@ -277,7 +277,7 @@ def regions_with(
         pods=st.lists(of_pods, min_size=least_pods, max_size=4).map(tuple),
         lease=st.none() | leases,
         load=loads,
-        remembered=st.builds(Remembered, instants, st.just(0.0), instants, st.integers(0, 8)),
+        local=st.builds(LocalState, timestamps, st.just(0.0), timestamps, st.integers(0, 8)),
         failure=st.none() | failures,
     )
 
@@ -287,9 +287,9 @@ serving = regions_with(ready_pods, workload=workloads, suspended=st.just(False),
 loading = regions_with(unready_pods, workload=workloads, suspended=st.just(False))
 
 
-def carried_out(seen: RegionObserved, plan: RegionPlan, now: float) -> RegionObserved:
+def carried_out(seen: RegionState, plan: RegionPlan, now: float) -> RegionState:
     """The region after everything in the plan was done, and before anything else happened."""
-    workload = WorkloadSeen(plan.replicas, plan.woken_at, plan.woken_reason)
+    workload = WorkloadState(plan.replicas, plan.woken_at, plan.woken_reason)
     lease = seen.lease
     if lease is not None:
         match plan.lease_action:
@@ -299,22 +299,22 @@ def carried_out(seen: RegionObserved, plan: RegionPlan, now: float) -> RegionObs
                 lease = replace(lease, asleep_since=None)
             case LeaseAction.RENEW:
                 lease = replace(lease, renewed_at=plan.renew_to, asleep_since=None)
-    begun = plan.woken_at if plan.replicas and not seen.replicas and plan.woken_at else seen.remembered.unready_since
-    remembered = replace(seen.remembered, unready_since=begun)
+    begun = plan.woken_at if plan.replicas and not seen.replicas and plan.woken_at else seen.local.unready_since
+    local = replace(seen.local, unready_since=begun)
     return replace(
         seen,
         workload=workload,
         lease=lease,
         last_wake=plan.last_wake,
         failure=plan.failure,
-        remembered=remembered,
+        local=local,
         previous_phase=plan.phase,
     )
 
 
 @settings(max_examples=100, deadline=None)
 @given(regions)
-def test_law_carrying_out_a_plan_soon_leaves_nothing_to_do(seen: RegionObserved) -> None:
+def test_law_carrying_out_a_plan_soon_leaves_nothing_to_do(seen: RegionState) -> None:
     for _ in range(4):
         plan = decide(seen, NOW)
         after = carried_out(seen, plan, NOW)
@@ -327,7 +327,7 @@ def test_law_carrying_out_a_plan_soon_leaves_nothing_to_do(seen: RegionObserved)
 
 @settings(max_examples=100, deadline=None)
 @given(serving)
-def test_law_nothing_sleeps_with_requests_or_before_its_time(seen: RegionObserved) -> None:
+def test_law_nothing_sleeps_with_requests_or_before_its_time(seen: RegionState) -> None:
     plan = decide(seen, NOW)
     goes_to_sleep = plan.replicas == 0 or plan.lease_action == LeaseAction.MARK_ASLEEP
     until = wanted_until(seen)
@@ -343,14 +343,14 @@ def test_law_nothing_sleeps_with_requests_or_before_its_time(seen: RegionObserve
 
 @settings(max_examples=100, deadline=None)
 @given(serving)
-def test_law_zero_comes_only_after_the_mark(seen: RegionObserved) -> None:
+def test_law_zero_comes_only_after_the_mark(seen: RegionState) -> None:
     if decide(seen, NOW).replicas == 0 and seen.lease is not None:
         assert seen.lease.is_marked_asleep
 
 
 @settings(max_examples=100, deadline=None)
 @given(regions)
-def test_law_replicas_stay_within_bounds(seen: RegionObserved) -> None:
+def test_law_replicas_stay_within_bounds(seen: RegionState) -> None:
     plan = decide(seen, NOW)
     assert 0 <= plan.replicas <= seen.policy.max_replicas
     if plan.phase in (Phase.AWAKE, Phase.WAKING):
@@ -359,24 +359,24 @@ def test_law_replicas_stay_within_bounds(seen: RegionObserved) -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(loading)
-def test_law_a_loading_pod_is_never_ended_for_idleness(seen: RegionObserved) -> None:
+def test_law_a_loading_pod_is_never_ended_for_idleness(seen: RegionState) -> None:
     plan = decide(seen, NOW)
     assert plan.replicas > 0 or plan.phase == Phase.FAILED
     if plan.phase == Phase.FAILED and plan.reason == "WakeTimeout":
-        assert NOW - seen.remembered.unready_since >= seen.policy.wake_timeout_seconds
+        assert NOW - seen.local.unready_since >= seen.policy.wake_timeout_seconds
 
 
 @settings(max_examples=100, deadline=None)
 @given(loading)
-def test_law_nothing_loads_for_ever(seen: RegionObserved) -> None:
-    much_later = seen.remembered.unready_since + seen.policy.wake_timeout_seconds + 1
+def test_law_nothing_loads_for_ever(seen: RegionState) -> None:
+    much_later = seen.local.unready_since + seen.policy.wake_timeout_seconds + 1
     assert decide(seen, much_later).phase == Phase.FAILED
 
 
 @settings(max_examples=100, deadline=None)
 @given(serving)
-def test_law_no_pod_with_open_requests_is_taken_by_shrinking(seen: RegionObserved) -> None:
-    load = replace(seen.load, open_requests=seen.load.open_requests + 1, unknown_because="")
+def test_law_no_pod_with_open_requests_is_taken_by_shrinking(seen: RegionState) -> None:
+    load = replace(seen.load, open_requests=seen.load.open_requests + 1, unknown_reason="")
     busy = replace(seen, load=load)
     assert decide(busy, NOW).replicas >= min(seen.replicas, seen.policy.max_replicas)
 

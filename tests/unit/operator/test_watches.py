@@ -6,11 +6,11 @@ from typing import Any
 
 import aiohttp
 import pytest
-from voxfleet_operator.cluster.api import ApiError
-from voxfleet_operator.cluster.kinds import Watched
-from voxfleet_operator.cluster.watches import follow_for_ever
+from voxfleet_operator.cluster.api import KubernetesError
+from voxfleet_operator.cluster.kinds import Watch
+from voxfleet_operator.cluster.watches import list_and_watch
 
-PODS = Watched("Pod", "label")
+PODS = Watch("Pod", "label")
 
 
 def named(name: str, version: str = "1") -> dict[str, Any]:
@@ -46,16 +46,16 @@ class Notes:
     def __init__(self) -> None:
         self.heard: list[str] = []
 
-    def replace(self, _watched: Watched, bodies: list[Any]) -> None:
+    def replace(self, _watched: Watch, bodies: list[Any]) -> None:
         self.heard.append("listed " + ",".join(body["metadata"]["name"] for body in bodies))
 
-    def changed(self, _watched: Watched, body: Any) -> None:
+    def changed(self, _watched: Watch, body: Any) -> None:
         self.heard.append(f"changed {body['metadata']['name']}")
 
-    def removed(self, _watched: Watched, body: Any) -> None:
+    def removed(self, _watched: Watch, body: Any) -> None:
         self.heard.append(f"removed {body['metadata']['name']}")
 
-    def broken(self, _watched: Watched) -> None:
+    def broken(self, _watched: Watch) -> None:
         self.heard.append("broken")
 
 
@@ -65,7 +65,7 @@ def page(*names: str, version: str = "10", token: str = "") -> dict[str, Any]:
 
 async def played(script: Script, until: int) -> list[str]:
     notes = Notes()
-    task = asyncio.create_task(follow_for_ever(script, PODS, notes))  # type: ignore[arg-type] # plays the API
+    task = asyncio.create_task(list_and_watch(script, PODS, notes))  # type: ignore[arg-type] # plays the API
     async with asyncio.timeout(60):
         while len(notes.heard) < until:  # noqa: ASYNC110 - the list tells nobody when it grows
             await asyncio.sleep(0.01)
@@ -99,12 +99,14 @@ async def test_a_version_too_old_means_listing_anew() -> None:
     assert script.versions[-1] == "30"
 
 
-@pytest.mark.parametrize("error", [aiohttp.ClientPayloadError("cut"), TimeoutError(), ApiError(0, "not reached")])
+@pytest.mark.parametrize(
+    "error", [aiohttp.ClientPayloadError("cut"), TimeoutError(), KubernetesError(0, "not reached")]
+)
 async def test_every_break_is_told_and_mended(error: Exception) -> None:
     script = Script([page("a"), page("a")], [[error], []])
     assert await played(script, 3) == ["listed a", "broken", "listed a"]
 
 
 async def test_a_listing_that_fails_is_tried_again() -> None:
-    script = Script([ApiError(403, "forbidden"), page("a")], [[]])
+    script = Script([KubernetesError(403, "forbidden"), page("a")], [[]])
     assert await played(script, 2) == ["broken", "listed a"]

@@ -12,7 +12,7 @@ SECONDS_UNTIL_STALE = 15.0
 
 
 @dataclass(frozen=True, slots=True)
-class PodSeen:
+class PodState:
     """One inference pod. Instants of milestones are the operator's own receipt times."""
 
     namespace: str
@@ -32,7 +32,7 @@ class PodSeen:
     scheduled_at: float | None = None
     sandbox_at: float | None = None
     started_at: float | None = None
-    seen_from_birth: bool = False
+    is_watched_from_creation: bool = False
 
     @property
     def is_ready(self) -> bool:
@@ -41,24 +41,24 @@ class PodSeen:
 
 
 @dataclass(frozen=True, slots=True)
-class WorkloadSeen:
+class WorkloadState:
     """A region's Deployment."""
 
     replicas: int
     woken_at: float | None = None
     woken_reason: str = ""
-    updated_and_available: bool = False
+    is_updated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class LeaseSeen:
+class LeaseState:
     """A region's demand Lease. `renewed_at` is already freed from clocks that run ahead."""
 
     resource_version: str
     renewed_at: float | None = None
     asleep_since: float | None = None
-    clock_runs_ahead: bool = False
-    written_renewal: float | None = None
+    is_clock_ahead: bool = False
+    raw_renewed_at: float | None = None
 
     @property
     def is_marked_asleep(self) -> bool:
@@ -67,10 +67,10 @@ class LeaseSeen:
 
 
 @dataclass(frozen=True, slots=True)
-class LoadSeen:
+class LoadState:
     """What gateways say about a region. `unknown_because` is empty when every answer is there and fresh."""
 
-    unknown_because: str = ""
+    unknown_reason: str = ""
     open_requests: int = 0
     held_requests: int = 0
     waiting_sequences: int = 0
@@ -82,7 +82,7 @@ class LoadSeen:
     @property
     def is_known(self) -> bool:
         """Whether it may be relied upon."""
-        return not self.unknown_because
+        return not self.unknown_reason
 
     @property
     def demand(self) -> int:
@@ -109,7 +109,7 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
-class Remembered:
+class LocalState:
     """What only this process knows; a restart may forget it without harm.
 
     unready_since: when the region last stopped having a ready pod (or was woken).
@@ -124,19 +124,19 @@ class Remembered:
 
 
 @dataclass(frozen=True, slots=True)
-class RegionObserved:
+class RegionState:
     """Everything that a decision about one region may depend on, beside the time."""
 
     name: str
     generation: int
     policy: Policy
     is_suspended: bool = False
-    blocked_because: str = ""
-    workload: WorkloadSeen | None = None
-    pods: tuple[PodSeen, ...] = ()
-    lease: LeaseSeen | None = None
-    load: LoadSeen = field(default_factory=lambda: LoadSeen(unknown_because="no gateway was asked yet"))
-    remembered: Remembered = field(default_factory=Remembered)
+    blocked_reason: str = ""
+    workload: WorkloadState | None = None
+    pods: tuple[PodState, ...] = ()
+    lease: LeaseState | None = None
+    load: LoadState = field(default_factory=lambda: LoadState(unknown_reason="no gateway was asked yet"))
+    local: LocalState = field(default_factory=LocalState)
     previous_phase: Phase | None = None
     last_wake: LastWake | None = None
     failure: Failure | None = None
@@ -147,11 +147,11 @@ class RegionObserved:
         return self.workload.replicas if self.workload else 0
 
     @property
-    def ready_pods(self) -> tuple[PodSeen, ...]:
+    def ready_pods(self) -> tuple[PodState, ...]:
         """Pods that serve."""
         return tuple(pod for pod in self.pods if pod.is_ready)
 
     @property
-    def staying_pods(self) -> tuple[PodSeen, ...]:
+    def active_pods(self) -> tuple[PodState, ...]:
         """Pods that are not on their way out."""
         return tuple(pod for pod in self.pods if not pod.is_leaving)

@@ -4,19 +4,19 @@ Knows the signs of wrong weights and of images that cannot be had, and the back-
 Does not know demand.
 """
 
-from voxfleet_operator.deciding.instants import to_micro_time
-from voxfleet_operator.deciding.observed import PodSeen, RegionObserved
+from voxfleet_operator.decisions.observed import PodState, RegionState
+from voxfleet_operator.decisions.timestamps import to_micro_time
 from voxfleet_operator.resources import Failure
 
 WEIGHTS_INVALID_EXIT_CODE = 3
 RESTARTS_UNTIL_FAILED = 3
-IMAGE_PATIENCE_SECONDS = 45.0
-TROUBLE_PATIENCE_SECONDS = 30.0
+IMAGE_PULL_GRACE_SECONDS = 45.0
+START_GRACE_SECONDS = 30.0
 FIRST_BACK_OFF_SECONDS = 60
 LONGEST_BACK_OFF_SECONDS = 1800
 
-HOPELESS_IMAGE_REASONS = ("InvalidImageName", "ErrImageNeverPull")
-IMAGE_REASONS = ("ErrImagePull", "ImagePullBackOff", *HOPELESS_IMAGE_REASONS)
+FATAL_IMAGE_REASONS = ("InvalidImageName", "ErrImageNeverPull")
+IMAGE_REASONS = ("ErrImagePull", "ImagePullBackOff", *FATAL_IMAGE_REASONS)
 
 
 def back_off_seconds(count: int) -> int:
@@ -24,21 +24,21 @@ def back_off_seconds(count: int) -> int:
     return int(min(FIRST_BACK_OFF_SECONDS * 2 ** min(count - 1, 10), LONGEST_BACK_OFF_SECONDS))
 
 
-def standing_failure(observed: RegionObserved) -> Failure | None:
+def current_failure(observed: RegionState) -> Failure | None:
     """The recorded failure, unless the spec has changed since: a new generation is tried at once."""
     failure = observed.failure
     return failure if failure is not None and failure.generation == observed.generation else None
 
 
-def new_failure(observed: RegionObserved, now: float) -> Failure | None:
+def detect_failure(observed: RegionState, now: float) -> Failure | None:
     """The failure that shows now, if any; a region with a ready pod has not failed."""
     if observed.ready_pods:
         return None
-    for pod in observed.staying_pods:
+    for pod in observed.active_pods:
         found = _weights_invalid(pod) or _image_not_found(pod, now)
         if found:
             return _recorded(observed, *found, now)
-    waited_seconds = now - observed.remembered.unready_since
+    waited_seconds = now - observed.local.unready_since
     if waited_seconds < observed.policy.wake_timeout_seconds:
         return None
     message = (
@@ -48,9 +48,9 @@ def new_failure(observed: RegionObserved, now: float) -> Failure | None:
     return _recorded(observed, "WakeTimeout", message, now)
 
 
-def waiting_for(observed: RegionObserved) -> str:
+def waiting_for(observed: RegionState) -> str:
     """What a waking region waits for, in words."""
-    pods = observed.staying_pods
+    pods = observed.active_pods
     if not pods:
         return "no pod was created yet; look at the Deployment's events (quota, admission)"
     pod = min(pods, key=lambda seen: (seen.ready_at is None, seen.created_at))
@@ -65,11 +65,11 @@ def waiting_for(observed: RegionObserved) -> str:
     return f"pod {pod.name} is loading the model"
 
 
-def troubles(observed: RegionObserved, now: float) -> list[tuple[str, str]]:
+def pod_warnings(observed: RegionState, now: float) -> list[tuple[str, str]]:
     """Pods that do not become ready while others serve: nothing fails, but somebody should look."""
     found = []
-    for pod in observed.staying_pods:
-        if pod.is_ready or now - pod.created_at < TROUBLE_PATIENCE_SECONDS:
+    for pod in observed.active_pods:
+        if pod.is_ready or now - pod.created_at < START_GRACE_SECONDS:
             continue
         if pod.unschedulable_message:
             text = f"pod {pod.name} has no node: {pod.unschedulable_message}"
@@ -80,20 +80,20 @@ def troubles(observed: RegionObserved, now: float) -> list[tuple[str, str]]:
     return found
 
 
-def _weights_invalid(pod: PodSeen) -> tuple[str, str] | None:
+def _weights_invalid(pod: PodState) -> tuple[str, str] | None:
     if pod.exit_code != WEIGHTS_INVALID_EXIT_CODE or pod.restarts < RESTARTS_UNTIL_FAILED:
         return None
     return "WeightsInvalid", pod.termination_message or f"the server found its weights invalid; see logs of {pod.name}"
 
 
-def _image_not_found(pod: PodSeen, now: float) -> tuple[str, str] | None:
-    is_hopeless = pod.waiting_reason in HOPELESS_IMAGE_REASONS
-    is_late = pod.waiting_reason in IMAGE_REASONS and now - pod.created_at >= IMAGE_PATIENCE_SECONDS
-    return ("ImageNotFound", pod.waiting_message or pod.waiting_reason) if is_hopeless or is_late else None
+def _image_not_found(pod: PodState, now: float) -> tuple[str, str] | None:
+    is_fatal = pod.waiting_reason in FATAL_IMAGE_REASONS
+    is_late = pod.waiting_reason in IMAGE_REASONS and now - pod.created_at >= IMAGE_PULL_GRACE_SECONDS
+    return ("ImageNotFound", pod.waiting_message or pod.waiting_reason) if is_fatal or is_late else None
 
 
-def _recorded(observed: RegionObserved, reason: str, message: str, now: float) -> Failure:
-    standing = standing_failure(observed)
+def _recorded(observed: RegionState, reason: str, message: str, now: float) -> Failure:
+    standing = current_failure(observed)
     count = standing.count + 1 if standing else 1
     return Failure(
         reason=reason,

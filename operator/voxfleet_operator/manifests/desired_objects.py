@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from voxfleet_operator import names
-from voxfleet_operator.deciding.instants import to_micro_time
-from voxfleet_operator.deciding.region_plan import RegionPlan
+from voxfleet_operator.decisions.region_plan import RegionPlan
+from voxfleet_operator.decisions.timestamps import to_micro_time
 from voxfleet_operator.manifests.pod import API_PORT, INTERNAL_PORT, METRICS_PORT, PodSettings, pod_template
 from voxfleet_operator.manifests.registry import registry_entry
 from voxfleet_operator.manifests.weights import weights_of
@@ -41,7 +41,7 @@ class Manifest:
     body: dict[str, Any]
 
 
-def bundle(
+def desired_objects(
     resource: Resource, plans: dict[str, RegionPlan], installation: Installation, *, owns_model_name: bool
 ) -> list[Manifest]:
     """What wakes comes first, what gateways must know before a server leaves comes before its end."""

@@ -3,7 +3,7 @@
 Knows the protocol of the demand Lease. Does not read a clock and does not change anything.
 """
 
-from voxfleet_operator.deciding.observed import RegionObserved
+from voxfleet_operator.decisions.observed import RegionState
 
 CLOCK_SKEW_SECONDS = 5.0
 LONGEST_RENEWAL_PERIOD_SECONDS = 30.0
@@ -14,14 +14,14 @@ def renewal_period(idle_timeout_seconds: float) -> float:
     return min(LONGEST_RENEWAL_PERIOD_SECONDS, idle_timeout_seconds / 3)
 
 
-def believed_renewal(renewed_at: float | None, first_seen_at: float) -> tuple[float | None, bool]:
+def clamp_renewal(renewed_at: float | None, first_seen_at: float) -> tuple[float | None, bool]:
     """The renewal freed from a clock that runs ahead: then it counts as the moment it was first seen."""
     if renewed_at is None or renewed_at <= first_seen_at + CLOCK_SKEW_SECONDS:
         return renewed_at, False
     return first_seen_at, True
 
 
-def wanted_until(observed: RegionObserved) -> float | None:
+def wanted_until(observed: RegionState) -> float | None:
     """The persisted idle clock: last sign of demand plus the idle timeout; None when nobody ever asked."""
     lease = observed.lease
     if lease is not None and lease.is_marked_asleep and observed.replicas == 0:
@@ -33,11 +33,11 @@ def wanted_until(observed: RegionObserved) -> float | None:
     known = [sign for sign in signs if sign is not None]
     if not known and observed.replicas > 0:
         # Scaled up by other hands: it is given one idle timeout from when this process first saw it ready.
-        known = [observed.remembered.load_expected_at]
+        known = [observed.local.load_expected_at]
     return max(known) + observed.policy.idle_timeout_seconds if known else None
 
 
-def is_wanted(observed: RegionObserved, now: float) -> bool:
+def is_wanted(observed: RegionState, now: float) -> bool:
     """Whether somebody wants this region now, or it never sleeps."""
     if observed.policy.min_replicas > 0:
         return True
@@ -45,7 +45,7 @@ def is_wanted(observed: RegionObserved, now: float) -> bool:
     return until is not None and now < until
 
 
-def is_wanted_since(observed: RegionObserved, instant: float, now: float) -> bool:
+def is_wanted_since(observed: RegionState, instant: float, now: float) -> bool:
     """Whether the demand is newer than an instant: what failed is tried again for new demand only."""
     if observed.policy.min_replicas > 0:
         return True

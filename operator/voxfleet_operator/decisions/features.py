@@ -9,7 +9,7 @@ from voxfleet_operator.resources import CacheType, Region, SpotUse, VoxTTSDeploy
 NOT_BUILT = "is not available in this version"
 
 
-def blocked_because(spec: VoxTTSDeploymentSpec, region: Region) -> str:
+def blocked_reason(spec: VoxTTSDeploymentSpec, region: Region) -> str:
     """Why a region cannot be served, or an empty string."""
     if region.kube_config_secret_ref is not None:
         return f"regions[{region.name}].kubeConfigSecretRef {NOT_BUILT}: serve this region from its own installation"

@@ -4,12 +4,12 @@ Knows the cut points: the operator's receipt times of the first ready pod's mile
 server itself tells. Does not decide anything.
 """
 
-from voxfleet_operator.deciding.instants import to_micro_time, to_seconds
-from voxfleet_operator.deciding.observed import PodSeen, RegionObserved
+from voxfleet_operator.decisions.observed import PodState, RegionState
+from voxfleet_operator.decisions.timestamps import to_micro_time, to_seconds
 from voxfleet_operator.resources import LastWake
 
 
-def finished_wake(observed: RegionObserved) -> LastWake | None:
+def finished_wake(observed: RegionState) -> LastWake | None:
     """The ledger of the present wake once a pod is ready; completed when the server tells its figures."""
     workload = observed.workload
     if workload is None or workload.woken_at is None or not observed.ready_pods:
@@ -22,7 +22,7 @@ def finished_wake(observed: RegionObserved) -> LastWake | None:
     return _completed(_ledger(first, workload.woken_at, workload.woken_reason), observed)
 
 
-def _ledger(pod: PodSeen, woken_at: float, reason: str) -> LastWake:
+def _ledger(pod: PodState, woken_at: float, reason: str) -> LastWake:
     ready_at = max(pod.ready_at or woken_at, woken_at)
     scheduled_at = pod.scheduled_at or woken_at
     sandbox_at = pod.sandbox_at or scheduled_at
@@ -36,11 +36,11 @@ def _ledger(pod: PodSeen, woken_at: float, reason: str) -> LastWake:
         container_seconds=_decimal(sandbox_at - scheduled_at),
         image_seconds=_decimal(started_at - sandbox_at),
         other_seconds=_decimal(ready_at - started_at),
-        approximate=not pod.seen_from_birth,
+        approximate=not pod.is_watched_from_creation,
     )
 
 
-def _completed(wake: LastWake, observed: RegionObserved) -> LastWake:
+def _completed(wake: LastWake, observed: RegionState) -> LastWake:
     """With the server's own seconds, taken out of the rest; they may be read a few seconds after it is ready."""
     loaded, warm = observed.load.loaded_seconds, observed.load.warm_seconds
     if loaded is None or warm is None or wake.weights_seconds is not None:

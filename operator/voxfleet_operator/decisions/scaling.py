@@ -6,7 +6,7 @@ can be drained one by one, for a moment without open requests. Does not know sle
 
 from math import ceil
 
-from voxfleet_operator.deciding.observed import LoadSeen, Policy
+from voxfleet_operator.decisions.observed import LoadState, Policy
 
 
 def clamped(replicas: int, policy: Policy) -> int:
@@ -14,12 +14,12 @@ def clamped(replicas: int, policy: Policy) -> int:
     return min(max(replicas, policy.min_replicas, 1), policy.max_replicas)
 
 
-def replicas_for_demand(load: LoadSeen, policy: Policy) -> int:
+def replicas_for_demand(load: LoadState, policy: Policy) -> int:
     """What the demand alone asks for."""
     return clamped(ceil(load.demand / policy.target_requests_per_replica), policy)
 
 
-def awake_replicas(current: int, peak_replicas: int, load: LoadSeen, policy: Policy) -> int:
+def awake_replicas(current: int, peak_replicas: int, load: LoadState, policy: Policy) -> int:
     """What an awake region shall have now; unknown load changes nothing beyond the bounds."""
     if not load.is_known:
         return clamped(current, policy)

@@ -10,8 +10,8 @@ from hashlib import sha256
 from typing import Any
 
 from voxfleet_operator import names
-from voxfleet_operator.deciding.instants import to_seconds
-from voxfleet_operator.deciding.observed import PodSeen, WorkloadSeen
+from voxfleet_operator.decisions.observed import PodState, WorkloadState
+from voxfleet_operator.decisions.timestamps import to_seconds
 
 Body = dict[str, Any]
 
@@ -22,7 +22,7 @@ FOREIGN_SPEC = {"Lease": ("renewTime", "holderIdentity", "acquireTime", "leaseTr
 
 
 @dataclass(frozen=True, slots=True)
-class ObjectSeen:
+class ObjectState:
     """Any object of ours: whose it is, and a digest of everything that we might have applied."""
 
     uid: str
@@ -53,13 +53,13 @@ class GatewayAddress:
     port: int
 
 
-def object_seen(kind: str, body: Body) -> ObjectSeen:
+def object_seen(kind: str, body: Body) -> ObjectState:
     """Whose an object is and how it stands."""
     metadata = body["metadata"]
     annotations = metadata.get("annotations") or {}
     owners = metadata.get("ownerReferences") or []
     controller: Body = next((owner for owner in owners if owner.get("controller")), {})
-    return ObjectSeen(
+    return ObjectState(
         uid=metadata["uid"],
         digest=_digest(kind, body),
         owner_uid=controller.get("uid", ""),
@@ -81,16 +81,16 @@ def _digest(kind: str, body: Body) -> str:
     return sha256(json.dumps(compared, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def workload_seen(body: Body) -> WorkloadSeen:
+def workload_seen(body: Body) -> WorkloadState:
     """A Deployment."""
     metadata, spec, status = body["metadata"], body["spec"], body.get("status") or {}
     annotations = metadata.get("annotations") or {}
     is_current = status.get("observedGeneration") == metadata.get("generation")
-    return WorkloadSeen(
+    return WorkloadState(
         replicas=spec.get("replicas", 1),
         woken_at=to_seconds(annotations.get(names.ANNOTATION_WOKEN_AT)),
         woken_reason=annotations.get(names.ANNOTATION_WOKEN_REASON, ""),
-        updated_and_available=is_current and status.get("updatedReplicas", 0) > 0,
+        is_updated=is_current and status.get("updatedReplicas", 0) > 0,
     )
 
 
@@ -105,7 +105,7 @@ def lease_facts(body: Body) -> LeaseFacts:
     )
 
 
-def pod_seen(body: Body, before: PodSeen | None, now: float, *, from_listing: bool) -> PodSeen:
+def pod_seen(body: Body, before: PodState | None, now: float, *, from_listing: bool) -> PodState:
     """A pod; milestones that are new get the present instant, because Kubernetes' own have whole seconds only."""
     metadata, status = body["metadata"], body.get("status") or {}
     conditions = {condition["type"]: condition for condition in status.get("conditions") or []}
@@ -124,7 +124,7 @@ def pod_seen(body: Body, before: PodSeen | None, now: float, *, from_listing: bo
     running = server.get("state", {}).get("running")
     started_at = before.started_at if before else None
     scheduled = conditions.get("PodScheduled", {})
-    return PodSeen(
+    return PodState(
         namespace=metadata["namespace"],
         name=metadata["name"],
         deployment=metadata["labels"][names.LABEL_DEPLOYMENT],
@@ -142,7 +142,7 @@ def pod_seen(body: Body, before: PodSeen | None, now: float, *, from_listing: bo
         scheduled_at=milestone("PodScheduled", before.scheduled_at if before else None),
         sandbox_at=milestone("PodReadyToStartContainers", before.sandbox_at if before else None),
         started_at=started_at or (now if running else None),
-        seen_from_birth=before.seen_from_birth if before else not from_listing,
+        is_watched_from_creation=before.is_watched_from_creation if before else not from_listing,
     )
 
 

@@ -1,7 +1,7 @@
 """Asks every gateway replica for its load while something is awake.
 
 Knows HTTP and the token. Keeps the newest reading of each replica, and why one could not be had. Does not know what
-the figures mean (deciding/load.py).
+the figures mean (decisions/load.py).
 """
 
 import asyncio
@@ -15,9 +15,9 @@ import aiohttp
 import structlog
 from pydantic import ValidationError
 
-from voxfleet_operator.cluster.extraction import GatewayAddress
 from voxfleet_operator.cluster.observation import Observer
-from voxfleet_operator.deciding.load import GatewayLoad, Reading, Readings
+from voxfleet_operator.cluster.parsing import GatewayAddress
+from voxfleet_operator.decisions.load import GatewayLoad, Reading, Readings
 
 ANSWER_SECONDS = 2.0
 LARGEST_ANSWER_BYTES = 8 * 2**20
@@ -31,7 +31,7 @@ def gateway_token(internal_key: str) -> str:
 
 
 @dataclass(slots=True)
-class LoadReader:
+class LoadPoller:
     """Reads all gateways, again and again."""
 
     session: aiohttp.ClientSession

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from pydantic import BaseModel, ConfigDict
 
-from voxfleet_operator.deciding.instants import to_seconds
-from voxfleet_operator.deciding.observed import SECONDS_UNTIL_STALE, LoadSeen, PodSeen
+from voxfleet_operator.decisions.observed import SECONDS_UNTIL_STALE, LoadState, PodState
+from voxfleet_operator.decisions.timestamps import to_seconds
 
 
 class PodLoad(BaseModel):
@@ -82,8 +82,8 @@ class Readings:
 
 
 def load_of_region(  # noqa: PLR0913, PLR0917 - the region's three words, what was read, what should be there, the time
-    namespace: str, name: str, region: str, readings: Readings, ready_pods: tuple[PodSeen, ...], now: float
-) -> LoadSeen:
+    namespace: str, name: str, region: str, readings: Readings, ready_pods: tuple[PodState, ...], now: float
+) -> LoadState:
     """One region's load. Rows that are there count even when others are missing."""
     where = (namespace, name, region)
     models = [row for reading in readings.gateways for row in _models(reading) if _place(row) == where]
@@ -92,8 +92,8 @@ def load_of_region(  # noqa: PLR0913, PLR0917 - the region's three words, what w
     rows = [row for row, age_seconds in newest.values() if age_seconds < SECONDS_UNTIL_STALE and row.address in serving]
     finished = [to_seconds(row.last_request_finished_at) for row in models]
     finished += [to_seconds(row.load.last_request_finished_at) for row, _ in newest.values()]
-    return LoadSeen(
-        unknown_because=_unknown_because(readings, newest, ready_pods, now),
+    return LoadState(
+        unknown_reason=_unknown_because(readings, newest, ready_pods, now),
         open_requests=max(sum(row.load.open_requests for row in rows), sum(row.open_requests for row in models)),
         held_requests=sum(row.held_requests for row in models),
         waiting_sequences=sum(row.load.waiting_sequences for row in rows),
@@ -126,7 +126,7 @@ def _newest_rows(readings: Readings, where: tuple[str, str, str], now: float) ->
 
 
 def _unknown_because(
-    readings: Readings, newest: dict[str, tuple[PodRow, float]], ready_pods: tuple[PodSeen, ...], now: float
+    readings: Readings, newest: dict[str, tuple[PodRow, float]], ready_pods: tuple[PodState, ...], now: float
 ) -> str:
     """Empty when every gateway and every ready pod has spoken within the last 15 s."""
     if not readings.gateways:
