@@ -10,14 +10,14 @@ from voxfleet_operator.resources import definition_yaml
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; its exit code is returned."""
+    """Run one command; return its exit code."""
     parser = argparse.ArgumentParser(prog="voxfleet-operator", description="The operator of VoxFleet.")
     parser.add_argument("command", nargs="?", choices=("run", "crds"), default="run")
     command = parser.parse_args(arguments).command
     if command == "crds":
         sys.stdout.write(definition_yaml())
         return 0
-    from voxfleet_operator.process import run_operator  # noqa: PLC0415 - printing CRDs needs no cluster client
+    from voxfleet_operator.process import run_operator  # noqa: PLC0415 - printing the CRD must not need kopf or a cluster client
 
     return run_operator()
 

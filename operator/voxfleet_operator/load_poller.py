@@ -1,7 +1,7 @@
-"""Asks every gateway replica for its load while something is awake.
+"""Polls every gateway replica for its load while a region is awake.
 
-Knows HTTP and the token. Keeps the newest reading of each replica, and why one could not be had. Does not know what
-the figures mean (decisions/load.py).
+Knows HTTP and the token. Keeps the newest answer of each replica, or the error of the newest attempt. Does not know
+what the figures mean (decisions/load.py).
 """
 
 import asyncio
@@ -16,23 +16,23 @@ import structlog
 from pydantic import ValidationError
 
 from voxfleet_operator.cluster.observation import Observer
-from voxfleet_operator.cluster.parsing import GatewayAddress
+from voxfleet_operator.cluster.store import GatewayAddress
 from voxfleet_operator.decisions.load import GatewayLoad, Reading, Readings
 
-ANSWER_SECONDS = 2.0
-LARGEST_ANSWER_BYTES = 8 * 2**20
+REQUEST_SECONDS = 2.0  # below the shortest useful poll interval, and far below the 15 s of a stale reading
+LARGEST_ANSWER_BYTES = 8 * 2**20  # about 20,000 rows of pods
 
 log = structlog.get_logger(__name__)
 
 
 def gateway_token(internal_key: str) -> str:
-    """What gateways expect from the operator."""
+    """Return the bearer token that gateways expect from the operator."""
     return hmac.new(internal_key.encode(), b"gateway", sha256).hexdigest()
 
 
 @dataclass(slots=True)
 class LoadPoller:
-    """Reads all gateways, again and again."""
+    """Polls all gateways every `poll_seconds`."""
 
     session: aiohttp.ClientSession
     observer: Observer
@@ -41,38 +41,40 @@ class LoadPoller:
     clock: Callable[[], float] = time.time
     newest: dict[GatewayAddress, Reading] = field(default_factory=dict)
 
-    async def read_for_ever(self) -> None:
-        """Only while something is awake; whoever is awake is then looked at again."""
+    async def run(self) -> None:
+        """Poll without end while a resource is awake, and enqueue the awake resources after each round."""
         store = self.observer.store
         while True:
             awake = store.awake_keys()
             if awake:
-                await self.read_all(store.gateways)
+                await self.poll_all(store.gateways)
             for key in awake:
-                store.call(key)
+                store.enqueue(key)
             await asyncio.sleep(self.poll_seconds)
 
-    async def read_all(self, gateways: frozenset[GatewayAddress]) -> None:
-        """One round; replicas that are gone are forgotten."""
-        await asyncio.gather(*(self._read(gateway) for gateway in gateways))
+    async def poll_all(self, gateways: frozenset[GatewayAddress]) -> None:
+        """Poll each gateway once; drop the readings of replicas that are gone."""
+        await asyncio.gather(*(self._poll(gateway) for gateway in gateways))
         self.newest = {gateway: reading for gateway, reading in self.newest.items() if gateway in gateways}
         self.observer.readings = Readings(tuple(self.newest.values()))
 
-    async def _read(self, gateway: GatewayAddress) -> None:
+    async def _poll(self, gateway: GatewayAddress) -> None:
         url = f"http://{_host(gateway.address)}:{gateway.port}/internal/load"
         try:
-            answer = await self._ask(url)
+            answer = await self._get(url)
         except (aiohttp.ClientError, TimeoutError, ValidationError) as error:
             text = str(error) or type(error).__name__
+            # The last answer stays until it is stale: one lost request does not make the load unknown.
             before = self.newest.get(gateway, Reading(gateway.address))
             self.newest[gateway] = Reading(gateway.address, before.received_at, before.answer, text)
-            log.warning("gateway does not tell its load", url=url, error=text)
+            log.warning("gateway load not read", url=url, error=text)
             return
         self.newest[gateway] = Reading(gateway.address, self.clock(), answer)
 
-    async def _ask(self, url: str) -> GatewayLoad:
+    async def _get(self, url: str) -> GatewayLoad:
         headers = {"Authorization": f"Bearer {self.token}"}
-        timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
+        timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS)
+        # Without redirects: the token must not reach another host.
         async with self.session.get(url, headers=headers, timeout=timeout, allow_redirects=False) as response:
             response.raise_for_status()
             body = await response.content.read(LARGEST_ANSWER_BYTES)
@@ -82,4 +84,4 @@ class LoadPoller:
 
 
 def _host(address: str) -> str:
-    return f"[{address}]" if ":" in address else address
+    return f"[{address}]" if ":" in address else address  # IPv6 literals need brackets (RFC 3986)

@@ -1,19 +1,21 @@
-"""The names of everything the operator makes.
+"""Names, labels and selectors of every object that the operator creates.
 
-Knows the rule: `<name>-<region>-<hash>`, cut so that the hash stays whole and every suffix fits into 63 characters.
-Does not know what the objects contain.
+Knows the rule `<name>-<region>-<hash>`, truncated so that the hash stays whole and every suffix fits into the 63
+characters of a DNS label (RFC 1123). Does not know what the objects contain.
 """
 
 from hashlib import sha256
 
 MAX_NAME = 63
 LONGEST_SUFFIX = len("-ondemand")
+# Within one namespace five hex digits suffice; the registry and the Leases share a namespace with all others.
 HASH_CHARACTERS = 5
 LONG_HASH_CHARACTERS = 16
 
 LABEL_DEPLOYMENT = "voxfleet.dev/deployment"
 LABEL_NAMESPACE = "voxfleet.dev/namespace"
 LABEL_REGION = "voxfleet.dev/region"
+LABEL_POOL = "voxfleet.dev/pool"
 LABEL_REGISTRY = "voxfleet.dev/model-registry"
 ANNOTATION_UID = "voxfleet.dev/uid"
 ANNOTATION_WOKEN_AT = "voxfleet.dev/woken-at"
@@ -22,37 +24,39 @@ ANNOTATION_ASLEEP_SINCE = "voxfleet.dev/asleep-since"
 ANNOTATION_RECONCILE = "voxfleet.dev/reconcile"
 FIELD_MANAGER = "voxfleet-operator"
 
+POOL_ON_DEMAND = "ondemand"
+
 
 def regional_name(name: str, region: str) -> str:
-    """Name shared by a region's objects: the Service itself, and the stem of its Deployments."""
+    """Return the name of a region's Service; its Deployments append a suffix to it."""
     digest = _digest(name, region)[:HASH_CHARACTERS]
-    return _cut(f"{name}-{region}", MAX_NAME - LONGEST_SUFFIX, digest)
+    return _truncated(f"{name}-{region}", MAX_NAME - LONGEST_SUFFIX, digest)
 
 
 def on_demand_name(name: str, region: str) -> str:
-    """Name of the Deployment on on-demand machines."""
-    return f"{regional_name(name, region)}-ondemand"
+    """Return the name of the Deployment of pool `ondemand`."""
+    return f"{regional_name(name, region)}-{POOL_ON_DEMAND}"
 
 
 def lease_name(namespace: str, name: str, region: str) -> str:
-    """Name of the demand Lease; the hash keeps resources of all namespaces apart in one namespace."""
+    """Return the name of the demand Lease, unique among the resources of all namespaces."""
     digest = _digest(namespace, name, region)[:LONG_HASH_CHARACTERS]
-    return _cut(f"{name}-{region}", MAX_NAME, digest)
+    return _truncated(f"{name}-{region}", MAX_NAME, digest)
 
 
 def registry_name(namespace: str, name: str) -> str:
-    """Name of the ConfigMap from which gateways know the model."""
+    """Return the name of the ConfigMap from which gateways read the model."""
     digest = _digest(namespace, name)[:LONG_HASH_CHARACTERS]
-    return _cut(f"model-{namespace}-{name}", MAX_NAME, digest)
+    return _truncated(f"model-{namespace}-{name}", MAX_NAME, digest)
 
 
 def network_policy_name(name: str) -> str:
-    """Name of the NetworkPolicy of a resource's pods."""
+    """Return the name of the NetworkPolicy of a resource's pods."""
     return f"{name}-inference"
 
 
 def resource_labels(namespace: str, name: str) -> dict[str, str]:
-    """Labels on every object of a resource."""
+    """Return the labels of every object of a resource."""
     return {
         "app.kubernetes.io/name": "voxfleet",
         "app.kubernetes.io/component": "inference",
@@ -64,19 +68,33 @@ def resource_labels(namespace: str, name: str) -> dict[str, str]:
 
 
 def regional_labels(namespace: str, name: str, region: str) -> dict[str, str]:
-    """Labels on every object of one region of a resource."""
+    """Return the labels of every object of one region."""
     return resource_labels(namespace, name) | {LABEL_REGION: region}
 
 
-def pod_selector(name: str, region: str) -> dict[str, str]:
-    """Labels by which Services and Deployments find a region's pods; they can never change."""
+def pool_labels(namespace: str, name: str, region: str, pool: str) -> dict[str, str]:
+    """Return the labels of a pool's Deployment and of its pods."""
+    return regional_labels(namespace, name, region) | {LABEL_POOL: pool}
+
+
+def region_selector(name: str, region: str) -> dict[str, str]:
+    """Return the labels that select a region's pods of every pool: for its Service and for zone spread."""
     return {LABEL_DEPLOYMENT: name, LABEL_REGION: region}
 
 
-def _digest(*components: str) -> str:
-    return sha256("/".join(components).encode()).hexdigest()
+def pod_selector(name: str, region: str, pool: str) -> dict[str, str]:
+    """Return the labels that select one Deployment's pods.
+
+    A Deployment's selector is immutable. Without the pool, an on-demand and a spot Deployment of one region would
+    select each other's pods.
+    """
+    return region_selector(name, region) | {LABEL_POOL: pool}
 
 
-def _cut(readable: str, length: int, digest: str) -> str:
-    room = length - len(digest) - 1
-    return f"{readable[:room].rstrip('-.')}-{digest}"
+def _digest(*parts: str) -> str:
+    return sha256("/".join(parts).encode()).hexdigest()
+
+
+def _truncated(readable: str, length: int, digest: str) -> str:
+    readable_length = length - len(digest) - 1
+    return f"{readable[:readable_length].rstrip('-.')}-{digest}"

@@ -1,13 +1,12 @@
-"""The operator as a process: puts the parts together, runs them, ends with the first that ends.
+"""The operator as a process: builds the components, runs them, and ends when the first of them ends.
 
-Knows every shell of the operator. Does not know any decision.
+Knows every component of the operator. Does not know any decision.
 """
 
 import asyncio
 import contextlib
 import signal
 import sys
-import time
 from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass
 from typing import Any
@@ -18,64 +17,65 @@ import structlog
 from kubernetes.aio.config import ConfigException
 
 from voxfleet_operator.cluster.api import KubernetesApi, KubernetesError, connect
-from voxfleet_operator.cluster.kinds import Watch, watches
 from voxfleet_operator.cluster.observation import Observer
+from voxfleet_operator.cluster.own_kind import kopf_registry, kopf_settings
 from voxfleet_operator.cluster.store import Store
 from voxfleet_operator.cluster.watches import list_and_watch
-from voxfleet_operator.handlers import quiet_settings, watching_registry
+from voxfleet_operator.kinds import Watch, watches
 from voxfleet_operator.load_poller import LoadPoller, gateway_token
 from voxfleet_operator.manifests import Installation
 from voxfleet_operator.manifests.pod import PodSettings
-from voxfleet_operator.reconcile import NameTakenError, Reconciler
+from voxfleet_operator.reconcile import Reconciler
 from voxfleet_operator.resources import GROUP, PLURAL, VERSION, Key
 from voxfleet_operator.settings import Settings
 from voxfleet_operator.telemetry import Metrics, serve_health, serve_metrics, set_up_logging
 from voxfleet_operator.work_queue import WorkQueue
+from voxfleet_operator.worker import Worker
 
-WORKERS = 8
+WORKERS = 8  # reconciles mostly wait for the API server; more of them would only queue there
 UNREACHABLE_EXIT_CODE = 2
-# Nothing is written by halves: every write is one request, so there is nothing to wait for.
+# Every write is one request, so no write can be left half done: tasks are cancelled at once.
 SHUTDOWN_SECONDS = 1.0
 DEFINITION_POLL_SECONDS = 2.0
+GATEWAY_CONNECTIONS = 64
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Components:
-    """What runs."""
+    """The objects that the process' tasks share."""
 
     settings: Settings
     api: KubernetesApi
     queue: WorkQueue[Key]
     store: Store
     reconciler: Reconciler
-    reader: LoadPoller
+    poller: LoadPoller
     metrics: Metrics
-    watched: tuple[Watch, ...]
-    kopf_runs: asyncio.Event
+    watches: tuple[Watch, ...]
+    kopf_started: asyncio.Event
 
     def is_synced(self) -> bool:
         """Whether every watch has listed once."""
-        return self.kopf_runs.is_set() and all(watched.kind in self.store.synced for watched in self.watched)
+        return self.kopf_started.is_set() and all(watch.kind in self.store.synced for watch in self.watches)
 
 
 def run_operator() -> int:
-    """Until SIGTERM, or until a part cannot go on."""
+    """Run until SIGTERM, or until a component fails; return the exit code."""
     settings = Settings()
     set_up_logging(settings.log_level)
     try:
         asyncio.run(_run(settings))
     except ConfigException as error:
-        sys.stderr.write(f"no cluster to work on: {error}; set VOXFLEET_KUBECONFIG, KUBECONFIG, or run in a pod\n")
+        sys.stderr.write(f"no cluster is configured: {error}; set VOXFLEET_KUBECONFIG or KUBECONFIG, or run in a pod\n")
         return UNREACHABLE_EXIT_CODE
     return 0
 
 
 async def _run(settings: Settings) -> None:
     async with _components(settings) as components:
-        running = _everything(components)
-        tasks = [asyncio.create_task(part, name=name) for name, part in running.items()]
+        tasks = [asyncio.create_task(task, name=name) for name, task in _tasks(components).items()]
         done, rest = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in rest:
             task.cancel()
@@ -85,30 +85,33 @@ async def _run(settings: Settings) -> None:
             task.result()
 
 
-def _everything(components: Components) -> dict[str, Coroutine[Any, Any, None]]:
-    """Coroutines by name; none of them ends by itself."""
-    follow = {f"watch {w.kind}": list_and_watch(components.api, w, components.store) for w in components.watched}
+def _tasks(components: Components) -> dict[str, Coroutine[Any, Any, None]]:
+    """Return the process' coroutines by name; in normal operation only `stop` ends."""
+    api, store = components.api, components.store
+    follow = {f"watch {watch.kind}": list_and_watch(api, watch, store) for watch in components.watches}
     work = {f"worker {number}": _work(components) for number in range(WORKERS)}
-    stop = _until_stopped(components.kopf_runs)
-    return {
-        **follow,
-        **work,
-        "own kind": _watch_own_kind(components),
-        "load": components.reader.read_for_ever(),
-        "stop": stop,
-    }
+    stop = _until_stopped(components.kopf_started)
+    return {**follow, **work, "own kind": _watch_own_kind(components), "load": components.poller.run(), "stop": stop}
+
+
+async def _work(components: Components) -> None:
+    # Before every kind is listed, existing objects would look missing and be created again.
+    await components.store.until_synced(len(components.watches))
+    await Worker(components.queue, components.reconciler, components.metrics).run()
 
 
 async def _watch_own_kind(components: Components) -> None:
-    """Kopf looks for the kind only once, when it starts: so it starts when the kind is there."""
-    while not await _is_served(components.api):  # noqa: ASYNC110 - what it waits for is in another process
+    """Run kopf once the CRD is served: kopf looks for the kind only when it starts."""
+    while not await _is_served(components.api):  # noqa: ASYNC110 - the event is in another process
         await asyncio.sleep(DEFINITION_POLL_SECONDS)
-    registry = watching_registry(components.store, components.api.configuration)
-    await kopf.operator(registry=registry, settings=quiet_settings(), clusterwide=True, ready_flag=components.kopf_runs)
+    registry = kopf_registry(components.store, components.api.configuration)
+    await kopf.operator(
+        registry=registry, settings=kopf_settings(), clusterwide=True, ready_flag=components.kopf_started
+    )
 
 
 async def _is_served(api: KubernetesApi) -> bool:
-    """Whether the API server knows our kind; if not, the log says what to do."""
+    """Whether the API server serves VoxTTSDeployments; if not, the log names the remedy."""
     try:
         await api.get(f"/apis/{GROUP}/{VERSION}/{PLURAL}?limit=1")
     except KubernetesError as error:
@@ -117,43 +120,50 @@ async def _is_served(api: KubernetesApi) -> bool:
     return True
 
 
-async def _until_stopped(kopf_runs: asyncio.Event) -> None:
-    """Until SIGTERM. kopf sets handlers of its own when it starts and would wait for tasks that are not its own."""
+async def _until_stopped(kopf_started: asyncio.Event) -> None:
+    """Return at SIGTERM or SIGINT.
+
+    The handlers are set twice, at the start and after kopf's: kopf replaces them by its own, which would wait for
+    tasks that it did not start.
+    """
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    waiting = asyncio.create_task(stop.wait())
-    for when in (asyncio.sleep(0), kopf_runs.wait()):
-        await asyncio.wait((waiting, asyncio.ensure_future(when)), return_when=asyncio.FIRST_COMPLETED)
+    stopped = asyncio.create_task(stop.wait())
+    for when in (asyncio.sleep(0), kopf_started.wait()):
+        await asyncio.wait((stopped, asyncio.ensure_future(when)), return_when=asyncio.FIRST_COMPLETED)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-    await waiting
+    await stopped
 
 
 @contextlib.asynccontextmanager
 async def _components(settings: Settings) -> AsyncIterator[Components]:
-    """Everything connected, and closed again."""
+    """Build and connect everything; close it at the end."""
     queue: WorkQueue[Key] = WorkQueue()
     store = Store(queue.add, queue.add_first, settings.gateway_internal_port)
-    api = await connect(settings.kubeconfig)
+    metrics = Metrics()
+    api = await connect(settings.kubeconfig, lambda method: metrics.api_calls.labels(method).inc())
     observer = Observer(store, settings.demand_namespace)
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=64)) as session:
-        reader = LoadPoller(session, observer, gateway_token(settings.internal_key), settings.load_poll_seconds)
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=GATEWAY_CONNECTIONS)) as session:
+        poller = LoadPoller(session, observer, gateway_token(settings.internal_key), settings.load_poll_seconds)
         reconciler = Reconciler(api, store, observer, installation(settings))
         watched = watches(settings.system_namespace, settings.demand_namespace, settings.gateway_service)
-        components = Components(settings, api, queue, store, reconciler, reader, Metrics(), watched, asyncio.Event())
+        components = Components(
+            settings, api, queue, store, reconciler, poller, metrics, watched, kopf_started=asyncio.Event()
+        )
         health = await serve_health(settings.health_host, settings.health_port, components.is_synced)
-        metrics = await serve_metrics(
-            settings.health_host, settings.metrics_port, components.metrics, lambda: _refresh_metrics(components)
+        scrapes = await serve_metrics(
+            settings.health_host, settings.metrics_port, metrics, lambda: _refresh_gauges(components)
         )
         try:
             yield components
         finally:
             await health.cleanup()
-            await metrics.cleanup()
+            await scrapes.cleanup()
             await api.close()
 
 
 def installation(settings: Settings) -> Installation:
-    """What manifests need to know of the settings."""
+    """Return the part of the settings that manifests depend on."""
     return Installation(
         system_namespace=settings.system_namespace,
         demand_namespace=settings.demand_namespace,
@@ -163,37 +173,6 @@ def installation(settings: Settings) -> Installation:
     )
 
 
-async def _work(components: Components) -> None:
-    """One worker: what fails is tried again later, and keeps nobody else."""
-    await components.store.until_synced(len({watched.kind for watched in components.watched}))
-    while True:
-        key = await components.queue.next()
-        result = await _work_on(components, key)
-        components.metrics.reconciles.labels(result).inc()
-
-
-async def _work_on(components: Components, key: Key) -> str:
-    started_at = time.monotonic()
-    try:
-        requeue_at = await components.reconciler.reconcile(key)
-    except (KubernetesError, NameTakenError) as error:
-        pause_seconds = components.queue.failed(key)
-        log.warning("reconcile failed", resource=str(key), error=str(error), retry_seconds=round(pause_seconds, 1))
-        return "error"
-    except Exception:
-        pause_seconds = components.queue.failed(key)
-        log.exception("reconcile broke", resource=str(key), retry_seconds=round(pause_seconds, 1))
-        return "broken"
-    finally:
-        components.metrics.reconcile_seconds.observe(time.monotonic() - started_at)
-    components.queue.succeeded(key)
-    if requeue_at is not None:
-        components.queue.add_at(key, requeue_at)
-    return "ok"
-
-
-def _refresh_metrics(components: Components) -> None:
+def _refresh_gauges(components: Components) -> None:
     components.metrics.workqueue_depth.set(len(components.queue))
     components.metrics.resources.set(len(components.store.resources))
-    for method, count in components.api.calls.items():
-        components.metrics.api_calls.labels(method).set(count)

@@ -1,72 +1,64 @@
 """Reconciles one resource: observe, decide, act. Level-triggered: a second run changes nothing and sends nothing.
 
-Knows the order of acting and how to tell that an object stands as it was applied. Does not know how decisions are
-made (decisions/), what objects contain (manifests/), or why it was called.
+Knows the order of the steps. Does not know how decisions are made (decisions/), what objects contain (manifests/),
+how they are written (cluster/object_writer.py), or why the reconcile was requested.
 """
 
-import hashlib
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 
 from voxfleet_operator import names
-from voxfleet_operator.cluster.api import NOT_FOUND, ConflictError, KubernetesApi, KubernetesError, NotFoundError
-from voxfleet_operator.cluster.kinds import object_path, resource_path
+from voxfleet_operator.cluster.api import ConflictError, KubernetesApi, KubernetesError, NotFoundError
+from voxfleet_operator.cluster.object_writer import NameTakenError, ObjectWriter
 from voxfleet_operator.cluster.observation import Observer
-from voxfleet_operator.cluster.parsing import ObjectState, object_seen
-from voxfleet_operator.cluster.store import UNOWNED_KINDS, Store
-from voxfleet_operator.conditions import ConditionInput, Problem, paused_conditions
-from voxfleet_operator.decisions.features import missing_features
+from voxfleet_operator.cluster.store import Store
 from voxfleet_operator.decisions.observed import RegionState
 from voxfleet_operator.decisions.region_plan import LeaseAction, RegionPlan, decide
 from voxfleet_operator.decisions.timestamps import to_micro_time
+from voxfleet_operator.kinds import PER_REGION_KINDS, UNOWNED_KINDS, ObjectRef, resource_path
 from voxfleet_operator.manifests import Installation, Manifest, desired_objects
-from voxfleet_operator.manifests.pod import template_conflicts
-from voxfleet_operator.manifests.weights import weights_of
-from voxfleet_operator.resources import (
-    API_VERSION,
-    KIND,
-    Key,
-    Resource,
-    VoxTTSDeploymentStatus,
-    effective_pod_template,
-    read_resource,
-)
-from voxfleet_operator.status import as_json, is_verified, resource_status, write_at
+from voxfleet_operator.resources import API_VERSION, KIND, Key, Resource, VoxTTSDeploymentStatus, read_resource
+from voxfleet_operator.status.conditions import ConditionInput, Problem, paused_conditions
+from voxfleet_operator.status.problems import problems_of
+from voxfleet_operator.status.resource_status import as_json, is_verified, next_write_at, resource_status
 
 log = structlog.get_logger(__name__)
 
-ObjectRef = tuple[str, str, str]
+PAUSED = "paused"  # value of the annotation voxfleet.dev/reconcile
 
-# What exists once per region.
-REMOVED_KINDS = ("Deployment", "Service", "Lease")
-
-
-class NameTakenError(Exception):
-    """An object of the needed name belongs to somebody else."""
+Plans = dict[str, RegionPlan]
+States = dict[str, RegionState]
 
 
 @dataclass(slots=True)
 class Reconciler:
-    """Brings the cluster to what resources ask for."""
+    """Makes the cluster match each resource's spec."""
 
     api: KubernetesApi
     store: Store
     observer: Observer
     installation: Installation
     clock: Callable[[], float] = time.time
-    sent: dict[ObjectRef, tuple[str, str]] = field(default_factory=dict)
+    writer: ObjectWriter = field(init=False)
     status_written_at: dict[Key, float] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self.writer = ObjectWriter(self.api, self.store)
+
     async def reconcile(self, key: Key) -> float | None:
-        """One resource, once. Returns when to look again, if nothing happens before."""
+        """Reconcile one resource once; return when to do it again if no event comes before.
+
+        Raises the first KubernetesError or NameTakenError, after everything else was tried and the status says so.
+        """
         try:
             return await self._converge(key)
         except NotFoundError:
-            if await self._still_exists(key):
+            # Either the resource was deleted meanwhile, or something that it needs does not exist.
+            if await self.writer.resource_exists(key):
                 raise
             self.store.remove_resource(key)
             return None
@@ -76,82 +68,52 @@ class Reconciler:
         if resource is None or resource.is_deleting:
             await self._delete_orphans(key)
             return None
-        if resource.annotations.get(names.ANNOTATION_RECONCILE) == "paused":
-            await self._pause(resource)
+        if resource.annotations.get(names.ANNOTATION_RECONCILE) == PAUSED:
+            await self._report_paused(resource)
             return None
         now = self.clock()
         observed = {region.name: self.observer.observe(resource, region, now) for region in resource.spec.regions}
-        plans = {name: decide(seen, now) for name, seen in observed.items()}
-        self._log_changes(resource, observed, plans)
-        errors = await self._apply_all(resource, plans)
-        if not errors:
-            errors += await self._remove_what_is_not_wanted(resource, plans)
-        errors += await self._act_on_leases(resource, observed, plans, now)
-        requeue_at = await self._report(resource, observed, plans, errors)
-        _raise_first(errors)
+        plans = {name: decide(state, now) for name, state in observed.items()}
+        _log_changes(resource, observed, plans)
+        owner = self.store.owner_of_model_name(resource.model_name)
+        manifests = desired_objects(resource, plans, self.installation, owns_model_name=owner == resource.key)
+        errors = await self._apply_all(resource, manifests)
+        # Gateways must know that a region left the spec before its servers go: only after a successful apply.
+        errors += [] if errors else await self._delete_left_regions(resource, manifests)
+        errors += await self._patch_leases(resource, observed, plans, now)
+        problems = problems_of(resource, owner, self.installation.allowed_host_paths)
+        requeue_at = await self._update_status(resource, observed, plans, (*problems, *map(_as_problem, errors)))
+        if errors:
+            raise errors[0]
         return requeue_at
 
-    async def _apply_all(self, resource: Resource, plans: dict[str, RegionPlan]) -> list[Exception]:
-        """Every object that does not stand as wanted; one that fails does not keep the others."""
+    async def _apply_all(self, resource: Resource, manifests: list[Manifest]) -> list[Exception]:
+        """Apply every object; a failure does not keep the others from being applied."""
         errors: list[Exception] = []
-        manifests = self._bundle(resource, plans)
-        if any((made.kind, made.namespace, made.name) not in self.store.objects for made in manifests):
-            await self._check_owner(resource)
+        if any(manifest.ref not in self.store.objects for manifest in manifests):
+            await self.writer.check_resource(resource)
         for manifest in manifests:
             try:
-                await self._apply(resource, manifest)
+                await self.writer.apply(resource, manifest)
             except (KubernetesError, NameTakenError) as error:
                 errors.append(error)
         return errors
 
-    def _bundle(self, resource: Resource, plans: dict[str, RegionPlan]) -> list[Manifest]:
-        owns = self.store.owner_of_model_name(resource.model_name) == resource.key
-        return desired_objects(resource, plans, self.installation, owns_model_name=owns)
-
-    async def _remove_what_is_not_wanted(self, resource: Resource, plans: dict[str, RegionPlan]) -> list[Exception]:
-        """A region that left the spec: gateways know already, its servers finish what they have."""
-        wanted = {(made.kind, made.namespace, made.name) for made in self._bundle(resource, plans)}
+    async def _delete_left_regions(self, resource: Resource, manifests: list[Manifest]) -> list[Exception]:
+        """Delete the objects of regions that left the spec; their servers drain as in any deletion."""
+        wanted = {manifest.ref for manifest in manifests}
         errors: list[Exception] = []
-        for place in self.store.refs_of(resource.key, REMOVED_KINDS):
-            if place in wanted or resource.uid not in self.store.objects[place].uids_of_owner:
+        for ref in self.store.refs_of(resource.key, PER_REGION_KINDS):
+            if ref in wanted or resource.uid not in self.store.objects[ref].uids_of_owner:
                 continue
             try:
-                await self.api.delete(object_path(*place))
-                log.info("removed", kind=place[0], name=place[2], resource=str(resource.key))
+                await self.writer.delete(ref)
+                log.info("object deleted", kind=ref.kind, name=ref.name, resource=str(resource.key))
             except KubernetesError as error:
                 errors.append(error)
         return errors
 
-    async def _apply(self, resource: Resource, manifest: Manifest) -> None:
-        place = (manifest.kind, manifest.namespace, manifest.name)
-        wanted = hashlib.sha256(json.dumps(manifest.body, sort_keys=True).encode()).hexdigest()
-        seen = self.store.objects.get(place)
-        if seen is not None and self.sent.get(place) == (wanted, seen.digest):
-            return
-        path = object_path(*place)
-        if seen is None and manifest.kind not in UNOWNED_KINDS:
-            seen = await self._look_for(path, manifest.kind)
-        if seen is not None:
-            _refuse_foreign(manifest, seen, resource)
-        answer = await self.api.apply(path, manifest.body)
-        self.sent[place] = (wanted, self.store.applied(manifest.kind, answer).digest)
-
-    async def _check_owner(self, resource: Resource) -> None:
-        """Before something new is made: does the resource still exist, and is it still the same?"""
-        owner = await self.api.get(resource_path(resource.key))
-        if owner["metadata"]["uid"] != resource.uid or owner["metadata"].get("deletionTimestamp"):
-            raise NotFoundError(NOT_FOUND, f"{resource.key} was deleted meanwhile")
-
-    async def _look_for(self, path: str, kind: str) -> ObjectState | None:
-        """Before the first apply: is the name free?"""
-        try:
-            return object_seen(kind, await self.api.get(path))
-        except NotFoundError:
-            return None
-
-    async def _act_on_leases(
-        self, resource: Resource, observed: dict[str, RegionState], plans: dict[str, RegionPlan], now: float
-    ) -> list[Exception]:
+    async def _patch_leases(self, resource: Resource, observed: States, plans: Plans, now: float) -> list[Exception]:
         errors: list[Exception] = []
         for plan in plans.values():
             lease = observed[plan.name].lease
@@ -160,38 +122,31 @@ class Reconciler:
             try:
                 await self._patch_lease(resource, plan, lease.resource_version, now)
             except ConflictError:
-                log.info("lease changed meanwhile: stays awake", resource=str(resource.key), region=plan.name)
+                log.info("lease renewed meanwhile: region stays awake", resource=str(resource.key), region=plan.name)
             except KubernetesError as error:
                 errors.append(error)
         return errors
 
     async def _patch_lease(self, resource: Resource, plan: RegionPlan, version: str, now: float) -> None:
-        """Under a precondition: a gateway that renewed in between wins."""
-        name = names.lease_name(resource.key.namespace, resource.key.name, plan.name)
-        mark = {"metadata": {"resourceVersion": version, "annotations": {names.ANNOTATION_ASLEEP_SINCE: None}}}
-        patch: dict[str, object] = dict(mark)
-        if plan.lease_action == LeaseAction.MARK_ASLEEP:
-            annotations = {names.ANNOTATION_ASLEEP_SINCE: to_micro_time(now)}
-            patch = {"metadata": {"resourceVersion": version, "annotations": annotations}}
-        elif plan.lease_action == LeaseAction.RENEW and plan.renew_to is not None:
+        """Patch under a resourceVersion precondition: a gateway's renewal since the decision causes a conflict."""
+        marked_at = to_micro_time(now) if plan.lease_action == LeaseAction.MARK_ASLEEP else None
+        annotations = {names.ANNOTATION_ASLEEP_SINCE: marked_at}  # null removes a key (RFC 7386)
+        patch: dict[str, Any] = {"metadata": {"resourceVersion": version, "annotations": annotations}}
+        if plan.lease_action == LeaseAction.RENEW and plan.renew_to is not None:
             patch |= {"spec": {"renewTime": to_micro_time(plan.renew_to), "holderIdentity": names.FIELD_MANAGER}}
-        path = object_path("Lease", self.installation.demand_namespace, name)
-        self.store.applied("Lease", await self.api.merge(path, patch))
+        name = names.lease_name(resource.key.namespace, resource.key.name, plan.name)
+        ref = ObjectRef("Lease", self.installation.demand_namespace, name)
+        self.store.on_applied("Lease", await self.api.merge(ref.path, patch))
 
-    async def _report(
-        self,
-        resource: Resource,
-        observed: dict[str, RegionState],
-        plans: dict[str, RegionPlan],
-        errors: list[Exception],
+    async def _update_status(
+        self, resource: Resource, observed: States, plans: Plans, problems: tuple[Problem, ...]
     ) -> float | None:
-        """The status, if it is worth writing now; returns when to look again."""
+        """Write the status if it is due; return when to reconcile again."""
         now = self.clock()
-        problems = (*self._problems(resource), *map(_as_problem, errors))
         given = ConditionInput(tuple(plans.values()), problems, is_verified(resource, observed))
         status = resource_status(resource, given, observed, now)
         deadlines = [plan.requeue_at for plan in plans.values() if plan.requeue_at is not None]
-        due_at = write_at(resource.status, status, self.status_written_at.get(resource.key, 0.0))
+        due_at = next_write_at(resource.status, status, self.status_written_at.get(resource.key, 0.0))
         if due_at is not None and due_at <= now:
             await self._write_status(resource, status)
         elif due_at is not None:
@@ -199,81 +154,48 @@ class Reconciler:
         return min(deadlines, default=None)
 
     async def _write_status(self, resource: Resource, status: VoxTTSDeploymentStatus) -> None:
+        # The uid makes the API server refuse a status for a new resource of the same name.
         metadata = {"name": resource.key.name, "namespace": resource.key.namespace, "uid": resource.uid}
         body = {"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "status": as_json(status)}
-        answer = await self.api.apply(f"{resource_path(resource.key)}/status", body)
+        response = await self.api.apply(f"{resource_path(resource.key)}/status", body)
         self.status_written_at[resource.key] = self.clock()
+        # An event of a newer spec may have replaced it during the request: then the event is kept.
         if self.store.resources.get(resource.key) is resource:
-            self.store.resources[resource.key] = read_resource(answer)
+            self.store.resources[resource.key] = read_resource(response)
 
-    async def _pause(self, resource: Resource) -> None:
-        given = paused_conditions(tuple(resource.status.conditions), resource.generation, self.clock())
-        status = resource.status.model_copy(update={"conditions": given})
+    async def _report_paused(self, resource: Resource) -> None:
+        conditions = paused_conditions(tuple(resource.status.conditions), resource.generation, self.clock())
+        status = resource.status.model_copy(update={"conditions": conditions})
         if as_json(status) != as_json(resource.status):
             await self._write_status(resource, status)
 
     async def _delete_orphans(self, key: Key) -> None:
-        """The resource is gone: what lies in other namespaces has no owner that would take it along."""
-        leftovers = self.store.refs_of(key, UNOWNED_KINDS)
+        """Delete the unowned objects of a deleted resource; the garbage collector deletes the owned ones."""
+        orphans = self.store.refs_of(key, UNOWNED_KINDS)
         self.observer.forget(key)
         self.status_written_at.pop(key, None)
-        for place in [place for place in self.sent if place in leftovers]:
-            del self.sent[place]
-        if not leftovers or await self._still_exists(key):
+        self.writer.forget(orphans)
+        if not orphans or await self.writer.resource_exists(key):
             return
-        for place in leftovers:
-            await self.api.delete(object_path(*place))
-            log.info("collected", kind=place[0], name=place[2], resource=str(key))
-
-    async def _still_exists(self, key: Key) -> bool:
-        """Asked of the API server itself: what watches have not shown yet is not gone."""
-        try:
-            body = await self.api.get(resource_path(key))
-        except NotFoundError:
-            return False
-        return not body["metadata"].get("deletionTimestamp")
-
-    def _problems(self, resource: Resource) -> list[Problem]:
-        problems = [Problem("FeatureNotAvailable", text) for text in missing_features(resource.spec)]
-        owner = self.store.owner_of_model_name(resource.model_name)
-        if owner != resource.key:
-            text = f"model name {resource.model_name} belongs to {owner}; here it answers as {resource.key} only"
-            problems.append(Problem("ModelNameTaken", text))
-        weights = weights_of(resource.spec, self.installation.allowed_host_paths)
-        for region in resource.spec.regions:
-            for field_name in template_conflicts(effective_pod_template(resource.spec, region), weights):
-                text = f"podTemplate.{field_name} is set by VoxFleet itself and was left out; choose another name"
-                problems.append(Problem("TemplateConflict", text))
-        return list(dict.fromkeys(problems))
-
-    def _log_changes(self, resource: Resource, observed: dict[str, RegionState], plans: dict[str, RegionPlan]) -> None:
-        for plan in plans.values():
-            seen = observed[plan.name]
-            if plan.phase != seen.previous_phase or plan.replicas != seen.replicas:
-                log.info(
-                    "region",
-                    resource=str(resource.key),
-                    region=plan.name,
-                    phase=str(plan.phase),
-                    replicas=plan.replicas,
-                    reason=plan.woken_reason if plan.phase == "Waking" else plan.reason,
-                    message=plan.message,
-                )
-
-
-def _refuse_foreign(manifest: Manifest, seen: ObjectState, resource: Resource) -> None:
-    """Beside the resource only what it controls itself is ours; elsewhere the label says so already."""
-    if manifest.kind not in UNOWNED_KINDS and seen.owner_uid != resource.uid:
-        raise NameTakenError(
-            f"{manifest.kind} {manifest.namespace}/{manifest.name} exists and is not controlled by this resource: "
-            "delete or rename it, or give this resource another name"
-        )
+        for ref in orphans:
+            await self.writer.delete(ref)
+            log.info("orphan deleted", kind=ref.kind, name=ref.name, resource=str(key))
 
 
 def _as_problem(error: Exception) -> Problem:
     return Problem("NameTaken" if isinstance(error, NameTakenError) else "ApplyFailed", str(error))
 
 
-def _raise_first(errors: list[Exception]) -> None:
-    if errors:
-        raise errors[0]
+def _log_changes(resource: Resource, observed: States, plans: Plans) -> None:
+    for plan in plans.values():
+        state = observed[plan.name]
+        if plan.phase != state.previous_phase or plan.replicas != state.replicas:
+            log.info(
+                "region changed",
+                resource=str(resource.key),
+                region=plan.name,
+                phase=str(plan.phase),
+                replicas=plan.replicas,
+                reason=plan.woken_reason if plan.phase == "Waking" else plan.reason,
+                message=plan.message,
+            )

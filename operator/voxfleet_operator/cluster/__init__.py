@@ -1,1 +1,1 @@
-"""The operator's hands and eyes in a cluster: requests, watches, and what was seen, as small frozen values."""
+"""Requests to the API server, watches, and the state of observed objects as small frozen values."""

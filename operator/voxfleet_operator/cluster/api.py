@@ -1,11 +1,11 @@
 """Sends requests to the API server: apply, patch, get, list, watch, delete.
 
 Knows paths, content types and errors. Credentials come from the official client's configuration loaders, so every
-kind of kubeconfig and the pod's own rotating token work. Does not know any object of ours.
+kind of kubeconfig and the pod's own rotating token work. Does not know what an object contains.
 """
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import aiohttp
@@ -14,9 +14,10 @@ from kubernetes.aio import client, config
 from voxfleet_operator.names import FIELD_MANAGER
 
 REQUEST_SECONDS = 10.0
+# Content types of PATCH, from the Kubernetes API conventions.
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
-LARGEST_WATCH_EVENT_BYTES = 2**21
+LARGEST_WATCH_EVENT_BYTES = 2**21  # one event is one line; etcd accepts objects of up to 1.5 MiB
 
 NOT_FOUND, CONFLICT, GONE = 404, 409, 410
 
@@ -24,7 +25,7 @@ Body = dict[str, Any]
 
 
 class KubernetesError(Exception):
-    """The API server refused, or could not be reached (status 0).
+    """The API server rejected a request (status: its HTTP status), or was not reached (status 0).
 
     Subclasses: NotFoundError, ConflictError, GoneError.
     """
@@ -39,28 +40,28 @@ class NotFoundError(KubernetesError):
 
 
 class ConflictError(KubernetesError):
-    """Somebody else was faster (409)."""
+    """The object has changed since the given resourceVersion (409)."""
 
 
 class GoneError(KubernetesError):
-    """The watch is too old to be continued (410): list anew."""
+    """The resource version of a watch has expired (410): list again."""
 
 
 ERRORS: dict[int, type[KubernetesError]] = {NOT_FOUND: NotFoundError, CONFLICT: ConflictError, GONE: GoneError}
 
 
 class KubernetesApi:
-    """One API server."""
+    """Client of one API server. `count_call` gets the method of each request except watches."""
 
-    def __init__(self, api_client: client.ApiClient) -> None:
+    def __init__(self, api_client: client.ApiClient, count_call: Callable[[str], None]) -> None:
         self._client = api_client
         connector = aiohttp.TCPConnector(ssl=api_client.rest_client.ssl_context, limit=0)
         self._session = aiohttp.ClientSession(connector=connector, read_bufsize=LARGEST_WATCH_EVENT_BYTES)
-        self.calls: dict[str, int] = {}
+        self._count_call = count_call
 
     @property
     def configuration(self) -> client.Configuration:
-        """Address and credentials, for kopf."""
+        """Address and credentials, which kopf uses too."""
         return self._client.configuration
 
     async def close(self) -> None:
@@ -69,32 +70,35 @@ class KubernetesApi:
         await self._client.close()
 
     async def get(self, path: str) -> Body:
-        """One object, or a list."""
+        """Return an object or a list. Raises KubernetesError."""
         return await self._request("GET", path)
 
     async def apply(self, path: str, body: Body) -> Body:
-        """Server-side apply of an object with all fields that are ours."""
+        """Server-side apply: the body must hold all fields that the operator owns, or they are removed.
+
+        Forced: a field that another manager has set becomes the operator's.
+        """
         query = {"fieldManager": FIELD_MANAGER, "force": "true"}
         return await self._request("PATCH", path, query=query, body=body, content_type=APPLY)
 
     async def merge(self, path: str, body: Body) -> Body:
-        """Merge patch; a resourceVersion in the metadata makes it conditional."""
+        """Merge patch (RFC 7386); a resourceVersion in the metadata makes it conditional (ConflictError)."""
         return await self._request("PATCH", path, query={"fieldManager": FIELD_MANAGER}, body=body, content_type=MERGE)
 
     async def delete(self, path: str) -> None:
-        """Delete; what is gone already is fine."""
+        """Delete an object; one that does not exist is no error."""
         try:
             await self._request("DELETE", path)
         except NotFoundError:
             return
 
     async def watch(self, path: str, query: dict[str, str], timeout_seconds: float) -> AsyncIterator[Body]:
-        """Events of one watch until the server ends it; silence beyond the timeout counts as broken."""
+        """Yield the events of one watch until the server ends it; raises TimeoutError after that much silence."""
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=REQUEST_SECONDS, sock_read=timeout_seconds)
         query = {"watch": "true", "allowWatchBookmarks": "true", **query}
         headers = await self._headers()
         async with self._session.get(self._url(path), params=query, headers=headers, timeout=timeout) as response:
-            if response.status >= 400:  # noqa: PLR2004 - the begin of HTTP's errors
+            if response.status >= 400:  # noqa: PLR2004 - first of HTTP's error codes
                 raise await _error(response)
             async for line in response.content:
                 yield json.loads(line)
@@ -108,7 +112,7 @@ class KubernetesApi:
         body: Body | None = None,
         content_type: str = "application/json",
     ) -> Body:
-        self.calls[method] = self.calls.get(method, 0) + 1
+        self._count_call(method)
         headers = await self._headers() | {"Content-Type": content_type}
         data = json.dumps(body) if body is not None else None
         timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS)
@@ -116,10 +120,10 @@ class KubernetesApi:
             async with self._session.request(
                 method, self._url(path), params=query, data=data, headers=headers, timeout=timeout
             ) as response:
-                if response.status >= 400:  # noqa: PLR2004 - the begin of HTTP's errors
+                if response.status >= 400:  # noqa: PLR2004 - first of HTTP's error codes
                     raise await _error(response)
-                answer: Body = await response.json()
-                return answer
+                parsed: Body = await response.json()
+                return parsed
         except (aiohttp.ClientError, TimeoutError) as error:
             raise KubernetesError(
                 0, f"{method} {path}: API server not reached: {error or type(error).__name__}"
@@ -134,8 +138,11 @@ class KubernetesApi:
         return headers
 
 
-async def connect(kubeconfig: str) -> KubernetesApi:
-    """By the given file, else by KUBECONFIG, else with the pod's own account."""
+async def connect(kubeconfig: str, count_call: Callable[[str], None] = lambda _method: None) -> KubernetesApi:
+    """Return a client by the given file, else by the pod's service account, else by KUBECONFIG.
+
+    Raises ConfigException when none of them names a cluster.
+    """
     configuration = client.Configuration()
     if kubeconfig:
         await config.load_kube_config(config_file=kubeconfig, client_configuration=configuration)
@@ -144,7 +151,7 @@ async def connect(kubeconfig: str) -> KubernetesApi:
             config.load_incluster_config(client_configuration=configuration)
         except config.ConfigException:
             await config.load_kube_config(client_configuration=configuration)
-    return KubernetesApi(client.ApiClient(configuration))
+    return KubernetesApi(client.ApiClient(configuration), count_call)
 
 
 async def _error(response: aiohttp.ClientResponse) -> KubernetesError:

@@ -1,7 +1,7 @@
-"""Puts together what is known of one region: from the store, the load readings, and this process' own memory.
+"""Builds the RegionState that a decision reads: from the store, the load readings and this process' own history.
 
-Knows what only a running process can know: since when a region is not ready, how high demand was lately. Does not
-decide anything.
+Knows what only a running process can know: since when a region has no ready pod, how high demand was lately.
+Decides nothing.
 """
 
 from collections import deque
@@ -12,17 +12,19 @@ from voxfleet_operator.cluster.store import Store
 from voxfleet_operator.decisions.features import blocked_reason
 from voxfleet_operator.decisions.idle_timers import renewal_period
 from voxfleet_operator.decisions.load import Readings, load_of_region
-from voxfleet_operator.decisions.observed import LocalState, Policy, RegionState
+from voxfleet_operator.decisions.observed import LeaseState, LocalState, RegionState, WorkloadState
 from voxfleet_operator.decisions.scaling import replicas_for_demand
 from voxfleet_operator.decisions.wake_timing import is_of_this_wake
-from voxfleet_operator.resources import Key, Region, Resource, effective_autoscaling
+from voxfleet_operator.kinds import ObjectRef
+from voxfleet_operator.resources import Autoscaling, Key, Region, Resource, effective_autoscaling
 
 NEVER = float("inf")
+RENEWALS_AFTER_BREAK = 2  # one renewal may have been lost with the watch; the one after it cannot
 
 
 @dataclass(slots=True)
-class RegionMemory:
-    """What this process remembers of one region."""
+class RegionHistory:
+    """What this process has observed of one region; `asked`: (time, replicas that demand asked for)."""
 
     unready_since: float | None = None
     load_expected_at: float | None = None
@@ -36,85 +38,82 @@ class Observer:
     store: Store
     demand_namespace: str
     readings: Readings = field(default_factory=Readings)
-    memories: dict[tuple[Key, str], RegionMemory] = field(default_factory=dict)
+    histories: dict[tuple[Key, str], RegionHistory] = field(default_factory=dict)
 
     def observe(self, resource: Resource, region: Region, now: float) -> RegionState:
-        """One region as it stands."""
+        """Return the present state of one region."""
         key = resource.key
         status = resource.region_statuses.get(region.name)
+        workload = ObjectRef("Deployment", key.namespace, names.on_demand_name(key.name, region.name))
+        lease = ObjectRef("Lease", self.demand_namespace, names.lease_name(key.namespace, key.name, region.name))
         pods = self.store.region_pods(key, region.name)
         ready = tuple(pod for pod in pods if pod.is_ready)
-        seen = RegionState(
+        observed = RegionState(
             name=region.name,
             generation=resource.generation,
-            policy=policy_of(resource, region),
+            autoscaling=effective_autoscaling(resource.spec, region),
             is_suspended=resource.spec.suspend or region.suspend,
             blocked_reason=blocked_reason(resource.spec, region),
-            workload=self.store.workloads.get((key.namespace, names.on_demand_name(key.name, region.name))),
+            workload=self.store.state(workload, WorkloadState),
             pods=pods,
-            lease=self.store.leases.get(names.lease_name(key.namespace, key.name, region.name)),
+            lease=self.store.state(lease, LeaseState),
             load=load_of_region(key.namespace, key.name, region.name, self.readings, ready, now),
             previous_phase=status.phase if status else None,
             last_wake=status.last_wake if status else None,
             failure=status.failure if status else None,
         )
-        return replace(seen, local=self._remember(key, seen, now))
+        return replace(observed, local=self._local_state(key, observed, now))
 
     def forget(self, key: Key) -> None:
-        """The resource is gone."""
-        for place in [place for place in self.memories if place[0] == key]:
-            del self.memories[place]
+        """Drop the history of a deleted resource."""
+        for known in [known for known in self.histories if known[0] == key]:
+            del self.histories[known]
 
-    def _remember(self, key: Key, seen: RegionState, now: float) -> LocalState:
-        memory = self.memories.setdefault((key, seen.name), RegionMemory())
-        _remember_readiness(memory, seen, now)
-        _remember_demand(memory, seen, now)
+    def _local_state(self, key: Key, observed: RegionState, now: float) -> LocalState:
+        history = self.histories.setdefault((key, observed.name), RegionHistory())
+        _record_readiness(history, observed, now)
+        _record_demand(history, observed, now)
         return LocalState(
-            unready_since=memory.unready_since or now,
-            lease_trusted_at=self._lease_trusted_at(seen.policy),
-            load_expected_at=memory.load_expected_at or now,
-            peak_replicas=max((asked for _, asked in memory.asked), default=0),
+            unready_since=history.unready_since or now,
+            lease_trusted_at=self._lease_trusted_at(observed.autoscaling),
+            load_expected_at=history.load_expected_at or now,
+            peak_replicas=max((replicas for _, replicas in history.asked), default=0),
         )
 
-    def _lease_trusted_at(self, policy: Policy) -> float:
+    def _lease_trusted_at(self, autoscaling: Autoscaling) -> float:
+        """Return from when on the Lease is known to be up to date after a broken watch."""
         if self.store.is_lease_watch_broken:
             return NEVER
         broken_at = self.store.lease_watch_broken_at
-        return 0.0 if broken_at is None else broken_at + 2 * renewal_period(policy.idle_timeout_seconds)
+        if broken_at is None:
+            return 0.0
+        return broken_at + RENEWALS_AFTER_BREAK * renewal_period(autoscaling.idle_timeout_seconds)
 
 
-def _remember_readiness(memory: RegionMemory, seen: RegionState, now: float) -> None:
-    if seen.replicas == 0:
-        memory.unready_since = memory.load_expected_at = None
-    elif seen.ready_pods:
-        memory.unready_since = None
-        memory.load_expected_at = memory.load_expected_at or now
-    elif memory.unready_since is None:
-        woken_at = seen.workload.woken_at if seen.workload else None
-        is_first = woken_at is not None and not is_of_this_wake(seen.last_wake, woken_at)
-        memory.unready_since = woken_at if is_first else now
+def _record_readiness(history: RegionHistory, observed: RegionState, now: float) -> None:
+    if observed.replicas == 0:
+        history.unready_since = history.load_expected_at = None
+    elif observed.ready_pods:
+        history.unready_since = None
+        history.load_expected_at = history.load_expected_at or now
+    elif history.unready_since is None:
+        # A first wake is timed from the demand, also by an operator that started meanwhile. A region that was ready
+        # once in this wake and lost its pods gets the whole wakeTimeoutSeconds again.
+        woken_at = observed.workload.woken_at if observed.workload else None
+        is_first = woken_at is not None and not is_of_this_wake(observed.last_wake, woken_at)
+        history.unready_since = woken_at if is_first else now
 
 
-def _remember_demand(memory: RegionMemory, seen: RegionState, now: float) -> None:
-    """After a start, what runs counts as asked for: shrinking needs a whole window of knowledge."""
-    asked = replicas_for_demand(seen.load, seen.policy) if memory.asked else max(seen.replicas, 1)
-    if seen.replicas == 0:
-        memory.asked.clear()
+def _record_demand(history: RegionHistory, observed: RegionState, now: float) -> None:
+    """Record what demand asks for now; the first record after a start is the present number of replicas.
+
+    So a restarted operator shrinks nothing before it has observed a whole stabilization window.
+    """
+    is_first = not history.asked
+    asked = max(observed.replicas, 1) if is_first else replicas_for_demand(observed.load, observed.autoscaling)
+    if observed.replicas == 0:
+        history.asked.clear()
         return
-    memory.asked.append((now, asked))
-    while memory.asked and memory.asked[0][0] < now - seen.policy.scale_down_stabilization_seconds:
-        memory.asked.popleft()
-
-
-def policy_of(resource: Resource, region: Region) -> Policy:
-    """A region's effective autoscaling."""
-    effective = effective_autoscaling(resource.spec, region)
-    return Policy(
-        min_replicas=effective.min_replicas,
-        max_replicas=effective.max_replicas,
-        target_requests_per_replica=effective.target_requests_per_replica,
-        idle_timeout_seconds=effective.idle_timeout_seconds,
-        wake_timeout_seconds=effective.wake_timeout_seconds,
-        max_unknown_seconds=effective.max_unknown_seconds,
-        scale_down_stabilization_seconds=effective.scale_down_stabilization_seconds,
-    )
+    history.asked.append((now, asked))
+    while history.asked and history.asked[0][0] < now - observed.autoscaling.scale_down_stabilization_seconds:
+        history.asked.popleft()

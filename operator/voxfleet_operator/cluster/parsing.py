@@ -1,29 +1,30 @@
-"""From the API server's JSON to small frozen values.
+"""Parses objects, as the API server sends them in JSON, into small frozen states.
 
-Knows which fields of a Pod, Deployment, Lease or EndpointSlice matter, and how to tell whether an object is still
-as it was applied. Whole objects are forgotten. Does not keep anything.
+Knows which fields of a Deployment, Lease, Pod or EndpointSlice matter, and how drift of an applied object is detected:
+by a digest over the fields that the operator may have applied. Keeps nothing; whole objects are dropped.
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
 from voxfleet_operator import names
-from voxfleet_operator.decisions.observed import PodState, WorkloadState
+from voxfleet_operator.decisions.idle_timers import clamp_renewal
+from voxfleet_operator.decisions.observed import LeaseState, PodState, WorkloadState
 from voxfleet_operator.decisions.timestamps import to_seconds
+from voxfleet_operator.kinds import KINDS
 
 Body = dict[str, Any]
 
 INTERNAL_PORT_NAME = "internal"
-# Parts that others write in the course of business; a change there is no drift.
-FOREIGN_ANNOTATIONS = ("deployment.kubernetes.io/revision", names.ANNOTATION_ASLEEP_SINCE)
-FOREIGN_SPEC = {"Lease": ("renewTime", "holderIdentity", "acquireTime", "leaseTransitions")}
+DIGEST_CHARACTERS = 16  # 64 bits: compared with one other digest of the same object, never searched
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectState:
-    """Any object of ours: whose it is, and a digest of everything that we might have applied."""
+    """Any object of the operator: its owner, and a digest of everything that the operator might have applied."""
 
     uid: str
     digest: str
@@ -32,59 +33,60 @@ class ObjectState:
 
     @property
     def uids_of_owner(self) -> tuple[str, str]:
-        """By reference where it lies beside its resource, by annotation elsewhere."""
+        """UIDs of its resource: from the owner reference, and from the annotation of unowned objects."""
         return self.owner_uid, self.recorded_uid
 
 
 @dataclass(frozen=True, slots=True)
-class LeaseFacts:
-    """A Lease as written, before its clock is judged."""
+class EndpointState:
+    """One EndpointSlice of the gateways' Service; port None where the slice names no internal port."""
 
-    resource_version: str
-    renewed_at: float | None
-    asleep_since: float | None
+    addresses: tuple[str, ...]
+    port: int | None
 
 
 @dataclass(frozen=True, slots=True)
-class GatewayAddress:
-    """Where one gateway replica tells its load."""
+class Receipt:
+    """When an object reached this process, and whether in a listing (which may be long after the change)."""
 
-    address: str
-    port: int
+    at: float
+    is_listing: bool
 
 
-def object_seen(kind: str, body: Body) -> ObjectState:
-    """Whose an object is and how it stands."""
+def parse_object(kind: str, body: Body) -> ObjectState:
+    """Return owner and digest of an object of any kind."""
     metadata = body["metadata"]
     annotations = metadata.get("annotations") or {}
     owners = metadata.get("ownerReferences") or []
     controller: Body = next((owner for owner in owners if owner.get("controller")), {})
     return ObjectState(
         uid=metadata["uid"],
-        digest=_digest(kind, body),
+        digest=_digest(kind, body) if KINDS[kind].is_applied else "",
         owner_uid=controller.get("uid", ""),
         recorded_uid=annotations.get(names.ANNOTATION_UID, ""),
     )
 
 
 def _digest(kind: str, body: Body) -> str:
-    metadata = body["metadata"]
+    """Digest of spec, data and metadata without foreign fields, status and what the API server sets."""
+    metadata, row = body["metadata"], KINDS[kind]
     annotations = metadata.get("annotations") or {}
     spec = body.get("spec") or {}
     compared = {
         "labels": metadata.get("labels"),
-        "annotations": {key: value for key, value in annotations.items() if key not in FOREIGN_ANNOTATIONS},
+        "annotations": {key: value for key, value in annotations.items() if key not in row.foreign_annotations},
         "owners": metadata.get("ownerReferences"),
-        "spec": {key: value for key, value in spec.items() if key not in FOREIGN_SPEC.get(kind, ())},
+        "spec": {key: value for key, value in spec.items() if key not in row.foreign_spec_fields},
         "data": body.get("data"),
     }
-    return sha256(json.dumps(compared, sort_keys=True).encode()).hexdigest()[:16]
+    return sha256(json.dumps(compared, sort_keys=True).encode()).hexdigest()[:DIGEST_CHARACTERS]
 
 
-def workload_seen(body: Body) -> WorkloadState:
-    """A Deployment."""
+def parse_deployment(body: Body, _before: object, _receipt: Receipt) -> WorkloadState:
+    """Return the state of a region's Deployment."""
     metadata, spec, status = body["metadata"], body["spec"], body.get("status") or {}
     annotations = metadata.get("annotations") or {}
+    # Until the Deployment controller has observed this generation, its counts describe the one before.
     is_current = status.get("observedGeneration") == metadata.get("generation")
     return WorkloadState(
         replicas=spec.get("replicas", 1),
@@ -94,71 +96,106 @@ def workload_seen(body: Body) -> WorkloadState:
     )
 
 
-def lease_facts(body: Body) -> LeaseFacts:
-    """A demand Lease."""
+def parse_lease(body: Body, before: object, receipt: Receipt) -> LeaseState:
+    """Return the state of a demand Lease, its renewal clamped to this process' clock."""
     metadata, spec = body["metadata"], body.get("spec") or {}
     annotations = metadata.get("annotations") or {}
-    return LeaseFacts(
+    raw_renewed_at = to_seconds(spec.get("renewTime"))
+    renewed_at, is_clock_ahead = clamp_renewal(raw_renewed_at, receipt.at)
+    # A renewal is clamped once, at its first receipt: each later event would move it on, and keep the region awake.
+    if isinstance(before, LeaseState) and before.raw_renewed_at == raw_renewed_at:
+        renewed_at, is_clock_ahead = before.renewed_at, before.is_clock_ahead
+    return LeaseState(
         resource_version=metadata["resourceVersion"],
-        renewed_at=to_seconds(spec.get("renewTime")),
+        renewed_at=renewed_at,
         asleep_since=to_seconds(annotations.get(names.ANNOTATION_ASLEEP_SINCE)),
+        is_clock_ahead=is_clock_ahead,
+        raw_renewed_at=raw_renewed_at,
     )
 
 
-def pod_seen(body: Body, before: PodState | None, now: float, *, from_listing: bool) -> PodState:
-    """A pod; milestones that are new get the present instant, because Kubernetes' own have whole seconds only."""
+def parse_pod(body: Body, before: object, receipt: Receipt) -> PodState:
+    """Return the state of an inference pod.
+
+    New milestones get the time of receipt, because condition times have whole seconds only; those of a listing, which
+    may be old, keep the time that Kubernetes wrote.
+    """
+    known = before if isinstance(before, PodState) else None
     metadata, status = body["metadata"], body.get("status") or {}
     conditions = {condition["type"]: condition for condition in status.get("conditions") or []}
-    server: Body = next(iter(status.get("containerStatuses") or []), {})
-    # What an init container waits for matters as much: it fetches the weights.
-    troubled = [*(status.get("initContainerStatuses") or []), server]
-    waiting: Body = next((c["state"]["waiting"] for c in troubled if c.get("state", {}).get("waiting")), {})
-    ended = _ended(troubled)
 
-    def milestone(name: str, was: float | None) -> float | None:
-        is_reached = conditions.get(name, {}).get("status") == "True"
-        written_at = to_seconds(conditions.get(name, {}).get("lastTransitionTime"))
-        return was or ((written_at if from_listing else now) if is_reached else None)
+    def milestone(name: str, recorded_at: float | None) -> float | None:
+        condition = conditions.get(name, {})
+        if recorded_at or condition.get("status") != "True":
+            return recorded_at
+        return to_seconds(condition.get("lastTransitionTime")) if receipt.is_listing else receipt.at
 
     is_ready = conditions.get("Ready", {}).get("status") == "True"
-    running = server.get("state", {}).get("running")
-    started_at = before.started_at if before else None
     scheduled = conditions.get("PodScheduled", {})
     return PodState(
         namespace=metadata["namespace"],
         name=metadata["name"],
         deployment=metadata["labels"][names.LABEL_DEPLOYMENT],
         region=metadata["labels"].get(names.LABEL_REGION, ""),
-        created_at=to_seconds(metadata.get("creationTimestamp")) or now,
+        created_at=to_seconds(metadata.get("creationTimestamp")) or receipt.at,
         address=status.get("podIP", ""),
-        ready_at=(milestone("Ready", before.ready_at if before else None) if is_ready else None),
-        is_leaving=bool(metadata.get("deletionTimestamp")) or status.get("phase") in ("Failed", "Succeeded"),
-        restarts=max((c.get("restartCount", 0) for c in troubled), default=0),
-        waiting_reason=waiting.get("reason", ""),
-        waiting_message=waiting.get("message", ""),
-        exit_code=ended.get("exitCode"),
-        termination_message=(ended.get("message") or "").strip(),
+        ready_at=milestone("Ready", known.ready_at if known else None) if is_ready else None,
+        is_active=not metadata.get("deletionTimestamp") and status.get("phase") not in {"Failed", "Succeeded"},
         unschedulable_message=scheduled.get("message", "") if scheduled.get("reason") == "Unschedulable" else "",
-        scheduled_at=milestone("PodScheduled", before.scheduled_at if before else None),
-        sandbox_at=milestone("PodReadyToStartContainers", before.sandbox_at if before else None),
-        started_at=started_at or (now if running else None),
-        is_watched_from_creation=before.is_watched_from_creation if before else not from_listing,
+        scheduled_at=milestone("PodScheduled", known.scheduled_at if known else None),
+        sandbox_at=milestone("PodReadyToStartContainers", known.sandbox_at if known else None),
+        started_at=_started_at(status, known, receipt),
+        is_watched_from_creation=known.is_watched_from_creation if known else not receipt.is_listing,
+        **_container_fields(status),
     )
 
 
-def _ended(containers: list[Body]) -> Body:
-    """How a container last ended; the newest state first."""
+def _server(status: Body) -> Body:
+    return next(iter(status.get("containerStatuses") or []), {})
+
+
+def _started_at(status: Body, known: PodState | None, receipt: Receipt) -> float | None:
+    if known is not None and known.started_at:
+        return known.started_at
+    return receipt.at if _server(status).get("state", {}).get("running") else None
+
+
+def _container_fields(status: Body) -> Body:
+    """Restarts, waiting reason and last exit; init containers first, because one of them fetches the weights."""
+    containers = [*(status.get("initContainerStatuses") or []), _server(status)]
+    waiting: Body = next((c["state"]["waiting"] for c in containers if c.get("state", {}).get("waiting")), {})
+    terminated = _terminated(containers)
+    return {
+        "restarts": max((container.get("restartCount", 0) for container in containers), default=0),
+        "waiting_reason": waiting.get("reason", ""),
+        "waiting_message": waiting.get("message", ""),
+        "exit_code": terminated.get("exitCode"),
+        "termination_message": (terminated.get("message") or "").strip(),
+    }
+
+
+def _terminated(containers: list[Body]) -> Body:
+    """Return the newest termination with an exit code other than 0, or an empty dict."""
     for state in ("state", "lastState"):
         for container in containers:
-            ended: Body | None = container.get(state, {}).get("terminated")
-            if ended and ended.get("exitCode"):
-                return ended
+            terminated: Body | None = container.get(state, {}).get("terminated")
+            if terminated and terminated.get("exitCode"):
+                return terminated
     return {}
 
 
-def gateway_addresses(body: Body, default_port: int) -> frozenset[GatewayAddress]:
-    """Ready gateways of one EndpointSlice."""
+def parse_endpoint_slice(body: Body, _before: object, _receipt: Receipt) -> EndpointState:
+    """Return the ready gateways of one EndpointSlice."""
     named = (port["port"] for port in body.get("ports") or [] if port.get("name") == INTERNAL_PORT_NAME)
-    port = next(named, default_port)
+    # An absent `ready` means ready (EndpointConditions of discovery.k8s.io/v1).
     ready = [e for e in body.get("endpoints") or [] if e.get("conditions", {}).get("ready") is not False]
-    return frozenset(GatewayAddress(address, port) for e in ready for address in e.get("addresses", []))
+    return EndpointState(tuple(address for e in ready for address in e.get("addresses", [])), next(named, None))
+
+
+# Kinds whose content decisions depend on; of all others the digest is kept alone.
+PARSERS: dict[str, Callable[[Body, object, Receipt], object]] = {
+    "Deployment": parse_deployment,
+    "EndpointSlice": parse_endpoint_slice,
+    "Lease": parse_lease,
+    "Pod": parse_pod,
+}

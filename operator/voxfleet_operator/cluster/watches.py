@@ -1,7 +1,7 @@
-"""Keeps a watch running: list, follow, and list anew when the thread is lost.
+"""Keeps one watch running: list, follow, and relist when the watch expires or breaks.
 
-Knows bookmarks, expired versions and broken connections. Every listing is handed over whole, so that what vanished
-meanwhile is noticed; the receiver is told when a watch breaks. Does not know what the objects mean.
+Knows bookmarks, expired resource versions and broken connections. Every listing is handed over whole, so that objects
+deleted meanwhile are noticed; the handler is called when a watch breaks. Does not know what the objects mean.
 """
 
 import asyncio
@@ -11,90 +11,91 @@ from typing import Any, Protocol
 import aiohttp
 import structlog
 
-from voxfleet_operator.cluster.api import GoneError, KubernetesApi, KubernetesError
-from voxfleet_operator.cluster.kinds import Watch
+from voxfleet_operator.cluster.api import GONE, GoneError, KubernetesApi, KubernetesError
+from voxfleet_operator.kinds import Watch
 
-PAGE = 500
-SILENCE_SECONDS = 75.0
-LONGEST_PAUSE_SECONDS = 10.0
+PAGE = 500  # objects per page of a listing, as in client-go's reflector
+# The API server ends a watch after SERVER_SECONDS and sends a bookmark about once a minute: longer silence than that
+# is a broken connection.
 SERVER_SECONDS = 300
+SILENCE_SECONDS = 75.0
+FIRST_PAUSE_SECONDS = 0.1
+LONGEST_PAUSE_SECONDS = 10.0
 
 log = structlog.get_logger(__name__)
 
 Body = dict[str, Any]
 
 
-class Receiver(Protocol):
-    """Who is told."""
+class WatchHandler(Protocol):
+    """What a watch calls; Store implements it."""
 
-    def replace(self, watched: Watch, bodies: list[Body]) -> None:
-        """Everything there is, from a listing."""
+    def on_list(self, watch: Watch, bodies: list[Body]) -> None:
+        """All objects of a listing."""
 
-    def changed(self, watched: Watch, body: Body) -> None:
-        """One object is new or different."""
+    def on_change(self, watch: Watch, body: Body) -> None:
+        """An added or modified object."""
 
-    def removed(self, watched: Watch, body: Body) -> None:
-        """One object is gone."""
+    def on_delete(self, watch: Watch, body: Body) -> None:
+        """A deleted object."""
 
-    def broken(self, watched: Watch) -> None:
-        """Events may have been missed; a new listing follows."""
+    def on_broken(self, watch: Watch) -> None:
+        """Events may have been missed; a listing follows."""
 
 
-async def list_and_watch(api: KubernetesApi, watched: Watch, receiver: Receiver) -> None:
-    """List and follow, again and again; a pause grows with failures in a row."""
+async def list_and_watch(api: KubernetesApi, watch: Watch, handler: WatchHandler) -> None:
+    """List and follow without end; the pause before a new listing grows with consecutive failures."""
     failures = 0
     while True:
         try:
-            version = await _list(api, watched, receiver)
+            version = await _list(api, watch, handler)
             failures = 0
-            await _follow(api, watched, receiver, version)
+            await _follow(api, watch, handler, version)
         except (KubernetesError, aiohttp.ClientError, TimeoutError, ValueError) as error:
+            # An expired version (410) is normal after a pause and needs no back-off.
             failures += not isinstance(error, GoneError)
-            log.warning("watch broken", kind=watched.kind, error=str(error) or type(error).__name__)
-        receiver.broken(watched)
-        pause_seconds = min(LONGEST_PAUSE_SECONDS, 0.1 * 2**failures)
+            log.warning("watch broken", kind=watch.kind, error=str(error) or type(error).__name__)
+        handler.on_broken(watch)
+        pause_seconds = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2**failures)
         await asyncio.sleep(pause_seconds * random.uniform(0.5, 1.0))  # noqa: S311 - jitter is no secret
 
 
-async def _list(api: KubernetesApi, watched: Watch, receiver: Receiver) -> str:
-    """All pages; handed over at once."""
+async def _list(api: KubernetesApi, watch: Watch, handler: WatchHandler) -> str:
+    """Hand over all pages as one listing; return its resource version."""
     bodies: list[Body] = []
     token = ""
     while True:
-        query = f"?labelSelector={watched.selector}&limit={PAGE}" + (f"&continue={token}" if token else "")
-        page = await api.get(f"{watched.path}{query}")
+        query = f"?labelSelector={watch.selector}&limit={PAGE}" + (f"&continue={token}" if token else "")
+        page = await api.get(f"{watch.path}{query}")
         bodies.extend(page.get("items") or [])
         token = page["metadata"].get("continue") or ""
         if not token:
-            receiver.replace(watched, bodies)
+            handler.on_list(watch, bodies)
             version: str = page["metadata"]["resourceVersion"]
             return version
 
 
-async def _follow(api: KubernetesApi, watched: Watch, receiver: Receiver, version: str) -> None:
-    """One watch after another from the last version seen, while the server ends them in good order."""
+async def _follow(api: KubernetesApi, watch: Watch, handler: WatchHandler, version: str) -> None:
+    """Watch from a resource version; a watch that the server ends normally continues from the last version."""
     while True:
         query = {
-            "labelSelector": watched.selector,
+            "labelSelector": watch.selector,
             "resourceVersion": version,
             "timeoutSeconds": str(SERVER_SECONDS),
         }
-        async for event in api.watch(watched.path, query, SILENCE_SECONDS):
-            version = _delivered(event, watched, receiver) or version
+        async for event in api.watch(watch.path, query, SILENCE_SECONDS):
+            version = _deliver(event, watch, handler) or version
 
 
-def _delivered(event: Body, watched: Watch, receiver: Receiver) -> str | None:
-    """Hand one event on; returns its version."""
+def _deliver(event: Body, watch: Watch, handler: WatchHandler) -> str | None:
+    """Call the handler with one event; return its resource version."""
     kind, body = event["type"], event["object"]
     if kind == "ERROR":
-        error = GoneError if body.get("code") == GONE_CODE else KubernetesError
+        error = GoneError if body.get("code") == GONE else KubernetesError
         raise error(body.get("code", 0), body.get("message", "watch error"))
     if kind == "DELETED":
-        receiver.removed(watched, body)
+        handler.on_delete(watch, body)
     elif kind != "BOOKMARK":
-        receiver.changed(watched, body)
+        handler.on_change(watch, body)
     version: str | None = body["metadata"].get("resourceVersion")
     return version
-
-
-GONE_CODE = 410

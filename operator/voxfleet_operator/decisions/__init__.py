@@ -1,1 +1,1 @@
-"""The operator's decisions: pure functions from what is observed, and the time, to what shall be."""
+"""The operator's decisions: pure functions from the observed state and the time to what the operator does."""

@@ -1,59 +1,63 @@
-"""When a wake has failed, why, and when the next may be tried.
+"""Detects a failed wake, its reason, and when the next one may be tried.
 
-Knows the signs of wrong weights and of images that cannot be had, and the back-off from 1 to 30 minutes.
-Does not know demand.
+Knows the signs of invalid weights and of images that cannot be pulled, and the back-off from 1 to 30 minutes. Does
+not know demand.
 """
 
 from voxfleet_operator.decisions.observed import PodState, RegionState
 from voxfleet_operator.decisions.timestamps import to_micro_time
 from voxfleet_operator.resources import Failure
 
-WEIGHTS_INVALID_EXIT_CODE = 3
+WEIGHTS_INVALID_EXIT_CODE = 3  # of the inference server; every other code may be a passing error
 RESTARTS_UNTIL_FAILED = 3
+# A registry that is slow or limits its rate recovers within one or two pulls; the kubelet waits 10 s, then 20 s.
 IMAGE_PULL_GRACE_SECONDS = 45.0
 START_GRACE_SECONDS = 30.0
 FIRST_BACK_OFF_SECONDS = 60
 LONGEST_BACK_OFF_SECONDS = 1800
+MOST_DOUBLINGS = 10  # beyond the longest back-off; keeps 2 ** n small
+LONGEST_MESSAGE = 2000  # characters; the CRD's own limit is 4096 for it and what conditions add
 
+# Reasons of the kubelet that no retry can mend, and those that a retry may.
 FATAL_IMAGE_REASONS = ("InvalidImageName", "ErrImageNeverPull")
 IMAGE_REASONS = ("ErrImagePull", "ImagePullBackOff", *FATAL_IMAGE_REASONS)
 
 
 def back_off_seconds(count: int) -> int:
-    """How long to wait after so many failures in a row."""
-    return int(min(FIRST_BACK_OFF_SECONDS * 2 ** min(count - 1, 10), LONGEST_BACK_OFF_SECONDS))
+    """Return the pause before the next wake after `count` failed ones in a row."""
+    return int(min(FIRST_BACK_OFF_SECONDS * 2 ** min(count - 1, MOST_DOUBLINGS), LONGEST_BACK_OFF_SECONDS))
 
 
 def current_failure(observed: RegionState) -> Failure | None:
-    """The recorded failure, unless the spec has changed since: a new generation is tried at once."""
+    """Return the recorded failure unless the spec has changed since: a new generation is tried at once."""
     failure = observed.failure
     return failure if failure is not None and failure.generation == observed.generation else None
 
 
 def detect_failure(observed: RegionState, now: float) -> Failure | None:
-    """The failure that shows now, if any; a region with a ready pod has not failed."""
+    """Return the failure that the pods show now, or None; a region with a ready pod has not failed."""
     if observed.ready_pods:
         return None
     for pod in observed.active_pods:
         found = _weights_invalid(pod) or _image_not_found(pod, now)
         if found:
             return _recorded(observed, *found, now)
-    waited_seconds = now - observed.local.unready_since
-    if waited_seconds < observed.policy.wake_timeout_seconds:
+    timeout_seconds = observed.autoscaling.wake_timeout_seconds
+    if now - observed.local.unready_since < timeout_seconds:
         return None
     message = (
-        f"not ready within wakeTimeoutSeconds ({observed.policy.wake_timeout_seconds} s): {waiting_for(observed)}. "
+        f"not ready within wakeTimeoutSeconds ({timeout_seconds} s): {waiting_for(observed)}. "
         "Raise autoscaling.wakeTimeoutSeconds if this is only slow"
     )
     return _recorded(observed, "WakeTimeout", message, now)
 
 
 def waiting_for(observed: RegionState) -> str:
-    """What a waking region waits for, in words."""
+    """Return a message that says what a waking region waits for."""
     pods = observed.active_pods
     if not pods:
         return "no pod was created yet; look at the Deployment's events (quota, admission)"
-    pod = min(pods, key=lambda seen: (seen.ready_at is None, seen.created_at))
+    pod = min(pods, key=lambda each: (each.ready_at is None, each.created_at))
     if pod.unschedulable_message:
         return f"pod {pod.name} has no node: {pod.unschedulable_message}"
     if pod.termination_message:
@@ -66,7 +70,7 @@ def waiting_for(observed: RegionState) -> str:
 
 
 def pod_warnings(observed: RegionState, now: float) -> list[tuple[str, str]]:
-    """Pods that do not become ready while others serve: nothing fails, but somebody should look."""
+    """Return (reason, message) for pods that do not become ready while others serve: Degraded, not Failed."""
     found = []
     for pod in observed.active_pods:
         if pod.is_ready or now - pod.created_at < START_GRACE_SECONDS:
@@ -83,7 +87,8 @@ def pod_warnings(observed: RegionState, now: float) -> list[tuple[str, str]]:
 def _weights_invalid(pod: PodState) -> tuple[str, str] | None:
     if pod.exit_code != WEIGHTS_INVALID_EXIT_CODE or pod.restarts < RESTARTS_UNTIL_FAILED:
         return None
-    return "WeightsInvalid", pod.termination_message or f"the server found its weights invalid; see logs of {pod.name}"
+    message = pod.termination_message or f"the server rejected its weights; see the logs of {pod.name}"
+    return "WeightsInvalid", message
 
 
 def _image_not_found(pod: PodState, now: float) -> tuple[str, str] | None:
@@ -93,11 +98,11 @@ def _image_not_found(pod: PodState, now: float) -> tuple[str, str] | None:
 
 
 def _recorded(observed: RegionState, reason: str, message: str, now: float) -> Failure:
-    standing = current_failure(observed)
-    count = standing.count + 1 if standing else 1
+    previous = current_failure(observed)
+    count = previous.count + 1 if previous else 1
     return Failure(
         reason=reason,
-        message=message[:2000],
+        message=message[:LONGEST_MESSAGE],
         count=count,
         failed_at=to_micro_time(now),
         retry_at=to_micro_time(now + back_off_seconds(count)),

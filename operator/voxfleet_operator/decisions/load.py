@@ -1,7 +1,7 @@
-"""What all gateways say about one region, taken together.
+"""Combines the load readings of all gateways into the load of one region.
 
-Knows the shape of a gateway's `/internal/load`, sums what is held and takes the newest row of each pod. Load is
-known only when every gateway replica and every ready pod has a fresh row. Does not know how gateways are asked.
+Knows the schema of a gateway's `/internal/load`, sums held requests and takes the newest row of each pod. Load is
+known only when every gateway replica and every ready pod has a fresh row. Does not know how gateways are polled.
 """
 
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ class PodLoad(BaseModel):
 
 
 class PodRow(BaseModel):
-    """A pod's load as a gateway last read it."""
+    """A pod's load as a gateway last polled it."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -40,7 +40,7 @@ class PodRow(BaseModel):
 
 
 class ModelRow(BaseModel):
-    """What one gateway has of one region of one model."""
+    """One gateway's requests for one region of one model."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -54,7 +54,7 @@ class ModelRow(BaseModel):
 
 
 class GatewayLoad(BaseModel):
-    """The answer of one gateway replica."""
+    """The response of one gateway replica."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -66,7 +66,7 @@ class GatewayLoad(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The newest answer of one gateway replica, and when it came; without answer, why."""
+    """The newest answer of one gateway replica, when it was received, and the error of the newest attempt."""
 
     address: str
     received_at: float | None = None
@@ -81,19 +81,20 @@ class Readings:
     gateways: tuple[Reading, ...] = field(default=())
 
 
-def load_of_region(  # noqa: PLR0913, PLR0917 - the region's three words, what was read, what should be there, the time
+def load_of_region(  # noqa: PLR0913, PLR0917 - three parts of a region's name, the readings, the expected pods, the time
     namespace: str, name: str, region: str, readings: Readings, ready_pods: tuple[PodState, ...], now: float
 ) -> LoadState:
-    """One region's load. Rows that are there count even when others are missing."""
-    where = (namespace, name, region)
-    models = [row for reading in readings.gateways for row in _models(reading) if _place(row) == where]
-    newest = _newest_rows(readings, where, now)
+    """Return one region's load. Present rows count even when others are missing: load only keeps a region awake."""
+    name_of_region = (namespace, name, region)
+    models = [row for reading in readings.gateways for row in _models(reading) if _region_of(row) == name_of_region]
+    newest = _newest_rows(readings, name_of_region, now)
     serving = {pod.address for pod in ready_pods}
     rows = [row for row, age_seconds in newest.values() if age_seconds < SECONDS_UNTIL_STALE and row.address in serving]
     finished = [to_seconds(row.last_request_finished_at) for row in models]
     finished += [to_seconds(row.load.last_request_finished_at) for row, _ in newest.values()]
     return LoadState(
-        unknown_reason=_unknown_because(readings, newest, ready_pods, now),
+        unknown_reason=_unknown_reason(readings, newest, ready_pods, now),
+        # A gateway counts a request before it reaches a pod, and rows of pods may be older: the larger sum is right.
         open_requests=max(sum(row.load.open_requests for row in rows), sum(row.open_requests for row in models)),
         held_requests=sum(row.held_requests for row in models),
         waiting_sequences=sum(row.load.waiting_sequences for row in rows),
@@ -104,7 +105,7 @@ def load_of_region(  # noqa: PLR0913, PLR0917 - the region's three words, what w
     )
 
 
-def _place(row: ModelRow | PodRow) -> tuple[str, str, str]:
+def _region_of(row: ModelRow | PodRow) -> tuple[str, str, str]:
     return row.namespace, row.name, row.region
 
 
@@ -112,23 +113,23 @@ def _models(reading: Reading) -> tuple[ModelRow, ...]:
     return reading.answer.models if reading.answer else ()
 
 
-def _newest_rows(readings: Readings, where: tuple[str, str, str], now: float) -> dict[str, tuple[PodRow, float]]:
-    """By pod address: the row with the least age, counted to now."""
+def _newest_rows(readings: Readings, region: tuple[str, str, str], now: float) -> dict[str, tuple[PodRow, float]]:
+    """Return the youngest row of each pod, by pod address, and its age now in seconds."""
     newest: dict[str, tuple[PodRow, float]] = {}
     for reading in readings.gateways:
         if reading.answer is None or reading.received_at is None:
             continue
         for row in reading.answer.pods:
             age_seconds = row.age_seconds + now - reading.received_at
-            if _place(row) == where and age_seconds < newest.get(row.address, (row, float("inf")))[1]:
+            if _region_of(row) == region and age_seconds < newest.get(row.address, (row, float("inf")))[1]:
                 newest[row.address] = (row, age_seconds)
     return newest
 
 
-def _unknown_because(
+def _unknown_reason(
     readings: Readings, newest: dict[str, tuple[PodRow, float]], ready_pods: tuple[PodState, ...], now: float
 ) -> str:
-    """Empty when every gateway and every ready pod has spoken within the last 15 s."""
+    """Return an empty string when every gateway and every ready pod has a row younger than 15 s."""
     if not readings.gateways:
         return "no gateway is ready"
     for reading in readings.gateways:

@@ -1,19 +1,19 @@
-"""What the operator sees of one region, as small frozen values.
+"""The observed state of one region, as small frozen values: what a decision may depend on beside the time.
 
-Knows which facts matter for deciding. Does not know where they come from (voxfleet_operator.cluster) nor what
-follows from them (region_plan.py).
+Knows which fields matter for decisions. Does not know where they come from (voxfleet_operator.cluster) nor what
+follows from them (region_plan.py). Timestamps are seconds since 1970.
 """
 
 from dataclasses import dataclass, field
 
-from voxfleet_operator.resources import Failure, LastWake, Phase
+from voxfleet_operator.resources import Autoscaling, Failure, LastWake, Phase
 
-SECONDS_UNTIL_STALE = 15.0
+SECONDS_UNTIL_STALE = 15.0  # three polls of 5 s
 
 
 @dataclass(frozen=True, slots=True)
 class PodState:
-    """One inference pod. Instants of milestones are the operator's own receipt times."""
+    """One inference pod. Timestamps of milestones are the operator's times of receipt (cluster/parsing.py)."""
 
     namespace: str
     name: str
@@ -22,7 +22,7 @@ class PodState:
     created_at: float
     address: str = ""
     ready_at: float | None = None
-    is_leaving: bool = False
+    is_active: bool = True  # as in Kubernetes' controllers: neither being deleted nor Failed nor Succeeded
     restarts: int = 0
     waiting_reason: str = ""
     waiting_message: str = ""
@@ -37,12 +37,12 @@ class PodState:
     @property
     def is_ready(self) -> bool:
         """Whether it may be sent requests."""
-        return self.ready_at is not None and not self.is_leaving
+        return self.ready_at is not None and self.is_active
 
 
 @dataclass(frozen=True, slots=True)
 class WorkloadState:
-    """A region's Deployment."""
+    """A region's Deployment. `is_updated`: the newest template has a pod."""
 
     replicas: int
     woken_at: float | None = None
@@ -52,7 +52,11 @@ class WorkloadState:
 
 @dataclass(frozen=True, slots=True)
 class LeaseState:
-    """A region's demand Lease. `renewed_at` is already freed from clocks that run ahead."""
+    """A region's demand Lease.
+
+    `renewed_at` is clamped to the operator's clock, `raw_renewed_at` is as written; `asleep_since` is the operator's
+    mark that the region is about to go to zero.
+    """
 
     resource_version: str
     renewed_at: float | None = None
@@ -62,13 +66,13 @@ class LeaseState:
 
     @property
     def is_marked_asleep(self) -> bool:
-        """Whether the operator marked it and nobody renewed it since."""
+        """Whether the operator's mark is newer than every renewal."""
         return self.asleep_since is not None and (self.renewed_at is None or self.renewed_at <= self.asleep_since)
 
 
 @dataclass(frozen=True, slots=True)
 class LoadState:
-    """What gateways say about a region. `unknown_because` is empty when every answer is there and fresh."""
+    """A region's load, summed over its gateways; `unknown_reason` is empty while every reading is fresh."""
 
     unknown_reason: str = ""
     open_requests: int = 0
@@ -81,7 +85,7 @@ class LoadState:
 
     @property
     def is_known(self) -> bool:
-        """Whether it may be relied upon."""
+        """Whether every gateway and every ready pod has a fresh reading."""
         return not self.unknown_reason
 
     @property
@@ -91,30 +95,18 @@ class LoadState:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is open, held or waiting, for certain."""
+        """Whether nothing is open, held or waiting, by fresh readings."""
         return self.is_known and self.demand == 0 and self.waiting_sequences == 0
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
-    """A region's effective autoscaling, in the words of the spec."""
-
-    min_replicas: int = 0
-    max_replicas: int = 4
-    target_requests_per_replica: int = 16
-    idle_timeout_seconds: int = 1800
-    wake_timeout_seconds: int = 900
-    max_unknown_seconds: int = 3600
-    scale_down_stabilization_seconds: int = 300
-
-
-@dataclass(frozen=True, slots=True)
 class LocalState:
-    """What only this process knows; a restart may forget it without harm.
+    """What only this process has observed; a restart loses it without harm.
 
     unready_since: when the region last stopped having a ready pod (or was woken).
-    lease_trusted_at: before this instant, after a broken watch, nobody sleeps.
-    peak_replicas: most replicas that demand asked for within the stabilisation window.
+    lease_trusted_at: after a broken watch no region goes to sleep before this time.
+    load_expected_at: when a pod was first observed ready, so that gateways should report load soon after.
+    peak_replicas: most replicas that demand asked for within the stabilization window.
     """
 
     unready_since: float = 0.0
@@ -125,11 +117,14 @@ class LocalState:
 
 @dataclass(frozen=True, slots=True)
 class RegionState:
-    """Everything that a decision about one region may depend on, beside the time."""
+    """Everything that a decision about one region may depend on, beside the time.
+
+    `autoscaling` is the region's effective one; `previous_phase`, `last_wake` and `failure` come from the status.
+    """
 
     name: str
     generation: int
-    policy: Policy
+    autoscaling: Autoscaling
     is_suspended: bool = False
     blocked_reason: str = ""
     workload: WorkloadState | None = None
@@ -143,15 +138,15 @@ class RegionState:
 
     @property
     def replicas(self) -> int:
-        """Replicas asked for now."""
+        """Replicas that the Deployment asks for now."""
         return self.workload.replicas if self.workload else 0
 
     @property
     def ready_pods(self) -> tuple[PodState, ...]:
-        """Pods that serve."""
+        """Pods that may be sent requests."""
         return tuple(pod for pod in self.pods if pod.is_ready)
 
     @property
     def active_pods(self) -> tuple[PodState, ...]:
-        """Pods that are not on their way out."""
-        return tuple(pod for pod in self.pods if not pod.is_leaving)
+        """Pods that run or will run: neither being deleted nor Failed nor Succeeded."""
+        return tuple(pod for pod in self.pods if pod.is_active)

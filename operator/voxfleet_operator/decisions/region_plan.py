@@ -1,7 +1,7 @@
 """Decides one region: `decide(observed, now) -> RegionPlan`.
 
-Knows the life of a region: suspended, failed, asleep, waking, awake, falling asleep. Each stage is one function that
-either answers or passes on. Does not know objects, requests or clocks.
+Knows the life of a region: suspended, failed, asleep, waking, awake, going to sleep. Each stage is one function that
+returns a plan or passes to the next. Does not know objects, requests or clocks.
 """
 
 from collections.abc import Callable
@@ -22,12 +22,13 @@ from voxfleet_operator.decisions.timestamps import to_seconds
 from voxfleet_operator.decisions.wake_timing import finished_wake
 from voxfleet_operator.resources import Failure, LastWake, Phase
 
+# When load, which no watch event announces, may have changed: the interval at which gateways are polled by default.
 REQUEUE_SECONDS = 5.0
-EPOCH = 0.0
+EPOCH = 0.0  # stands for an absent timestamp: earlier than everything
 
 
 class LeaseAction(StrEnum):
-    """What is to be done to the demand Lease."""
+    """The patch that the demand Lease gets."""
 
     NONE = "none"
     MARK_ASLEEP = "mark asleep"
@@ -37,7 +38,7 @@ class LeaseAction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RegionPlan:
-    """What a region shall be, and why."""
+    """The decision about a region. `warnings`: (reason, message); `requeue_at`: when to decide again."""
 
     name: str
     phase: Phase
@@ -60,7 +61,7 @@ Stage = Callable[[RegionState, float], RegionPlan | None]
 
 
 def decide(observed: RegionState, now: float) -> RegionPlan:
-    """The first stage that has an answer gives it."""
+    """Return the plan of the first stage that has one; the last stage always has."""
     plan = next(plan for stage in STAGES if (plan := stage(observed, now)) is not None)
     if observed.lease is not None and observed.lease.is_clock_ahead:
         text = f"region {observed.name}: a gateway's clock is more than 5 s ahead of the operator's; synchronise clocks"
@@ -71,27 +72,27 @@ def decide(observed: RegionState, now: float) -> RegionPlan:
 def _blocked(observed: RegionState, _now: float) -> RegionPlan | None:
     if not observed.blocked_reason:
         return None
-    return _resting(observed, Phase.FAILED, "FeatureNotAvailable", observed.blocked_reason)
+    return _at_zero(observed, Phase.FAILED, "FeatureNotAvailable", observed.blocked_reason)
 
 
 def _suspended(observed: RegionState, _now: float) -> RegionPlan | None:
     if not observed.is_suspended:
         return None
     if observed.pods:
-        return _resting(observed, Phase.DRAINING, "Suspended", "suspended: servers are finishing their requests")
-    return _resting(observed, Phase.SUSPENDED, "Suspended", "suspended: set suspend to false to serve again")
+        return _at_zero(observed, Phase.DRAINING, "Suspended", "suspended: servers are finishing their requests")
+    return _at_zero(observed, Phase.SUSPENDED, "Suspended", "suspended: set suspend to false to serve again")
 
 
 def _failing(observed: RegionState, now: float) -> RegionPlan | None:
-    """A wake that has just failed."""
+    """A wake that fails now: to zero."""
     if observed.replicas == 0:
         return None
     failure = detect_failure(observed, now)
     return _failed(observed, failure, now) if failure else None
 
 
-def _resting_after_failure(observed: RegionState, now: float) -> RegionPlan | None:
-    """Failed before: stays down until the back-off is over and somebody asks again."""
+def _failed_before(observed: RegionState, now: float) -> RegionPlan | None:
+    """A wake that failed earlier: stays at zero until the back-off is over and there is new demand."""
     failure = current_failure(observed)
     if observed.replicas > 0 or failure is None:
         return None
@@ -107,33 +108,35 @@ def _asleep(observed: RegionState, now: float) -> RegionPlan | None:
     if is_wanted(observed, now):
         return _woken(observed, now)
     if observed.pods:
-        return _resting(observed, Phase.DRAINING, "Draining", "falling asleep: servers are finishing")
-    return _resting(observed, Phase.ASLEEP, "Asleep", "")
+        return _at_zero(observed, Phase.DRAINING, "Draining", "falling asleep: servers are finishing")
+    return _at_zero(observed, Phase.ASLEEP, "Asleep", "")
 
 
 def _waking(observed: RegionState, _now: float) -> RegionPlan | None:
-    """Not ready yet: a loading pod is never killed for idleness."""
+    """No pod is ready yet: a loading pod is never deleted for idleness."""
     if observed.ready_pods:
         return None
+    goal = max(observed.replicas, replicas_for_demand(observed.load, observed.autoscaling))
     return _running(
         observed,
         Phase.WAKING,
-        replicas=clamped(max(observed.replicas, replicas_for_demand(observed.load, observed.policy)), observed.policy),
+        replicas=clamped(goal, observed.autoscaling),
         reason="Waking",
         message=waiting_for(observed),
         lease_action=_clear_stale_mark(observed),
-        requeue_at=observed.local.unready_since + observed.policy.wake_timeout_seconds,
+        requeue_at=observed.local.unready_since + observed.autoscaling.wake_timeout_seconds,
     )
 
 
 def _just_ready(observed: RegionState, now: float) -> RegionPlan | None:
-    """The first ready pod of a wake: the idle clock starts when it can speak, not when it was asked for."""
+    """The first ready pod of a wake: the idle timer starts when it can serve, not when it was requested."""
     wake = finished_wake(observed)
     ready_at = to_seconds(wake.ready_at) if wake else None
     renewed_at = observed.lease.renewed_at if observed.lease else None
     if ready_at is None or observed.lease is None or (renewed_at is not None and renewed_at >= ready_at):
         return None
-    if now - ready_at > observed.policy.idle_timeout_seconds:
+    # A Ready time that is a whole idle timeout ago (an operator that was down) keeps nothing awake.
+    if now - ready_at > observed.autoscaling.idle_timeout_seconds:
         return None
     return replace(_awake(observed, now), lease_action=LeaseAction.RENEW, renew_to=ready_at)
 
@@ -143,20 +146,20 @@ def _wanted(observed: RegionState, now: float) -> RegionPlan | None:
 
 
 def _lease_missing(observed: RegionState, now: float) -> RegionPlan | None:
-    """Deleted by somebody, or not seen yet: it is applied again, and nobody sleeps without it."""
+    """The Lease was deleted or is not observed yet: it is applied again, and the region stays awake meanwhile."""
     return _awake(observed, now) if observed.lease is None else None
 
 
 def _load_unknown(observed: RegionState, now: float) -> RegionPlan | None:
-    """Past the idle time, but nobody can say that nothing is open."""
-    gives_up_at = (wanted_until(observed) or EPOCH) + observed.policy.max_unknown_seconds
+    """The idle timeout passed, but load is unknown: stays awake for maxUnknownSeconds."""
+    gives_up_at = (wanted_until(observed) or EPOCH) + observed.autoscaling.max_unknown_seconds
     if observed.load.is_known or now >= gives_up_at:
         return None
     return replace(_awake(observed, now), requeue_at=min(gives_up_at, now + REQUEUE_SECONDS))
 
 
 def _watch_was_broken(observed: RegionState, now: float) -> RegionPlan | None:
-    """A renewal may have been missed: wait until every gateway would have renewed twice."""
+    """A renewal may have been missed: stays awake until every gateway would have renewed twice."""
     trusted_at = observed.local.lease_trusted_at
     if now >= trusted_at:
         return None
@@ -172,22 +175,24 @@ def _busy(observed: RegionState, now: float) -> RegionPlan | None:
 
 
 def _falling_asleep(observed: RegionState, now: float) -> RegionPlan | None:
-    """Step one: the mark on the Lease. A gateway that renews in between wins."""
+    """Step one of two: mark the Lease. A gateway that renews before step two keeps the region awake."""
     if observed.lease is not None and observed.lease.is_marked_asleep:
         return None
     return replace(_awake(observed, now), lease_action=LeaseAction.MARK_ASLEEP, requeue_at=now + REQUEUE_SECONDS)
 
 
 def _to_zero(observed: RegionState, _now: float) -> RegionPlan:
-    """Step two: marked, and nobody objected."""
-    return _resting(observed, Phase.DRAINING, "Draining", "falling asleep: nobody spoke for idleTimeoutSeconds")
+    """Step two of two: the Lease is marked and was not renewed since."""
+    return _at_zero(observed, Phase.DRAINING, "Draining", "falling asleep: no request for idleTimeoutSeconds")
 
 
+# The order matters: what forbids serving comes first, then what a region at zero does, then every reason to stay
+# awake; a stage may rely on all earlier ones having passed.
 STAGES: tuple[Stage, ...] = (
     _blocked,
     _suspended,
     _failing,
-    _resting_after_failure,
+    _failed_before,
     _asleep,
     _waking,
     _just_ready,
@@ -201,13 +206,13 @@ STAGES: tuple[Stage, ...] = (
 )
 
 
-def _resting(observed: RegionState, phase: Phase, reason: str, message: str) -> RegionPlan:
+def _at_zero(observed: RegionState, phase: Phase, reason: str, message: str) -> RegionPlan:
     return RegionPlan(observed.name, phase, replicas=0, reason=reason, message=message, last_wake=observed.last_wake)
 
 
 def _failed(observed: RegionState, failure: Failure, now: float) -> RegionPlan:
     retry_at = to_seconds(failure.retry_at) or EPOCH
-    plan = _resting(observed, Phase.FAILED, failure.reason, failure.message)
+    plan = _at_zero(observed, Phase.FAILED, failure.reason, failure.message)
     return replace(
         plan,
         failure=failure,
@@ -217,12 +222,12 @@ def _failed(observed: RegionState, failure: Failure, now: float) -> RegionPlan:
 
 
 def _woken(observed: RegionState, now: float) -> RegionPlan:
-    """From zero: the replicas that demand asks for, and the begin of the wake's ledger."""
-    reason = "MinReplicas" if observed.policy.min_replicas > 0 else "RequestHeld"
+    """From zero to the replicas that demand asks for; `woken_at` starts the timing of the wake."""
+    reason = "MinReplicas" if observed.autoscaling.min_replicas > 0 else "RequestHeld"
     return RegionPlan(
         observed.name,
         Phase.WAKING,
-        replicas=replicas_for_demand(observed.load, observed.policy),
+        replicas=replicas_for_demand(observed.load, observed.autoscaling),
         reason="Waking",
         message="woken: the Deployment is being scaled up",
         woken_at=now,
@@ -231,35 +236,36 @@ def _woken(observed: RegionState, now: float) -> RegionPlan:
         awake_until=wanted_until(observed),
         last_wake=observed.last_wake,
         failure=current_failure(observed),
-        requeue_at=now + observed.policy.wake_timeout_seconds,
+        requeue_at=now + observed.autoscaling.wake_timeout_seconds,
     )
 
 
 def _awake(observed: RegionState, now: float) -> RegionPlan:
     until = wanted_until(observed)
     load = observed.load
-    unknown = not load.is_known and now >= observed.local.load_expected_at + SECONDS_UNTIL_STALE
+    # Just after a start or a wake no reading has arrived yet: no warning before one is overdue.
+    is_overdue = not load.is_known and now >= observed.local.load_expected_at + SECONDS_UNTIL_STALE
     text = f"region {observed.name}: load unknown, so it stays awake: {load.unknown_reason}"
     plan = _running(
         observed,
         Phase.AWAKE,
-        replicas=awake_replicas(observed.replicas, observed.local.peak_replicas, load, observed.policy),
+        replicas=awake_replicas(observed.replicas, observed.local.peak_replicas, load, observed.autoscaling),
         reason="Awake",
         message="",
         lease_action=_clear_stale_mark(observed),
         requeue_at=until if until is not None and until > now else None,
     )
-    never_sleeps = observed.policy.min_replicas > 0
+    never_sleeps = observed.autoscaling.min_replicas > 0
     return replace(
         plan,
         last_wake=finished_wake(observed) or observed.last_wake,
         failure=None,
         awake_until=None if never_sleeps else until,
-        warnings=(*((("LoadUnknown", text),) if unknown else ()), *pod_warnings(observed, now)),
+        warnings=(*((("LoadUnknown", text),) if is_overdue else ()), *pod_warnings(observed, now)),
     )
 
 
-def _running(  # noqa: PLR0913 - keyword-only words of one plan
+def _running(  # noqa: PLR0913 - keyword-only fields of one plan
     observed: RegionState,
     phase: Phase,
     *,
@@ -269,7 +275,7 @@ def _running(  # noqa: PLR0913 - keyword-only words of one plan
     lease_action: LeaseAction,
     requeue_at: float | None,
 ) -> RegionPlan:
-    """A region with replicas keeps the instant and the reason of its wake."""
+    """Return a plan with replicas; it keeps the start and the reason of the wake, which the Deployment records."""
     workload = observed.workload
     return RegionPlan(
         observed.name,
@@ -288,7 +294,7 @@ def _running(  # noqa: PLR0913 - keyword-only words of one plan
 
 
 def _clear_stale_mark(observed: RegionState) -> LeaseAction:
-    """Somebody renewed after the mark: it has served its purpose."""
+    """Clear a mark that a later renewal has made void."""
     lease = observed.lease
     is_stale = lease is not None and lease.asleep_since is not None and not lease.is_marked_asleep
     return LeaseAction.CLEAR_MARK if is_stale else LeaseAction.NONE

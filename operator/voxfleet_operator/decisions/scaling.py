@@ -1,29 +1,31 @@
-"""How many replicas an awake region shall have.
+"""Computes how many replicas an awake region shall have.
 
-Knows demand, target and bounds. Growing is immediate; shrinking waits for the stabilisation window and, until pods
+Knows demand, target and bounds. Growing is immediate; shrinking waits for the stabilization window and, until pods
 can be drained one by one, for a moment without open requests. Does not know sleep, wake or failure.
 """
 
 from math import ceil
 
-from voxfleet_operator.decisions.observed import LoadState, Policy
+from voxfleet_operator.decisions.observed import LoadState
+from voxfleet_operator.resources import Autoscaling
 
 
-def clamped(replicas: int, policy: Policy) -> int:
-    """Within the bounds, and at least one: this is asked for awake regions only."""
-    return min(max(replicas, policy.min_replicas, 1), policy.max_replicas)
+def clamped(replicas: int, autoscaling: Autoscaling) -> int:
+    """Return a number of replicas within the bounds, and at least 1: callers scale awake regions only."""
+    return min(max(replicas, autoscaling.min_replicas, 1), autoscaling.max_replicas)
 
 
-def replicas_for_demand(load: LoadState, policy: Policy) -> int:
-    """What the demand alone asks for."""
-    return clamped(ceil(load.demand / policy.target_requests_per_replica), policy)
+def replicas_for_demand(load: LoadState, autoscaling: Autoscaling) -> int:
+    """Return the replicas that open and held requests need, within the bounds."""
+    return clamped(ceil(load.demand / autoscaling.target_requests_per_replica), autoscaling)
 
 
-def awake_replicas(current: int, peak_replicas: int, load: LoadState, policy: Policy) -> int:
-    """What an awake region shall have now; unknown load changes nothing beyond the bounds."""
+def awake_replicas(current: int, peak_replicas: int, load: LoadState, autoscaling: Autoscaling) -> int:
+    """Return the replicas of an awake region now; unknown load changes nothing beyond the bounds."""
     if not load.is_known:
-        return clamped(current, policy)
-    goal = max(replicas_for_demand(load, policy), clamped(peak_replicas, policy))
+        return clamped(current, autoscaling)
+    goal = max(replicas_for_demand(load, autoscaling), clamped(peak_replicas, autoscaling))
+    # The Deployment controller chooses the pod to delete: it may be the one with the open requests.
     if goal < current and load.open_requests > 0:
-        return clamped(current, policy)
+        return clamped(current, autoscaling)
     return goal

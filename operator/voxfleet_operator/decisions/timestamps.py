@@ -1,13 +1,13 @@
-"""Instants as Kubernetes writes them (RFC 3339) and as decisions count them (seconds since 1970, a float).
+"""Converts between timestamps of Kubernetes objects (RFC 3339 text) and of decisions (seconds since 1970, a float).
 
-Knows the two formats. Does not read a clock.
+Knows the two formats of metav1. Does not read a clock.
 """
 
 from datetime import UTC, datetime
 
 
 def to_seconds(written: str | None) -> float | None:
-    """Seconds since 1970, or None for an absent or broken instant."""
+    """Return seconds since 1970, or None for a missing or malformed timestamp."""
     if not written:
         return None
     try:
@@ -17,10 +17,10 @@ def to_seconds(written: str | None) -> float | None:
 
 
 def to_rfc3339(seconds: float) -> str:
-    """With whole seconds, as metav1.Time wants it."""
+    """Return a metav1.Time: whole seconds."""
     return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def to_micro_time(seconds: float) -> str:
-    """With microseconds, as metav1.MicroTime wants it."""
+    """Return a metav1.MicroTime: microseconds, six digits."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

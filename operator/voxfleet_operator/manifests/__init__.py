@@ -1,4 +1,4 @@
-"""Objects as values: pure functions from a resource and its plan to what is applied."""
+"""Objects as values: pure functions from a resource and its region plans to the manifests that are applied."""
 
 from voxfleet_operator.manifests.desired_objects import Installation, Manifest, desired_objects
 

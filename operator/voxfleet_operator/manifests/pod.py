@@ -1,7 +1,7 @@
-"""The pod of an inference server.
+"""Builds the pod template of an inference server.
 
-Knows ports, probes, security, weights and the server's flags. What a user adds by podTemplate is merged under it.
-Does not know replicas, phases or who sends the manifest.
+Knows ports, probes, security context, weights and the server's flags. A user's podTemplate is merged under these:
+where both set a value, VoxFleet's is used. Does not know replicas or phases.
 """
 
 import hmac
@@ -10,11 +10,13 @@ from hashlib import sha256
 from math import ceil
 from typing import Any
 
+from voxfleet_operator import names
 from voxfleet_operator.manifests.weights import Weights
 from voxfleet_operator.resources import (
     PodTemplate,
     Region,
     Resource,
+    Serving,
     effective_node_selector,
     effective_pod_template,
 )
@@ -22,20 +24,20 @@ from voxfleet_operator.resources import (
 API_PORT = 6006
 METRICS_PORT = 9090
 INTERNAL_PORT = 9091
-USER_ID = 65_532
+USER_ID = 65_532  # of the account in the image (inference/Dockerfile)
 CONTAINER = "inference"
 THREADS = "VOXFLEET_CPU_THREADS"
 HOME = "/home/voxfleet"
 GRACE_BEYOND_DRAIN_SECONDS = 30
-# Long enough for gateways to learn that the pod leaves before it stops accepting.
-LEAVE_SECONDS = 2
+# Gateways learn from the EndpointSlice that the pod leaves; until then it must accept requests.
+PRE_STOP_SECONDS = 2
 
-WRITABLE = {"tmp": "/tmp", "home": HOME}  # noqa: S108 - an empty folder of the pod itself
+WRITABLE = {"tmp": "/tmp", "home": HOME}  # noqa: S108 - an emptyDir of the pod itself
 
 
 @dataclass(frozen=True, slots=True)
 class PodSettings:
-    """What the installation adds: image, pull policy and the master key of internal tokens."""
+    """The installation's image, pull policy and master key of internal tokens."""
 
     image: str
     pull_policy: str
@@ -43,7 +45,7 @@ class PodSettings:
 
 
 def internal_token_sha256(internal_key: str, namespace: str, name: str) -> str:
-    """What a pod needs to check its callers' token; the token itself never stands in a pod."""
+    """Return the hash by which a pod checks the token of internal requests; the token itself is in no manifest."""
     token = hmac.new(internal_key.encode(), f"pod/{namespace}/{name}".encode(), sha256).hexdigest()
     return sha256(token.encode()).hexdigest()
 
@@ -51,7 +53,7 @@ def internal_token_sha256(internal_key: str, namespace: str, name: str) -> str:
 def pod_template(
     resource: Resource, region: Region, labels: dict[str, str], weights: Weights, settings: PodSettings
 ) -> dict[str, Any]:
-    """The template of a region's Deployment."""
+    """Return the pod template of a region's Deployment."""
     added = effective_pod_template(resource.spec, region)
     metadata = added.metadata
     image = resource.spec.image or settings.image
@@ -72,12 +74,12 @@ def pod_template(
 
 
 def template_conflicts(added: PodTemplate, weights: Weights) -> list[str]:
-    """Additions that would replace what VoxFleet sets; ours wins and the condition names them."""
-    ours_volumes = {*WRITABLE, *(volume["name"] for volume in weights.volumes)}
-    ours_paths = {*WRITABLE.values(), *(mount["mountPath"] for mount in weights.mounts)}
+    """Return the podTemplate fields that VoxFleet sets itself; they are left out, and a condition names them."""
+    own_volumes = {*WRITABLE, *(volume["name"] for volume in weights.volumes)}
+    own_paths = {*WRITABLE.values(), *(mount["mountPath"] for mount in weights.mounts)}
     return [
-        *(f"volumes[{volume.name}]" for volume in added.volumes or () if volume.name in ours_volumes),
-        *(f"volumeMounts[{mount.mount_path}]" for mount in added.volume_mounts or () if mount.mount_path in ours_paths),
+        *(f"volumes[{volume.name}]" for volume in added.volumes or () if volume.name in own_volumes),
+        *(f"volumeMounts[{mount.mount_path}]" for mount in added.volume_mounts or () if mount.mount_path in own_paths),
         *("env[HOME]" for variable in added.env or () if variable.name == "HOME"),
     ]
 
@@ -85,7 +87,7 @@ def template_conflicts(added: PodTemplate, weights: Weights) -> list[str]:
 def _identity(added: PodTemplate) -> dict[str, Any]:
     identity = {
         "automountServiceAccountToken": False,
-        "enableServiceLinks": False,
+        "enableServiceLinks": False,  # variables of a Service named voxfleet would look like the server's settings
         "securityContext": {
             "runAsNonRoot": True,
             "runAsUser": USER_ID,
@@ -105,25 +107,21 @@ def _identity(added: PodTemplate) -> dict[str, Any]:
 
 def _placement(resource: Resource, region: Region, added: PodTemplate) -> dict[str, Any]:
     gpu = resource.spec.gpu
-    ours = [{"key": gpu.resource_name, "operator": "Exists", "effect": "NoSchedule"}] if gpu.count else []
-    theirs = [toleration.model_dump(by_alias=True, exclude_none=True) for toleration in added.tolerations or ()]
+    own = [{"key": gpu.resource_name, "operator": "Exists", "effect": "NoSchedule"}] if gpu.count else []
+    users = [toleration.model_dump(by_alias=True, exclude_none=True) for toleration in added.tolerations or ()]
     placement: dict[str, Any] = {
         "nodeSelector": effective_node_selector(region),
-        "tolerations": ours + theirs,
+        "tolerations": own + users,
         "topologySpreadConstraints": [
             {
                 "maxSkew": 1,
                 "topologyKey": "topology.kubernetes.io/zone",
                 "whenUnsatisfiable": "ScheduleAnyway",
-                "labelSelector": {"matchLabels": _selector(resource, region)},
+                "labelSelector": {"matchLabels": names.region_selector(resource.key.name, region.name)},
             }
         ],
     }
     return placement | ({"affinity": added.affinity} if added.affinity else {})
-
-
-def _selector(resource: Resource, region: Region) -> dict[str, str]:
-    return {"voxfleet.dev/deployment": resource.key.name, "voxfleet.dev/region": region.name}
 
 
 def _server(
@@ -140,7 +138,7 @@ def _server(
         ],
         "resources": _resources(resource),
         "volumeMounts": _mounts(added, weights),
-        "lifecycle": {"preStop": {"sleep": {"seconds": LEAVE_SECONDS}}},
+        "lifecycle": {"preStop": {"sleep": {"seconds": PRE_STOP_SECONDS}}},
         "terminationMessagePath": "/dev/termination-log",
         "terminationMessagePolicy": "FallbackToLogsOnError",
         **_probes(),
@@ -149,18 +147,20 @@ def _server(
 
 
 def _environment(resource: Resource, added: PodTemplate) -> list[dict[str, Any]]:
-    """Ours, and under it theirs; the number of threads is a default that they may change."""
-    theirs = [variable.model_dump(by_alias=True, exclude_none=True) for variable in added.env or ()]
-    named = {variable["name"] for variable in theirs}
-    mine = [{"name": "HOME", "value": HOME}]
+    """Own variables and the user's; HOME cannot be overridden, the number of threads can."""
+    users = [variable.model_dump(by_alias=True, exclude_none=True) for variable in added.env or ()]
+    own = [{"name": "HOME", "value": HOME}]
     threads = _cpu_threads(resource)
-    if threads and THREADS not in named:
-        mine.append({"name": THREADS, "value": str(threads)})
-    return mine + [variable for variable in theirs if variable["name"] != "HOME"]
+    if threads and THREADS not in {variable["name"] for variable in users}:
+        own.append({"name": THREADS, "value": str(threads)})
+    return own + [variable for variable in users if variable["name"] != "HOME"]
 
 
 def _cpu_threads(resource: Resource) -> int | None:
-    """As many as CPUs are asked for: by itself PyTorch starts one per core of the node, and they spin."""
+    """Return one thread per CPU of the limit or request.
+
+    By default PyTorch starts one per core of the node; in a pod with fewer CPUs they spin and are throttled.
+    """
     given = resource.spec.resources
     cpu = (given.limits or {}).get("cpu") or (given.requests or {}).get("cpu")
     if resource.spec.gpu.count or cpu is None:
@@ -183,22 +183,23 @@ def _hardened(container: dict[str, Any], image: str, pull_policy: str) -> dict[s
 
 
 def _arguments(resource: Resource, weights: Weights, settings: PodSettings) -> list[str]:
-    spec, serving = resource.spec, resource.spec.serving
+    spec = resource.spec
     flags = {
         "--model-path": weights.model_path,
         "--model-name": resource.model_name,
         "--device": "cuda" if spec.gpu.count else "cpu",
-        "--dtype": serving.dtype,
-        "--inference-timesteps": serving.inference_timesteps,
-        "--cfg-value": serving.cfg_value,
-        "--max-batch-size": serving.max_batch_size,
-        "--max-queued-requests": serving.max_queued_requests,
+        **_serving_flags(spec.serving),
         "--drain-seconds": spec.disruption.drain_seconds,
     }
     if settings.internal_key:
         digest = internal_token_sha256(settings.internal_key, resource.key.namespace, resource.key.name)
         flags["--internal-token-sha256"] = digest
     return ["serve", *(str(word) for pair in flags.items() for word in pair)]
+
+
+def _serving_flags(serving: Serving) -> dict[str, Any]:
+    """Every field of spec.serving is the server's flag of the same name: maxBatchSize is --max-batch-size."""
+    return {f"--{name.replace('_', '-')}": value for name, value in serving.model_dump(mode="json").items()}
 
 
 def _resources(resource: Resource) -> dict[str, Any]:
@@ -211,7 +212,7 @@ def _resources(resource: Resource) -> dict[str, Any]:
 
 
 def _probes() -> dict[str, Any]:
-    """Live answers while weights load, so a long load is never killed; only a dead process is."""
+    """Probe liveness by an endpoint that answers while weights load: the kubelet never restarts a long load."""
     live = {"httpGet": {"path": "/health/live", "port": "http"}}
     ready = {"httpGet": {"path": "/health/ready", "port": "http"}}
     return {
@@ -222,14 +223,14 @@ def _probes() -> dict[str, Any]:
 
 
 def _mounts(added: PodTemplate, weights: Weights) -> list[dict[str, Any]]:
-    ours = [*({"name": name, "mountPath": path} for name, path in WRITABLE.items()), *weights.mounts]
-    taken = {mount["mountPath"] for mount in ours}
-    theirs = [mount.model_dump(by_alias=True, exclude_none=True) for mount in added.volume_mounts or ()]
-    return ours + [mount for mount in theirs if mount["mountPath"] not in taken]
+    own = [*({"name": name, "mountPath": path} for name, path in WRITABLE.items()), *weights.mounts]
+    taken = {mount["mountPath"] for mount in own}
+    users = [mount.model_dump(by_alias=True, exclude_none=True) for mount in added.volume_mounts or ()]
+    return own + [mount for mount in users if mount["mountPath"] not in taken]
 
 
 def _volumes(added: PodTemplate, weights: Weights) -> list[dict[str, Any]]:
-    ours: list[dict[str, Any]] = [*({"name": name, "emptyDir": {}} for name in WRITABLE), *weights.volumes]
-    taken = {volume["name"] for volume in ours}
-    theirs = [volume.model_dump(by_alias=True, exclude_none=True) for volume in added.volumes or ()]
-    return ours + [volume for volume in theirs if volume["name"] not in taken]
+    own: list[dict[str, Any]] = [*({"name": name, "emptyDir": {}} for name in WRITABLE), *weights.volumes]
+    taken = {volume["name"] for volume in own}
+    users = [volume.model_dump(by_alias=True, exclude_none=True) for volume in added.volumes or ()]
+    return own + [volume for volume in users if volume["name"] not in taken]

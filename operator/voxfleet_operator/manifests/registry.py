@@ -1,7 +1,7 @@
-"""What gateways know of a model: the document in its ConfigMap.
+"""Builds the registry entry of a model: the JSON document in its ConfigMap, from which gateways read the model.
 
-Knows the schema voxfleet.dev/registry/v1. Carries no value that changes by itself with time, so a quiet system
-writes nothing. Does not know the ConfigMap around it.
+Knows the schema voxfleet.dev/registry/v1. Contains no value that changes with time alone, so an idle system writes
+nothing. Does not know the ConfigMap around it.
 """
 
 import json
@@ -18,7 +18,7 @@ SCHEMA = "voxfleet.dev/registry/v1"
 def registry_entry(
     resource: Resource, plans: dict[str, RegionPlan], demand_namespace: str, *, owns_model_name: bool
 ) -> str:
-    """The document as JSON text with a stable order."""
+    """Return the entry as JSON text with a stable order."""
     spec = resource.spec
     entry = {
         "schema": SCHEMA,
@@ -29,11 +29,7 @@ def registry_entry(
         "created_at": resource.created_at,
         "generation": resource.generation,
         "suspended": spec.suspend,
-        "gateway": {
-            "hold_seconds": spec.gateway.hold_seconds,
-            "max_held_requests": spec.gateway.max_held_requests,
-            "spill": spec.gateway.spill,
-        },
+        "gateway": spec.gateway.model_dump(mode="json"),
         "idle_timeout_seconds": spec.autoscaling.idle_timeout_seconds,
         "regions": [_region(resource, region, plans[region.name], demand_namespace) for region in spec.regions],
     }
@@ -43,7 +39,7 @@ def registry_entry(
 def _region(resource: Resource, region: Region, plan: RegionPlan, demand_namespace: str) -> dict[str, Any]:
     key = resource.key
     wake_seconds = total_seconds(plan.last_wake)
-    policy = effective_autoscaling(resource.spec, region)
+    autoscaling = effective_autoscaling(resource.spec, region)
     return {
         "name": region.name,
         "latitude": float(region.location.latitude) if region.location else None,
@@ -52,12 +48,13 @@ def _region(resource: Resource, region: Region, plan: RegionPlan, demand_namespa
         "allowed_clients": region.allowed_clients,
         "suspended": resource.spec.suspend or region.suspend,
         "local": region.kube_config_secret_ref is None,
-        "max_replicas": policy.max_replicas,
+        "max_replicas": autoscaling.max_replicas,
         "price_per_gpu_hour": _price(region),
-        "idle_timeout_seconds": policy.idle_timeout_seconds,
+        "idle_timeout_seconds": autoscaling.idle_timeout_seconds,
         "service": {"namespace": key.namespace, "name": names.regional_name(key.name, region.name)},
         "lease": {"namespace": demand_namespace, "name": names.lease_name(key.namespace, key.name, region.name)},
         "phase": str(plan.phase),
+        # A waking region's message changes with every pod event, and gateways show none of them.
         "message": plan.message if plan.phase in ("Failed", "Suspended") else "",
         "retry_after_seconds": plan.retry_after_seconds,
         "predicted_wake_seconds": wake_seconds,
@@ -65,6 +62,6 @@ def _region(resource: Resource, region: Region, plan: RegionPlan, demand_namespa
 
 
 def _price(region: Region) -> float:
-    """What a server costs here today: they run on demand."""
+    """Return the price of a server here: on demand, because spot is not available yet."""
     price = region.price_per_gpu_hour
     return float(price.on_demand or price.spot or 0) if price else 0.0

@@ -1,6 +1,6 @@
-"""How a pod gets at the weights: from the image, a host folder, a claim, or a download.
+"""Provides a pod with weights: from the image, a host folder, a claim, or a download.
 
-Knows the sources. Does not know the rest of the pod.
+Knows the schemes of model.source. Does not know the rest of the pod.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ MOUNT = "/weights"
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """Path for the server, and what must be mounted and fetched before."""
+    """The server's --model-path, and the volumes, mounts and init containers that it needs."""
 
     model_path: str
     volumes: tuple[dict[str, Any], ...] = ()
@@ -23,7 +23,7 @@ class Weights:
 
 
 def weights_of(spec: VoxTTSDeploymentSpec, allowed_host_paths: tuple[str, ...]) -> Weights:
-    """By the scheme of model.source."""
+    """Return the weights for the scheme of model.source."""
     scheme, _, rest = spec.model.source.partition("://")
     if scheme == "file":
         return _from_folder(rest, allowed_host_paths)
@@ -33,7 +33,8 @@ def weights_of(spec: VoxTTSDeploymentSpec, allowed_host_paths: tuple[str, ...]) 
 
 
 def _from_folder(path: str, allowed_host_paths: tuple[str, ...]) -> Weights:
-    """A folder of the image, unless the installation offers that folder of the host."""
+    """A folder of the image, or of the host where the installation allows that path."""
+    # With the slash: /srv/models must not allow /srv/models-of-others.
     if not any(path == allowed or path.startswith(f"{allowed}/") for allowed in allowed_host_paths):
         return Weights(path)
     return Weights(
@@ -53,7 +54,7 @@ def _from_claim(rest: str) -> Weights:
 
 
 def _downloaded(spec: VoxTTSDeploymentSpec) -> Weights:
-    """An init container of the same image downloads into an empty folder; the server mounts it read-only."""
+    """An init container of the server's image downloads into an emptyDir, which the server mounts read-only."""
     model = spec.model
     token: list[dict[str, Any]] = []
     if model.secret_ref is not None:

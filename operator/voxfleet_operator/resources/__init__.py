@@ -12,7 +12,7 @@ from voxfleet_operator.resources.resource import (
     effective_pod_template,
     read_resource,
 )
-from voxfleet_operator.resources.spec import CacheType, VoxTTSDeploymentSpec
+from voxfleet_operator.resources.spec import CacheType, Serving, VoxTTSDeploymentSpec
 from voxfleet_operator.resources.status import Condition, Failure, LastWake, Phase, RegionStatus, VoxTTSDeploymentStatus
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "Region",
     "RegionStatus",
     "Resource",
+    "Serving",
     "SpotUse",
     "VoxTTSDeploymentSpec",
     "VoxTTSDeploymentStatus",

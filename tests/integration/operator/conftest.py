@@ -247,7 +247,7 @@ class World:
         self.api.request("PATCH", self.lease_path(region, name), patch, "application/merge-patch+json")
 
     def pod(self, name: str, region: str = "eu-central", of: str = "narrator") -> str:
-        labels = names.regional_labels(self.namespace, of, region)
+        labels = names.pool_labels(self.namespace, of, region, names.POOL_ON_DEMAND)
         body = {
             "apiVersion": "v1",
             "kind": "Pod",

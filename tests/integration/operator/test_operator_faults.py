@@ -1,4 +1,4 @@
-"""Faults: no definition yet, controllers at work, an API server that goes away, a renewal between look and mark."""
+"""Faults: the CRD is missing, controllers act too, the API server restarts, a Lease is renewed before the mark."""
 
 import asyncio
 import time
@@ -45,11 +45,11 @@ def until(is_true: Any, seconds: float = 60) -> Any:
 def test_from_no_definition_to_verified_and_through_an_outage(
     world_before_the_definition: tuple[World, ControlPlane], define_kind: Any
 ) -> None:
-    """One long story, because a cluster with controllers is slow to start."""
+    """One long test, because a cluster with controllers is slow to start."""
     world, control_plane = world_before_the_definition
     world.operator.start(until_ready=False)
     until(lambda: "voxfleet-crds" in world.operator.log.read_text())
-    assert not world.operator.is_ready(), "it waits for its kind, and says so"
+    assert not world.operator.is_ready(), "not ready before the CRD is served"
     define_kind(world.api)
     world.operator.wait_ready()
 
@@ -76,12 +76,12 @@ def test_from_no_definition_to_verified_and_through_an_outage(
     until(lambda: not world.exists(world.registry_path()))
 
 
-def test_a_renewal_between_look_and_mark_wins(world: World) -> None:
-    """The operator decides on what it saw; the API server refuses the mark, because the Lease has changed since."""
+def test_a_renewal_between_decision_and_mark_keeps_the_region_awake(world: World) -> None:
+    """The operator decides on an older Lease; the API server rejects the mark, because the Lease has changed since."""
     world.apply({**SPEC, "autoscaling": {"idleTimeoutSeconds": 5}})
     world.settled("Asleep")
     world.operator.stop()
-    assert asyncio.run(_marked_after_an_old_and_a_new_look(world)) == [False, True]
+    assert asyncio.run(_marked_by_an_old_and_by_a_new_observation(world)) == [False, True]
     assert world.replicas() == 1
 
 
@@ -90,7 +90,7 @@ def is_marked(world: World) -> bool:
     return names.ANNOTATION_ASLEEP_SINCE in annotations
 
 
-async def _marked_after_an_old_and_a_new_look(world: World) -> list[bool]:
+async def _marked_by_an_old_and_by_a_new_observation(world: World) -> list[bool]:
     api = await connect(world.operator.environment["VOXFLEET_KUBECONFIG"])
     store = Store(lambda _key: None, lambda _key: None, 9091)
     observer = Observer(store, world.demand_namespace)
@@ -101,27 +101,27 @@ async def _marked_after_an_old_and_a_new_look(world: World) -> list[bool]:
     reconciler = Reconciler(api, store, observer, installation, clock=lambda: time.time() + later)
     try:
         world.renew()
-        store.applied("Lease", world.api.get(world.lease_path()))
-        store.applied("Deployment", world.api.get(world.deployment_path()))
+        store.on_applied("Lease", world.api.get(world.lease_path()))
+        store.on_applied("Deployment", world.api.get(world.deployment_path()))
         resource = read_resource(world.api.get(world.resource_path()))
         store.put_resource(resource)
         await reconciler.reconcile(resource.key)
         path = world.pod("pod-1")
         world.pod_ready(path)
-        store.applied("Pod", world.api.get(path))
+        store.on_applied("Pod", world.api.get(path))
         await reconciler.reconcile(resource.key)
 
         later = 60.0
         observer.readings = idle_readings(world, time.time() + later)
         world.renew()
         await reconciler.reconcile(resource.key)
-        after_old_look = is_marked(world)
+        marked_by_old = is_marked(world)
 
-        store.applied("Lease", world.api.get(world.lease_path()))
+        store.on_applied("Lease", world.api.get(world.lease_path()))
         later = 120.0
         observer.readings = idle_readings(world, time.time() + later)
         await reconciler.reconcile(resource.key)
-        return [after_old_look, is_marked(world)]
+        return [marked_by_old, is_marked(world)]
     finally:
         await api.close()
 

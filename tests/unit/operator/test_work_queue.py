@@ -1,4 +1,4 @@
-"""Each key once, never twice at a time, nothing lost, later after failures."""
+"""Each key is queued once, never processed twice at a time, never lost, and delayed after failures."""
 
 import asyncio
 
@@ -17,41 +17,41 @@ class Clock:
 async def taken(queue: WorkQueue[str]) -> str | None:
     try:
         async with asyncio.timeout(0.05):
-            return await queue.next()
+            return await queue.get()
     except TimeoutError:
         return None
 
 
-async def test_a_key_waits_once() -> None:
+async def test_a_key_is_queued_once() -> None:
     queue: WorkQueue[str] = WorkQueue()
     for key in ("a", "b", "a"):
         queue.add(key)
-    assert [await queue.next(), await queue.next(), await taken(queue)] == ["a", "b", None]
+    assert [await queue.get(), await queue.get(), await taken(queue)] == ["a", "b", None]
 
 
-async def test_a_call_during_the_work_is_not_lost_and_not_parallel() -> None:
+async def test_an_add_during_processing_is_neither_lost_nor_parallel() -> None:
     queue: WorkQueue[str] = WorkQueue()
     queue.add("a")
-    await queue.next()
+    await queue.get()
     queue.add("a")
     assert await taken(queue) is None
-    queue.succeeded("a")
+    queue.done("a")
     assert await taken(queue) == "a"
 
 
-async def test_who_is_called_first_comes_first_and_once() -> None:
+async def test_add_first_puts_a_key_first_and_keeps_it_single() -> None:
     queue: WorkQueue[str] = WorkQueue()
     for key in ("a", "b", "c"):
         queue.add(key)
     queue.add_first("c")
-    assert [await queue.next(), await queue.next(), await queue.next(), await taken(queue)] == ["c", "a", "b", None]
+    assert [await queue.get(), await queue.get(), await queue.get(), await taken(queue)] == ["c", "a", "b", None]
     queue.add_first("a")
-    assert await taken(queue) is None, "it is in work"
-    queue.succeeded("a")
+    assert await taken(queue) is None, "it is being processed"
+    queue.done("a")
     assert await taken(queue) == "a"
 
 
-async def test_the_earlier_deadline_counts() -> None:
+async def test_the_earlier_of_two_deadlines_counts() -> None:
     clock = Clock()
     queue: WorkQueue[str] = WorkQueue(clock)
     queue.add_at("a", 200)
@@ -60,37 +60,37 @@ async def test_the_earlier_deadline_counts() -> None:
     assert await taken(queue) is None
     clock.now = 111
     assert await taken(queue) == "a"
-    queue.succeeded("a")
+    queue.done("a")
     clock.now = 400
-    assert await taken(queue) is None, "one deadline, one call"
+    assert await taken(queue) is None, "a deadline queues a key once"
 
 
-async def test_failures_wait_longer_each_time_up_to_a_bound() -> None:
+async def test_the_back_off_doubles_up_to_a_bound() -> None:
     clock = Clock()
     queue: WorkQueue[str] = WorkQueue(clock, jitter=lambda: 1.0)
     pauses = []
     for _ in range(10):
         queue.add("a")
-        await queue.next()
-        pauses.append(queue.failed("a"))
+        await queue.get()
+        pauses.append(queue.retry("a"))
         clock.now += pauses[-1] + 1
-        await queue.next()
-        queue._in_work.clear()
+        await queue.get()
+        queue._processing.clear()
     assert pauses[:4] == [0.5, 1.0, 2.0, 4.0]
     assert pauses[-1] == 120.0
 
 
-async def test_success_forgets_the_failures() -> None:
+async def test_done_resets_the_back_off() -> None:
     queue: WorkQueue[str] = WorkQueue(Clock(), jitter=lambda: 1.0)
     for _ in range(3):
-        queue.failed("a")
-    queue.succeeded("a")
-    assert queue.failed("a") == pytest.approx(0.5)
+        queue.retry("a")
+    queue.done("a")
+    assert queue.retry("a") == pytest.approx(0.5)
 
 
-async def test_whoever_waits_is_woken() -> None:
+async def test_a_waiting_get_returns_when_a_key_is_added() -> None:
     queue: WorkQueue[str] = WorkQueue()
-    waiting = asyncio.create_task(queue.next())
+    waiting = asyncio.create_task(queue.get())
     await asyncio.sleep(0.01)
     queue.add("a")
     async with asyncio.timeout(60):

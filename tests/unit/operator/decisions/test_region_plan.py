@@ -1,27 +1,30 @@
-"""decide(observed, now): the life of a region, as single stories and as laws that hold for everything."""
+"""decide(observed, now): single transitions of a region, and properties that hold for every observable state."""
 
 from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from voxfleet_operator.decisions.failures import back_off_seconds
-from voxfleet_operator.decisions.idle_timers import clamp_renewal, renewal_period, wanted_until
+from voxfleet_operator.decisions.idle_timers import clamp_renewal, wanted_until
 from voxfleet_operator.decisions.observed import (
+    Autoscaling,
     LeaseState,
     LoadState,
     LocalState,
     PodState,
-    Policy,
     RegionState,
     WorkloadState,
 )
 from voxfleet_operator.decisions.region_plan import LeaseAction, RegionPlan, decide
-from voxfleet_operator.decisions.timestamps import to_micro_time, to_seconds
+from voxfleet_operator.decisions.timestamps import to_micro_time
 from voxfleet_operator.resources import Failure, Phase
 
 NOW = 1_795_000_000.0
 IDLE = LoadState()
-POLICY = Policy(idle_timeout_seconds=60, wake_timeout_seconds=100, max_unknown_seconds=300)
+AUTOSCALING = Autoscaling(idle_timeout_seconds=60, wake_timeout_seconds=100, max_unknown_seconds=300)
+
+
+def autoscaling_with(**fields: int) -> Autoscaling:
+    return AUTOSCALING.model_copy(update=fields)
 
 
 def pod(*, ready_at: float | None = None, **fields: object) -> PodState:
@@ -31,7 +34,12 @@ def pod(*, ready_at: float | None = None, **fields: object) -> PodState:
 
 def region(**fields: object) -> RegionState:
     base = RegionState(
-        "eu", generation=1, policy=POLICY, lease=LeaseState("7"), load=IDLE, local=LocalState(unready_since=NOW)
+        "eu",
+        generation=1,
+        autoscaling=AUTOSCALING,
+        lease=LeaseState("7"),
+        load=IDLE,
+        local=LocalState(unready_since=NOW),
     )
     return replace(base, **fields)  # type: ignore[arg-type]
 
@@ -50,12 +58,12 @@ def failure(**fields: object) -> Failure:
     return Failure.model_validate({"reason": "WakeTimeout", "message": "slow", **known, **fields})
 
 
-def test_nobody_asked_yet() -> None:
+def test_without_demand_a_region_is_asleep() -> None:
     plan = decide(region(), NOW)
     assert (plan.phase, plan.replicas) == (Phase.ASLEEP, 0)
 
 
-def test_what_an_earlier_resource_of_the_name_served_wakes_nobody() -> None:
+def test_requests_that_an_earlier_resource_of_the_name_served_wake_no_region() -> None:
     seen = region(load=LoadState(last_request_finished_at=NOW - 1))
     assert (decide(seen, NOW).phase, decide(seen, NOW).replicas) == (Phase.ASLEEP, 0)
 
@@ -72,17 +80,17 @@ def test_a_renewal_after_the_mark_wakes_and_clears_it() -> None:
 
 def test_a_marked_region_stays_asleep_even_when_its_idle_time_grows() -> None:
     lease = LeaseState("7", NOW - 100, asleep_since=NOW - 20)
-    longer = replace(POLICY, idle_timeout_seconds=10_000)
-    assert decide(region(lease=lease, policy=longer), NOW).replicas == 0
+    longer = autoscaling_with(idle_timeout_seconds=10_000)
+    assert decide(region(lease=lease, autoscaling=longer), NOW).replicas == 0
 
 
 def test_min_replicas_wakes_without_demand_and_never_sleeps() -> None:
-    policy = replace(POLICY, min_replicas=2)
-    assert decide(region(policy=policy), NOW).replicas == 2
-    assert decide(awake(NOW - 10_000, policy=policy), NOW).replicas == 2
+    autoscaling = autoscaling_with(min_replicas=2)
+    assert decide(region(autoscaling=autoscaling), NOW).replicas == 2
+    assert decide(awake(NOW - 10_000, autoscaling=autoscaling), NOW).replicas == 2
 
 
-def test_sleep_is_marked_first_and_done_then() -> None:
+def test_sleep_is_marked_on_the_lease_before_replicas_go_to_zero() -> None:
     seen = awake(NOW - 100)
     first = decide(seen, NOW)
     assert (first.phase, first.replicas, first.lease_action) == (Phase.AWAKE, 1, LeaseAction.MARK_ASLEEP)
@@ -98,7 +106,7 @@ def test_a_renewal_between_mark_and_zero_wins() -> None:
     assert (plan.replicas, plan.lease_action) == (1, LeaseAction.CLEAR_MARK)
 
 
-def test_a_request_that_slipped_in_after_the_mark_clears_it() -> None:
+def test_a_request_that_arrives_after_the_mark_clears_it() -> None:
     seen = awake(NOW - 100, load=LoadState(open_requests=1))
     marked = replace(seen, lease=LeaseState("8", NOW - 100, asleep_since=NOW - 1))
     assert decide(marked, NOW).lease_action == LeaseAction.CLEAR_MARK
@@ -110,19 +118,19 @@ def test_a_request_that_finished_lately_counts_like_a_renewal() -> None:
     assert decide(seen, NOW).lease_action == LeaseAction.NONE
 
 
-def test_nobody_sleeps_after_a_broken_watch() -> None:
+def test_no_region_sleeps_soon_after_a_broken_watch() -> None:
     seen = awake(NOW - 100, local=LocalState(lease_trusted_at=NOW + 20))
     plan = decide(seen, NOW)
     assert (plan.replicas, plan.lease_action, plan.requeue_at) == (1, LeaseAction.NONE, NOW + 20)
 
 
-def test_without_its_lease_nobody_sleeps() -> None:
+def test_without_its_lease_a_region_stays_awake() -> None:
     seen = replace(awake(NOW - 10_000), lease=None)
     plan = decide(seen, NOW)
     assert (plan.replicas, plan.lease_action) == (1, LeaseAction.NONE)
 
 
-def test_unknown_load_stays_awake_is_said_and_ends() -> None:
+def test_unknown_load_keeps_awake_with_a_warning_until_max_unknown_seconds() -> None:
     unknown = LoadState(unknown_reason="gateway 10.0.0.9 does not answer: refused")
     plan = decide(awake(NOW - 100, load=unknown), NOW)
     assert plan.replicas == 1
@@ -152,7 +160,7 @@ def test_a_pod_that_flaps_does_not_renew_for_ever() -> None:
     assert decide(flapped, NOW).lease_action == LeaseAction.MARK_ASLEEP
 
 
-def test_wrong_weights_fail_after_three_restarts_with_the_pods_words() -> None:
+def test_wrong_weights_fail_after_three_restarts_with_the_pods_message() -> None:
     broken = pod(exit_code=3, termination_message="model.safetensors is cut off")
     seen = region(workload=WorkloadState(1, woken_at=NOW), lease=LeaseState("7", NOW))
     assert decide(replace(seen, pods=(replace(broken, restarts=2),)), NOW).phase == Phase.WAKING
@@ -174,8 +182,8 @@ def test_failed_waits_for_the_back_off_and_for_new_demand() -> None:
     plan = decide(failed, NOW)
     assert (plan.phase, plan.replicas, plan.requeue_at) == (Phase.FAILED, 0, NOW + 50)
     assert decide(failed, NOW + 50).replicas == 1
-    nobody_asked_since = replace(failed, lease=LeaseState("7", NOW - 11))
-    assert decide(nobody_asked_since, NOW + 50).phase == Phase.FAILED
+    no_demand_since = replace(failed, lease=LeaseState("7", NOW - 11))
+    assert decide(no_demand_since, NOW + 50).phase == Phase.FAILED
 
 
 def test_a_new_generation_is_tried_at_once() -> None:
@@ -183,7 +191,7 @@ def test_a_new_generation_is_tried_at_once() -> None:
     assert decide(changed, NOW).phase == Phase.WAKING
 
 
-def test_suspended_drains_and_rests() -> None:
+def test_suspended_drains_and_stays_at_zero() -> None:
     assert decide(awake(is_suspended=True), NOW).phase == Phase.DRAINING
     assert decide(region(is_suspended=True), NOW).phase == Phase.SUSPENDED
 
@@ -195,17 +203,17 @@ def test_a_clock_that_runs_ahead_counts_from_when_it_was_seen() -> None:
     assert "ClockSkew" in [reason for reason, _ in plan.warnings]
 
 
-def test_what_a_waking_region_waits_for_is_said() -> None:
+def test_the_message_of_a_waking_region_says_what_it_waits_for() -> None:
     stuck = pod(unschedulable_message="0/2 nodes are available: 2 Insufficient nvidia.com/gpu.")
     plan = decide(region(workload=WorkloadState(1, woken_at=NOW), pods=(stuck,)), NOW)
     assert "Insufficient nvidia.com/gpu" in plan.message
 
 
-def test_a_pod_in_trouble_beside_one_that_serves_is_a_warning() -> None:
+def test_a_pod_that_does_not_start_beside_a_ready_one_is_a_warning() -> None:
     broken = pod(name="q", waiting_reason="ImagePullBackOff", waiting_message="not found")
-    homeless = pod(name="r", unschedulable_message="0/2 nodes are available")
+    unschedulable = pod(name="r", unschedulable_message="0/2 nodes are available")
     seen = awake()
-    plan = decide(replace(seen, pods=(*seen.pods, broken, homeless)), NOW)
+    plan = decide(replace(seen, pods=(*seen.pods, broken, unschedulable)), NOW)
     assert (plan.phase, [reason for reason, _ in plan.warnings]) == (Phase.AWAKE, ["PodFailing", "NoSurgeCapacity"])
 
 
@@ -213,12 +221,12 @@ def asleep(workload: WorkloadState) -> WorkloadState:
     return replace(workload, replicas=0)
 
 
-# Laws. A region in any state that the operator could ever see.
+# Properties. A region in any state that the operator could observe.
 
 timestamps = st.floats(NOW - 2000, NOW + 4, allow_nan=False)
 maybe_instants = st.none() | timestamps
-policies = st.builds(
-    Policy,
+autoscalings = st.builds(
+    Autoscaling,
     min_replicas=st.integers(0, 3),
     max_replicas=st.integers(3, 8),
     target_requests_per_replica=st.integers(1, 16),
@@ -234,7 +242,7 @@ pods = st.builds(
     region=st.just("eu"),
     created_at=timestamps,
     ready_at=maybe_instants,
-    is_leaving=st.booleans(),
+    is_active=st.booleans(),
     restarts=st.integers(0, 5),
     waiting_reason=st.sampled_from(["", "ImagePullBackOff", "CrashLoopBackOff", "ErrImageNeverPull"]),
     exit_code=st.sampled_from([None, 1, 3, 137]),
@@ -255,7 +263,7 @@ failures = st.builds(
     generation=st.integers(1, 2),
     count=st.integers(1, 20),
 )
-ready_pods = pods.map(lambda seen: replace(seen, is_leaving=False, ready_at=seen.ready_at or NOW - 3))
+ready_pods = pods.map(lambda seen: replace(seen, is_active=True, ready_at=seen.ready_at or NOW - 3))
 unready_pods = pods.map(lambda seen: replace(seen, ready_at=None))
 workloads = st.builds(WorkloadState, st.integers(1, 8), maybe_instants)
 
@@ -271,7 +279,7 @@ def regions_with(
         RegionState,
         name=st.just("eu"),
         generation=st.just(1),
-        policy=policies,
+        autoscaling=autoscalings,
         is_suspended=suspended,
         workload=workload,
         pods=st.lists(of_pods, min_size=least_pods, max_size=4).map(tuple),
@@ -287,8 +295,8 @@ serving = regions_with(ready_pods, workload=workloads, suspended=st.just(False),
 loading = regions_with(unready_pods, workload=workloads, suspended=st.just(False))
 
 
-def carried_out(seen: RegionState, plan: RegionPlan, now: float) -> RegionState:
-    """The region after everything in the plan was done, and before anything else happened."""
+def applied(seen: RegionState, plan: RegionPlan, now: float) -> RegionState:
+    """The region after the plan was applied, and before anything else happened."""
     workload = WorkloadState(plan.replicas, plan.woken_at, plan.woken_reason)
     lease = seen.lease
     if lease is not None:
@@ -314,87 +322,68 @@ def carried_out(seen: RegionState, plan: RegionPlan, now: float) -> RegionState:
 
 @settings(max_examples=100, deadline=None)
 @given(regions)
-def test_law_carrying_out_a_plan_soon_leaves_nothing_to_do(seen: RegionState) -> None:
+def test_property_applying_plans_converges_within_four_steps(seen: RegionState) -> None:
     for _ in range(4):
         plan = decide(seen, NOW)
-        after = carried_out(seen, plan, NOW)
+        after = applied(seen, plan, NOW)
         again = decide(after, NOW)
         if again == plan and again.lease_action == LeaseAction.NONE:
             return
         seen = after
-    raise AssertionError(f"still something to do: {plan}")
+    raise AssertionError(f"not converged: {plan}")
 
 
 @settings(max_examples=100, deadline=None)
 @given(serving)
-def test_law_nothing_sleeps_with_requests_or_before_its_time(seen: RegionState) -> None:
+def test_property_no_region_sleeps_with_requests_or_before_its_idle_timeout(seen: RegionState) -> None:
     plan = decide(seen, NOW)
     goes_to_sleep = plan.replicas == 0 or plan.lease_action == LeaseAction.MARK_ASLEEP
     until = wanted_until(seen)
     if goes_to_sleep:
         assert until is not None
         assert until <= NOW
-        assert seen.policy.min_replicas == 0
+        assert seen.autoscaling.min_replicas == 0
         if seen.load.is_known:
             assert seen.load.is_idle
         else:
-            assert until + seen.policy.max_unknown_seconds <= NOW
+            assert until + seen.autoscaling.max_unknown_seconds <= NOW
 
 
 @settings(max_examples=100, deadline=None)
 @given(serving)
-def test_law_zero_comes_only_after_the_mark(seen: RegionState) -> None:
+def test_property_zero_replicas_only_after_the_mark(seen: RegionState) -> None:
     if decide(seen, NOW).replicas == 0 and seen.lease is not None:
         assert seen.lease.is_marked_asleep
 
 
 @settings(max_examples=100, deadline=None)
 @given(regions)
-def test_law_replicas_stay_within_bounds(seen: RegionState) -> None:
+def test_property_replicas_stay_within_bounds(seen: RegionState) -> None:
     plan = decide(seen, NOW)
-    assert 0 <= plan.replicas <= seen.policy.max_replicas
+    assert 0 <= plan.replicas <= seen.autoscaling.max_replicas
     if plan.phase in (Phase.AWAKE, Phase.WAKING):
-        assert plan.replicas >= max(1, seen.policy.min_replicas)
+        assert plan.replicas >= max(1, seen.autoscaling.min_replicas)
 
 
 @settings(max_examples=100, deadline=None)
 @given(loading)
-def test_law_a_loading_pod_is_never_ended_for_idleness(seen: RegionState) -> None:
+def test_property_a_loading_pod_is_never_deleted_for_idleness(seen: RegionState) -> None:
     plan = decide(seen, NOW)
     assert plan.replicas > 0 or plan.phase == Phase.FAILED
     if plan.phase == Phase.FAILED and plan.reason == "WakeTimeout":
-        assert NOW - seen.local.unready_since >= seen.policy.wake_timeout_seconds
+        assert NOW - seen.local.unready_since >= seen.autoscaling.wake_timeout_seconds
 
 
 @settings(max_examples=100, deadline=None)
 @given(loading)
-def test_law_nothing_loads_for_ever(seen: RegionState) -> None:
-    much_later = seen.local.unready_since + seen.policy.wake_timeout_seconds + 1
+def test_property_a_load_ends_at_the_wake_timeout(seen: RegionState) -> None:
+    much_later = seen.local.unready_since + seen.autoscaling.wake_timeout_seconds + 1
     assert decide(seen, much_later).phase == Phase.FAILED
 
 
 @settings(max_examples=100, deadline=None)
 @given(serving)
-def test_law_no_pod_with_open_requests_is_taken_by_shrinking(seen: RegionState) -> None:
+def test_property_shrinking_waits_for_open_requests(seen: RegionState) -> None:
     load = replace(seen.load, open_requests=seen.load.open_requests + 1, unknown_reason="")
     busy = replace(seen, load=load)
-    assert decide(busy, NOW).replicas >= min(seen.replicas, seen.policy.max_replicas)
-
-
-@given(st.integers(1, 100))
-def test_law_the_back_off_grows_from_one_to_thirty_minutes(count: int) -> None:
-    assert 60 <= back_off_seconds(count) <= back_off_seconds(count + 1) <= 1800
-
-
-@given(st.floats(5, 100_000))
-def test_law_gateways_renew_often_enough(idle_timeout_seconds: float) -> None:
-    assert renewal_period(idle_timeout_seconds) * 2 < idle_timeout_seconds
-
-
-@given(st.floats(0, 4e9))
-def test_law_instants_survive_writing(seconds: float) -> None:
-    written = to_micro_time(seconds)
-    read = to_seconds(written)
-    assert read is not None
-    assert abs(read - seconds) < 1e-5
-    assert to_micro_time(read) == written
+    assert decide(busy, NOW).replicas >= min(seen.replicas, seen.autoscaling.max_replicas)

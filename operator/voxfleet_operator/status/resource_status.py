@@ -1,25 +1,27 @@
-"""Builds the status of a resource, and says whether it is worth writing.
+"""Builds the status of a resource, and decides whether and when a changed one is written.
 
-Knows what is quiet: `awakeUntil` that moved by less than five minutes, and is not past, is the old one.
-Does not write anything.
+Knows which changes are small: `awakeUntil` keeps its old value while that is in the future and less than five minutes
+off. Writes nothing.
 """
 
 from typing import Any
 
-from voxfleet_operator.conditions import ConditionInput, conditions, summary
 from voxfleet_operator.decisions.observed import RegionState
 from voxfleet_operator.decisions.region_plan import RegionPlan
 from voxfleet_operator.decisions.timestamps import to_rfc3339, to_seconds
 from voxfleet_operator.resources import Phase, RegionStatus, Resource, VoxTTSDeploymentStatus
+from voxfleet_operator.status.conditions import LONGEST_MESSAGE, ConditionInput, conditions, summary
 
+# Both keep a busy fleet from writing a status with each request: every write is an etcd write and an event to every
+# watcher.
 QUIET_SECONDS = 300.0
-LEAST_SECONDS_BETWEEN_WRITES = 10.0
+SHORTEST_WRITE_INTERVAL_SECONDS = 10.0
 
 
 def resource_status(
     resource: Resource, given: ConditionInput, observed: dict[str, RegionState], now: float
 ) -> VoxTTSDeploymentStatus:
-    """The whole status, rebuilt from plans and observations."""
+    """Return the whole status, rebuilt from plans and observations."""
     plans = given.plans
     before = resource.region_statuses
     awake = sum(plan.phase == Phase.AWAKE for plan in plans)
@@ -28,7 +30,7 @@ def resource_status(
         model=resource.model_name,
         awake=f"{awake}/{len(plans)}",
         replicas=sum(plan.replicas for plan in plans),
-        message=summary(given)[:4096],
+        message=summary(given)[:LONGEST_MESSAGE],
         conditions=conditions(given, tuple(resource.status.conditions), resource.generation, now),
         regions=[_region(plan, observed[plan.name], before.get(plan.name), now) for plan in plans],
         cost=resource.status.cost,
@@ -36,26 +38,30 @@ def resource_status(
 
 
 def is_verified(resource: Resource, observed: dict[str, RegionState]) -> bool:
-    """Whether a region became ready with this generation, now or before."""
-    if any(seen.ready_pods and seen.workload and seen.workload.is_updated for seen in observed.values()):
+    """Whether a region is ready with this generation, or was: a status that says so is believed."""
+    if any(state.ready_pods and state.workload and state.workload.is_updated for state in observed.values()):
         return True
     verified = next((condition for condition in resource.status.conditions if condition.type == "Verified"), None)
     return verified is not None and verified.status == "True" and verified.observed_generation == resource.generation
 
 
-def write_at(before: VoxTTSDeploymentStatus, after: VoxTTSDeploymentStatus, last_write_at: float) -> float | None:
-    """When to write: at once for what matters, at most every ten seconds for the rest, never without a change."""
+def next_write_at(before: VoxTTSDeploymentStatus, after: VoxTTSDeploymentStatus, last_write_at: float) -> float | None:
+    """Return when to write a status: 0 (now) for a change of phase, condition or replicas, None without a change.
+
+    All other changes wait until ten seconds after the last write.
+    """
     if as_json(before) == as_json(after):
         return None
-    return 0.0 if _headline(before) != _headline(after) else last_write_at + LEAST_SECONDS_BETWEEN_WRITES
+    return 0.0 if _headline(before) != _headline(after) else last_write_at + SHORTEST_WRITE_INTERVAL_SECONDS
 
 
 def as_json(status: VoxTTSDeploymentStatus) -> dict[str, Any]:
-    """As it is sent."""
+    """Return the status as it is sent to the API server."""
     return status.model_dump(by_alias=True, exclude_none=True, mode="json")
 
 
 def _headline(status: VoxTTSDeploymentStatus) -> Any:
+    """What is written at once when it changes: generation, conditions, phases and replicas, without messages."""
     states = {condition.type: (condition.status, condition.reason) for condition in status.conditions}
     regions = [(region.name, region.phase, region.desired_replicas) for region in status.regions]
     return status.observed_generation, states, regions
@@ -65,17 +71,17 @@ def _region(plan: RegionPlan, observed: RegionState, before: RegionStatus | None
     return RegionStatus(
         name=plan.name,
         phase=plan.phase,
-        message=plan.message[:4096],
+        message=plan.message[:LONGEST_MESSAGE],
         desired_replicas=plan.replicas,
         ready_replicas=len(observed.ready_pods),
-        awake_until=_quiet_instant(plan, before, now),
+        awake_until=_awake_until(plan, before, now),
         last_wake=plan.last_wake,
         failure=plan.failure,
     )
 
 
-def _quiet_instant(plan: RegionPlan, before: RegionStatus | None, now: float) -> str | None:
-    """The old instant while it is nearly right: it moves with every request. One that is past would be untrue."""
+def _awake_until(plan: RegionPlan, before: RegionStatus | None, now: float) -> str | None:
+    """Return the old time while it is nearly right, because it moves with every request; never one in the past."""
     if plan.awake_until is None or plan.phase not in (Phase.AWAKE, Phase.WAKING):
         return None
     written = to_seconds(before.awake_until) if before else None

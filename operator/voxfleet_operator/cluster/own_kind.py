@@ -1,7 +1,7 @@
-"""kopf's part: watches our own kind and calls the queue. Nothing here writes, so kopf writes nothing.
+"""kopf's part: watches VoxTTSDeployments and enqueues their keys. Nothing here writes, so kopf writes nothing.
 
-Knows kopf. An index keeps each resource as a frozen value, and kopf runs no event handler before the first listing
-is complete: whoever is called sees all resources. Does not know what reconciling is.
+Knows kopf. An index keeps each resource as a frozen value; kopf runs no event handler before the first listing is
+indexed completely, so the first reconcile already sees all resources. Does not know what a reconcile does.
 """
 
 from typing import Any
@@ -12,54 +12,54 @@ from kubernetes.aio import client
 from pydantic import ValidationError
 
 from voxfleet_operator.cluster.store import Store
+from voxfleet_operator.cluster.watches import PAGE
 from voxfleet_operator.resources import GROUP, PLURAL, VERSION, Key, read_resource
-
-PAGE = 500
 
 log = structlog.get_logger(__name__)
 
 
-def quiet_settings() -> kopf.OperatorSettings:
-    """No events, no peering, no scanning of CRDs or namespaces, chunked lists."""
+def kopf_settings() -> kopf.OperatorSettings:
+    """Return settings without Event objects, peering, or scans of CRDs and namespaces; listings come in pages."""
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
     settings.peering.standalone = True
     settings.scanning.disabled = True
     settings.watching.chunk_size = PAGE
+    # kopf's workers per object end after this silence: handlers here return at once, so idle workers are waste.
     settings.queueing.idle_timeout = 1.0
     settings.queueing.exit_timeout = 0.5
     settings.process.ultimate_exiting_timeout = 10
     return settings
 
 
-def watching_registry(store: Store, configuration: client.Configuration) -> kopf.OperatorRegistry:
-    """Handlers that only look."""
+def kopf_registry(store: Store, configuration: client.Configuration) -> kopf.OperatorRegistry:
+    """Return handlers that fill the store and never write to the cluster."""
     registry = kopf.OperatorRegistry()
 
-    async def log_in(**_: Any) -> kopf.ConnectionInfo:
+    async def login(**_: Any) -> kopf.ConnectionInfo:
         return await _credentials(configuration)
 
-    def keep(body: kopf.Body, **_: Any) -> None:
+    def index_resource(body: kopf.Body, **_: Any) -> None:
         try:
             store.put_resource(read_resource(dict(body)))
         except ValidationError as error:
-            log.exception("resource not understood", name=body["metadata"]["name"], error=str(error))
+            log.exception("resource cannot be parsed", name=body["metadata"]["name"], error=str(error))
 
-    def call(type: str | None, namespace: str, name: str, **_: Any) -> None:  # noqa: A002 - kopf's own word
+    def enqueue(type: str | None, namespace: str, name: str, **_: Any) -> None:  # noqa: A002 - kopf's own word
         key = Key(namespace, name)
         if type == "DELETED":
             store.remove_resource(key)
         else:
-            store.call(key)
+            store.enqueue(key)
 
-    kopf.on.login(registry=registry)(log_in)
-    kopf.index(GROUP, VERSION, PLURAL, registry=registry)(keep)
-    kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)(call)
+    kopf.on.login(registry=registry)(login)
+    kopf.index(GROUP, VERSION, PLURAL, registry=registry)(index_resource)
+    kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)(enqueue)
     return registry
 
 
 async def _credentials(configuration: client.Configuration) -> kopf.ConnectionInfo:
-    """The same as the operator's own requests have, read anew whenever kopf asks."""
+    """Return the credentials of the operator's own requests, read again on each call: a pod's token rotates."""
     auth = (await configuration.auth_settings()).get("BearerToken")
     value: str | None = auth["value"] if auth else None
     return kopf.ConnectionInfo(

@@ -1,4 +1,4 @@
-"""Names fit everywhere, never collide, and are the same for ever."""
+"""Names are DNS labels, do not collide, and never change."""
 
 import re
 
@@ -11,7 +11,7 @@ resource_names = st.from_regex(r"[a-z]([-a-z0-9]{0,38}[a-z0-9])?", fullmatch=Tru
 region_names = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?", fullmatch=True)
 
 
-def test_names_are_what_they_always_were() -> None:
+def test_names_do_not_change() -> None:
     """Another rule would orphan every object that exists."""
     assert names.regional_name("narrator", "eu-central") == "narrator-eu-central-969cd"
     assert names.on_demand_name("narrator", "eu-central") == "narrator-eu-central-969cd-ondemand"
@@ -33,7 +33,7 @@ def test_every_name_is_a_dns_label(name: str, region: str) -> None:
         assert DNS_LABEL.fullmatch(written), written
 
 
-def test_a_dash_at_the_seam_does_not_make_two_resources_one() -> None:
+def test_a_dash_between_the_parts_does_not_make_two_names_equal() -> None:
     assert names.regional_name("a-b", "c") != names.regional_name("a", "b-c")
     assert names.lease_name("x", "a-b", "c") != names.lease_name("x", "a", "b-c")
     assert names.lease_name("x", "a", "c") != names.lease_name("y", "a", "c")

@@ -1,7 +1,7 @@
-"""Conditions of a resource: one table of reasons, and the builder.
+"""Builds the conditions of a resource, from one table of reasons.
 
-Knows every reason, what it means and what to do (docs/conditions.md repeats the table; a test compares them).
-Does not know how regions are decided.
+Knows every reason, its meaning and the remedy (docs/conditions.md repeats the table; a test compares them). Does not
+know how regions are decided. Conditions follow the Kubernetes API conventions and kstatus.
 """
 
 from dataclasses import dataclass
@@ -14,28 +14,30 @@ REASONS: dict[str, str] = {
     "Serving": "Every region is ready or asleep, at least one is ready.",
     "Asleep": "Every region is asleep on purpose; the next request wakes it.",
     "Suspended": "spec.suspend is true: nothing is served until it is false.",
-    "Waking": "A region was asked for and is starting; its message says what it waits for.",
-    "Draining": "A region is going to zero; its servers finish what they have.",
-    "Settled": "Nothing is in motion, nothing is stuck.",
-    "Paused": "The annotation voxfleet.dev/reconcile: paused stops all changes; remove it to go on.",
+    "Waking": "A region is starting; the message says what it waits for.",
+    "Draining": "A region is going to zero; its servers finish their open requests.",
+    "Settled": "Reconciling: no region is waking or draining. Stalled: no region has failed.",
+    "Paused": "The annotation voxfleet.dev/reconcile: paused stops all changes; remove it to resume.",
     "WakeSucceeded": "A region became ready with this generation of the spec.",
-    "NotYetWoken": "No region has become ready with this generation yet; the first request will tell.",
-    "WakeTimeout": "A server was not ready within wakeTimeoutSeconds; the message says where it stood.",
-    "WeightsInvalid": "The server refused its weights three times and says why; correct model.source.",
-    "ImageNotFound": "The image cannot be pulled; correct spec.image or give podTemplate.imagePullSecrets.",
-    "ApplyFailed": "The API server refused an object or could not be reached; tried again with back-off.",
-    "NameTaken": "An object of the needed name belongs to somebody else; rename this resource or remove that object.",
+    "NotYetWoken": "No region has become ready with this generation of the spec yet; the first request wakes one.",
+    "WakeTimeout": "No server was ready within wakeTimeoutSeconds; the message says what it was waiting for.",
+    "WeightsInvalid": "The server rejected its weights three times; the message says why; correct model.source.",
+    "ImageNotFound": "The image cannot be pulled; correct spec.image or set podTemplate.imagePullSecrets.",
+    "ApplyFailed": "The API server rejected an object or was not reached; retried with back-off.",
+    "NameTaken": "An object of the needed name has another owner; rename this resource or delete that object.",
     "ModelNameTaken": "An older resource owns the model name; this one answers as namespace/name only.",
     "FeatureNotAvailable": "The spec asks for something that this version does not offer; the message names the field.",
-    "TemplateConflict": "podTemplate names something that VoxFleet sets itself; VoxFleet's value is used.",
-    "LoadUnknown": "Gateways or pods do not tell their load, so nothing is put to sleep; look at the gateways.",
+    "TemplateConflict": "podTemplate sets something that VoxFleet sets itself; VoxFleet's value is used.",
+    "LoadUnknown": "Gateways or pods do not report their load, so no region goes to sleep; look at the gateways.",
     "PodFailing": "A pod does not start while others serve; correct what the last change broke.",
     "NoSurgeCapacity": "A pod finds no node while others serve; add a node, or set rollout.strategy to Replace.",
-    "ClockSkew": "A gateway's clock runs ahead by more than 5 s; synchronise the clocks of the nodes.",
-    "AsExpected": "Nothing is wrong.",
+    "ClockSkew": "A gateway's clock is more than 5 s ahead of the operator's; synchronise the clocks of the nodes.",
+    "AsExpected": "No problem is known.",
 }
 
+# Objects are missing or outdated: not Ready, and Stalled until a retry or a person succeeds.
 BLOCKING = ("ApplyFailed", "NameTaken")
+# Of several problems the first of these gives Degraded its reason; the message has them all.
 SEVERITY = (
     "NameTaken",
     "ApplyFailed",
@@ -47,11 +49,12 @@ SEVERITY = (
     "ModelNameTaken",
     "TemplateConflict",
 )
+LONGEST_MESSAGE = 4096  # characters, the CRD's limit; metav1.Condition itself allows 32768
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that a person should know."""
+    """A reason of the table, and a message for the user."""
 
     reason: str
     message: str
@@ -59,7 +62,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class ConditionState:
-    """A condition without its history."""
+    """A condition without generation and time of transition."""
 
     type: str
     status: str
@@ -69,7 +72,7 @@ class ConditionState:
 
 @dataclass(frozen=True, slots=True)
 class ConditionInput:
-    """What is judged: the plans of all regions, problems of the resource, and whether a wake has proven the spec."""
+    """What conditions depend on: the plans of all regions, problems, and whether this generation is verified."""
 
     plans: tuple[RegionPlan, ...]
     problems: tuple[Problem, ...] = ()
@@ -77,35 +80,35 @@ class ConditionInput:
 
 
 def conditions(given: ConditionInput, previous: tuple[Condition, ...], generation: int, now: float) -> list[Condition]:
-    """All conditions; the time of the last transition is kept while the judgement stands."""
+    """Return all conditions; the time of the last transition is kept while `status` stays the same."""
     states = (_ready(given), _verified(given), _reconciling(given), _stalled(given), _degraded(given))
     before = {condition.type: condition for condition in previous}
-    return [_written(state, before.get(state.type), generation, now) for state in states]
+    return [_condition(state, before.get(state.type), generation, now) for state in states]
 
 
 def paused_conditions(previous: tuple[Condition, ...], generation: int, now: float) -> list[Condition]:
-    """The last judgements, and that nothing is reconciled now."""
+    """Return the previous conditions with Reconciling False, reason Paused."""
     state = ConditionState("Reconciling", "False", "Paused", REASONS["Paused"])
     before = {condition.type: condition for condition in previous}
-    written = _written(state, before.get("Reconciling"), generation, now)
-    return [condition for condition in previous if condition.type != "Reconciling"] + [written]
+    paused = _condition(state, before.get("Reconciling"), generation, now)
+    return [condition for condition in previous if condition.type != "Reconciling"] + [paused]
 
 
 def summary(given: ConditionInput) -> str:
-    """The one line that `kubectl get -o wide` shows."""
+    """Return the one line that `kubectl get -o wide` shows: what is degraded, if all is ready."""
     ready, degraded = _ready(given), _degraded(given)
     return degraded.message if ready.status == "True" and degraded.status == "True" else ready.message
 
 
-def _written(state: ConditionState, before: Condition | None, generation: int, now: float) -> Condition:
-    stands = before is not None and before.status == state.status
+def _condition(state: ConditionState, before: Condition | None, generation: int, now: float) -> Condition:
+    is_same = before is not None and before.status == state.status
     return Condition(
         type=state.type,
         status=state.status,
         reason=state.reason,
-        message=state.message[:4096],
+        message=state.message[:LONGEST_MESSAGE],
         observed_generation=generation,
-        last_transition_time=before.last_transition_time if before and stands else to_rfc3339(now),
+        last_transition_time=before.last_transition_time if before and is_same else to_rfc3339(now),
     )
 
 
@@ -129,9 +132,8 @@ def _verified(given: ConditionInput) -> ConditionState:
         return ConditionState("Verified", "True", "WakeSucceeded", REASONS["WakeSucceeded"])
     failed = next((plan for plan in given.plans if plan.failure is not None), None)
     if failed is not None and failed.failure is not None:
-        return ConditionState(
-            "Verified", "False", failed.failure.reason, f"region {failed.name}: {failed.failure.message}"
-        )
+        message = f"region {failed.name}: {failed.failure.message}"
+        return ConditionState("Verified", "False", failed.failure.reason, message)
     return ConditionState("Verified", "Unknown", "NotYetWoken", REASONS["NotYetWoken"])
 
 
@@ -169,6 +171,7 @@ def _blocking(given: ConditionInput) -> Problem | None:
 
 
 def _of_region(plan: RegionPlan) -> str:
+    # "tried again on demand from": the back-off ends then, but only a request starts the next wake.
     retry = f" (tried again on demand from {plan.failure.retry_at})" if plan.failure and plan.replicas == 0 else ""
     return f"region {plan.name}: {plan.message}{retry}"
 

@@ -1,4 +1,4 @@
-"""Load is known only when every gateway and every ready pod has spoken lately."""
+"""Load is known only while every gateway and every ready pod has a fresh reading."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ def load(*readings: Reading, pods: tuple[PodState, ...] = ()) -> LoadState:
     return load_of_region("default", "narrator", "eu", Readings(readings), pods, NOW)
 
 
-def test_without_gateways_nothing_is_known() -> None:
+def test_without_gateways_load_is_unknown() -> None:
     assert load().unknown_reason == "no gateway is ready"
 
 

@@ -1,4 +1,4 @@
-"""A watch lists all pages, follows, and lists anew when the thread is lost; the receiver hears of the break."""
+"""A watch lists all pages, follows, and lists again after an expired version or a break, which its handler learns."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,8 +7,8 @@ from typing import Any
 import aiohttp
 import pytest
 from voxfleet_operator.cluster.api import KubernetesError
-from voxfleet_operator.cluster.kinds import Watch
 from voxfleet_operator.cluster.watches import list_and_watch
+from voxfleet_operator.kinds import Watch
 
 PODS = Watch("Pod", "label")
 
@@ -18,7 +18,7 @@ def named(name: str, version: str = "1") -> dict[str, Any]:
 
 
 class Script:
-    """An API server that plays what it is told, then is silent for ever."""
+    """An API server that answers from a script, then stays silent."""
 
     def __init__(self, pages: list[Any], watches: list[Any]) -> None:
         self.pages, self.watches = pages, watches
@@ -42,71 +42,79 @@ class Script:
             await asyncio.Event().wait()
 
 
-class Notes:
+class Recorder:
+    """A handler that records its calls."""
+
     def __init__(self) -> None:
-        self.heard: list[str] = []
+        self.calls: list[str] = []
+        self.changed = asyncio.Event()
 
-    def replace(self, _watched: Watch, bodies: list[Any]) -> None:
-        self.heard.append("listed " + ",".join(body["metadata"]["name"] for body in bodies))
+    def record(self, call: str) -> None:
+        self.calls.append(call)
+        self.changed.set()
 
-    def changed(self, _watched: Watch, body: Any) -> None:
-        self.heard.append(f"changed {body['metadata']['name']}")
+    def on_list(self, _watch: Watch, bodies: list[Any]) -> None:
+        self.record("listed " + ",".join(body["metadata"]["name"] for body in bodies))
 
-    def removed(self, _watched: Watch, body: Any) -> None:
-        self.heard.append(f"removed {body['metadata']['name']}")
+    def on_change(self, _watch: Watch, body: Any) -> None:
+        self.record(f"changed {body['metadata']['name']}")
 
-    def broken(self, _watched: Watch) -> None:
-        self.heard.append("broken")
+    def on_delete(self, _watch: Watch, body: Any) -> None:
+        self.record(f"removed {body['metadata']['name']}")
+
+    def on_broken(self, _watch: Watch) -> None:
+        self.record("broken")
 
 
 def page(*names: str, version: str = "10", token: str = "") -> dict[str, Any]:
     return {"metadata": {"resourceVersion": version, "continue": token}, "items": [named(name) for name in names]}
 
 
-async def played(script: Script, until: int) -> list[str]:
-    notes = Notes()
-    task = asyncio.create_task(list_and_watch(script, PODS, notes))  # type: ignore[arg-type] # plays the API
+async def recorded(script: Script, until: int) -> list[str]:
+    recorder = Recorder()
+    task = asyncio.create_task(list_and_watch(script, PODS, recorder))  # type: ignore[arg-type] # stands in for KubernetesApi
     async with asyncio.timeout(60):
-        while len(notes.heard) < until:  # noqa: ASYNC110 - the list tells nobody when it grows
-            await asyncio.sleep(0.01)
+        while len(recorder.calls) < until:
+            recorder.changed.clear()
+            await recorder.changed.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    return notes.heard
+    return recorder.calls
 
 
 async def test_all_pages_are_one_listing() -> None:
     script = Script([page("a", token="more"), page("b", version="11")], [[]])
-    assert await played(script, 1) == ["listed a,b"]
+    assert await recorded(script, 1) == ["listed a,b"]
     assert script.listed[1].endswith("&continue=more")
 
 
-async def test_events_are_handed_on_and_a_watch_that_ends_in_order_goes_on_from_the_last_version() -> None:
+async def test_events_are_delivered_and_a_watch_that_ends_normally_continues_from_the_last_version() -> None:
     first = [
         {"type": "ADDED", "object": named("b", "12")},
         {"type": "DELETED", "object": named("a", "13")},
         {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "20"}}},
     ]
     script = Script([page("a")], [first, [{"type": "MODIFIED", "object": named("b", "21")}]])
-    assert await played(script, 4) == ["listed a", "changed b", "removed a", "changed b"]
+    assert await recorded(script, 4) == ["listed a", "changed b", "removed a", "changed b"]
     assert script.versions == ["10", "20"]
 
 
-async def test_a_version_too_old_means_listing_anew() -> None:
+async def test_an_expired_version_is_followed_by_a_listing() -> None:
     gone = {"type": "ERROR", "object": {"code": 410, "message": "too old"}}
     script = Script([page("a"), page("b", version="30")], [[gone], []])
-    assert await played(script, 3) == ["listed a", "broken", "listed b"]
+    assert await recorded(script, 3) == ["listed a", "broken", "listed b"]
     assert script.versions[-1] == "30"
 
 
 @pytest.mark.parametrize(
     "error", [aiohttp.ClientPayloadError("cut"), TimeoutError(), KubernetesError(0, "not reached")]
 )
-async def test_every_break_is_told_and_mended(error: Exception) -> None:
+async def test_every_break_is_reported_and_followed_by_a_listing(error: Exception) -> None:
     script = Script([page("a"), page("a")], [[error], []])
-    assert await played(script, 3) == ["listed a", "broken", "listed a"]
+    assert await recorded(script, 3) == ["listed a", "broken", "listed a"]
 
 
-async def test_a_listing_that_fails_is_tried_again() -> None:
+async def test_a_failed_listing_is_retried() -> None:
     script = Script([KubernetesError(403, "forbidden"), page("a")], [[]])
-    assert await played(script, 2) == ["broken", "listed a"]
+    assert await recorded(script, 2) == ["broken", "listed a"]

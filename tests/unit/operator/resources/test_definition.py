@@ -1,4 +1,4 @@
-"""crds/ is what the models say; every list and string is bounded; every field is described."""
+"""crds/ is generated from the models; every list and string is bounded; every field is described."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 from voxfleet_operator.resources import definition_yaml
 
-CRD = Path(__file__).parents[3] / "crds" / "voxfleet.dev_voxttsdeployments.yaml"
+CRD = Path(__file__).parents[4] / "crds" / "voxfleet.dev_voxttsdeployments.yaml"
 
 
 def schemas(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
@@ -30,7 +30,7 @@ def spec_and_status() -> list[tuple[str, dict[str, Any]]]:
     return [*schemas(properties["spec"], "spec"), *schemas(properties["status"], "status")]
 
 
-def test_the_file_is_what_the_models_say() -> None:
+def test_the_file_is_generated_from_the_models() -> None:
     assert CRD.read_text() == definition_yaml(), "stale: run `make crds`"
 
 

@@ -1,0 +1,93 @@
+"""Applies and deletes objects: only what differs from the last apply, and only what belongs to the resource.
+
+Knows how an object that is still as it was applied is recognized, and when a name belongs to another owner. Does not
+know what the manifests contain or in which order they are applied.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+
+from voxfleet_operator.cluster.api import NOT_FOUND, KubernetesApi, NotFoundError
+from voxfleet_operator.cluster.parsing import ObjectState, parse_object
+from voxfleet_operator.cluster.store import Store
+from voxfleet_operator.kinds import UNOWNED_KINDS, ObjectRef, resource_path
+from voxfleet_operator.manifests import Manifest
+from voxfleet_operator.resources import Key, Resource
+
+
+class NameTakenError(Exception):
+    """An object of the needed name exists and has another owner."""
+
+
+@dataclass(slots=True)
+class ObjectWriter:
+    """Writes the objects of resources.
+
+    `applied`: digest of the manifest that was sent last, and of the object that the API server returned for it. While
+    both are unchanged nothing is sent. Both are needed: the API server adds defaults, so they never equal each other.
+    """
+
+    api: KubernetesApi
+    store: Store
+    applied: dict[ObjectRef, tuple[str, str]] = field(default_factory=dict)
+
+    async def apply(self, resource: Resource, manifest: Manifest) -> None:
+        """Apply a manifest unless the object is already as it was applied last.
+
+        Raises NameTakenError when the object has another owner, KubernetesError when the request fails.
+        """
+        ref = manifest.ref
+        wanted = hashlib.sha256(json.dumps(manifest.body, sort_keys=True).encode()).hexdigest()
+        existing = self.store.objects.get(ref)
+        if existing is not None and self.applied.get(ref) == (wanted, existing.digest):
+            return
+        if existing is None and ref.kind not in UNOWNED_KINDS:
+            # An object of another owner lacks our labels, so no watch shows it.
+            existing = await self._existing(ref)
+        if existing is not None:
+            _check_owner(ref, existing, resource)
+        response = await self.api.apply(ref.path, manifest.body)
+        self.applied[ref] = (wanted, self.store.on_applied(ref.kind, response).digest)
+
+    async def delete(self, ref: ObjectRef) -> None:
+        """Delete an object; one that does not exist is no error."""
+        await self.api.delete(ref.path)
+
+    def forget(self, refs: list[ObjectRef]) -> None:
+        """Drop what is remembered of deleted objects."""
+        for ref in refs:
+            self.applied.pop(ref, None)
+
+    async def check_resource(self, resource: Resource) -> None:
+        """Raise NotFoundError if the resource was deleted, or replaced by one of the same name.
+
+        Called before something new is created, because the watch may be behind: an unowned object that is created
+        after its resource is gone would stay for ever.
+        """
+        found = await self.api.get(resource_path(resource.key))
+        if found["metadata"]["uid"] != resource.uid or found["metadata"].get("deletionTimestamp"):
+            raise NotFoundError(NOT_FOUND, f"{resource.key} was deleted meanwhile")
+
+    async def resource_exists(self, key: Key) -> bool:
+        """Ask the API server itself: a resource that watches have not shown yet exists all the same."""
+        try:
+            body = await self.api.get(resource_path(key))
+        except NotFoundError:
+            return False
+        return not body["metadata"].get("deletionTimestamp")
+
+    async def _existing(self, ref: ObjectRef) -> ObjectState | None:
+        try:
+            return parse_object(ref.kind, await self.api.get(ref.path))
+        except NotFoundError:
+            return None
+
+
+def _check_owner(ref: ObjectRef, existing: ObjectState, resource: Resource) -> None:
+    # Unowned objects are found by labels in the operator's own namespaces, so their owner is known already.
+    if ref.kind not in UNOWNED_KINDS and existing.owner_uid != resource.uid:
+        raise NameTakenError(
+            f"{ref.kind} {ref.namespace}/{ref.name} exists and is not controlled by this resource: "
+            "delete or rename it, or give this resource another name"
+        )

@@ -1,0 +1,45 @@
+"""Judges a resource's spec: what it asks for that is not served, or not in the way it asks.
+
+Knows missing features, model names with another owner, and conflicts of podTemplate. Pure: the owner of the model
+name comes in as an argument. Problems of running regions are warnings of their plans (decisions/region_plan.py).
+"""
+
+from voxfleet_operator.decisions.features import missing_features
+from voxfleet_operator.manifests.pod import template_conflicts
+from voxfleet_operator.manifests.weights import weights_of
+from voxfleet_operator.resources import Key, Resource, effective_pod_template
+from voxfleet_operator.status.conditions import Problem
+
+
+def problems_of(
+    resource: Resource, model_name_owner: Key | None, allowed_host_paths: tuple[str, ...]
+) -> tuple[Problem, ...]:
+    """Return the problems of a spec, each once; `model_name_owner` is the oldest resource with its model name."""
+    return (
+        *(Problem("FeatureNotAvailable", message) for message in missing_features(resource.spec)),
+        *_model_name_taken(resource, model_name_owner),
+        *_template_conflicts(resource, allowed_host_paths),
+    )
+
+
+def _model_name_taken(resource: Resource, owner: Key | None) -> list[Problem]:
+    if owner == resource.key:
+        return []
+    message = f"model name {resource.model_name} belongs to {owner}; this resource answers as {resource.key} only"
+    return [Problem("ModelNameTaken", message)]
+
+
+def _template_conflicts(resource: Resource, allowed_host_paths: tuple[str, ...]) -> list[Problem]:
+    weights = weights_of(resource.spec, allowed_host_paths)
+    conflicts = [
+        field
+        for region in resource.spec.regions
+        for field in template_conflicts(effective_pod_template(resource.spec, region), weights)
+    ]
+    # dict.fromkeys: regions mostly share one podTemplate, and the order must not change from run to run.
+    return [
+        Problem(
+            "TemplateConflict", f"podTemplate.{field} is set by VoxFleet itself and was left out; choose another name"
+        )
+        for field in dict.fromkeys(conflicts)
+    ]

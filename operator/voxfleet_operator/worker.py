@@ -1,0 +1,57 @@
+"""The worker loop: takes one key from the queue, reconciles it, and requeues it when due or after a failure.
+
+Knows which exceptions are expected. Does not know what a reconcile does.
+"""
+
+import time
+from dataclasses import dataclass
+
+import structlog
+
+from voxfleet_operator.cluster.api import KubernetesError
+from voxfleet_operator.cluster.object_writer import NameTakenError
+from voxfleet_operator.reconcile import Reconciler
+from voxfleet_operator.resources import Key
+from voxfleet_operator.telemetry import Metrics
+from voxfleet_operator.work_queue import WorkQueue
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Worker:
+    """One of several workers on the same queue; a failed key is requeued with back-off and blocks no other."""
+
+    queue: WorkQueue[Key]
+    reconciler: Reconciler
+    metrics: Metrics
+
+    async def run(self) -> None:
+        """Process keys without end."""
+        while True:
+            await self.process(await self.queue.get())
+
+    async def process(self, key: Key) -> str:
+        """Reconcile a key that the queue returned; return and count the result: ok, error or broken (unexpected)."""
+        started_at = time.monotonic()
+        result = await self._reconcile(key)
+        self.metrics.reconcile_seconds.observe(time.monotonic() - started_at)
+        self.metrics.reconciles.labels(result).inc()
+        return result
+
+    async def _reconcile(self, key: Key) -> str:
+        try:
+            requeue_at = await self.reconciler.reconcile(key)
+        except (KubernetesError, NameTakenError) as error:
+            pause_seconds = self.queue.retry(key)
+            log.warning("reconcile failed", resource=str(key), error=str(error), retry_seconds=round(pause_seconds, 1))
+            return "error"
+        except Exception:
+            # An error in our own code must not end the process: the other resources are served on.
+            pause_seconds = self.queue.retry(key)
+            log.exception("reconcile raised unexpectedly", resource=str(key), retry_seconds=round(pause_seconds, 1))
+            return "broken"
+        self.queue.done(key)
+        if requeue_at is not None:
+            self.queue.add_at(key, requeue_at)
+        return "ok"

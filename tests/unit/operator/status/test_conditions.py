@@ -1,0 +1,107 @@
+"""Conditions: status, reason and message for each state of the regions; every reason is documented."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from voxfleet_operator.decisions.region_plan import RegionPlan
+from voxfleet_operator.decisions.timestamps import to_rfc3339
+from voxfleet_operator.resources import Condition, Failure, Phase
+from voxfleet_operator.status.conditions import (
+    BLOCKING,
+    REASONS,
+    SEVERITY,
+    ConditionInput,
+    Problem,
+    conditions,
+    summary,
+)
+
+DOCS = Path(__file__).parents[4] / "docs"
+PACKAGE = Path(__file__).parents[4] / "operator" / "voxfleet_operator"
+NOW = 1_795_000_000.0
+
+
+def plan(name: str = "eu", phase: Phase = Phase.ASLEEP, **fields: Any) -> RegionPlan:
+    known = {"replicas": 0 if phase == Phase.ASLEEP else 1, "reason": str(phase), **fields}
+    return RegionPlan(name, phase, **known)
+
+
+def by_type(given: ConditionInput, previous: tuple[Condition, ...] = (), now: float = NOW) -> dict[str, Condition]:
+    return {condition.type: condition for condition in conditions(given, previous, 3, now)}
+
+
+def statuses(given: ConditionInput) -> dict[str, str]:
+    return {name: condition.status for name, condition in by_type(given).items()}
+
+
+def test_asleep_is_ready() -> None:
+    given = ConditionInput((plan(), plan("us")))
+    assert statuses(given) == {
+        "Ready": "True",
+        "Verified": "Unknown",
+        "Reconciling": "False",
+        "Stalled": "False",
+        "Degraded": "False",
+    }
+    assert by_type(given)["Ready"].reason == "Asleep"
+
+
+def test_waking_is_not_ready_and_the_message_says_what_it_waits_for() -> None:
+    given = ConditionInput((plan(), plan("us", Phase.WAKING, message="pod x has no node: 0/2 nodes")))
+    assert statuses(given) | {"Verified": ""} == {
+        "Ready": "False", "Verified": "", "Reconciling": "True", "Stalled": "False", "Degraded": "False",
+    }  # fmt: skip
+    assert summary(given) == "region us: pod x has no node: 0/2 nodes"
+
+
+def test_failed_is_stalled_with_the_pods_message_and_the_time_of_the_next_try() -> None:
+    failure = Failure(
+        reason="WeightsInvalid", message="cut off", failed_at=to_rfc3339(NOW), retry_at=to_rfc3339(NOW + 60)
+    )
+    failed = plan("eu", Phase.FAILED, replicas=0, reason="WeightsInvalid", message="cut off", failure=failure)
+    found = by_type(ConditionInput((failed, plan("us"))))
+    assert (found["Stalled"].status, found["Stalled"].reason) == ("True", "WeightsInvalid")
+    assert found["Ready"].message == f"region eu: cut off (tried again on demand from {to_rfc3339(NOW + 60)})"
+    assert found["Verified"].status == "False"
+
+
+def test_a_warning_leaves_it_ready_but_is_the_summary() -> None:
+    given = ConditionInput((plan(),), (Problem("ModelNameTaken", "belongs to default/older"),))
+    assert statuses(given)["Ready"] == "True"
+    assert summary(given) == "belongs to default/older"
+
+
+def test_the_most_severe_problem_gives_the_reason_and_the_message_has_all() -> None:
+    problems = (Problem("TemplateConflict", "b"), Problem("LoadUnknown", "a"))
+    degraded = by_type(ConditionInput((plan(),), problems))["Degraded"]
+    assert (degraded.reason, degraded.message) == ("LoadUnknown", "a; b")
+
+
+def test_a_blocking_problem_is_not_ready() -> None:
+    found = by_type(ConditionInput((plan(),), (Problem("NameTaken", "Service x"),)))
+    assert (found["Ready"].status, found["Stalled"].reason) == ("False", "NameTaken")
+
+
+def test_the_time_of_transition_stays_while_the_status_does() -> None:
+    before = tuple(conditions(ConditionInput((plan(),)), (), 3, NOW))
+    after = by_type(ConditionInput((plan(phase=Phase.AWAKE),)), before, NOW + 100)
+    assert after["Ready"].reason == "Serving"
+    assert after["Ready"].last_transition_time == to_rfc3339(NOW)
+    waking = by_type(ConditionInput((plan(phase=Phase.WAKING),)), before, NOW + 100)
+    assert waking["Ready"].last_transition_time == to_rfc3339(NOW + 100)
+
+
+def test_every_reason_is_in_the_table() -> None:
+    text = (DOCS / "conditions.md").read_text()
+    table = text.partition("## Reasons")[2].partition("## Phases")[0]
+    written = dict(re.findall(r"^\| (\w+) \| (.+) \|$", table, re.MULTILINE))
+    written.pop("reason", None)
+    assert written == REASONS
+
+
+def test_every_reason_used_is_known() -> None:
+    source = "".join(path.read_text() for path in PACKAGE.rglob("*.py"))
+    used = set(re.findall(r'Problem\(\s*"(\w+)"', source))
+    assert used
+    assert used | set(BLOCKING) | set(SEVERITY) <= set(REASONS)
