@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from voxfleet_operator.kinds import TABLE, Scope
 
 Manifest = dict[str, Any]
 Render = Callable[..., list[Manifest]]
@@ -57,6 +58,16 @@ def grants(manifests: list[Manifest]) -> Iterator[Grant]:
 
 def test_the_table_is_the_whole_grant(manifests: list[Manifest]) -> None:
     assert set(grants(manifests)) == GRANTS
+
+
+def test_the_operator_is_granted_exactly_what_its_table_of_kinds_needs(manifests: list[Manifest]) -> None:
+    namespaces = {Scope.ALL: "*", Scope.SYSTEM: "voxfleet-system", Scope.DEMAND: "voxfleet-demand"}
+    needed = {
+        ("operator", namespaces[kind.scope], kind.api_version.rpartition("/")[0], kind.plural, kind.verbs)
+        for kind in TABLE
+    }
+    granted = {grant for grant in grants(manifests) if grant[0] == "operator" and grant[2] != "voxfleet.dev"}
+    assert granted == needed
 
 
 def test_no_wildcards_no_secrets_everywhere_no_escalation(manifests: list[Manifest]) -> None:

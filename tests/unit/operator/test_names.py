@@ -42,3 +42,10 @@ def test_a_dash_between_the_parts_does_not_make_two_names_equal() -> None:
 def test_the_hash_survives_the_cut() -> None:
     long, longer = "a" * 40, "b" * 40
     assert names.regional_name(long, longer) != names.regional_name(long, longer[:-1] + "c")
+
+
+def test_pools_of_one_region_do_not_select_each_others_pods() -> None:
+    on_demand = names.pool_labels("default", "narrator", "eu", "ondemand")
+    assert names.pod_selector("narrator", "eu", "ondemand").items() <= on_demand.items()
+    assert not names.pod_selector("narrator", "eu", "spot").items() <= on_demand.items()
+    assert names.region_selector("narrator", "eu").items() <= on_demand.items(), "a Service selects both"

@@ -51,3 +51,27 @@ def test_a_remote_region_gets_no_objects_here(resource: Resources, made: Made) -
 def test_the_same_plan_makes_the_same_objects(resource: Resources, made: Made) -> None:
     first, second = made(resource(), Phase.AWAKE, 2), made(resource(), Phase.AWAKE, 2)
     assert [json.dumps(manifest.body) for manifest in first] == [json.dumps(manifest.body) for manifest in second]
+
+
+def test_the_pool_is_part_of_the_deployments_selector_and_not_of_the_services(resource: Resources, made: Made) -> None:
+    manifests = made(resource())
+    deployment = only(manifests, "Deployment")
+    selector = deployment["spec"]["selector"]["matchLabels"]
+    assert selector == {
+        "voxfleet.dev/deployment": "narrator",
+        "voxfleet.dev/region": "eu",
+        "voxfleet.dev/pool": "ondemand",
+    }
+    assert selector.items() <= deployment["spec"]["template"]["metadata"]["labels"].items()
+    assert selector.items() <= deployment["metadata"]["labels"].items()
+    service = only(manifests, "Service")
+    assert service["spec"]["selector"] == {"voxfleet.dev/deployment": "narrator", "voxfleet.dev/region": "eu"}
+
+
+def test_owned_objects_lie_beside_the_resource_and_unowned_ones_carry_its_uid(resource: Resources, made: Made) -> None:
+    for manifest in made(resource()):
+        metadata = manifest.body["metadata"]
+        is_unowned = manifest.kind in {"Lease", "ConfigMap"}
+        assert (metadata["namespace"] == "default") != is_unowned
+        assert ("ownerReferences" in metadata) != is_unowned
+        assert (metadata.get("annotations") or {}).get("voxfleet.dev/uid") == ("u1" if is_unowned else None)

@@ -1,0 +1,227 @@
+"""An in-memory API server behind the real client's interface, and the reconcile loop on top of it."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from voxfleet_operator import names
+from voxfleet_operator.cluster.api import CONFLICT, NOT_FOUND, ConflictError, KubernetesApi, NotFoundError
+from voxfleet_operator.cluster.observation import Observer
+from voxfleet_operator.cluster.store import Store
+from voxfleet_operator.decisions.load import GatewayLoad, Reading, Readings
+from voxfleet_operator.decisions.timestamps import to_micro_time, to_rfc3339
+from voxfleet_operator.kinds import ObjectRef, Watch, resource_path
+from voxfleet_operator.manifests import Installation
+from voxfleet_operator.manifests.pod import PodSettings
+from voxfleet_operator.reconcile import Reconciler
+from voxfleet_operator.resources import KIND, Key, read_resource
+from voxfleet_operator.telemetry import Metrics
+from voxfleet_operator.work_queue import WorkQueue
+from voxfleet_operator.worker import Worker
+
+Body = dict[str, Any]
+
+NARRATOR = Key("default", "narrator")
+NOW = 1_795_000_000.0
+POD_ADDRESS = "10.9.9.9"
+
+
+class FakeApi(KubernetesApi):
+    """Objects in a dict; applies, merge patches, conflicts and missing objects as the API server answers them.
+
+    `requests` records (method, path). `failing` maps a path to the error that every write to it raises. `on_event`
+    gets every object that changed, as a watch would deliver it, and None for its body when it was deleted.
+    """
+
+    def __init__(self) -> None:  # without a client: nothing leaves this process
+        self.objects: dict[str, Body] = {}
+        self.applied: dict[str, Body] = {}
+        self.requests: list[tuple[str, str]] = []
+        self.failing: dict[str, Exception] = {}
+        self.on_event: Callable[[str, Body, bool], None] = lambda _path, _body, _is_deleted: None
+        self.version = 100
+
+    @property
+    def writes(self) -> list[str]:
+        return [path for method, path in self.requests if method != "GET"]
+
+    async def get(self, path: str) -> Body:
+        self.requests.append(("GET", path))
+        return copy.deepcopy(self._existing(path))
+
+    async def apply(self, path: str, body: Body) -> Body:
+        self._write("APPLY", path)
+        if path.endswith("/status"):
+            return self.put(path.removesuffix("/status"), lambda found: found.update(status=body["status"]))
+        if path not in self.objects:
+            self.objects[path] = {"metadata": {"uid": f"uid of {path}", "resourceVersion": "0"}}
+        before, self.applied[path] = self.applied.get(path, {}), copy.deepcopy(body)
+        return self.put(path, lambda found: _apply(found, before, body))
+
+    async def merge(self, path: str, body: Body) -> Body:
+        self._write("PATCH", path)
+        found = self._existing(path)
+        if body["metadata"].get("resourceVersion") not in {None, found["metadata"]["resourceVersion"]}:
+            raise ConflictError(CONFLICT, f"{path} has changed")
+        patch = {**body, "metadata": {**body["metadata"]}}
+        patch["metadata"].pop("resourceVersion", None)
+        return self.put(path, lambda found: _merge(found, patch))
+
+    async def delete(self, path: str) -> None:
+        self._write("DELETE", path)
+        self.remove(path)
+
+    def put(self, path: str, change: Callable[[Body], Any]) -> Body:
+        """Change an object, as any client could; a write without effect keeps the version and causes no event."""
+        found = self.objects[path]
+        before = copy.deepcopy(found)
+        change(found)
+        if found != before:
+            self.version += 1
+            found["metadata"]["resourceVersion"] = str(self.version)
+            self.on_event(path, copy.deepcopy(found), False)
+        return copy.deepcopy(found)
+
+    def remove(self, path: str) -> None:
+        found = self.objects.pop(path, None)
+        self.applied.pop(path, None)
+        if found is not None:
+            self.on_event(path, found, True)
+
+    def _write(self, method: str, path: str) -> None:
+        self.requests.append((method, path))
+        if path in self.failing:
+            raise self.failing[path]
+
+    def _existing(self, path: str) -> Body:
+        if path not in self.objects:
+            raise NotFoundError(NOT_FOUND, f"{path} not found")
+        return self.objects[path]
+
+
+def _apply(found: Body, before: Body, after: Body) -> None:
+    """Server-side apply: fields that this manager applied before and leaves out now are removed."""
+    for key in before.keys() - after.keys():
+        found.pop(key, None)
+    for key, value in after.items():
+        if isinstance(value, dict) and isinstance(found.get(key), dict):
+            _apply(found[key], before.get(key) or {}, value)
+        else:
+            found[key] = copy.deepcopy(value)
+
+
+def _merge(found: Body, patch: Body) -> None:
+    """RFC 7386: null removes a key."""
+    for key, value in patch.items():
+        if value is None:
+            found.pop(key, None)
+        elif isinstance(value, dict):
+            _merge(found.setdefault(key, {}), value)
+        else:
+            found[key] = value
+
+
+@dataclass
+class Loop:
+    """The operator without processes and sockets: every change is delivered to the store at once."""
+
+    api: FakeApi = field(default_factory=FakeApi)
+    now: float = NOW
+
+    def __post_init__(self) -> None:
+        def clock() -> float:
+            return self.now
+
+        self.queue: WorkQueue[Key] = WorkQueue(clock, jitter=lambda: 1.0)
+        self.store = Store(self.queue.add, self.queue.add_first, 9091, clock)
+        self.observer = Observer(self.store, "demand")
+        installation = Installation("system", "demand", "gateway.system.svc", PodSettings("image", "Always", "key"))
+        self.reconciler = Reconciler(self.api, self.store, self.observer, installation, clock)
+        self.metrics = Metrics()
+        self.worker = Worker(self.queue, self.reconciler, self.metrics)
+        self.api.on_event = self._deliver
+
+    def _deliver(self, path: str, body: Body, is_deleted: bool) -> None:  # noqa: FBT001 - as FakeApi calls it
+        kind = body.get("kind", "")
+        if kind == KIND:
+            if is_deleted:
+                self.store.remove_resource(Key(body["metadata"]["namespace"], body["metadata"]["name"]))
+            else:
+                self.store.put_resource(read_resource(body))
+            return
+        assert ObjectRef(kind, body["metadata"]["namespace"], body["metadata"]["name"]).path == path
+        (self.store.on_delete if is_deleted else self.store.on_change)(Watch(kind, "label"), body)
+
+    def create(self, *regions: str, annotations: dict[str, str] | None = None, **spec: Any) -> Key:
+        """Create the resource `narrator` as a user would."""
+        metadata = {"namespace": "default", "name": "narrator", "uid": "u1", "generation": 1, "resourceVersion": "0"}
+        metadata |= {"creationTimestamp": to_rfc3339(self.now), "annotations": annotations or {}}
+        body = {"kind": KIND, "metadata": metadata}
+        self.api.objects[resource_path(NARRATOR)] = body
+        given = {"regions": [{"name": name} for name in regions or ("eu",)], **spec}
+        self.api.put(resource_path(NARRATOR), lambda found: found.update(spec=given))
+        return NARRATOR
+
+    def change_spec(self, **fields: Any) -> None:
+        def change(found: Body) -> None:
+            found["spec"] = {**found["spec"], **fields}
+            found["metadata"]["generation"] += 1
+
+        self.api.put(resource_path(NARRATOR), change)
+
+    async def reconcile(self) -> float | None:
+        return await self.reconciler.reconcile(NARRATOR)
+
+    async def writes_of(self, reconciles: int = 1) -> list[str]:
+        """Reconcile, and return the paths of the writes that it sent."""
+        self.api.requests.clear()
+        for _ in range(reconciles):
+            await self.reconcile()
+        return self.api.writes
+
+    def ref(self, kind: str, region: str = "eu") -> ObjectRef:
+        names_of = {
+            "Deployment": ("default", names.on_demand_name("narrator", region)),
+            "Lease": ("demand", names.lease_name("default", "narrator", region)),
+            "Service": ("default", names.regional_name("narrator", region)),
+            "ConfigMap": ("system", names.registry_name("default", "narrator")),
+        }
+        return ObjectRef(kind, *names_of[kind])
+
+    def object(self, kind: str, region: str = "eu") -> Body:
+        return self.api.objects[self.ref(kind, region).path]
+
+    def renew(self) -> None:
+        """Renew the Lease as a gateway does."""
+        renewal = {"spec": {"renewTime": to_micro_time(self.now), "holderIdentity": "gw-0"}}
+        self.api.put(self.ref("Lease").path, lambda found: _merge(found, renewal))
+
+    def add_ready_pod(self, name: str = "pod-1") -> None:
+        labels = names.pool_labels("default", "narrator", "eu", names.POOL_ON_DEMAND)
+        metadata = {"namespace": "default", "name": name, "uid": name, "resourceVersion": "0", "labels": labels}
+        conditions = [{"type": kind, "status": "True"} for kind in ("PodScheduled", "Ready")]
+        status = {"phase": "Running", "podIP": POD_ADDRESS, "conditions": conditions}
+        path = ObjectRef("Pod", "default", name).path
+        self.api.objects[path] = {"kind": "Pod", "metadata": metadata}
+        self.api.put(path, lambda found: found.update(status=status))
+
+    def report_idle(self) -> None:
+        """One gateway reports that nothing is open."""
+        row = {"namespace": "default", "name": "narrator", "region": "eu", "address": POD_ADDRESS}
+        answer = GatewayLoad.model_validate({"gateway": "gw-0", "pods": [{**row, "age_seconds": 0, "load": {}}]})
+        self.observer.readings = Readings((Reading("gw-0", self.now, answer),))
+
+    def status(self) -> Body:
+        found: Body = self.api.objects[resource_path(NARRATOR)].get("status") or {}
+        return found
+
+    def condition(self, kind: str) -> tuple[str, str]:
+        found = next(item for item in self.status()["conditions"] if item["type"] == kind)
+        return found["status"], found["reason"]
+
+
+@pytest.fixture
+def loop() -> Loop:
+    return Loop()

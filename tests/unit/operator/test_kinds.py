@@ -1,0 +1,35 @@
+"""The table of kinds: API paths, watches and verbs follow from each row."""
+
+from voxfleet_operator.kinds import KINDS, PER_REGION_KINDS, TABLE, UNOWNED_KINDS, ObjectRef, Watch, watches
+
+
+def test_paths_of_the_core_group_and_of_a_named_group() -> None:
+    assert ObjectRef("Service", "default", "narrator").path == "/api/v1/namespaces/default/services/narrator"
+    assert ObjectRef("Lease", "demand", "x").path == "/apis/coordination.k8s.io/v1/namespaces/demand/leases/x"
+    assert Watch("Pod", "x").path == "/api/v1/pods"
+
+
+def test_every_kind_is_watched_once_in_its_own_namespaces() -> None:
+    made = watches("system", "demand", "voxfleet-gateway")
+    assert [watch.kind for watch in made] == [kind.name for kind in TABLE]
+    assert {watch.kind: watch.namespace for watch in made} == {
+        "Lease": "demand",
+        "Deployment": None,
+        "Pod": None,
+        "Service": None,
+        "NetworkPolicy": None,
+        "ConfigMap": "system",
+        "EndpointSlice": "system",
+    }
+    selectors = {watch.kind: watch.selector for watch in made}
+    assert selectors.pop("EndpointSlice") == "kubernetes.io/service-name=voxfleet-gateway"
+    assert set(selectors.values()) == {"voxfleet.dev/deployment"}
+
+
+def test_only_kinds_that_the_operator_deletes_itself_need_delete() -> None:
+    deleted = {kind.name for kind in TABLE if "delete" in kind.verbs}
+    assert deleted == UNOWNED_KINDS | PER_REGION_KINDS == {"Lease", "ConfigMap", "Deployment", "Service"}
+
+
+def test_kinds_that_are_not_applied_are_only_listed_and_watched() -> None:
+    assert KINDS["Pod"].verbs == KINDS["EndpointSlice"].verbs == {"list", "watch"}

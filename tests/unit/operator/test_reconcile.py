@@ -1,0 +1,196 @@
+"""The reconcile loop on an in-memory API server: what is written, in which order, and what a failure leaves behind."""
+
+from typing import Any
+
+import pytest
+from voxfleet_operator.cluster.api import KubernetesError
+from voxfleet_operator.cluster.object_writer import NameTakenError
+from voxfleet_operator.kinds import ObjectRef, resource_path
+from voxfleet_operator.resources import Key
+
+# conftest.Loop: pytest loads test folders without packages, so the class cannot be imported by name.
+Loop = Any
+
+NARRATOR = Key("default", "narrator")
+STATUS = f"{resource_path(NARRATOR)}/status"
+FRONT = ObjectRef("Service", "default", "narrator")
+
+
+async def asleep(loop: Loop, *regions: str, **spec: Any) -> None:
+    loop.create(*regions, **spec)
+    await loop.reconcile()
+
+
+async def awake(loop: Loop, **spec: Any) -> None:
+    await asleep(loop, **spec)
+    loop.renew()
+    await loop.reconcile()
+    loop.add_ready_pod()
+    loop.report_idle()
+    await loop.reconcile()
+
+
+async def test_the_first_reconcile_creates_every_object_at_zero_replicas(loop: Loop) -> None:
+    await asleep(loop)
+    kinds = sorted(body["kind"] for body in loop.api.objects.values())
+    assert kinds == ["ConfigMap", "Deployment", "Lease", "NetworkPolicy", "Service", "Service", "VoxTTSDeployment"]
+    assert loop.object("Deployment")["spec"]["replicas"] == 0
+    assert loop.condition("Ready") == ("True", "Asleep")
+
+
+async def test_a_second_reconcile_sends_nothing(loop: Loop) -> None:
+    await asleep(loop, "eu", "us")
+    loop.api.requests.clear()
+    await loop.reconcile()
+    assert loop.api.requests == []
+
+
+async def test_each_object_of_one_region_is_written_once_and_the_status_too(loop: Loop) -> None:
+    loop.create()
+    writes = await loop.writes_of()
+    assert len(writes) == len(set(writes)) == 7
+    assert writes[-1] == STATUS
+
+
+async def test_a_renewal_wakes_and_the_deployment_is_written_first(loop: Loop) -> None:
+    await asleep(loop)
+    loop.renew()
+    writes = await loop.writes_of()
+    assert writes == [loop.ref("Deployment").path, loop.ref("ConfigMap").path, STATUS]
+    assert loop.object("Deployment")["spec"]["replicas"] == 1
+    assert loop.status()["regions"][0]["phase"] == "Waking"
+
+
+async def test_a_renewal_by_a_gateway_is_not_overwritten(loop: Loop) -> None:
+    await awake(loop)
+    loop.now += 10
+    loop.renew()
+    assert loop.ref("Lease").path not in await loop.writes_of()
+    assert loop.object("Lease")["spec"]["holderIdentity"] == "gw-0"
+
+
+async def test_after_the_idle_timeout_the_lease_is_marked_and_the_next_reconcile_goes_to_zero(loop: Loop) -> None:
+    await awake(loop, autoscaling={"idleTimeoutSeconds": 60})
+    loop.now += 61
+    loop.report_idle()
+    assert await loop.writes_of() == [loop.ref("Lease").path]
+    assert "voxfleet.dev/asleep-since" in loop.object("Lease")["metadata"]["annotations"]
+    assert loop.object("Deployment")["spec"]["replicas"] == 1
+    writes = await loop.writes_of()
+    assert writes == [loop.ref("ConfigMap").path, loop.ref("Deployment").path, STATUS], "gateways learn it first"
+    assert loop.object("Deployment")["spec"]["replicas"] == 0
+    assert loop.status()["regions"][0]["phase"] == "Draining"
+
+
+async def test_a_conflict_on_the_mark_keeps_the_region_awake(loop: Loop) -> None:
+    """The Lease is renewed after the decision's observation: the event has not arrived when the mark is sent."""
+    await awake(loop, autoscaling={"idleTimeoutSeconds": 60})
+    loop.now += 61
+    loop.report_idle()
+    deliver, delayed = loop.api.on_event, []
+    loop.api.on_event = lambda *event: delayed.append(event)
+    loop.renew()
+    await loop.reconcile()
+    assert "voxfleet.dev/asleep-since" not in loop.object("Lease")["metadata"]["annotations"]
+    assert loop.condition("Ready") == ("True", "Serving"), "a conflict is no failure"
+    loop.api.on_event = deliver
+    for event in delayed:
+        deliver(*event)
+    assert await loop.writes_of(2) == [STATUS], "awakeUntil is new; nothing is marked again"
+    assert loop.object("Deployment")["spec"]["replicas"] == 1
+
+
+async def test_a_failing_write_keeps_no_other_object_and_becomes_a_condition(loop: Loop) -> None:
+    loop.create()
+    loop.api.failing[FRONT.path] = KubernetesError(500, "etcd is slow")
+    with pytest.raises(KubernetesError, match="etcd is slow"):
+        await loop.reconcile()
+    assert loop.object("Deployment")["spec"]["replicas"] == 0
+    assert loop.condition("Ready") == ("False", "ApplyFailed")
+    assert loop.condition("Stalled") == ("True", "ApplyFailed")
+    loop.api.failing.clear()
+    assert await loop.writes_of() == [FRONT.path, STATUS], "only what is missing is sent again"
+    assert loop.condition("Ready") == ("True", "Asleep")
+
+
+async def test_a_failing_status_write_is_raised_and_sent_again(loop: Loop) -> None:
+    loop.create()
+    loop.api.failing[STATUS] = KubernetesError(0, "API server not reached")
+    with pytest.raises(KubernetesError, match="not reached"):
+        await loop.reconcile()
+    loop.api.failing.clear()
+    assert await loop.writes_of() == [STATUS]
+
+
+async def test_an_object_of_another_owner_is_left_alone(loop: Loop) -> None:
+    metadata = {"namespace": "default", "name": "narrator", "uid": "other", "resourceVersion": "1"}
+    loop.api.objects[FRONT.path] = {"kind": "Service", "metadata": metadata, "spec": {"externalName": "example.com"}}
+    loop.create()
+    with pytest.raises(NameTakenError, match="Service default/narrator"):
+        await loop.reconcile()
+    assert loop.api.objects[FRONT.path]["spec"] == {"externalName": "example.com"}
+    assert loop.condition("Stalled") == ("True", "NameTaken")
+
+
+async def test_a_foreign_change_is_reverted(loop: Loop) -> None:
+    await asleep(loop)
+    loop.api.put(FRONT.path, lambda found: found["spec"].update(externalName="other.example.com"))
+    assert await loop.writes_of() == [FRONT.path]
+    assert loop.api.objects[FRONT.path]["spec"]["externalName"] == "gateway.system.svc"
+
+
+async def test_a_field_that_another_manager_writes_is_no_drift(loop: Loop) -> None:
+    await asleep(loop)
+    revision = {"deployment.kubernetes.io/revision": "1"}
+    loop.api.put(
+        loop.ref("Deployment").path, lambda found: found["metadata"].setdefault("annotations", {}).update(revision)
+    )
+    assert await loop.writes_of() == []
+
+
+async def test_a_region_that_left_the_spec_is_deleted_after_the_registry_was_written(loop: Loop) -> None:
+    await asleep(loop, "eu", "us")
+    loop.change_spec(regions=[{"name": "eu"}])
+    writes = await loop.writes_of()
+    gone = [loop.ref(kind, "us").path for kind in ("Deployment", "Lease", "Service")]
+    assert writes == [loop.ref("ConfigMap").path, *gone, STATUS]
+    assert not any(path in loop.api.objects for path in gone)
+    assert await loop.writes_of() == []
+
+
+async def test_a_region_is_not_deleted_before_the_registry_says_so(loop: Loop) -> None:
+    await asleep(loop, "eu", "us")
+    loop.change_spec(regions=[{"name": "eu"}])
+    loop.api.failing[loop.ref("ConfigMap").path] = KubernetesError(500, "etcd is slow")
+    with pytest.raises(KubernetesError):
+        await loop.reconcile()
+    assert loop.ref("Deployment", "us").path in loop.api.objects
+
+
+async def test_the_unowned_objects_of_a_deleted_resource_are_deleted(loop: Loop) -> None:
+    await asleep(loop, "eu", "us")
+    loop.api.remove(resource_path(NARRATOR))
+    orphans = [loop.ref("ConfigMap").path, loop.ref("Lease", "eu").path, loop.ref("Lease", "us").path]
+    assert sorted(await loop.writes_of()) == sorted(orphans)
+    assert await loop.writes_of() == []
+
+
+async def test_nothing_is_created_for_a_resource_that_was_deleted_meanwhile(loop: Loop) -> None:
+    loop.create()
+    del loop.api.objects[resource_path(NARRATOR)]  # its event has not arrived yet
+    assert await loop.writes_of() == []
+    assert loop.store.resources == {}
+
+
+async def test_paused_writes_a_condition_and_nothing_else(loop: Loop) -> None:
+    loop.create(annotations={"voxfleet.dev/reconcile": "paused"})
+    assert await loop.writes_of() == [STATUS]
+    assert loop.condition("Reconciling") == ("False", "Paused")
+    assert await loop.writes_of() == []
+
+
+async def test_the_next_reconcile_is_due_at_the_wake_timeout(loop: Loop) -> None:
+    await asleep(loop, autoscaling={"wakeTimeoutSeconds": 100})
+    assert await loop.reconcile() is None, "asleep: nothing is due"
+    loop.renew()
+    assert await loop.reconcile() == loop.now + 100

@@ -1,0 +1,75 @@
+"""A worker requeues what is due, retries what failed with back-off, and survives every exception."""
+
+from typing import Any
+
+import pytest
+from voxfleet_operator.cluster.api import KubernetesError
+from voxfleet_operator.kinds import ObjectRef
+from voxfleet_operator.resources import Key
+
+# conftest.Loop: pytest loads test folders without packages, so the class cannot be imported by name.
+Loop = Any
+
+NARRATOR = Key("default", "narrator")
+FRONT = ObjectRef("Service", "default", "narrator").path
+
+
+async def processed(loop: Loop) -> str:
+    key = await loop.queue.get()
+    assert key == NARRATOR
+    result: str = await loop.worker.process(key)
+    return result
+
+
+async def settled(loop: Loop) -> None:
+    """Process what the loop's own writes have queued."""
+    while len(loop.queue):
+        await processed(loop)
+
+
+async def test_a_failing_write_is_retried_with_growing_back_off_and_shows_as_a_condition(loop: Loop) -> None:
+    loop.create()
+    loop.api.failing[FRONT] = KubernetesError(500, "etcd is slow")
+    for pause_seconds in (0.5, 1.0, 2.0):
+        assert await processed(loop) == "error"
+        assert loop.condition("Ready") == ("False", "ApplyFailed")
+        assert len(loop.queue) == 0, "not before its back-off"
+        loop.now += pause_seconds + 0.01
+    loop.api.failing.clear()
+    assert await processed(loop) == "ok"
+    assert loop.condition("Ready") == ("True", "Asleep")
+    assert FRONT in loop.api.objects
+
+
+async def test_results_are_counted(loop: Loop) -> None:
+    loop.create()
+    await settled(loop)
+    sample = loop.metrics.registry.get_sample_value("voxfleet_operator_reconciles_total", {"result": "ok"})
+    assert sample is not None
+    assert sample >= 1
+    assert loop.metrics.registry.get_sample_value("voxfleet_operator_reconcile_seconds_count") == sample
+
+
+async def test_an_unexpected_exception_ends_neither_the_worker_nor_the_key(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: Any) -> None:
+        raise ZeroDivisionError
+
+    loop.create()
+    with monkeypatch.context() as patch:
+        patch.setattr(type(loop.reconciler), "reconcile", broken)
+        assert await processed(loop) == "broken"
+    loop.now += 1
+    assert await processed(loop) == "ok"
+
+
+async def test_a_due_time_queues_the_key_again(loop: Loop) -> None:
+    loop.create(autoscaling={"wakeTimeoutSeconds": 100})
+    await settled(loop)
+    loop.renew()
+    await settled(loop)
+    assert loop.status()["regions"][0]["phase"] == "Waking"
+    loop.now += 101
+    assert await processed(loop) == "ok"
+    assert loop.condition("Ready") == ("False", "WakeTimeout")
