@@ -176,8 +176,8 @@ def _ref(kind: str, body: Body) -> ObjectRef:
 def _owner(kind: str, body: Body) -> Key | None:
     """Return the resource that the labels name.
 
-    The namespace label counts only for kinds in the operator's own namespaces: elsewhere any user could label an
-    object into a resource of another namespace.
+    The namespace label counts only for kinds in the operator's own namespaces: in any other namespace a user could
+    label an object as part of a resource of another namespace.
     """
     metadata = body["metadata"]
     labels = metadata.get("labels") or {}

@@ -1,4 +1,4 @@
-"""How many servers, when, and of which kind: autoscaling, schedules and capacity.
+"""The parts of the spec that say how many servers run, and on which machines.
 
 Knows the fields, bounds and defaults. Does not know how replicas are decided (voxfleet_operator.decisions).
 """
@@ -10,7 +10,7 @@ from pydantic import Field
 
 from voxfleet_operator.resources.fields import ATOMIC, ResourceModel, rule, rules
 
-MAX_REPLICAS = 1000
+MAX_REPLICAS = 1000  # far above any fleet; bounds the cost of rules and of a mistyped number
 WEEK_SECONDS = 604_800
 DAY_SECONDS = 86_400
 CRON = r"^[0-9*,/-]+( [0-9A-Za-z*,/-]+){4}$"
@@ -35,9 +35,9 @@ MaxReplicas = Annotated[int, Field(ge=1, le=MAX_REPLICAS)]
 
 
 class Schedule(ResourceModel):
-    """A time of the week during which more replicas are kept."""
+    """A recurring time during which at least `min_replicas` run."""
 
-    start: CronText = Field(description="Cron expression of the begin, for example '0 8 * * 1-5'.")
+    start: CronText = Field(description="Cron expression of the start, for example '0 8 * * 1-5'.")
     end: CronText = Field(description="Cron expression of the end, for example '0 18 * * 1-5'.")
     time_zone: str = Field(
         default="UTC",
@@ -45,7 +45,7 @@ class Schedule(ResourceModel):
         pattern="^[A-Za-z_]+([/+-][A-Za-z0-9_+-]+)*$",
         description="IANA time zone, for example Europe/Berlin.",
     )
-    min_replicas: MinReplicas = Field(description="Replicas kept between start and end.")
+    min_replicas: MinReplicas = Field(description="Least replicas between start and end.")
 
 
 Schedules = Annotated[list[Schedule], Field(max_length=32, json_schema_extra=ATOMIC)]
@@ -62,56 +62,61 @@ class Autoscaling(
         ),
     ),
 ):
-    """How the number of servers follows the load."""
+    """How the number of servers of a region follows its load."""
 
-    min_replicas: MinReplicas = Field(default=0, description="Servers always kept. 0 lets the region fall asleep.")
+    min_replicas: MinReplicas = Field(
+        default=0, description="Least servers of one region. 0 lets the region go to sleep."
+    )
     max_replicas: MaxReplicas = Field(default=4, description="Most servers of one region.")
     target_requests_per_replica: int = Field(
         default=16, ge=1, le=10_000, description="Open requests that one replica should carry."
     )
     scale_down_stabilization_seconds: int = Field(
-        default=300, ge=0, le=3600, description="How long load must stay low before a replica is taken away."
+        default=300, ge=0, le=3600, description="How long load must stay low before replicas are removed."
     )
     idle_timeout_seconds: int = Field(
-        default=1800, ge=5, le=WEEK_SECONDS, description="Silence after which a region falls asleep."
+        default=1800, ge=5, le=WEEK_SECONDS, description="Time without requests after which a region goes to sleep."
     )
     wake_timeout_seconds: int = Field(
-        default=900, ge=5, le=DAY_SECONDS, description="A server not ready by then has failed."
+        default=900,
+        ge=5,
+        le=DAY_SECONDS,
+        description="Time within which a woken region must have a ready server, or the wake has failed.",
     )
     max_unknown_seconds: int = Field(
         default=3600,
         ge=0,
         le=WEEK_SECONDS,
-        description="How long past its idle time a region is kept when its load cannot be read.",
+        description="How long after its idle timeout a region stays awake while its load is unknown.",
     )
-    schedules: Schedules = Field(default_factory=list, description="Times at which more replicas are kept.")
+    schedules: Schedules = Field(default_factory=list, description="Recurring times with more replicas.")
 
 
 class AutoscalingOverride(ResourceModel, json_schema_extra=rules(MIN_NOT_ABOVE_MAX)):
-    """One region's own values; what is absent comes from spec.autoscaling."""
+    """One region's own values; absent fields come from spec.autoscaling."""
 
-    min_replicas: MinReplicas | None = Field(default=None, description="Servers always kept in this region.")
+    min_replicas: MinReplicas | None = Field(default=None, description="Least servers of this region.")
     max_replicas: MaxReplicas | None = Field(default=None, description="Most servers of this region.")
     target_requests_per_replica: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
         default=None, description="Open requests that one replica should carry."
     )
     scale_down_stabilization_seconds: Annotated[int, Field(ge=0, le=3600)] | None = Field(
-        default=None, description="How long load must stay low before a replica is taken away."
+        default=None, description="How long load must stay low before replicas are removed."
     )
     idle_timeout_seconds: Annotated[int, Field(ge=5, le=WEEK_SECONDS)] | None = Field(
-        default=None, description="Silence after which this region falls asleep."
+        default=None, description="Time without requests after which this region goes to sleep."
     )
     wake_timeout_seconds: Annotated[int, Field(ge=5, le=DAY_SECONDS)] | None = Field(
-        default=None, description="A server not ready by then has failed."
+        default=None, description="Time within which a woken region must have a ready server, or the wake has failed."
     )
     max_unknown_seconds: Annotated[int, Field(ge=0, le=WEEK_SECONDS)] | None = Field(
-        default=None, description="How long past its idle time the region is kept when its load cannot be read."
+        default=None, description="How long after its idle timeout the region stays awake while its load is unknown."
     )
-    schedules: Schedules | None = Field(default=None, description="Times at which more replicas are kept here.")
+    schedules: Schedules | None = Field(default=None, description="Recurring times with more replicas in this region.")
 
 
 class SpotUse(StrEnum):
-    """Whether servers run on machines that may be taken away."""
+    """Whether servers run on spot machines, which the provider may reclaim."""
 
     NEVER = "Never"
     PREFERRED = "Preferred"
@@ -123,11 +128,14 @@ class Capacity(ResourceModel):
 
     spot: SpotUse = Field(default=SpotUse.NEVER, description="Never, Preferred or Required.")
     on_demand_base: int = Field(
-        default=0, ge=0, le=MAX_REPLICAS, description="Replicas kept on demand before spot is used."
+        default=0, ge=0, le=MAX_REPLICAS, description="Replicas that run on demand before spot is used."
     )
     spot_fallback_seconds: int = Field(
-        default=120, ge=0, le=3600, description="How long a spot pod may stay unschedulable before it is covered."
+        default=120,
+        ge=0,
+        le=3600,
+        description="How long a spot pod may stay unschedulable before an on-demand pod replaces it.",
     )
     wake_fallback_seconds: int = Field(
-        default=20, ge=0, le=3600, description="The same while nothing of the region is ready."
+        default=20, ge=0, le=3600, description="The same while no server of the region is ready."
     )

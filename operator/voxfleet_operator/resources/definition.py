@@ -1,4 +1,4 @@
-"""The CustomResourceDefinition, made from the models.
+"""Generates the CustomResourceDefinition from the models.
 
 Knows names, columns and the rule on metadata.name. Does not know single fields: those come from the models.
 """
@@ -32,7 +32,7 @@ COLUMNS: list[dict[str, Any]] = [
 
 
 def custom_resource_definition() -> dict[str, Any]:
-    """The whole definition as a value."""
+    """Return the whole definition."""
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
@@ -54,15 +54,15 @@ def custom_resource_definition() -> dict[str, Any]:
 
 
 def definition_yaml() -> str:
-    """The definition as it stands in crds/."""
+    """Return the definition as YAML, as it is committed in crds/."""
     body: str = yaml.dump(custom_resource_definition(), Dumper=_PlainDumper, sort_keys=False, width=120)
     return HEADER + body
 
 
 class _PlainDumper(yaml.SafeDumper):
-    """Writes equal values out each time: an anchor in a schema helps no reader."""
+    """Writes equal values out each time instead of YAML anchors and aliases."""
 
-    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - the dumper asks about each value
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - the signature of yaml's own method
         return True
 
 
@@ -78,9 +78,10 @@ def _version() -> dict[str, Any]:
 
 
 def _root_schema() -> dict[str, Any]:
+    # The API server validates metadata itself: of it a schema may restrict name and generateName only.
     return {
         "type": "object",
-        "description": "Speech servers in one or more regions that sleep when nobody speaks and wake on demand.",
+        "description": "Text-to-speech servers in regions that scale to zero without requests and wake on demand.",
         "required": ["spec"],
         "properties": {
             "apiVersion": {"type": "string"},

@@ -1,4 +1,4 @@
-"""Building blocks of the resource models: the model class, bounded strings, and rules in CEL.
+"""Field types of the resource models: the model class, bounded strings, and rules in CEL.
 
 Knows what a Kubernetes name, quantity or decimal looks like and how a rule is written into a schema.
 Does not know any field of the resource, nor how a schema is turned into a CustomResourceDefinition.
@@ -20,30 +20,31 @@ QUANTITY = "^[0-9]+([.][0-9]+)?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$"
 
 
 class ResourceModel(BaseModel):
-    """A part of the resource: camelCase outside, snake_case inside, never changed after reading."""
+    """A part of the resource: camelCase in Kubernetes, snake_case in Python, immutable after parsing."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True, extra="ignore")
 
 
 def rule(expression: str, message: str, field_path: str | None = None) -> dict[str, str]:
-    """One CEL rule; the message says what would be right, the path says which field is meant."""
+    """Return one CEL rule; its message names the correct value, its path the field."""
     written = {"rule": expression, "message": message}
     return written | ({"fieldPath": field_path} if field_path else {})
 
 
 def rules(*written: dict[str, str]) -> dict[str, Any]:
-    """The schema extension that carries rules."""
+    """Return the schema extension that holds rules."""
     return {RULES: list(written)}
 
 
 def keyed_by(*keys: str) -> dict[str, Any]:
-    """The schema extension of a list whose items are known by a key, so that appliers can own single items."""
+    """Return the schema extension of a list with keyed items: in server-side apply, managers own single items."""
     return {LIST_TYPE: "map", LIST_KEYS: list(keys)}
 
 
 ATOMIC: dict[str, Any] = {LIST_TYPE: "atomic"}
 UNIQUE: dict[str, Any] = {LIST_TYPE: "set"}
 
+# Every string has a bound: the API server estimates the cost of a rule from the longest possible value.
 ObjectName = Annotated[str, Field(min_length=1, max_length=253, pattern=DNS_SUBDOMAIN)]
 LabelName = Annotated[str, Field(min_length=1, max_length=63, pattern=DNS_LABEL)]
 DataKey = Annotated[str, Field(min_length=1, max_length=253, pattern="^[-._a-zA-Z0-9]+$")]
@@ -66,12 +67,12 @@ Quantity = Annotated[
 
 
 def price(what: str) -> Any:
-    """A non-negative amount of money as a decimal string."""
+    """Return the field of a non-negative price: a decimal string, because floats are discouraged in Kubernetes APIs."""
     return Field(default=None, max_length=16, pattern="^[0-9]{1,6}([.][0-9]{1,6})?$", description=what)
 
 
 def decimal_between(low: float, high: float, field: str) -> dict[str, Any]:
-    """The rule that keeps a decimal string between two bounds."""
+    """Return the rule that a decimal string is between two bounds, both included."""
     bounds = rule(
         f"self.matches('{DECIMAL}') && double(self) >= {low:.1f} && double(self) <= {high:.1f}",
         f"{field} must be a decimal number in quotes, from {low:g} to {high:g}",

@@ -1,6 +1,6 @@
-"""What a user may add to the pods: a closed part of the pod template.
+"""spec.podTemplate: what a user may add to the pods, a subset of a pod template.
 
-Knows which fields are open. Does not offer host paths, host namespaces or security contexts: the author of a
+Knows the allowed fields. Host paths, host namespaces and security contexts are not among them: the author of a
 resource is not an administrator of the cluster.
 """
 
@@ -92,7 +92,7 @@ class Volume(
     ResourceModel,
     json_schema_extra=rules(rule(ONE_SOURCE, f"a volume needs exactly one source of: {', '.join(VOLUME_SOURCES)}")),
 ):
-    """A volume; host paths are not offered here."""
+    """A volume; hostPath is not allowed."""
 
     name: LabelName = Field(description="Name of the volume.")
     empty_dir: dict[str, Any] | None = Field(default=None, description="An empty folder.", json_schema_extra=PRESERVE)
@@ -104,7 +104,7 @@ class Volume(
 
 
 class VolumeMount(ResourceModel):
-    """Where a volume appears in the server's container."""
+    """Where a volume is mounted in the server's container."""
 
     name: LabelName = Field(description="Name of the volume.")
     mount_path: str = Field(
@@ -115,7 +115,7 @@ class VolumeMount(ResourceModel):
 
 
 class PodTemplate(ResourceModel):
-    """Additions to the pods, merged under what VoxFleet sets itself."""
+    """Additions to the pods; where VoxFleet sets the same value, its own is used."""
 
     metadata: Metadata | None = Field(default=None, description="Labels and annotations added to the pods.")
     image_pull_secrets: list[LocalRef] | None = Field(
@@ -139,6 +139,6 @@ class PodTemplate(ResourceModel):
     volume_mounts: list[VolumeMount] | None = Field(
         default=None,
         max_length=32,
-        description="Where volumes appear in the server's container.",
+        description="Mounts of volumes in the server's container.",
         json_schema_extra=keyed_by("mountPath"),
     )

@@ -1,6 +1,6 @@
-"""One region of the resource: where its servers run, how it is reached, and what it overrides.
+"""One region of the resource: where its servers run, its address, and what it overrides.
 
-Knows the fields of `spec.regions[]`. Does not know defaults that come from elsewhere in the spec (effective.py).
+Knows the fields of `spec.regions[]`. Does not know the common values that they override (resource.py).
 """
 
 from typing import Annotated
@@ -48,7 +48,7 @@ LabelValue = Annotated[str, Field(max_length=63, pattern=LABEL_VALUE)]
 
 
 class Location(ResourceModel):
-    """Where the region's machines stand, so that listeners are sent to a near one."""
+    """Where the region's machines are, so that gateways can route a client to a near region."""
 
     latitude: str = Field(
         max_length=24,
@@ -63,14 +63,14 @@ class Location(ResourceModel):
 
 
 class KubeConfigSecretRef(ResourceModel):
-    """A Secret holding the kubeconfig of the region's own cluster."""
+    """A Secret with the kubeconfig of the region's own cluster."""
 
     name: ObjectName = Field(description="Name of the Secret, in the resource's namespace.")
     key: DataKey = Field(default="value", description="Key within the Secret.")
 
 
 class PricePerGpuHour(ResourceModel):
-    """What a GPU costs here, for the cost ledger and for routing by price."""
+    """Prices of a GPU in this region, for the cost in the status and for routing by price."""
 
     spot: str | None = price("Price of a spot GPU for one hour, as a decimal string.")
     on_demand: str | None = price("Price of an on-demand GPU for one hour, as a decimal string.")
@@ -79,7 +79,7 @@ class PricePerGpuHour(ResourceModel):
 REGION_RULES = rules(
     rule(
         "!has(self.kubeConfigSecretRef) || has(self.gatewayURL)",
-        "gatewayURL is required for a region with kubeConfigSecretRef: other regions reach a remote cluster only by it",
+        "gatewayURL is required for a region with kubeConfigSecretRef: other regions reach its cluster only through it",
         ".gatewayURL",
     ),
 )
@@ -89,7 +89,7 @@ class Region(ResourceModel, json_schema_extra=REGION_RULES):
     """One region that serves the model."""
 
     name: RegionName
-    location: Location | None = Field(default=None, description="Where the region's machines stand.")
+    location: Location | None = Field(default=None, description="Where the region's machines are.")
     node_selector: dict[str, LabelValue] | None = Field(
         default=None,
         max_length=16,
@@ -111,14 +111,16 @@ class Region(ResourceModel, json_schema_extra=REGION_RULES):
     kube_config_secret_ref: KubeConfigSecretRef | None = Field(
         default=None, description="Kubeconfig of the region's own cluster. Absent: this cluster."
     )
-    price_per_gpu_hour: PricePerGpuHour | None = Field(default=None, description="What a GPU costs in this region.")
+    price_per_gpu_hour: PricePerGpuHour | None = Field(default=None, description="Prices of a GPU in this region.")
     allowed_clients: list[Annotated[str, Field(min_length=2, max_length=2, pattern="^[A-Z]{2}$")]] = Field(
         default_factory=list,
         max_length=250,
         description="Countries (ISO 3166-1 alpha-2) that this region may serve. Empty: all.",
         json_schema_extra=UNIQUE,
     )
-    suspend: bool = Field(default=False, description="Take this region to zero after draining.")
+    suspend: bool = Field(
+        default=False, description="Scale this region to zero, after its servers finished their open requests."
+    )
     autoscaling: AutoscalingOverride | None = Field(
         default=None, description="Overrides of spec.autoscaling, field by field."
     )

@@ -1,6 +1,6 @@
-"""One VoxTTSDeployment as the operator keeps it: identity, spec with defaults, and the newest status.
+"""One VoxTTSDeployment in memory: identity, spec with defaults, and the newest status.
 
-Knows how a region's own values override the common ones. Does not know objects made from it.
+Knows how a region's own values override the common ones. Does not know the objects that are created for it.
 """
 
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ REGION_LABEL = "topology.kubernetes.io/region"
 
 @dataclass(frozen=True, slots=True, order=True)
 class Key:
-    """Which resource."""
+    """Namespace and name of a VoxTTSDeployment."""
 
     namespace: str
     name: str
@@ -30,7 +30,7 @@ class Key:
 
 @dataclass(frozen=True)
 class Resource:
-    """A resource as last seen."""
+    """A resource as last observed."""
 
     key: Key
     uid: str
@@ -43,7 +43,7 @@ class Resource:
 
     @cached_property
     def model_name(self) -> str:
-        """What clients send as model."""
+        """The value of `model` in clients' requests."""
         return self.spec.model.name or self.key.name
 
     @cached_property
@@ -53,7 +53,7 @@ class Resource:
 
     @property
     def owner_reference(self) -> dict[str, Any]:
-        """Makes the garbage collector take an object along."""
+        """The reference by which the garbage collector deletes an object with its resource."""
         return {
             "apiVersion": API_VERSION,
             "kind": KIND,
@@ -65,7 +65,7 @@ class Resource:
 
 
 def read_resource(body: dict[str, Any]) -> Resource:
-    """From the API server's JSON."""
+    """Parse a resource from the API server's JSON. Raises pydantic.ValidationError."""
     metadata = body["metadata"]
     return Resource(
         key=Key(metadata["namespace"], metadata["name"]),
@@ -80,24 +80,25 @@ def read_resource(body: dict[str, Any]) -> Resource:
 
 
 def effective_autoscaling(spec: VoxTTSDeploymentSpec, region: Region) -> Autoscaling:
-    """The common values, with the region's own over them, field by field."""
+    """Return spec.autoscaling, overridden field by field by the region's own."""
     if region.autoscaling is None:
         return spec.autoscaling
-    return spec.autoscaling.model_copy(update=_given(region.autoscaling))
+    return spec.autoscaling.model_copy(update=_set_fields(region.autoscaling))
 
 
 def effective_pod_template(spec: VoxTTSDeploymentSpec, region: Region) -> PodTemplate:
-    """The common additions, with the region's own over them, field by field."""
+    """Return spec.podTemplate, overridden field by field by the region's own."""
     if region.pod_template is None:
         return spec.pod_template
-    return spec.pod_template.model_copy(update=_given(region.pod_template))
+    return spec.pod_template.model_copy(update=_set_fields(region.pod_template))
 
 
 def effective_node_selector(region: Region) -> dict[str, str]:
-    """Where the region's pods may run."""
+    """Return the labels of the nodes on which the region's pods may run."""
     return region.node_selector if region.node_selector is not None else {REGION_LABEL: region.name}
 
 
-def _given(override: Any) -> dict[str, Any]:
+def _set_fields(override: Any) -> dict[str, Any]:
+    # Not model_dump: nested models must stay models.
     names = type(override).model_fields
     return {name: value for name in names if (value := getattr(override, name)) is not None}

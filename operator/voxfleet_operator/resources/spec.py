@@ -1,6 +1,6 @@
 """The spec of a VoxTTSDeployment: what a user writes.
 
-Knows every field, its bounds, its default and the rules between fields. Does not know what is made of it.
+Knows every field, its bounds, its default and the rules between fields. Does not know what the operator does with it.
 """
 
 from enum import StrEnum
@@ -34,14 +34,14 @@ QUALIFIED_NAME = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9]([-A-Za-z0-9_.]*[A-
 
 
 class Model(ResourceModel):
-    """Which model is served, and where its weights come from."""
+    """The served model, and the source of its weights."""
 
     name: str | None = Field(
         default=None,
         min_length=1,
         max_length=63,
         pattern="^[A-Za-z0-9]([-A-Za-z0-9._]*[A-Za-z0-9])?$",
-        description="What clients send as model. Default: the resource's name.",
+        description="Value of `model` in clients' requests. Default: the resource's name.",
     )
     source: str = Field(
         default="hf://openbmb/VoxCPM1.5",
@@ -69,7 +69,7 @@ class Model(ResourceModel):
 
 
 class Gpu(ResourceModel):
-    """What one server drives."""
+    """The GPU of one server."""
 
     resource_name: str = Field(
         default="nvidia.com/gpu",
@@ -84,17 +84,17 @@ class Gpu(ResourceModel):
 
 
 class Resources(ResourceModel):
-    """Requests and limits of the server, beside the GPU."""
+    """Requests and limits of the server's container, beside the GPU."""
 
     requests: dict[str, Quantity] | None = Field(default=None, max_length=8, description="As in a container.")
     limits: dict[str, Quantity] | None = Field(default=None, max_length=8, description="As in a container.")
 
 
 class Serving(ResourceModel):
-    """How a server decodes."""
+    """How a server decodes. Every field is a flag of the inference server (manifests/pod.py)."""
 
-    max_batch_size: int = Field(default=32, ge=1, le=256, description="Sentences decoded side by side.")
-    max_queued_requests: int = Field(default=128, ge=0, le=10_000, description="Requests waiting in one server.")
+    max_batch_size: int = Field(default=32, ge=1, le=256, description="Most sentences decoded in one batch.")
+    max_queued_requests: int = Field(default=128, ge=0, le=10_000, description="Most requests that wait in one server.")
     inference_timesteps: int = Field(default=10, ge=2, le=40, description="Steps of the diffusion solver.")
     cfg_value: str = Field(
         default="2.0",
@@ -108,13 +108,15 @@ class Serving(ResourceModel):
 class Gateway(ResourceModel):
     """How the gateways treat requests for this model."""
 
-    hold_seconds: int = Field(default=600, ge=0, le=3600, description="Longest hold of a request while a region wakes.")
-    max_held_requests: int = Field(default=256, ge=0, le=100_000, description="Requests held per region.")
+    hold_seconds: int = Field(
+        default=600, ge=0, le=3600, description="Longest time that a request is held while a region wakes."
+    )
+    max_held_requests: int = Field(default=256, ge=0, le=100_000, description="Most requests held per region.")
     spill: bool = Field(default=True, description="Whether a request may be served by another region.")
 
 
 class CacheType(StrEnum):
-    """Where weights are kept between pods."""
+    """Where weights are stored between pods."""
 
     EMPTY_DIR = "EmptyDir"
     PERSISTENT_VOLUME_CLAIM = "PersistentVolumeClaim"
@@ -129,34 +131,34 @@ class WeightsCache(
         rule("self.type != 'Image' || has(self.image)", "image is required when type is Image", ".image"),
     ),
 ):
-    """Where downloaded weights are kept."""
+    """Where downloaded weights are stored."""
 
     type: CacheType = Field(
         default=CacheType.EMPTY_DIR, description="EmptyDir, PersistentVolumeClaim, HostPath or Image."
     )
-    claim_name: ObjectName | None = Field(default=None, description="An existing claim. Absent: one is made.")
+    claim_name: ObjectName | None = Field(default=None, description="An existing claim. Absent: one is created.")
     access_mode: Literal["ReadWriteOnce", "ReadWriteMany", "ReadOnlyMany"] = Field(
         default="ReadWriteMany", description="Access mode of the claim."
     )
-    storage_class_name: ObjectName | None = Field(default=None, description="Storage class of a claim that is made.")
+    storage_class_name: ObjectName | None = Field(default=None, description="Storage class of a claim that is created.")
     size: QuantityText = Field(default="20Gi", description="Size of the cache.")
     path: Annotated[str, Field(max_length=1024, pattern="^/[-A-Za-z0-9._/]+$")] | None = Field(
         default=None, description="Folder on the host, for HostPath."
     )
     image: Annotated[str, Field(max_length=512, pattern=IMAGE)] | None = Field(
-        default=None, description="Image that holds the weights, for Image."
+        default=None, description="Image that contains the weights, for Image."
     )
 
 
 class Cache(ResourceModel):
     """Caches that shorten a wake."""
 
-    weights: WeightsCache = Field(default_factory=WeightsCache, description="Where weights are kept.")
-    pre_pull_image: bool = Field(default=False, description="Pull the server's image to standing nodes beforehand.")
+    weights: WeightsCache = Field(default_factory=WeightsCache, description="Where weights are stored.")
+    pre_pull_image: bool = Field(default=False, description="Pull the server's image to existing nodes before a wake.")
 
 
 class Rollout(ResourceModel):
-    """How a changed template reaches the servers."""
+    """How servers are replaced when their template changes."""
 
     strategy: Literal["Surge", "Replace"] = Field(
         default="Surge", description="Surge starts the new server first; Replace needs no spare GPU."
@@ -164,9 +166,11 @@ class Rollout(ResourceModel):
 
 
 class Disruption(ResourceModel):
-    """How servers leave."""
+    """How servers end."""
 
-    drain_seconds: int = Field(default=120, ge=0, le=3600, description="Time a server has to finish its streams.")
+    drain_seconds: int = Field(
+        default=120, ge=0, le=3600, description="Time that a server has to finish its open requests."
+    )
     max_unavailable: int = Field(default=1, ge=1, le=100, description="Servers that may be disrupted at once.")
 
 
@@ -182,7 +186,7 @@ class Ingress(
         rule("!has(self.tlsSecretName) || has(self.host)", "host is required with tlsSecretName", ".host"),
     ),
 ):
-    """A way in from outside."""
+    """Access from outside the cluster."""
 
     host: ObjectName | None = Field(default=None, description="Host name.")
     class_name: ObjectName | None = Field(default=None, description="Ingress class.")
@@ -190,13 +194,13 @@ class Ingress(
 
 
 class Monitoring(ResourceModel):
-    """What is made for Prometheus."""
+    """Objects for Prometheus."""
 
     pod_monitor: bool = Field(default=False, description="Create a PodMonitor.")
 
 
 def effective(field: str) -> str:
-    """CEL for a region's own value of an autoscaling field, or the common one."""
+    """Return CEL for a region's value of an autoscaling field: its own, or the common one."""
     own = f"has(r.autoscaling) && has(r.autoscaling.{field})"
     return f"({own} ? r.autoscaling.{field} : self.autoscaling.{field})"
 
@@ -228,10 +232,12 @@ SPEC_RULES = rules(
 
 
 class VoxTTSDeploymentSpec(ResourceModel, json_schema_extra=SPEC_RULES):
-    """What is wanted."""
+    """The desired state."""
 
-    suspend: bool = Field(default=False, description="Take every region to zero after draining.")
-    model: Model = Field(default_factory=Model, description="Which model is served.")
+    suspend: bool = Field(
+        default=False, description="Scale every region to zero, after its servers finished their open requests."
+    )
+    model: Model = Field(default_factory=Model, description="The served model.")
     image: str = Field(
         default="",
         max_length=512,
@@ -244,16 +250,22 @@ class VoxTTSDeploymentSpec(ResourceModel, json_schema_extra=SPEC_RULES):
         description="Regions that serve the model.",
         json_schema_extra=keyed_by("name"),
     )
-    gpu: Gpu = Field(default_factory=Gpu, description="What one server drives.")
-    resources: Resources = Field(default_factory=Resources, description="Requests and limits beside the GPU.")
+    gpu: Gpu = Field(default_factory=Gpu, description="The GPU of one server.")
+    resources: Resources = Field(
+        default_factory=Resources, description="Requests and limits of the servers, beside the GPU."
+    )
     capacity: Capacity = Field(default_factory=Capacity, description="Spot and on-demand machines.")
-    autoscaling: Autoscaling = Field(default_factory=Autoscaling, description="How servers follow the load.")
+    autoscaling: Autoscaling = Field(
+        default_factory=Autoscaling, description="How the number of servers follows the load."
+    )
     serving: Serving = Field(default_factory=Serving, description="How a server decodes.")
     gateway: Gateway = Field(default_factory=Gateway, description="How gateways treat requests.")
     cache: Cache = Field(default_factory=Cache, description="Caches that shorten a wake.")
-    rollout: Rollout = Field(default_factory=Rollout, description="How a changed template reaches the servers.")
-    disruption: Disruption = Field(default_factory=Disruption, description="How servers leave.")
+    rollout: Rollout = Field(
+        default_factory=Rollout, description="How servers are replaced when their template changes."
+    )
+    disruption: Disruption = Field(default_factory=Disruption, description="How servers end.")
     pod_template: PodTemplate = Field(default_factory=PodTemplate, description="Additions to the pods.")
     notebook: Notebook = Field(default_factory=Notebook, description="Jupyter beside the model.")
-    ingress: Ingress = Field(default_factory=Ingress, description="A way in from outside.")
-    monitoring: Monitoring = Field(default_factory=Monitoring, description="What is made for Prometheus.")
+    ingress: Ingress = Field(default_factory=Ingress, description="Access from outside the cluster.")
+    monitoring: Monitoring = Field(default_factory=Monitoring, description="Objects for Prometheus.")

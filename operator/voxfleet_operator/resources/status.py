@@ -1,6 +1,6 @@
 """The status of a VoxTTSDeployment: what the operator reports.
 
-Knows its fields. Does not know how they come about (voxfleet_operator.decisions and conditions.py).
+Knows its fields. Does not know how their values are decided (decisions/) or built (status/).
 """
 
 from enum import StrEnum
@@ -14,7 +14,7 @@ Count = Annotated[int, Field(ge=0)]
 
 
 class Phase(StrEnum):
-    """What a region is doing."""
+    """The state of a region."""
 
     ASLEEP = "Asleep"
     WAKING = "Waking"
@@ -25,78 +25,88 @@ class Phase(StrEnum):
 
 
 class Condition(ResourceModel):
-    """As metav1.Condition."""
+    """A metav1.Condition."""
 
-    type: Annotated[str, Field(max_length=64)] = Field(description="What is judged.")
-    status: Literal["True", "False", "Unknown"] = Field(description="The judgement.")
-    reason: Annotated[str, Field(max_length=64)] = Field(description="One word from docs/conditions.md.")
-    message: LongText = Field(default="", description="What happened and what to do.")
-    observed_generation: Count | None = Field(default=None, description="Generation that was judged.")
-    last_transition_time: Instant = Field(description="When the judgement last changed.")
+    type: Annotated[str, Field(max_length=64)] = Field(description="Type of the condition.")
+    status: Literal["True", "False", "Unknown"] = Field(description="True, False or Unknown.")
+    reason: Annotated[str, Field(max_length=64)] = Field(description="A reason of docs/conditions.md.")
+    message: LongText = Field(default="", description="What happened, and the remedy.")
+    observed_generation: Count | None = Field(
+        default=None, description="Generation of the spec that the condition describes."
+    )
+    last_transition_time: Instant = Field(description="When `status` last changed.")
 
 
 class LastWake(ResourceModel):
-    """The newest wake that succeeded, taken apart."""
+    """The newest wake that succeeded, and its duration by part."""
 
-    started_at: Instant = Field(description="When the region was asked for.")
+    started_at: Instant = Field(description="When the region was requested.")
     ready_at: Instant | None = Field(default=None, description="When the first server was ready.")
-    reason: ShortText = Field(default="", description="Why it woke.")
-    total_seconds: Decimal | None = Field(default=None, description="From demand to ready.")
-    node_seconds: Decimal | None = Field(default=None, description="Until the pod had a node.")
-    image_seconds: Decimal | None = Field(default=None, description="Until the image was there.")
-    container_seconds: Decimal | None = Field(default=None, description="Until the container ran.")
-    weights_seconds: Decimal | None = Field(default=None, description="Loading weights, as the server tells.")
-    warm_up_seconds: Decimal | None = Field(default=None, description="Warming up, as the server tells.")
-    other_seconds: Decimal | None = Field(default=None, description="The rest.")
-    approximate: bool = Field(default=False, description="True when the operator did not see it from begin to end.")
+    reason: ShortText = Field(default="", description="RequestHeld or MinReplicas.")
+    total_seconds: Decimal | None = Field(default=None, description="From the request to ready.")
+    node_seconds: Decimal | None = Field(default=None, description="Until the pod was scheduled.")
+    image_seconds: Decimal | None = Field(
+        default=None, description="Until the image was pulled and the container started."
+    )
+    container_seconds: Decimal | None = Field(default=None, description="Until the pod's sandbox was ready.")
+    weights_seconds: Decimal | None = Field(default=None, description="Loading weights, as the server reports.")
+    warm_up_seconds: Decimal | None = Field(default=None, description="Warming up, as the server reports.")
+    other_seconds: Decimal | None = Field(default=None, description="The rest of totalSeconds.")
+    approximate: bool = Field(default=False, description="True when the operator did not observe the whole wake.")
 
 
 class Failure(ResourceModel):
-    """Why a region does not serve, and when it may try again."""
+    """A failed wake, and when the next one may be tried."""
 
-    reason: ShortText = Field(description="One word from docs/conditions.md.")
-    message: LongText = Field(default="", description="What went wrong.")
+    reason: ShortText = Field(description="A reason of docs/conditions.md.")
+    message: LongText = Field(default="", description="The error, as the pod or Kubernetes reports it.")
     count: Count = Field(default=1, description="Failed wakes in a row.")
     failed_at: Instant = Field(description="When it failed.")
-    retry_at: Instant = Field(description="Before then no new wake is tried.")
-    generation: Count = Field(default=0, description="Generation that failed; a newer one is tried at once.")
+    retry_at: Instant = Field(description="Earliest time of the next wake.")
+    generation: Count = Field(
+        default=0, description="Generation of the spec that failed; a newer one is tried at once."
+    )
 
 
 class RegionStatus(ResourceModel):
-    """One region."""
+    """The state of one region."""
 
     name: Annotated[str, Field(max_length=40)] = Field(description="Name of the region.")
     phase: Phase = Field(description="Asleep, Waking, Awake, Draining, Failed or Suspended.")
-    message: LongText = Field(default="", description="What it waits for, or what is wrong.")
-    desired_replicas: Count = Field(default=0, description="Servers wanted now.")
-    ready_replicas: Count = Field(default=0, description="Servers ready.")
+    message: LongText = Field(default="", description="What the region waits for, or its error.")
+    desired_replicas: Count = Field(default=0, description="Replicas of the Deployment.")
+    ready_replicas: Count = Field(default=0, description="Ready servers.")
     spot_replicas: Count = Field(default=0, description="Servers on spot machines.")
-    awake_until: Instant | None = Field(default=None, description="Awake until then, without another request.")
-    last_wake: LastWake | None = Field(default=None, description="The newest wake.")
-    failure: Failure | None = Field(default=None, description="The newest failure, while it counts.")
+    awake_until: Instant | None = Field(
+        default=None, description="When the region goes to sleep without another request."
+    )
+    last_wake: LastWake | None = Field(default=None, description="The newest wake that succeeded.")
+    failure: Failure | None = Field(default=None, description="The newest failed wake, while it delays the next.")
 
 
 class Cost(ResourceModel):
-    """What was used, and what sleeping saved."""
+    """GPU time used, and saved by sleeping."""
 
-    as_of: Instant = Field(description="When it was counted.")
+    as_of: Instant = Field(description="Time of the figures.")
     gpu_seconds: Decimal = Field(description="GPU seconds used.")
     gpu_seconds_avoided: Decimal = Field(description="GPU seconds that sleeping saved.")
-    saved_ratio: Decimal = Field(description="Saved share, 0 to 1.")
+    saved_ratio: Decimal = Field(description="Saved share of all GPU seconds, 0 to 1.")
 
 
 class VoxTTSDeploymentStatus(ResourceModel):
-    """What is."""
+    """The observed state."""
 
-    observed_generation: Count | None = Field(default=None, description="Generation this status speaks of.")
-    model: ShortText | None = Field(default=None, description="What clients send as model.")
+    observed_generation: Count | None = Field(
+        default=None, description="Generation of the spec that this status describes."
+    )
+    model: ShortText | None = Field(default=None, description="Value of `model` in clients' requests.")
     awake: ShortText | None = Field(default=None, description="Regions awake / regions.")
-    replicas: Count | None = Field(default=None, description="Servers wanted in all regions.")
-    message: LongText = Field(default="", description="The most important thing to know now.")
+    replicas: Count | None = Field(default=None, description="Replicas in all regions.")
+    message: LongText = Field(default="", description="Summary of the conditions, for `kubectl get -o wide`.")
     conditions: list[Condition] = Field(
-        default_factory=list, max_length=16, description="Judgements.", json_schema_extra=keyed_by("type")
+        default_factory=list, max_length=16, description="Conditions.", json_schema_extra=keyed_by("type")
     )
     regions: list[RegionStatus] = Field(
-        default_factory=list, max_length=32, description="Region by region.", json_schema_extra=keyed_by("name")
+        default_factory=list, max_length=32, description="State of each region.", json_schema_extra=keyed_by("name")
     )
-    cost: Cost | None = Field(default=None, description="What was used and saved.")
+    cost: Cost | None = Field(default=None, description="GPU time used and saved.")

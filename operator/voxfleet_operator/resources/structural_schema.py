@@ -1,7 +1,8 @@
-"""Turns a pydantic model's JSON schema into the structural schema that Kubernetes takes.
+"""Converts a pydantic model's JSON schema into the structural schema that a CustomResourceDefinition needs.
 
-Knows both dialects: `$ref` is inlined, `anyOf [X, null]` becomes X, titles go, a nested object whose fields all have
-defaults gets them as its own default, so that the API server fills them in. Does not know any field of the resource.
+Knows both dialects: `$ref` is inlined, `anyOf [X, null]` becomes X, titles are dropped, and a nested object whose
+fields all have defaults gets them as its own default, so that the API server fills them in. Does not know any field of
+the resource.
 """
 
 from typing import Any
@@ -15,7 +16,7 @@ REF_PREFIX = "#/$defs/"
 
 
 def structural_schema(model: type[BaseModel]) -> Schema:
-    """The OpenAPI v3 schema of a model, as a CustomResourceDefinition wants it."""
+    """Return the structural OpenAPI v3 schema of a model. Raises ValueError for a list without max_length."""
     written = model.model_json_schema(by_alias=True)
     return _structural(written, written.get("$defs", {}))
 
@@ -36,11 +37,11 @@ def _structural(schema: Schema, definitions: Schema) -> Schema:
     for inner in ("items", "additionalProperties"):
         if isinstance(kept.get(inner), dict):
             kept[inner] = _structural(kept[inner], definitions)
-    return _with_bounds_of_maps(kept)
+    return _with_bounds(kept)
 
 
 def _inlined(schema: Schema, definitions: Schema) -> Schema:
-    """Follows a reference and takes the non-null branch; what stands beside them wins."""
+    """Follow a reference and take the non-null branch; keys beside them override those of the target."""
     beside = {key: value for key, value in schema.items() if key not in ("$ref", "anyOf", "default")}
     if "x-kubernetes-int-or-string" in schema:
         return schema
@@ -63,7 +64,11 @@ def _nullable(schema: Schema) -> bool:
 
 
 def _with_own_default(schema: Schema, *, optional: bool) -> Schema:
-    """A list gets [], an object its fields' defaults: else the API server does not descend and rules see no value."""
+    """Give a list the default [], and an object its fields' defaults.
+
+    Without a default on the object itself the API server does not descend into an absent one, and rules that read
+    its fields would fail.
+    """
     if optional:
         return schema
     if schema.get("type") == "array":
@@ -74,8 +79,8 @@ def _with_own_default(schema: Schema, *, optional: bool) -> Schema:
     return schema | {"default": {name: child["default"] for name, child in children if "default" in child}}
 
 
-def _with_bounds_of_maps(schema: Schema) -> Schema:
-    """Pydantic bounds a map by maxProperties already; a list without a bound would make CEL rules too dear."""
+def _with_bounds(schema: Schema) -> Schema:
+    """Check that a list has maxItems: without it CEL rules exceed their cost budget. Maps get it from pydantic."""
     if schema.get("type") == "array" and "maxItems" not in schema:
         raise ValueError(f"a list without max_length cannot be in the resource: {schema.get('description', schema)}")
     return schema

@@ -1,4 +1,4 @@
-"""Judges a resource's spec: what it asks for that is not served, or not in the way it asks.
+"""Judges a resource's spec: what it asks for and does not get, or gets differently.
 
 Knows missing features, model names with another owner, and conflicts of podTemplate. Pure: the owner of the model
 name comes in as an argument. Problems of running regions are warnings of their plans (decisions/region_plan.py).

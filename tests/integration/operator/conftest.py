@@ -1,4 +1,4 @@
-"""A real API server, a real operator process, a gateway's load endpoint over real HTTP, and pods played by hand.
+"""A real API server, a real operator process, a gateway's load endpoint over real HTTP, and pods that tests write.
 
 No kubelet runs here: `World.pod` writes Pod objects with the status that a kubelet would write.
 """
@@ -33,7 +33,7 @@ CRD = ROOT / "crds" / "voxfleet.dev_voxttsdeployments.yaml"
 CRD_PATH = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/voxttsdeployments.voxfleet.dev"
 INTERNAL_KEY = "a key for tests"
 LABEL = names.LABEL_DEPLOYMENT
-PATIENCE_SECONDS = 60.0  # how long what must happen may take: machines are shared, and nothing waits for it in vain
+PATIENCE_SECONDS = 60.0  # for events that must happen, on a shared machine; no test waits for the whole of it
 
 
 def now_text() -> str:
@@ -59,18 +59,18 @@ def own_address() -> str:
 
 
 class FakeGateway:
-    """Answers /internal/load with what the test says, to callers with the right token."""
+    """Answers /internal/load with the test's figures, to callers with the right token."""
 
     def __init__(self) -> None:
         self.load: dict[str, Any] = {"gateway": "gw-0", "region": "eu-central", "models": [], "pods": []}
         self.is_mute = False
-        self.asked = 0
+        self.polls = 0
         gateway = self
         token = hmac.new(INTERNAL_KEY.encode(), b"gateway", hashlib.sha256).hexdigest()
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                gateway.asked += 1
+                gateway.polls += 1
                 is_right = self.headers["Authorization"] == f"Bearer {token}" and self.path == "/internal/load"
                 self.send_response(200 if is_right and not gateway.is_mute else 503)
                 self.end_headers()
@@ -154,7 +154,7 @@ def wait_until(is_true: Callable[[], Any], seconds: float, what: str, seen: Call
 
 @dataclass
 class World:
-    """Everything that a test touches."""
+    """The API server, the operator and the gateway of a test, with the namespaces that it uses."""
 
     api: Api
     operator: Operator
@@ -218,11 +218,11 @@ class World:
         )
 
     def until(self, is_true: Callable[[], Any], what: str) -> None:
-        """Wait for one of several things that a reconcile does in no promised order."""
+        """Wait until a condition holds; a reconcile promises no order of its effects."""
         wait_until(is_true, PATIENCE_SECONDS, f"{what}; log {self.operator.log}")
 
     def until_quiet(self) -> None:
-        """Until the operator has called the API server for nothing during a second and a half."""
+        """Wait until the operator has sent no request to the API server for a second and a half."""
         calls, since = -1.0, time.monotonic()
 
         def is_quiet() -> bool:
@@ -233,6 +233,30 @@ class World:
             return time.monotonic() - since > 1.5
 
         self.until(is_quiet, "quiet")
+
+    def until_polled(self, rounds: int) -> None:
+        """Wait until the operator has polled the gateway so often; each poll of an awake region ends in a reconcile."""
+        begin = self.gateway.polls
+        self.until(lambda: self.gateway.polls >= begin + rounds, f"{rounds} polls of the gateway's load")
+
+    def until_past_idle_timeout(self, region: str = "eu-central", name: str = "narrator") -> None:
+        """Wait until the Lease has run out, and the operator has decided often enough to mark it and go to zero."""
+
+        def has_run_out() -> bool:
+            lease = self.api.get(self.lease_path(region, name))["spec"]
+            age = datetime.now(UTC) - datetime.fromisoformat(lease["renewTime"])
+            return age.total_seconds() > lease["leaseDurationSeconds"]
+
+        self.until(has_run_out, f"the Lease of {name}/{region} has run out")
+        self.until_polled(4)
+
+    def until_reconciled(self, more_than: float) -> None:
+        """Wait until the operator has reconciled more often than that, and has nothing left to send."""
+        self.until(lambda: self.reconciles() > more_than, "another reconcile")
+        self.until_quiet()
+
+    def reconciles(self) -> float:
+        return self.operator.metric("voxfleet_operator_reconciles_total")
 
     def until_gone(self, *paths: str) -> None:
         self.until(lambda: not any(self.exists(path) for path in paths), f"gone: {', '.join(paths)}")
@@ -297,7 +321,7 @@ class World:
     def delete_pod(self, path: str) -> None:
         self.api.delete(f"{path}?gracePeriodSeconds=0")
 
-    def tell_load(self, *addresses: str, open_requests: int = 0, held: int = 0, name: str = "narrator") -> None:
+    def set_load(self, *addresses: str, open_requests: int = 0, held: int = 0, name: str = "narrator") -> None:
         where = {"namespace": self.namespace, "name": name, "region": "eu-central"}
         row = {"open_requests": open_requests, "state": "ready", "loaded_seconds": 0.2, "warm_seconds": 0.1}
         pods = [{**where, "address": address, "age_seconds": 0.1, "load": row} for address in addresses]
@@ -344,7 +368,7 @@ def api_with_crd(control_plane: ControlPlane) -> Api:
 
 
 def define(api: Api) -> None:
-    """Tell the API server our kind."""
+    """Apply the CRD, and wait until its kind is served."""
     api.apply(CRD_PATH, yaml.safe_load(CRD.read_text()))
 
     def is_established(body: Any) -> bool:
@@ -408,7 +432,7 @@ def namespace_of_its_own(installation: World) -> Iterator[World]:
     installation.api.apply(f"/api/v1/namespaces/{namespace}/serviceaccounts/default", account)
     test_world = replace(installation, namespace=namespace, made=[])
     test_world.gateway.is_mute = False
-    test_world.tell_load()
+    test_world.set_load()
     ran_before = installation.operator.process is not None
     try:
         yield test_world
@@ -441,7 +465,7 @@ def world(installation: World) -> Iterator[World]:
 def world_before_the_definition(
     control_plane_with_controllers: ControlPlane, tmp_path: Path
 ) -> Iterator[tuple[World, ControlPlane]]:
-    """A cluster with controllers, to which nobody has told our kind yet; the operator does not run."""
+    """A cluster with controllers and without our CRD; the operator does not run."""
     with suppress(ApiError):
         control_plane_with_controllers.api.delete(CRD_PATH)
     with installed(control_plane_with_controllers, tmp_path) as made, namespace_of_its_own(made) as own:

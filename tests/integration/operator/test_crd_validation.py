@@ -1,4 +1,4 @@
-"""Wrong resources are refused by the API server itself, with a message that names the field; good ones get defaults."""
+"""The API server itself rejects wrong resources with a message that names the field, and fills in defaults."""
 
 import copy
 import json
@@ -21,7 +21,7 @@ def with_regions(**fields: Any) -> dict[str, Any]:
     return {**GOOD, **fields}
 
 
-# What is applied, and the words that the refusal must contain: the field first.
+# What is applied, and the words that the error must contain: the field first.
 WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
     "no regions": ({}, ["spec.regions", "Required"]),
     "empty regions": ({"regions": []}, ["spec.regions", "at least 1"]),
@@ -178,28 +178,28 @@ def body(name: str, spec: dict[str, Any]) -> dict[str, Any]:
 
 
 def create(api: Api, name: str, spec: dict[str, Any]) -> Any:
-    """As kubectl does: unknown fields are errors; nothing is kept."""
+    """Create as kubectl does: unknown fields are errors; a dry run stores nothing."""
     return api.request("POST", f"{PATH}?dryRun=All&fieldValidation=Strict", body(name, spec))
 
 
-def refusal(error: ApiError) -> str:
+def rejection(error: ApiError) -> str:
     return str(error).replace("\\\\", "\\").replace('\\"', '"')
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_a_wrong_resource_is_refused_naming_the_field(case: str, api_with_crd: Api) -> None:
+def test_a_wrong_resource_is_rejected_naming_the_field(case: str, api_with_crd: Api) -> None:
     spec, words = WRONG[case]
     if case == "host path volume":
-        # Strict validation refuses the unknown field before the rule is asked.
+        # Strict validation rejects the unknown field before the rule is evaluated.
         words = ["podTemplate.volumes[0]", "hostPath"]
     with pytest.raises(ApiError) as caught:
         create(api_with_crd, "wrong", spec)
-    said = refusal(caught.value)
+    said = rejection(caught.value)
     assert [word for word in words if word not in said] == [], said
 
 
 @pytest.mark.parametrize("name", ["Narrator", "9lives", "a" * 41, "dotted.name", "ends-"])
-def test_a_wrong_name_is_refused(name: str, api_with_crd: Api) -> None:
+def test_a_wrong_name_is_rejected(name: str, api_with_crd: Api) -> None:
     with pytest.raises(ApiError, match="name"):
         create(api_with_crd, name, GOOD)
 

@@ -1,8 +1,8 @@
-"""A resource's life, with the real operator process against a real API server: create, wake, sleep, delete."""
+"""A resource from creation to deletion, with the real operator process against a real API server."""
 
 import statistics
 import time
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -78,12 +78,11 @@ def test_a_second_reconcile_sends_nothing(world: World) -> None:
     world.until_quiet()
     lease = world.api.get(world.lease_path())
     writes, calls = world.write_count(), world.operator.metric("voxfleet_operator_api_calls_total")
-    before = world.operator.metric("voxfleet_operator_reconciles_total")
-    # An annotation is no change of the spec; it makes the operator look again.
-    patch = {"metadata": {"annotations": {"example.com/look": "again"}}}
+    reconciles = world.reconciles()
+    # An annotation changes no spec; its event causes a reconcile.
+    patch = {"metadata": {"annotations": {"example.com/touched": "yes"}}}
     world.api.request("PATCH", world.resource_path(), patch, "application/merge-patch+json")
-    world.until(lambda: world.operator.metric("voxfleet_operator_reconciles_total") > before, "another look")
-    world.until_quiet()
+    world.until_reconciled(more_than=reconciles)
     assert world.operator.metric("voxfleet_operator_api_calls_total") == calls
     assert world.write_count() == writes + 1, "only the test's own patch"
     assert world.api.get(world.lease_path()) == lease
@@ -119,7 +118,7 @@ def test_a_lease_renewal_wakes_at_once(world: World) -> None:
     assert p95 <= LATENCY_BOUND_SECONDS
 
 
-def test_waking_ends_in_awake_with_a_ledger_and_a_renewed_lease(world: World) -> None:
+def test_a_wake_ends_with_its_timing_and_a_renewed_lease(world: World) -> None:
     world.apply(spec())
     world.settled("Asleep")
     world.renew()
@@ -128,8 +127,8 @@ def test_waking_ends_in_awake_with_a_ledger_and_a_renewed_lease(world: World) ->
     assert world.registry()["regions"][0]["phase"] == "Waking"
     renewed_before = world.api.get(world.lease_path())["spec"]["renewTime"]
     path = world.pod("pod-1")
-    time.sleep(1.2)
-    world.tell_load("10.9.9.9")
+    world.until_polled(5)  # 0.3 s apart: the wake lasts more than a second
+    world.set_load("10.9.9.9")
     world.pod_ready(path)
     world.settled("Awake")
     world.settled("Asleep", region="us-east")
@@ -145,10 +144,10 @@ def test_waking_ends_in_awake_with_a_ledger_and_a_renewed_lease(world: World) ->
     world.until(lambda: world.registry()["regions"][0]["predicted_wake_seconds"] == predicted, "the gateways know")
 
 
-def test_silence_ends_in_sleep_and_the_next_renewal_wakes_again(world: World) -> None:
+def test_an_idle_region_goes_to_sleep_and_the_next_renewal_wakes_it(world: World) -> None:
     world.apply(spec(idleTimeoutSeconds=5))
     world.settled("Asleep")
-    world.tell_load("10.9.9.9")
+    world.set_load("10.9.9.9")
     path = awake(world)
     begin = time.monotonic()
     world.settled("Draining")
@@ -169,54 +168,59 @@ def test_silence_ends_in_sleep_and_the_next_renewal_wakes_again(world: World) ->
 def test_open_requests_keep_a_region_awake_past_its_idle_time(world: World) -> None:
     world.apply(spec(idleTimeoutSeconds=5))
     world.settled("Asleep")
-    world.tell_load("10.9.9.9", open_requests=1)
+    world.set_load("10.9.9.9", open_requests=1)
     awake(world)
-    time.sleep(9)
+    world.until_past_idle_timeout()
     assert world.phase() == "Awake"
     assert world.replicas() == 1
-    world.tell_load("10.9.9.9", open_requests=0)
+    world.set_load("10.9.9.9", open_requests=0)
     world.settled("Draining")
 
 
-def test_a_gateway_that_does_not_answer_keeps_it_awake_and_degraded(world: World) -> None:
+def test_a_gateway_that_does_not_answer_keeps_a_region_awake_and_degraded(world: World) -> None:
     world.apply(spec(idleTimeoutSeconds=5, maxUnknownSeconds=20))
     world.settled("Asleep")
     world.gateway.is_mute = True
     awake(world)
-    time.sleep(8)
+    world.until_past_idle_timeout()
     assert world.replicas() == 1
     degraded = world.until_condition("Degraded", "LoadUnknown")
     assert world.gateway.address in degraded["message"]
     world.settled("Draining")
 
 
-def test_deletion_collects_what_lies_in_other_namespaces(world: World) -> None:
+def test_deletion_deletes_the_objects_in_other_namespaces(world: World) -> None:
     world.apply(spec())
     world.settled("Asleep")
     world.api.delete(world.resource_path())
-    world.until_gone(world.lease_path(), world.lease_path("us-east"), world.registry_path())
+    orphans = (world.lease_path(), world.lease_path("us-east"), world.registry_path())
+    world.until_gone(*orphans)
+    assert [path for path in orphans if world.exists(path)] == []
 
 
-def test_what_was_deleted_while_the_operator_was_away_is_collected_at_its_start(world: World) -> None:
+def test_orphans_of_a_resource_deleted_while_the_operator_was_down_are_deleted_at_its_start(world: World) -> None:
     world.apply(spec())
     world.settled("Asleep")
     world.operator.kill()
     world.api.delete(world.resource_path())
     world.operator.start()
-    world.until_gone(world.registry_path(), world.lease_path(), world.lease_path("us-east"))
+    orphans = (world.lease_path(), world.lease_path("us-east"), world.registry_path())
+    world.until_gone(*orphans)
+    assert [path for path in orphans if world.exists(path)] == []
 
 
-def test_many_resources_that_wait_for_its_start_are_all_looked_at(world: World) -> None:
-    """kopf holds every handler until all are indexed: any limit on its workers below their number would block it."""
+def test_many_resources_that_exist_at_the_start_are_all_reconciled(world: World) -> None:
+    """kopf calls no handler before all are indexed: a limit on its workers below their number would block it."""
     world.operator.stop()
     for number in range(30):
         world.apply({**spec(), "regions": SPEC["regions"][:1]}, name=f"m{number}")
     world.operator.start()
     for number in range(30):
         world.settled("Asleep", name=f"m{number}")
+    assert {world.phase(name=f"m{number}") for number in range(30)} == {"Asleep"}
 
 
-def test_killed_in_the_middle_of_a_wake_it_goes_on(world: World) -> None:
+def test_an_operator_killed_during_a_wake_resumes_it(world: World) -> None:
     world.apply(spec())
     world.settled("Asleep")
     world.renew()
@@ -233,7 +237,7 @@ def test_killed_in_the_middle_of_a_wake_it_goes_on(world: World) -> None:
     assert wake["startedAt"] == woken_at
 
 
-def test_wrong_weights_fail_with_the_pods_own_words_and_wait_for_new_demand(world: World) -> None:
+def test_wrong_weights_fail_with_the_pods_message_and_wait_for_new_demand(world: World) -> None:
     world.apply(spec())
     world.settled("Asleep")
     world.renew()
@@ -241,7 +245,7 @@ def test_wrong_weights_fail_with_the_pods_own_words_and_wait_for_new_demand(worl
     path = world.pod("pod-1")
     message = "/models/tiny/model.safetensors: tensor lm.norm.weight has shape [8], expected [64]"
     world.pod_failed(path, message, restarts=2)
-    time.sleep(1)
+    world.until_polled(3)
     assert world.phase() == "Waking", "three restarts are allowed"
     world.pod_failed(path, message, restarts=3)
     world.settled("Failed")
@@ -253,8 +257,10 @@ def test_wrong_weights_fail_with_the_pods_own_words_and_wait_for_new_demand(worl
     region = world.registry()["regions"][0]
     assert (region["phase"], region["message"], region["retry_after_seconds"]) == ("Failed", message, 60)
     world.delete_pod(path)
+    world.until_quiet()
+    reconciles = world.reconciles()
     world.renew()
-    time.sleep(1.5)
+    world.until_reconciled(more_than=reconciles)
     assert world.replicas() == 0, "not before the back-off"
     changed = spec()
     changed["serving"] = {"dtype": "float32", "maxBatchSize": 8}
@@ -262,7 +268,7 @@ def test_wrong_weights_fail_with_the_pods_own_words_and_wait_for_new_demand(worl
     world.settled("Waking")
 
 
-def test_not_ready_in_time_is_failed(world: World) -> None:
+def test_a_region_not_ready_within_the_wake_timeout_is_failed(world: World) -> None:
     world.apply(spec(wakeTimeoutSeconds=5))
     world.settled("Asleep")
     world.renew()
@@ -274,7 +280,7 @@ def test_not_ready_in_time_is_failed(world: World) -> None:
     assert waited.total_seconds() == pytest.approx(60)
 
 
-def test_suspend_takes_it_to_zero_and_says_so(world: World) -> None:
+def test_suspend_scales_to_zero_with_condition_suspended(world: World) -> None:
     world.apply(spec())
     world.settled("Asleep")
     path = awake(world)
@@ -294,18 +300,21 @@ def test_a_region_that_leaves_the_spec_leaves_nothing_behind(world: World) -> No
     regional = f"/api/v1/namespaces/{world.namespace}/services/{names.regional_name('narrator', 'us-east')}"
     paths = [world.deployment_path("us-east"), world.lease_path("us-east"), regional]
     world.until_gone(*paths)
-    world.until(lambda: [region["name"] for region in world.registry()["regions"]] == ["eu-central"], "one region told")
+    world.until(
+        lambda: [region["name"] for region in world.registry()["regions"]] == ["eu-central"],
+        "one region in the registry",
+    )
     assert world.exists(world.deployment_path("eu-central"))
     assert world.exists(f"/api/v1/namespaces/{world.namespace}/services/narrator")
 
 
-def test_paused_nothing_is_changed(world: World) -> None:
+def test_a_paused_resource_gets_no_objects(world: World) -> None:
     world.apply(spec(), annotations={"voxfleet.dev/reconcile": "paused"})
     world.until_condition("Reconciling", "Paused")
     assert not world.exists(world.deployment_path())
 
 
-def test_a_name_that_belongs_to_somebody_else_is_left_alone(world: World) -> None:
+def test_an_object_of_another_owner_is_left_alone(world: World) -> None:
     path = f"/api/v1/namespaces/{world.namespace}/services/narrator"
     service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "narrator", "namespace": world.namespace}}
     world.api.apply(path, {**service, "spec": {"type": "ExternalName", "externalName": "example.com"}})
@@ -313,34 +322,36 @@ def test_a_name_that_belongs_to_somebody_else_is_left_alone(world: World) -> Non
     world.apply(spec())
     assert "Service" in world.until_condition("Stalled", "NameTaken")["message"]
     assert world.api.get(path)["spec"]["externalName"] == "example.com"
-    assert world.replicas() == 0, "the other objects are made all the same"
+    assert world.replicas() == 0, "the other objects are created all the same"
 
 
 def test_the_older_resource_owns_the_model_name(world: World) -> None:
-    world.apply({**spec(), "model": {"name": "shared", "source": "file:///models/tiny"}}, name="older")
+    older = world.apply({**spec(), "model": {"name": "shared", "source": "file:///models/tiny"}}, name="older")
     world.settled("Asleep", name="older")
-    time.sleep(1.1)
+    created_at = datetime.fromisoformat(older["metadata"]["creationTimestamp"])
+    world.until(lambda: datetime.now(UTC) >= created_at + timedelta(seconds=1), "creationTimestamp has whole seconds")
     world.apply({**spec(), "model": {"name": "shared", "source": "file:///models/tiny"}}, name="younger")
     world.settled("Asleep", name="younger")
     world.until_condition("Degraded", "ModelNameTaken", "younger")
     assert world.condition("Degraded", "older")["status"] == "False"
     world.until(lambda: world.registry("younger")["owns_model_name"] is False, "the gateways know")
     world.api.delete(world.resource_path("older"))
-    world.until(lambda: world.registry("younger")["owns_model_name"], "the name is inherited")
+    world.until(lambda: world.registry("younger")["owns_model_name"], "the younger resource owns the name now")
 
 
-def test_somebody_elses_change_is_put_right(world: World) -> None:
+def test_a_foreign_change_is_reverted(world: World) -> None:
     world.apply(spec())
     world.settled("Asleep")
     patch: dict[str, Any] = {"spec": {"replicas": 3}}
     world.api.request("PATCH", world.deployment_path(), patch, "application/merge-patch+json")
     path = f"/api/v1/namespaces/{world.namespace}/services/narrator"
-    patch = {"spec": {"externalName": "elsewhere.example.com"}}
+    patch = {"spec": {"externalName": "other.example.com"}}
     world.api.request("PATCH", path, patch, "application/merge-patch+json")
-    world.until(lambda: world.api.get(path)["spec"]["externalName"].startswith("voxfleet-gateway."), "put right")
+    world.until(lambda: world.api.get(path)["spec"]["externalName"].startswith("voxfleet-gateway."), "reverted")
+    assert world.api.get(path)["spec"]["externalName"] == f"voxfleet-gateway.{world.system_namespace}.svc.cluster.local"
 
 
-def test_what_is_not_offered_yet_is_said(world: World) -> None:
+def test_a_missing_feature_is_named_in_condition_degraded(world: World) -> None:
     asked = {**spec(), "capacity": {"spot": "Preferred"}, "monitoring": {"podMonitor": True}}
     world.apply(asked)
     world.settled("Asleep")
@@ -349,7 +360,7 @@ def test_what_is_not_offered_yet_is_said(world: World) -> None:
     assert "monitoring.podMonitor" in degraded["message"]
 
 
-def test_sigterm_ends_it_in_order(world: World) -> None:
+def test_sigterm_ends_the_operator_with_exit_code_0(world: World) -> None:
     begin = time.monotonic()
     assert world.operator.stop() == 0
     assert time.monotonic() - begin < 5

@@ -1,12 +1,13 @@
 """The pod template: hardened, with the flags of the spec, and a user's additions merged under it."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from voxfleet_operator.manifests import Manifest
 from voxfleet_operator.manifests.pod import internal_token_sha256
-from voxfleet_operator.resources import Resource
+from voxfleet_operator.resources import Resource, Serving
 
 Resources = Callable[..., Resource]
 Made = Callable[..., list[Manifest]]
@@ -101,3 +102,11 @@ def test_a_regions_own_values_win_field_by_field(resource: Resources, made: Made
     assert pod(of)["runtimeClassName"] == "nvidia"
     assert pod(of)["priorityClassName"] == "high"
     assert only(made(of), "Lease")["spec"] == {"leaseDurationSeconds": 60}
+
+
+def test_every_field_of_serving_is_a_flag_and_every_flag_is_documented(resource: Resources, pod: Pods) -> None:
+    given = flags(pod, resource(serving={"maxBatchSize": 7}))
+    assert given["--max-batch-size"] == "7"
+    assert {f"--{name.replace('_', '-')}" for name in Serving.model_fields} <= set(given)
+    docs = "".join(path.read_text() for path in (Path(__file__).parents[4] / "docs").rglob("*.md"))
+    assert [flag for flag in given if f"`{flag}`" not in docs] == []
