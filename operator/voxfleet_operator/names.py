@@ -12,6 +12,7 @@ LONGEST_SUFFIX = len("-ondemand")
 HASH_CHARACTERS = 5
 LONG_HASH_CHARACTERS = 16
 
+# Labels select objects, so their values must be short; annotations hold what is only read.
 LABEL_DEPLOYMENT = "voxfleet.dev/deployment"
 LABEL_NAMESPACE = "voxfleet.dev/namespace"
 LABEL_REGION = "voxfleet.dev/region"
@@ -29,6 +30,7 @@ POOL_ON_DEMAND = "ondemand"
 
 def regional_name(name: str, region: str) -> str:
     """Return the name of a region's Service; its Deployments append a suffix to it."""
+    # Without the digest, "a-b" in region "c" and "a" in region "b-c" would have the same name.
     digest = _digest(name, region)[:HASH_CHARACTERS]
     return _truncated(f"{name}-{region}", MAX_NAME - LONGEST_SUFFIX, digest)
 

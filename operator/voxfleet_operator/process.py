@@ -79,10 +79,11 @@ async def _run(settings: Settings) -> None:
         done, rest = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in rest:
             task.cancel()
+        # `rest` is never empty: the watches do not end by themselves.
         await asyncio.wait(rest, timeout=SHUTDOWN_SECONDS)
         for task in done:
             log.info("stopping", because=task.get_name())
-            task.result()
+            task.result()  # raises what ended the task, so that the pod restarts with a traceback in its log
 
 
 def _tasks(components: Components) -> dict[str, Coroutine[Any, Any, None]]:

@@ -71,6 +71,7 @@ class Reconciler:
         if resource.annotations.get(names.ANNOTATION_RECONCILE) == PAUSED:
             await self._report_paused(resource)
             return None
+        # One time for all regions: their plans must agree on what is due.
         now = self.clock()
         observed = {region.name: self.observer.observe(resource, region, now) for region in resource.spec.regions}
         plans = {name: decide(state, now) for name, state in observed.items()}

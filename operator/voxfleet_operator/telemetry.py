@@ -90,6 +90,7 @@ async def _serve(host: str, port: int, routes: dict[str, Callable[[web.Request],
     application = web.Application()
     for path, handler in routes.items():
         application.router.add_get(path, handler)  # type: ignore[arg-type] # aiohttp takes coroutine functions
+    # Probes and scrapes come every few seconds: an access log would be most of the log.
     runner = web.AppRunner(application, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, host, port).start()

@@ -55,6 +55,8 @@ class KubernetesApi:
 
     def __init__(self, api_client: client.ApiClient, count_call: Callable[[str], None]) -> None:
         self._client = api_client
+        # A session of our own: the client's would parse every response into its models. No connection limit, because
+        # each watch occupies a connection all the time.
         connector = aiohttp.TCPConnector(ssl=api_client.rest_client.ssl_context, limit=0)
         self._session = aiohttp.ClientSession(connector=connector, read_bufsize=LARGEST_WATCH_EVENT_BYTES)
         self._count_call = count_call
@@ -158,7 +160,7 @@ async def _error(response: aiohttp.ClientResponse) -> KubernetesError:
     text = await response.text()
     try:
         message = json.loads(text).get("message", text)
-    except ValueError:
+    except ValueError:  # a proxy in between answers in HTML
         message = text
     kind = ERRORS.get(response.status, KubernetesError)
     return kind(response.status, f"{response.method} {response.url.path}: {response.status} {message}")

@@ -38,6 +38,7 @@ class ObjectWriter:
         Raises NameTakenError when the object has another owner, KubernetesError when the request fails.
         """
         ref = manifest.ref
+        # A digest, not the manifest: thousands of manifests would stay in memory.
         wanted = hashlib.sha256(json.dumps(manifest.body, sort_keys=True).encode()).hexdigest()
         existing = self.store.objects.get(ref)
         if existing is not None and self.applied.get(ref) == (wanted, existing.digest):

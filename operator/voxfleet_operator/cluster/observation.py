@@ -48,6 +48,7 @@ class Observer:
         lease = ObjectRef("Lease", self.demand_namespace, names.lease_name(key.namespace, key.name, region.name))
         pods = self.store.region_pods(key, region.name)
         ready = tuple(pod for pod in pods if pod.is_ready)
+        # In two steps, because the history of a region depends on the rest of its state.
         observed = RegionState(
             name=region.name,
             generation=resource.generation,

@@ -18,7 +18,7 @@ from voxfleet_operator.kinds import KINDS
 
 Body = dict[str, Any]
 
-INTERNAL_PORT_NAME = "internal"
+INTERNAL_PORT_NAME = "internal"  # of the gateways' Service in the chart
 DIGEST_CHARACTERS = 16  # 64 bits: compared with one other digest of the same object, never searched
 
 

@@ -51,6 +51,7 @@ class Store:
 
     def put_resource(self, resource: Resource) -> None:
         """Record a new or changed VoxTTSDeployment; resources of the same model name are enqueued too."""
+        # Whether a resource owns its model name shows in its registry entry and its conditions.
         before = self.resources.get(resource.key)
         self.resources[resource.key] = resource
         if before is None or before.model_name != resource.model_name:
@@ -119,6 +120,7 @@ class Store:
             self._drop(ref)
         for body in bodies:
             self._record(watch.kind, body, is_listing=True)
+        # After the objects are recorded: a worker that this starts must find them.
         self.synced.add(watch.kind)
         self.listed.set()
         if watch.kind == "Lease" and self.is_lease_watch_broken:

@@ -21,6 +21,7 @@ def blocked_reason(spec: VoxTTSDeploymentSpec, region: Region) -> str:
 
 def missing_features(spec: VoxTTSDeploymentSpec) -> list[str]:
     """Return one message for each requested field without which the resource is served."""
+    # (is it requested, field, what happens instead)
     requested = (
         (spec.capacity.spot != SpotUse.NEVER, f"capacity.spot {spec.capacity.spot}", "servers run on demand"),
         (spec.cache.weights.type != CacheType.EMPTY_DIR, f"cache.weights.type {spec.cache.weights.type}", "EmptyDir"),

@@ -15,7 +15,7 @@ from voxfleet_operator.decisions.timestamps import to_seconds
 class PodLoad(BaseModel):
     """A pod's own `/internal/load`."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True)  # a newer gateway may send more fields
 
     state: str = ""
     message: str = ""

@@ -130,6 +130,7 @@ class RegionState:
     workload: WorkloadState | None = None
     pods: tuple[PodState, ...] = ()
     lease: LeaseState | None = None
+    # Unknown until the first reading: a region never sleeps on missing data.
     load: LoadState = field(default_factory=lambda: LoadState(unknown_reason="no gateway was asked yet"))
     local: LocalState = field(default_factory=LocalState)
     previous_phase: Phase | None = None

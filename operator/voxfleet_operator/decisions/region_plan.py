@@ -116,6 +116,7 @@ def _waking(observed: RegionState, _now: float) -> RegionPlan | None:
     """No pod is ready yet: a loading pod is never deleted for idleness."""
     if observed.ready_pods:
         return None
+    # Never fewer than now: a pod that is loading already would be deleted.
     goal = max(observed.replicas, replicas_for_demand(observed.load, observed.autoscaling))
     return _running(
         observed,
@@ -170,6 +171,7 @@ def _busy(observed: RegionState, now: float) -> RegionPlan | None:
     if not observed.load.is_known or observed.load.is_idle:
         return None
     plan = replace(_awake(observed, now), requeue_at=now + REQUEUE_SECONDS)
+    # A request that came between mark and zero: the mark must not count when this region is idle again.
     is_marked = observed.lease is not None and observed.lease.asleep_since is not None
     return replace(plan, lease_action=LeaseAction.CLEAR_MARK) if is_marked else plan
 
@@ -211,6 +213,7 @@ def _at_zero(observed: RegionState, phase: Phase, reason: str, message: str) -> 
 
 
 def _failed(observed: RegionState, failure: Failure, now: float) -> RegionPlan:
+    # Once retry_at has passed only a renewal matters, and that is an event: nothing to requeue for.
     retry_at = to_seconds(failure.retry_at) or EPOCH
     plan = _at_zero(observed, Phase.FAILED, failure.reason, failure.message)
     return replace(

@@ -83,6 +83,7 @@ def _manifest(  # noqa: PLR0913 - the parts of an object
 ) -> Manifest:
     """Return an object with the metadata that its row in the table of kinds asks for."""
     row = KINDS[kind]
+    # Where owner references do not reach, the uid distinguishes this resource's objects from those of an earlier one.
     namespace = {Scope.SYSTEM: installation.system_namespace, Scope.DEMAND: installation.demand_namespace}.get(
         row.scope, resource.key.namespace
     )
@@ -162,7 +163,7 @@ def _network_policy(resource: Resource, installation: Installation) -> Manifest:
     }
     spec = {
         "podSelector": {"matchLabels": {names.LABEL_DEPLOYMENT: key.name}},
-        "policyTypes": ["Ingress"],
+        "policyTypes": ["Ingress"],  # egress stays open: weights are downloaded from anywhere
         "ingress": [
             {"ports": [{"protocol": "TCP", "port": API_PORT}, {"protocol": "TCP", "port": METRICS_PORT}]},
             {"from": [system], "ports": [{"protocol": "TCP", "port": INTERNAL_PORT}]},

@@ -86,13 +86,13 @@ def template_conflicts(added: PodTemplate, weights: Weights) -> list[str]:
 
 def _identity(added: PodTemplate) -> dict[str, Any]:
     identity = {
-        "automountServiceAccountToken": False,
+        "automountServiceAccountToken": False,  # the server calls no Kubernetes API
         "enableServiceLinks": False,  # variables of a Service named voxfleet would look like the server's settings
         "securityContext": {
             "runAsNonRoot": True,
             "runAsUser": USER_ID,
             "runAsGroup": USER_ID,
-            "fsGroup": USER_ID,
+            "fsGroup": USER_ID,  # claims are readable for the group
             "seccompProfile": {"type": "RuntimeDefault"},
         },
     }
@@ -107,6 +107,7 @@ def _identity(added: PodTemplate) -> dict[str, Any]:
 
 def _placement(resource: Resource, region: Region, added: PodTemplate) -> dict[str, Any]:
     gpu = resource.spec.gpu
+    # Clouds taint GPU nodes with the name of their extended resource, so that only pods which need a GPU run there.
     own = [{"key": gpu.resource_name, "operator": "Exists", "effect": "NoSchedule"}] if gpu.count else []
     users = [toleration.model_dump(by_alias=True, exclude_none=True) for toleration in added.tolerations or ()]
     placement: dict[str, Any] = {
@@ -116,7 +117,7 @@ def _placement(resource: Resource, region: Region, added: PodTemplate) -> dict[s
             {
                 "maxSkew": 1,
                 "topologyKey": "topology.kubernetes.io/zone",
-                "whenUnsatisfiable": "ScheduleAnyway",
+                "whenUnsatisfiable": "ScheduleAnyway",  # one zone may be the only one with a free GPU
                 "labelSelector": {"matchLabels": names.region_selector(resource.key.name, region.name)},
             }
         ],
@@ -139,6 +140,7 @@ def _server(
         "resources": _resources(resource),
         "volumeMounts": _mounts(added, weights),
         "lifecycle": {"preStop": {"sleep": {"seconds": PRE_STOP_SECONDS}}},
+        # The last lines of the log become the message of a failed wake when the server wrote none itself.
         "terminationMessagePath": "/dev/termination-log",
         "terminationMessagePolicy": "FallbackToLogsOnError",
         **_probes(),
@@ -204,9 +206,11 @@ def _serving_flags(serving: Serving) -> dict[str, Any]:
 
 def _resources(resource: Resource) -> dict[str, Any]:
     gpu, given = resource.spec.gpu, resource.spec.resources
+    # The API server returns quantities as strings: equal text keeps the digest of the object equal.
     limits = {key: str(value) for key, value in (given.limits or {}).items()}
     requests = {key: str(value) for key, value in (given.requests or {}).items()}
     if gpu.count:
+        # Extended resources cannot be overcommitted: the limit alone sets the request too.
         limits[gpu.resource_name] = str(gpu.count)
     return {name: amounts for name, amounts in (("requests", requests), ("limits", limits)) if amounts}
 
@@ -216,8 +220,10 @@ def _probes() -> dict[str, Any]:
     live = {"httpGet": {"path": "/health/live", "port": "http"}}
     ready = {"httpGet": {"path": "/health/ready", "port": "http"}}
     return {
+        # HTTP answers about one second after the start; 120 s cover a node that is pulling and starting many pods.
         "startupProbe": live | {"periodSeconds": 1, "failureThreshold": 120, "timeoutSeconds": 2},
         "readinessProbe": ready | {"periodSeconds": 2, "failureThreshold": 2, "timeoutSeconds": 2},
+        # A restart breaks every stream: only after a minute without an answer.
         "livenessProbe": live | {"periodSeconds": 10, "failureThreshold": 6, "timeoutSeconds": 5},
     }
 

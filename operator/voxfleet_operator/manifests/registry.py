@@ -26,14 +26,14 @@ def registry_entry(
         "name": resource.key.name,
         "model": resource.model_name,
         "owns_model_name": owns_model_name,
-        "created_at": resource.created_at,
+        "created_at": resource.created_at,  # gateways resolve equal model names by age too
         "generation": resource.generation,
         "suspended": spec.suspend,
         "gateway": spec.gateway.model_dump(mode="json"),
         "idle_timeout_seconds": spec.autoscaling.idle_timeout_seconds,
         "regions": [_region(resource, region, plans[region.name], demand_namespace) for region in spec.regions],
     }
-    return json.dumps(entry, indent=1)
+    return json.dumps(entry, indent=1)  # indented for `kubectl get configmap`
 
 
 def _region(resource: Resource, region: Region, plan: RegionPlan, demand_namespace: str) -> dict[str, Any]:

@@ -13,8 +13,10 @@ from voxfleet_operator.resources.fields import ATOMIC, ResourceModel, rule, rule
 MAX_REPLICAS = 1000  # far above any fleet; bounds the cost of rules and of a mistyped number
 WEEK_SECONDS = 604_800
 DAY_SECONDS = 86_400
+# Five fields, names of months and days included: enough to reject mistakes, not a full parser.
 CRON = r"^[0-9*,/-]+( [0-9A-Za-z*,/-]+){4}$"
 
+# has(): in an override both fields may be absent.
 MIN_NOT_ABOVE_MAX = rule(
     "!has(self.minReplicas) || !has(self.maxReplicas) || self.minReplicas <= self.maxReplicas",
     "minReplicas must not be greater than maxReplicas: lower minReplicas or raise maxReplicas",
@@ -74,6 +76,7 @@ class Autoscaling(
     scale_down_stabilization_seconds: int = Field(
         default=300, ge=0, le=3600, description="How long load must stay low before replicas are removed."
     )
+    # At least 5 s: gateways renew every third of it, and clocks may differ by as much.
     idle_timeout_seconds: int = Field(
         default=1800, ge=5, le=WEEK_SECONDS, description="Time without requests after which a region goes to sleep."
     )
@@ -92,6 +95,7 @@ class Autoscaling(
     schedules: Schedules = Field(default_factory=list, description="Recurring times with more replicas.")
 
 
+# No defaults here: an absent field must stay absent, or it would override the common value.
 class AutoscalingOverride(ResourceModel, json_schema_extra=rules(MIN_NOT_ABOVE_MAX)):
     """One region's own values; absent fields come from spec.autoscaling."""
 

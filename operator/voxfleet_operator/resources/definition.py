@@ -19,6 +19,8 @@ PLURAL = "voxttsdeployments"
 API_VERSION = f"{GROUP}/{VERSION}"
 
 HEADER = "# Generated from operator/voxfleet_operator/resources by `make crds`. Do not edit by hand.\n"
+# 40 characters leave room for region, hash and suffix in the 63 of a name (names.py); a Service name begins with a
+# letter (RFC 1035).
 NAME = "^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$"
 
 COLUMNS: list[dict[str, Any]] = [
@@ -72,7 +74,7 @@ def _version() -> dict[str, Any]:
         "served": True,
         "storage": True,
         "subresources": {"status": {}},
-        "additionalPrinterColumns": COLUMNS,
+        "additionalPrinterColumns": COLUMNS,  # of `kubectl get`; priority 1 only with -o wide
         "schema": {"openAPIV3Schema": _root_schema()},
     }
 

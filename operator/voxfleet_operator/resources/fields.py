@@ -13,8 +13,10 @@ RULES = "x-kubernetes-validations"
 LIST_TYPE = "x-kubernetes-list-type"
 LIST_KEYS = "x-kubernetes-list-map-keys"
 
+# Patterns of apimachinery's validation, as RE2 without lookahead.
 DNS_LABEL = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 DNS_SUBDOMAIN = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
+# Decimals are strings: Kubernetes' API conventions forbid floats, which differ between clients.
 DECIMAL = "^-?[0-9]{1,9}([.][0-9]{1,9})?$"
 QUANTITY = "^[0-9]+([.][0-9]+)?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$"
 
@@ -56,6 +58,7 @@ QuantityText = Annotated[str, Field(max_length=32, pattern=QUANTITY)]
 Quantity = Annotated[
     str | int,
     Field(
+        # IntOrString: pydantic writes anyOf without the type, which Kubernetes admits only in exactly this form.
         json_schema_extra={
             "anyOf": [{"type": "integer"}, {"type": "string"}],
             "maxLength": 32,

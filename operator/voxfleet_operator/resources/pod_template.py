@@ -20,13 +20,16 @@ from voxfleet_operator.resources.fields import (
     rules,
 )
 
+# Fields of Kubernetes' own that are passed through: their schema changes with each release.
 PRESERVE: dict[str, Any] = {"x-kubernetes-preserve-unknown-fields": True}
 OUR_LABELS = "voxfleet.dev/"
 
+# The Service, the probes and the NetworkPolicy rely on these addresses and ports.
 OUR_VARIABLES = [
     f"VOXFLEET_{name}" for name in ("HOST", "PORT", "METRICS_PORT", "INTERNAL_PORT", "INTERNAL_TOKEN_SHA256")
 ]
 
+# hostPath is absent on purpose (see above); CSI volumes are reached through a claim.
 VOLUME_SOURCES = ("emptyDir", "configMap", "secret", "persistentVolumeClaim")
 ONE_SOURCE = " + ".join(f"(has(self.{source}) ? 1 : 0)" for source in VOLUME_SOURCES) + " == 1"
 
@@ -114,6 +117,7 @@ class VolumeMount(ResourceModel):
     read_only: bool = Field(default=False, description="Mount read-only.")
 
 
+# Every field is None by default, so that a region overrides exactly what it sets.
 class PodTemplate(ResourceModel):
     """Additions to the pods; where VoxFleet sets the same value, its own is used."""
 

@@ -22,8 +22,10 @@ from voxfleet_operator.resources.pod_template import PodTemplate
 
 LABEL_VALUE = "^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$"
 LABEL_KEY = "^([-a-z0-9.]+/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
+# Loopback, link-local (cloud metadata) and IPv6 literals: a gateway must not be made to call its own node.
 LOCAL_HOSTS = r"^https://(localhost|127[.]|0[.]|169[.]254[.]|\\[)"
 
+# Two rules, so that the message says which of the two is broken.
 GATEWAY_URL_RULES = rules(
     rule(
         "self.matches('^https://[a-z0-9]([-a-z0-9.]*[a-z0-9])?(:[0-9]{1,5})?(/[-._~a-zA-Z0-9/]*)?$')",

@@ -28,6 +28,7 @@ class Key:
         return f"{self.namespace}/{self.name}"
 
 
+# Without slots: cached_property needs the instance's __dict__.
 @dataclass(frozen=True)
 class Resource:
     """A resource as last observed."""

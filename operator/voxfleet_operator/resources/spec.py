@@ -22,6 +22,7 @@ from voxfleet_operator.resources.fields import (
 from voxfleet_operator.resources.pod_template import LocalRef, PodTemplate
 from voxfleet_operator.resources.regions import Region
 
+# Strict patterns: sources become arguments of the init container and paths in the pod.
 SOURCES = (
     "hf://[A-Za-z0-9][-A-Za-z0-9._]*/[A-Za-z0-9][-A-Za-z0-9._]*",
     "s3://[a-z0-9][-a-z0-9.]{1,61}[a-z0-9](/[-A-Za-z0-9._/=]+)?",
@@ -29,6 +30,7 @@ SOURCES = (
     "file:///[-A-Za-z0-9._/]+",
 )
 SOURCE = f"^({'|'.join(SOURCES)})$"
+# A reference with optional tag or digest; like the container runtime's grammar, but shorter.
 IMAGE = "^[a-z0-9]([-a-zA-Z0-9._:/]*[a-zA-Z0-9])?(@sha256:[a-f0-9]{64})?$"
 QUALIFIED_NAME = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
 
@@ -77,9 +79,11 @@ class Gpu(ResourceModel):
         description="Extended resource of the GPUs. Cannot be changed later.",
         json_schema_extra=rules(
             rule(f"self.matches('{QUALIFIED_NAME}')", "resourceName must be domain/name, such as nvidia.com/gpu"),
+            # The resource name decides which nodes may run the pods: other values would strand running regions.
             rule("self == oldSelf", "resourceName cannot be changed: create a new resource and delete this one"),
         ),
     )
+    # Not an int with bounds: an enum in the schema names the allowed values in the error.
     count: Literal[0, 1] = Field(default=1, description="1, or 0 to serve on the CPU, for trials.")
 
 
@@ -205,6 +209,7 @@ def effective(field: str) -> str:
     return f"({own} ? r.autoscaling.{field} : self.autoscaling.{field})"
 
 
+# Rules between fields stand at the spec: a rule sees only the object that it is attached to.
 SPEC_RULES = rules(
     rule(
         f"self.regions.all(r, {effective('minReplicas')} <= {effective('maxReplicas')})",

@@ -24,6 +24,7 @@ class Phase(StrEnum):
     SUSPENDED = "Suspended"
 
 
+# metav1.Condition without its patterns: only the operator writes the status.
 class Condition(ResourceModel):
     """A metav1.Condition."""
 
@@ -37,6 +38,7 @@ class Condition(ResourceModel):
     last_transition_time: Instant = Field(description="When `status` last changed.")
 
 
+# Durations are decimal strings, as in all Kubernetes APIs; they add up to total_seconds.
 class LastWake(ResourceModel):
     """The newest wake that succeeded, and its duration by part."""
 
@@ -55,6 +57,7 @@ class LastWake(ResourceModel):
     approximate: bool = Field(default=False, description="True when the operator did not observe the whole wake.")
 
 
+# Kept in the status, so that the back-off survives a restart of the operator.
 class Failure(ResourceModel):
     """A failed wake, and when the next one may be tried."""
 

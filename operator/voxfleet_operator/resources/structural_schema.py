@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 Schema = dict[str, Any]
 
+# `const` of a one-value Literal stands beside its enum; structural schemas have no such key.
 DROPPED = ("title", "discriminator", "$defs", "const")
 REF_PREFIX = "#/$defs/"
 
@@ -26,6 +27,7 @@ def _structural(schema: Schema, definitions: Schema) -> Schema:
     if "x-kubernetes-int-or-string" in schema:
         return {key: value for key, value in schema.items() if key not in (*DROPPED, "type")}
     kept = {key: value for key, value in schema.items() if key not in DROPPED}
+    # A schema may either preserve unknown fields or describe additional ones.
     if kept.get("x-kubernetes-preserve-unknown-fields"):
         kept.pop("additionalProperties", None)
     if "properties" in kept:
@@ -43,6 +45,7 @@ def _structural(schema: Schema, definitions: Schema) -> Schema:
 def _inlined(schema: Schema, definitions: Schema) -> Schema:
     """Follow a reference and take the non-null branch; keys beside them override those of the target."""
     beside = {key: value for key, value in schema.items() if key not in ("$ref", "anyOf", "default")}
+    # Its anyOf is the one that Kubernetes asks for.
     if "x-kubernetes-int-or-string" in schema:
         return schema
     if "anyOf" in schema:

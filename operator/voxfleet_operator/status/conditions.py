@@ -116,6 +116,7 @@ def _ready(given: ConditionInput) -> ConditionState:
     blocking = _blocking(given)
     if blocking:
         return ConditionState("Ready", "False", blocking.reason, blocking.message)
+    # A failed region before a waking one: it is the more severe reason.
     for phase in (Phase.FAILED, Phase.WAKING):
         for plan in given.plans:
             if plan.phase == phase:
@@ -144,6 +145,7 @@ def _reconciling(given: ConditionInput) -> ConditionState:
     return ConditionState("Reconciling", "False", "Settled", REASONS["Settled"])
 
 
+# kstatus reads Stalled=True as failed: Flux and Argo CD stop waiting.
 def _stalled(given: ConditionInput) -> ConditionState:
     blocking = _blocking(given)
     if blocking:

@@ -1,5 +1,6 @@
 """decide(observed, now): single transitions of a region, and properties that hold for every observable state."""
 
+import itertools
 from dataclasses import replace
 
 from hypothesis import given, settings
@@ -327,7 +328,7 @@ def test_property_applying_plans_converges_within_four_steps(seen: RegionState) 
     for _ in range(4):
         seen = applied(seen, plans[-1], NOW)
         plans.append(decide(seen, NOW))
-    pairs = zip(plans, plans[1:], strict=False)
+    pairs = itertools.pairwise(plans)
     assert any(again == plan and again.lease_action == LeaseAction.NONE for plan, again in pairs), plans
 
 
