@@ -1,0 +1,90 @@
+"""Which fields of an object reach the operator's states, and which changes count as drift."""
+
+from typing import Any
+
+import pytest
+from voxfleet_operator import names
+from voxfleet_operator.cluster.parsing import (
+    Receipt,
+    parse_deployment,
+    parse_endpoint_slice,
+    parse_object,
+    parse_pod,
+)
+
+NOW = 1_795_000_000.0
+EVENT = Receipt(NOW, is_listing=False)
+LABELS = names.pool_labels("default", "narrator", "eu", "ondemand")
+
+
+def body(**parts: Any) -> dict[str, Any]:
+    metadata = {"name": "x", "namespace": "default", "uid": "u", "resourceVersion": "1", "labels": LABELS}
+    return {"metadata": {**metadata, **parts.pop("metadata", {})}, **parts}
+
+
+def container(**fields: Any) -> dict[str, Any]:
+    return {"name": "inference", "restartCount": 0, "state": {}, **fields}
+
+
+def test_the_error_of_an_init_container_is_the_pods_error() -> None:
+    failed = container(lastState={"terminated": {"exitCode": 1, "message": " 404 not found \n"}}, restartCount=2)
+    status = {"initContainerStatuses": [failed], "containerStatuses": [container()]}
+    pod = parse_pod(body(status=status), None, EVENT)
+    assert (pod.exit_code, pod.termination_message, pod.restarts) == (1, "404 not found", 2)
+
+
+def test_the_newest_termination_with_an_error_counts() -> None:
+    states = {"lastState": {"terminated": {"exitCode": 1}}, "state": {"terminated": {"exitCode": 3, "message": "new"}}}
+    pod = parse_pod(body(status={"containerStatuses": [container(**states)]}), None, EVENT)
+    assert (pod.exit_code, pod.termination_message) == (3, "new")
+    ended_well = container(lastState={"terminated": {"exitCode": 0}})
+    assert parse_pod(body(status={"containerStatuses": [ended_well]}), None, EVENT).exit_code is None
+
+
+@pytest.mark.parametrize(
+    ("metadata", "phase", "is_active"),
+    [
+        ({}, "Running", True),
+        ({}, "Failed", False),
+        ({}, "Succeeded", False),
+        ({"deletionTimestamp": "2026-11-18T10:00:00Z"}, "Running", False),
+    ],
+)
+def test_a_pod_is_active_as_in_kubernetes_controllers(metadata: dict[str, Any], phase: str, is_active: bool) -> None:  # noqa: FBT001
+    assert parse_pod(body(metadata=metadata, status={"phase": phase}), None, EVENT).is_active == is_active
+
+
+def test_a_deployment_is_updated_only_once_its_controller_has_observed_it() -> None:
+    deployment = body(metadata={"generation": 2}, spec={"replicas": 1}, status={"updatedReplicas": 1})
+    stale = {**deployment, "status": {"updatedReplicas": 1, "observedGeneration": 1}}
+    fresh = {**deployment, "status": {"updatedReplicas": 1, "observedGeneration": 2}}
+    assert [parse_deployment(each, None, EVENT).is_updated for each in (stale, fresh)] == [False, True]
+
+
+def test_ready_endpoints_and_the_internal_port_of_a_slice() -> None:
+    endpoints = [
+        {"addresses": ["10.1.0.1"], "conditions": {"ready": True}},
+        {"addresses": ["10.1.0.2"], "conditions": {"ready": False}},
+        {"addresses": ["10.1.0.3"]},
+    ]
+    ports = [{"name": "http", "port": 6006}, {"name": "internal", "port": 9191}]
+    state = parse_endpoint_slice(body(endpoints=endpoints, ports=ports), None, EVENT)
+    assert (state.addresses, state.port) == (("10.1.0.1", "10.1.0.3"), 9191)
+    assert parse_endpoint_slice(body(endpoints=endpoints, ports=ports[:1]), None, EVENT).port is None
+
+
+def test_foreign_fields_and_status_are_no_drift() -> None:
+    lease = body(spec={"leaseDurationSeconds": 60})
+    renewed = body(
+        metadata={"annotations": {names.ANNOTATION_ASLEEP_SINCE: "x"}, "resourceVersion": "9"},
+        spec={"leaseDurationSeconds": 60, "renewTime": "2026-11-18T10:00:00.000000Z", "holderIdentity": "gw-0"},
+        status={"anything": 1},
+    )
+    assert parse_object("Lease", renewed).digest == parse_object("Lease", lease).digest
+    longer = body(spec={"leaseDurationSeconds": 61})
+    assert parse_object("Lease", longer).digest != parse_object("Lease", lease).digest
+    assert parse_object("Deployment", renewed).digest != parse_object("Deployment", lease).digest
+
+
+def test_objects_that_are_never_applied_have_no_digest() -> None:
+    assert parse_object("Pod", body()).digest == ""
