@@ -42,8 +42,8 @@ def _replay(arguments: list[str]) -> int:
     with Path(arguments[1]).open(encoding="utf-8") as lines:
         for result in replay(lines):
             different += not result.same
-            verdict = "same" if result.same else "DIFFERENT"
-            sys.stdout.write(f"{result.request_id} {verdict} {result.decided.route} {result.decided.region}\n")
+            outcome = "same" if result.same else "DIFFERENT"
+            sys.stdout.write(f"{result.request_id} {outcome} {result.decided.route} {result.decided.region}\n")
     return 1 if different else 0
 
 

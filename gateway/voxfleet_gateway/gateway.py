@@ -11,17 +11,17 @@ from dataclasses import dataclass
 import aiohttp
 
 from voxfleet_gateway.cluster.api import KubernetesApi
-from voxfleet_gateway.cluster.demand import DemandKeeper
 from voxfleet_gateway.cluster.endpoint_watch import LABEL_SELECTOR as ENDPOINT_SELECTOR
 from voxfleet_gateway.cluster.endpoint_watch import PATH as ENDPOINT_PATH
 from voxfleet_gateway.cluster.endpoint_watch import EndpointWatch
+from voxfleet_gateway.cluster.lease_renewer import LeaseRenewer
 from voxfleet_gateway.cluster.lease_watch import LeaseWatch, leases_path
 from voxfleet_gateway.cluster.list_watch import ListWatch
 from voxfleet_gateway.cluster.registry_watch import LABEL_SELECTOR as REGISTRY_SELECTOR
 from voxfleet_gateway.cluster.registry_watch import RegistryWatch, registry_path
 from voxfleet_gateway.decisions.retry_policy import RetryBudget
-from voxfleet_gateway.placing.hold_room import HoldRoom
-from voxfleet_gateway.placing.placement import Placement
+from voxfleet_gateway.dispatch.dispatcher import Dispatcher
+from voxfleet_gateway.dispatch.hold_queues import HoldQueues
 from voxfleet_gateway.pods.fleet import Fleet
 from voxfleet_gateway.pods.load_poller import LoadPoller
 from voxfleet_gateway.regions import RegionKey
@@ -42,9 +42,9 @@ class Gateway:
     settings: Settings
     fleet: Fleet
     watches: tuple[ListWatch, ...]
-    demand: DemandKeeper
+    lease_renewer: LeaseRenewer
     poller: LoadPoller
-    hold_room: HoldRoom
+    hold_queues: HoldQueues
     health: Health
     speech: Speech
     models: Models
@@ -55,7 +55,7 @@ class Gateway:
             async with asyncio.TaskGroup() as group:
                 for watch in self.watches:
                     group.create_task(watch.run(), name=f"watch {watch.name}")
-                group.create_task(self.demand.run(), name="demand")
+                group.create_task(self.lease_renewer.run(), name="demand")
         finally:
             await self.poller.stop()
 
@@ -65,7 +65,7 @@ class Gateway:
         await self._flush_leases()
         await asyncio.sleep(self.settings.drain_grace_seconds)
         await self._wait_until_quiet(max(0.0, self.settings.drain_seconds - HELD_ANSWER_SECONDS))
-        self.hold_room.drain()
+        self.hold_queues.drain()
         await self._wait_until_quiet(HELD_ANSWER_SECONDS)
         await self._flush_leases()
 
@@ -83,7 +83,7 @@ class Gateway:
     async def _flush_leases(self) -> None:
         try:
             async with asyncio.timeout(FLUSH_SECONDS):
-                await self.demand.flush()
+                await self.lease_renewer.flush()
         except TimeoutError:
             return
 
@@ -106,31 +106,31 @@ def _assemble(settings: Settings, api: KubernetesApi, session: aiohttp.ClientSes
         poller.follow_fleet()
 
     def region_changed(key: RegionKey) -> None:
-        placement.region_changed(key)
+        dispatcher.region_changed(key)
 
     def lease_changed() -> None:
-        for key in [*hold_room.queues]:
-            placement.region_changed(key)
+        for key in [*hold_queues.queues]:
+            dispatcher.region_changed(key)
 
     registry = RegistryWatch(refresh)
     endpoints = EndpointWatch(refresh)
     leases = LeaseWatch(api, settings.pod_name, lease_changed)
     fleet = Fleet(lambda: registry.registry, endpoints.pods, lambda: leases.leases, region_changed)
     poller = LoadPoller(fleet, session, settings.internal_key.get_secret_value())
-    demand = DemandKeeper(fleet, leases)
+    lease_renewer = LeaseRenewer(fleet, leases)
 
     def counted(key: RegionKey, held: int) -> None:
         fleet.held(key, held)
-        demand.touch(key)
+        lease_renewer.notify(key)
 
-    hold_room = HoldRoom(counted)
-    placement = Placement(fleet, hold_room, demand.touch)
-    speech = Speech(settings, fleet, placement, Proxy(session, lambda: health.draining), RetryBudget())
+    hold_queues = HoldQueues(counted)
+    dispatcher = Dispatcher(fleet, hold_queues, lease_renewer.notify)
+    speech = Speech(settings, fleet, dispatcher, Proxy(session, lambda: health.draining), RetryBudget())
     watches = (
         ListWatch("models", api, registry_path(settings.system_namespace), registry, REGISTRY_SELECTOR),
         ListWatch("endpoints", api, ENDPOINT_PATH, endpoints, ENDPOINT_SELECTOR),
         ListWatch("leases", api, leases_path(settings.demand_namespace), leases),
     )
     health = Health(lambda: [watch.name for watch in watches if not watch.synced.is_set()])
-    models = Models(fleet, placement, speech)
-    return Gateway(settings, fleet, watches, demand, poller, hold_room, health, speech, models)
+    models = Models(fleet, dispatcher, speech)
+    return Gateway(settings, fleet, watches, lease_renewer, poller, hold_queues, health, speech, models)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from voxfleet_gateway.decisions.routing import Decision, decide
-from voxfleet_gateway.server.exchange import DECISION_FORM, REQUEST_FORM, VIEWS_FORM
+from voxfleet_gateway.server.request_context import DECISION_FORM, REQUEST_FORM, VIEWS_FORM
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,9 @@ def replay(lines: Iterable[str]) -> Iterator[Replayed]:
         record = _record(line)
         if record is None:
             continue
-        decided = decide(VIEWS_FORM.validate_python(record["seen"]), REQUEST_FORM.validate_python(record["asked"]))
+        decided = decide(
+            VIEWS_FORM.validate_python(record["region_views"]), REQUEST_FORM.validate_python(record["route_request"])
+        )
         yield Replayed(record["request_id"], DECISION_FORM.validate_python(record["decision"]), decided)
 
 

@@ -62,7 +62,7 @@ def distance_km(a: Location, b: Location) -> float:
     return 2 * EARTH_RADIUS_KM * math.asin(math.sqrt(min(1.0, half_lat + math.cos(lat_a) * math.cos(lat_b) * half_lon)))
 
 
-def hop_seconds(client: Location | None, region: Location | None) -> float:
+def expected_rtt_seconds(client: Location | None, region: Location | None) -> float:
     """What a round trip between the two is expected to take."""
     km = UNKNOWN_DISTANCE_KM if client is None or region is None else distance_km(client, region)
     return PRIOR_SECONDS + PRIOR_SECONDS_PER_KM * km

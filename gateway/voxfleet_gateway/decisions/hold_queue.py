@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 
-class Left(StrEnum):
+class ReleaseReason(StrEnum):
     """How a request left the queue."""
 
     RELEASED = "released"  # decide again: something changed

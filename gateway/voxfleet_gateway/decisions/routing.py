@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from voxfleet_gateway.decisions.client_location import PRIOR_SECONDS, Location, hop_seconds
+from voxfleet_gateway.decisions.client_location import PRIOR_SECONDS, Location, expected_rtt_seconds
 
 PRICE_SECONDS_PER_UNIT = 0.005  # what one unit of money per GPU-hour is worth in a listener's time
 RETRY_AFTER_MAX_SECONDS = 60  # clients ignore more
@@ -32,10 +32,10 @@ class RegionView:
     retry_after_seconds: float | None = None
     price_per_gpu_hour: float = 0.0
     ready_pods: int = 0
-    slots: int = 0  # rows in all ready pods
+    rows: int = 0  # rows in all ready pods
     running: int = 0  # rows in use, own requests since the pods' last report included
     waiting: int = 0  # sequences beyond the rows
-    room: int = 0  # further requests this gateway may send there now
+    free_requests: int = 0  # further requests this gateway may send there now
     service_seconds: float = 2.0  # mean time of one request
     falling_asleep: bool = False  # the operator has marked it asleep: renew its Lease before anything else
     wake_elapsed_seconds: float = 0.0
@@ -50,7 +50,7 @@ class RegionView:
     @property
     def serves_now(self) -> bool:
         """Awake and not full."""
-        return self.awake and self.room > 0
+        return self.awake and self.free_requests > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +66,12 @@ class RouteRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class RegionScore:
     """What became of one region: its score, or why it was left out."""
 
     region: str
     score_seconds: float | None
-    left_out: str | None
+    filtered_by: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,46 +85,46 @@ class Decision:
     message: str = ""
     retry_after_seconds: int | None = None
     wake_estimate_seconds: float | None = None
-    verdicts: tuple[Verdict, ...] = ()
+    scores: tuple[RegionScore, ...] = ()
 
 
 Filter = Callable[[RegionView, RouteRequest], str | None]
 
 
-def left_out_suspended(view: RegionView, _request: RouteRequest) -> str | None:
+def filter_suspended(view: RegionView, _request: RouteRequest) -> str | None:
     """A suspended region serves nobody."""
     return "suspended" if view.suspended else None
 
 
-def left_out_forbidden(view: RegionView, request: RouteRequest) -> str | None:
+def filter_forbidden(view: RegionView, request: RouteRequest) -> str | None:
     """A region with a list of countries serves only these; a client of unknown country is in none of them."""
     if not view.allowed_countries or request.client_country in view.allowed_countries:
         return None
     return "forbidden"
 
 
-def left_out_unreachable(view: RegionView, _request: RouteRequest) -> str | None:
+def filter_unreachable(view: RegionView, _request: RouteRequest) -> str | None:
     """A region of another cluster, whose gateway is not connected."""
     return None if view.reachable else "unreachable"
 
 
-def left_out_failed(view: RegionView, _request: RouteRequest) -> str | None:
+def filter_failed(view: RegionView, _request: RouteRequest) -> str | None:
     """A region that tried to wake and could not."""
     return "failed" if view.failure is not None and not view.awake else None
 
 
-def left_out_hold_full(view: RegionView, request: RouteRequest) -> str | None:
+def filter_hold_full(view: RegionView, request: RouteRequest) -> str | None:
     """Nobody to serve now and no place left to wait."""
     full = not view.serves_now and view.held >= request.max_held_requests
     return "hold-full" if full else None
 
 
 FILTERS: tuple[Filter, ...] = (
-    left_out_suspended,
-    left_out_forbidden,
-    left_out_unreachable,
-    left_out_failed,
-    left_out_hold_full,
+    filter_suspended,
+    filter_forbidden,
+    filter_unreachable,
+    filter_failed,
+    filter_hold_full,
 )
 
 REFUSAL_BY_FILTER = {  # code in the answer; the first that applies is told
@@ -136,11 +136,11 @@ REFUSAL_BY_FILTER = {  # code in the answer; the first that applies is told
 }
 
 
-def hop(view: RegionView, request: RouteRequest) -> float:
+def network_rtt(view: RegionView, request: RouteRequest) -> float:
     """Round trip between the client and the region; without a location the client is where this gateway is."""
     if request.client is None and view.name == request.gateway_region:
         return PRIOR_SECONDS
-    return hop_seconds(request.client, view.location)
+    return expected_rtt_seconds(request.client, view.location)
 
 
 def queue_wait(view: RegionView, _request: RouteRequest) -> float:
@@ -148,13 +148,13 @@ def queue_wait(view: RegionView, _request: RouteRequest) -> float:
 
     Below saturation Sakasegawa's approximation for M/M/c, never more than the wait when the last row is taken.
     """
-    if view.slots == 0:
+    if view.rows == 0:
         return 0.0
-    turn_seconds = view.service_seconds / view.slots  # between two rows becoming free when all are taken
-    if view.running >= view.slots:
+    turn_seconds = view.service_seconds / view.rows  # between two rows becoming free when all are taken
+    if view.running >= view.rows:
         return (view.waiting + 1) * turn_seconds
-    load = view.running / view.slots
-    return turn_seconds * min(1.0, math.pow(load, math.sqrt(2 * (view.slots + 1))) / (1 - load))
+    load = view.running / view.rows
+    return turn_seconds * min(1.0, math.pow(load, math.sqrt(2 * (view.rows + 1))) / (1 - load))
 
 
 def wake_wait(view: RegionView, _request: RouteRequest) -> float:
@@ -169,7 +169,7 @@ def price(view: RegionView, _request: RouteRequest) -> float:
     return view.price_per_gpu_hour * PRICE_SECONDS_PER_UNIT
 
 
-SCORES: tuple[Callable[[RegionView, RouteRequest], float], ...] = (hop, queue_wait, wake_wait, price)
+SCORES: tuple[Callable[[RegionView, RouteRequest], float], ...] = (network_rtt, queue_wait, wake_wait, price)
 
 
 def score(view: RegionView, request: RouteRequest) -> float:
@@ -177,22 +177,22 @@ def score(view: RegionView, request: RouteRequest) -> float:
     return sum(part(view, request) for part in SCORES)
 
 
-def left_out(view: RegionView, request: RouteRequest) -> str | None:
+def filtered_by(view: RegionView, request: RouteRequest) -> str | None:
     """The first filter's reason against the region."""
     return next((reason for check in FILTERS if (reason := check(view, request))), None)
 
 
 def decide(views: Sequence[RegionView], request: RouteRequest) -> Decision:
     """Serve now, hold for a wake, or refuse."""
-    verdicts = tuple(_judge(view, request) for view in views)
+    scores = tuple(_judge(view, request) for view in views)
     if request.model_suspended:
-        return Decision("refuse", None, "suspended", message="This model is suspended.", verdicts=verdicts)
-    able = _by_distance([v for v, judged in zip(views, verdicts, strict=True) if judged.left_out is None], request)
+        return Decision("refuse", None, "suspended", message="This model is suspended.", scores=scores)
+    able = _by_distance([v for v, judged in zip(views, scores, strict=True) if judged.filtered_by is None], request)
     existing = _by_distance([v for v in views if _exists(v, request)], request)
     if request.spill is False:
         able = [view for view in able if view is existing[0]]
     if not able:
-        return _refuse(existing, verdicts)
+        return _refuse(existing, scores)
     home, nearest = able[0], existing[0]
     candidates = [view for view in able if view is home or (request.spill and view.serves_now)]
     chosen = min(candidates, key=lambda view: (score(view, request), view.name))
@@ -202,23 +202,23 @@ def decide(views: Sequence[RegionView], request: RouteRequest) -> Decision:
         route=_route(chosen, home, nearest),
         wake=tuple(dict.fromkeys(view.name for view in (nearest, home) if not view.awake)),
         wake_estimate_seconds=None if chosen.serves_now else round(wake_wait(chosen, request), 1),
-        verdicts=verdicts,
+        scores=scores,
     )
 
 
-def _judge(view: RegionView, request: RouteRequest) -> Verdict:
-    reason = left_out(view, request)
-    return Verdict(view.name, round(score(view, request), 6) if reason is None else None, reason)
+def _judge(view: RegionView, request: RouteRequest) -> RegionScore:
+    reason = filtered_by(view, request)
+    return RegionScore(view.name, round(score(view, request), 6) if reason is None else None, reason)
 
 
 def _exists(view: RegionView, request: RouteRequest) -> bool:
     """Whether the region is there for this client at all, working or not."""
-    checks = (left_out_suspended, left_out_forbidden, left_out_unreachable)
+    checks = (filter_suspended, filter_forbidden, filter_unreachable)
     return not any(check(view, request) for check in checks)
 
 
 def _by_distance(views: Sequence[RegionView], request: RouteRequest) -> list[RegionView]:
-    return sorted(views, key=lambda view: (hop(view, request), view.name))
+    return sorted(views, key=lambda view: (network_rtt(view, request), view.name))
 
 
 def _route(chosen: RegionView, home: RegionView, nearest: RegionView) -> str:
@@ -232,10 +232,10 @@ def _route(chosen: RegionView, home: RegionView, nearest: RegionView) -> str:
     return "hold-load" if chosen.awake else "hold-wake"
 
 
-def _refuse(existing: Sequence[RegionView], verdicts: tuple[Verdict, ...]) -> Decision:
+def _refuse(existing: Sequence[RegionView], scores: tuple[RegionScore, ...]) -> Decision:
     """Say what keeps the nearest region from serving; where none exists for this client, what rules them out."""
     nearest = existing[0] if existing else None
-    reasons = {verdict.left_out for verdict in verdicts if nearest is None or verdict.region == nearest.name}
+    reasons = {score_row.filtered_by for score_row in scores if nearest is None or score_row.region == nearest.name}
     reason = next((name for name in REFUSAL_BY_FILTER if name in reasons), "no-region")
     return Decision(
         action="refuse",
@@ -245,7 +245,7 @@ def _refuse(existing: Sequence[RegionView], verdicts: tuple[Verdict, ...]) -> De
         message=_refusal_message(reason, nearest),
         retry_after_seconds=_retry_after(nearest),
         wake_estimate_seconds=_estimate(reason, nearest),
-        verdicts=verdicts,
+        scores=scores,
     )
 
 

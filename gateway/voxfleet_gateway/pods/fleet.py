@@ -81,7 +81,7 @@ class Fleet:
 
     def pick_pod(self, key: RegionKey) -> PodRecord | None:
         """The pod with the least to do."""
-        pods = [pod for pod in self.servable_pods(key) if pod.room > 0]
+        pods = [pod for pod in self.servable_pods(key) if pod.free_requests > 0]
         return min(pods, key=lambda pod: (pod.waiting, -pod.free_rows, pod.open_requests, pod.address.ip), default=None)
 
     def views(self, model: ModelEntry) -> tuple[RegionView, ...]:
@@ -102,10 +102,10 @@ class Fleet:
             retry_after_seconds=region.retry_after_seconds,
             price_per_gpu_hour=region.price_per_gpu_hour,
             ready_pods=len(pods),
-            slots=sum(pod.running + pod.free_rows for pod in pods),
+            rows=sum(pod.running + pod.free_rows for pod in pods),
             running=sum(pod.running for pod in pods),
             waiting=sum(pod.waiting for pod in pods),
-            room=sum(pod.room for pod in pods),
+            free_requests=sum(pod.free_requests for pod in pods),
             service_seconds=traffic.service_seconds,
             falling_asleep=lease is not None and lease.falling_asleep,
             wake_elapsed_seconds=traffic.wake_elapsed(self.clock()),
@@ -133,9 +133,9 @@ class Fleet:
         self._settle_wake(key)
         self.on_region_change(key)
 
-    def suspect(self, key: RegionKey, pod: PodRecord) -> None:
+    def quarantine(self, key: RegionKey, pod: PodRecord) -> None:
         """An attempt at the pod failed: nothing more until it reports again."""
-        pod.suspect_since_seconds = self.clock()
+        pod.quarantined_since_seconds = self.clock()
         self.on_region_change(key)
 
     def wake_asked(self, key: RegionKey) -> bool:

@@ -46,7 +46,9 @@ class PodRecord:
     received: ReceivedReport | None = None
     open_requests: int = 0  # this gateway's
     sent_since_report: int = 0
-    suspect_since_seconds: float | None = field(default=None)  # an attempt failed and the pod has not reported since
+    quarantined_since_seconds: float | None = field(
+        default=None
+    )  # an attempt failed and the pod has not reported since
 
     @property
     def address(self) -> PodAddress:
@@ -60,7 +62,7 @@ class PodRecord:
 
     def servable(self, now_seconds: float) -> bool:
         """Whether a request may be sent: the pod itself says so, or it is silent and Kubernetes says so."""
-        if self.endpoint.terminating or self.suspect_since_seconds is not None:
+        if self.endpoint.terminating or self.quarantined_since_seconds is not None:
             return False
         state = self.state(now_seconds)
         return self.endpoint.ready if state is None else state == "ready"
@@ -69,7 +71,7 @@ class PodRecord:
         """Note a new report; it clears any suspicion and counts what was sent before it."""
         self.received = received
         self.sent_since_report = 0
-        self.suspect_since_seconds = None
+        self.quarantined_since_seconds = None
 
     @property
     def free_rows(self) -> int:
@@ -94,6 +96,6 @@ class PodRecord:
         return report.waiting_sequences + max(0, self.sent_since_report - report.free_rows)
 
     @property
-    def room(self) -> int:
+    def free_requests(self) -> int:
         """Further requests this gateway may send to the pod."""
         return max(0, OPEN_LIMIT_PER_POD - self.open_requests)

@@ -12,11 +12,11 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from voxfleet_gateway.errors import Refusal, RequestRefusedError
-from voxfleet_gateway.server.answers import error_answer
-from voxfleet_gateway.server.exchange import EXCHANGE, Exchange, begin_exchange
 from voxfleet_gateway.server.health import HEALTH_PATHS, Health
 from voxfleet_gateway.server.models import Models
 from voxfleet_gateway.server.page import page
+from voxfleet_gateway.server.request_context import CONTEXT, RequestContext, begin_context
+from voxfleet_gateway.server.responses import error_response
 from voxfleet_gateway.server.speech import SPEECH_PATH, Speech
 from voxfleet_gateway.settings import Settings
 from voxfleet_gateway.telemetry import REQUESTS
@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
-class Door:
+class RequestMiddleware:
     """What stands in front of every handler."""
 
     settings: Settings
@@ -36,30 +36,32 @@ class Door:
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Account for the request whatever becomes of it."""
-        exchange = request[EXCHANGE] = begin_exchange(request, self.settings.region)
+        context = request[CONTEXT] = begin_context(request, self.settings.region)
         try:
-            response = await self._answer(request, handler, exchange)
-            exchange.status = response.status
+            response = await self._answer(request, handler, context)
+            context.status = response.status
         except asyncio.CancelledError:
-            exchange.status = CLIENT_LEFT
+            context.status = CLIENT_LEFT
             raise
         finally:
-            _account(exchange)
+            _account(context)
         return response
 
-    async def _answer(self, request: web.Request, handler: Handler, exchange: Exchange) -> web.StreamResponse:
+    async def _answer(self, request: web.Request, handler: Handler, context: RequestContext) -> web.StreamResponse:
         try:
             await authenticate(request)
             response = await handler(request)
         except RequestRefusedError as refused:
-            response = error_answer(refused.refusal)
+            response = error_response(refused.refusal)
         except web.HTTPException as refused:
-            response = error_answer(_refusal_of(refused, request))
+            response = error_response(_refusal_of(refused, request))
         except Exception:
-            log.exception("request_failed", request_id=exchange.request_id)
-            response = error_answer(Refusal(500, "internal_error", "The gateway failed; its log has the reason.", None))
+            log.exception("request_failed", request_id=context.request_id)
+            response = error_response(
+                Refusal(500, "internal_error", "The gateway failed; its log has the reason.", None)
+            )
         if not response.prepared:
-            response.headers.update(exchange.headers())
+            response.headers.update(context.headers())
             if self.health.draining:
                 response.force_close()
         return response
@@ -76,18 +78,20 @@ def _refusal_of(error: web.HTTPException, request: web.Request) -> Refusal:
     return Refusal(error.status, error.reason.lower().replace(" ", "_"), error.text or error.reason)
 
 
-def _account(exchange: Exchange) -> None:
-    if exchange.path in HEALTH_PATHS:
+def _account(context: RequestContext) -> None:
+    if context.path in HEALTH_PATHS:
         return
-    if exchange.key is not None:
-        key = exchange.key
-        REQUESTS.labels(key.namespace, key.name, key.region, str(exchange.status), exchange.route).inc()
-    log.info("request", **exchange.record())
+    if context.key is not None:
+        key = context.key
+        REQUESTS.labels(key.namespace, key.name, key.region, str(context.status), context.route).inc()
+    log.info("request", **context.record())
 
 
 def public_app(settings: Settings, speech: Speech, models: Models, health: Health) -> web.Application:
     """What port 6006 serves."""
-    app = web.Application(middlewares=[Door(settings, health).middleware], client_max_size=settings.max_body_bytes)
+    app = web.Application(
+        middlewares=[RequestMiddleware(settings, health).middleware], client_max_size=settings.max_body_bytes
+    )
     app.router.add_post(SPEECH_PATH, speech.post)
     app.router.add_get("/v1/models", models.list)
     app.router.add_post("/v1/models/{model:.+}/wake", models.wake)

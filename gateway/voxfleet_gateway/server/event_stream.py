@@ -14,8 +14,8 @@ from typing import Any
 from aiohttp import web
 
 from voxfleet_gateway.errors import RequestRefusedError
-from voxfleet_gateway.server.answers import error_answer
-from voxfleet_gateway.server.exchange import Exchange
+from voxfleet_gateway.server.request_context import RequestContext
+from voxfleet_gateway.server.responses import error_response
 
 KEEP_ALIVE_SECONDS = 10.0
 KEEP_ALIVE = b": keep-alive\n\n"
@@ -29,22 +29,22 @@ HEADERS = {
 
 
 @dataclass(slots=True)
-class WholeEvents:
+class SseFramer:
     """Passes a pod's events on when they are whole, so that another event may follow at any moment."""
 
     held: bytes = b""  # the beginning of an event
-    is_torn: bool = False  # a part of one that is too large to be held has been passed on
+    is_mid_event: bool = False  # a part of one that is too large to be held has been passed on
 
-    def taken(self, chunk: bytes) -> bytes:
+    def feed(self, chunk: bytes) -> bytes:
         """What may be passed on now that this has come."""
         came = self.held + chunk
         end = came.rfind(b"\n\n") + 2
         if end > 1:
-            self.held, self.is_torn = came[end:], False
+            self.held, self.is_mid_event = came[end:], False
             return came[:end]
-        self.is_torn = self.is_torn or len(came) > MAX_HELD_BYTES
-        self.held = b"" if self.is_torn else came
-        return came if self.is_torn else b""
+        self.is_mid_event = self.is_mid_event or len(came) > MAX_HELD_BYTES
+        self.held = b"" if self.is_mid_event else came
+        return came if self.is_mid_event else b""
 
 
 @dataclass(slots=True)
@@ -52,7 +52,7 @@ class EventStream:
     """One request's answer."""
 
     request: web.Request
-    exchange: Exchange
+    context: RequestContext
     keep_alive_seconds: float = KEEP_ALIVE_SECONDS
     response: web.StreamResponse | None = None  # there once it has begun
     is_claimed: bool = False  # a pod speaks: no more comments of ours
@@ -68,7 +68,7 @@ class EventStream:
         except RequestRefusedError as refused:
             if self.response is None:
                 raise
-            answer = error_answer(refused.refusal)
+            answer = error_response(refused.refusal)
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
@@ -87,13 +87,13 @@ class EventStream:
             if self.is_claimed:
                 return
             if self.response is None:
-                self.response = web.StreamResponse(headers=HEADERS | self.exchange.headers())
+                self.response = web.StreamResponse(headers=HEADERS | self.context.headers())
                 await self.response.prepare(self.request)
             await self.response.write(KEEP_ALIVE)
 
     async def _end_with(self, begun: web.StreamResponse, answer: web.StreamResponse) -> web.StreamResponse:
         """An error answer whose head came too late."""
-        self.exchange.cut = True
+        self.context.truncated = True
         await begun.write(error_event(answer))
         await begun.write_eof()
         return begun

@@ -9,12 +9,12 @@ from typing import Any
 from aiohttp import web
 
 from voxfleet_gateway.decisions.routing import decide
+from voxfleet_gateway.dispatch.dispatcher import Dispatcher, with_rules
 from voxfleet_gateway.errors import RequestRefusedError
-from voxfleet_gateway.placing.placement import Placement, with_rules
 from voxfleet_gateway.pods.fleet import Fleet
 from voxfleet_gateway.regions import ModelEntry, RegionKey
-from voxfleet_gateway.server.answers import refused_by_decision
-from voxfleet_gateway.server.exchange import EXCHANGE
+from voxfleet_gateway.server.request_context import CONTEXT
+from voxfleet_gateway.server.responses import refused_by_decision
 from voxfleet_gateway.server.speech import Speech, known_model
 
 
@@ -23,7 +23,7 @@ class Models:
     """The handlers and what they work with."""
 
     fleet: Fleet
-    placement: Placement
+    dispatcher: Dispatcher
     speech: Speech
 
     async def list(self, _request: web.Request) -> web.Response:
@@ -40,12 +40,12 @@ class Models:
     async def wake(self, request: web.Request) -> web.Response:
         """Wake the region that this client's requests would go to."""
         model = known_model(self.fleet.registry(), request.match_info["model"])
-        asked, seen = with_rules(self.speech.asked(request), model), self.fleet.views(model)
-        decision = decide(seen, asked)
-        request[EXCHANGE].decided(asked, seen, decision)
+        route_request, region_views = with_rules(self.speech.route_request(request), model), self.fleet.views(model)
+        decision = decide(region_views, route_request)
+        request[CONTEXT].decided(route_request, region_views, decision)
         if decision.region is None or decision.action == "refuse":
             raise RequestRefusedError(refused_by_decision(decision))
-        self.placement.wake(RegionKey(model.namespace, model.name, decision.region))
+        self.dispatcher.wake(RegionKey(model.namespace, model.name, decision.region))
         state = "awake" if decision.action == "serve" else "waking"
         estimate_seconds = decision.wake_estimate_seconds or 0.0
         return web.json_response(

@@ -16,9 +16,9 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from voxfleet_gateway.errors import UpstreamFailedError, UpstreamFailure
-from voxfleet_gateway.server.answers import broke_off, error_answer
-from voxfleet_gateway.server.event_stream import MEDIA_TYPE, EventStream, WholeEvents, error_event
-from voxfleet_gateway.server.exchange import REQUEST_ID_HEADER, Exchange
+from voxfleet_gateway.server.event_stream import MEDIA_TYPE, EventStream, SseFramer, error_event
+from voxfleet_gateway.server.request_context import REQUEST_ID_HEADER, RequestContext
+from voxfleet_gateway.server.responses import broke_off, error_response
 from voxfleet_gateway.telemetry import BROKEN_STREAMS, FIRST_BYTE
 
 CONNECT_SECONDS = 2.0
@@ -55,24 +55,26 @@ class Proxy:
     draining: Callable[[], bool] = lambda: False
 
     async def attempt(
-        self, request: web.Request, url: str, body: bytes, exchange: Exchange, events: EventStream | None = None
+        self, request: web.Request, url: str, body: bytes, context: RequestContext, events: EventStream | None = None
     ) -> web.StreamResponse:
         """One attempt; raises UpstreamFailedError while nothing has been sent to the client."""
-        async with self._ask(request, url, body, exchange) as upstream:
+        async with self._ask(request, url, body, context) as upstream:
             first = await _first_chunk(upstream)
             begun = await events.claim() if events is not None else None
             if begun is not None and upstream.status != 200:  # noqa: PLR2004
                 return web.Response(status=upstream.status, body=first + await upstream.content.read(MAX_ERROR_BYTES))
-            response = begun or _response(upstream, exchange)
+            response = begun or _response(upstream, context)
             if self.draining():
                 response.force_close()  # the client's next request belongs to another gateway
-            await _Relay(request, response, exchange).run(upstream, first)
+            await _Relay(request, response, context).run(upstream, first)
             return response
 
     @asynccontextmanager
-    async def _ask(self, request: web.Request, url: str, body: bytes, exchange: Exchange) -> AsyncIterator[Upstream]:
+    async def _ask(
+        self, request: web.Request, url: str, body: bytes, context: RequestContext
+    ) -> AsyncIterator[Upstream]:
         headers = {name: request.headers[name] for name in FORWARDED_TO_POD if name in request.headers}
-        headers[REQUEST_ID_HEADER] = exchange.request_id
+        headers[REQUEST_ID_HEADER] = context.request_id
         headers["Accept-Encoding"] = "identity"  # what the pod sends is passed on unread
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=SILENCE_SECONDS)
         try:
@@ -96,26 +98,26 @@ class _Relay:
 
     request: web.Request
     response: web.StreamResponse
-    exchange: Exchange
+    context: RequestContext
 
     async def run(self, upstream: Upstream, first: bytes) -> None:
         """Pass everything on; a pod that breaks off, or a client that takes nothing, ends the connection."""
-        whole = WholeEvents() if upstream.content_type == MEDIA_TYPE else None
+        whole = SseFramer() if upstream.content_type == MEDIA_TYPE else None
         try:
             await self._pass_on(upstream, first, whole)
         except (aiohttp.ClientPayloadError, aiohttp.ServerTimeoutError, aiohttp.ClientOSError):
-            self._cut(may_flush=whole is not None and not whole.is_torn and await self._tell())
+            self._truncate(may_flush=whole is not None and not whole.is_mid_event and await self._tell())
         except TimeoutError:  # the client's
-            self._cut()
+            self._truncate()
         except ConnectionResetError:
-            self.exchange.cut = True  # the client went away between two chunks
+            self.context.truncated = True  # the client went away between two chunks
 
-    async def _pass_on(self, upstream: Upstream, first: bytes, whole: WholeEvents | None) -> None:
+    async def _pass_on(self, upstream: Upstream, first: bytes, whole: SseFramer | None) -> None:
         await self.response.prepare(self.request)
-        await self._write(first if whole is None else whole.taken(first))
+        await self._write(first if whole is None else whole.feed(first))
         self._count_first_byte(upstream.status)
         async for chunk in upstream.content.iter_any():
-            await self._write(chunk if whole is None else whole.taken(chunk))
+            await self._write(chunk if whole is None else whole.feed(chunk))
         await self._write(b"" if whole is None else whole.held)
         await self.response.write_eof()
 
@@ -124,29 +126,29 @@ class _Relay:
         if chunk:
             async with asyncio.timeout(WRITE_SECONDS):
                 await self.response.write(chunk)
-            self.exchange.bytes_sent += len(chunk)
+            self.context.bytes_sent += len(chunk)
 
     async def _tell(self) -> bool:
         """Say in an event that the pod broke off; whether that went out."""
         try:
-            await self._write(error_event(error_answer(broke_off(self.exchange.region))))
+            await self._write(error_event(error_response(broke_off(self.context.region))))
         except (TimeoutError, ConnectionResetError):
             return False
         return True
 
     def _count_first_byte(self, status: int) -> None:
-        exchange = self.exchange
-        exchange.first_byte_seconds = exchange.elapsed_seconds
-        if exchange.key is not None and status == HTTPStatus.OK:
-            labels = (exchange.key.namespace, exchange.key.name, exchange.key.region)
-            FIRST_BYTE.labels(*labels).observe(exchange.first_byte_seconds)
+        context = self.context
+        context.first_byte_seconds = context.elapsed_seconds
+        if context.key is not None and status == HTTPStatus.OK:
+            labels = (context.key.namespace, context.key.name, context.key.region)
+            FIRST_BYTE.labels(*labels).observe(context.first_byte_seconds)
 
-    def _cut(self, *, may_flush: bool = False) -> None:
+    def _truncate(self, *, may_flush: bool = False) -> None:
         """End the connection so that the client can't take the answer for complete; `may_flush` if it was told."""
-        request, exchange = self.request, self.exchange
-        exchange.cut = True
-        if exchange.key is not None:
-            BROKEN_STREAMS.labels(exchange.key.namespace, exchange.key.name, exchange.key.region).inc()
+        request, context = self.request, self.context
+        context.truncated = True
+        if context.key is not None:
+            BROKEN_STREAMS.labels(context.key.namespace, context.key.name, context.key.region).inc()
         if request.transport is None:
             return
         if may_flush or request.version >= (1, 1):
@@ -180,15 +182,15 @@ def _passed_headers(upstream: Upstream) -> CIMultiDict[str]:
     return CIMultiDict((name, value) for name, value in upstream.headers.items() if name.lower() not in dropped)
 
 
-def _answer_headers(upstream: Upstream, exchange: Exchange) -> CIMultiDict[str]:
+def _answer_headers(upstream: Upstream, context: RequestContext) -> CIMultiDict[str]:
     headers = _passed_headers(upstream)
-    headers.update(exchange.headers())
+    headers.update(context.headers())
     return headers
 
 
-def _response(upstream: Upstream, exchange: Exchange) -> web.StreamResponse:
+def _response(upstream: Upstream, context: RequestContext) -> web.StreamResponse:
     """The client's answer; a length that the pod announced is announced again, anything else is sent in chunks."""
-    response = web.StreamResponse(status=upstream.status, headers=_answer_headers(upstream, exchange))
+    response = web.StreamResponse(status=upstream.status, headers=_answer_headers(upstream, context))
     if upstream.content_length is not None:
         response.content_length = upstream.content_length
     return response

@@ -12,14 +12,14 @@ from aiohttp import web
 from voxfleet_gateway.decisions.client_location import LOCATION_HEADER, client_location, is_trusted
 from voxfleet_gateway.decisions.retry_policy import RetryBudget, may_retry
 from voxfleet_gateway.decisions.routing import RouteRequest
+from voxfleet_gateway.dispatch.dispatcher import Dispatcher, Target
 from voxfleet_gateway.errors import Refusal, RequestRefusedError, UpstreamFailedError
-from voxfleet_gateway.placing.placement import Place, Placement
 from voxfleet_gateway.pods.fleet import Fleet
 from voxfleet_gateway.regions import ModelEntry, Registry
-from voxfleet_gateway.server.answers import no_pod_answered, unknown_model
 from voxfleet_gateway.server.event_stream import KEEP_ALIVE_SECONDS, EventStream
-from voxfleet_gateway.server.exchange import EXCHANGE
 from voxfleet_gateway.server.proxy import Proxy, UpstreamAnsweredError
+from voxfleet_gateway.server.request_context import CONTEXT
+from voxfleet_gateway.server.responses import no_pod_answered, unknown_model
 from voxfleet_gateway.server.speech_request import SpeechRequest, check_speech, parse_model_name
 from voxfleet_gateway.settings import Settings
 from voxfleet_gateway.telemetry import RETRIES, UPSTREAM_FAILURES
@@ -37,23 +37,23 @@ class Speech:
 
     settings: Settings
     fleet: Fleet
-    placement: Placement
+    dispatcher: Dispatcher
     proxy: Proxy
     budget: RetryBudget
     keep_alive_seconds: float = KEEP_ALIVE_SECONDS
 
     async def post(self, request: web.Request) -> web.StreamResponse:
         """Answer one request."""
-        exchange = request[EXCHANGE]
+        context = request[CONTEXT]
         body = await _read(request)
         name, fields = parse_model_name(body)
         model = known_model(self.fleet.registry(), name)
         speech = check_speech(name, fields, body)
-        exchange.model, exchange.input_characters = name, speech.input_characters
+        context.model, context.input_characters = name, speech.input_characters
         self.budget.earn()
         if not speech.wants_events:
             return await self._send(request, speech, model, self.settings.hold_seconds)
-        events = EventStream(request, exchange, self.keep_alive_seconds)
+        events = EventStream(request, context, self.keep_alive_seconds)
         return await events.kept_alive(self._send(request, speech, model, model.gateway.hold_seconds, events))
 
     async def _send(
@@ -64,32 +64,32 @@ class Speech:
         default_hold_seconds: float,
         events: EventStream | None = None,
     ) -> web.StreamResponse:
-        asked, exchange = self.asked(request), request[EXCHANGE]
-        ticket = self.placement.hold_room.ticket(hold_seconds(request, model, default_hold_seconds))
+        route_request, context = self.route_request(request), request[CONTEXT]
+        ticket = self.dispatcher.hold_queues.ticket(hold_seconds(request, model, default_hold_seconds))
         retries = 0
         while True:
-            place = await self.placement.find(speech.model, asked, ticket, exchange)
+            target = await self.dispatcher.find(speech.model, route_request, ticket, context)
             try:
-                return await self._attempt(request, speech, place, events)
+                return await self._attempt(request, speech, target, events)
             except UpstreamFailedError as failed:
                 UPSTREAM_FAILURES.labels(failed.failure).inc()
-                self.fleet.suspect(place.key, place.pod)
-                if not may_retry(failed.failure, retries, self.budget, first_byte_sent=exchange.bytes_sent > 0):
-                    return _given_up(failed, place)
+                self.fleet.quarantine(target.key, target.pod)
+                if not may_retry(failed.failure, retries, self.budget, first_byte_sent=context.bytes_sent > 0):
+                    return _given_up(failed, target)
                 retries += 1
                 RETRIES.labels(failed.failure).inc()
 
     async def _attempt(
-        self, request: web.Request, speech: SpeechRequest, place: Place, events: EventStream | None
+        self, request: web.Request, speech: SpeechRequest, target: Target, events: EventStream | None
     ) -> web.StreamResponse:
-        exchange = request[EXCHANGE]
-        exchange.attempts += 1
-        body = speech.body_for(place.model.model)
-        with self.fleet.sending(place.key, place.pod):
-            self.placement.on_demand(place.key)
-            return await self.proxy.attempt(request, place.pod.address.url(SPEECH_PATH), body, exchange, events)
+        context = request[CONTEXT]
+        context.attempts += 1
+        body = speech.body_for(target.model.model)
+        with self.fleet.sending(target.key, target.pod):
+            self.dispatcher.on_demand(target.key)
+            return await self.proxy.attempt(request, target.pod.address.url(SPEECH_PATH), body, context, events)
 
-    def asked(self, request: web.Request) -> RouteRequest:
+    def route_request(self, request: web.Request) -> RouteRequest:
         """Where the client is, as far as a trusted proxy has said."""
         trusted = self.settings.trusted_networks
         location = client_location(request.headers.get(LOCATION_HEADER), request.remote, trusted)
@@ -121,8 +121,8 @@ def hold_seconds(request: web.Request, model: ModelEntry, default_seconds: float
     return min(wanted, model.gateway.hold_seconds)
 
 
-def _given_up(failed: UpstreamFailedError, place: Place) -> web.Response:
+def _given_up(failed: UpstreamFailedError, target: Target) -> web.Response:
     """The pod's own error where there is one, else 503: nothing was spoken, so asking again is safe."""
     if isinstance(failed, UpstreamAnsweredError):
         return failed.response()
-    raise RequestRefusedError(no_pod_answered(place.key.region, failed.failure.value)) from failed
+    raise RequestRefusedError(no_pod_answered(target.key.region, failed.failure.value)) from failed

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from voxfleet_gateway.errors import RequestRefusedError
-from voxfleet_gateway.server.answers import bad_request
+from voxfleet_gateway.server.responses import bad_request
 
 MAX_INPUT_CHARACTERS = 4096
 EVENTS = "sse"

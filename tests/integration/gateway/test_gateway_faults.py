@@ -82,7 +82,7 @@ async def test_a_failure_after_the_first_byte_breaks_the_connection(
         with pytest.raises(aiohttp.ClientPayloadError):
             await answer.read()
     assert len(awake.served) == 1
-    assert (await gateway.until(gateway.records, "record"))[0]["cut"] is True
+    assert (await gateway.until(gateway.records, "record"))[0]["truncated"] is True
 
 
 async def test_audio_is_passed_on_as_it_comes(awake: Any, start_gateway: Any, session: aiohttp.ClientSession) -> None:

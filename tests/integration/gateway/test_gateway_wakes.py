@@ -154,7 +154,7 @@ async def test_a_crowd_is_held_by_one_wake_and_let_in_no_faster_than_a_pod_can_t
     await gateway.until(lambda: pod.polls > 1, "polls")
     assert stage.lease("eu-central")["metadata"]["resourceVersion"] == renewed, "one wake for all of them"
     pod.state = "ready"
-    answers = await asyncio.gather(*asked)
-    assert {(answer.status, answer.body) for answer in answers} == {(200, b"RIFFaudioend")}
+    responses = await asyncio.gather(*asked)
+    assert {(answer.status, answer.body) for answer in responses} == {(200, b"RIFFaudioend")}
     assert len(pod.served) == 150, "each was sent once"
     assert most <= 64

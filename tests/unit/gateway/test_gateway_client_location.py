@@ -10,7 +10,7 @@ from voxfleet_gateway.decisions.client_location import (
     Location,
     client_location,
     distance_km,
-    hop_seconds,
+    expected_rtt_seconds,
     is_trusted,
     parse_location,
 )
@@ -42,12 +42,12 @@ def test_only_trusted_peers_are_believed(peer: str | None, trusted: bool) -> Non
 
 def test_the_prior_matches_what_was_measured() -> None:
     assert distance_km(FRANKFURT, ASHBURN) == pytest.approx(6500, rel=0.02)
-    assert hop_seconds(FRANKFURT, ASHBURN) == pytest.approx(0.0263 + 0.0171 * 6.5, rel=0.02)
-    assert hop_seconds(None, ASHBURN) == hop_seconds(FRANKFURT, None) > PRIOR_SECONDS
+    assert expected_rtt_seconds(FRANKFURT, ASHBURN) == pytest.approx(0.0263 + 0.0171 * 6.5, rel=0.02)
+    assert expected_rtt_seconds(None, ASHBURN) == expected_rtt_seconds(FRANKFURT, None) > PRIOR_SECONDS
 
 
 @given(locations, locations)
 def test_distance_is_a_distance(a: Location, b: Location) -> None:
     assert 0 <= distance_km(a, b) <= math.pi * 6371.001
     assert distance_km(a, b) == pytest.approx(distance_km(b, a), abs=1e-6)
-    assert hop_seconds(a, b) >= PRIOR_SECONDS
+    assert expected_rtt_seconds(a, b) >= PRIOR_SECONDS

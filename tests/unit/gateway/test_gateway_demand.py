@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from voxfleet_gateway.cluster import demand as demand_module
-from voxfleet_gateway.cluster.demand import DemandKeeper
+from voxfleet_gateway.cluster import lease_renewer as lease_renewer_module
+from voxfleet_gateway.cluster.lease_renewer import LeaseRenewer
 from voxfleet_gateway.cluster.lease_watch import LeaseWatch
 from voxfleet_gateway.decisions.demand_lease import format_time, parse_time
 from voxfleet_gateway.errors import ClusterConflictError, ClusterUnavailableError
@@ -58,20 +58,20 @@ class Api:
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demand_module, "FIRST_PAUSE_SECONDS", 0.005)
-    monkeypatch.setattr(demand_module, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(lease_renewer_module, "FIRST_PAUSE_SECONDS", 0.005)
+    monkeypatch.setattr(lease_renewer_module, "CHECK_SECONDS", 0.02)
 
 
 @asynccontextmanager
-async def keeping(api: Api) -> AsyncIterator[DemandKeeper]:
+async def renewing_leases(api: Api) -> AsyncIterator[LeaseRenewer]:
     leases = LeaseWatch(api, "gateway-1", lambda: None)
     leases.replaced([api.lease()])
     registry = Registry.of([MODEL])
     fleet = Fleet(lambda: registry, lambda _service: (), lambda: leases.leases)
     fleet.refresh()
-    keeper = DemandKeeper(fleet, leases)
-    task = asyncio.create_task(keeper.run())
-    yield keeper
+    renewer = LeaseRenewer(fleet, leases)
+    task = asyncio.create_task(renewer.run())
+    yield renewer
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
@@ -83,17 +83,17 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.005)
 
 
-def wake(keeper: DemandKeeper) -> None:
-    keeper.fleet.wake_asked(KEY)
-    keeper.touch(KEY)
+def wake(renewer: LeaseRenewer) -> None:
+    renewer.fleet.wake_asked(KEY)
+    renewer.notify(KEY)
 
 
 async def test_a_wake_is_one_renewal_at_once() -> None:
     api = Api()
-    async with keeping(api) as keeper:
+    async with renewing_leases(api) as renewer:
         for _ in range(50):
-            wake(keeper)
-        await until(lambda: api.patches > 0 and not keeper.followed)  # nothing is left to look at
+            wake(renewer)
+        await until(lambda: api.patches > 0 and not renewer.tracked)  # nothing is left to look at
         assert api.patches == 1
         assert api.spec["holderIdentity"] == "gateway-1"
 
@@ -101,37 +101,37 @@ async def test_a_wake_is_one_renewal_at_once() -> None:
 async def test_failures_are_repeated_until_it_is_renewed() -> None:
     api = Api()
     api.failures = [ClusterUnavailableError("away")] * 3
-    async with keeping(api) as keeper:
-        wake(keeper)
-        await until(lambda: api.patches > 0 and not keeper.followed)
+    async with renewing_leases(api) as renewer:
+        wake(renewer)
+        await until(lambda: api.patches > 0 and not renewer.tracked)
     assert api.patches == 1
 
 
 async def test_losing_to_another_gateway_is_as_good_as_winning() -> None:
     api = Api()
-    async with keeping(api) as keeper:
+    async with renewing_leases(api) as renewer:
         api.renewed_elsewhere(datetime.now(UTC))
-        wake(keeper)
-        await until(lambda: not keeper.followed)
+        wake(renewer)
+        await until(lambda: not renewer.tracked)
     assert api.patches == 0
 
 
 async def test_losing_to_a_write_that_renewed_nothing_renews_again() -> None:
     api = Api()
-    async with keeping(api) as keeper:
+    async with renewing_leases(api) as renewer:
         api.version += 1
-        wake(keeper)
-        await until(lambda: api.patches > 0 and not keeper.followed)
+        wake(renewer)
+        await until(lambda: api.patches > 0 and not renewer.tracked)
     assert api.patches == 1
 
 
 async def test_a_busy_region_is_renewed_in_time_and_once_more_at_the_end() -> None:
     api = Api()
     api.spec |= {"renewTime": format_time(datetime.now(UTC) - timedelta(seconds=25))}
-    async with keeping(api) as keeper:
-        traffic = keeper.fleet.traffic(KEY)
+    async with renewing_leases(api) as renewer:
+        traffic = renewer.fleet.traffic(KEY)
         traffic.open_requests = 1
-        keeper.touch(KEY)
+        renewer.notify(KEY)
         await until(lambda: api.patches == 1)  # a third of the duration has passed
         traffic.open_requests = 0
         traffic.finished(1.0, datetime.now(UTC))
@@ -143,9 +143,9 @@ async def test_a_busy_region_is_renewed_in_time_and_once_more_at_the_end() -> No
 
 
 async def test_a_region_that_is_gone_is_forgotten() -> None:
-    async with keeping(Api()) as keeper:
-        keeper.touch(RegionKey("default", "narrator", "moon"))
-        await until(lambda: not keeper.followed)
+    async with renewing_leases(Api()) as renewer:
+        renewer.notify(RegionKey("default", "narrator", "moon"))
+        await until(lambda: not renewer.tracked)
 
 
 async def test_older_news_never_replace_newer() -> None:

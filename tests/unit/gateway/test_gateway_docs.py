@@ -39,10 +39,10 @@ def test_every_metric_is_documented() -> None:
 
 
 def test_every_route_and_code_is_documented() -> None:
-    text = (DOCS / "gateway-answers.md").read_text()
+    text = (DOCS / "gateway-responses.md").read_text()
     package = Path(telemetry.__file__).parent
-    answers = (package / "server" / "answers.py").read_text()
-    codes = {found for found in re.findall(r'"([a-z]+_[a-z_]+)"', answers) if not found.endswith("_error")}
+    responses = (package / "server" / "responses.py").read_text()
+    codes = {found for found in re.findall(r'"([a-z]+_[a-z_]+)"', responses) if not found.endswith("_error")}
     routes = re.findall(r'"((?:hold|spill)-\w+|nearest|failover)"', (package / "decisions" / "routing.py").read_text())
     assert {"region_waking", "gateway_draining", "model_not_found"} <= codes
     assert {"spill-wake", "nearest"} <= {*routes}

@@ -16,12 +16,12 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 from voxfleet_gateway.decisions.retry_policy import RetryBudget
+from voxfleet_gateway.dispatch.dispatcher import Target
+from voxfleet_gateway.dispatch.hold_queues import HoldQueues
 from voxfleet_gateway.errors import Refusal, RequestRefusedError
-from voxfleet_gateway.placing.hold_room import HoldRoom
-from voxfleet_gateway.placing.placement import Place
 from voxfleet_gateway.regions import ModelEntry, ObjectRef, RegionEntry, RegionKey, Registry
-from voxfleet_gateway.server.app import Door
-from voxfleet_gateway.server.event_stream import MAX_HELD_BYTES, WholeEvents
+from voxfleet_gateway.server.app import RequestMiddleware
+from voxfleet_gateway.server.event_stream import MAX_HELD_BYTES, SseFramer
 from voxfleet_gateway.server.health import Health
 from voxfleet_gateway.server.proxy import Proxy
 from voxfleet_gateway.server.speech import SPEECH_PATH, Speech
@@ -40,14 +40,14 @@ class Held:
         self.model = model
         self.url = ""
         self.passing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.hold_room = HoldRoom(lambda *_: None)
+        self.hold_queues = HoldQueues(lambda *_: None)
         self.on_demand = lambda _key: None
 
-    async def find(self, *_: Any) -> Place:
+    async def find(self, *_: Any) -> Target:
         await self.passing
         address: Any = SimpleNamespace(url=lambda path: self.url + path)
         pod: Any = SimpleNamespace(address=address)
-        return Place(EU, pod, self.model)
+        return Target(EU, pod, self.model)
 
 
 @asynccontextmanager
@@ -70,7 +70,7 @@ class Fleet:
     def sending(self, *_: Any) -> Any:
         return nullcontext()
 
-    def suspect(self, *_: Any) -> None: ...
+    def quarantine(self, *_: Any) -> None: ...
 
 
 class World:
@@ -95,9 +95,9 @@ async def world(pod: Handler) -> AsyncIterator[World]:
         there.session, there.held = session, Held(model)
         there.held.url = pod_url
         fleet: Any = Fleet(model)
-        placement: Any = there.held
-        speech = Speech(settings, fleet, placement, Proxy(session), RetryBudget(), keep_alive_seconds=0.05)
-        door = web.Application(middlewares=[Door(settings, Health(missing=list)).middleware])
+        dispatcher: Any = there.held
+        speech = Speech(settings, fleet, dispatcher, Proxy(session), RetryBudget(), keep_alive_seconds=0.05)
+        door = web.Application(middlewares=[RequestMiddleware(settings, Health(missing=list)).middleware])
         door.router.add_post(SPEECH_PATH, speech.post)
         async with serving(door) as there.url, asyncio.timeout(PATIENCE_SECONDS):
             yield there
@@ -288,23 +288,23 @@ async def test_nothing_is_said_in_the_middle_of_an_event_too_large_to_be_held() 
 
 @given(st.lists(st.sampled_from([b"data: x", b"\n", b"\n\n", b": c", b""]), max_size=30))
 def test_events_pass_whole_in_order_and_at_once(chunks: list[bytes]) -> None:
-    whole, came, passed = WholeEvents(), b"", b""
+    whole, came, passed = SseFramer(), b"", b""
     for chunk in chunks:
         came += chunk
-        passed += whole.taken(chunk)
+        passed += whole.feed(chunk)
         assert passed + whole.held == came
         assert not passed or passed.endswith(b"\n\n")
         assert b"\n\n" not in whole.held
-        assert not whole.is_torn
+        assert not whole.is_mid_event
 
 
 @given(st.lists(st.integers(1, 700_000), min_size=1, max_size=6))
 def test_what_is_too_large_passes_as_it_comes_until_its_end(sizes: list[int]) -> None:
-    whole, passed = WholeEvents(), 0
+    whole, passed = SseFramer(), 0
     for size in sizes:
-        passed += len(whole.taken(b"A" * size))
+        passed += len(whole.feed(b"A" * size))
         assert len(whole.held) <= MAX_HELD_BYTES
-        assert whole.is_torn == (passed > 0)
+        assert whole.is_mid_event == (passed > 0)
     assert passed + len(whole.held) == sum(sizes)
-    whole.taken(b"\n\n")
-    assert (whole.held, whole.is_torn) == (b"", False)
+    whole.feed(b"\n\n")
+    assert (whole.held, whole.is_mid_event) == (b"", False)

@@ -80,7 +80,7 @@ def test_a_suspect_pod_waits_for_its_next_report() -> None:
     world = World()
     world.put(PodEndpoint(ONE, ready=True))
     world.report()
-    world.fleet.suspect(KEY, world.fleet.pods[KEY][ONE])
+    world.fleet.quarantine(KEY, world.fleet.pods[KEY][ONE])
     assert not world.view.awake
     assert poll_period_seconds(world.fleet.pods[KEY][ONE], world.now) == pytest.approx(0.1)
     world.report()
@@ -110,10 +110,10 @@ def test_own_requests_count_until_the_next_report() -> None:
     world.report()
     pod = world.fleet.pods[KEY][ONE]
     with world.fleet.sending(KEY, pod), world.fleet.sending(KEY, pod):
-        assert (world.view.running, world.view.slots, world.view.waiting) == (2, 4, 0)
+        assert (world.view.running, world.view.rows, world.view.waiting) == (2, 4, 0)
         world.report(running_sequences=2)
-        assert (world.view.running, world.view.slots) == (2, 6)
-    assert world.view.room == OPEN_LIMIT_PER_POD
+        assert (world.view.running, world.view.rows) == (2, 6)
+    assert world.view.free_requests == OPEN_LIMIT_PER_POD
 
 
 def test_the_pod_with_the_least_to_do_is_picked() -> None:

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from voxfleet_gateway.cluster.endpoint_watch import PodAddress, PodEndpoint
 from voxfleet_gateway.decisions.routing import RouteRequest
+from voxfleet_gateway.dispatch.dispatcher import Dispatcher, Target
+from voxfleet_gateway.dispatch.hold_queues import HoldQueues
 from voxfleet_gateway.errors import Refusal, RequestRefusedError
-from voxfleet_gateway.placing.hold_room import HoldRoom
-from voxfleet_gateway.placing.placement import Place, Placement
 from voxfleet_gateway.pods.fleet import Fleet
 from voxfleet_gateway.pods.load_report import OPEN_LIMIT_PER_POD
 from voxfleet_gateway.regions import ModelEntry, ObjectRef, RegionEntry, RegionKey, Registry
-from voxfleet_gateway.server.exchange import Exchange
+from voxfleet_gateway.server.request_context import RequestContext
 
 EU = RegionKey("default", "narrator", "eu")
 ADDRESS = PodAddress("10.0.0.1")
@@ -27,8 +27,8 @@ class World:
         self.demand: list[RegionKey] = []
         self.put_model(*regions, **fields)
         self.fleet = Fleet(lambda: self.registry, lambda service: self.pods.get(service[1], ()), dict)
-        self.placement = Placement(self.fleet, HoldRoom(self.fleet.held), self.demand.append)
-        self.fleet.on_region_change = self.placement.region_changed
+        self.dispatcher = Dispatcher(self.fleet, HoldQueues(self.fleet.held), self.demand.append)
+        self.fleet.on_region_change = self.dispatcher.region_changed
         self.fleet.refresh()
 
     def put_model(self, *regions: RegionEntry, **fields: Any) -> None:
@@ -40,10 +40,10 @@ class World:
         self.pods[region] = (PodEndpoint(ADDRESS, ready=True),)
         self.fleet.refresh()
 
-    async def find(self, hold_seconds: float = 5) -> Place:
-        exchange = Exchange("id", "POST", "/", "eu")
-        ticket = self.placement.hold_room.ticket(hold_seconds)
-        return await self.placement.find("m", RouteRequest("eu"), ticket, exchange)
+    async def find(self, hold_seconds: float = 5) -> Target:
+        context = RequestContext("id", "POST", "/", "eu")
+        ticket = self.dispatcher.hold_queues.ticket(hold_seconds)
+        return await self.dispatcher.find("m", RouteRequest("eu"), ticket, context)
 
     async def refused(self, hold_seconds: float = 5) -> Refusal:
         with pytest.raises(RequestRefusedError) as caught:
@@ -55,7 +55,7 @@ def region(name: str, **fields: Any) -> RegionEntry:
     return RegionEntry(name=name, service=ObjectRef(namespace="default", name=name), **fields)
 
 
-async def begun(*work: Awaitable[Place]) -> list[asyncio.Future[Place]]:
+async def begun(*work: Awaitable[Target]) -> list[asyncio.Future[Target]]:
     tasks = [asyncio.ensure_future(each) for each in work]
     await asyncio.sleep(0)
     return tasks  # type: ignore[return-value]
@@ -64,8 +64,8 @@ async def begun(*work: Awaitable[Place]) -> list[asyncio.Future[Place]]:
 async def test_a_ready_pod_is_found_at_once() -> None:
     world = World(region("eu"))
     world.put_pod("eu")
-    place = await world.find()
-    assert (place.key, place.pod.address) == (EU, ADDRESS)
+    target = await world.find()
+    assert (target.key, target.pod.address) == (EU, ADDRESS)
     assert world.demand == [], "nothing to wake"
 
 
@@ -159,6 +159,6 @@ async def test_time_is_up_in_a_full_region() -> None:
 async def test_an_ending_gateway_lets_everyone_go() -> None:
     world = World(region("eu"))
     (waiting,) = await begun(world.find())
-    world.placement.hold_room.drain()
+    world.dispatcher.hold_queues.drain()
     with pytest.raises(RequestRefusedError, match="shutting down"):
         await waiting

@@ -6,20 +6,23 @@ from dataclasses import replace
 from voxfleet_gateway.decisions.client_location import Location
 from voxfleet_gateway.decisions.routing import RegionView, RouteRequest, decide
 from voxfleet_gateway.replay import replay
-from voxfleet_gateway.server.exchange import Exchange
+from voxfleet_gateway.server.request_context import RequestContext
 
-VIEWS = (RegionView("eu", Location(50, 8), ready_pods=1, slots=1, room=1), RegionView("us", allowed_countries=("US",)))
+VIEWS = (
+    RegionView("eu", Location(50, 8), ready_pods=1, rows=1, free_requests=1),
+    RegionView("us", allowed_countries=("US",)),
+)
 ASKED = RouteRequest("eu", Location(40, -74))
 
 
-def line(exchange: Exchange) -> str:
-    return json.dumps({"event": "request", **exchange.record()})
+def line(context: RequestContext) -> str:
+    return json.dumps({"event": "request", **context.record()})
 
 
-def decided() -> Exchange:
-    exchange = Exchange("id-1", "POST", "/v1/audio/speech", "eu")
-    exchange.decided(ASKED, VIEWS, decide(VIEWS, ASKED))
-    return exchange
+def decided() -> RequestContext:
+    context = RequestContext("id-1", "POST", "/v1/audio/speech", "eu")
+    context.decided(ASKED, VIEWS, decide(VIEWS, ASKED))
+    return context
 
 
 def test_a_record_is_decided_again_to_the_same_result() -> None:
@@ -28,10 +31,10 @@ def test_a_record_is_decided_again_to_the_same_result() -> None:
 
 
 def test_a_different_decision_shows() -> None:
-    exchange = decided()
-    assert exchange.decision is not None
-    exchange.decision = replace(exchange.decision, region="us")
-    (result,) = replay([line(exchange)])
+    context = decided()
+    assert context.decision is not None
+    context.decision = replace(context.decision, region="us")
+    (result,) = replay([line(context)])
     assert not result.same
 
 

@@ -11,8 +11,8 @@ from voxfleet_gateway.decisions.routing import (
     RegionView,
     RouteRequest,
     decide,
-    hop,
-    left_out,
+    filtered_by,
+    network_rtt,
     queue_wait,
     score,
 )
@@ -22,7 +22,7 @@ AT_HOME = RouteRequest("eu-central")
 
 
 def awake(name: str = "eu-central", location: Location = EU, **fields: Any) -> RegionView:
-    return replace(RegionView(name, location, ready_pods=1, slots=4, room=8), **fields)
+    return replace(RegionView(name, location, ready_pods=1, rows=4, free_requests=8), **fields)
 
 
 def asleep(name: str = "eu-central", location: Location = EU, **fields: Any) -> RegionView:
@@ -67,7 +67,9 @@ def test_a_loaded_home_spills_by_score() -> None:
 
 
 def test_a_full_home_holds_when_it_may_not_spill() -> None:
-    decision = decide([awake(room=0, running=4), awake("us-east", US)], replace(AT_HOME, client=EU, spill=False))
+    decision = decide(
+        [awake(free_requests=0, running=4), awake("us-east", US)], replace(AT_HOME, client=EU, spill=False)
+    )
     assert (decision.action, decision.region, decision.route) == ("hold", "eu-central", "hold-load")
 
 
@@ -97,9 +99,9 @@ def test_a_region_falling_asleep_is_woken_before_it_is_used() -> None:
 
 def test_no_place_left_to_wait_refuses_or_goes_elsewhere() -> None:
     full = asleep(held=3)
-    asked = replace(AT_HOME, client=EU, max_held_requests=3)
-    assert decide([full], asked).route == "hold-full"
-    assert decide([full, awake("us-east", US)], asked).region == "us-east"
+    route_request = replace(AT_HOME, client=EU, max_held_requests=3)
+    assert decide([full], route_request).route == "hold-full"
+    assert decide([full, awake("us-east", US)], route_request).region == "us-east"
 
 
 def test_suspended_says_so() -> None:
@@ -120,7 +122,7 @@ def test_a_model_without_regions_refuses() -> None:
 
 
 def test_an_unlocated_client_stands_where_the_gateway_stands() -> None:
-    assert hop(awake(), AT_HOME) < hop(awake("us-east", US), AT_HOME)
+    assert network_rtt(awake(), AT_HOME) < network_rtt(awake("us-east", US), AT_HOME)
     assert decide([awake("us-east", US), awake()], AT_HOME).region == "eu-central"
 
 
@@ -148,10 +150,10 @@ region_views = st.builds(
     failure=st.none() | st.just("broken"),
     price_per_gpu_hour=st.floats(0, 10),
     ready_pods=st.integers(0, 3),
-    slots=st.integers(0, 64),
+    rows=st.integers(0, 64),
     running=st.integers(0, 80),
     waiting=st.integers(0, 50),
-    room=st.integers(0, 5),
+    free_requests=st.integers(0, 5),
     service_seconds=st.floats(0.01, 100),
     falling_asleep=st.booleans(),
     wake_elapsed_seconds=st.floats(0, 1000),
@@ -176,7 +178,7 @@ def test_a_filtered_region_is_never_picked(views: list[RegionView], request: Rou
     if decision.action == "refuse":
         return
     chosen = next(view for view in views if view.name == decision.region)
-    assert left_out(chosen, request) is None
+    assert filtered_by(chosen, request) is None
     assert not any(check(chosen, request) for check in FILTERS)
     assert (decision.action == "serve") == chosen.serves_now
 
@@ -200,7 +202,7 @@ def test_only_home_and_the_nearest_are_woken(views: list[RegionView], request: R
 def test_a_refusal_means_that_nobody_could_serve(views: list[RegionView], request: RouteRequest) -> None:
     decision = decide(views, request)
     if decision.action == "refuse" and request.spill and not request.model_suspended:
-        assert all(left_out(view, request) for view in views)
+        assert all(filtered_by(view, request) for view in views)
         assert 1 <= (decision.retry_after_seconds or 0) <= 60
 
 
@@ -211,5 +213,5 @@ def test_waiting_never_beats_a_region_that_answers_sooner(views: list[RegionView
         return
     held_for = next(view for view in views if view.name == decision.region)
     for view in views:
-        if view.serves_now and left_out(view, request) is None:
+        if view.serves_now and filtered_by(view, request) is None:
             assert score(held_for, request) <= score(view, request)

@@ -26,7 +26,7 @@ DECISION_FORM = TypeAdapter(Decision)
 
 
 @dataclass(slots=True)
-class Exchange:
+class RequestContext:
     """Filled in as the request moves on; written as one log line at the end."""
 
     request_id: str
@@ -39,14 +39,14 @@ class Exchange:
     key: RegionKey | None = None
     input_characters: int = 0
     held_seconds: float = 0.0
-    waited_as: str | None = None  # the route under which it was held last
+    held_route: str | None = None  # the route under which it was held last
     attempts: int = 0
     first_byte_seconds: float | None = None
     bytes_sent: int = 0
     status: int = 0
-    cut: bool = False
-    asked: RouteRequest | None = None
-    seen: tuple[RegionView, ...] = ()
+    truncated: bool = False
+    route_request: RouteRequest | None = None
+    region_views: tuple[RegionView, ...] = ()
     decision: Decision | None = None
 
     @property
@@ -54,15 +54,15 @@ class Exchange:
         """Since the request's head was read."""
         return time.monotonic() - self.started_seconds
 
-    def decided(self, asked: RouteRequest, seen: tuple[RegionView, ...], decision: Decision) -> None:
+    def decided(self, route_request: RouteRequest, region_views: tuple[RegionView, ...], decision: Decision) -> None:
         """Keep the newest decision with all it was made from."""
-        self.asked, self.seen, self.decision = asked, seen, decision
+        self.route_request, self.region_views, self.decision = route_request, region_views, decision
         self.region, self.route = decision.region or self.region, decision.route
 
-    def tell_what_was_waited_for(self) -> None:
+    def keep_held_route(self) -> None:
         """A request that was held and is then served by the nearest region says what it waited for."""
-        if self.waited_as is not None and self.route == "nearest":
-            self.route = self.waited_as
+        if self.held_route is not None and self.route == "nearest":
+            self.route = self.held_route
 
     def headers(self) -> dict[str, str]:
         """What every answer carries."""
@@ -79,7 +79,7 @@ class Exchange:
             "route": self.route,
             "total_seconds": round(self.elapsed_seconds, 4),
         }
-        if self.decision is None or self.asked is None:
+        if self.decision is None or self.route_request is None:
             return line
         line |= {
             "model": self.model,
@@ -88,19 +88,19 @@ class Exchange:
             "attempts": self.attempts,
             "first_byte_seconds": round(self.first_byte_seconds, 4) if self.first_byte_seconds else None,
             "bytes_sent": self.bytes_sent,
-            "cut": self.cut,
-            "asked": REQUEST_FORM.dump_python(self.asked, mode="json"),
-            "seen": VIEWS_FORM.dump_python(self.seen, mode="json"),
+            "truncated": self.truncated,
+            "route_request": REQUEST_FORM.dump_python(self.route_request, mode="json"),
+            "region_views": VIEWS_FORM.dump_python(self.region_views, mode="json"),
             "decision": DECISION_FORM.dump_python(self.decision, mode="json"),
         }
         return line
 
 
-EXCHANGE = web.RequestKey("exchange", Exchange)
+CONTEXT = web.RequestKey("context", RequestContext)
 
 
-def begin_exchange(request: web.Request, region: str) -> Exchange:
+def begin_context(request: web.Request, region: str) -> RequestContext:
     """Start the account of a request, with the client's id if it is a usable one."""
     given = request.headers.get(REQUEST_ID_HEADER, "")
     usable = given.isascii() and given.isprintable() and 0 < len(given) <= MAX_REQUEST_ID_CHARACTERS
-    return Exchange(given if usable else uuid.uuid4().hex, request.method, request.path, region)
+    return RequestContext(given if usable else uuid.uuid4().hex, request.method, request.path, region)

@@ -20,7 +20,7 @@ from voxfleet_gateway.pods.fleet import Fleet, utc_now
 from voxfleet_gateway.regions import RegionKey
 from voxfleet_gateway.telemetry import LEASE_RENEWALS
 
-LOOK_SECONDS = 0.5  # between two looks at regions with something to renew
+CHECK_SECONDS = 0.5  # between two looks at regions with something to renew
 FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 5.0
 FORGET_SECONDS = 3.0  # after its last request, a region has nothing more to renew
@@ -29,39 +29,39 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
-class DemandKeeper:
+class LeaseRenewer:
     """Looks at the regions that have work, twice a second and whenever one is touched."""
 
     fleet: Fleet
     leases: LeaseWatch
     clock: Callable[[], datetime] = utc_now
     stopping: bool = False
-    touched: asyncio.Event = field(default_factory=asyncio.Event)
-    followed: set[RegionKey] = field(default_factory=set)
+    notified: asyncio.Event = field(default_factory=asyncio.Event)
+    tracked: set[RegionKey] = field(default_factory=set)
     renewing: dict[RegionKey, asyncio.Task[None]] = field(default_factory=dict)
 
-    def touch(self, key: RegionKey) -> None:
+    def notify(self, key: RegionKey) -> None:
         """Something began or ended there: look at once, and keep looking while it is busy."""
-        self.followed.add(key)
-        self.touched.set()
+        self.tracked.add(key)
+        self.notified.set()
 
     async def run(self) -> None:
         """Renew until cancelled."""
         while True:
-            self.look()
+            self.check()
             await self._pause()
 
     async def _pause(self) -> None:
         try:
-            async with asyncio.timeout(LOOK_SECONDS if self.followed else None):
-                await self.touched.wait()
+            async with asyncio.timeout(CHECK_SECONDS if self.tracked else None):
+                await self.notified.wait()
         except TimeoutError:
             return
-        self.touched.clear()
+        self.notified.clear()
 
-    def look(self) -> None:
+    def check(self) -> None:
         """Start what is due; forget what is quiet."""
-        for key in [*self.followed]:
+        for key in [*self.tracked]:
             if key in self.renewing:
                 continue
             if self._due(key):
@@ -69,11 +69,11 @@ class DemandKeeper:
                 self.renewing[key] = task
                 task.add_done_callback(partial(self._renewed, key))
             elif self._quiet(key):
-                self.followed.discard(key)
+                self.tracked.discard(key)
 
     def _renewed(self, key: RegionKey, _task: asyncio.Task[None]) -> None:
         self.renewing.pop(key, None)
-        self.touched.set()
+        self.notified.set()
 
     def _due(self, key: RegionKey) -> str | None:
         lease = self.fleet.lease(key)
@@ -124,8 +124,8 @@ class DemandKeeper:
         """On the way out: one last renewal wherever one is due."""
         self.stopping = True
         for key in [*self.traffic_keys()]:
-            self.touch(key)
-        self.look()
+            self.notify(key)
+        self.check()
         await asyncio.gather(*self.renewing.values(), return_exceptions=True)
 
     def traffic_keys(self) -> set[RegionKey]:

@@ -10,20 +10,20 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from voxfleet_gateway.decisions.hold_queue import HoldQueue, Left, Ticket
+from voxfleet_gateway.decisions.hold_queue import HoldQueue, ReleaseReason, Ticket
 from voxfleet_gateway.regions import RegionKey
 
 TIMER_SLACK_SECONDS = 0.01  # event loops' timers may ring a little early
 
 
 @dataclass(slots=True)
-class HoldRoom:
+class HoldQueues:
     """One queue per region."""
 
     on_count: Callable[[RegionKey, int], None]
     clock: Callable[[], float] = time.monotonic
     queues: dict[RegionKey, HoldQueue] = field(default_factory=dict)
-    waiters: dict[int, asyncio.Future[Left]] = field(default_factory=dict)
+    waiters: dict[int, asyncio.Future[ReleaseReason]] = field(default_factory=dict)
     numbers: Iterator[int] = field(default_factory=itertools.count)
     draining: bool = False
 
@@ -35,16 +35,16 @@ class HoldRoom:
         """How many wait for the region."""
         return len(self.queues[key]) if key in self.queues else 0
 
-    async def wait(self, key: RegionKey, ticket: Ticket, max_requests: int) -> Left:
+    async def wait(self, key: RegionKey, ticket: Ticket, max_requests: int) -> ReleaseReason:
         """Wait until something changes for this region; a full queue expires the request at once."""
         if self.draining:
-            return Left.DRAINED
+            return ReleaseReason.DRAINED
         queue = self.queues.setdefault(key, HoldQueue(max_requests))
         queue.max_requests = max_requests
         if not queue.offer(ticket):
-            return Left.EXPIRED
+            return ReleaseReason.EXPIRED
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[Left] = loop.create_future()
+        future: asyncio.Future[ReleaseReason] = loop.create_future()
         self.waiters[ticket.number] = future
         delay_seconds = ticket.deadline_seconds - self.clock() + TIMER_SLACK_SECONDS
         timer = loop.call_later(max(0.0, delay_seconds), self._expire, key)
@@ -60,19 +60,19 @@ class HoldRoom:
     def release(self, key: RegionKey, count: int) -> None:
         """Let the oldest decide again."""
         if key in self.queues:
-            self._tell(key, self.queues[key].release(count), Left.RELEASED)
+            self._tell(key, self.queues[key].release(count), ReleaseReason.RELEASED)
 
     def drain(self) -> None:
         """Let everyone go: this gateway is ending."""
         self.draining = True
         for key, queue in self.queues.items():
-            self._tell(key, queue.release(len(queue)), Left.DRAINED)
+            self._tell(key, queue.release(len(queue)), ReleaseReason.DRAINED)
 
     def _expire(self, key: RegionKey) -> None:
         if key in self.queues:
-            self._tell(key, self.queues[key].expire(self.clock()), Left.EXPIRED)
+            self._tell(key, self.queues[key].expire(self.clock()), ReleaseReason.EXPIRED)
 
-    def _tell(self, key: RegionKey, tickets: list[Ticket], left: Left) -> None:
+    def _tell(self, key: RegionKey, tickets: list[Ticket], left: ReleaseReason) -> None:
         for ticket in tickets:
             future = self.waiters[ticket.number]
             if not future.done():

@@ -20,7 +20,7 @@ ERROR_TYPES = {
 }
 
 
-def error_answer(refusal: Refusal) -> web.Response:
+def error_response(refusal: Refusal) -> web.Response:
     """The refusal as an HTTP answer."""
     server_fault = refusal.status >= HTTPStatus.INTERNAL_SERVER_ERROR
     kind = ERROR_TYPES.get(HTTPStatus(refusal.status), "server_error" if server_fault else "invalid_request_error")
