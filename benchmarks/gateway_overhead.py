@@ -26,9 +26,8 @@ from typing import Any
 import aiohttp
 import uvloop
 from aiohttp import web
-from voxfleet_gateway.cluster.endpoint_watch import PodAddress, PodEndpoint
+from voxfleet_gateway.decisions.pod_state import LoadReport, PodAddress, PodEndpoint, ReceivedReport
 from voxfleet_gateway.gateway import open_gateway
-from voxfleet_gateway.pods.load_report import LoadReport, ReceivedReport
 from voxfleet_gateway.regions import ModelEntry, ObjectRef, RegionEntry, RegionKey, Registry
 from voxfleet_gateway.serving import listening
 from voxfleet_gateway.settings import Settings
@@ -70,10 +69,10 @@ async def _gateway(ports: "multiprocessing.Queue[int]", pod_port: int) -> None:
     registry = Registry.of([model])
     async with open_gateway(settings, api=None) as gateway, listening(gateway) as opened:  # type: ignore[arg-type]
         gateway.fleet.registry = lambda: registry
-        gateway.fleet.pods_behind = lambda _service: (PodEndpoint(address, ready=True),)
+        gateway.fleet.pods_behind = lambda _service: (PodEndpoint(address, is_ready=True),)
         gateway.fleet.refresh()
         report = LoadReport(state="ready", free_rows=64)
-        gateway.fleet.reported(KEY, address, ReceivedReport(report, {}, time.monotonic()))
+        gateway.fleet.record_report(KEY, address, ReceivedReport(report, {}, time.monotonic()))
         ports.put(opened["api"])
         await asyncio.Event().wait()
 

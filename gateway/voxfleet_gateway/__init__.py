@@ -1,1 +1,1 @@
-"""The always-on door of a region: it holds, wakes, routes and streams; it creates no pods and decodes no audio."""
+"""The always-on entry point of a region: holds, wakes, routes, streams; creates no pods and decodes no audio."""

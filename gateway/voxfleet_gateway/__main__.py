@@ -11,11 +11,11 @@ from voxfleet_gateway.serving import serve
 from voxfleet_gateway.settings import read_settings
 from voxfleet_gateway.telemetry import configure_logs
 
-REPLAY_ARGUMENTS = 2
+REPLAY_ARGUMENTS = 2  # the command and its file
 
 
 def main() -> None:
-    """Run the command that is asked for; serving is the default."""
+    """Run the command of the first argument; without one, serve."""
     arguments = sys.argv[1:]
     if arguments[:1] == ["replay"]:
         sys.exit(_replay(arguments))
@@ -34,15 +34,15 @@ def _serve(arguments: list[str]) -> int:
 
 
 def _replay(arguments: list[str]) -> int:
-    """Print one line per record; exit 1 when any is decided differently."""
+    """Print one line per record; return 1 when any is decided differently today."""
     if len(arguments) != REPLAY_ARGUMENTS:
         sys.stderr.write("usage: voxfleet-gateway replay FILE\n")
         return 2
     different = 0
     with Path(arguments[1]).open(encoding="utf-8") as lines:
         for result in replay(lines):
-            different += not result.same
-            outcome = "same" if result.same else "DIFFERENT"
+            different += not result.is_same
+            outcome = "same" if result.is_same else "DIFFERENT"
             sys.stdout.write(f"{result.request_id} {outcome} {result.decided.route} {result.decided.region}\n")
     return 1 if different else 0
 

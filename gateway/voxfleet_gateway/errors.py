@@ -3,14 +3,14 @@
 GatewayError
 ├── SettingsError               a setting is missing or wrong
 ├── RegistryEntryError          a model ConfigMap that cannot be read
-├── ClusterError                the Kubernetes API did not do what was asked
-│   ├── ClusterUnavailableError no answer, or 429/5xx: try again later
+├── ClusterError                a call to the Kubernetes API failed
+│   ├── ClusterUnavailableError no response, or 401/429/5xx: try again later
 │   ├── ClusterConflictError    the object changed since it was read (409)
 │   ├── ClusterGoneError        a watch is too old to be continued (410)
-│   └── ClusterRefusedError     any other 4xx: asking again will not help
-├── RequestRefusedError         a client's request that gets an error answer
-└── UpstreamFailedError         a pod did not answer, or broke off
-    └── UpstreamAnsweredError   it answered 500 or more (server/proxy.py)
+│   └── ClusterRefusedError     any other 4xx: the same call will fail again
+├── RequestRefusedError         a client's request that gets an error response
+└── UpstreamFailedError         a pod did not respond, or broke the connection
+    └── UpstreamStatusError     it responded with 500 or more (server/proxy.py)
 """
 
 from dataclasses import dataclass
@@ -30,11 +30,11 @@ class RegistryEntryError(GatewayError):
 
 
 class ClusterError(GatewayError):
-    """The Kubernetes API did not do what was asked."""
+    """A call to the Kubernetes API failed."""
 
 
 class ClusterUnavailableError(ClusterError):
-    """No answer, or one that says: later."""
+    """No response, or one that a later call may not get."""
 
 
 class ClusterConflictError(ClusterError):
@@ -46,12 +46,12 @@ class ClusterGoneError(ClusterError):
 
 
 class ClusterRefusedError(ClusterError):
-    """Asking again in the same way will not help."""
+    """The same call will fail again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An error answer in OpenAI's form, before it is written."""
+    """An error response in OpenAI's form, before it is written."""
 
     status: int
     code: str
@@ -62,7 +62,7 @@ class Refusal:
 
 
 class RequestRefusedError(GatewayError):
-    """Carries the answer that the client gets."""
+    """Carries the error response that the client gets."""
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.message)
@@ -72,14 +72,14 @@ class RequestRefusedError(GatewayError):
 class UpstreamFailure(StrEnum):
     """How an attempt at a pod failed before its first byte of audio."""
 
-    CONNECT = "connect"  # no connection: the pod has seen nothing
+    CONNECT = "connect"  # no connection: the pod has received nothing
     RESET = "reset"  # connected, then closed without a response
-    TIMEOUT = "timeout"  # connected, silent
-    ERROR_5XX = "error_5xx"  # an answer of 500 or more
+    TIMEOUT = "timeout"  # connected, no response in time
+    ERROR_5XX = "error_5xx"  # a response of 500 or more
 
 
 class UpstreamFailedError(GatewayError):
-    """A pod did not answer, or broke off."""
+    """A pod did not respond, or broke the connection."""
 
     def __init__(self, failure: UpstreamFailure, message: str) -> None:
         super().__init__(message)

@@ -1,6 +1,6 @@
-"""Puts the parts of a gateway together, runs them, and ends them in order.
+"""Builds the parts of a gateway, runs them, and stops them in order.
 
-Knows: who tells whom. Does not know: how any part works.
+Knows: which part calls which. Does not know: how any part works.
 """
 
 import asyncio
@@ -32,7 +32,8 @@ from voxfleet_gateway.server.speech import Speech
 from voxfleet_gateway.settings import Settings
 
 FLUSH_SECONDS = 3.0  # for the last renewals, when the API server is slow or away
-HELD_ANSWER_SECONDS = 2.0  # before the end of the drain, those still held are answered
+HELD_RESPONSE_SECONDS = 2.0  # before the drain's end: time to send 503 to requests that are still held
+QUIET_CHECK_SECONDS = 0.05
 
 
 @dataclass(slots=True)
@@ -50,35 +51,38 @@ class Gateway:
     models: Models
 
     async def run(self) -> None:
-        """Follow the cluster until cancelled."""
+        """Watch, renew and poll until cancelled."""
         try:
             async with asyncio.TaskGroup() as group:
                 for watch in self.watches:
                     group.create_task(watch.run(), name=f"watch {watch.name}")
-                group.create_task(self.lease_renewer.run(), name="demand")
+                group.create_task(self.lease_renewer.run(), name="leases")
         finally:
             await self.poller.stop()
 
     async def drain(self) -> None:
-        """After SIGTERM: let open and held requests end, then answer those that still wait."""
-        self.health.draining = True
+        """Let open and held requests end within the drain time, then refuse those that are still held."""
+        self.health.is_draining = True
         await self._flush_leases()
+        # Load balancers send new requests until they have read that this replica is unready.
         await asyncio.sleep(self.settings.drain_grace_seconds)
-        await self._wait_until_quiet(max(0.0, self.settings.drain_seconds - HELD_ANSWER_SECONDS))
+        await self._wait_until_quiet(max(0.0, self.settings.drain_seconds - HELD_RESPONSE_SECONDS))
         self.hold_queues.drain()
-        await self._wait_until_quiet(HELD_ANSWER_SECONDS)
+        await self._wait_until_quiet(HELD_RESPONSE_SECONDS)
         await self._flush_leases()
 
     async def _wait_until_quiet(self, seconds: float) -> None:
         try:
             async with asyncio.timeout(seconds):
-                while self._busy():  # noqa: ASYNC110  # counters, not an event: this runs once in a lifetime
-                    await asyncio.sleep(0.05)
+                while self._is_busy():  # noqa: ASYNC110  # counters, not an event: this runs once in a lifetime
+                    await asyncio.sleep(QUIET_CHECK_SECONDS)
         except TimeoutError:
             return
 
-    def _busy(self) -> bool:
-        return any(traffic.open_requests + traffic.held_requests for traffic in self.fleet.traffic_by_region.values())
+    def _is_busy(self) -> bool:
+        return bool(self.hold_queues.queues) or any(
+            region.traffic.open_requests for region in self.fleet.regions.values()
+        )
 
     async def _flush_leases(self) -> None:
         try:
@@ -91,6 +95,8 @@ class Gateway:
 @asynccontextmanager
 async def open_gateway(settings: Settings, api: KubernetesApi) -> AsyncIterator[Gateway]:
     """Build a gateway around a connection to the API server."""
+    # Requests are bounded per pod (OPEN_LIMIT_PER_POD), not per connector. No cookies, proxies or decompression:
+    # responses are passed on as they are.
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30)
     async with aiohttp.ClientSession(
         connector=connector, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
@@ -99,7 +105,7 @@ async def open_gateway(settings: Settings, api: KubernetesApi) -> AsyncIterator[
 
 
 def _assemble(settings: Settings, api: KubernetesApi, session: aiohttp.ClientSession) -> Gateway:
-    """Every part gets what it needs and nothing else; changes flow registry -> fleet -> poller and hold room."""
+    """Build every part with what it needs; changes go from watches to fleet, and from there to poller and queues."""
 
     def refresh() -> None:
         fleet.refresh()
@@ -112,25 +118,23 @@ def _assemble(settings: Settings, api: KubernetesApi, session: aiohttp.ClientSes
         for key in [*hold_queues.queues]:
             dispatcher.region_changed(key)
 
+    def held_changed(key: RegionKey) -> None:
+        lease_renewer.notify(key)
+
     registry = RegistryWatch(refresh)
     endpoints = EndpointWatch(refresh)
     leases = LeaseWatch(api, settings.pod_name, lease_changed)
-    fleet = Fleet(lambda: registry.registry, endpoints.pods, lambda: leases.leases, region_changed)
+    hold_queues = HoldQueues(held_changed)
+    fleet = Fleet(lambda: registry.registry, endpoints.pods, lambda: leases.leases, hold_queues.held, region_changed)
     poller = LoadPoller(fleet, session, settings.internal_key.get_secret_value())
     lease_renewer = LeaseRenewer(fleet, leases)
-
-    def counted(key: RegionKey, held: int) -> None:
-        fleet.held(key, held)
-        lease_renewer.notify(key)
-
-    hold_queues = HoldQueues(counted)
     dispatcher = Dispatcher(fleet, hold_queues, lease_renewer.notify)
-    speech = Speech(settings, fleet, dispatcher, Proxy(session, lambda: health.draining), RetryBudget())
+    speech = Speech(settings, dispatcher, Proxy(session, lambda: health.is_draining), RetryBudget())
     watches = (
         ListWatch("models", api, registry_path(settings.system_namespace), registry, REGISTRY_SELECTOR),
         ListWatch("endpoints", api, ENDPOINT_PATH, endpoints, ENDPOINT_SELECTOR),
         ListWatch("leases", api, leases_path(settings.demand_namespace), leases),
     )
     health = Health(lambda: [watch.name for watch in watches if not watch.synced.is_set()])
-    models = Models(fleet, dispatcher, speech)
+    models = Models(dispatcher, speech)
     return Gateway(settings, fleet, watches, lease_renewer, poller, hold_queues, health, speech, models)

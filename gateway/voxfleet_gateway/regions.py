@@ -1,7 +1,7 @@
-"""What models and regions exist, as the operator's ConfigMaps tell it.
+"""The registry of models and regions that the operator writes into ConfigMaps. Pure.
 
-Knows: the schema voxfleet.dev/registry/v1, who owns a model's bare name.
-Does not know: Kubernetes, which pods run, who asks.
+Knows: the schema voxfleet.dev/registry/v1, and which resource owns a model's bare name.
+Does not know: Kubernetes, which pods run, which requests arrive.
 """
 
 import json
@@ -17,11 +17,13 @@ from voxfleet_gateway.errors import RegistryEntryError
 
 DATA_KEY = "model.json"
 
+ObjectKey = tuple[str, str]  # namespace, name
+
 Phase = Literal["Asleep", "Waking", "Awake", "Draining", "Failed", "Suspended"]
 
 
 class _Border(BaseModel):
-    """Fields that a newer operator adds are ignored."""
+    """Base of what is read from a ConfigMap; fields that a newer operator adds are ignored."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -34,11 +36,14 @@ class ObjectRef(_Border):
 
 
 class GatewayRules(_Border):
-    """How this model's requests may be held and moved."""
+    """The resource's `spec.gateway`, as far as gateways use it; decisions get it whole (RouteRequest.rules)."""
 
     hold_seconds: float = Field(default=600, ge=0)
     max_held_requests: int = Field(default=256, ge=0)
     spill: bool = True
+
+
+DEFAULT_RULES = GatewayRules()
 
 
 class RegionEntry(_Border):
@@ -61,8 +66,22 @@ class RegionEntry(_Border):
     predicted_wake_seconds: float | None = None
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class RegionKey:
+    """One region of one model: the unit that sleeps and wakes, and that requests are held for."""
+
+    namespace: str
+    name: str
+    region: str
+
+    @property
+    def labels(self) -> tuple[str, str, str]:
+        """Values of the metric labels namespace, name, region."""
+        return (self.namespace, self.name, self.region)
+
+
 class ModelEntry(_Border):
-    """One VoxTTSDeployment, as gateways see it."""
+    """One VoxTTSDeployment: the content of one ConfigMap."""
 
     schema_: Literal["voxfleet.dev/registry/v1"] = Field(alias="schema")
     namespace: str
@@ -72,31 +91,26 @@ class ModelEntry(_Border):
     created_at: AwareDatetime = datetime(1970, 1, 1, tzinfo=UTC)
     generation: int = 0
     suspended: bool = False
-    gateway: GatewayRules = GatewayRules()
+    gateway: GatewayRules = DEFAULT_RULES
     idle_timeout_seconds: float = 1800
     regions: tuple[RegionEntry, ...] = ()
 
     @property
     def full_name(self) -> str:
-        """The name that is never taken by another resource."""
+        """Namespace and name, which no other resource can have."""
         return f"{self.namespace}/{self.name}"
 
+    def key(self, region: str) -> RegionKey:
+        """Return the key of the region of that name."""
+        return RegionKey(self.namespace, self.name, region)
+
     def region(self, name: str) -> RegionEntry | None:
-        """The region of that name, if this model has it."""
+        """Return the region of that name, or None."""
         return next((region for region in self.regions if region.name == name), None)
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class RegionKey:
-    """One region of one model: the unit that sleeps, wakes and is held for."""
-
-    namespace: str
-    name: str
-    region: str
-
-
 def parse_entry(data: Mapping[str, str]) -> ModelEntry:
-    """Read one ConfigMap's data, or say what is wrong with it."""
+    """Read one ConfigMap's data. Raises RegistryEntryError, which names the key or field and its value."""
     if DATA_KEY not in data:
         raise RegistryEntryError(f"data key {DATA_KEY!r} is missing; present: {sorted(data)}")
     try:
@@ -111,26 +125,28 @@ def parse_entry(data: Mapping[str, str]) -> ModelEntry:
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """All models, by every name they answer to."""
+    """All models, by every name that resolves to them."""
 
     models: tuple[ModelEntry, ...] = ()
     by_name: Mapping[str, ModelEntry] = field(default_factory=lambda: MappingProxyType({}))
 
     @classmethod
     def of(cls, entries: Iterable[ModelEntry]) -> "Registry":
-        """Give each bare name to its owner (the oldest when several claim it) and each full name to its model."""
+        """Map each bare name to the oldest model that claims it, and each full name to its model."""
         models = tuple(sorted(entries, key=lambda entry: (entry.created_at, entry.full_name)))
         by_name: dict[str, ModelEntry] = {}
         for entry in models:
+            # Resources are sorted by age, so the oldest claim stands.
             if entry.owns_model_name:
                 by_name.setdefault(entry.model, entry)
+        # Full names last: a bare name that looks like one must not hide the model that it belongs to.
         by_name.update({entry.full_name: entry for entry in models})
         return cls(models, MappingProxyType(by_name))
 
     def resolve(self, name: str) -> ModelEntry | None:
-        """The model that answers to this name."""
+        """Return the model of this bare or full name, or None."""
         return self.by_name.get(name)
 
     def names(self) -> tuple[str, ...]:
-        """Every name that resolves, bare names first."""
+        """Return every name that resolves, bare names first."""
         return tuple(sorted(self.by_name, key=lambda name: ("/" in name, name)))

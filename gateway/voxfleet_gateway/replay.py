@@ -1,6 +1,6 @@
-"""Decides recorded requests again, from the gateway's own log lines. Pure apart from reading the file.
+"""Decides recorded requests again from the gateway's own log lines. Pure, and without aiohttp.
 
-Knows: the decision record's form. Does not know: how decisions are made (routing.py does).
+Knows: which log lines hold a decision record. Does not know: how decisions are made (routing.py), where lines are from.
 """
 
 import json
@@ -8,40 +8,38 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from voxfleet_gateway.decisions.record import from_json
 from voxfleet_gateway.decisions.routing import Decision, decide
-from voxfleet_gateway.server.request_context import DECISION_FORM, REQUEST_FORM, VIEWS_FORM
 
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """One record, decided again."""
+    """One recorded decision, and today's decision from the same inputs."""
 
     request_id: str
     recorded: Decision
     decided: Decision
 
     @property
-    def same(self) -> bool:
-        """Whether today's code decides as the recorded gateway did."""
+    def is_same(self) -> bool:
+        """Whether both decisions are equal."""
         return self.recorded == self.decided
 
 
 def replay(lines: Iterable[str]) -> Iterator[Replayed]:
-    """Decide every decision record among the lines; other lines are skipped."""
+    """Decide every decision record among the lines again; lines without one are skipped."""
     for line in lines:
-        record = _record(line)
-        if record is None:
+        fields = _fields(line)
+        if fields is None:
             continue
-        decided = decide(
-            VIEWS_FORM.validate_python(record["region_views"]), REQUEST_FORM.validate_python(record["route_request"])
-        )
-        yield Replayed(record["request_id"], DECISION_FORM.validate_python(record["decision"]), decided)
+        record = from_json(fields)
+        yield Replayed(fields["request_id"], record.decision, decide(record.region_views, record.route_request))
 
 
-def _record(line: str) -> dict[str, Any] | None:
+def _fields(line: str) -> dict[str, Any] | None:
     try:
-        record = json.loads(line)
+        fields = json.loads(line)
     except ValueError:
         return None
-    usable = isinstance(record, dict) and record.get("event") == "request" and "decision" in record
-    return record if usable else None
+    has_decision = isinstance(fields, dict) and fields.get("event") == "request" and "decision" in fields
+    return fields if has_decision else None

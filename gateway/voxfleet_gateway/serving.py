@@ -1,6 +1,6 @@
-"""Runs a gateway's three ports until SIGTERM or SIGINT, and closes them in order.
+"""Serves a gateway's three ports until SIGTERM or SIGINT, and closes them in order.
 
-Knows: sockets and signals. Does not know: what is served.
+Knows: sockets and signals. Does not know: what the applications do.
 """
 
 import asyncio
@@ -18,14 +18,14 @@ from voxfleet_gateway.server.app import public_app
 from voxfleet_gateway.server.internal import internal_app
 from voxfleet_gateway.settings import Settings
 
-KEEPALIVE_SECONDS = 75.0
-LAST_SECONDS = 2.0  # after the drain, for answers on their last bytes
+KEEPALIVE_SECONDS = 75.0  # beyond the 60 s of most load balancers: the side that reuses a connection must close first
+LAST_SECONDS = 2.0  # after the drain, for the last bytes of open responses
 
 log = structlog.get_logger(__name__)
 
 
 async def serve(settings: Settings) -> None:
-    """Serve until told to end."""
+    """Serve until SIGTERM or SIGINT, then drain."""
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
@@ -39,13 +39,13 @@ async def serve(settings: Settings) -> None:
 
 
 async def run_until(gateway: Gateway, ended: asyncio.Event) -> None:
-    """Follow the cluster while serving; then drain, still following."""
+    """Run the gateway until `ended` is set, then drain it while its watches still run."""
     following = asyncio.create_task(gateway.run(), name="gateway")
     waiting = asyncio.create_task(ended.wait(), name="ended")
     try:
         await asyncio.wait({following, waiting}, return_when=asyncio.FIRST_COMPLETED)
         if following.done():
-            following.result()  # a watch died of a programming error: end, and be started again
+            following.result()  # raises: a watch failed by a programming error; Kubernetes restarts the process
         log.info("draining", drain_seconds=gateway.settings.drain_seconds)
         await gateway.drain()
     finally:
@@ -56,7 +56,7 @@ async def run_until(gateway: Gateway, ended: asyncio.Event) -> None:
 
 @asynccontextmanager
 async def listening(gateway: Gateway) -> AsyncIterator[dict[str, int]]:
-    """Open the ports; closing them ends what is still open."""
+    """Open the ports and yield them by name; leaving the context closes them and what is still open."""
     settings = gateway.settings
     apps = {
         "api": (public_app(settings, gateway.speech, gateway.models, gateway.health), settings.port),
@@ -69,7 +69,7 @@ async def listening(gateway: Gateway) -> AsyncIterator[dict[str, int]]:
         for name, (app, port) in apps.items():
             runner = web.AppRunner(
                 app,
-                handler_cancellation=True,
+                handler_cancellation=True,  # a client that leaves cancels its handler, and with it the pod's work
                 access_log=None,
                 keepalive_timeout=KEEPALIVE_SECONDS,
                 shutdown_timeout=LAST_SECONDS,
@@ -86,7 +86,7 @@ async def listening(gateway: Gateway) -> AsyncIterator[dict[str, int]]:
 
 
 def metrics_app() -> web.Application:
-    """What port 9090 serves."""
+    """Return the application of port 9090."""
 
     async def metrics(_request: web.Request) -> web.Response:
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -16,7 +16,7 @@ from voxfleet_gateway.errors import SettingsError
 
 
 class Settings(BaseSettings):
-    """The gateway: the always-on door of a region."""
+    """The gateway: the always-on entry point of a region."""
 
     model_config = SettingsConfigDict(
         env_prefix="VOXFLEET_",
@@ -27,25 +27,31 @@ class Settings(BaseSettings):
         extra="ignore",
     )
 
-    region: str = Field(default="", description="The region this gateway stands in; empty: none of its own.")
+    region: str = Field(default="", description="The region that this gateway runs in; empty: none.")
     internal_key: SecretStr = Field(min_length=1, description="Key that the internal bearer tokens are derived from.")
     system_namespace: str = Field(default="voxfleet-system", description="Namespace of the model ConfigMaps.")
     demand_namespace: str = Field(default="voxfleet-demand", description="Namespace of the demand Leases.")
     trusted_proxies: str = Field(
-        default="", description="Comma-separated CIDRs whose Voxfleet-Client-Location is believed."
+        default="", description="Comma-separated CIDRs of proxies whose Voxfleet-Client-Location is used."
     )
     pod_name: str = Field(default_factory=socket.gethostname, description="Name in reports and as Lease holder.")
-    host: str = Field(default="0.0.0.0", description="Address to listen on.")  # noqa: S104  # a container's door
-    port: int = Field(default=6006, ge=0, le=65535, description="Port of the API; 0: any free one.")
+    host: str = Field(default="0.0.0.0", description="Address that the ports are bound to.")  # noqa: S104  # pods are reached from outside
+    port: int = Field(default=6006, ge=0, le=65535, description="Port of the API; 0: any free port.")
     metrics_port: int = Field(default=9090, ge=0, le=65535, description="Port of /metrics.")
     internal_port: int = Field(default=9091, ge=0, le=65535, description="Port of /internal/load.")
-    hold_seconds: float = Field(default=55, ge=0, description="How long a request waits for a wake unless it says.")
-    max_body_bytes: int = Field(default=16 * 2**20, ge=1024, description="Largest request body.")
-    drain_seconds: float = Field(default=120, ge=0, description="After SIGTERM: time for open requests to finish.")
+    hold_seconds: float = Field(
+        default=55, ge=0, description="How long a request is held unless it sends Prefer: wait=N."
+    )
+    max_body_bytes: int = Field(
+        default=16 * 2**20, ge=1024, description="Largest request body; a larger one is refused with 413."
+    )
+    drain_seconds: float = Field(default=120, ge=0, description="After SIGTERM: time for open requests to end.")
     drain_grace_seconds: float = Field(
         default=5, ge=0, description="After SIGTERM: time in which new requests are still served."
     )
-    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level logged.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Lowest level that is logged."
+    )
     kubeconfig: str = Field(default="", description="Path of a kubeconfig; empty: the pod's service account.")
 
     @field_validator("trusted_proxies")
@@ -56,18 +62,18 @@ class Settings(BaseSettings):
 
     @property
     def trusted_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
-        """The CIDRs, parsed."""
+        """The CIDRs of `trusted_proxies`."""
         return parse_networks(self.trusted_proxies)
 
 
 @cache
 def parse_networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
-    """Read a comma-separated list of CIDRs."""
+    """Read a comma-separated list of CIDRs. Raises ValueError, which names the wrong one."""
     return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
 
 
 def read_settings(arguments: list[str]) -> Settings:
-    """From flags and environment; prints help and exits where that is asked for."""
+    """Read flags and environment. Raises SettingsError; `--help` prints and exits."""
     try:
         return CliApp.run(Settings, cli_args=arguments)
     except ValidationError as error:
@@ -75,7 +81,8 @@ def read_settings(arguments: list[str]) -> Settings:
 
 
 def _mistake(detail: ErrorDetails) -> str:
-    """One line that names the setting as it is set."""
+    """Return one line that names the variable, the flag, and the value that was given."""
     name = str(detail["loc"][0]) if detail["loc"] else "settings"
+    # The key must not reach a terminal or a log.
     given = "" if detail["type"] == "missing" or name == "internal_key" else f", given {detail['input']!r:.60}"
     return f"VOXFLEET_{name.upper()} (--{name.replace('_', '-')}): {detail['msg']}{given}"

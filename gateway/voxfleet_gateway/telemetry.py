@@ -1,7 +1,7 @@
-"""Metrics and logs: every metric the gateway has, in one table of definitions; JSON lines on standard output.
+"""The gateway's metrics, in one table of definitions, and its logs: JSON lines on standard output.
 
 Knows: names, units, labels (docs/gateway-metrics.md lists the same, and a test compares them).
-Does not know: where the numbers come from. Never in a log or label: texts, raw client addresses, keys.
+Does not know: where the numbers come from. Never in a log or label: texts, client addresses, keys.
 """
 
 import json
@@ -12,30 +12,36 @@ import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
 PREFIX = "voxfleet_gateway_"
+# 5 ms is what the gateway itself may take; beyond 1 s the request was held.
 FIRST_BYTE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
+# From a CPU pod of a tiny model (half a second) to a node that is created and pulls its image (minutes).
 WAKE_BUCKETS = (0.5, 1, 2, 3, 5, 8, 13, 20, 30, 45, 60, 90, 120, 300, 600)
 
 REGION_LABELS = ("namespace", "name", "region")
 
-REQUESTS = Counter(f"{PREFIX}requests", "Speech requests, by answer and route.", (*REGION_LABELS, "code", "route"))
+REQUESTS = Counter(f"{PREFIX}requests", "Speech requests, by status code and route.", (*REGION_LABELS, "code", "route"))
 FIRST_BYTE = Histogram(
     f"{PREFIX}first_byte_seconds",
-    "Request read to first byte of audio sent.",
+    "From the request's head to the first byte of audio sent.",
     REGION_LABELS,
     buckets=FIRST_BYTE_BUCKETS,
 )
-OPEN_REQUESTS = Gauge(f"{PREFIX}open_requests", "Requests being served by a pod now.", REGION_LABELS)
-HELD_REQUESTS = Gauge(f"{PREFIX}held_requests", "Requests waiting for a region now.", REGION_LABELS)
+OPEN_REQUESTS = Gauge(f"{PREFIX}open_requests", "Requests that a pod is serving.", REGION_LABELS)
+HELD_REQUESTS = Gauge(f"{PREFIX}held_requests", "Requests that are held for a region.", REGION_LABELS)
 HELD = Histogram(f"{PREFIX}held_seconds", "Time a request was held.", REGION_LABELS, buckets=WAKE_BUCKETS)
-WAKES = Counter(f"{PREFIX}wakes", "Times a request or a person asked a sleeping region to wake.", REGION_LABELS)
-WAKE = Histogram(f"{PREFIX}wake_seconds", "Wake asked to first ready pod.", REGION_LABELS, buckets=WAKE_BUCKETS)
+WAKES = Counter(f"{PREFIX}wakes", "Wakes started, by a request or by POST /v1/models/{model}/wake.", REGION_LABELS)
+WAKE = Histogram(
+    f"{PREFIX}wake_seconds", "From the start of a wake to the first servable pod.", REGION_LABELS, buckets=WAKE_BUCKETS
+)
 UPSTREAM_FAILURES = Counter(f"{PREFIX}upstream_failures", "Attempts that failed before any audio.", ("failure",))
 RETRIES = Counter(f"{PREFIX}retries", "Attempts after the first.", ("failure",))
-BROKEN_STREAMS = Counter(f"{PREFIX}broken_streams", "Answers cut after their first byte.", REGION_LABELS)
+BROKEN_STREAMS = Counter(
+    f"{PREFIX}broken_streams", "Responses whose connection was closed after their first byte.", REGION_LABELS
+)
 LEASE_RENEWALS = Counter(f"{PREFIX}lease_renewals", "Renewals of demand Leases.", ("reason", "result"))
-WATCH_RESTARTS = Counter(f"{PREFIX}watch_restarts", "Watches that broke and were started again.", ("watch",))
+WATCH_RESTARTS = Counter(f"{PREFIX}watch_restarts", "Watches that broke and were restarted.", ("watch",))
 REGISTRY_INVALID = Gauge(f"{PREFIX}registry_invalid", "Model ConfigMaps that could not be read.")
-POD_POLL_FAILURES = Counter(f"{PREFIX}pod_poll_failures", "Polls of /internal/load without a usable answer.")
+POD_POLL_FAILURES = Counter(f"{PREFIX}pod_poll_failures", "Polls of /internal/load without a usable response.")
 
 
 def configure_logs(level: str) -> None:
@@ -59,7 +65,7 @@ def configure_logs(level: str) -> None:
 
 
 class _JsonLines(logging.Formatter):
-    """Libraries' own warnings, in the form of the other lines."""
+    """Formats the warnings of libraries like the other lines."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {"level": record.levelname.lower(), "event": record.getMessage(), "logger": record.name}

@@ -1,1 +1,1 @@
-"""What the gateway reads from Kubernetes, and the one thing it writes there."""
+"""What the gateway reads from Kubernetes, and the demand Leases, the only objects that it writes there."""

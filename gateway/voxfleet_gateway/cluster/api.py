@@ -1,8 +1,8 @@
-"""The three calls that the gateway makes to a Kubernetes API server: list, watch, and patch one object.
+"""The three calls that the gateway makes to a Kubernetes API server: get or list, watch, and patch one object.
 
-Knows: authentication (kubernetes.aio loads kubeconfigs and refreshes in-cluster tokens), which answers mean what.
-Does not know: what the objects mean. Answers stay plain dictionaries: building the client's model classes for every
-event costs more than everything else that is done with it.
+Knows: authentication (kubernetes.aio loads kubeconfigs and refreshes in-cluster tokens), which status is which error.
+Does not know: what the objects mean. Responses stay dictionaries: building the client's model classes for an event
+costs more than everything else that is done with it.
 """
 
 import asyncio
@@ -24,15 +24,18 @@ from voxfleet_gateway.errors import (
     GatewayError,
 )
 
-CALL_SECONDS = 5.0
+CALL_SECONDS = 5.0  # a held request waits for a renewal: a stuck call must end soon
 WATCH_SECONDS = 290  # the server ends a watch after this long; a new one continues it
-WATCH_SILENCE_SECONDS = 330.0  # no line for longer than that: the connection is dead
+WATCH_SILENCE_SECONDS = 330.0  # beyond WATCH_SECONDS: without a line for so long the connection is dead
 
 JsonObject = dict[str, Any]
 
 
 async def connect(kubeconfig: str) -> "KubernetesApi":
-    """Open a client from a kubeconfig file, or from the pod's service account when none is named."""
+    """Open a client from a kubeconfig file, or from the pod's service account if the path is empty.
+
+    Raises GatewayError when neither can be loaded.
+    """
     configuration = client.Configuration()
     try:
         if kubeconfig:
@@ -47,7 +50,7 @@ async def connect(kubeconfig: str) -> "KubernetesApi":
 
 
 class KubernetesApi:
-    """A thin face over the client's transport."""
+    """Calls on paths and dictionaries. Each raises ClusterError or one of its subclasses."""
 
     def __init__(self, api_client: client.ApiClient) -> None:
         self._client = api_client
@@ -57,15 +60,15 @@ class KubernetesApi:
         await self._client.close()
 
     async def get(self, path: str, query: Mapping[str, str] | None = None) -> JsonObject:
-        """One object, or one page of a list."""
+        """Return one object, or one page of a list."""
         return await self._call("GET", path, query or {})
 
     async def merge_patch(self, path: str, body: JsonObject) -> JsonObject:
-        """Patch one object; its new state comes back."""
+        """Patch one object and return its new state."""
         return await self._call("PATCH", path, {"fieldManager": "voxfleet-gateway"}, body)
 
     async def watch(self, path: str, query: Mapping[str, str]) -> AsyncIterator[JsonObject]:
-        """Events, one after the other, until the server ends the watch."""
+        """Yield events until the server ends the watch."""
         wanted = {**query, "watch": "true", "allowWatchBookmarks": "true", "timeoutSeconds": str(WATCH_SECONDS)}
         limits = aiohttp.ClientTimeout(total=None, sock_connect=CALL_SECONDS, sock_read=WATCH_SILENCE_SECONDS)
         response = await self._send("GET", path, wanted, None, limits)
@@ -84,10 +87,10 @@ class KubernetesApi:
         async with response:
             await _raise_for_status(response)
             try:
-                answer: JsonObject = await response.json()
+                body_read: JsonObject = await response.json()
             except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-                raise ClusterUnavailableError(f"{method} {path}: answer broke off: {error!r}") from error
-            return answer
+                raise ClusterUnavailableError(f"{method} {path}: response broke off: {error!r}") from error
+            return body_read
 
     async def _send(
         self,
@@ -99,16 +102,16 @@ class KubernetesApi:
     ) -> aiohttp.ClientResponse:
         url = f"{self._client.configuration.host}{path}?{urlencode(query)}"
         try:
-            answer = await self._client.rest_client.request(
+            sent = await self._client.rest_client.request(
                 method, url, headers=await self._headers(), body=body, _request_timeout=limits
             )
         except (aiohttp.ClientError, TimeoutError, OSError, ConfigException) as error:
             raise ClusterUnavailableError(f"{method} {path}: {error!r}") from error
-        response: aiohttp.ClientResponse = answer.response
+        response: aiohttp.ClientResponse = sent.response
         return response
 
     async def _headers(self) -> dict[str, str]:
-        """What every call carries; the token is read again when the kubelet has renewed it."""
+        """Return the headers of a call, with the token; it is read again when the kubelet has renewed it."""
         auth = await self._client.configuration.auth_settings()
         tokens = {setting["key"]: setting["value"] for setting in auth.values() if setting["value"]}
         return {"Accept": "application/json", "Content-Type": "application/merge-patch+json", **tokens}
@@ -122,7 +125,7 @@ async def _readline(response: aiohttp.ClientResponse) -> bytes:
 
 
 def _event(line: bytes) -> JsonObject:
-    """A watch reports its errors as events; raise them like any other."""
+    """Read one line of a watch; an event of type ERROR is raised as the error that its status means."""
     try:
         event: JsonObject = json.loads(line)
     except ValueError as error:  # the connection ended within a line

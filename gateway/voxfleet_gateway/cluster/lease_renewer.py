@@ -1,7 +1,7 @@
-"""Keeps the demand Leases of busy regions renewed, and wakes sleeping ones.
+"""Renews the demand Leases of regions with requests, and of regions that are to wake.
 
-Knows: one renewal at a time per region, back-off when the API server does not answer, conflicts.
-Does not know: when a renewal is due (demand_lease.py decides); quiet regions cost nothing here.
+Knows: one renewal at a time per region, back-off when the API server does not respond, conflicts.
+Does not know: when a renewal is due (demand_lease.py decides). Regions without requests are not checked.
 """
 
 import asyncio
@@ -20,28 +20,28 @@ from voxfleet_gateway.pods.fleet import Fleet, utc_now
 from voxfleet_gateway.regions import RegionKey
 from voxfleet_gateway.telemetry import LEASE_RENEWALS
 
-CHECK_SECONDS = 0.5  # between two looks at regions with something to renew
+CHECK_SECONDS = 0.5  # between two checks of the tracked regions; the shortest renewal period is 5 s / 3
 FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 5.0
-FORGET_SECONDS = 3.0  # after its last request, a region has nothing more to renew
+FORGET_SECONDS = 3.0  # after the last end: longer than MIN_GAP_SECONDS, so that the end is always reported
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
 class LeaseRenewer:
-    """Looks at the regions that have work, twice a second and whenever one is touched."""
+    """Checks the tracked regions twice a second, and at once after `notify`."""
 
     fleet: Fleet
     leases: LeaseWatch
     clock: Callable[[], datetime] = utc_now
-    stopping: bool = False
+    is_stopping: bool = False
     notified: asyncio.Event = field(default_factory=asyncio.Event)
     tracked: set[RegionKey] = field(default_factory=set)
     renewing: dict[RegionKey, asyncio.Task[None]] = field(default_factory=dict)
 
     def notify(self, key: RegionKey) -> None:
-        """Something began or ended there: look at once, and keep looking while it is busy."""
+        """Check the region at once, since a request began or ended there, and track it while it is busy."""
         self.tracked.add(key)
         self.notified.set()
 
@@ -60,7 +60,7 @@ class LeaseRenewer:
         self.notified.clear()
 
     def check(self) -> None:
-        """Start what is due; forget what is quiet."""
+        """Start the renewals that are due; stop tracking regions that need none."""
         for key in [*self.tracked]:
             if key in self.renewing:
                 continue
@@ -68,32 +68,34 @@ class LeaseRenewer:
                 task = asyncio.create_task(self._renew(key), name=f"renew {key.region}")
                 self.renewing[key] = task
                 task.add_done_callback(partial(self._renewed, key))
-            elif self._quiet(key):
+            elif self._is_quiet(key):
                 self.tracked.discard(key)
 
     def _renewed(self, key: RegionKey, _task: asyncio.Task[None]) -> None:
         self.renewing.pop(key, None)
-        self.notified.set()
+        self.notified.set()  # something may have become due while the renewal ran
 
     def _due(self, key: RegionKey) -> str | None:
         lease = self.fleet.lease(key)
         if lease is None:
             return None
-        return renewal_reason(lease, self.fleet.activity(key), self.clock(), stopping=self.stopping)
+        return renewal_reason(lease, self.fleet.activity(key), self.clock(), is_stopping=self.is_stopping)
 
-    def _quiet(self, key: RegionKey) -> bool:
-        """Nothing held, open or asked for, and the last end long enough ago to have been told."""
-        if key not in self.fleet.pods:
-            return True  # the region is gone
+    def _is_quiet(self, key: RegionKey) -> bool:
+        """Whether nothing is held, open or requested there, and the last end has been reported."""
+        region = self.fleet.regions.get(key)
+        if region is None or not region.is_registered:
+            return True
         activity, lease = self.fleet.activity(key), self.fleet.lease(key)
-        if activity.busy or (activity.wake_asked and lease is None):
+        # A wake requested before the operator has made the Lease waits for it.
+        if activity.is_busy or (activity.is_wake_requested and lease is None):
             return False
-        self.fleet.traffic(key).wake_asked = False
+        region.traffic.is_wake_requested = False
         finished = activity.last_finished
         return finished is None or (self.clock() - finished).total_seconds() > FORGET_SECONDS
 
     async def _renew(self, key: RegionKey) -> None:
-        """Renew, and again while it is still due and the API server does not answer."""
+        """Renew; repeat while it is still due and the API server does not respond."""
         pause_seconds = FIRST_PAUSE_SECONDS
         while (reason := self._due(key)) and (lease := self.fleet.lease(key)):
             try:
@@ -108,7 +110,8 @@ class LeaseRenewer:
                 pause_seconds = min(LONGEST_PAUSE_SECONDS, pause_seconds * 2)
             else:
                 LEASE_RENEWALS.labels(reason, "renewed").inc()
-                self.fleet.traffic(key).wake_asked = False
+                if (region := self.fleet.regions.get(key)) is not None:
+                    region.traffic.is_wake_requested = False
                 return
 
     async def _refresh(self, key: RegionKey) -> None:
@@ -121,13 +124,9 @@ class LeaseRenewer:
             await asyncio.sleep(FIRST_PAUSE_SECONDS)
 
     async def flush(self) -> None:
-        """On the way out: one last renewal wherever one is due."""
-        self.stopping = True
-        for key in [*self.traffic_keys()]:
+        """Renew once more wherever that is due, before the process ends; returns when all renewals have ended."""
+        self.is_stopping = True
+        for key in self.fleet.regions:
             self.notify(key)
         self.check()
         await asyncio.gather(*self.renewing.values(), return_exceptions=True)
-
-    def traffic_keys(self) -> set[RegionKey]:
-        """Every region that has seen a request here."""
-        return set(self.fleet.traffic_by_region)

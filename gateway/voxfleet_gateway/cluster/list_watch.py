@@ -1,9 +1,8 @@
-"""Keeps a local copy of some objects: list, then watch from there, for ever.
+"""Keeps a receiver up to date with the objects of one path: list, then watch from that version on, until cancelled.
 
-Knows: resourceVersions, bookmarks, what to do when a watch is too old (list again) or breaks (continue after a pause
-that grows and jitters).
-Does not know: what the objects are; its owner gets the whole set after each list and single changes after that.
-The last copy stays in use while the API server is away.
+Knows: resourceVersions, bookmarks; that a watch which is too old needs a new list, and one that breaks is continued
+after a pause with back-off and jitter (the reflector of client-go does the same).
+Does not know: what the objects are. While the API server is away the receiver keeps what it has.
 """
 
 import asyncio
@@ -15,57 +14,57 @@ from typing import Any, Protocol
 import structlog
 
 from voxfleet_gateway.errors import ClusterError, ClusterGoneError
+from voxfleet_gateway.regions import ObjectKey
 from voxfleet_gateway.telemetry import WATCH_RESTARTS
 
-PAGE_SIZE = 500
+PAGE_SIZE = 500  # as kubectl and client-go ask for
 FIRST_PAUSE_SECONDS = 0.2
-LONGEST_PAUSE_SECONDS = 10.0
+LONGEST_PAUSE_SECONDS = 10.0  # an API server that is back is found within this time
 
 JsonObject = dict[str, Any]
-ObjectKey = tuple[str, str]  # namespace, name
 
 log = structlog.get_logger(__name__)
 
 
-class ListsAndWatches(Protocol):
-    """The part of the API that a copy needs."""
+class WatchApi(Protocol):
+    """The calls of KubernetesApi that a watch needs."""
 
     async def get(self, path: str, query: Mapping[str, str] | None = None) -> JsonObject:
-        """One page of a list."""
+        """Return one page of a list."""
 
     def watch(self, path: str, query: Mapping[str, str]) -> AsyncIterator[JsonObject]:
-        """Events until the server ends the watch."""
+        """Yield events until the server ends the watch."""
 
 
 class Receiver(Protocol):
-    """Whoever wants to know."""
+    """Keeps the objects of a watch; registry_watch, endpoint_watch and lease_watch implement it."""
 
     def replaced(self, objects: list[JsonObject]) -> None:
-        """Everything there is, after a list."""
+        """Replace all objects by those of a list."""
 
     def changed(self, obj: JsonObject) -> None:
-        """One object is new or different."""
+        """Add or replace one object."""
 
     def deleted(self, obj: JsonObject) -> None:
-        """One object is gone."""
+        """Remove one object."""
 
 
 @dataclass(slots=True)
 class ListWatch:
-    """One kind of object, in one namespace or all."""
+    """The list and the watch of one path."""
 
     name: str
-    api: ListsAndWatches
+    api: WatchApi
     path: str
     receiver: Receiver
     label_selector: str = ""
     jitter: Callable[[], float] = random.random
     synced: asyncio.Event = field(default_factory=asyncio.Event)
-    version: str | None = None  # up to which everything has been seen; None: list
+    version: str | None = None  # resourceVersion that the next watch starts from; None: list first
     pause_seconds: float = FIRST_PAUSE_SECONDS
 
     async def run(self) -> None:
-        """Follow the objects until cancelled."""
+        """List and watch until cancelled."""
         while True:
             try:
                 if self.version is None:
@@ -84,7 +83,7 @@ class ListWatch:
         await asyncio.sleep(self.pause_seconds * (0.5 + self.jitter()))
         self.pause_seconds = min(LONGEST_PAUSE_SECONDS, self.pause_seconds * 2)
         if self.pause_seconds == LONGEST_PAUSE_SECONDS:
-            self.version = None  # after a long absence, or against a restored etcd: start from a list
+            self.version = None  # an etcd restored from a backup refuses the old version for ever: list
 
     def _query(self) -> dict[str, str]:
         return {"labelSelector": self.label_selector} if self.label_selector else {}
@@ -103,17 +102,18 @@ class ListWatch:
         return str(page["metadata"]["resourceVersion"])
 
     async def _watch(self, version: str) -> None:
-        """Pass events on, and note from where a later watch can continue."""
+        """Deliver events, and keep the version that a later watch continues from."""
         async for event in self.api.watch(self.path, {**self._query(), "resourceVersion": version}):
             obj = event["object"]
             if event["type"] == "DELETED":
                 self.receiver.deleted(obj)
             elif event["type"] in {"ADDED", "MODIFIED"}:
                 self.receiver.changed(obj)
+            # Bookmarks too: they move the version on while nothing changes, so that it does not become too old.
             self.version = str(obj["metadata"]["resourceVersion"])
             self.pause_seconds = FIRST_PAUSE_SECONDS
 
 
 def object_key(obj: JsonObject) -> ObjectKey:
-    """Namespace and name."""
+    """Return an object's namespace and name."""
     return obj["metadata"].get("namespace", ""), obj["metadata"]["name"]

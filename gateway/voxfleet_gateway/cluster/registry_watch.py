@@ -1,7 +1,7 @@
 """Keeps the registry of models from the ConfigMaps that the operator writes.
 
-Knows: which ConfigMaps are meant. Does not know: what gateways do with models.
-A ConfigMap that cannot be read is reported and ignored: what it said before stays, and all others keep working.
+Knows: which ConfigMaps hold models. Does not know: what models are used for.
+A ConfigMap that cannot be read is logged and ignored: its last valid content stays, other ConfigMaps are not affected.
 """
 
 from collections.abc import Callable
@@ -10,9 +10,9 @@ from typing import Any
 
 import structlog
 
-from voxfleet_gateway.cluster.list_watch import ObjectKey, object_key
+from voxfleet_gateway.cluster.list_watch import object_key
 from voxfleet_gateway.errors import RegistryEntryError
-from voxfleet_gateway.regions import ModelEntry, Registry, parse_entry
+from voxfleet_gateway.regions import ModelEntry, ObjectKey, Registry, parse_entry
 from voxfleet_gateway.telemetry import REGISTRY_INVALID
 
 LABEL_SELECTOR = "voxfleet.dev/model-registry=true"
@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 
 def registry_path(system_namespace: str) -> str:
-    """Where the ConfigMaps are."""
+    """Return the path of the ConfigMaps."""
     return f"/api/v1/namespaces/{system_namespace}/configmaps"
 
 
@@ -37,7 +37,7 @@ class RegistryWatch:
     invalid: set[ObjectKey] = field(default_factory=set)
 
     def replaced(self, objects: list[JsonObject]) -> None:
-        """Start from what a list returned."""
+        """Replace all models by those of a list."""
         present = {object_key(obj) for obj in objects}
         self.entries = {key: entry for key, entry in self.entries.items() if key in present}
         self.invalid &= present
@@ -46,12 +46,12 @@ class RegistryWatch:
         self._publish()
 
     def changed(self, obj: JsonObject) -> None:
-        """Take one new version."""
+        """Add or replace one model."""
         self._read(obj)
         self._publish()
 
     def deleted(self, obj: JsonObject) -> None:
-        """Forget one model."""
+        """Remove one model."""
         self.entries.pop(object_key(obj), None)
         self.invalid.discard(object_key(obj))
         self._publish()

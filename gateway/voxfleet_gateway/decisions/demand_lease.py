@@ -1,8 +1,9 @@
-"""When a region's demand Lease is renewed, and to what. Pure.
+"""When a region's demand Lease is renewed, and to what time. Pure.
 
-Knows: the sleep protocol between gateways and operator: a renewal says "wanted"; `asleep-since` says "I have put it
-to sleep"; whoever sees the latter renews first and sends requests afterwards.
-Does not know: how a Lease is patched, who asks, clocks.
+Knows: the sleep protocol between gateways and operator. A renewal says that the region is wanted; the operator's
+annotation `asleep-since` says that it is about to scale the region to zero. A gateway that reads the annotation renews
+first and sends requests after that.
+Does not know: how a Lease is patched; which requests arrive; clocks.
 """
 
 from collections.abc import Mapping
@@ -12,14 +13,14 @@ from typing import Any
 
 ASLEEP_SINCE = "voxfleet.dev/asleep-since"
 
-TICK = timedelta(microseconds=1)  # a Lease's resolution
+TICK = timedelta(microseconds=1)  # resolution of Kubernetes' MicroTime, which a Lease's renewTime is
 LONGEST_PERIOD_SECONDS = 30.0
-MIN_GAP_SECONDS = 1.0  # between two renewals of one Lease that nobody is waiting for
+MIN_GAP_SECONDS = 1.0  # between two renewals of one Lease, unless a request waits for the second
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A demand Lease, as far as gateways read it."""
+    """The fields of a demand Lease that gateways read."""
 
     namespace: str
     name: str
@@ -31,72 +32,72 @@ class Lease:
     created: datetime | None = None
 
     @property
-    def falling_asleep(self) -> bool:
-        """Whether the operator has marked the region asleep and nobody has renewed since."""
+    def is_falling_asleep(self) -> bool:
+        """Whether the operator has marked the region asleep and no gateway has renewed since."""
         if self.asleep_since is None:
             return False
         return self.renew_time is None or self.renew_time <= self.asleep_since
 
-    def wanted_at(self, now: datetime) -> bool:
+    def is_wanted_at(self, now: datetime) -> bool:
         """Whether the Lease, as it stands, keeps its region awake."""
-        if self.renew_time is None or self.falling_asleep:
+        if self.renew_time is None or self.is_falling_asleep:
             return False
         return now < self.renew_time + timedelta(seconds=self.duration_seconds)
 
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """What this gateway has to do with a region at the moment."""
+    """What this gateway does with a region at the moment."""
 
     held: int = 0
     open: int = 0
-    wake_asked: bool = False  # a request found the region asleep, or someone asked for it to wake
+    is_wake_requested: bool = False  # by a request that found the region asleep, or by POST /v1/models/{model}/wake
     last_finished: datetime | None = None
 
     @property
-    def busy(self) -> bool:
-        """Whether a request is waiting for the region or being served there."""
+    def is_busy(self) -> bool:
+        """Whether a request is held for the region or open there."""
         return self.held + self.open > 0
 
 
 def renewal_period_seconds(duration_seconds: float) -> float:
-    """How often a Lease is renewed while there is work."""
+    """Return how often a Lease is renewed while its region is busy."""
     return min(LONGEST_PERIOD_SECONDS, duration_seconds / 3)
 
 
-def renewal_reason(lease: Lease, activity: Activity, now: datetime, *, stopping: bool = False) -> str | None:
-    """Why the Lease should be renewed now; None when it should not."""
-    if not lease.wanted_at(now) and (activity.wake_asked or activity.busy):
+def renewal_reason(lease: Lease, activity: Activity, now: datetime, *, is_stopping: bool = False) -> str | None:
+    """Return why the Lease is renewed now (wake, active, stopping, finished); None when it is not."""
+    if not lease.is_wanted_at(now) and (activity.is_wake_requested or activity.is_busy):
         return "wake"
     age_seconds = float("inf") if lease.renew_time is None else (now - lease.renew_time).total_seconds()
     if age_seconds < MIN_GAP_SECONDS:
         return None
-    if activity.wake_asked and age_seconds >= renewal_period_seconds(lease.duration_seconds):
-        return "wake"  # wanted already, but not awake: after a failed wake only new demand starts the next try
-    if activity.busy:
-        due = stopping or age_seconds >= renewal_period_seconds(lease.duration_seconds)
-        return ("stopping" if stopping else "active") if due else None
-    return "finished" if _end_untold(lease, activity) else None
+    if activity.is_wake_requested and age_seconds >= renewal_period_seconds(lease.duration_seconds):
+        return "wake"  # wanted and yet not awake: after a failed wake only new demand starts the next try
+    if activity.is_busy:
+        due = is_stopping or age_seconds >= renewal_period_seconds(lease.duration_seconds)
+        return ("stopping" if is_stopping else "active") if due else None
+    return "finished" if _is_end_unreported(lease, activity) else None
 
 
-def _end_untold(lease: Lease, activity: Activity) -> bool:
-    """Whether the last request ended after the last renewal.
-
-    A request that ended before the Lease was made belonged to an earlier resource of the same name.
-    """
-    if activity.last_finished is None or (lease.created is not None and activity.last_finished < lease.created):
+def _is_end_unreported(lease: Lease, activity: Activity) -> bool:
+    """Whether the last request ended after the last renewal, so that the Lease does not count it yet."""
+    if activity.last_finished is None:
+        return False
+    # A request that ended before the Lease was created belonged to an earlier resource of the same name.
+    if lease.created is not None and activity.last_finished < lease.created:
         return False
     return lease.renew_time is None or activity.last_finished > lease.renew_time
 
 
 def next_renew_time(lease: Lease, now: datetime) -> datetime:
-    """Now, but never backwards and always past `asleep-since`, whatever the two clocks say."""
+    """Return now, but later than renewTime and `asleep-since`, whatever the clocks of the writers say."""
     floors = [moment + TICK for moment in (lease.renew_time, lease.asleep_since) if moment is not None]
     return max([now, *floors])
 
 
 def renewal_patch(lease: Lease, now: datetime, holder: str) -> dict[str, Any]:
-    """A merge patch; the resourceVersion makes it fail when somebody else has renewed meanwhile."""
+    """Return a merge patch; its resourceVersion makes the API server answer 409 if the Lease has changed since."""
     return {
         "metadata": {"resourceVersion": lease.resource_version},
         "spec": {"renewTime": format_time(next_renew_time(lease, now)), "holderIdentity": holder},
@@ -104,7 +105,7 @@ def renewal_patch(lease: Lease, now: datetime, holder: str) -> dict[str, Any]:
 
 
 def parse_lease(raw: Mapping[str, Any]) -> Lease:
-    """Read a Lease as the API server writes it."""
+    """Read a Lease from the API server's JSON."""
     metadata, spec = raw["metadata"], raw.get("spec") or {}
     return Lease(
         namespace=metadata["namespace"],
@@ -119,7 +120,7 @@ def parse_lease(raw: Mapping[str, Any]) -> Lease:
 
 
 def parse_time(text: str | None) -> datetime | None:
-    """Read RFC 3339 with any number of digits after the second; None for anything else."""
+    """Read an RFC 3339 time with any number of fractional digits; return None for anything else."""
     if not text:
         return None
     try:
@@ -130,5 +131,5 @@ def parse_time(text: str | None) -> datetime | None:
 
 
 def format_time(moment: datetime) -> str:
-    """Kubernetes' MicroTime."""
+    """Return the time as Kubernetes' MicroTime: RFC 3339 in UTC with six fractional digits."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,7 +1,7 @@
-"""Whether a failed attempt is tried again. Pure.
+"""Whether a failed attempt is repeated. Pure.
 
-Knows: that nothing is ever retried after the first byte of audio; that failures without any answer may be repeated
-twice; that 5xx answers and timeouts share a budget, so that retries never double the load on a fleet in trouble.
+Knows: that nothing is repeated after the first byte of audio; that failures without any response may be repeated
+twice; that 5xx responses and timeouts share a budget, so that retries never double the load on an overloaded fleet.
 Does not know: pods, sockets, time.
 """
 
@@ -9,26 +9,26 @@ from dataclasses import dataclass
 
 from voxfleet_gateway.errors import UpstreamFailure
 
-MAX_FREE_RETRIES = 2  # connect failures and resets: the pod has done no work
+MAX_FREE_RETRIES = 2  # connect failures and resets: the pod has done no work, so repeating costs it nothing
 BUDGET_RATIO = 0.10
-BUDGET_FLOOR = 3.0  # retries allowed to a gateway that has seen little traffic
-BUDGET_CAP = 100.0
+BUDGET_FLOOR = 3.0  # retries granted to a gateway that has had few requests
+BUDGET_CAP = 100.0  # a long quiet time must not allow a burst of retries
 
 FREE_FAILURES = frozenset({UpstreamFailure.CONNECT, UpstreamFailure.RESET})
 
 
 @dataclass(slots=True)
 class RetryBudget:
-    """A tenth of a retry earned by every request, spent one by one."""
+    """Retries that may still be spent: each request adds BUDGET_RATIO, each paid retry takes 1."""
 
     balance: float = BUDGET_FLOOR
 
     def earn(self) -> None:
-        """Count one request."""
+        """Add the share of one request."""
         self.balance = min(BUDGET_CAP, self.balance + BUDGET_RATIO)
 
     def spend(self) -> bool:
-        """Take one retry from the budget, if there is one."""
+        """Take one retry; return False, and take nothing, when the balance is below 1."""
         if self.balance < 1.0:
             return False
         self.balance -= 1.0
@@ -36,7 +36,7 @@ class RetryBudget:
 
 
 def may_retry(failure: UpstreamFailure, earlier_retries: int, budget: RetryBudget, *, first_byte_sent: bool) -> bool:
-    """Decide, and spend from the budget where the failure is one that the budget pays for."""
+    """Return whether to try again; spends from the budget unless the failure is a free one."""
     if first_byte_sent or earlier_retries >= MAX_FREE_RETRIES:
         return False
     return failure in FREE_FAILURES or budget.spend()

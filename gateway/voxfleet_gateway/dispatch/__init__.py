@@ -1,1 +1,1 @@
-"""Finding a pod for a request: decide, wake, hold, decide again."""
+"""From a request to a target: decide, wake, hold, decide again."""

@@ -1,1 +1,1 @@
-"""What the gateway knows of inference pods: their own reports, and the requests it has sent them."""
+"""The state of all regions and pods, and the poller that keeps the pods' load reports fresh."""

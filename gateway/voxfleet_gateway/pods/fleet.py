@@ -1,165 +1,134 @@
-"""The gateway's picture of all regions: who is where, who is ready, what is open, held and waking.
+"""All regions this gateway knows, in one dict that follows the registry; their views for routing, their counters.
 
-Knows: how registry, addresses, Leases, reports and own traffic make one row per region for routing.
-Does not know: sockets, Kubernetes, HTTP; it is changed by calls and asked by calls.
+Knows: how registry, endpoints, Leases, load reports and own requests change a region.
+Does not know: sockets, Kubernetes, HTTP; what is decided (decisions/). Changed and read by calls alone.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from voxfleet_gateway.cluster.endpoint_watch import PodAddress, PodEndpoint, ServiceKey
-from voxfleet_gateway.cluster.list_watch import ObjectKey
-from voxfleet_gateway.decisions.client_location import Location
+from voxfleet_gateway.decisions import balancing
 from voxfleet_gateway.decisions.demand_lease import Activity, Lease
-from voxfleet_gateway.decisions.routing import RegionView
-from voxfleet_gateway.pods.load_report import PodRecord, ReceivedReport
-from voxfleet_gateway.pods.traffic import RegionTraffic
-from voxfleet_gateway.regions import ModelEntry, RegionEntry, RegionKey, Registry
-from voxfleet_gateway.telemetry import HELD_REQUESTS, OPEN_REQUESTS, WAKE
+from voxfleet_gateway.decisions.pod_state import PodAddress, PodEndpoint, PodState, ReceivedReport
+from voxfleet_gateway.decisions.snapshot import RegionState, RegionView, region_view
+from voxfleet_gateway.regions import ModelEntry, ObjectKey, RegionKey, Registry
+from voxfleet_gateway.telemetry import OPEN_REQUESTS, WAKE
 
 
 def utc_now() -> datetime:
-    """The wall clock, for Leases and reports."""
+    """Return the wall-clock time, which Leases and reports use."""
     return datetime.now(UTC)
 
 
 @dataclass(slots=True)
 class Fleet:
-    """One row per region, one record per pod."""
+    """The regions, and what is asked and recorded about each."""
 
     registry: Callable[[], Registry]
-    pods_behind: Callable[[ServiceKey], tuple[PodEndpoint, ...]]
-    leases: Callable[[], dict[ObjectKey, Lease]]
+    pods_behind: Callable[[ObjectKey], tuple[PodEndpoint, ...]]  # by namespace and name of a Service
+    leases: Callable[[], Mapping[ObjectKey, Lease]]
+    held: Callable[[RegionKey], int] = lambda _key: 0  # requests held for a region; dispatch/hold_queues counts them
     on_region_change: Callable[[RegionKey], None] = lambda _key: None
     clock: Callable[[], float] = time.monotonic
-    pods: dict[RegionKey, dict[PodAddress, PodRecord]] = field(default_factory=dict)
-    traffic_by_region: dict[RegionKey, RegionTraffic] = field(default_factory=dict)
+    regions: dict[RegionKey, RegionState] = field(default_factory=dict)
+    built_from: Registry | None = None
 
     def refresh(self) -> None:
-        """Take over what the watches know now, and tell whoever waits for a region."""
-        known = dict(self._regions())
-        for key in [key for key in self.pods if key not in known]:
-            del self.pods[key]
-        for key, entry in known.items():
-            self._refresh_pods(key, entry)
-        for key, traffic in [*self.traffic_by_region.items()]:
-            self._settle_wake(key)
+        """Apply the current registry and endpoints; notify the regions that requests are held for."""
+        registry = self.registry()
+        if registry is not self.built_from:
+            self._rebuild(registry)
+        for region in self.regions.values():
+            self._refresh_pods(region)
+            self._settle_wake(region)
+        for key in [key for key in self.regions if self.held(key)]:
             self.on_region_change(key)
-            if key not in known and not traffic.open_requests + traffic.held_requests:
-                del self.traffic_by_region[key]
 
-    def _regions(self) -> Iterator[tuple[RegionKey, RegionEntry]]:
-        for model in self.registry().models:
-            for region in model.regions:
-                yield RegionKey(model.namespace, model.name, region.name), region
+    def _rebuild(self, registry: Registry) -> None:
+        """Make one RegionState per registered region; keep the objects, and with them the counters, of known ones."""
+        old, self.regions = self.regions, {}
+        for model in registry.models:
+            for entry in model.regions:
+                key = model.key(entry.name)
+                region = self.regions.get(key) or old.pop(key, None) or RegionState(key, model, entry)
+                region.model, region.entry, region.is_registered = model, entry, True
+                self.regions[key] = region
+        for key, region in old.items():
+            if region.traffic.open_requests or self.held(key):
+                region.is_registered = False
+                self.regions[key] = region
+        self.built_from = registry
 
-    def _refresh_pods(self, key: RegionKey, entry: RegionEntry) -> None:
-        service = entry.service
-        endpoints = self.pods_behind((service.namespace, service.name)) if service and entry.local else ()
-        old = self.pods.get(key, {})
-        self.pods[key] = {endpoint.address: _updated(old.get(endpoint.address), endpoint) for endpoint in endpoints}
-
-    def traffic(self, key: RegionKey) -> RegionTraffic:
-        """The region's counters, made at first use."""
-        return self.traffic_by_region.setdefault(key, RegionTraffic())
+    def _refresh_pods(self, region: RegionState) -> None:
+        service = region.entry.service if region.is_registered and region.entry.local else None
+        endpoints = self.pods_behind((service.namespace, service.name)) if service else ()
+        old = region.pods
+        region.pods = {endpoint.address: _updated(old.get(endpoint.address), endpoint) for endpoint in endpoints}
 
     def lease(self, key: RegionKey) -> Lease | None:
-        """The region's demand Lease, if it exists."""
-        model = self.registry().resolve(f"{key.namespace}/{key.name}")
-        entry = model.region(key.region) if model else None
-        if entry is None or entry.lease is None:
+        """Return the region's demand Lease, or None when it does not exist."""
+        region = self.regions.get(key)
+        if region is None or not region.is_registered or region.entry.lease is None:
             return None
-        return self.leases().get((entry.lease.namespace, entry.lease.name))
+        return self.leases().get((region.entry.lease.namespace, region.entry.lease.name))
 
-    def servable_pods(self, key: RegionKey) -> list[PodRecord]:
-        """Pods of the region that may be sent a request now."""
-        now_seconds = self.clock()
-        return [pod for pod in self.pods.get(key, {}).values() if pod.servable(now_seconds)]
-
-    def pick_pod(self, key: RegionKey) -> PodRecord | None:
-        """The pod with the least to do."""
-        pods = [pod for pod in self.servable_pods(key) if pod.free_requests > 0]
-        return min(pods, key=lambda pod: (pod.waiting, -pod.free_rows, pod.open_requests, pod.address.ip), default=None)
+    def pick_pod(self, key: RegionKey) -> PodState | None:
+        """Return the pod for the next request, or None when none is servable with free requests."""
+        return balancing.pick_pod(self.regions[key].pods.values(), self.clock())
 
     def views(self, model: ModelEntry) -> tuple[RegionView, ...]:
-        """What routing decides on."""
-        return tuple(self.view(model, region) for region in model.regions)
+        """Return the views of all regions of a registered model, in the registry's order."""
+        return tuple(self.view(model.key(entry.name)) for entry in model.regions)
 
-    def view(self, model: ModelEntry, region: RegionEntry) -> RegionView:
-        """One region, now."""
-        key = RegionKey(model.namespace, model.name, region.name)
-        traffic, lease, pods = self.traffic(key), self.lease(key), self.servable_pods(key)
-        return RegionView(
-            name=region.name,
-            location=_location(region),
-            reachable=region.local,
-            suspended=region.suspended or region.phase == "Suspended",
-            allowed_countries=region.allowed_clients,
-            failure=self._failure(key, region),
-            retry_after_seconds=region.retry_after_seconds,
-            price_per_gpu_hour=region.price_per_gpu_hour,
-            ready_pods=len(pods),
-            rows=sum(pod.running + pod.free_rows for pod in pods),
-            running=sum(pod.running for pod in pods),
-            waiting=sum(pod.waiting for pod in pods),
-            free_requests=sum(pod.free_requests for pod in pods),
-            service_seconds=traffic.service_seconds,
-            falling_asleep=lease is not None and lease.falling_asleep,
-            wake_elapsed_seconds=traffic.wake_elapsed(self.clock()),
-            predicted_wake_seconds=traffic.predicted_wake(region.predicted_wake_seconds),
-            held=traffic.held_requests,
-        )
+    def view(self, key: RegionKey) -> RegionView:
+        """Return the view of one region, now."""
+        return region_view(self.regions[key], self.lease(key), self.held(key), self.clock())
 
-    def _failure(self, key: RegionKey, region: RegionEntry) -> str | None:
-        """Why the region cannot serve: the operator says so, or every pod it has does."""
-        if region.phase == "Failed":
-            return region.message or "the operator gave no reason"
-        now_seconds = self.clock()
-        pods = [pod for pod in self.pods.get(key, {}).values() if not pod.endpoint.terminating]
-        failed = [pod for pod in pods if pod.state(now_seconds) == "failed"]
-        if not failed or len(failed) < len(pods) or failed[0].received is None:
-            return None
-        return failed[0].received.report.message or "the pod gave no reason"
-
-    def reported(self, key: RegionKey, address: PodAddress, received: ReceivedReport) -> None:
-        """A pod has answered a poll."""
-        pod = self.pods.get(key, {}).get(address)
-        if pod is None:
+    def record_report(self, key: RegionKey, address: PodAddress, received: ReceivedReport) -> None:
+        """Record a pod's load report; one of a pod that is gone is dropped."""
+        region = self.regions.get(key)
+        pod = region.pods.get(address) if region else None
+        if region is None or pod is None:
             return
-        pod.take(received)
-        self._settle_wake(key)
+        pod.record_report(received)
+        self._settle_wake(region)
         self.on_region_change(key)
 
-    def quarantine(self, key: RegionKey, pod: PodRecord) -> None:
-        """An attempt at the pod failed: nothing more until it reports again."""
+    def quarantine(self, key: RegionKey, pod: PodState) -> None:
+        """Send no request to the pod until its next report, because an attempt failed."""
         pod.quarantined_since_seconds = self.clock()
         self.on_region_change(key)
 
-    def wake_asked(self, key: RegionKey) -> bool:
-        """Note that the region is wanted; True when this began a wake."""
-        traffic = self.traffic(key)
-        traffic.wake_asked = True
-        return not self.pods.get(key) and traffic.wake_began(self.clock())
+    def request_wake(self, key: RegionKey) -> bool:
+        """Record that the region is wanted; return True when this started a wake."""
+        region = self.regions[key]
+        region.traffic.is_wake_requested = True
+        # With pods the region is waking or awake already: only its Lease needs a renewal.
+        return not region.pods and region.traffic.start_wake(self.clock())
 
-    def _settle_wake(self, key: RegionKey) -> None:
-        """Stop the clock of a wake when the region has a pod that serves."""
-        if not self.servable_pods(key):
+    def _settle_wake(self, region: RegionState) -> None:
+        """Stop the clock of a wake once the region has a servable pod."""
+        if region.traffic.waking_since_seconds is None:
             return
-        length_seconds = self.traffic(key).wake_ended(self.clock())
+        now_seconds = self.clock()
+        if not balancing.servable(region.pods.values(), now_seconds):
+            return
+        length_seconds = region.traffic.end_wake(now_seconds)
         if length_seconds is not None:
-            WAKE.labels(key.namespace, key.name, key.region).observe(length_seconds)
+            WAKE.labels(*region.key.labels).observe(length_seconds)
 
     @contextmanager
-    def sending(self, key: RegionKey, pod: PodRecord) -> Iterator[None]:
-        """Count a request as open, on its pod and in its region, while it is being sent and answered."""
-        traffic, began_seconds = self.traffic(key), self.clock()
+    def sending(self, key: RegionKey, pod: PodState) -> Iterator[None]:
+        """Count a request as open, on its pod and in its region, for the length of the context."""
+        region, began_seconds = self.regions[key], self.clock()
+        traffic = region.traffic
         traffic.open_requests += 1
         pod.open_requests += 1
         pod.sent_since_report += 1
-        self._show_open(key)
+        OPEN_REQUESTS.labels(*key.labels).set(traffic.open_requests)
         complete = False
         try:
             yield
@@ -167,33 +136,20 @@ class Fleet:
         finally:
             traffic.open_requests -= 1
             pod.open_requests -= 1
-            traffic.finished(self.clock() - began_seconds if complete else None, utc_now())
-            self._show_open(key)
+            # Only complete responses measure the service time: a failure is quick and would make it look short.
+            traffic.record_end(self.clock() - began_seconds if complete else None, utc_now())
+            OPEN_REQUESTS.labels(*key.labels).set(traffic.open_requests)
             self.on_region_change(key)
 
-    def _show_open(self, key: RegionKey) -> None:
-        OPEN_REQUESTS.labels(key.namespace, key.name, key.region).set(self.traffic(key).open_requests)
-
-    def held(self, key: RegionKey, count: int) -> None:
-        """Note how many requests wait for the region."""
-        self.traffic(key).held_requests = count
-        HELD_REQUESTS.labels(key.namespace, key.name, key.region).set(count)
-
     def activity(self, key: RegionKey) -> Activity:
-        """What the demand Lease has to say of this region."""
-        traffic = self.traffic(key)
-        return Activity(traffic.held_requests, traffic.open_requests, traffic.wake_asked, traffic.last_finished)
+        """Return what decides about renewing the region's demand Lease."""
+        traffic = self.regions[key].traffic
+        return Activity(self.held(key), traffic.open_requests, traffic.is_wake_requested, traffic.last_finished)
 
 
-def _updated(old: PodRecord | None, endpoint: PodEndpoint) -> PodRecord:
-    """Keep a pod's counters when Kubernetes says something new of it; an address can pass to another pod."""
+def _updated(old: PodState | None, endpoint: PodEndpoint) -> PodState:
+    """Keep a pod's counters and report when its endpoint changes; a new pod may get an old one's address."""
     if old is None or old.endpoint.name != endpoint.name:
-        return PodRecord(endpoint)
+        return PodState(endpoint)
     old.endpoint = endpoint
     return old
-
-
-def _location(region: RegionEntry) -> Location | None:
-    if region.latitude is None or region.longitude is None:
-        return None
-    return Location(region.latitude, region.longitude)

@@ -1,1 +1,1 @@
-"""The HTTP side: what clients send, what they get, and what happens in between."""
+"""The HTTP side: routes, middleware, handlers, the streaming proxy."""

@@ -1,6 +1,7 @@
-"""Live: the process answers. Ready: the watches have synced once and the gateway is not ending.
+"""Liveness and readiness.
 
-The API server being away does not make a gateway unready: it serves on with what it knows.
+Live: the event loop runs. Ready: every watch has synced once and the gateway is not shutting down. An API server that
+is away does not make a gateway unready: it serves with the state that it has.
 """
 
 from collections.abc import Callable
@@ -13,18 +14,18 @@ HEALTH_PATHS = frozenset({"/health/live", "/health/ready"})
 
 @dataclass(slots=True)
 class Health:
-    """The two answers."""
+    """The handlers of both paths."""
 
     missing: Callable[[], list[str]]  # names of watches that have not synced yet
-    draining: bool = False
+    is_draining: bool = False
 
     async def live(self, _request: web.Request) -> web.Response:
-        """Always, while the event loop turns."""
+        """Respond with 200 while the event loop runs."""
         return web.json_response({"status": "live"})
 
     async def ready(self, _request: web.Request) -> web.Response:
-        """503 says why."""
-        if self.draining:
+        """Respond with 200, or with 503 and the reason."""
+        if self.is_draining:
             return web.json_response({"status": "draining"}, status=503)
         if missing := self.missing():
             return web.json_response({"status": "waiting", "for": missing}, status=503)

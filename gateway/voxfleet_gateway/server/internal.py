@@ -1,6 +1,6 @@
-"""GET /internal/load: what the operator needs from a gateway to decide about sleep and replicas.
+"""GET /internal/load: what the operator reads from a gateway to decide about sleep and replicas.
 
-Knows: the contract's form. Does not know: who may reach the port (the bearer token says who may read).
+Knows: the contract's form. Does not know: which processes may connect (NetworkPolicy); it checks the bearer token.
 """
 
 import time
@@ -10,6 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from voxfleet_gateway.decisions.demand_lease import format_time
+from voxfleet_gateway.decisions.snapshot import RegionState
 from voxfleet_gateway.pods.fleet import Fleet
 from voxfleet_gateway.regions import RegionKey
 from voxfleet_gateway.settings import Settings
@@ -17,25 +18,26 @@ from voxfleet_gateway.tokens import bearer_matches, gateway_token
 
 
 def load_body(fleet: Fleet, gateway: str, region: str, now_seconds: float) -> dict[str, Any]:
-    """Every region this gateway knows, and the newest report of every pod."""
-    keys = sorted(fleet.pods)
+    """Return one row per registered region, and the newest report of every pod."""
+    # A region that has left the registry is the operator's no longer, even while its last requests run.
+    regions = [fleet.regions[key] for key in sorted(fleet.regions) if fleet.regions[key].is_registered]
     return {
         "gateway": gateway,
         "region": region,
-        "models": [_model_row(fleet, key, now_seconds) for key in keys],
-        "pods": [row for key in keys for row in _pod_rows(fleet, key, now_seconds)],
+        "models": [_model_row(each, fleet.held(each.key), now_seconds) for each in regions],
+        "pods": [row for each in regions for row in _pod_rows(each, now_seconds)],
     }
 
 
-def _named(key: RegionKey) -> dict[str, str]:
+def _key_fields(key: RegionKey) -> dict[str, str]:
     return {"namespace": key.namespace, "name": key.name, "region": key.region}
 
 
-def _model_row(fleet: Fleet, key: RegionKey, now_seconds: float) -> dict[str, Any]:
-    traffic = fleet.traffic(key)
+def _model_row(region: RegionState, held: int, now_seconds: float) -> dict[str, Any]:
+    traffic = region.traffic
     finished = traffic.last_finished
-    return _named(key) | {
-        "held_requests": traffic.held_requests,
+    return _key_fields(region.key) | {
+        "held_requests": held,
         "open_requests": traffic.open_requests,
         "arrivals_per_second": round(traffic.rate(now_seconds), 4),
         "predicted_wake_seconds": traffic.measured_wake_seconds,
@@ -43,15 +45,16 @@ def _model_row(fleet: Fleet, key: RegionKey, now_seconds: float) -> dict[str, An
     }
 
 
-def _pod_rows(fleet: Fleet, key: RegionKey, now_seconds: float) -> list[dict[str, Any]]:
+def _pod_rows(region: RegionState, now_seconds: float) -> list[dict[str, Any]]:
     return [
-        _named(key)
+        _key_fields(region.key)
         | {
             "address": pod.address.ip,
+            # An age and not a time: the operator's clock may differ from this one.
             "age_seconds": round(now_seconds - pod.received.received_seconds, 3),
             "load": pod.received.raw,
         }
-        for pod in fleet.pods[key].values()
+        for pod in region.pods.values()
         if pod.received is not None
     ]
 
@@ -64,7 +67,7 @@ class Internal:
     fleet: Fleet
 
     async def load(self, request: web.Request) -> web.Response:
-        """Answer the operator."""
+        """Respond with the load, or with 401 without a valid token."""
         key = self.settings.internal_key.get_secret_value()
         if not bearer_matches(request.headers.get("Authorization"), gateway_token(key)):
             return web.json_response({"error": {"message": "A valid bearer token is required."}}, status=401)
@@ -73,7 +76,7 @@ class Internal:
 
 
 def internal_app(settings: Settings, fleet: Fleet) -> web.Application:
-    """What port 9091 serves."""
+    """Return the application of port 9091."""
     app = web.Application()
     app.router.add_get("/internal/load", Internal(settings, fleet).load)
     return app

@@ -1,6 +1,6 @@
-"""What models there are, and waking one on purpose.
+"""GET /v1/models, and POST /v1/models/{model}/wake.
 
-Knows: OpenAI's form of the list. Does not know: whether a model sleeps; it exists because a resource declares it.
+Knows: OpenAI's form of the list. Does not know: whether a model is asleep; it exists because a resource declares it.
 """
 
 from dataclasses import dataclass
@@ -8,44 +8,39 @@ from typing import Any
 
 from aiohttp import web
 
-from voxfleet_gateway.decisions.routing import decide
-from voxfleet_gateway.dispatch.dispatcher import Dispatcher, with_rules
+from voxfleet_gateway.dispatch.dispatcher import Dispatcher
 from voxfleet_gateway.errors import RequestRefusedError
-from voxfleet_gateway.pods.fleet import Fleet
-from voxfleet_gateway.regions import ModelEntry, RegionKey
-from voxfleet_gateway.server.request_context import CONTEXT
-from voxfleet_gateway.server.responses import refused_by_decision
-from voxfleet_gateway.server.speech import Speech, known_model
+from voxfleet_gateway.refusals import refused_by_decision
+from voxfleet_gateway.regions import ModelEntry
+from voxfleet_gateway.server.middleware import CONTEXT
+from voxfleet_gateway.server.speech import Speech
 
 
 @dataclass(slots=True)
 class Models:
-    """The handlers and what they work with."""
+    """The handlers."""
 
-    fleet: Fleet
     dispatcher: Dispatcher
     speech: Speech
 
     async def list(self, _request: web.Request) -> web.Response:
-        """Every name that can be asked for."""
-        registry = self.fleet.registry()
+        """Respond with every name that a request may use."""
+        registry = self.dispatcher.fleet.registry()
         rows = [_row(name, registry.by_name[name]) for name in registry.names()]
         return web.json_response({"object": "list", "data": rows})
 
     async def get(self, request: web.Request) -> web.Response:
-        """One model."""
+        """Respond with one model, or 404."""
         name = request.match_info["model"]
-        return web.json_response(_row(name, known_model(self.fleet.registry(), name)))
+        return web.json_response(_row(name, self.dispatcher.model(name)))
 
     async def wake(self, request: web.Request) -> web.Response:
-        """Wake the region that this client's requests would go to."""
-        model = known_model(self.fleet.registry(), request.match_info["model"])
-        route_request, region_views = with_rules(self.speech.route_request(request), model), self.fleet.views(model)
-        decision = decide(region_views, route_request)
-        request[CONTEXT].decided(route_request, region_views, decision)
+        """Wake the region that this client's requests would be sent to; respond with 202, or 200 when it is awake."""
+        model = self.dispatcher.model(request.match_info["model"])
+        decision = self.dispatcher.decide(model, self.speech.route_request(request), request[CONTEXT])
         if decision.region is None or decision.action == "refuse":
             raise RequestRefusedError(refused_by_decision(decision))
-        self.dispatcher.wake(RegionKey(model.namespace, model.name, decision.region))
+        self.dispatcher.wake(model.key(decision.region))
         state = "awake" if decision.action == "serve" else "waking"
         estimate_seconds = decision.wake_estimate_seconds or 0.0
         return web.json_response(

@@ -1,4 +1,4 @@
-"""The page at `/`, for someone who opens the gateway in a browser."""
+"""The page at `/`: a form that sends one speech request and plays the response."""
 
 from aiohttp import web
 
@@ -18,10 +18,11 @@ at("form").onsubmit = async event => {
   event.preventDefault();
   at("note").value = "waiting for a region…";
   const body = JSON.stringify({model: at("model").value, input: at("input").value, response_format: "wav"});
-  const answer = await fetch("/v1/audio/speech", {method: "POST", headers: {"Content-Type": "application/json"}, body});
-  if (!answer.ok) { at("note").value = (await answer.json()).error.message; return; }
-  at("audio").src = URL.createObjectURL(await answer.blob());
-  at("note").value = `${answer.headers.get("Voxfleet-Region")}: ${answer.headers.get("Voxfleet-Route")}`;
+  const headers = {"Content-Type": "application/json"};
+  const response = await fetch("/v1/audio/speech", {method: "POST", headers, body});
+  if (!response.ok) { at("note").value = (await response.json()).error.message; return; }
+  at("audio").src = URL.createObjectURL(await response.blob());
+  at("note").value = `${response.headers.get("Voxfleet-Region")}: ${response.headers.get("Voxfleet-Route")}`;
   at("audio").play();
 };
 </script></html>
@@ -29,5 +30,5 @@ at("form").onsubmit = async event => {
 
 
 async def page(_request: web.Request) -> web.Response:
-    """A text field and a player."""
+    """Respond with the page."""
     return web.Response(text=PAGE, content_type="text/html")

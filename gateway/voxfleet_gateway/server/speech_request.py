@@ -1,7 +1,7 @@
-"""Checks a speech request at the door, so that one that will be refused anyway wakes no GPU. Pure.
+"""Checks a speech request before it is routed, so that one that a server would refuse wakes no GPU. Pure.
 
-Knows: the fields that cost nothing to check, and their bounds. Does not know: voices, which belong to the servers;
-fields it does not know pass unread.
+Knows: the fields that cost nothing to check, and their bounds.
+Does not know: voices, which the servers keep; other fields, which are passed on unread.
 """
 
 import json
@@ -9,18 +9,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from voxfleet_gateway.errors import RequestRefusedError
-from voxfleet_gateway.server.responses import bad_request
+from voxfleet_gateway.refusals import bad_request
 
-MAX_INPUT_CHARACTERS = 4096
+MAX_INPUT_CHARACTERS = 4096  # as OpenAI's API and the inference server
 EVENTS = "sse"
 RESPONSE_FORMATS = ("mp3", "opus", "aac", "flac", "wav", "pcm")
 STREAM_FORMATS = ("audio", EVENTS)
-SPEED_BOUNDS = (0.25, 4.0)
+SPEED_BOUNDS = (0.25, 4.0)  # as OpenAI's API
 
 
 @dataclass(frozen=True, slots=True)
 class SpeechRequest:
-    """A request that a server may still refuse, but not for anything checked here."""
+    """A request whose fields passed the checks here; a server may still refuse it for others."""
 
     model: str
     fields: dict[str, Any]
@@ -28,23 +28,23 @@ class SpeechRequest:
 
     @property
     def input_characters(self) -> int:
-        """How much there is to speak."""
+        """Characters of text."""
         return len(self.fields["input"])
 
     @property
     def wants_events(self) -> bool:
-        """Whether the answer is a stream of events, which can be kept alive while the request is held."""
+        """Whether the response is an event stream, which comments can keep open while the request is held."""
         return self.fields.get("stream_format") == EVENTS
 
     def body_for(self, served_model: str) -> bytes:
-        """The body as the server expects it: under the name that it serves."""
+        """Return the body with the model name that the server serves; the original bytes when it is the same."""
         if self.model == served_model:
             return self.body
         return json.dumps({**self.fields, "model": served_model}).encode()  # ASCII: lone surrogates pass too
 
 
 def parse_model_name(body: bytes) -> tuple[str, dict[str, Any]]:
-    """Read the JSON and the model's name."""
+    """Return the model's name and the JSON's fields. Raises RequestRefusedError (400)."""
     try:
         fields = json.loads(body)
     except (ValueError, RecursionError) as error:
@@ -58,7 +58,7 @@ def parse_model_name(body: bytes) -> tuple[str, dict[str, Any]]:
 
 
 def check_speech(model: str, fields: dict[str, Any], body: bytes) -> SpeechRequest:
-    """Check what can be checked without a server."""
+    """Return the checked request. Raises RequestRefusedError (400), which names the field and its bounds."""
     _check_input(fields.get("input"))
     _check_choice(fields, "response_format", RESPONSE_FORMATS)
     _check_choice(fields, "stream_format", STREAM_FORMATS)
@@ -90,6 +90,7 @@ def _check_speed(speed: Any) -> None:
     low, high = SPEED_BOUNDS
     if speed is None:
         return
+    # bool is a subclass of int; true is no speed.
     number = isinstance(speed, int | float) and not isinstance(speed, bool)
     if not number or not low <= speed <= high:
         raise RequestRefusedError(

@@ -1,11 +1,11 @@
-"""What operator and gateway write for one another, read by the other side's own code."""
+"""What operator and gateway write for each other, read by the other side's own code."""
 
 import hashlib
 import json
 
-from voxfleet_gateway.cluster.endpoint_watch import PodAddress, PodEndpoint
+from pydantic import TypeAdapter
+from voxfleet_gateway.decisions.pod_state import LoadReport, PodAddress, PodEndpoint, ReceivedReport
 from voxfleet_gateway.pods.fleet import Fleet, utc_now
-from voxfleet_gateway.pods.load_report import LoadReport, ReceivedReport
 from voxfleet_gateway.regions import ModelEntry, RegionKey, Registry, parse_entry
 from voxfleet_gateway.server.internal import load_body
 from voxfleet_gateway.tokens import gateway_token, pod_token
@@ -16,6 +16,7 @@ from voxfleet_operator.manifests import Installation, desired_objects
 from voxfleet_operator.manifests.pod import PodSettings, internal_token_sha256
 from voxfleet_operator.resources import Phase, read_resource
 
+KEY = RegionKey("default", "narrator", "eu-central")
 POD_REPORT = {
     "model": "voxcpm-1.5", "state": "ready", "message": "", "open_requests": 3, "running_sequences": 5,
     "waiting_sequences": 0, "free_rows": 27, "queued_audio_seconds": 12.4, "audio_seconds_per_second": 870.0,
@@ -61,15 +62,15 @@ def test_the_gateway_reads_what_the_operator_writes() -> None:
     assert region.lease.namespace == "voxfleet-demand"
 
 
-def test_the_operator_reads_what_the_gateway_answers() -> None:
+def test_the_operator_reads_what_the_gateway_reports() -> None:
     entry = written_by_the_operator()
     registry, address = Registry.of([entry]), PodAddress("10.244.1.5")
-    fleet = Fleet(lambda: registry, lambda _service: (PodEndpoint(address),), dict)
+    fleet = Fleet(lambda: registry, lambda _service: (PodEndpoint(address),), dict, {KEY: 2}.__getitem__)
     fleet.refresh()
-    key = RegionKey("default", "narrator", "eu-central")
-    fleet.reported(key, address, ReceivedReport(LoadReport.model_validate(POD_REPORT), POD_REPORT, 10.0))
-    fleet.traffic(key).finished(1.0, utc_now())
-    fleet.held(key, 2)
+    fleet.record_report(
+        KEY, address, ReceivedReport(TypeAdapter(LoadReport).validate_python(POD_REPORT), POD_REPORT, 10.0)
+    )
+    fleet.regions[KEY].traffic.record_end(1.0, utc_now())
     read = GatewayLoad.model_validate(json.loads(json.dumps(load_body(fleet, "gateway-1", "eu-central", 10.4))))
     (model,), (pod,) = read.models, read.pods
     assert (model.held_requests, model.region, pod.address, pod.age_seconds) == (2, "eu-central", "10.244.1.5", 0.4)

@@ -1,4 +1,4 @@
-"""The calls to an API server, against a small server that answers like one, or badly."""
+"""The calls to an API server, against a small server that responds like one, or wrongly."""
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -67,7 +67,7 @@ async def serve(tmp_path: Path) -> AsyncIterator[Serve]:
         (503, ClusterUnavailableError),
     ],
 )
-async def test_every_status_means_something(serve: Serve, status: int, error: type[ClusterError]) -> None:
+async def test_every_error_status_is_one_error_class(serve: Serve, status: int, error: type[ClusterError]) -> None:
     async def answer(_request: web.Request) -> web.Response:
         return web.json_response({"message": "the reason"}, status=status)
 
@@ -126,14 +126,16 @@ async def test_a_watch_cut_within_a_line_is_unavailable(serve: Serve) -> None:
             pass
 
 
-async def test_nobody_there_is_unavailable(tmp_path: Path) -> None:
+async def test_a_refused_connection_is_unavailable(tmp_path: Path) -> None:
     api = await connect(kubeconfig(tmp_path, 1))
     with pytest.raises(ClusterUnavailableError):
         await api.get("/api")
     await api.close()
 
 
-async def test_no_way_to_a_cluster_says_what_to_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+async def test_without_a_configuration_the_error_names_the_setting(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     with pytest.raises(GatewayError, match="VOXFLEET_KUBECONFIG"):
         await connect("")

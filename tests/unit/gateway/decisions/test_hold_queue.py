@@ -1,4 +1,4 @@
-"""Whatever happens to the queue, every request leaves once, in order, and never too many wait."""
+"""In any order of events each request leaves the queue once, in order, and the bound holds."""
 
 import pytest
 from hypothesis import given
@@ -33,14 +33,14 @@ def test_the_bound_holds() -> None:
 
 
 @pytest.mark.parametrize("count", [-1, 0])
-def test_no_room_releases_nobody(count: int) -> None:
+def test_without_capacity_no_request_is_released(count: int) -> None:
     queue = HoldQueue(1)
     queue.offer(Ticket(0, 99))
     assert queue.release(count) == []
 
 
 @given(st.lists(st.floats(0, 100), max_size=20), st.floats(0, 100))
-def test_expiry_takes_exactly_those_whose_time_is_up(deadlines: list[float], now_seconds: float) -> None:
+def test_exactly_the_tickets_past_their_deadline_expire(deadlines: list[float], now_seconds: float) -> None:
     queue = HoldQueue(100)
     for number, deadline in enumerate(deadlines):
         queue.offer(Ticket(number, deadline))
@@ -50,7 +50,7 @@ def test_expiry_takes_exactly_those_whose_time_is_up(deadlines: list[float], now
 
 
 class AnyOrder(RuleBasedStateMachine):
-    """Requests come, are released, expire and go away in any order."""
+    """Requests arrive, are released, expire and are withdrawn in any order."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -84,7 +84,7 @@ class AnyOrder(RuleBasedStateMachine):
             self.left.append(number)
 
     @invariant()
-    def everyone_is_in_one_place(self) -> None:
+    def each_request_is_in_one_place(self) -> None:
         waiting = [ticket.number for ticket in self.queue.waiting]
         assert len(waiting) <= 5
         assert len(self.left) == len(set(self.left))

@@ -1,4 +1,4 @@
-"""The registry: what the operator's ConfigMaps say, and who owns which name."""
+"""The registry: reading the operator's ConfigMaps, and which model owns which name."""
 
 import json
 from typing import Any
@@ -50,7 +50,7 @@ def test_the_contract_s_example_is_read() -> None:
         ({"model.json": json.dumps(CONTRACT | {"regions": [{"name": "x", "latitude": 91}]})}, "latitude"),
     ],
 )
-def test_what_is_no_entry_says_what_is_wrong(data: dict[str, str], quoted: str) -> None:
+def test_an_error_names_what_is_wrong_with_an_entry(data: dict[str, str], quoted: str) -> None:
     with pytest.raises(RegistryEntryError, match=quoted):
         parse_entry(data)
 

@@ -1,4 +1,4 @@
-"""Polling: with the right token, quickly while a pod wakes, unimpressed by bad answers."""
+"""Polling: with the right token, fast while a pod wakes, and unaffected by bad responses."""
 
 import asyncio
 import time
@@ -9,9 +9,10 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
-from voxfleet_gateway.cluster.endpoint_watch import PodAddress, PodEndpoint
+from voxfleet_gateway.decisions.balancing import servable
+from voxfleet_gateway.decisions.pod_state import LoadReport, PodAddress, PodEndpoint, PodState, ReceivedReport
 from voxfleet_gateway.pods.fleet import Fleet
-from voxfleet_gateway.pods.load_poller import LoadPoller
+from voxfleet_gateway.pods.load_poller import LoadPoller, poll_period_seconds
 from voxfleet_gateway.regions import ModelEntry, ObjectRef, RegionEntry, RegionKey, Registry
 from voxfleet_gateway.tokens import pod_token
 
@@ -19,7 +20,7 @@ KEY = RegionKey("default", "narrator", "eu")
 
 
 class Pod:
-    """What answers /internal/load."""
+    """Responds to /internal/load."""
 
     def __init__(self) -> None:
         self.answer: Any = {"state": "loading"}
@@ -69,33 +70,38 @@ async def polled(pod: Pod) -> AsyncIterator[tuple[Fleet, LoadPoller]]:
     await runner.cleanup()
 
 
+def servable_pods(fleet: Fleet) -> list[PodState]:
+    return servable(fleet.regions[KEY].pods.values(), fleet.clock())
+
+
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - a test watches from outside
             await asyncio.sleep(0.01)
 
 
-async def test_a_waking_pod_is_asked_ten_times_a_second(pod: Pod, polled: tuple[Fleet, LoadPoller]) -> None:
+async def test_a_waking_pod_is_polled_ten_times_a_second(pod: Pod, polled: tuple[Fleet, LoadPoller]) -> None:
     await until(lambda: pod.polls >= 6)
     assert 0.09 < pod.shortest_pause() < 0.5
-    assert not polled[0].servable_pods(KEY)
+    assert not servable_pods(polled[0])
     pod.answer = {"state": "ready", "free_rows": 1, "unknown": "field"}
-    await until(lambda: bool(polled[0].servable_pods(KEY)))
-    (record,) = polled[0].servable_pods(KEY)
+    await until(lambda: bool(servable_pods(polled[0])))
+    (record,) = servable_pods(polled[0])
     assert record.received is not None
     assert record.received.raw["unknown"] == "field"
     polls = pod.polls
     await until(lambda: pod.polls >= polls + 2)
-    assert pod.shortest_pause(since=polls) > 0.9, "a ready pod is asked every second"
+    assert pod.shortest_pause(since=polls) > 0.9, "a ready pod is polled every second"
 
 
 @pytest.mark.parametrize("answer", [b"", b"{", b"[]", b'{"state": "dancing"}', b'{"state": 1}', b"\xff"])
-async def test_bad_answers_count_for_nothing(pod: Pod, polled: tuple[Fleet, LoadPoller], answer: bytes) -> None:
+async def test_a_bad_response_changes_nothing(pod: Pod, polled: tuple[Fleet, LoadPoller], answer: bytes) -> None:
     pod.answer = answer
     await until(lambda: pod.polls >= 2)  # so the first answer has been read
-    assert polled[0].pods[KEY][next(iter(polled[0].pods[KEY]))].received is None
+    (record,) = polled[0].regions[KEY].pods.values()
+    assert record.received is None
     pod.answer = {"state": "ready"}
-    await until(lambda: bool(polled[0].servable_pods(KEY)))  # a later good one counts
+    await until(lambda: bool(servable_pods(polled[0])))  # a later good one counts
 
 
 async def test_polling_ends_with_the_pod(pod: Pod, polled: tuple[Fleet, LoadPoller]) -> None:
@@ -107,3 +113,12 @@ async def test_polling_ends_with_the_pod(pod: Pod, polled: tuple[Fleet, LoadPoll
     polls = pod.polls
     await asyncio.sleep(0.25)
     assert pod.polls <= polls + 1
+
+
+def test_polling_is_fast_only_while_a_pod_may_become_ready() -> None:
+    now = 5.0
+    pod = PodState(PodEndpoint(PodAddress("10.0.0.1")))
+    assert poll_period_seconds(pod, now) == pytest.approx(0.1)
+    for state, period in (("loading", 0.1), ("warming", 0.1), ("ready", 1), ("draining", 1), ("failed", 1)):
+        pod.record_report(ReceivedReport(LoadReport(state=state), {}, now))
+        assert poll_period_seconds(pod, now) == pytest.approx(period)

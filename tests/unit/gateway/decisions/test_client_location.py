@@ -1,4 +1,4 @@
-"""Where a client is, and who may say so."""
+"""Where a client is, and which peers may report it."""
 
 import math
 
@@ -22,7 +22,7 @@ locations = st.builds(Location, st.floats(-90, 90), st.floats(-180, 180))
 
 
 @pytest.mark.parametrize("text", ["", "1", "1,2,3", "a,b", "91,0", "0,181", "nan,0", "inf,inf", "50.1;8.6"])
-def test_nonsense_is_no_location(text: str) -> None:
+def test_anything_else_is_no_location(text: str) -> None:
     assert parse_location(text) is None
 
 
@@ -34,13 +34,13 @@ def test_a_location_is_read() -> None:
     ("peer", "trusted"),
     [("10.1.2.3", True), ("::ffff:10.1.2.3", True), ("fd00::1", True), ("11.0.0.1", False), ("", False), (None, False)],
 )
-def test_only_trusted_peers_are_believed(peer: str | None, trusted: bool) -> None:  # noqa: FBT001
+def test_only_the_header_of_a_trusted_peer_is_used(peer: str | None, trusted: bool) -> None:  # noqa: FBT001
     assert is_trusted(peer, TRUSTED) is trusted
     assert (client_location("1,2", peer, TRUSTED) is not None) is trusted
     assert client_location(None, peer, TRUSTED) is None
 
 
-def test_the_prior_matches_what_was_measured() -> None:
+def test_the_prior_matches_the_measurements() -> None:
     assert distance_km(FRANKFURT, ASHBURN) == pytest.approx(6500, rel=0.02)
     assert expected_rtt_seconds(FRANKFURT, ASHBURN) == pytest.approx(0.0263 + 0.0171 * 6.5, rel=0.02)
     assert expected_rtt_seconds(None, ASHBURN) == expected_rtt_seconds(FRANKFURT, None) > PRIOR_SECONDS

@@ -1,4 +1,4 @@
-"""What the door refuses without waking anything, and what it lets pass."""
+"""Which speech requests are refused before anything is woken, and which pass."""
 
 import json
 from contextlib import suppress
@@ -53,13 +53,13 @@ def test_wrong_fields_are_named(fields: Any, param: str | None) -> None:
     assert param is None or f"'{param}'" in message
 
 
-def test_bounds_are_told() -> None:
+def test_messages_name_the_bounds() -> None:
     assert "1 to 4096 characters, not 5000" in refused(GOOD | {"input": "x" * 5000})[2]
     assert "0.25 to 4.0" in refused(GOOD | {"speed": 9})[2]
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b"[" * 100_000])
-def test_what_is_no_json_is_refused(body: bytes) -> None:
+def test_a_body_that_is_no_json_is_refused(body: bytes) -> None:
     with pytest.raises(RequestRefusedError) as caught:
         parse_model_name(body)
     assert caught.value.refusal.code == "invalid_json"
@@ -70,7 +70,7 @@ def test_unknown_fields_pass_unread() -> None:
     assert json.loads(speech.body)["seed"] == 7
 
 
-def test_the_body_stays_as_it_came_unless_the_name_differs() -> None:
+def test_the_body_is_unchanged_unless_the_name_differs() -> None:
     body = b'{ "model":"m",  "input":"\xe4\xbd\xa0" }'
     name, fields = parse_model_name(body)
     speech = check_speech(name, fields, body)
@@ -78,14 +78,14 @@ def test_the_body_stays_as_it_came_unless_the_name_differs() -> None:
     assert json.loads(speech.body_for("other")) == {"model": "other", "input": "你"}
 
 
-def test_half_a_character_is_passed_on_as_it_came() -> None:
+def test_a_lone_surrogate_is_passed_on_unchanged() -> None:
     body = b'{"model": "m", "input": "a\\ud800"}'
     name, fields = parse_model_name(body)
     assert json.loads(check_speech(name, fields, body).body_for("other"))["input"] == "a\ud800"
 
 
 @given(st.recursive(st.none() | st.booleans() | st.floats() | st.text(), st.lists), st.text(max_size=20))
-def test_nothing_but_a_refusal_comes_out_of_odd_values(value: Any, name: str) -> None:
+def test_odd_values_raise_nothing_but_a_refusal(value: Any, name: str) -> None:
     for fields in ({"model": name, "input": value}, GOOD | {"speed": value}, GOOD | {"response_format": value}):
         with suppress(RequestRefusedError):
             check(fields)

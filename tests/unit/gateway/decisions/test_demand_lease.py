@@ -37,21 +37,25 @@ def lease(renewed: float | None = None, asleep: float | None = None, duration: f
     )
 
 
-def test_a_new_lease_is_not_renewed_for_what_an_earlier_resource_of_its_name_served() -> None:
+def test_a_new_lease_is_not_renewed_for_requests_of_an_earlier_resource_of_its_name() -> None:
     reborn = replace(lease(), created=ago(10))
-    assert renewal_reason(reborn, Activity(last_finished=ago(11)), NOW, stopping=True) is None
+    assert renewal_reason(reborn, Activity(last_finished=ago(11)), NOW, is_stopping=True) is None
     assert renewal_reason(reborn, Activity(last_finished=ago(9)), NOW) == "finished"
 
 
 @pytest.mark.parametrize(
     ("found", "activity", "reason"),
     [
-        (lease(), Activity(), None),  # nobody asks
-        (lease(), Activity(wake_asked=True), "wake"),  # never renewed
+        (lease(), Activity(), None),  # no request
+        (lease(), Activity(is_wake_requested=True), "wake"),  # never renewed
         (lease(renewed=61), Activity(held=1), "wake"),  # run out
-        (lease(renewed=5), Activity(wake_asked=True), None),  # the operator knows already
-        (lease(renewed=25), Activity(wake_asked=True), "wake"),  # it does not act on it: ask again, rarely
-        (lease(renewed=5, asleep=1), Activity(wake_asked=True), "wake"),  # marked asleep since
+        (lease(renewed=5), Activity(is_wake_requested=True), None),  # the operator has it already
+        (
+            lease(renewed=25),
+            Activity(is_wake_requested=True),
+            "wake",
+        ),  # the operator did not act on it: renew again, rarely
+        (lease(renewed=5, asleep=1), Activity(is_wake_requested=True), "wake"),  # marked asleep since
         (lease(renewed=5, asleep=5), Activity(held=1), "wake"),  # at the same instant counts as since
         (lease(renewed=5, asleep=9), Activity(held=1), None),  # renewed after the mark
         (lease(renewed=19), Activity(open=1), None),  # busy, renewed not long ago
@@ -59,7 +63,7 @@ def test_a_new_lease_is_not_renewed_for_what_an_earlier_resource_of_its_name_ser
         (lease(renewed=29, duration=1800), Activity(open=1), None),
         (lease(renewed=30, duration=1800), Activity(held=1), "active"),  # 30 s at most
         (lease(renewed=10), Activity(last_finished=ago(3)), "finished"),
-        (lease(renewed=2), Activity(last_finished=ago(3)), None),  # told already
+        (lease(renewed=2), Activity(last_finished=ago(3)), None),  # reported already
         (lease(renewed=0.5), Activity(last_finished=ago(0.1)), None),  # not twice within a second
         (lease(renewed=10), Activity(open=1, last_finished=ago(3)), None),  # not the last one
     ],
@@ -68,10 +72,10 @@ def test_when_a_lease_is_renewed(found: Lease, activity: Activity, reason: str |
     assert renewal_reason(found, activity, NOW) == reason
 
 
-def test_a_stopping_gateway_says_what_it_leaves_behind() -> None:
-    assert renewal_reason(lease(renewed=5), Activity(open=1), NOW, stopping=True) == "stopping"
-    assert renewal_reason(lease(renewed=5), Activity(), NOW, stopping=True) is None
-    assert renewal_reason(lease(renewed=5), Activity(last_finished=ago(2)), NOW, stopping=True) == "finished"
+def test_a_stopping_gateway_renews_for_open_and_ended_requests() -> None:
+    assert renewal_reason(lease(renewed=5), Activity(open=1), NOW, is_stopping=True) == "stopping"
+    assert renewal_reason(lease(renewed=5), Activity(), NOW, is_stopping=True) is None
+    assert renewal_reason(lease(renewed=5), Activity(last_finished=ago(2)), NOW, is_stopping=True) == "finished"
 
 
 @pytest.mark.parametrize(("duration", "period"), [(5, 5 / 3), (60, 20), (1800, 30)])
@@ -89,7 +93,7 @@ def test_a_renewal_never_goes_backwards(renewed: float | None, asleep: float | N
     assert found.renew_time is None or renewed_to > found.renew_time
     assert found.asleep_since is None or renewed_to > found.asleep_since
     after = parse_lease(_raw(found, format_time(renewed_to)))
-    assert not after.falling_asleep, "also on a clock that is behind the operator's"
+    assert not after.is_falling_asleep, "also on a clock that is behind the operator's"
 
 
 def _raw(found: Lease, renew_time: str | None) -> dict[str, Any]:
@@ -112,7 +116,7 @@ def test_leases_are_read_as_the_api_server_writes_them() -> None:
     assert read.renew_time == datetime(2026, 11, 23, 19, 59, 50, 123456, tzinfo=UTC)
     assert read.asleep_since == ago(1)
     empty = parse_lease({"metadata": {"namespace": "d", "name": "n"}})
-    assert (empty.renew_time, empty.duration_seconds, empty.falling_asleep) == (None, 0, False)
+    assert (empty.renew_time, empty.duration_seconds, empty.is_falling_asleep) == (None, 0, False)
 
 
 @pytest.mark.parametrize("text", [None, "", "yesterday", "2026-13-01T00:00:00Z"])

@@ -1,4 +1,4 @@
-"""Events that wait: comments while a request is held, the pod's events after them, and errors as events."""
+"""Event streams: comments while a request is held, the pod's events after them, and errors as events."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, nullcontext
-from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
@@ -16,13 +15,12 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 from voxfleet_gateway.decisions.retry_policy import RetryBudget
-from voxfleet_gateway.dispatch.dispatcher import Target
 from voxfleet_gateway.dispatch.hold_queues import HoldQueues
 from voxfleet_gateway.errors import Refusal, RequestRefusedError
-from voxfleet_gateway.regions import ModelEntry, ObjectRef, RegionEntry, RegionKey, Registry
-from voxfleet_gateway.server.app import RequestMiddleware
-from voxfleet_gateway.server.event_stream import MAX_HELD_BYTES, SseFramer
+from voxfleet_gateway.regions import ModelEntry, ObjectRef, RegionEntry, RegionKey
+from voxfleet_gateway.server.event_stream import MAX_PENDING_BYTES, SseFramer
 from voxfleet_gateway.server.health import Health
+from voxfleet_gateway.server.middleware import RequestMiddleware
 from voxfleet_gateway.server.proxy import Proxy
 from voxfleet_gateway.server.speech import SPEECH_PATH, Speech
 from voxfleet_gateway.settings import Settings
@@ -33,21 +31,38 @@ DONE = b'data: {"type": "speech.audio.done"}\n\n'
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class Held:
-    """A placement that lets nobody pass before it is told to."""
+class FakeTarget:
+    """The pod at a URL."""
+
+    key = EU
+
+    def __init__(self, url: str, model: ModelEntry) -> None:
+        self.pod_url, self.model = url, model
+
+    def url(self, path: str) -> str:
+        return self.pod_url + path
+
+    def sending(self) -> Any:
+        return nullcontext()
+
+    def quarantine(self) -> None: ...
+
+
+class HeldDispatcher:
+    """A dispatcher that holds every request until `passing` has a result."""
 
     def __init__(self, model: ModelEntry) -> None:
-        self.model = model
+        self.served = model
         self.url = ""
         self.passing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.hold_queues = HoldQueues(lambda *_: None)
-        self.on_demand = lambda _key: None
 
-    async def find(self, *_: Any) -> Target:
+    async def find_target(self, *_: Any) -> FakeTarget:
         await self.passing
-        address: Any = SimpleNamespace(url=lambda path: self.url + path)
-        pod: Any = SimpleNamespace(address=address)
-        return Target(EU, pod, self.model)
+        return FakeTarget(self.url, self.served)
+
+    def model(self, _name: str) -> ModelEntry:
+        return self.served
 
 
 @asynccontextmanager
@@ -61,20 +76,8 @@ async def serving(app: web.Application) -> AsyncIterator[str]:
         await runner.cleanup()
 
 
-class Fleet:
-    """One model, and pods that are all well."""
-
-    def __init__(self, model: ModelEntry) -> None:
-        self.registry = lambda: Registry.of([model])
-
-    def sending(self, *_: Any) -> Any:
-        return nullcontext()
-
-    def quarantine(self, *_: Any) -> None: ...
-
-
 class World:
-    held: Held
+    held: HeldDispatcher
     session: aiohttp.ClientSession
     url: str
 
@@ -92,14 +95,13 @@ async def world(pod: Handler) -> AsyncIterator[World]:
     there, pods = World(), web.Application()
     pods.router.add_post(SPEECH_PATH, pod)
     async with aiohttp.ClientSession() as session, serving(pods) as pod_url:
-        there.session, there.held = session, Held(model)
+        there.session, there.held = session, HeldDispatcher(model)
         there.held.url = pod_url
-        fleet: Any = Fleet(model)
         dispatcher: Any = there.held
-        speech = Speech(settings, fleet, dispatcher, Proxy(session), RetryBudget(), keep_alive_seconds=0.05)
-        door = web.Application(middlewares=[RequestMiddleware(settings, Health(missing=list)).middleware])
-        door.router.add_post(SPEECH_PATH, speech.post)
-        async with serving(door) as there.url, asyncio.timeout(PATIENCE_SECONDS):
+        speech = Speech(settings, dispatcher, Proxy(session), RetryBudget(), keep_alive_seconds=0.05)
+        app = web.Application(middlewares=[RequestMiddleware(settings, Health(missing=list)).middleware])
+        app.router.add_post(SPEECH_PATH, speech.post)
+        async with serving(app) as there.url, asyncio.timeout(PATIENCE_SECONDS):
             yield there
 
 
@@ -132,7 +134,7 @@ def failed(body: bytes) -> dict[str, Any]:
     return dict(json.loads(data.removeprefix(b"data: ")))
 
 
-async def test_events_that_need_not_wait_pass_as_the_pod_sends_them() -> None:
+async def test_events_of_a_request_that_is_not_held_pass_unchanged() -> None:
     async with world(events) as there:
         there.held.passing.set_result(None)
         async with there.ask() as answer:
@@ -140,7 +142,7 @@ async def test_events_that_need_not_wait_pass_as_the_pod_sends_them() -> None:
             assert (await answer.read()).endswith(DONE)
 
 
-async def test_comments_keep_a_held_stream_alive_until_the_pod_speaks() -> None:
+async def test_comments_keep_a_held_stream_alive_until_the_pod_responds() -> None:
     async with world(events) as there, there.ask() as answer:
         assert answer.status == 200
         assert answer.headers["Content-Type"] == "text/event-stream; charset=utf-8"
@@ -152,7 +154,7 @@ async def test_comments_keep_a_held_stream_alive_until_the_pod_speaks() -> None:
     assert rest.endswith(DONE)
 
 
-async def test_what_is_refused_while_held_is_an_error_event() -> None:
+async def test_a_refusal_while_held_is_an_error_event() -> None:
     async with world(events) as there, there.ask() as answer:
         await until_comments(answer, 1)
         there.held.passing.set_exception(RequestRefusedError(Refusal(503, "region_waking", "still waking")))
@@ -174,7 +176,7 @@ async def test_a_pods_error_after_comments_is_an_error_event(status: int) -> Non
         assert failed(await answer.read())["error"]["param"] == "voice"
 
 
-async def test_refusals_without_a_wait_are_plain_answers() -> None:
+async def test_refusals_before_any_comment_are_plain_responses() -> None:
     async with world(refusing) as there:
         there.held.passing.set_result(None)
         async with there.ask() as answer:
@@ -194,7 +196,7 @@ async def test_bare_audio_gets_no_comments() -> None:
             assert (await answer.read()).startswith(b"data:")
 
 
-async def test_a_listener_who_leaves_while_held_is_forgotten() -> None:
+async def test_a_client_that_leaves_while_held_cancels_its_request() -> None:
     async with world(events) as there:
         async with there.ask() as answer:
             await until_comments(answer, 1)
@@ -206,7 +208,7 @@ DELTA = b'data: {"type": "speech.audio.delta", "audio": "AAAA"}\n\n'
 
 
 def breaking_off(*pieces: bytes, content_type: str = "text/event-stream") -> Handler:
-    """A pod that sends these and is then no more."""
+    """A pod that sends these and closes its connection."""
 
     async def pod(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": content_type})
@@ -255,19 +257,19 @@ async def test_openais_client_raises_what_the_event_says() -> None:
     async with world(breaking_off(DELTA, DELTA[:20])) as there:
         there.held.passing.set_result(None)
         client = openai.AsyncOpenAI(base_url=f"{there.url}/v1", api_key="none", max_retries=0)
-        heard: list[Any] = []
+        received: list[Any] = []
         with pytest.raises(openai.APIError, match="broke off before everything was spoken"):
-            await listen(client, heard)
-        assert len(heard) == 1
+            await read_events(client, received)
+        assert len(received) == 1
 
 
-async def listen(client: openai.AsyncOpenAI, heard: list[Any]) -> None:
+async def read_events(client: openai.AsyncOpenAI, received: list[Any]) -> None:
     body = {"model": "m", "input": "Hello.", "voice": "default", "stream_format": "sse"}
     stream: Any = await client.post(
         "/audio/speech", body=body, cast_to=object, stream=True, stream_cls=openai.AsyncStream[Any]
     )
     async for event in stream:
-        heard += [event]
+        received += [event]
 
 
 async def test_bare_audio_that_breaks_off_has_no_event_in_it() -> None:
@@ -277,8 +279,8 @@ async def test_bare_audio_that_breaks_off_has_no_event_in_it() -> None:
             assert await read_until_broken(answer) == b"RIFF"
 
 
-async def test_nothing_is_said_in_the_middle_of_an_event_too_large_to_be_held() -> None:
-    begun = b"data: " + b"A" * (MAX_HELD_BYTES + 1)
+async def test_no_error_event_is_written_within_an_event_too_large_to_be_kept() -> None:
+    begun = b"data: " + b"A" * (MAX_PENDING_BYTES + 1)
     async with world(breaking_off(begun)) as there:
         there.held.passing.set_result(None)
         async with there.ask() as answer:
@@ -288,23 +290,23 @@ async def test_nothing_is_said_in_the_middle_of_an_event_too_large_to_be_held() 
 
 @given(st.lists(st.sampled_from([b"data: x", b"\n", b"\n\n", b": c", b""]), max_size=30))
 def test_events_pass_whole_in_order_and_at_once(chunks: list[bytes]) -> None:
-    whole, came, passed = SseFramer(), b"", b""
+    framer, came, passed = SseFramer(), b"", b""
     for chunk in chunks:
         came += chunk
-        passed += whole.feed(chunk)
-        assert passed + whole.held == came
+        passed += framer.feed(chunk)
+        assert passed + framer.pending == came
         assert not passed or passed.endswith(b"\n\n")
-        assert b"\n\n" not in whole.held
-        assert not whole.is_mid_event
+        assert b"\n\n" not in framer.pending
+        assert not framer.is_mid_event
 
 
 @given(st.lists(st.integers(1, 700_000), min_size=1, max_size=6))
-def test_what_is_too_large_passes_as_it_comes_until_its_end(sizes: list[int]) -> None:
-    whole, passed = SseFramer(), 0
+def test_an_event_that_is_too_large_passes_in_parts_until_its_end(sizes: list[int]) -> None:
+    framer, passed = SseFramer(), 0
     for size in sizes:
-        passed += len(whole.feed(b"A" * size))
-        assert len(whole.held) <= MAX_HELD_BYTES
-        assert whole.is_mid_event == (passed > 0)
-    assert passed + len(whole.held) == sum(sizes)
-    whole.feed(b"\n\n")
-    assert (whole.held, whole.is_mid_event) == (b"", False)
+        passed += len(framer.feed(b"A" * size))
+        assert len(framer.pending) <= MAX_PENDING_BYTES
+        assert framer.is_mid_event == (passed > 0)
+    assert passed + len(framer.pending) == sum(sizes)
+    framer.feed(b"\n\n")
+    assert (framer.pending, framer.is_mid_event) == (b"", False)

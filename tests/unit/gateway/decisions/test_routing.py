@@ -1,4 +1,4 @@
-"""The decision: who serves, who waits for whom, and why."""
+"""The decision: which region serves a request, when it is held, and why."""
 
 from dataclasses import asdict, replace
 from typing import Any
@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from voxfleet_gateway.decisions.client_location import Location
 from voxfleet_gateway.decisions.routing import (
     FILTERS,
-    RegionView,
     RouteRequest,
     decide,
     filtered_by,
@@ -16,9 +15,12 @@ from voxfleet_gateway.decisions.routing import (
     queue_wait,
     score,
 )
+from voxfleet_gateway.decisions.snapshot import RegionView
+from voxfleet_gateway.regions import GatewayRules
 
 EU, US = Location(50.11, 8.68), Location(39.04, -77.49)
 AT_HOME = RouteRequest("eu-central")
+NO_SPILL = GatewayRules(spill=False)
 
 
 def awake(name: str = "eu-central", location: Location = EU, **fields: Any) -> RegionView:
@@ -39,7 +41,7 @@ def test_both_asleep_wakes_home_only() -> None:
     assert (decision.action, decision.region, decision.wake) == ("hold", "eu-central", ("eu-central",))
 
 
-def test_a_faster_wake_elsewhere_tempts_nobody() -> None:
+def test_a_faster_wake_in_another_region_does_not_attract_requests() -> None:
     views = [asleep(predicted_wake_seconds=60), asleep("us-east", US, predicted_wake_seconds=5)]
     assert decide(views, replace(AT_HOME, client=EU)).region == "eu-central"
 
@@ -51,7 +53,7 @@ def test_a_sleeping_home_spills_and_wakes_in_the_background() -> None:
 
 
 def test_without_spill_the_request_waits_for_home() -> None:
-    decision = decide([asleep(), awake("us-east", US)], replace(AT_HOME, client=EU, spill=False))
+    decision = decide([asleep(), awake("us-east", US)], replace(AT_HOME, client=EU, rules=NO_SPILL))
     assert (decision.action, decision.region, decision.route) == ("hold", "eu-central", "hold-wake")
 
 
@@ -68,7 +70,7 @@ def test_a_loaded_home_spills_by_score() -> None:
 
 def test_a_full_home_holds_when_it_may_not_spill() -> None:
     decision = decide(
-        [awake(free_requests=0, running=4), awake("us-east", US)], replace(AT_HOME, client=EU, spill=False)
+        [awake(free_requests=0, running=4), awake("us-east", US)], replace(AT_HOME, client=EU, rules=NO_SPILL)
     )
     assert (decision.action, decision.region, decision.route) == ("hold", "eu-central", "hold-load")
 
@@ -89,25 +91,25 @@ def test_a_failed_region_alone_refuses_with_its_reason() -> None:
 
 
 def test_a_region_that_failed_but_serves_again_is_used() -> None:
-    assert decide([awake(failure="old news")], AT_HOME).action == "serve"
+    assert decide([awake(failure="an earlier failure")], AT_HOME).action == "serve"
 
 
 def test_a_region_falling_asleep_is_woken_before_it_is_used() -> None:
-    decision = decide([awake(falling_asleep=True)], AT_HOME)
+    decision = decide([awake(is_falling_asleep=True)], AT_HOME)
     assert (decision.action, decision.route, decision.wake) == ("hold", "hold-wake", ("eu-central",))
 
 
-def test_no_place_left_to_wait_refuses_or_goes_elsewhere() -> None:
+def test_a_full_hold_queue_refuses_or_spills() -> None:
     full = asleep(held=3)
-    route_request = replace(AT_HOME, client=EU, max_held_requests=3)
+    route_request = replace(AT_HOME, client=EU, rules=GatewayRules(max_held_requests=3))
     assert decide([full], route_request).route == "hold-full"
     assert decide([full, awake("us-east", US)], route_request).region == "us-east"
 
 
-def test_suspended_says_so() -> None:
-    assert decide([awake()], replace(AT_HOME, model_suspended=True)).route == "suspended"
-    assert decide([awake(suspended=True)], AT_HOME).route == "suspended"
-    assert decide([awake(suspended=True), awake("us-east", US)], AT_HOME).region == "us-east"
+def test_a_suspended_region_or_model_is_named() -> None:
+    assert decide([awake()], replace(AT_HOME, is_model_suspended=True)).route == "suspended"
+    assert decide([awake(is_suspended=True)], AT_HOME).route == "suspended"
+    assert decide([awake(is_suspended=True), awake("us-east", US)], AT_HOME).region == "us-east"
 
 
 def test_a_region_serves_only_the_countries_it_may() -> None:
@@ -121,7 +123,7 @@ def test_a_model_without_regions_refuses() -> None:
     assert decide([], AT_HOME).route == "no-region"
 
 
-def test_an_unlocated_client_stands_where_the_gateway_stands() -> None:
+def test_a_client_without_a_location_is_assumed_at_the_gateway() -> None:
     assert network_rtt(awake(), AT_HOME) < network_rtt(awake("us-east", US), AT_HOME)
     assert decide([awake("us-east", US), awake()], AT_HOME).region == "eu-central"
 
@@ -144,8 +146,8 @@ region_views = st.builds(
     RegionView,
     name=names,
     location=st.none() | coordinates,
-    reachable=st.booleans(),
-    suspended=st.booleans(),
+    is_reachable=st.booleans(),
+    is_suspended=st.booleans(),
     allowed_countries=st.sampled_from([(), ("DE",), ("US", "DE")]),
     failure=st.none() | st.just("broken"),
     price_per_gpu_hour=st.floats(0, 10),
@@ -155,7 +157,7 @@ region_views = st.builds(
     waiting=st.integers(0, 50),
     free_requests=st.integers(0, 5),
     service_seconds=st.floats(0.01, 100),
-    falling_asleep=st.booleans(),
+    is_falling_asleep=st.booleans(),
     wake_elapsed_seconds=st.floats(0, 1000),
     predicted_wake_seconds=st.floats(0.1, 1000),
     held=st.integers(0, 5),
@@ -166,9 +168,8 @@ requests = st.builds(
     gateway_region=names,
     client=st.none() | coordinates,
     client_country=st.sampled_from([None, "DE", "FR"]),
-    spill=st.booleans(),
-    max_held_requests=st.integers(0, 4),
-    model_suspended=st.booleans(),
+    rules=st.builds(GatewayRules, spill=st.booleans(), max_held_requests=st.integers(0, 4)),
+    is_model_suspended=st.booleans(),
 )
 
 
@@ -180,7 +181,7 @@ def test_a_filtered_region_is_never_picked(views: list[RegionView], request: Rou
     chosen = next(view for view in views if view.name == decision.region)
     assert filtered_by(chosen, request) is None
     assert not any(check(chosen, request) for check in FILTERS)
-    assert (decision.action == "serve") == chosen.serves_now
+    assert (decision.action == "serve") == chosen.is_available
 
 
 @given(snapshots, requests)
@@ -194,14 +195,14 @@ def test_only_home_and_the_nearest_are_woken(views: list[RegionView], request: R
     assert len(woken) <= 2
     for name in woken:
         view = next(view for view in views if view.name == name)
-        assert not view.awake
-        assert not view.suspended
+        assert not view.is_awake
+        assert not view.is_suspended
 
 
 @given(snapshots, requests)
-def test_a_refusal_means_that_nobody_could_serve(views: list[RegionView], request: RouteRequest) -> None:
+def test_a_refusal_means_that_no_region_could_serve(views: list[RegionView], request: RouteRequest) -> None:
     decision = decide(views, request)
-    if decision.action == "refuse" and request.spill and not request.model_suspended:
+    if decision.action == "refuse" and request.rules.spill and not request.is_model_suspended:
         assert all(filtered_by(view, request) for view in views)
         assert 1 <= (decision.retry_after_seconds or 0) <= 60
 
@@ -209,9 +210,9 @@ def test_a_refusal_means_that_nobody_could_serve(views: list[RegionView], reques
 @given(snapshots, requests)
 def test_waiting_never_beats_a_region_that_answers_sooner(views: list[RegionView], request: RouteRequest) -> None:
     decision = decide(views, request)
-    if decision.action != "hold" or not request.spill:
+    if decision.action != "hold" or not request.rules.spill:
         return
     held_for = next(view for view in views if view.name == decision.region)
     for view in views:
-        if view.serves_now and filtered_by(view, request) is None:
+        if view.is_available and filtered_by(view, request) is None:
             assert score(held_for, request) <= score(view, request)

@@ -1,4 +1,4 @@
-"""The keeper of Leases: at once for a wake, again after failures, silent when nothing is due."""
+"""The renewer: one renewal at once for a wake, again after failures, none when nothing is due."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -37,7 +37,7 @@ class Api:
             "spec": dict(self.spec),
         }
 
-    def renewed_elsewhere(self, at: datetime) -> None:
+    def renewed_by_another_gateway(self, at: datetime) -> None:
         self.version += 1
         self.spec["renewTime"] = format_time(at)
 
@@ -84,7 +84,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 def wake(renewer: LeaseRenewer) -> None:
-    renewer.fleet.wake_asked(KEY)
+    renewer.fleet.request_wake(KEY)
     renewer.notify(KEY)
 
 
@@ -93,7 +93,7 @@ async def test_a_wake_is_one_renewal_at_once() -> None:
     async with renewing_leases(api) as renewer:
         for _ in range(50):
             wake(renewer)
-        await until(lambda: api.patches > 0 and not renewer.tracked)  # nothing is left to look at
+        await until(lambda: api.patches > 0 and not renewer.tracked)  # nothing is left to check
         assert api.patches == 1
         assert api.spec["holderIdentity"] == "gateway-1"
 
@@ -107,16 +107,16 @@ async def test_failures_are_repeated_until_it_is_renewed() -> None:
     assert api.patches == 1
 
 
-async def test_losing_to_another_gateway_is_as_good_as_winning() -> None:
+async def test_a_renewal_by_another_gateway_makes_ours_unnecessary() -> None:
     api = Api()
     async with renewing_leases(api) as renewer:
-        api.renewed_elsewhere(datetime.now(UTC))
+        api.renewed_by_another_gateway(datetime.now(UTC))
         wake(renewer)
         await until(lambda: not renewer.tracked)
     assert api.patches == 0
 
 
-async def test_losing_to_a_write_that_renewed_nothing_renews_again() -> None:
+async def test_a_conflict_with_a_write_that_renewed_nothing_is_repeated() -> None:
     api = Api()
     async with renewing_leases(api) as renewer:
         api.version += 1
@@ -129,12 +129,12 @@ async def test_a_busy_region_is_renewed_in_time_and_once_more_at_the_end() -> No
     api = Api()
     api.spec |= {"renewTime": format_time(datetime.now(UTC) - timedelta(seconds=25))}
     async with renewing_leases(api) as renewer:
-        traffic = renewer.fleet.traffic(KEY)
+        traffic = renewer.fleet.regions[KEY].traffic
         traffic.open_requests = 1
         renewer.notify(KEY)
         await until(lambda: api.patches == 1)  # a third of the duration has passed
         traffic.open_requests = 0
-        traffic.finished(1.0, datetime.now(UTC))
+        traffic.record_end(1.0, datetime.now(UTC))
         await until(lambda: api.patches == 2)
         renewed = parse_time(api.spec["renewTime"])
         assert renewed is not None
@@ -146,13 +146,3 @@ async def test_a_region_that_is_gone_is_forgotten() -> None:
     async with renewing_leases(Api()) as renewer:
         renewer.notify(RegionKey("default", "narrator", "moon"))
         await until(lambda: not renewer.tracked)
-
-
-async def test_older_news_never_replace_newer() -> None:
-    api = Api()
-    leases = LeaseWatch(api, "gateway-1", lambda: None)
-    old = api.lease()
-    api.renewed_elsewhere(datetime.now(UTC))
-    leases.changed(api.lease())
-    leases._keep(old)
-    assert leases.leases["demand", "lease"].resource_version == "2"

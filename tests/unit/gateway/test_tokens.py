@@ -7,7 +7,7 @@ import pytest
 from voxfleet_gateway.tokens import bearer_matches, gateway_token, pod_token
 
 
-def test_tokens_follow_from_the_key_as_the_contract_says() -> None:
+def test_tokens_are_derived_from_the_key_by_the_contract() -> None:
     assert (
         pod_token("key", "default", "narrator") == hmac.new(b"key", b"pod/default/narrator", hashlib.sha256).hexdigest()
     )

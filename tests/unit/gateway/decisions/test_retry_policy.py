@@ -1,4 +1,4 @@
-"""Nothing is repeated after the first byte, and never without limit."""
+"""No attempt is repeated after the first byte, nor without a limit."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +18,7 @@ def test_never_more_than_twice(failure: UpstreamFailure) -> None:
     assert not may_retry(failure, 2, RetryBudget(), first_byte_sent=False)
 
 
-def test_failures_without_an_answer_cost_nothing() -> None:
+def test_failures_without_a_response_do_not_spend_the_budget() -> None:
     budget = RetryBudget(balance=0)
     assert may_retry(UpstreamFailure.CONNECT, 1, budget, first_byte_sent=False)
     assert may_retry(UpstreamFailure.RESET, 0, budget, first_byte_sent=False)

@@ -1,4 +1,4 @@
-"""The local copy: list, watch, continue, start again; whatever the API server does."""
+"""The copy stays current through lists, watches, breaks and outages of the API server."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -16,7 +16,7 @@ def obj(name: str, version: int) -> dict[str, Any]:
 
 
 class Copy:
-    """A receiver that keeps what it was told."""
+    """A receiver that keeps the names."""
 
     def __init__(self) -> None:
         self.names: set[str] = set()
@@ -113,7 +113,7 @@ async def test_a_watch_too_old_lists_again() -> None:
     assert script.queries[-1]["resourceVersion"] == "9"
 
 
-async def test_an_api_server_away_at_the_start_is_asked_again() -> None:
+async def test_an_api_server_that_is_away_at_the_start_is_retried() -> None:
     away = [ClusterUnavailableError("refused")] * 3
     copy = Copy()
     watch = await follow(Script([*away, page(obj("a", 1), version=5)], []), copy)

@@ -1,33 +1,34 @@
-"""The loop around the decision: told when something changes, refused with the right words when time is up."""
+"""The dispatcher decides again when something changes, and refuses with the right code when time is up."""
 
 import asyncio
 from collections.abc import Awaitable
 from typing import Any
 
 import pytest
-from voxfleet_gateway.cluster.endpoint_watch import PodAddress, PodEndpoint
+from voxfleet_gateway.decisions.pod_state import OPEN_LIMIT_PER_POD, PodAddress, PodEndpoint
 from voxfleet_gateway.decisions.routing import RouteRequest
-from voxfleet_gateway.dispatch.dispatcher import Dispatcher, Target
+from voxfleet_gateway.dispatch.dispatcher import Dispatcher
 from voxfleet_gateway.dispatch.hold_queues import HoldQueues
+from voxfleet_gateway.dispatch.target import Target
 from voxfleet_gateway.errors import Refusal, RequestRefusedError
 from voxfleet_gateway.pods.fleet import Fleet
-from voxfleet_gateway.pods.load_report import OPEN_LIMIT_PER_POD
 from voxfleet_gateway.regions import ModelEntry, ObjectRef, RegionEntry, RegionKey, Registry
-from voxfleet_gateway.server.request_context import RequestContext
+from voxfleet_gateway.request_context import RequestContext
 
 EU = RegionKey("default", "narrator", "eu")
 ADDRESS = PodAddress("10.0.0.1")
 
 
 class World:
-    """A placement with one model; its regions' pods are in the test's hands."""
+    """A dispatcher with one model; the test sets the pods of its regions."""
 
     def __init__(self, *regions: RegionEntry, **fields: Any) -> None:
         self.pods: dict[str, tuple[PodEndpoint, ...]] = {}
         self.demand: list[RegionKey] = []
         self.put_model(*regions, **fields)
-        self.fleet = Fleet(lambda: self.registry, lambda service: self.pods.get(service[1], ()), dict)
-        self.dispatcher = Dispatcher(self.fleet, HoldQueues(self.fleet.held), self.demand.append)
+        queues = HoldQueues(lambda _key: None)
+        self.fleet = Fleet(lambda: self.registry, lambda service: self.pods.get(service[1], ()), dict, queues.held)
+        self.dispatcher = Dispatcher(self.fleet, queues, self.demand.append)
         self.fleet.on_region_change = self.dispatcher.region_changed
         self.fleet.refresh()
 
@@ -37,13 +38,13 @@ class World:
         self.registry = Registry.of([model])
 
     def put_pod(self, region: str) -> None:
-        self.pods[region] = (PodEndpoint(ADDRESS, ready=True),)
+        self.pods[region] = (PodEndpoint(ADDRESS, is_ready=True),)
         self.fleet.refresh()
 
     async def find(self, hold_seconds: float = 5) -> Target:
         context = RequestContext("id", "POST", "/", "eu")
-        ticket = self.dispatcher.hold_queues.ticket(hold_seconds)
-        return await self.dispatcher.find("m", RouteRequest("eu"), ticket, context)
+        ticket = self.dispatcher.hold_queues.new_ticket(hold_seconds)
+        return await self.dispatcher.find_target("m", RouteRequest("eu"), ticket, context)
 
     async def refused(self, hold_seconds: float = 5) -> Refusal:
         with pytest.raises(RequestRefusedError) as caught:
@@ -72,20 +73,20 @@ async def test_a_ready_pod_is_found_at_once() -> None:
 async def test_many_requests_wake_once_and_all_go_when_a_pod_comes() -> None:
     world = World(region("eu"))
     waiting = await begun(*(world.find() for _ in range(10)))
-    assert world.fleet.traffic(EU).held_requests == 10
+    assert world.fleet.held(EU) == 10
     assert {*world.demand} == {EU}
     world.put_pod("eu")
     assert {(await each).key for each in waiting} == {EU}
-    assert world.fleet.traffic(EU).held_requests == 0
+    assert world.fleet.held(EU) == 0
 
 
-async def test_no_more_are_released_than_there_is_room_for() -> None:
+async def test_no_more_are_released_than_there_is_capacity_for() -> None:
     world = World(region("eu"))
     world.put_pod("eu")
-    record = world.fleet.pods[EU][ADDRESS]
+    record = world.fleet.regions[EU].pods[ADDRESS]
     record.open_requests = OPEN_LIMIT_PER_POD
     waiting = await begun(*(world.find() for _ in range(5)))
-    assert world.fleet.traffic(EU).held_requests == 5, "full is waited for, like asleep"
+    assert world.fleet.held(EU) == 5, "full is waited for, like asleep"
     record.open_requests = OPEN_LIMIT_PER_POD - 2
     world.fleet.refresh()
     await asyncio.gather(*waiting[:2])
@@ -94,15 +95,15 @@ async def test_no_more_are_released_than_there_is_room_for() -> None:
         each.cancel()
 
 
-async def test_nobody_overtakes_those_who_wait() -> None:
+async def test_a_new_request_does_not_pass_those_that_wait() -> None:
     world = World(region("eu"))
     world.put_pod("eu")
-    record = world.fleet.pods[EU][ADDRESS]
+    record = world.fleet.regions[EU].pods[ADDRESS]
     record.open_requests = OPEN_LIMIT_PER_POD
     (first,) = await begun(world.find())
     record.open_requests = OPEN_LIMIT_PER_POD - 1
     (second,) = await begun(world.find())
-    assert not second.done(), "there is room, and somebody has waited for it"
+    assert not second.done(), "there is capacity, and another request has waited for it"
     world.fleet.refresh()
     await first
     record.open_requests = OPEN_LIMIT_PER_POD - 1
@@ -110,7 +111,7 @@ async def test_nobody_overtakes_those_who_wait() -> None:
     await second
 
 
-async def test_another_region_that_wakes_first_takes_those_who_may_move() -> None:
+async def test_another_region_that_wakes_first_serves_those_that_may_move() -> None:
     world = World(region("eu"), region("us"))
     (waiting,) = await begun(world.find())
     world.put_pod("us")
@@ -130,7 +131,7 @@ async def test_a_model_that_is_removed_ends_the_waiting() -> None:
     ("fields", "model", "code"),
     [({"phase": "Failed", "message": "bad weights"}, {}, "region_failed"), ({}, {"suspended": True}, "suspended")],
 )
-async def test_a_region_that_will_not_come_ends_the_waiting(
+async def test_a_region_that_will_not_wake_ends_the_waiting(
     fields: dict[str, Any], model: dict[str, Any], code: str
 ) -> None:
     world = World(region("eu"))
@@ -152,11 +153,11 @@ async def test_time_is_up_with_an_estimate_of_what_is_left() -> None:
 async def test_time_is_up_in_a_full_region() -> None:
     world = World(region("eu"))
     world.put_pod("eu")
-    world.fleet.pods[EU][ADDRESS].open_requests = OPEN_LIMIT_PER_POD
+    world.fleet.regions[EU].pods[ADDRESS].open_requests = OPEN_LIMIT_PER_POD
     assert (await world.refused(hold_seconds=0.05)).code == "region_full"
 
 
-async def test_an_ending_gateway_lets_everyone_go() -> None:
+async def test_a_draining_gateway_refuses_those_that_wait() -> None:
     world = World(region("eu"))
     (waiting,) = await begun(world.find())
     world.dispatcher.hold_queues.drain()

@@ -1,0 +1,106 @@
+"""A region's state, and the view of it that routing decides on. Pure.
+
+Knows: which pods, reports, Lease and counters make up each field of a RegionView. A new datum for a score is added
+here, as one field and one line of `region_view`.
+Does not know: how a view is scored (routing.py); clocks (the time is an argument).
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from voxfleet_gateway.decisions.balancing import servable
+from voxfleet_gateway.decisions.client_location import Location
+from voxfleet_gateway.decisions.demand_lease import Lease
+from voxfleet_gateway.decisions.pod_state import PodAddress, PodState
+from voxfleet_gateway.decisions.region_traffic import RegionTraffic
+from voxfleet_gateway.regions import ModelEntry, RegionEntry, RegionKey
+
+
+@dataclass(slots=True)
+class RegionState:
+    """One region of one model as this gateway knows it."""
+
+    key: RegionKey
+    model: ModelEntry
+    entry: RegionEntry
+    is_registered: bool = True  # False: no longer in the registry, kept for its last requests
+    pods: dict[PodAddress, PodState] = field(default_factory=dict)
+    traffic: RegionTraffic = field(default_factory=RegionTraffic)
+
+
+@dataclass(frozen=True, slots=True)
+class RegionView:
+    """One region of the requested model at the moment of a decision; the record in the log has the same fields."""
+
+    name: str
+    location: Location | None = None
+    is_reachable: bool = True
+    is_suspended: bool = False
+    allowed_countries: tuple[str, ...] = ()
+    failure: str | None = None  # why the region can't serve; None when it can
+    retry_after_seconds: float | None = None
+    price_per_gpu_hour: float = 0.0
+    ready_pods: int = 0
+    rows: int = 0  # rows of all servable pods
+    running: int = 0  # rows in use, requests sent since the pods' last reports included
+    waiting: int = 0  # sequences without a row
+    free_requests: int = 0  # further requests that this gateway may send there now
+    service_seconds: float = 2.0  # mean time of one request
+    is_falling_asleep: bool = False  # the operator has marked the Lease: it must be renewed before a request is sent
+    wake_elapsed_seconds: float = 0.0
+    predicted_wake_seconds: float = 30.0
+    held: int = 0  # requests that wait for the region in this gateway
+
+    @property
+    def is_awake(self) -> bool:
+        """Whether a request sent there now is answered without a wake."""
+        return self.ready_pods > 0 and not self.is_falling_asleep
+
+    @property
+    def is_available(self) -> bool:
+        """Whether the region is awake and this gateway may send it another request."""
+        return self.is_awake and self.free_requests > 0
+
+
+def region_view(region: RegionState, lease: Lease | None, held: int, now_seconds: float) -> RegionView:
+    """Return the view of a region with its demand Lease and the number of requests held for it."""
+    entry, traffic = region.entry, region.traffic
+    pods = servable(region.pods.values(), now_seconds)
+    return RegionView(
+        name=entry.name,
+        location=_location(entry),
+        is_reachable=entry.local,
+        is_suspended=entry.suspended or entry.phase == "Suspended",
+        allowed_countries=entry.allowed_clients,
+        failure=_failure(entry, region.pods.values(), now_seconds),
+        retry_after_seconds=entry.retry_after_seconds,
+        price_per_gpu_hour=entry.price_per_gpu_hour,
+        ready_pods=len(pods),
+        rows=sum(pod.running + pod.free_rows for pod in pods),
+        running=sum(pod.running for pod in pods),
+        waiting=sum(pod.waiting for pod in pods),
+        free_requests=sum(pod.free_requests for pod in pods),
+        service_seconds=traffic.service_seconds,
+        is_falling_asleep=lease is not None and lease.is_falling_asleep,
+        wake_elapsed_seconds=traffic.wake_elapsed(now_seconds),
+        predicted_wake_seconds=traffic.predicted_wake(entry.predicted_wake_seconds),
+        held=held,
+    )
+
+
+def _failure(entry: RegionEntry, pods: Collection[PodState], now_seconds: float) -> str | None:
+    """Return why the region cannot serve: the operator's message, or the pods' when every one has failed."""
+    if entry.phase == "Failed":
+        return entry.message or "the operator gave no reason"
+    # A terminating pod is on its way out: its state says nothing about the region.
+    remaining = [pod for pod in pods if not pod.endpoint.is_terminating]
+    failed = [pod for pod in remaining if pod.state(now_seconds) == "failed"]
+    if not failed or len(failed) < len(remaining) or failed[0].received is None:
+        return None
+    return failed[0].received.report.message or "the pod gave no reason"
+
+
+def _location(entry: RegionEntry) -> Location | None:
+    if entry.latitude is None or entry.longitude is None:
+        return None
+    return Location(entry.latitude, entry.longitude)

@@ -1,0 +1,90 @@
+"""The table of what the gateway itself refuses: status, code, message, Retry-After. Pure.
+
+Knows: the words of each refusal. Does not know: when a request is refused, how a refusal is written (server/responses).
+"""
+
+import math
+from http import HTTPStatus
+
+from voxfleet_gateway.decisions.routing import REFUSAL_BY_FILTER, RETRY_AFTER_MAX_SECONDS, Decision
+from voxfleet_gateway.errors import Refusal
+
+BUSY_RETRY_AFTER_SECONDS = 5  # a row or a restarted pod is likely free by then
+NAME_CHARACTERS = 80  # of a client's value quoted in a message
+
+
+def bad_request(message: str, param: str | None, code: str = "invalid_value") -> Refusal:
+    """400: the request must be corrected before it is sent again."""
+    return Refusal(HTTPStatus.BAD_REQUEST, code, message, param)
+
+
+def unknown_model(name: str, known: tuple[str, ...]) -> Refusal:
+    """404: no resource declares the model."""
+    there_are = f"known models: {', '.join(known)}" if known else "no model is deployed"
+    message = f"The model {name!r:.{NAME_CHARACTERS}} does not exist; {there_are}."
+    return Refusal(HTTPStatus.NOT_FOUND, "model_not_found", message, "model")
+
+
+def body_too_slow(limit_seconds: float) -> Refusal:
+    """408: the body did not arrive in time."""
+    message = f"The request's body did not arrive in time; the limit is {limit_seconds:.0f} s."
+    return Refusal(HTTPStatus.REQUEST_TIMEOUT, "request_timeout", message)
+
+
+def refused_by_decision(decision: Decision) -> Refusal:
+    """403 or 503: no region can serve, and none can be waited for."""
+    forbidden = decision.route == "forbidden"
+    return Refusal(
+        status=HTTPStatus.FORBIDDEN if forbidden else HTTPStatus.SERVICE_UNAVAILABLE,
+        code=REFUSAL_BY_FILTER.get(decision.route, "no_region"),
+        message=decision.message,
+        # A country does not change, so a client must not be asked to try again.
+        retry_after_seconds=None if forbidden else decision.retry_after_seconds or RETRY_AFTER_MAX_SECONDS,
+        wake_estimate_seconds=decision.wake_estimate_seconds,
+    )
+
+
+def still_waking(region: str, held_seconds: float, estimate_seconds: float) -> Refusal:
+    """503: the request was held as long as it may be, and its region is not awake yet."""
+    return Refusal(
+        status=HTTPStatus.SERVICE_UNAVAILABLE,
+        code="region_waking",
+        message=f"Region {region} is still waking after {held_seconds:.0f} s; the wake continues. Send the request "
+        "again, or send 'Prefer: wait=N' to wait longer.",
+        retry_after_seconds=max(1, min(RETRY_AFTER_MAX_SECONDS, math.ceil(estimate_seconds))),
+        wake_estimate_seconds=estimate_seconds,
+    )
+
+
+def still_full(region: str, held_seconds: float) -> Refusal:
+    """503: the request was held as long as it may be, and its region has had no capacity for it."""
+    message = f"Region {region} had no capacity for this request within {held_seconds:.0f} s."
+    return _unavailable("region_full", message, BUSY_RETRY_AFTER_SECONDS)
+
+
+def gateway_draining() -> Refusal:
+    """503: this replica is shutting down; another one serves the next request."""
+    return _unavailable("gateway_draining", "This gateway is shutting down; send the request again.", 1)
+
+
+def no_pod_responded(region: str, reason: str) -> Refusal:
+    """503: all attempts failed before any audio."""
+    return _unavailable(
+        "upstream_failed", f"No server in region {region} responded: {reason}.", BUSY_RETRY_AFTER_SECONDS
+    )
+
+
+def broke_off(region: str) -> Refusal:
+    """502: the pod broke the connection after the first byte; only an event stream can still report it."""
+    message = f"The server in region {region} broke off before everything was spoken."
+    return Refusal(HTTPStatus.BAD_GATEWAY, "upstream_broke_off", message)
+
+
+def internal_error() -> Refusal:
+    """500: a mistake in the gateway."""
+    message = "The gateway failed; its log has the reason."
+    return Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", message)
+
+
+def _unavailable(code: str, message: str, retry_after_seconds: int) -> Refusal:
+    return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, code, message, retry_after_seconds=retry_after_seconds)

@@ -1,0 +1,92 @@
+"""One request as the gateway accounts for it: route, times, bytes, decision record.
+
+Knows: what stands in the request's log line and in the headers of its response. Never keeps: texts, audio, client
+addresses, keys. Does not know: HTTP libraries; when a field is set.
+"""
+
+import time
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+from voxfleet_gateway.decisions import record
+from voxfleet_gateway.decisions.record import DecisionRecord
+from voxfleet_gateway.regions import RegionKey
+
+REQUEST_ID_HEADER = "X-Request-Id"
+REGION_HEADER = "Voxfleet-Region"
+ROUTE_HEADER = "Voxfleet-Route"
+MAX_REQUEST_ID_CHARACTERS = 128  # ids go into headers and log lines; a UUID has 36
+
+
+@dataclass(slots=True)
+class RequestContext:
+    """Filled in while the request is served; written as one log line at its end."""
+
+    request_id: str
+    method: str
+    path: str
+    region: str  # the region that serves: this gateway's own until a decision names another
+    route: str = "gateway"  # the reason, sent as Voxfleet-Route
+    started_seconds: float = field(default_factory=time.monotonic)
+    model: str = ""
+    key: RegionKey | None = None
+    input_characters: int = 0
+    held_seconds: float = 0.0
+    held_route: str | None = None  # the route when it was last held
+    attempts: int = 0
+    first_byte_seconds: float | None = None
+    bytes_sent: int = 0
+    status: int = 0
+    is_truncated: bool = False
+    decided: DecisionRecord | None = None
+
+    @property
+    def elapsed_seconds(self) -> float:
+        """Seconds since the request's head was read."""
+        return time.monotonic() - self.started_seconds
+
+    def record_decision(self, decided: DecisionRecord) -> None:
+        """Keep the newest decision; it replaces the earlier one of a request that was held."""
+        self.decided = decided
+        self.region, self.route = decided.decision.region or self.region, decided.decision.route
+
+    def restore_held_route(self) -> None:
+        """Report why the request was held rather than `nearest`, when it was held and then served there."""
+        if self.held_route is not None and self.route == "nearest":
+            self.route = self.held_route
+
+    def headers(self) -> dict[str, str]:
+        """Return the headers that every response carries."""
+        return {REGION_HEADER: self.region, ROUTE_HEADER: self.route, REQUEST_ID_HEADER: self.request_id}
+
+    def log_fields(self) -> dict[str, Any]:
+        """Return the log line's fields; with a decision, `voxfleet-gateway replay` can decide it again."""
+        fields: dict[str, Any] = {
+            "request_id": self.request_id,
+            "method": self.method,
+            "path": self.path,
+            "status": self.status,
+            "region": self.region,
+            "route": self.route,
+            "total_seconds": round(self.elapsed_seconds, 4),
+        }
+        if self.decided is None:
+            return fields
+        fields |= {
+            "model": self.model,
+            "input_characters": self.input_characters,
+            "held_seconds": round(self.held_seconds, 4),
+            "attempts": self.attempts,
+            "first_byte_seconds": round(self.first_byte_seconds, 4) if self.first_byte_seconds else None,
+            "bytes_sent": self.bytes_sent,
+            "truncated": self.is_truncated,
+        }
+        return fields | record.to_json(self.decided)
+
+
+def new_context(given_id: str, method: str, path: str, region: str) -> RequestContext:
+    """Return the context of a request, with the client's X-Request-Id if it is usable, else with a new one."""
+    # A printable ASCII id cannot end a header or a log line early.
+    is_usable = given_id.isascii() and given_id.isprintable() and 0 < len(given_id) <= MAX_REQUEST_ID_CHARACTERS
+    return RequestContext(given_id if is_usable else uuid.uuid4().hex, method, path, region)

@@ -1,0 +1,84 @@
+"""What surrounds every handler of the API: request context, error responses, common headers, metric, log line.
+
+Knows: the order of these. Does not know: paths, handlers.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from http import HTTPStatus
+
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from voxfleet_gateway.errors import Refusal, RequestRefusedError
+from voxfleet_gateway.refusals import internal_error
+from voxfleet_gateway.request_context import REQUEST_ID_HEADER, RequestContext, new_context
+from voxfleet_gateway.server.health import HEALTH_PATHS, Health
+from voxfleet_gateway.server.responses import error_response
+from voxfleet_gateway.settings import Settings
+from voxfleet_gateway.telemetry import REQUESTS
+
+CLIENT_LEFT = 499  # nginx's status for a client that closed the connection; only in logs and metrics
+CONTEXT = web.RequestKey("context", RequestContext)  # request[CONTEXT], set before any handler runs
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class RequestMiddleware:
+    """Wraps every handler."""
+
+    settings: Settings
+    health: Health
+
+    @web.middleware
+    async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Count and log the request, also when it fails or the client leaves."""
+        given_id = request.headers.get(REQUEST_ID_HEADER, "")
+        context = request[CONTEXT] = new_context(given_id, request.method, request.path, self.settings.region)
+        try:
+            response = await self._respond(request, handler, context)
+            context.status = response.status
+        except asyncio.CancelledError:
+            context.status = CLIENT_LEFT
+            raise
+        finally:
+            _account(context)
+        return response
+
+    async def _respond(self, request: web.Request, handler: Handler, context: RequestContext) -> web.StreamResponse:
+        try:
+            await authenticate(request)
+            response = await handler(request)
+        except RequestRefusedError as refused:
+            response = error_response(refused.refusal)
+        except web.HTTPException as refused:
+            response = error_response(_refusal_of(refused, request))
+        except Exception:
+            log.exception("request_failed", request_id=context.request_id)
+            response = error_response(internal_error())
+        if not response.prepared:  # the head of a streamed response was sent by its handler
+            response.headers.update(context.headers())
+            if self.health.is_draining:
+                response.force_close()  # the client's next request must reach another gateway
+        return response
+
+
+async def authenticate(_request: web.Request) -> None:
+    """Check the caller's API key, before anything is woken; today every caller that reaches the port is accepted."""
+
+
+def _refusal_of(error: web.HTTPException, request: web.Request) -> Refusal:
+    """Return aiohttp's own error, as of its router or body reader, in OpenAI's form."""
+    if error.status == HTTPStatus.NOT_FOUND:
+        return Refusal(error.status, "not_found", f"There is no {request.method} {request.path:.200}.")
+    return Refusal(error.status, error.reason.lower().replace(" ", "_"), error.text or error.reason)
+
+
+def _account(context: RequestContext) -> None:
+    if context.path in HEALTH_PATHS:  # probes come every few seconds and would fill the log
+        return
+    if context.key is not None:
+        REQUESTS.labels(*context.key.labels, str(context.status), context.route).inc()
+    log.info("request", **context.log_fields())

@@ -1,0 +1,118 @@
+"""The assembled gateway: how much work one held request causes, from its arrival to its end."""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from voxfleet_gateway.decisions import snapshot
+from voxfleet_gateway.decisions.pod_state import LoadReport, PodAddress, ReceivedReport
+from voxfleet_gateway.decisions.routing import RouteRequest
+from voxfleet_gateway.gateway import Gateway, open_gateway
+from voxfleet_gateway.pods import fleet as fleet_module
+from voxfleet_gateway.regions import RegionKey, Registry
+from voxfleet_gateway.request_context import new_context
+from voxfleet_gateway.settings import Settings
+
+EU = RegionKey("default", "narrator", "eu")
+ADDRESS = PodAddress("10.0.0.1")
+
+
+class Api:
+    """Accepts every renewal."""
+
+    def __init__(self) -> None:
+        self.version = 1
+
+    async def merge_patch(self, _path: str, body: dict[str, Any]) -> dict[str, Any]:
+        self.version += 1
+        return lease(self.version, **body["spec"])
+
+
+def lease(version: int, **spec: Any) -> dict[str, Any]:
+    metadata = {"namespace": "demand", "name": "eu", "resourceVersion": str(version)}
+    return {"metadata": metadata, "spec": {"leaseDurationSeconds": 60} | spec}
+
+
+def config_map(*regions: str) -> dict[str, Any]:
+    rows = [
+        {
+            "name": name,
+            "service": {"namespace": "default", "name": name},
+            "lease": {"namespace": "demand", "name": name},
+        }
+        for name in regions
+    ]
+    model = {"schema": "voxfleet.dev/registry/v1", "namespace": "default", "name": "narrator", "model": "m"}
+    return {
+        "metadata": {"namespace": "system", "name": "narrator"},
+        "data": {"model.json": json.dumps(model | {"regions": rows})},
+    }
+
+
+def slice_of(address: PodAddress) -> dict[str, Any]:
+    metadata = {"namespace": "default", "name": "a", "labels": {"kubernetes.io/service-name": "eu"}}
+    endpoint = {"addresses": [address.ip], "conditions": {"ready": False}}
+    return {"metadata": metadata, "endpoints": [endpoint]}
+
+
+@pytest.fixture
+def counts(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """Calls of Registry.resolve and of region_view."""
+    counted: Counter[str] = Counter()
+
+    def counting(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        def counted_call(*arguments: Any) -> Any:
+            counted[name] += 1
+            return call(*arguments)
+
+        return counted_call
+
+    monkeypatch.setattr(Registry, "resolve", counting("resolve", Registry.resolve))
+    monkeypatch.setattr(fleet_module, "region_view", counting("view", snapshot.region_view))
+    monkeypatch.setattr("voxfleet_gateway.pods.load_poller.LoadPoller.follow_fleet", lambda _poller: None)
+    return counted
+
+
+def report(gateway: Gateway, **fields: Any) -> None:
+    received = ReceivedReport(LoadReport(**fields), {}, gateway.fleet.clock())
+    gateway.fleet.record_report(EU, ADDRESS, received)
+
+
+async def settled() -> None:
+    """Let every task that is ready run."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize(("regions", "resolves", "views"), [(("eu",), 2, 6), (("eu", "us"), 2, 12)])
+async def test_one_held_request_resolves_the_registry_once_per_decision(
+    regions: tuple[str, ...], resolves: int, views: int, counts: Counter[str]
+) -> None:
+    settings = Settings(region="eu", internal_key="key")  # type: ignore[arg-type]
+    api: Any = Api()
+    async with open_gateway(settings, api) as gateway:
+        models, endpoints, leases = (watch.receiver for watch in gateway.watches)
+        models.replaced([config_map(*regions)])
+        leases.replaced([lease(1)])
+        renewing = asyncio.create_task(gateway.lease_renewer.run())
+        await settled()
+        counts.clear()
+        dispatcher = gateway.speech.dispatcher
+        context, ticket = new_context("id", "POST", "/", "eu"), dispatcher.hold_queues.new_ticket(60)
+        held = asyncio.create_task(dispatcher.find_target("m", RouteRequest("eu"), ticket, context))
+        await settled()  # held; the Lease is renewed, which is one change
+        assert api.version == 2
+        endpoints.replaced([slice_of(ADDRESS)])  # the second change
+        report(gateway, state="loading")  # the third
+        report(gateway, state="ready", free_rows=4)  # the fourth, which releases the request
+        target = await held
+        with target.sending():
+            await settled()
+        await settled()
+        renewing.cancel()
+    assert (counts["resolve"], counts["view"]) == (resolves, views)
+    assert context.decided is not None
+    assert len(context.decided.region_views) == len(regions)
