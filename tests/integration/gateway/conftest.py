@@ -1,4 +1,4 @@
-"""A gateway process, the objects that the operator would have written, and pods that are small HTTP servers."""
+"""A gateway process, the objects that the operator would make, and pods that are small HTTP servers."""
 
 import asyncio
 import contextlib
@@ -39,7 +39,7 @@ def own_address() -> str:
 
 @dataclass
 class StubPod:
-    """What the gateway sees of an inference pod, every behaviour at the test's hand."""
+    """The HTTP side of an inference pod; the test sets every behaviour."""
 
     token: str
     state: str = "ready"
@@ -110,7 +110,7 @@ class StubPod:
 
 @dataclass
 class Stage:
-    """Namespaces of one test, and what the operator would put there."""
+    """Namespaces of one test, and the objects that the operator would make there."""
 
     api: Any
     kubeconfig: str
@@ -332,7 +332,7 @@ def start_gateway(stage: Stage, session: aiohttp.ClientSession, launched: list[G
 
 @dataclass
 class Answer:
-    """A finished answer."""
+    """A complete response."""
 
     status: int
     headers: Any
@@ -361,7 +361,7 @@ def speak(session: aiohttp.ClientSession) -> Speak:
 
 @contextlib.asynccontextmanager
 async def background(work: Awaitable[Any]) -> AsyncIterator[asyncio.Task[Any]]:
-    """Something that goes on while the test looks elsewhere, and ends with it."""
+    """Run the work beside the test and cancel it at the end of the context."""
     task = asyncio.ensure_future(work)
     try:
         yield task

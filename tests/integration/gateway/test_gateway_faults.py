@@ -1,4 +1,4 @@
-"""What goes wrong around the gateway, and what clients see of it."""
+"""Faults around the gateway, and the responses that clients get."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -19,7 +19,7 @@ async def awake(stage: Any, new_pod: Any) -> Any:
     return pod
 
 
-async def test_a_pod_that_hangs_up_before_audio_is_tried_again(awake: Any, start_gateway: Any, speak: Any) -> None:
+async def test_a_connection_reset_before_audio_is_retried(awake: Any, start_gateway: Any, speak: Any) -> None:
     async def hang_up(request: web.Request) -> web.StreamResponse | None:
         if len(awake.served) < 3:
             assert request.transport is not None
@@ -48,7 +48,7 @@ async def test_three_failures_are_enough(awake: Any, start_gateway: Any, speak: 
     assert len(awake.served) == 3
 
 
-async def test_headers_without_audio_may_still_be_tried_again(awake: Any, start_gateway: Any, speak: Any) -> None:
+async def test_a_reset_after_headers_and_before_audio_is_retried(awake: Any, start_gateway: Any, speak: Any) -> None:
     async def headers_only(request: web.Request) -> web.StreamResponse | None:
         if len(awake.served) > 1:
             return None
@@ -85,7 +85,7 @@ async def test_a_failure_after_the_first_byte_breaks_the_connection(
     assert (await gateway.until(gateway.records, "record"))[0]["truncated"] is True
 
 
-async def test_audio_is_passed_on_as_it_comes(awake: Any, start_gateway: Any, session: aiohttp.ClientSession) -> None:
+async def test_audio_is_passed_on_as_it_arrives(awake: Any, start_gateway: Any, session: aiohttp.ClientSession) -> None:
     go_on = asyncio.Event()
 
     async def wait(_number: int, _request: web.Request) -> None:
@@ -100,13 +100,13 @@ async def test_audio_is_passed_on_as_it_comes(awake: Any, start_gateway: Any, se
         assert await answer.read() == b"audioend"
 
 
-async def test_a_client_that_leaves_is_noticed_by_the_pod_within_one_chunk(
+async def test_a_client_that_leaves_ends_the_pods_work_within_one_chunk(
     awake: Any, start_gateway: Any, session: aiohttp.ClientSession
 ) -> None:
     awake.chunks = [b"x" * 1000] * 500
 
     async def pace(_number: int, _request: web.Request) -> None:
-        await asyncio.sleep(1)
+        await asyncio.sleep(1)  # the pod's pace: it makes two chunks a bound in time that a busy machine keeps
 
     awake.between_chunks = pace
     gateway = await start_gateway()
@@ -120,7 +120,7 @@ async def test_a_client_that_leaves_is_noticed_by_the_pod_within_one_chunk(
     await gateway.until(lambda: gateway.records() and gateway.records()[0]["status"] == 499, "record")
 
 
-async def test_a_client_that_leaves_while_held_takes_its_place_along(
+async def test_a_client_that_leaves_while_held_frees_its_place_in_the_queue(
     stage: Any, start_gateway: Any, session: aiohttp.ClientSession
 ) -> None:
     stage.put_lease("eu-central")
@@ -156,7 +156,7 @@ async def test_a_failed_region_answers_503_with_the_reason(stage: Any, start_gat
     await gateway.until(lambda: stage.lease("eu-central")["spec"].get("renewTime"), "demand for the next try")
 
 
-async def test_a_pod_that_fails_while_a_request_is_held_says_why(
+async def test_a_pod_that_fails_while_a_request_is_held_gives_the_reason(
     stage: Any, new_pod: Any, start_gateway: Any, speak: Any, meanwhile: Any
 ) -> None:
     stage.put_lease("eu-central")
@@ -173,7 +173,7 @@ async def test_a_pod_that_fails_while_a_request_is_held_says_why(
     assert pod.message in answer.error["message"]
 
 
-async def test_a_suspended_model_says_so(stage: Any, start_gateway: Any, speak: Any) -> None:
+async def test_a_suspended_model_is_refused_as_suspended(stage: Any, start_gateway: Any, speak: Any) -> None:
     stage.put_lease("eu-central")
     stage.put_model([stage.region("eu-central")], suspended=True)
     answer = await speak(await start_gateway())
@@ -227,7 +227,7 @@ async def test_requests_are_served_while_the_api_server_is_away(
     assert len(other.served) == 1, "the watch goes on after the outage"
 
 
-async def test_sigterm_finishes_open_requests_and_answers_held_ones(
+async def test_sigterm_lets_open_requests_end_and_refuses_held_ones(
     stage: Any, awake: Any, start_gateway: Any, speak: Any, meanwhile: Any, session: aiohttp.ClientSession
 ) -> None:
     async def slow(_number: int, _request: web.Request) -> None:
@@ -249,7 +249,7 @@ async def test_sigterm_finishes_open_requests_and_answers_held_ones(
     assert await asyncio.to_thread(gateway.process.wait, 60) == 0
 
 
-async def test_a_new_gateway_serves_what_the_old_one_left_behind(
+async def test_a_new_gateway_serves_the_region_that_a_killed_one_woke(
     stage: Any, new_pod: Any, start_gateway: Any, speak: Any, meanwhile: Any
 ) -> None:
     stage.put_lease("eu-central")
@@ -257,7 +257,7 @@ async def test_a_new_gateway_serves_what_the_old_one_left_behind(
     old = await start_gateway()
     async with meanwhile(speak(old)) as cut:
         await old.until(lambda: stage.lease("eu-central")["spec"].get("renewTime"), "wake")
-        old.stop()  # kill -9: the one case in which a held client sees its connection break
+        old.stop()  # kill -9: the one case in which a held request's connection breaks
         with pytest.raises(aiohttp.ClientError):
             await cut
     new = await start_gateway()

@@ -1,4 +1,4 @@
-"""A gateway with exactly the rights that docs/gateway-settings.md names does everything it should."""
+"""The rights that docs/gateway-settings.md lists are enough for a gateway."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A request for a sleeping region: held, the Lease renewed, sent when a pod says ready."""
+"""A request for a sleeping region: held, its Lease renewed, sent when a pod reports ready."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -7,7 +7,7 @@ from typing import Any
 import aiohttp
 
 
-async def test_a_request_is_held_until_a_pod_says_ready(
+async def test_a_request_is_held_until_a_pod_reports_ready(
     stage: Any, new_pod: Any, start_gateway: Any, speak: Any, meanwhile: Any
 ) -> None:
     stage.put_lease("eu-central")
@@ -57,23 +57,22 @@ async def test_a_sleeping_region_is_renewed_before_its_old_pods_are_used(
 async def test_the_lease_is_renewed_once_more_when_the_last_request_ends(
     stage: Any, new_pod: Any, start_gateway: Any, speak: Any
 ) -> None:
-    stage.put_lease("eu-central", renew_time=datetime.now(UTC))
+    # Two seconds old: long enough for the next renewal, and too short for one while the request is open.
+    stage.put_lease("eu-central", renew_time=datetime.now(UTC) - timedelta(seconds=2))
     stage.put_model([stage.region("eu-central")])
     pod = await new_pod()
     stage.put_pods("eu-central", pod, ready=True)
     gateway = await start_gateway()
-    await asyncio.sleep(1.1)
     before = stage.lease("eu-central")["spec"]["renewTime"]
     await speak(gateway)
     await gateway.until(lambda: stage.lease("eu-central")["spec"]["renewTime"] > before, "renewal")
     after = stage.lease("eu-central")["metadata"]["resourceVersion"]
-    await asyncio.sleep(2)
-    assert stage.lease("eu-central")["metadata"]["resourceVersion"] == after, "a quiet region is left alone"
+    polls = pod.polls
+    await gateway.until(lambda: pod.polls >= polls + 2, "two more polls, a second apart")
+    assert stage.lease("eu-central")["metadata"]["resourceVersion"] == after, "a quiet region's Lease is not renewed"
 
 
-async def test_prefer_wait_bounds_the_hold_and_503_says_when_to_come_back(
-    stage: Any, start_gateway: Any, speak: Any
-) -> None:
+async def test_prefer_wait_bounds_the_hold_and_503_has_retry_after(stage: Any, start_gateway: Any, speak: Any) -> None:
     stage.put_lease("eu-central")
     stage.put_model([stage.region("eu-central", predicted_wake_seconds=42)])
     gateway = await start_gateway()
@@ -118,7 +117,7 @@ async def test_a_client_in_the_other_region_is_served_there(
     assert "Voxfleet-Client-Location" not in pods["us-east"].headers_seen[0]
 
 
-async def test_waking_on_purpose_renews_the_lease_and_nothing_else(
+async def test_the_wake_endpoint_renews_the_lease(
     stage: Any, start_gateway: Any, session: aiohttp.ClientSession
 ) -> None:
     stage.put_lease("eu-central")
@@ -131,7 +130,7 @@ async def test_waking_on_purpose_renews_the_lease_and_nothing_else(
     await gateway.until(lambda: stage.lease("eu-central")["spec"].get("renewTime"), "renewal")
 
 
-async def test_a_crowd_is_held_by_one_wake_and_let_in_no_faster_than_a_pod_can_take(
+async def test_many_requests_share_one_wake_and_are_released_up_to_the_pods_limit(
     stage: Any, new_pod: Any, start_gateway: Any, speak: Any
 ) -> None:
     stage.put_lease("eu-central")
@@ -154,7 +153,7 @@ async def test_a_crowd_is_held_by_one_wake_and_let_in_no_faster_than_a_pod_can_t
     await gateway.until(lambda: pod.polls > 1, "polls")
     assert stage.lease("eu-central")["metadata"]["resourceVersion"] == renewed, "one wake for all of them"
     pod.state = "ready"
-    responses = await asyncio.gather(*asked)
-    assert {(answer.status, answer.body) for answer in responses} == {(200, b"RIFFaudioend")}
+    answers = await asyncio.gather(*asked)
+    assert {(answer.status, answer.body) for answer in answers} == {(200, b"RIFFaudioend")}
     assert len(pod.served) == 150, "each was sent once"
     assert most <= 64
