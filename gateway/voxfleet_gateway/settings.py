@@ -1,4 +1,4 @@
-"""Every setting of the gateway, read once at the start: environment VOXFLEET_X_Y, or flag --x-y, which wins.
+"""Every setting of the gateway, read once at the start: environment VOXFLEET_X_Y, or flag --x-y, which wins over it.
 
 Knows: names, defaults, bounds. docs/gateway-settings.md lists the same, and a test compares them.
 """

@@ -143,6 +143,7 @@ async def test_a_busy_region_is_renewed_in_time_and_once_more_at_the_end() -> No
 
 
 async def test_a_region_that_is_gone_is_forgotten() -> None:
+    # Proves that the renewer stops tracking it: `until` raises TimeoutError otherwise.
     async with renewing_leases(Api()) as renewer:
         renewer.notify(RegionKey("default", "narrator", "moon"))
         await until(lambda: not renewer.tracked)
