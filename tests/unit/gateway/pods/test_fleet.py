@@ -185,3 +185,26 @@ def test_a_region_that_leaves_the_registry_is_forgotten() -> None:
     world.fleet.registry = Registry
     world.fleet.refresh()
     assert world.fleet.regions == {}
+
+
+def test_a_region_that_leaves_the_registry_is_kept_for_its_open_requests() -> None:
+    world = World()
+    world.put(PodEndpoint(ONE, is_ready=True))
+    with world.fleet.sending(KEY, world.fleet.regions[KEY].pods[ONE]):
+        world.fleet.registry = Registry
+        world.fleet.refresh()
+        region = world.fleet.regions[KEY]
+        assert (region.is_registered, region.pods, region.traffic.open_requests) == (False, {}, 1)
+        assert world.fleet.lease(KEY) is None
+    world.fleet.refresh()
+    assert world.fleet.regions == {}
+
+
+def test_a_changed_registry_entry_keeps_the_regions_counters() -> None:
+    world = World()
+    traffic = world.fleet.regions[KEY].traffic
+    suspended = world.model.model_copy(update={"suspended": True})
+    world.fleet.registry = lambda: Registry.of([suspended])
+    world.fleet.refresh()
+    assert world.fleet.regions[KEY].model is suspended
+    assert world.fleet.regions[KEY].traffic is traffic
