@@ -104,10 +104,6 @@ class ModelEntry(_Border):
         """Return the key of the region of that name."""
         return RegionKey(self.namespace, self.name, region)
 
-    def region(self, name: str) -> RegionEntry | None:
-        """Return the region of that name, or None."""
-        return next((region for region in self.regions if region.name == name), None)
-
 
 def parse_entry(data: Mapping[str, str]) -> ModelEntry:
     """Read one ConfigMap's data. Raises RegistryEntryError, which names the key or field and its value."""

@@ -40,18 +40,18 @@ async def serve(settings: Settings) -> None:
 
 async def run_until(gateway: Gateway, ended: asyncio.Event) -> None:
     """Run the gateway until `ended` is set, then drain it while its watches still run."""
-    following = asyncio.create_task(gateway.run(), name="gateway")
+    running = asyncio.create_task(gateway.run(), name="gateway")
     waiting = asyncio.create_task(ended.wait(), name="ended")
     try:
-        await asyncio.wait({following, waiting}, return_when=asyncio.FIRST_COMPLETED)
-        if following.done():
-            following.result()  # raises: a watch failed by a programming error; Kubernetes restarts the process
+        await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        if running.done():
+            running.result()  # raises: a watch failed by a programming error; Kubernetes restarts the process
         log.info("draining", drain_seconds=gateway.settings.drain_seconds)
         await gateway.drain()
     finally:
         waiting.cancel()
-        following.cancel()
-        await asyncio.gather(following, waiting, return_exceptions=True)
+        running.cancel()
+        await asyncio.gather(running, waiting, return_exceptions=True)
 
 
 @asynccontextmanager

@@ -54,8 +54,8 @@ def _selects(service: dict[str, dict[str, object]]) -> bool:
 def test_the_gateway_reads_what_the_operator_writes() -> None:
     entry = written_by_the_operator()
     assert (entry.full_name, entry.model, entry.gateway.spill) == ("default/narrator", "narrator", False)
-    region = entry.region("eu-central")
-    assert region is not None
+    (region,) = entry.regions
+    assert region.name == "eu-central"
     assert (region.latitude, region.allowed_clients, region.price_per_gpu_hour) == (50.11, ("DE",), 1.01)
     assert (region.phase, region.message) == ("Failed", "no weights")
     assert region.lease is not None

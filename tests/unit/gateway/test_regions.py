@@ -30,11 +30,10 @@ def entry(**fields: Any) -> ModelEntry:
 def test_the_contract_s_example_is_read() -> None:
     read = entry(field_of_a_newer_operator=1)
     assert (read.full_name, read.model, read.gateway.hold_seconds) == ("default/narrator", "voxcpm-1.5", 600)
-    region = read.region("eu-central")
-    assert region is not None
+    (region,) = read.regions
+    assert region.name == "eu-central"
     assert region.service is not None
     assert region.service.name == "narrator-eu-central-ab12c"
-    assert read.region("moon") is None
 
 
 @pytest.mark.parametrize(
