@@ -1,1 +1,1 @@
-"""The demo: VoxFleet's story told on a real Kubernetes, and the steps that the end-to-end tests assert."""
+"""The demo: a scenario run on a real Kubernetes; the end-to-end tests assert the same steps."""

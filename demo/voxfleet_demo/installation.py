@@ -1,7 +1,7 @@
 """VoxFleet installed on a cluster by its own charts, and the quickstart resource applied to it.
 
-Does what a platform engineer types: helm install, kubectl apply, kubectl delete. Knows the charts' values and
-examples/quickstart.yaml. Does not know who made the cluster.
+Does: runs the commands that a platform engineer types (helm install, kubectl apply, kubectl delete). Knows: the charts'
+values and examples/quickstart.yaml. Does not know: how the cluster was made.
 """
 
 import json
@@ -16,23 +16,23 @@ from typing import Any
 
 import yaml
 
-from voxfleet_demo.story import Fleet
+from voxfleet_demo.scenario import Fleet
 
 CHECKOUT = Path(__file__).parents[2]
 QUICKSTART = CHECKOUT / "examples" / "quickstart.yaml"
 SYSTEM_NAMESPACE = "voxfleet-system"
 REGIONS = ("eu-central", "us-east")
 GATEWAY_PORT = 6006
-LAST_EVENTS = 12
+LAST_EVENTS = 12  # a failed start shows its cause in the newest; older ones belong to other pods
 
 
 class InstallationError(Exception):
-    """A command that installs or applies something failed; the message is the command's own last words."""
+    """helm or kubectl failed; the message has the command and its error output."""
 
 
 @dataclass(frozen=True, slots=True)
 class Programs:
-    """The two programs that a platform engineer types."""
+    """Paths of helm and kubectl."""
 
     helm: Path = Path("helm")
     kubectl: Path = Path("kubectl")
@@ -40,16 +40,16 @@ class Programs:
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """What the installation sets in the chart."""
+    """The chart values that the demo sets; all others keep the chart's defaults."""
 
-    images: Mapping[str, str] = field(default_factory=dict)  # part -> registry/repository:tag; absent: the chart's own
+    images: Mapping[str, str] = field(default_factory=dict)  # part -> registry/repository:tag; absent: chart default
     trusted_proxies: tuple[str, ...] = ()
     allowed_host_paths: tuple[str, ...] = ()
 
     def document(self) -> dict[str, Any]:
-        """The values as the chart reads them."""
+        """Return the values as a Helm values document."""
         return {
-            "image": {"registry": ""},
+            "image": {"registry": ""},  # the repositories below are complete names
             "allowedHostPaths": list(self.allowed_host_paths),
             "operator": self._image("operator"),
             "inference": self._image("inference"),
@@ -70,29 +70,30 @@ class Values:
 
 @dataclass  # without slots, which cached_property cannot have
 class Installation:
-    """One VoxFleet on one cluster."""
+    """One VoxFleet release on one cluster."""
 
     kubeconfig: Path
     programs: Programs = field(default_factory=Programs)
 
     @cached_property
     def fleet(self) -> Fleet:
-        """The cluster's resources, read through the API."""
+        """Return a reader of the cluster's resources, made on first use."""
         return Fleet(self.kubeconfig)
 
     def install(self, values: Values) -> None:
-        """Installs or upgrades both charts and waits until operator and gateways are ready.
+        """Install or upgrade both charts and wait until operator and gateways are ready.
 
         Raises:
-            InstallationError: helm failed; the message holds its own words.
+            InstallationError: helm failed.
         """
+        # The CRD first: the operator's readiness depends on it.
         self._run(self.programs.helm, "upgrade", "--install", "voxfleet-crds", CHECKOUT / "charts/voxfleet-crds")
         with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
             json.dump(values.document(), file)
             file.flush()
-            place = ("--namespace", SYSTEM_NAMESPACE, "--create-namespace", "--wait", "--timeout", "5m")
+            options = ("--namespace", SYSTEM_NAMESPACE, "--create-namespace", "--wait", "--timeout", "5m")
             chart = CHECKOUT / "charts/voxfleet"
-            self._run(self.programs.helm, "upgrade", "--install", "voxfleet", chart, *place, "--values", file.name)
+            self._run(self.programs.helm, "upgrade", "--install", "voxfleet", chart, *options, "--values", file.name)
 
     def apply_quickstart(
         self,
@@ -102,7 +103,7 @@ class Installation:
         source: str | None = None,
         idle_timeout_seconds: int | None = None,
     ) -> None:
-        """Applies examples/quickstart.yaml, with the given fields in place of its own."""
+        """Apply examples/quickstart.yaml; arguments that are not None replace its fields."""
         document = yaml.safe_load(QUICKSTART.read_text())
         if name is not None:
             document["metadata"]["name"] = name
@@ -115,30 +116,34 @@ class Installation:
         self._run(self.programs.kubectl, "apply", "--filename", "-", given=json.dumps(document))
 
     def delete(self, name: str) -> None:
-        """Deletes a resource and waits until the API server has forgotten it."""
+        """Delete a resource and wait until the API server has removed it."""
         self.kubectl("delete", "voxttsdeployment", name, "--ignore-not-found", "--wait", "--timeout=60s")
 
     def gateway_url(self, region: str | None = None) -> str:
-        """Where the gateways listen: all of them, or those of one region."""
+        """Return the URL of the Service of all gateways, or of one region's gateways."""
         name = "voxfleet-gateway" if region is None else f"voxfleet-gateway-{region}"
         service = self.fleet.core.read_namespaced_service(name, SYSTEM_NAMESPACE)
         return f"http://{service.spec.cluster_ip}:{GATEWAY_PORT}"
 
     def kill_pods(self, component: str) -> None:
-        """Ends a component's pods at once, without a chance to say goodbye."""
+        """Kill a component's pods with a grace period of 0 s, and return without waiting for it."""
         self._system("delete", "pod", "--selector", _selector(component), "--grace-period=0", "--force", "--wait=false")
 
     def restart(self, component: str) -> None:
-        """Restarts a component as `kubectl rollout restart` does, and waits until its new pods are ready."""
+        """Restart a component with `kubectl rollout restart` and wait until its new pods are ready."""
         self._system("rollout", "restart", "deployment", "--selector", _selector(component))
         self._system("rollout", "status", "deployment", "--selector", _selector(component), "--timeout=180s")
 
     def kubectl(self, *arguments: str, check: bool = True) -> str:
-        """Runs kubectl and returns what it printed."""
+        """Run kubectl; returns its standard output.
+
+        Raises:
+            InstallationError: kubectl failed and `check` is true.
+        """
         return self._run(self.programs.kubectl, *arguments, check=check)
 
-    def last_words(self) -> str:
-        """What an engineer would look at first when something does not start: pods, and the newest events."""
+    def diagnostics(self) -> str:
+        """Return all pods and the newest events of the cluster, for the message of a failed start."""
         pods = self.kubectl("get", "pods", "--all-namespaces", "--output", "wide", check=False)
         events = self.kubectl("get", "events", "--all-namespaces", "--sort-by=.lastTimestamp", check=False)
         return "\n".join([pods.rstrip(), *events.splitlines()[-LAST_EVENTS:]])

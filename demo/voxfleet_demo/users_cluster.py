@@ -1,7 +1,7 @@
-"""The demo on a cluster that the user already has: reach its gateways through kubectl port-forward.
+"""The demo on the user's own cluster (KUBECONFIG): its gateways are reached through kubectl port-forward.
 
-Knows kubectl. Does not know what the cluster runs on. Images come from the user's registry, because no cluster can
-see what lies on this machine.
+Knows: kubectl. Does not know: what the cluster runs on. Images come from the user's registry, because a remote
+cluster cannot pull images that exist only on this machine.
 """
 
 import re
@@ -15,20 +15,21 @@ FORWARDING = re.compile(r"Forwarding from 127\.0\.0\.1:(\d+)")
 
 
 def images_below(prefix: str, tag: str) -> dict[str, str]:
-    """The three images under a registry's prefix: `registry/team` becomes `registry/team/voxfleet-operator:tag`..."""
+    """Name the three images below a registry prefix: `registry/team` becomes `registry/team/voxfleet-operator:tag`."""
     return {part: f"{prefix.rstrip('/')}/voxfleet-{part}:{tag}" for part in ("operator", "gateway", "inference")}
 
 
 @contextmanager
 def forwarded_gateway(installation: Installation, region: str) -> Iterator[str]:
-    """The address of a region's gateway on this machine, for as long as the block runs.
+    """Forward a local port to a region's gateway for as long as the block runs; yields the local URL.
 
     Raises:
-        InstallationError: kubectl could not forward; the message is its own.
+        InstallationError: kubectl could not forward; the message is kubectl's.
     """
     service = f"service/voxfleet-gateway-{region}"
-    place = ("--kubeconfig", str(installation.kubeconfig), "--namespace", SYSTEM_NAMESPACE)
-    command = [str(installation.programs.kubectl), *place, "port-forward", service, f":{GATEWAY_PORT}"]
+    target = ("--kubeconfig", str(installation.kubeconfig), "--namespace", SYSTEM_NAMESPACE)
+    # An empty local port lets kubectl choose a free one; it prints which.
+    command = [str(installation.programs.kubectl), *target, "port-forward", service, f":{GATEWAY_PORT}"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as forwarder:
         try:
             yield f"http://127.0.0.1:{_port(forwarder)}"
@@ -40,6 +41,6 @@ def _port(forwarder: subprocess.Popen[str]) -> int:
     line = forwarder.stdout.readline() if forwarder.stdout else ""
     found = FORWARDING.search(line)
     if found is None:
-        said = forwarder.stderr.read() if forwarder.stderr else ""
-        raise InstallationError(f"kubectl port-forward said: {said.strip() or line.strip()}")
+        errors = forwarder.stderr.read() if forwarder.stderr else ""
+        raise InstallationError(f"kubectl port-forward failed: {errors.strip() or line.strip()}")
     return int(found[1])

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from voxfleet_testbed.cluster.local_cluster import REGIONAL_NODES, Cluster, start_cluster
 from voxfleet_testbed.cluster.node_files import NodePlan
-from voxfleet_testbed.cluster.whole import REGIONAL_NODES, Cluster, start_cluster
 from voxfleet_testbed.events import Report, ignore
 from voxfleet_testbed.images.project import PARTS, ProjectImages, build_project_images
-from voxfleet_testbed.programs.families import CLUSTER_PROGRAMS
 from voxfleet_testbed.programs.go_builds import build, find_programs
+from voxfleet_testbed.programs.go_modules import CLUSTER_PROGRAMS
 from voxfleet_testbed.programs.packages import require_cluster_prerequisites
 from voxfleet_testbed.settings import Settings, read_settings
 

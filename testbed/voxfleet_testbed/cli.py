@@ -21,19 +21,19 @@ from rich.table import Column, Table
 
 from voxfleet_testbed.assembly import PROGRAMS, start_loaded_cluster
 from voxfleet_testbed.assembly import prepare as prepare_cluster
+from voxfleet_testbed.cluster.local_cluster import REGIONAL_NODES
 from voxfleet_testbed.cluster.node_files import NodePlan
-from voxfleet_testbed.cluster.whole import REGIONAL_NODES
 from voxfleet_testbed.errors import StartError, TestbedError
 from voxfleet_testbed.events import Report
 from voxfleet_testbed.images.project import PARTS, build_project_images
-from voxfleet_testbed.narration import narrated
-from voxfleet_testbed.programs.families import (
+from voxfleet_testbed.phase_display import show_phases
+from voxfleet_testbed.programs.go_builds import build as build_programs
+from voxfleet_testbed.programs.go_builds import find_programs
+from voxfleet_testbed.programs.go_modules import (
     ALL_PROGRAMS,
     CONTROL_PLANE_PROGRAMS,
     CONTROLLER_PROGRAMS,
 )
-from voxfleet_testbed.programs.go_builds import build as build_programs
-from voxfleet_testbed.programs.go_builds import find_programs
 from voxfleet_testbed.programs.packages import install_packages, require_cluster_prerequisites
 from voxfleet_testbed.settings import read_settings
 from voxfleet_testbed.supervision.processes import attach
@@ -59,7 +59,7 @@ def up(
     gpus: Annotated[int, typer.Option(help="GPUs that each node claims to have.")] = 0,
 ) -> None:
     """Start a cluster with a node in eu-central and one in us-east, VoxFleet's images loaded."""
-    with narrating() as report:
+    with report_phases() as report:
         install_packages(report)
         nodes = tuple(NodePlan(node.name, node.region, gpus) for node in REGIONAL_NODES)
         cluster = start_loaded_cluster(parts=PARTS if part is None else tuple(part), nodes=nodes, report=report)
@@ -107,7 +107,7 @@ def build(
     lone = (*CONTROL_PLANE_PROGRAMS, *CONTROLLER_PROGRAMS)
     wanted = tuple(program or (lone if control_plane else PROGRAMS))
     programs = find_programs(read_settings())
-    with narrating() as report:
+    with report_phases() as report:
         build_programs(programs, wanted, report)
     for name in wanted:
         console.print(f"{name:<24} {programs.path(name)}", highlight=False, soft_wrap=True)
@@ -117,7 +117,7 @@ def build(
 def prepare() -> None:
     """Install and build beforehand all that the tests use: without root, only the control plane's programs."""
     settings = read_settings()
-    with narrating() as report:
+    with report_phases() as report:
         if os.geteuid() == 0 and shutil.which("apt-get"):
             install_packages(report)
             prepare_cluster(settings, report=report)
@@ -128,7 +128,7 @@ def prepare() -> None:
 @app.command()
 def images(part: Parts = None) -> None:
     """Build VoxFleet's images and what they mount."""
-    with narrating() as report:
+    with report_phases() as report:
         require_cluster_prerequisites()
         built = build_project_images(read_settings(), PARTS if part is None else tuple(part), report)
     for name, archive in zip(built.names.values(), built.archives, strict=True):
@@ -140,7 +140,7 @@ def images(part: Parts = None) -> None:
 @app.command()
 def packages() -> None:
     """Install the Debian packages that a cluster with nodes needs."""
-    with narrating() as report:
+    with report_phases() as report:
         installed = install_packages(report)
     console.print(f"installed {' '.join(installed)}" if installed else "nothing is missing")
 
@@ -165,10 +165,10 @@ def processes_state(run: RunFolder) -> str:
 
 
 @contextmanager
-def narrating() -> Iterator[Report]:
+def report_phases() -> Iterator[Report]:
     """Show phases; end with one clear line when something is missing or fails."""
     try:
-        with narrated(console) as report:
+        with show_phases(console) as report:
             yield report
     except TestbedError as error:
         Console(stderr=True).print(f"[red]testbed:[/] {escape(str(error))}", highlight=False, soft_wrap=True)

@@ -16,7 +16,7 @@ import pytest
 from voxfleet_testbed.assembly import start_loaded_cluster
 from voxfleet_testbed.cluster.api import Api, api_from_kubeconfig
 from voxfleet_testbed.cluster.control_plane import ControlPlane, start_control_plane
-from voxfleet_testbed.cluster.whole import Cluster
+from voxfleet_testbed.cluster.local_cluster import Cluster
 from voxfleet_testbed.errors import UnavailableError
 from voxfleet_testbed.settings import Settings, read_settings
 

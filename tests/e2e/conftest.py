@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 from kubernetes.client.exceptions import ApiException
-from voxfleet_demo.ground import start_local_ground
+from voxfleet_demo.environment import start_local_environment
 from voxfleet_demo.installation import Installation
 from voxfleet_testbed.errors import UnavailableError
 from voxfleet_testbed.fixtures import skipping
@@ -20,12 +20,12 @@ def installation(testbed_settings: Settings) -> Iterator[Installation]:
         if testbed_settings.kubeconfig is not None:
             yield installed_on(testbed_settings.kubeconfig)
             return
-        ground = start_local_ground(testbed_settings, report=lambda _: None)
+        environment = start_local_environment(testbed_settings, report=lambda _: None)
     try:
-        ground.installation.install(ground.values)
-        yield ground.installation
+        environment.installation.install(environment.values)
+        yield environment.installation
     finally:
-        ground.cluster.close()
+        environment.cluster.close()
 
 
 def installed_on(kubeconfig: Path) -> Installation:

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from voxfleet_demo.installation import Installation
-from voxfleet_demo.story import RefusedError, Speech, speak, wait_until
+from voxfleet_demo.scenario import RejectedError, Speech, speak, wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
@@ -92,7 +92,7 @@ def test_a_request_arrives_while_the_operator_is_dead(asleep: Subject) -> None:
 
 def test_missing_weights_are_named_everywhere(asleep: Subject) -> None:
     asleep.installation.apply_quickstart(asleep.name, source="file:///models/absent")
-    with pytest.raises(RefusedError) as refused:
+    with pytest.raises(RejectedError) as refused:
         asleep.ask()
     answer = refused.value.response
     assert answer is not None

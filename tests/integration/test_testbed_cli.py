@@ -80,7 +80,7 @@ def test_down_ends_one_run_by_its_name(attached: Run, detached: Run) -> None:
     assert is_alive(detached.folder)
 
 
-def test_down_removes_what_a_killed_keeper_left(runs: Path) -> None:
+def test_down_removes_what_a_killed_supervisor_left(runs: Path) -> None:
     run, lock = create_run(runs)
     os.close(lock)
     assert f"removed what was left of {run.run_id}" in invoke("down")

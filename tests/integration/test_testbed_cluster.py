@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from voxfleet_testbed.cluster.local_cluster import REGIONAL_NODES, Cluster, start_cluster
 from voxfleet_testbed.cluster.node_files import Mount, NodePlan
-from voxfleet_testbed.cluster.whole import REGIONAL_NODES, Cluster, start_cluster
 from voxfleet_testbed.errors import ApiError
 from voxfleet_testbed.fixtures import skipping
 from voxfleet_testbed.images.project import build_base_archive
-from voxfleet_testbed.programs.families import CLUSTER_PROGRAMS
 from voxfleet_testbed.programs.go_builds import build, find_programs
+from voxfleet_testbed.programs.go_modules import CLUSTER_PROGRAMS
 from voxfleet_testbed.programs.packages import require_cluster_prerequisites
 from voxfleet_testbed.settings import Settings
 from voxfleet_testbed.supervision.run_folder import RunFolder
@@ -35,7 +35,7 @@ SERVE = "import http.server; http.server.test(HandlerClass=http.server.SimpleHTT
 FETCH = "import urllib.request; print(urllib.request.urlopen('http://web.default:8000/testbed/shared/word').read())"
 OWNER = """
 import sys, time
-from voxfleet_testbed.cluster.whole import start_cluster
+from voxfleet_testbed.cluster.local_cluster import start_cluster
 from voxfleet_testbed.settings import read_settings
 cluster = start_cluster()
 print(cluster.folder, flush=True)

@@ -17,8 +17,8 @@ from voxfleet_testbed.cluster.control_plane import ControlPlane, running_control
 from voxfleet_testbed.errors import StartError
 from voxfleet_testbed.fixtures import skipping
 from voxfleet_testbed.network.addresses import free_ports
-from voxfleet_testbed.programs.families import CONTROL_PLANE_PROGRAMS
 from voxfleet_testbed.programs.go_builds import build, find_programs
+from voxfleet_testbed.programs.go_modules import CONTROL_PLANE_PROGRAMS
 from voxfleet_testbed.settings import Settings
 from voxfleet_testbed.supervision.processes import Process, attach, begin_run
 from voxfleet_testbed.supervision.run_folder import RunFolder, find_runs, is_alive
@@ -45,7 +45,7 @@ def _built(testbed_settings: Settings) -> None:
 
 
 def wait_until_gone(run: RunFolder) -> list[str]:
-    """Traces vanish a moment after their keeper was told; returns what still remains."""
+    """Traces vanish a moment after their supervisor was told; returns what still remains."""
     deadline = time.monotonic() + GONE_SECONDS
     while (traces := remaining_traces(run)) and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -89,7 +89,7 @@ def test_two_run_side_by_side(testbed_settings: Settings) -> None:
 def test_close_leaves_nothing(testbed_settings: Settings) -> None:
     with running_control_plane(testbed_settings) as control_plane:
         run = control_plane.run.folder
-        assert len(run_processes(run)) >= 3  # keeper, etcd, API server
+        assert len(run_processes(run)) >= 3  # supervisor, etcd, API server
     assert remaining_traces(run) == []
 
 
@@ -103,10 +103,10 @@ def test_a_killed_owner_leaves_nothing(ending: signal.Signals, testbed_settings:
     assert wait_until_gone(run) == []
 
 
-def test_a_killed_keeper_is_swept_by_the_next_run(testbed_settings: Settings) -> None:
+def test_a_killed_supervisor_is_swept_by_the_next_run(testbed_settings: Settings) -> None:
     run = begin_run(testbed_settings.runs)
     run.start(Process("sleeper", ("sleep", "600")))
-    os.kill(int((run.folder.path / "keeper.pid").read_text()), signal.SIGKILL)
+    os.kill(int((run.folder.path / "supervisor.pid").read_text()), signal.SIGKILL)
     while is_alive(run.folder):
         time.sleep(0.05)
     # The sleeper dies with its parent; the folder waits for whoever comes next.
@@ -155,8 +155,8 @@ def test_orphans_of_a_process_are_reaped(testbed_settings: Settings) -> None:
         while run.processes() != {"parent": None, "short": 7} and time.monotonic() < deadline:
             time.sleep(0.1)
         time.sleep(1)
-        keeper = (run.folder.path / "keeper.pid").read_text()
-        command = ["ps", "--no-headers", "-o", "stat=", "--ppid", keeper]
+        supervisor = (run.folder.path / "supervisor.pid").read_text()
+        command = ["ps", "--no-headers", "-o", "stat=", "--ppid", supervisor]
         states = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
         assert [state for state in states if state.startswith("Z")] == []
         assert run.processes() == {"parent": None, "short": 7}

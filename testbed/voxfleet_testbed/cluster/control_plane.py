@@ -1,7 +1,7 @@
 """A control plane: etcd and an API server, optionally with the controllers, in one run folder.
 
 Does: writes certificates, starts the processes, waits until they are ready, ends them.
-Knows: the order of starting. Does not know: nodes; whole.py adds them.
+Knows: the order of starting. Does not know: nodes; local_cluster.py adds them.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from voxfleet_testbed.network.certificates import (
 )
 from voxfleet_testbed.network.kubeconfigs import kubeconfig
 from voxfleet_testbed.network.links import Network
-from voxfleet_testbed.programs.families import CONTROL_PLANE_PROGRAMS, CONTROLLER_PROGRAMS
 from voxfleet_testbed.programs.go_builds import Programs, build, find_programs
+from voxfleet_testbed.programs.go_modules import CONTROL_PLANE_PROGRAMS, CONTROLLER_PROGRAMS
 from voxfleet_testbed.settings import Settings, read_settings
 from voxfleet_testbed.supervision.processes import Process, Run, begin_run
 from voxfleet_testbed.supervision.run_folder import RunFolder

@@ -1,7 +1,7 @@
 """One node: a kubelet and a containerd of its own, inside the cluster's network.
 
 Does: writes the node's files, starts the two, loads images. Knows: the order of starting.
-Does not know: other nodes; whole.py numbers them.
+Does not know: other nodes; local_cluster.py numbers them.
 """
 
 from __future__ import annotations

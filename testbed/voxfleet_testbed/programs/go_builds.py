@@ -1,6 +1,6 @@
 """Build programs from published Go modules into the user's cache, once.
 
-Does: checks Go, takes a lock per family (two checkouts may build at once), runs `go build`, reports progress.
+Does: checks Go, takes a lock per module (two checkouts may build at once), runs `go build`, reports progress.
 Knows: where the cache lies. Does not know: what the programs are for.
 """
 
@@ -19,11 +19,11 @@ from pathlib import Path
 
 from voxfleet_testbed.errors import BuildError, UnavailableError
 from voxfleet_testbed.events import Progress, Report, ignore, phase
-from voxfleet_testbed.programs.families import (
-    FAMILIES,
-    Family,
+from voxfleet_testbed.programs.go_modules import (
+    GO_MODULES,
+    GoModule,
     build_key,
-    by_family,
+    by_go_module,
     parse_version,
     required_go_version,
 )
@@ -44,12 +44,12 @@ class Programs:
         """Where a program lies once it is built; the user's own kube-apiserver and etcd come first."""
         if self.kubebuilder_assets is not None and (self.kubebuilder_assets / program).exists():
             return self.kubebuilder_assets / program
-        family = next(family for family in FAMILIES if program in family.packages)
-        return self.folder(family) / program
+        module = next(module for module in GO_MODULES if program in module.packages)
+        return self.folder(module) / program
 
-    def folder(self, family: Family) -> Path:
-        """Where a family's programs are kept."""
-        return self.cache / "programs" / build_key(family, GO_SOURCES / family.name)
+    def folder(self, module: GoModule) -> Path:
+        """Where a module's programs are kept."""
+        return self.cache / "programs" / build_key(module, GO_SOURCES / module.name)
 
     def missing(self, programs: Iterable[str]) -> tuple[str, ...]:
         """Those programs that are still to be built."""
@@ -62,49 +62,49 @@ def find_programs(settings: Settings) -> Programs:
 
 
 def build(programs: Programs, wanted: Iterable[str], report: Report = ignore) -> None:
-    """Build what is missing, one phase per family; nothing to do when all is cached."""
+    """Build what is missing, one phase per module; nothing to do when all is cached."""
     missing = programs.missing(wanted)
     if not missing:
         return
-    for family, names in by_family(missing).items():
-        with phase(report, f"build {family.name}") as progress, _locked(programs.folder(family)) as folder:
+    for module, names in by_go_module(missing).items():
+        with phase(report, f"build {module.name}") as progress, _locked(programs.folder(module)) as folder:
             still_missing = tuple(name for name in names if not (folder / name).exists())
             if still_missing:
-                check_go(family)
-                _build_family(family, still_missing, folder, progress)
+                check_go(module)
+                _build_module(module, still_missing, folder, progress)
 
 
-def check_go(family: Family) -> None:
+def check_go(module: GoModule) -> None:
     """Say in one line when Go is missing or too old."""
-    needed = required_go_version((GO_SOURCES / family.name / "go.mod").read_text())
+    needed = required_go_version((GO_SOURCES / module.name / "go.mod").read_text())
     wanted = ".".join(map(str, needed[:2]))
     if shutil.which("go") is None:
-        raise UnavailableError(f"Go {wanted} or newer is needed to build {family.name}, and `go` is not on PATH")
+        raise UnavailableError(f"Go {wanted} or newer is needed to build {module.name}, and `go` is not on PATH")
     found = subprocess.run(["go", "env", "GOVERSION"], env=_environment(), capture_output=True, text=True, check=True)
     if parse_version(found.stdout.split("-")[0]) < needed:
-        raise UnavailableError(f"Go {wanted} or newer is needed to build {family.name}; this is {found.stdout.strip()}")
+        raise UnavailableError(f"Go {wanted} or newer is needed to build {module.name}; this is {found.stdout.strip()}")
 
 
-def build_command(family: Family, names: Iterable[str], output: Path) -> list[str]:
-    """The `go build` of some of a family's programs into a folder; -v names each package as it is compiled.
+def build_command(module: GoModule, names: Iterable[str], output: Path) -> list[str]:
+    """The `go build` of some of a module's programs into a folder; -v names each package as it is compiled.
 
-    No -trimpath: it would write replaced module versions into each package and so keep families from sharing
+    No -trimpath: it would write replaced module versions into each package and so keep modules from sharing
     Go's build cache, which saves minutes.
     """
-    packages = [family.packages[name] for name in names]
-    return ["go", "build", "-v", "-ldflags", family.linker_flags, "-o", f"{output}/", *packages]
+    packages = [module.packages[name] for name in names]
+    return ["go", "build", "-v", "-ldflags", module.linker_flags, "-o", f"{output}/", *packages]
 
 
-def _build_family(family: Family, names: tuple[str, ...], folder: Path, progress: Progress) -> None:
-    sources = GO_SOURCES / family.name
-    packages = [family.packages[name] for name in names]
+def _build_module(module: GoModule, names: tuple[str, ...], folder: Path, progress: Progress) -> None:
+    sources = GO_SOURCES / module.name
+    packages = [module.packages[name] for name in names]
     progress("downloading modules", None)
     listing = ["go", "list", "-deps", *packages]
     total = len(_run(listing, sources).splitlines())
     with tempfile.TemporaryDirectory(dir=folder) as output:
-        _build_with_progress(build_command(family, names, Path(output)), sources, total, progress)
+        _build_with_progress(build_command(module, names, Path(output)), sources, total, progress)
         for name in names:
-            (_built(Path(output), family.packages[name], name)).rename(folder / name)
+            (_built(Path(output), module.packages[name], name)).rename(folder / name)
 
 
 def _built(output: Path, package: str, name: str) -> Path:
@@ -142,7 +142,7 @@ def _environment() -> dict[str, str]:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[Path]:
-    """Hold a family's folder: a second process waits here, then finds the programs built."""
+    """Hold a module's folder: a second process waits here, then finds the programs built."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -1,6 +1,6 @@
-"""The owner's side of the keeper: start, stop and list a run's processes.
+"""The owner's side of the supervisor: start, stop and list a run's processes.
 
-Does: starts the keeper, speaks to it, waits for readiness. Knows: the keeper's requests.
+Does: starts the supervisor, speaks to it, waits for readiness. Knows: the supervisor's requests.
 Does not know: Kubernetes, or how traces are removed.
 """
 
@@ -23,8 +23,8 @@ from voxfleet_testbed.errors import StartError
 from voxfleet_testbed.supervision.run_folder import RUN_VARIABLE, RunFolder, create_run, is_alive
 from voxfleet_testbed.supervision.traces import remove_traces, sweep
 
-KEEPER_START_SECONDS = 60.0
-KEEPER_STOP_SECONDS = 60.0
+SUPERVISOR_START_SECONDS = 60.0
+SUPERVISOR_STOP_SECONDS = 60.0
 POLL_SECONDS = 0.05
 LOG_LINES = 15
 # Put before a command that we wait for: should we be killed meanwhile, so is it.
@@ -42,7 +42,7 @@ class Process:
 
 @dataclass(slots=True)
 class Run:
-    """A run that is alive: its folder, its keeper, and the pipe that ties the keeper to this process."""
+    """A run that is alive: its folder, its supervisor, and the pipe that ties the supervisor to this process."""
 
     folder: RunFolder
     _owner_pipe: int | None = None
@@ -90,9 +90,9 @@ class Run:
         """End everything and wait until nothing is left."""
         if is_alive(self.folder):
             with contextlib.suppress(ProcessLookupError, FileNotFoundError):
-                os.kill(int((self.folder.path / "keeper.pid").read_text()), signal.SIGTERM)
+                os.kill(int((self.folder.path / "supervisor.pid").read_text()), signal.SIGTERM)
         self._release()
-        deadline = time.monotonic() + KEEPER_STOP_SECONDS
+        deadline = time.monotonic() + SUPERVISOR_STOP_SECONDS
         while is_alive(self.folder) and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
         remove_traces(self.folder)
@@ -104,7 +104,7 @@ class Run:
 
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
         with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(KEEPER_STOP_SECONDS)
+            connection.settimeout(SUPERVISOR_STOP_SECONDS)
             try:
                 connection.connect(str(self.folder.socket))
             except OSError as error:
@@ -119,24 +119,24 @@ class Run:
 
 
 def begin_run(runs: Path) -> Run:
-    """Sweep stale runs, make a new folder, start its keeper."""
+    """Sweep stale runs, make a new folder, start its supervisor."""
     sweep(runs)
     folder, lock = create_run(runs)
     reading, writing = os.pipe()
     try:
-        _launch_keeper(folder, reading, lock)
+        _launch_supervisor(folder, reading, lock)
     finally:
         os.close(reading)
         os.close(lock)
     run = Run(folder, writing)
-    _wait_for_keeper(run)
+    _wait_for_supervisor(run)
     return run
 
 
-def _launch_keeper(folder: RunFolder, owner_pipe: int, lock: int) -> None:
-    command = [sys.executable, "-m", "voxfleet_testbed.supervision.keeper", str(folder.path)]
-    with (folder.logs / "keeper.log").open("ab") as log:
-        keeper = subprocess.Popen(
+def _launch_supervisor(folder: RunFolder, owner_pipe: int, lock: int) -> None:
+    command = [sys.executable, "-m", "voxfleet_testbed.supervision.supervisor", str(folder.path)]
+    with (folder.logs / "supervisor.log").open("ab") as log:
+        supervisor = subprocess.Popen(
             [*command, str(owner_pipe), str(lock)],
             env={**os.environ, RUN_VARIABLE: folder.run_id},
             pass_fds=(owner_pipe, lock),
@@ -145,14 +145,14 @@ def _launch_keeper(folder: RunFolder, owner_pipe: int, lock: int) -> None:
             stderr=log,
             start_new_session=True,
         )
-    (folder.path / "keeper.pid").write_text(str(keeper.pid))
+    (folder.path / "supervisor.pid").write_text(str(supervisor.pid))
 
 
-def _wait_for_keeper(run: Run) -> None:
-    deadline = time.monotonic() + KEEPER_START_SECONDS
+def _wait_for_supervisor(run: Run) -> None:
+    deadline = time.monotonic() + SUPERVISOR_START_SECONDS
     while not run.folder.socket.exists():
         if time.monotonic() > deadline or not is_alive(run.folder):
-            raise StartError(f"the keeper did not start:\n{run.log_end('keeper')}")
+            raise StartError(f"the supervisor did not start:\n{run.log_end('supervisor')}")
         time.sleep(POLL_SECONDS)
 
 

@@ -1,7 +1,7 @@
 """One run, one folder: everything a cluster writes lies below it, and its lock says whether it still lives.
 
 Does: makes, finds and describes run folders. Knows: the names that a run's traces carry on this machine.
-Does not know: what runs in it. Standard library only, so that the keeper starts fast.
+Does not know: what runs in it. Standard library only, so that the supervisor starts fast.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 RUN_VARIABLE = "VOXFLEET_TESTBED_RUN"
-LOCK_NAME = "keeper.lock"
+LOCK_NAME = "supervisor.lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +43,8 @@ class RunFolder:
 
     @property
     def socket(self) -> Path:
-        """Where the keeper listens."""
-        return self.path / "keeper.sock"
+        """Where the supervisor listens."""
+        return self.path / "supervisor.sock"
 
     @property
     def logs(self) -> Path:
@@ -78,7 +78,7 @@ class RunFolder:
 
 
 def create_run(runs: Path) -> tuple[RunFolder, int]:
-    """Make a run's folder, already locked; the keeper inherits the lock's descriptor."""
+    """Make a run's folder, already locked; the supervisor inherits the lock's descriptor."""
     runs.mkdir(mode=0o755, parents=True, exist_ok=True)
     if runs.stat().st_uid != os.getuid():
         raise PermissionError(f"{runs} belongs to another user; set TMPDIR to a folder of your own")
@@ -98,7 +98,7 @@ def find_runs(runs: Path) -> Iterator[RunFolder]:
 
 
 def is_alive(run: RunFolder) -> bool:
-    """Whether a keeper (or a start in progress) holds the run's lock."""
+    """Whether a supervisor (or a start in progress) holds the run's lock."""
     try:
         lock = os.open(run.path / LOCK_NAME, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:

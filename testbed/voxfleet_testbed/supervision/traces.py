@@ -29,7 +29,7 @@ ROUND_SECONDS = 0.1
 
 
 def sweep(runs: Path) -> list[str]:
-    """Remove every run whose keeper is gone; returns their ids."""
+    """Remove every run whose supervisor is gone; returns their ids."""
     if not runs.exists():
         return []
     with creation_lock(runs):

@@ -11,17 +11,17 @@ from hypothesis import strategies as st
 from voxfleet_testbed.errors import BuildError, UnavailableError
 from voxfleet_testbed.events import Progress
 from voxfleet_testbed.programs import go_builds
-from voxfleet_testbed.programs.families import (
+from voxfleet_testbed.programs.go_builds import Programs, build, build_command, check_go, find_programs
+from voxfleet_testbed.programs.go_modules import (
     ALL_PROGRAMS,
     CLUSTER_PROGRAMS,
-    FAMILIES,
-    Family,
+    GO_MODULES,
+    GoModule,
     build_key,
-    by_family,
+    by_go_module,
     parse_version,
     required_go_version,
 )
-from voxfleet_testbed.programs.go_builds import Programs, build, build_command, check_go, find_programs
 from voxfleet_testbed.programs.packages import (
     PACKAGE_OF,
     is_installed,
@@ -30,7 +30,7 @@ from voxfleet_testbed.programs.packages import (
 )
 from voxfleet_testbed.settings import GO_SOURCES, read_settings
 
-FAMILY = Family("example", {"server": "example.test/server/v3", "client": "example.test/cmd/client"})
+MODULE = GoModule("example", {"server": "example.test/server/v3", "client": "example.test/cmd/client"})
 
 
 def sources(folder: Path, go_mod: str = "module x\n\ngo 1.24.0\n") -> Path:
@@ -39,52 +39,52 @@ def sources(folder: Path, go_mod: str = "module x\n\ngo 1.24.0\n") -> Path:
     return folder
 
 
-def test_every_program_belongs_to_one_family() -> None:
+def test_every_program_belongs_to_one_module() -> None:
     assert len(set(ALL_PROGRAMS)) == len(ALL_PROGRAMS)
     assert set(CLUSTER_PROGRAMS) <= set(ALL_PROGRAMS)
 
 
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
-def test_every_family_has_its_module_file(family: Family) -> None:
-    go_mod = (GO_SOURCES / family.name / "go.mod").read_text()
+@pytest.mark.parametrize("module", GO_MODULES, ids=lambda module: module.name)
+def test_every_module_has_its_module_file(module: GoModule) -> None:
+    go_mod = (GO_SOURCES / module.name / "go.mod").read_text()
     assert required_go_version(go_mod) >= (1, 24)
 
 
 def test_etcd_comes_first_because_others_wait_for_it() -> None:
-    assert [family.name for family in by_family(CLUSTER_PROGRAMS)][:2] == ["etcd", "kubernetes"]
+    assert [module.name for module in by_go_module(CLUSTER_PROGRAMS)][:2] == ["etcd", "kubernetes"]
 
 
 def test_an_unknown_program_is_named() -> None:
     with pytest.raises(ValueError, match="kube-apisever"):
-        by_family(["kube-apisever"])
+        by_go_module(["kube-apisever"])
 
 
 @given(st.sets(st.sampled_from(ALL_PROGRAMS)))
 def test_grouping_loses_nothing(wanted: set[str]) -> None:
-    assert {name for names in by_family(wanted).values() for name in names} == wanted
+    assert {name for names in by_go_module(wanted).values() for name in names} == wanted
 
 
 def test_the_key_stays_while_nothing_changes(tmp_path: Path) -> None:
-    assert build_key(FAMILY, sources(tmp_path)) == build_key(FAMILY, tmp_path)
-    assert build_key(FAMILY, tmp_path).startswith("example-")
+    assert build_key(MODULE, sources(tmp_path)) == build_key(MODULE, tmp_path)
+    assert build_key(MODULE, tmp_path).startswith("example-")
 
 
 @pytest.mark.parametrize(
     ("name", "text"), [("go.mod", "module y\n"), ("go.sum", "other\n"), ("main.go", "package main\n")]
 )
 def test_the_key_changes_with_each_source(name: str, text: str, tmp_path: Path) -> None:
-    before = build_key(FAMILY, sources(tmp_path))
+    before = build_key(MODULE, sources(tmp_path))
     (tmp_path / name).write_text(text)
-    assert build_key(FAMILY, tmp_path) != before
+    assert build_key(MODULE, tmp_path) != before
 
 
 def test_the_key_changes_with_the_flags(tmp_path: Path) -> None:
-    stamped = Family(FAMILY.name, FAMILY.packages, "-s -w -X a=b")
-    assert build_key(stamped, sources(tmp_path)) != build_key(FAMILY, tmp_path)
+    stamped = GoModule(MODULE.name, MODULE.packages, "-s -w -X a=b")
+    assert build_key(stamped, sources(tmp_path)) != build_key(MODULE, tmp_path)
 
 
 def test_one_command_builds_several_programs() -> None:
-    command = build_command(FAMILY, ["server", "client"], Path("/out"))
+    command = build_command(MODULE, ["server", "client"], Path("/out"))
     assert command[-2:] == ["example.test/server/v3", "example.test/cmd/client"]
     assert command[command.index("-o") + 1] == "/out/"
 
@@ -99,7 +99,7 @@ def test_versions_compare_as_numbers(text: str, numbers: tuple[int, ...]) -> Non
 def test_go_is_named_when_it_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UnavailableError, match=r"Go 1\.\d+ or newer is needed to build etcd, and `go` is not on PATH"):
-        check_go(FAMILIES[0])
+        check_go(GO_MODULES[0])
 
 
 def test_an_old_go_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_an_old_go_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     go.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     with pytest.raises(UnavailableError, match=r"this is go1\.19\.8"):
-        check_go(FAMILIES[0])
+        check_go(GO_MODULES[0])
 
 
 def test_nothing_is_done_when_all_is_built(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_nothing_is_done_when_all_is_built(monkeypatch: pytest.MonkeyPatch, tmp_
     for name in ("etcd", "kubelet"):
         programs.path(name).parent.mkdir(parents=True)
         programs.path(name).write_text("built")
-    monkeypatch.setattr(go_builds, "_build_family", pytest.fail)
+    monkeypatch.setattr(go_builds, "_build_module", pytest.fail)
     build(programs, ("etcd", "kubelet"))
     assert programs.missing(("etcd", "kubelet", "helm")) == ("helm",)
 
@@ -131,7 +131,7 @@ def test_a_build_of_ones_own_is_preferred(tmp_path: Path) -> None:
     assert programs.path("kubelet").is_relative_to(tmp_path / "voxfleet" / "programs")
 
 
-def test_a_small_family_really_builds_and_is_cached(tmp_path: Path) -> None:
+def test_a_small_module_really_builds_and_is_cached(tmp_path: Path) -> None:
     programs, seen = Programs(tmp_path), []
     build(programs, ["pause"], lambda event: seen.append((event.phase, event.state)))
     assert programs.path("pause").stat().st_mode & 0o111
@@ -143,16 +143,16 @@ def test_a_small_family_really_builds_and_is_cached(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Family:
-    """A family of one small program, for builds that fail or race."""
-    family = Family("small", {"small": "."})
+def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> GoModule:
+    """A module of one small program, for builds that fail or race."""
+    module = GoModule("small", {"small": "."})
     (tmp_path / "go" / "small").mkdir(parents=True)
     (tmp_path / "go" / "small" / "go.mod").write_text("module example.test/small\n\ngo 1.24.0\n")
     (tmp_path / "go" / "small" / "main.go").write_text("package main\n\nfunc main() {}\n")
     monkeypatch.setattr(go_builds, "GO_SOURCES", tmp_path / "go")
-    monkeypatch.setattr(go_builds, "FAMILIES", (family,))
-    monkeypatch.setattr(go_builds, "by_family", lambda names: {family: tuple(names)})
-    return family
+    monkeypatch.setattr(go_builds, "GO_MODULES", (module,))
+    monkeypatch.setattr(go_builds, "by_go_module", lambda names: {module: tuple(names)})
+    return module
 
 
 @pytest.mark.usefixtures("small")
@@ -174,13 +174,13 @@ def test_a_module_that_cannot_be_read_is_explained(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("small")
 def test_two_who_build_at_once_build_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     builds: list[Path] = []
-    really = go_builds._build_family
+    really = go_builds._build_module
 
-    def counted(family: Family, names: tuple[str, ...], folder: Path, progress: Progress) -> None:
+    def counted(module: GoModule, names: tuple[str, ...], folder: Path, progress: Progress) -> None:
         builds.append(folder)
-        really(family, names, folder, progress)
+        really(module, names, folder, progress)
 
-    monkeypatch.setattr(go_builds, "_build_family", counted)
+    monkeypatch.setattr(go_builds, "_build_module", counted)
     threads = [threading.Thread(target=build, args=(Programs(tmp_path / "cache"), ["small"])) for _ in range(3)]
     for thread in threads:
         thread.start()

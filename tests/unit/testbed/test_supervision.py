@@ -16,7 +16,7 @@ from voxfleet_testbed.cluster.cgroups import make_cgroup
 from voxfleet_testbed.errors import ApiError, BuildError, StartError, TestbedError, UnavailableError
 from voxfleet_testbed.events import PhaseEvent, phase
 from voxfleet_testbed.fixtures import skipping
-from voxfleet_testbed.narration import finished_line, narrated
+from voxfleet_testbed.phase_display import finished_line, show_phases
 from voxfleet_testbed.settings import read_settings
 from voxfleet_testbed.supervision.kernel_settings import NAMES, note_kernel_settings, restore_kernel_settings
 from voxfleet_testbed.supervision.run_folder import create_run, find_runs, is_alive
@@ -144,7 +144,7 @@ def test_a_failed_phase_says_why_in_one_line() -> None:
 
 def test_phases_are_drawn_and_stay_when_done() -> None:
     console = Console(file=io.StringIO(), width=100)
-    with narrated(console) as report, phase(report, "control plane") as progress:
+    with show_phases(console) as report, phase(report, "control plane") as progress:
         progress("etcd", None)
         progress("etcd", 0.4)
     assert isinstance(console.file, io.StringIO)
@@ -197,7 +197,7 @@ def test_a_run_that_is_just_starting_is_shown_as_such(tmp_path: Path) -> None:
 
 
 def test_an_error_is_one_line_and_an_exit_status(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(typer.Exit) as raised, cli.narrating():
+    with pytest.raises(typer.Exit) as raised, cli.report_phases():
         raise UnavailableError("missing packages: runc")
     assert raised.value.exit_code == 1
     assert "missing packages: runc" in capsys.readouterr().err
@@ -211,7 +211,7 @@ def test_what_is_missing_skips_a_test_and_fails_it_under_ci(ci: str, outcome: ty
 
 def test_a_log_hears_of_a_long_phase_every_half_minute() -> None:
     written = io.StringIO()
-    with narrated(Console(file=written, force_terminal=False, width=120)) as report:
+    with show_phases(Console(file=written, force_terminal=False, width=120)) as report:
         report(PhaseEvent("build", "started"))
         for seconds in (29.0, 31.0, 45.0, 62.0):
             report(PhaseEvent("build", "running", "k8s.io/api", 0.25, seconds))

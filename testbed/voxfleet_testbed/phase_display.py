@@ -19,7 +19,7 @@ SIGN_OF_LIFE_SECONDS = 30.0
 
 
 @contextmanager
-def narrated(console: Console) -> Iterator[Report]:
+def show_phases(console: Console) -> Iterator[Report]:
     """Yield a report that draws; safe to call from several threads."""
     columns = (
         SpinnerColumn(),
@@ -29,10 +29,10 @@ def narrated(console: Console) -> Iterator[Report]:
         TextColumn("[dim]{task.fields[detail]}"),
     )
     with Progress(*columns, console=console, transient=True) as progress:
-        yield Narrator(progress)
+        yield PhaseDisplay(progress)
 
 
-class Narrator:
+class PhaseDisplay:
     """Turns phase events into lines."""
 
     def __init__(self, progress: Progress) -> None:

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+from voxfleet_demo.demo_runner import AMERICA, EUROPE
 from voxfleet_demo.installation import Installation
-from voxfleet_demo.story import speak, wait_until
-from voxfleet_demo.telling import AMERICA, EUROPE
+from voxfleet_demo.scenario import speak, wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 

@@ -1,6 +1,6 @@
-"""The keeper: the small process that starts a run's processes and outlives whoever asked for them.
+"""The supervisor: the small process that starts a run's processes and outlives whoever asked for them.
 
-    python -m voxfleet_testbed.supervision.keeper RUN_FOLDER OWNER_FD LOCK_FD
+    python -m voxfleet_testbed.supervision.supervisor RUN_FOLDER OWNER_FD LOCK_FD
 
 Does: starts and stops processes on request over a socket; when the owner's pipe closes (the owner returned, crashed
 or was killed), or on SIGTERM, removes everything. After `detach` only SIGTERM ends it.
@@ -34,7 +34,7 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 @dataclass(slots=True)
-class Keeper:
+class Supervisor:
     """The run's processes by name."""
 
     run: RunFolder
@@ -108,14 +108,14 @@ def main(arguments: list[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        _serve(Keeper(run), owner, signals)
+        _serve(Supervisor(run), owner, signals)
     finally:
         remove_traces(run)
 
 
-def _serve(keeper: Keeper, owner: int, signals: socket.socket) -> None:
+def _serve(supervisor: Supervisor, owner: int, signals: socket.socket) -> None:
     with socket.socket(socket.AF_UNIX) as listener, selectors.DefaultSelector() as selector:
-        _listen(listener, keeper.run.socket)
+        _listen(listener, supervisor.run.socket)
         selector.register(listener, selectors.EVENT_READ)
         selector.register(owner, selectors.EVENT_READ)
         selector.register(signals, selectors.EVENT_READ)
@@ -124,11 +124,11 @@ def _serve(keeper: Keeper, owner: int, signals: socket.socket) -> None:
             if signals in ready:
                 if signal.SIGTERM in signals.recv(SIGNALS_AT_ONCE):
                     return
-                keeper.reap()
+                supervisor.reap()
             if listener in ready:
-                _converse(keeper, listener)
+                _converse(supervisor, listener)
             if owner in ready:
-                if keeper.attached:
+                if supervisor.attached:
                     return
                 selector.unregister(owner)
 
@@ -142,12 +142,12 @@ def _listen(listener: socket.socket, path: Path) -> None:
     unnamed.rename(path)
 
 
-def _converse(keeper: Keeper, listener: socket.socket) -> None:
+def _converse(supervisor: Supervisor, listener: socket.socket) -> None:
     """One request, one answer; a caller that breaks off harms nobody."""
     connection, _address = listener.accept()
     connection.settimeout(STOP_SECONDS)
     with contextlib.suppress(OSError, ValueError), connection, connection.makefile("rw") as stream:
-        stream.write(json.dumps(keeper.answer(json.loads(stream.readline()))) + "\n")
+        stream.write(json.dumps(supervisor.answer(json.loads(stream.readline()))) + "\n")
         stream.flush()
 
 

@@ -28,8 +28,8 @@ from voxfleet_testbed.images.archives import pause_archive
 from voxfleet_testbed.network import dns
 from voxfleet_testbed.network.addresses import Layout
 from voxfleet_testbed.network.links import Network, make_network
-from voxfleet_testbed.programs.families import CLUSTER_PROGRAMS
 from voxfleet_testbed.programs.go_builds import build, find_programs
+from voxfleet_testbed.programs.go_modules import CLUSTER_PROGRAMS
 from voxfleet_testbed.programs.packages import require_cluster_prerequisites
 from voxfleet_testbed.settings import Settings, read_settings
 from voxfleet_testbed.supervision.kernel_settings import note_kernel_settings

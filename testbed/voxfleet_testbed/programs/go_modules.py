@@ -1,6 +1,6 @@
 """Which programs a cluster needs, from which published Go module, and the key under which a build is cached.
 
-Knows: module families (one go.mod each: mixing them would upgrade Kubernetes' dependencies) and linker flags.
+Knows: module modules (one go.mod each: mixing them would upgrade Kubernetes' dependencies) and linker flags.
 Does not know: how a build runs; go_builds.py does that.
 """
 
@@ -27,7 +27,7 @@ HELM_LINKER_FLAGS = "-s -w -X helm.sh/helm/v3/internal/version.version=v3.19.5 "
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Family:
+class GoModule:
     """Programs that share a go.mod; `packages` maps a program to its Go package."""
 
     name: str
@@ -35,9 +35,9 @@ class Family:
     linker_flags: str = "-s -w"
 
 
-FAMILIES: tuple[Family, ...] = (
-    Family("etcd", {"etcd": "go.etcd.io/etcd/server/v3"}),
-    Family(
+GO_MODULES: tuple[GoModule, ...] = (
+    GoModule("etcd", {"etcd": "go.etcd.io/etcd/server/v3"}),
+    GoModule(
         "kubernetes",
         {
             name: f"k8s.io/kubernetes/cmd/{name}"
@@ -46,11 +46,11 @@ FAMILIES: tuple[Family, ...] = (
         KUBERNETES_LINKER_FLAGS,
     ),
     # Of its own, because most machines have a kubectl; same versions as above, so what is compiled is shared.
-    Family("kubectl", {"kubectl": "k8s.io/kubernetes/cmd/kubectl"}, KUBERNETES_LINKER_FLAGS),
-    Family("coredns", {"coredns": "."}),
-    Family("pause", {"pause": "."}),
-    Family("helm", {"helm": "helm.sh/helm/v3/cmd/helm"}, HELM_LINKER_FLAGS),
-    Family("kwok", {"kwok": "sigs.k8s.io/kwok/cmd/kwok"}),
+    GoModule("kubectl", {"kubectl": "k8s.io/kubernetes/cmd/kubectl"}, KUBERNETES_LINKER_FLAGS),
+    GoModule("coredns", {"coredns": "."}),
+    GoModule("pause", {"pause": "."}),
+    GoModule("helm", {"helm": "helm.sh/helm/v3/cmd/helm"}, HELM_LINKER_FLAGS),
+    GoModule("kwok", {"kwok": "sigs.k8s.io/kwok/cmd/kwok"}),
 )
 
 CONTROL_PLANE_PROGRAMS = ("etcd", "kube-apiserver")
@@ -64,25 +64,25 @@ CLUSTER_PROGRAMS = (
     "coredns",
     "pause",
 )
-ALL_PROGRAMS = tuple(program for family in FAMILIES for program in family.packages)
+ALL_PROGRAMS = tuple(program for module in GO_MODULES for program in module.packages)
 
 
-def by_family(programs: Iterable[str]) -> dict[Family, tuple[str, ...]]:
-    """Group wanted programs by family, in the order of the table."""
+def by_go_module(programs: Iterable[str]) -> dict[GoModule, tuple[str, ...]]:
+    """Group wanted programs by module, in the order of the table."""
     wanted = set(programs)
     if unknown := wanted - set(ALL_PROGRAMS):
         raise ValueError(f"unknown programs {sorted(unknown)}; known are {', '.join(ALL_PROGRAMS)}")
-    grouped = {family.name: tuple(name for name in family.packages if name in wanted) for family in FAMILIES}
-    return {family: grouped[family.name] for family in FAMILIES if grouped[family.name]}
+    grouped = {module.name: tuple(name for name in module.packages if name in wanted) for module in GO_MODULES}
+    return {module: grouped[module.name] for module in GO_MODULES if grouped[module.name]}
 
 
-def build_key(family: Family, sources: Path) -> str:
+def build_key(module: GoModule, sources: Path) -> str:
     """Name a build by what goes into it: module files, our own Go files, linker flags."""
-    digest = hashlib.sha256(family.linker_flags.encode())
+    digest = hashlib.sha256(module.linker_flags.encode())
     for source in sorted([*sources.glob("*.go"), sources / "go.mod", sources / "go.sum"]):
         if source.exists():
             digest.update(b"\0" + source.name.encode() + b"\0" + source.read_bytes())
-    return f"{family.name}-{digest.hexdigest()[:16]}"
+    return f"{module.name}-{digest.hexdigest()[:16]}"
 
 
 def required_go_version(go_mod: str) -> tuple[int, ...]:

@@ -1,7 +1,7 @@
-"""The steps of the story: ask for speech, and watch a region sleep or wake.
+"""The steps of the scenario: request speech, and wait for a region to sleep or wake.
 
-Knows the gateway's HTTP API and the VoxTTSDeployment's status, as any user would. Does not know how the cluster
-was made, nor how the story is told: the demo narrates these steps, the end-to-end tests assert them.
+Knows: the gateway's HTTP API and the VoxTTSDeployment's status, the interfaces that every user has. Does not know: how
+the cluster was made, or what is printed; the demo shows these steps, the end-to-end tests assert them.
 """
 
 import time
@@ -21,12 +21,12 @@ SAMPLE_RATE_HERTZ = 44_100
 BYTES_PER_SAMPLE = 2
 
 
-class StoryError(Exception):
-    """A step of the story did not come true in its time; the message says what was seen instead."""
+class ScenarioError(Exception):
+    """A step of the scenario missed its deadline; the message has the last state that was read."""
 
 
-class RefusedError(StoryError):
-    """The gateway answered with an error, or did not answer; `response` is what it said, if it said something."""
+class RejectedError(ScenarioError):
+    """The gateway answered with an error status, or the connection failed; `response` is None in the second case."""
 
     def __init__(self, message: str, response: httpx.Response | None = None) -> None:
         super().__init__(message)
@@ -35,21 +35,21 @@ class RefusedError(StoryError):
 
 @dataclass(frozen=True, slots=True)
 class Speech:
-    """One answer of the speech API, as its listener saw it."""
+    """One response of the speech API, with the times that the client measured."""
 
-    region: str
-    route: str
+    region: str  # Voxfleet-Region: the region that generated it
+    route: str  # Voxfleet-Route: why the gateway chose that region
     first_audio_seconds: float
     total_seconds: float
     pcm: bytes  # s16le, mono, 44.1 kHz
 
     @property
     def audio_seconds(self) -> float:
-        """How long the audio plays."""
+        """Return the duration of the audio."""
         return len(self.pcm) / (SAMPLE_RATE_HERTZ * BYTES_PER_SAMPLE)
 
     def save(self, path: Path) -> None:
-        """Writes the audio as a WAV file."""
+        """Write the audio as a WAV file."""
         with wave.open(str(path), "wb") as out:
             out.setnchannels(1)
             out.setsampwidth(BYTES_PER_SAMPLE)
@@ -58,23 +58,24 @@ class Speech:
 
 
 def speak(gateway_url: str, text: str, *, model: str, location: str | None = None, hold_seconds: int = 300) -> Speech:
-    """Asks the gateway to speak and streams the answer.
+    """Request speech from a gateway and read the streamed response to its end.
 
     Args:
-        gateway_url: where a gateway listens, such as http://10.0.0.7:6006.
-        text: what to say.
+        gateway_url: the gateway's address, such as http://10.0.0.7:6006.
+        text: the input to synthesize.
         model: the model's name, as a resource declares it.
         location: the client's "latitude,longitude", sent in the header that the gateway trusts from its proxies.
-        hold_seconds: how long the gateway may hold the request while a region wakes.
+        hold_seconds: how long the gateway may hold the request while a region wakes (RFC 7240's `Prefer: wait`).
 
     Raises:
-        RefusedError: the answer is an error, or there is none.
+        RejectedError: the response is an error, or the connection failed.
     """
     headers = {"Prefer": f"wait={hold_seconds}"} | ({"Voxfleet-Client-Location": location} if location else {})
     body = {"model": model, "input": text, "voice": "default", "response_format": "pcm"}
     started = time.monotonic()
     with (
-        _refusals(gateway_url),
+        _rejections(gateway_url),
+        # The gateway must give up first: its error names the reason, a client's time-out does not.
         httpx.Client(timeout=httpx.Timeout(hold_seconds + 60)) as http,
         http.stream(
             "POST",
@@ -85,7 +86,7 @@ def speak(gateway_url: str, text: str, *, model: str, location: str | None = Non
     ):
         if answer.is_error:
             answer.read()
-            raise RefusedError(f"{gateway_url} answered {answer.status_code}: {_reason(answer)}", answer)
+            raise RejectedError(f"{gateway_url} answered {answer.status_code}: {_reason(answer)}", answer)
         chunks = list(_timed(answer.iter_bytes(), started))
     return Speech(
         region=answer.headers.get("Voxfleet-Region", ""),
@@ -97,15 +98,15 @@ def speak(gateway_url: str, text: str, *, model: str, location: str | None = Non
 
 
 @contextmanager
-def _refusals(gateway_url: str) -> Iterator[None]:
+def _rejections(gateway_url: str) -> Iterator[None]:
     try:
         yield
     except httpx.TransportError as error:
-        raise RefusedError(f"{gateway_url} broke the connection off: {error!r}") from error
+        raise RejectedError(f"the connection to {gateway_url} failed: {error!r}") from error
 
 
 def _reason(answer: httpx.Response) -> str:
-    """The message in OpenAI's error form, or the beginning of whatever was sent."""
+    """Return the message of an OpenAI error object, or the first 200 characters of any other body."""
     try:
         return str(answer.json()["error"]["message"])
     except (ValueError, KeyError, TypeError):
@@ -118,7 +119,7 @@ def _timed(chunks: Iterator[bytes], started: float) -> Iterator[tuple[float, byt
 
 
 class Fleet:
-    """Reads VoxTTSDeployments and the pods behind them from one cluster."""
+    """Reads VoxTTSDeployments and their pods from one cluster's API server."""
 
     def __init__(self, kubeconfig: Path) -> None:
         api = config.new_client_from_config(str(kubeconfig))
@@ -126,22 +127,22 @@ class Fleet:
         self.core = client.CoreV1Api(api)
 
     def resource(self, name: str, namespace: str = "default") -> dict[str, Any]:
-        """The resource as the API server has it."""
+        """Return the resource as the API server stores it."""
         found: dict[str, Any] = self.objects.get_namespaced_custom_object(GROUP, VERSION, namespace, PLURAL, name)
         return found
 
     def regions(self, name: str, namespace: str = "default") -> dict[str, dict[str, Any]]:
-        """Each region's status by the region's name; empty before the operator's first status."""
+        """Return each region's status by the region's name; empty before the operator's first status."""
         rows = self.resource(name, namespace).get("status", {}).get("regions", [])
         return {row["name"]: row for row in rows}
 
     def condition(self, name: str, kind: str, namespace: str = "default") -> dict[str, Any]:
-        """One condition of the resource; empty when it is not set."""
+        """Return one condition of the resource; empty when it is not set."""
         rows = self.resource(name, namespace).get("status", {}).get("conditions", [])
         return next((row for row in rows if row["type"] == kind), {})
 
     def pods(self, name: str, region: str, namespace: str = "default") -> list[Any]:
-        """The inference pods of one region."""
+        """Return the inference pods of one region."""
         selector = f"voxfleet.dev/deployment={name},voxfleet.dev/region={region}"
         found: list[Any] = self.core.list_namespaced_pod(namespace, label_selector=selector).items
         return found
@@ -149,10 +150,10 @@ class Fleet:
     def wait_phase(
         self, name: str, region: str, phase: str, *, within_seconds: float, namespace: str = "default"
     ) -> float:
-        """Waits until the region's phase is the given one; returns the seconds it took.
+        """Wait until the region is in a phase; returns the seconds it took.
 
         Raises:
-            StoryError: the phase did not come in time; says the last one seen.
+            ScenarioError: the deadline passed; the message has the last phase.
         """
         return wait_until(
             lambda: self.regions(name, namespace).get(region, {}).get("phase"),
@@ -162,21 +163,21 @@ class Fleet:
         )
 
 
-def wait_until(see: Callable[[], object], wanted: object, *, what: str, within_seconds: float) -> float:
-    """Looks every half second until what is seen equals what is wanted; returns the seconds it took.
+def wait_until(read: Callable[[], object], expected: object, *, what: str, within_seconds: float) -> float:
+    """Poll every half second until `read` returns the expected value; returns the seconds it took.
 
     Raises:
-        StoryError: it did not come in time; says what was seen last.
+        ScenarioError: the deadline passed; the message has the last value.
     """
     started = time.monotonic()
-    seen: object = None
+    last: object = None
     while (waited := time.monotonic() - started) < within_seconds:
         try:
-            seen = see()
+            last = read()
         except ApiException as error:
-            # An API server that restarts is part of some stories; one that stays away ends in StoryError.
-            seen = f"{error.status} {error.reason}"
-        if seen == wanted:
+            # Tests restart the API server; only one that stays unreachable until the deadline is an error.
+            last = f"{error.status} {error.reason}"
+        if last == expected:
             return waited
         time.sleep(0.5)
-    raise StoryError(f"{what} is {seen!r} after {within_seconds:.0f} s; expected {wanted!r}")
+    raise ScenarioError(f"{what} is {last!r} after {within_seconds:.0f} s; expected {expected!r}")

@@ -25,7 +25,7 @@ def test_the_quickstart_names_the_demos_regions() -> None:
 
 @pytest.fixture
 def recorded(tmp_path: Path) -> tuple[Installation, Path]:
-    """An installation whose kubectl writes down what it is given, and fails when told to delete."""
+    """An installation whose kubectl saves its standard input, and fails on `delete`."""
     kubectl, given = tmp_path / "kubectl", tmp_path / "given"
     kubectl.write_text(f'#!/bin/sh\n[ "$1" = delete ] && echo "no rights" >&2 && exit 1\ncat > {given}\n')
     kubectl.chmod(kubectl.stat().st_mode | stat.S_IXUSR)
@@ -34,22 +34,22 @@ def recorded(tmp_path: Path) -> tuple[Installation, Path]:
 
 def test_the_quickstart_is_applied_with_the_given_fields(recorded: tuple[Installation, Path]) -> None:
     installation, given = recorded
-    installation.apply_quickstart("story", model="story-1", source="file:///weights", idle_timeout_seconds=9)
+    installation.apply_quickstart("scenario", model="scenario-1", source="file:///weights", idle_timeout_seconds=9)
     applied = json.loads(given.read_text())
-    assert applied["metadata"]["name"] == "story"
-    assert applied["spec"]["model"] == {"name": "story-1", "source": "file:///weights"}
+    assert applied["metadata"]["name"] == "scenario"
+    assert applied["spec"]["model"] == {"name": "scenario-1", "source": "file:///weights"}
     assert applied["spec"]["autoscaling"]["idleTimeoutSeconds"] == 9
 
 
-def test_a_failed_command_speaks_in_its_own_words(recorded: tuple[Installation, Path]) -> None:
+def test_a_failed_command_reports_its_own_error_output(recorded: tuple[Installation, Path]) -> None:
     installation, _ = recorded
     with pytest.raises(InstallationError, match="no rights"):
-        installation.delete("story")
+        installation.delete("scenario")
 
 
-def test_last_words_are_the_pods_and_the_newest_events(tmp_path: Path) -> None:
+def test_diagnostics_are_the_pods_and_the_newest_events(tmp_path: Path) -> None:
     kubectl = tmp_path / "kubectl"
     kubectl.write_text('#!/bin/sh\n[ "$2" = pods ] && echo gateway-1 CrashLoopBackOff || seq 1 40\n')
     kubectl.chmod(kubectl.stat().st_mode | stat.S_IXUSR)
-    words = Installation(tmp_path / "kubeconfig", Programs(kubectl=kubectl)).last_words().splitlines()
-    assert words == ["gateway-1 CrashLoopBackOff", *map(str, range(29, 41))]
+    lines = Installation(tmp_path / "kubeconfig", Programs(kubectl=kubectl)).diagnostics().splitlines()
+    assert lines == ["gateway-1 CrashLoopBackOff", *map(str, range(29, 41))]

@@ -1,0 +1,33 @@
+"""The variables of `make demo`, and the messages for wrong ones."""
+
+from pathlib import Path
+
+import pytest
+import typer
+from voxfleet_demo.__main__ import read_options
+
+
+def test_without_variables_the_demo_starts_a_local_cluster_with_the_tiny_checkpoint() -> None:
+    options = read_options({})
+    assert (options.kubeconfig, options.model_path) == (None, None)
+
+
+def test_a_users_cluster_comes_with_images_it_can_pull(tmp_path: Path) -> None:
+    kubeconfig = tmp_path / "config"
+    kubeconfig.write_text("{}")
+    options = read_options({"KUBECONFIG": str(kubeconfig), "IMAGES": "registry/team/", "IMAGE_TAG": "1.0"})
+    assert options.kubeconfig == kubeconfig
+    assert (options.images, options.image_tag) == ("registry/team/", "1.0")
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"KUBECONFIG": "/absent"}, "KUBECONFIG=/absent is no file"),
+        ({"KUBECONFIG": __file__}, "set IMAGES to the prefix"),
+        ({"MODEL_PATH": "/absent"}, "MODEL_PATH=/absent has no config.json"),
+    ],
+)
+def test_wrong_variables_are_named_with_the_way_out(variables: dict[str, str], message: str) -> None:
+    with pytest.raises(typer.BadParameter, match=message):
+        read_options(variables)
