@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 from voxfleet_testbed.cluster.local_cluster import REGIONAL_NODES, Cluster, start_cluster
-from voxfleet_testbed.cluster.node_files import Mount, NodePlan
+from voxfleet_testbed.cluster.node_files import NodePlan
 from voxfleet_testbed.errors import ApiError
 from voxfleet_testbed.fixtures import skipping
+from voxfleet_testbed.images.mounts import Mount
 from voxfleet_testbed.images.project import build_base_archive
 from voxfleet_testbed.programs.go_builds import build, find_programs
 from voxfleet_testbed.programs.go_modules import CLUSTER_PROGRAMS

@@ -22,9 +22,10 @@ from voxfleet_testbed.cluster.cgroups import make_cgroup
 from voxfleet_testbed.cluster.command_lines import Endpoints
 from voxfleet_testbed.cluster.control_plane import ControlPlane, start_in_run
 from voxfleet_testbed.cluster.node import Node, start_node, wait_ready
-from voxfleet_testbed.cluster.node_files import Mount, NodePlan
+from voxfleet_testbed.cluster.node_files import NodePlan
 from voxfleet_testbed.events import Report, ignore, phase
 from voxfleet_testbed.images.archives import pause_archive
+from voxfleet_testbed.images.mounts import Mount
 from voxfleet_testbed.network import dns
 from voxfleet_testbed.network.addresses import Layout
 from voxfleet_testbed.network.links import Network, make_network

@@ -20,9 +20,10 @@ from voxfleet_testbed.cluster import node_files
 from voxfleet_testbed.cluster.cgroups import make_cgroup
 from voxfleet_testbed.cluster.control_plane import ControlPlane, write_kubeconfig
 from voxfleet_testbed.cluster.memory import has_memory_to_spare, mount_in_memory
-from voxfleet_testbed.cluster.node_files import Mount, NodePaths, NodePlan
+from voxfleet_testbed.cluster.node_files import NodePaths, NodePlan
 from voxfleet_testbed.errors import StartError
 from voxfleet_testbed.images.archives import write_merged
+from voxfleet_testbed.images.mounts import Mount
 from voxfleet_testbed.network.certificates import node_identity
 from voxfleet_testbed.network.links import Network, bridge_commands
 

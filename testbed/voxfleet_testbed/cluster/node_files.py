@@ -11,16 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-PAUSE_IMAGE = "localhost/voxfleet-pause:testbed"
+from voxfleet_testbed.images.archives import PAUSE_IMAGE
+from voxfleet_testbed.images.mounts import Mount
+
 MAX_PODS = 110
-
-
-@dataclass(frozen=True, slots=True)
-class Mount:
-    """A folder of this machine that every container of the cluster sees, read-only."""
-
-    source: Path
-    destination: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from voxfleet_testbed.cluster.node_files import PAUSE_IMAGE
-
+PAUSE_IMAGE = "localhost/voxfleet-pause:testbed"
 EXECUTABLE = 0o755
 MANIFEST = "manifest.json"
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}

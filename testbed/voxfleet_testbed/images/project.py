@@ -11,11 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from voxfleet_testbed.cluster.node_files import Mount
 from voxfleet_testbed.events import Report, ignore, phase
 from voxfleet_testbed.images.base_image import make_base_image
 from voxfleet_testbed.images.buildah import Buildah, locked, unfinished
-from voxfleet_testbed.images.mounted import make_site_packages, make_tiny_checkpoint
+from voxfleet_testbed.images.mounts import Mount, make_site_packages, make_tiny_checkpoint
 from voxfleet_testbed.settings import REPOSITORY, Settings
 
 PARTS = ("operator", "gateway", "inference")

@@ -12,7 +12,6 @@ from voxfleet_testbed.cluster.command_lines import Endpoints
 from voxfleet_testbed.cluster.local_cluster import cluster_endpoints
 from voxfleet_testbed.cluster.memory import available_bytes, has_memory_to_spare
 from voxfleet_testbed.cluster.node_files import (
-    Mount,
     NodePaths,
     NodePlan,
     base_spec,
@@ -21,6 +20,7 @@ from voxfleet_testbed.cluster.node_files import (
     kubelet_config,
     pod_network,
 )
+from voxfleet_testbed.images.mounts import Mount
 from voxfleet_testbed.network import dns
 from voxfleet_testbed.network.addresses import CANDIDATES, Layout
 from voxfleet_testbed.network.links import Network, bridge_commands, cluster_commands, host_commands

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 from voxfleet_testbed import assembly
-from voxfleet_testbed.cluster.node_files import Mount
 from voxfleet_testbed.errors import BuildError
 from voxfleet_testbed.events import PhaseEvent, ignore
 from voxfleet_testbed.images import base_image, buildah, project
 from voxfleet_testbed.images.buildah import Buildah, locked, run_alone
+from voxfleet_testbed.images.mounts import Mount
 from voxfleet_testbed.images.project import ProjectImages, build_project_images, make_mounts
 from voxfleet_testbed.settings import REPOSITORY, Settings, read_settings
 

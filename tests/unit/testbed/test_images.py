@@ -14,7 +14,7 @@ from voxfleet_testbed.errors import BuildError, UnavailableError
 from voxfleet_testbed.images.archives import pause_archive, single_program_image, write_merged
 from voxfleet_testbed.images.base_image import base_image_name, own_mirror
 from voxfleet_testbed.images.buildah import ALONE, locked, pip_configuration, unfinished
-from voxfleet_testbed.images.mounted import find_uv, install_command, make_site_packages
+from voxfleet_testbed.images.mounts import find_uv, install_command, make_site_packages
 from voxfleet_testbed.images.project import KEPT_ARCHIVES, PARTS, copied_files, image_key, image_name, outdated_archives
 from voxfleet_testbed.settings import REPOSITORY
 

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from voxfleet_testbed.errors import BuildError, UnavailableError
@@ -17,6 +18,14 @@ from voxfleet_testbed.images.buildah import ERROR_CHARACTERS, locked, unfinished
 from voxfleet_testbed.supervision.processes import WITH_CALLER
 
 IMAGE_PYTHON = "3.11"
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A folder of this machine that every container of the cluster sees, read-only."""
+
+    source: Path
+    destination: str  # a path inside the containers
 
 
 def make_site_packages(cache: Path, requirements: Path) -> Path:
