@@ -1,7 +1,7 @@
-"""A cluster ready for VoxFleet: packages, programs and images made side by side, then started and loaded.
+"""A cluster ready for VoxFleet: programs and images are built in parallel, then nodes start and load the images.
 
-Does: orders the long steps so that a first start takes as little time as two cores allow.
-Knows: what may overlap. Does not know: how VoxFleet is installed; the demo and the tests do that.
+Does: orders the long steps for a short first start on two cores. Knows: which steps may overlap.
+Does not know: how VoxFleet is installed; the demo and the tests do that.
 """
 
 from __future__ import annotations
@@ -23,12 +23,17 @@ PROGRAMS = (*CLUSTER_PROGRAMS, "helm")
 
 
 def prepare(settings: Settings, parts: Iterable[str] = PARTS, report: Report = ignore) -> ProjectImages:
-    """Make everything a cluster needs before it starts: programs and images overlap."""
+    """Build the programs and images that a cluster needs, both in parallel; cached builds return at once.
+
+    Raises:
+        UnavailableError: this machine lacks root, a package or Go.
+        BuildError: a build failed.
+    """
     require_cluster_prerequisites()
     with ThreadPoolExecutor(max_workers=2) as pool:
         programs = pool.submit(build, find_programs(settings), PROGRAMS, report)
         images = pool.submit(build_project_images, settings, tuple(parts), report)
-        programs.result()
+        programs.result()  # first, so that a failed Go build is not hidden by the images
         return images.result()
 
 
@@ -40,9 +45,10 @@ def start_loaded_cluster(
     nodes: Sequence[NodePlan] = REGIONAL_NODES,
     report: Report = ignore,
 ) -> Cluster:
-    """Start a cluster whose nodes have the project's images; end it with `close`, or let it live with `detach`.
+    """Start a cluster whose nodes have the project's images.
 
-    `images` are those that `prepare` made, where the caller needs their names.
+    End it with `close`, or call `detach` to let it outlive this process. Pass the `images` that `prepare` returned
+    when their names are needed; otherwise they are built here.
     """
     settings = settings or read_settings()
     images = images or prepare(settings, parts, report)

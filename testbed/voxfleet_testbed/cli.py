@@ -1,6 +1,6 @@
 """The command line: `python -m voxfleet_testbed up|down|status|prepare|build|images|packages`.
 
-Does: shows progress, prints where things are, turns errors into one clear line. Knows: typer and rich.
+Does: shows progress, prints paths, turns expected errors into one line and exit status 1. Knows: typer and rich.
 """
 
 from __future__ import annotations
@@ -42,12 +42,14 @@ from voxfleet_testbed.supervision.traces import sweep
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="A real local Kubernetes for VoxFleet.")
 console = Console()
+# What runs without root: it needs no containers and no network namespace.
+ROOTLESS_PROGRAMS = (*CONTROL_PLANE_PROGRAMS, *CONTROLLER_PROGRAMS)
 Parts = Annotated[list[str] | None, typer.Option("--part", help=f"Only these images ({', '.join(PARTS)}).")]
 
 
 def main() -> None:
     """Run the command line."""
-    if sys.version_info < (3, 11):  # noqa: UP036 - the line to print for whoever has an older one
+    if sys.version_info < (3, 11):  # noqa: UP036 - the message for users of an older Python
         sys.exit(f"Python 3.11 or newer is needed; this is {sys.version.split()[0]}")
     app()
 
@@ -56,7 +58,7 @@ def main() -> None:
 def up(
     kubeconfig: Annotated[Path | None, typer.Option(help="Also write the kubeconfig here.")] = None,
     part: Parts = None,
-    gpus: Annotated[int, typer.Option(help="GPUs that each node claims to have.")] = 0,
+    gpus: Annotated[int, typer.Option(help="Simulated GPUs that each node advertises.")] = 0,
 ) -> None:
     """Start a cluster with a node in eu-central and one in us-east, VoxFleet's images loaded."""
     with report_phases() as report:
@@ -72,17 +74,17 @@ def up(
 
 @app.command()
 def down(
-    run_id: Annotated[str | None, typer.Argument(help="One run; default: all that `up` started.")] = None,
+    run_id: Annotated[str | None, typer.Argument(help="End this run only; default: all that `up` started.")] = None,
     *,
-    everything: Annotated[bool, typer.Option("--all", help="Also runs that tests are using right now.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Also end runs that tests are using.")] = False,
 ) -> None:
-    """End clusters and remove every trace of them."""
+    """End clusters and remove their processes, mounts, cgroups, interfaces and files."""
     runs = read_settings().runs
     for swept in sweep(runs):
-        console.print(f"removed what was left of {swept}")
+        console.print(f"removed the remains of {swept}")
     for run in find_runs(runs):
-        wanted = run.run_id == run_id if run_id else everything or run.facts().get("detached", False)
-        if wanted and is_alive(run):
+        selected = run.run_id == run_id if run_id else everything or run.facts().get("detached", False)
+        if selected and is_alive(run):
             attach(run).close()
             console.print(f"ended {run.run_id}")
 
@@ -103,9 +105,8 @@ def build(
     *,
     control_plane: Annotated[bool, typer.Option(help="Only etcd, API server and controllers.")] = False,
 ) -> None:
-    """Build the programs of a cluster (a cluster's and helm, when none is named)."""
-    lone = (*CONTROL_PLANE_PROGRAMS, *CONTROLLER_PROGRAMS)
-    wanted = tuple(program or (lone if control_plane else PROGRAMS))
+    """Build the named programs; by default those of a cluster, and helm."""
+    wanted = tuple(program or (ROOTLESS_PROGRAMS if control_plane else PROGRAMS))
     programs = find_programs(read_settings())
     with report_phases() as report:
         build_programs(programs, wanted, report)
@@ -115,19 +116,18 @@ def build(
 
 @app.command()
 def prepare() -> None:
-    """Install and build beforehand all that the tests use: without root, only the control plane's programs."""
+    """Install and build all that the tests use: without root, only the control plane's programs and helm."""
     settings = read_settings()
     with report_phases() as report:
         if os.geteuid() == 0 and shutil.which("apt-get"):
             install_packages(report)
             prepare_cluster(settings, report=report)
-        lone = (*CONTROL_PLANE_PROGRAMS, *CONTROLLER_PROGRAMS, "helm")
-        build_programs(find_programs(settings), lone, report)
+        build_programs(find_programs(settings), (*ROOTLESS_PROGRAMS, "helm"), report)
 
 
 @app.command()
 def images(part: Parts = None) -> None:
-    """Build VoxFleet's images and what they mount."""
+    """Build VoxFleet's images and the folders that they mount."""
     with report_phases() as report:
         require_cluster_prerequisites()
         built = build_project_images(read_settings(), PARTS if part is None else tuple(part), report)
@@ -146,7 +146,7 @@ def packages() -> None:
 
 
 def status_row(run: RunFolder, now: float) -> tuple[str, ...]:
-    """One run as text."""
+    """Return one run as the cells of a table row."""
     facts = run.facts()
     age = f"{max(0.0, now - facts.get('started_at', now)) / 60:.0f} min"
     nodes = "\n".join(facts.get("nodes", {})) or "none"
@@ -155,7 +155,7 @@ def status_row(run: RunFolder, now: float) -> tuple[str, ...]:
 
 
 def processes_state(run: RunFolder) -> str:
-    """How many processes run, or which have ended."""
+    """Return the number of running processes, or the names of those that ended."""
     try:
         processes = attach(run).processes()
     except StartError:
@@ -166,7 +166,7 @@ def processes_state(run: RunFolder) -> str:
 
 @contextmanager
 def report_phases() -> Iterator[Report]:
-    """Show phases; end with one clear line when something is missing or fails."""
+    """Show phases on the terminal; a TestbedError ends the command with one line and exit status 1."""
     try:
         with show_phases(console) as report:
             yield report
@@ -174,5 +174,6 @@ def report_phases() -> Iterator[Report]:
         Console(stderr=True).print(f"[red]testbed:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         raise typer.Exit(1) from error
     except KeyboardInterrupt:
-        Console(stderr=True).print("testbed: interrupted; everything it started is being removed")
-        raise typer.Exit(130) from None
+        # The supervisor removes the run as soon as this process closes its pipe, so nothing is left to do here.
+        Console(stderr=True).print("testbed: interrupted; all that it started is being removed")
+        raise typer.Exit(130) from None  # 128 + SIGINT, as shells report it

@@ -1,7 +1,7 @@
-"""Phases as events: what the testbed is doing, told to whoever shows it.
+"""Long steps as events: a phase starts, progresses and ends.
 
-Does: names a phase, measures it, passes progress on. Knows: nothing of terminals.
-Every long step takes a `Report`; the command line draws a table of them, the tests pass `ignore`.
+Does: names a phase, measures it, reports its progress. Does not know: terminals. Every long step takes a `Report`; the
+command line passes one that draws (phase_display.py), tests pass `ignore`.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ State = Literal["started", "running", "done", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class PhaseEvent:
-    """One thing that happened to one phase; `fraction` is None while the end is unknown."""
+    """One change of one phase."""
 
-    phase: str
+    phase: str  # its name
     state: State
-    detail: str = ""
-    fraction: float | None = None
-    seconds: float = 0.0
+    detail: str = ""  # the current item, or why the phase failed
+    fraction: float | None = None  # done, from 0 to 1; None while the total is unknown
+    seconds: float = 0.0  # since the phase started
 
 
 Report = Callable[[PhaseEvent], None]
@@ -31,12 +31,12 @@ Progress = Callable[[str, float | None], None]
 
 
 def ignore(_event: PhaseEvent) -> None:
-    """Tell nobody."""
+    """Discard the event."""
 
 
 @contextlib.contextmanager
 def phase(report: Report, name: str) -> Iterator[Progress]:
-    """Report the start, the progress and the end of one phase; yields progress(detail, fraction)."""
+    """Report the start, progress and end (or failure) of the block; yields progress(detail, fraction)."""
     started = time.monotonic()
 
     def elapsed() -> float:

@@ -1,7 +1,7 @@
 """Pytest fixtures: `control_plane` (an API server) and `cluster` (two regional nodes), each once per session.
 
-Load them with `pytest_plugins = ["voxfleet_testbed.fixtures"]`. What this machine lacks skips a test with one line
-that says what is missing; under CI it fails instead.
+Load them with `pytest_plugins = ["voxfleet_testbed.fixtures"]`. A missing prerequisite skips the test with one line
+that names it; under CI it fails the test instead.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from voxfleet_testbed.settings import Settings, read_settings
 
 @pytest.fixture(scope="session")
 def testbed_settings() -> Settings:
-    """Where the testbed keeps things, read from the environment once."""
+    """The testbed's settings, read from the environment once per session."""
     return read_settings()
 
 
 @pytest.fixture(scope="session")
 def control_plane(testbed_settings: Settings) -> Iterator[ControlPlane]:
-    """An API server and etcd, without controllers: what a test writes stays as it is."""
+    """An API server and etcd, without controllers: no other process changes what a test writes."""
     with skipping(testbed_settings):
         started = start_control_plane(testbed_settings)
     try:
@@ -40,7 +40,7 @@ def control_plane(testbed_settings: Settings) -> Iterator[ControlPlane]:
 
 @pytest.fixture(scope="session")
 def control_plane_with_controllers(testbed_settings: Settings) -> Iterator[ControlPlane]:
-    """An API server, etcd and the controller manager: Deployments make pods, owners take objects along."""
+    """An API server, etcd and the controller manager: Deployments create pods, owned objects are collected."""
     with skipping(testbed_settings):
         started = start_control_plane(testbed_settings, controllers=True)
     try:
@@ -50,8 +50,8 @@ def control_plane_with_controllers(testbed_settings: Settings) -> Iterator[Contr
 
 
 @dataclass(frozen=True, slots=True)
-class GivenCluster:
-    """The user's own cluster: VoxFleet's images must be where it can pull them."""
+class ExistingCluster:
+    """The user's own cluster (KUBECONFIG); it must be able to pull VoxFleet's images."""
 
     kubeconfig: Path
 
@@ -62,10 +62,10 @@ class GivenCluster:
 
 
 @pytest.fixture(scope="session")
-def cluster(testbed_settings: Settings) -> Iterator[Cluster | GivenCluster]:
+def cluster(testbed_settings: Settings) -> Iterator[Cluster | ExistingCluster]:
     """Two regional nodes, eu-central and us-east, VoxFleet's images loaded; or the cluster that KUBECONFIG names."""
     if testbed_settings.kubeconfig is not None:
-        yield GivenCluster(testbed_settings.kubeconfig)
+        yield ExistingCluster(testbed_settings.kubeconfig)
         return
     with skipping(testbed_settings):
         started = start_loaded_cluster(testbed_settings)
@@ -77,7 +77,7 @@ def cluster(testbed_settings: Settings) -> Iterator[Cluster | GivenCluster]:
 
 @contextmanager
 def skipping(settings: Settings) -> Iterator[None]:
-    """Skip the test when the machine lacks something; fail it under CI."""
+    """Turn UnavailableError into a skip, or under CI into a failure."""
     try:
         yield
     except UnavailableError as missing:

@@ -1,6 +1,7 @@
-"""Show phases on a terminal: a moving line per running phase, a fixed line when it is done.
+"""Phases drawn on a terminal: a moving line per running phase, a fixed line when it ends.
 
-Knows: rich. In a log (no terminal) the fixed lines are written, and every half minute a line per running phase.
+Knows: rich. Without a terminal (a log) only fixed lines are written: one when a phase ends, and one every half minute
+while it runs.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
 from voxfleet_testbed.events import PhaseEvent, Report
 
-DETAIL_CHARACTERS = 48
-SIGN_OF_LIFE_SECONDS = 30.0
+DETAIL_CHARACTERS = 48  # the end of a Go package's path: the rest of the line fits 100 columns
+LOG_INTERVAL_SECONDS = 30.0
 
 
 @contextmanager
 def show_phases(console: Console) -> Iterator[Report]:
-    """Yield a report that draws; safe to call from several threads."""
+    """Yield a `Report` that draws on the console for as long as the block runs; it may be called from any thread."""
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description:<20}"),
@@ -33,12 +34,12 @@ def show_phases(console: Console) -> Iterator[Report]:
 
 
 class PhaseDisplay:
-    """Turns phase events into lines."""
+    """A `Report` that draws: keeps one moving line per running phase."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._tasks: dict[str, TaskID] = {}
-        self._said_at_seconds: dict[str, float] = {}
+        self._logged_at_seconds: dict[str, float] = {}
         self._lock = threading.Lock()
 
     def __call__(self, event: PhaseEvent) -> None:
@@ -56,24 +57,24 @@ class PhaseDisplay:
         total = None if event.fraction is None else 1.0
         detail = event.detail[-DETAIL_CHARACTERS:]
         self._progress.update(self._tasks[event.phase], total=total, completed=event.fraction or 0.0, detail=detail)
-        self._show_life(event)
+        self._log_running(event)
 
-    def _show_life(self, event: PhaseEvent) -> None:
-        """A log has no moving lines: say now and then what a long phase is at."""
-        said_at_seconds = self._said_at_seconds.get(event.phase, 0.0)
-        if not self._progress.console.is_terminal and event.seconds - said_at_seconds >= SIGN_OF_LIFE_SECONDS:
-            self._said_at_seconds[event.phase] = event.seconds
+    def _log_running(self, event: PhaseEvent) -> None:
+        """Write a line about a long phase now and then where no moving line can be drawn."""
+        logged_at_seconds = self._logged_at_seconds.get(event.phase, 0.0)
+        if not self._progress.console.is_terminal and event.seconds - logged_at_seconds >= LOG_INTERVAL_SECONDS:
+            self._logged_at_seconds[event.phase] = event.seconds
             self._progress.console.print(running_line(event), highlight=False, markup=False)
 
 
 def finished_line(event: PhaseEvent) -> str:
-    """What stays on the screen of a phase."""
+    """Return the line that stays after a phase has ended."""
     mark = "[green]done[/]  " if event.state == "done" else "[red]failed[/]"
     detail = f"  {event.detail}" if event.state == "failed" else ""
     return f"  {mark} {event.phase:<20} {event.seconds:7.1f} s{detail}"
 
 
 def running_line(event: PhaseEvent) -> str:
-    """What a log says of a phase that is still running."""
+    """Return the log line of a phase that is still running."""
     share = "" if event.fraction is None else f"  {event.fraction:.0%}"
     return f"  ...    {event.phase:<20} {event.seconds:7.1f} s{share}  {event.detail[-DETAIL_CHARACTERS:]}"

@@ -83,7 +83,7 @@ def test_down_ends_one_run_by_its_name(attached: Run, detached: Run) -> None:
 def test_down_removes_what_a_killed_supervisor_left(runs: Path) -> None:
     run, lock = create_run(runs)
     os.close(lock)
-    assert f"removed what was left of {run.run_id}" in invoke("down")
+    assert f"removed the remains of {run.run_id}" in invoke("down")
     assert not run.path.exists()
 
 

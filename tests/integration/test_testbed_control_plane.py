@@ -136,7 +136,7 @@ def test_a_detached_run_outlives_its_owner(testbed_settings: Settings) -> None:
     assert remaining_traces(run.folder) == []
 
 
-def test_a_process_that_ends_early_is_named_with_its_last_words(testbed_settings: Settings) -> None:
+def test_a_process_that_ends_early_is_named_with_its_error_output(testbed_settings: Settings) -> None:
     run = begin_run(testbed_settings.runs)
     try:
         run.start(Process("talker", ("sh", "-c", "echo the port is taken; exit 3")))
@@ -215,9 +215,7 @@ print(remaining_traces(run.folder))
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="namespaces need root")
 def test_a_builder_dies_with_its_caller_and_its_children_with_it() -> None:
-    program = (
-        "from voxfleet_testbed.images.buildah import run_alone; run_alone('sh', '-c', 'sleep 731 & sleep 732; true')"
-    )
+    program = "from voxfleet_testbed.images.buildah import run_isolated; run_isolated('sh', '-c', 'sleep 731 & sleep 732; true')"
     with subprocess.Popen([sys.executable, "-c", program]) as caller:
         deadline = time.monotonic() + GONE_SECONDS
         while len(sleepers()) < 2 and time.monotonic() < deadline:

@@ -1,1 +1,1 @@
-"""The control plane, its nodes, and the whole."""
+"""The control plane, the nodes, and the cluster of both."""

@@ -1,6 +1,6 @@
-"""A small client of the API server: JSON in, JSON out, with the administrator's certificate.
+"""A small client of the Kubernetes API: JSON in, JSON out.
 
-Knows: URLs, server-side apply, the readiness endpoint. Does not know: any kind in particular.
+Knows: paths, server-side apply, JSON patch, the readiness endpoint. Does not know: any kind of object.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ HTTP_ERRORS_FROM = 400
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """One API server, called as one user."""
+    """A client of one API server as one user, by client certificate or bearer token."""
 
     host: str
     port: int
@@ -37,7 +37,11 @@ class Api:
     token: str = ""
 
     def request(self, method: str, path: str, body: Any = None, content_type: str = "application/json") -> Any:
-        """One call; the answer's JSON, or its text where it is none."""
+        """Send one request; returns the response's JSON, or its text for other content types.
+
+        Raises:
+            ApiError: the status is 400 or above.
+        """
         connection = http.client.HTTPSConnection(self.host, self.port, context=self.trust, timeout=REQUEST_SECONDS)
         try:
             payload = None if body is None else json.dumps(body)
@@ -59,12 +63,12 @@ class Api:
         return self.request("GET", path)
 
     def apply(self, path: str, manifest: Mapping[str, Any]) -> Any:
-        """Server-side apply one object at its own path."""
+        """Server-side apply one object at its path; conflicts are forced."""
         query = f"?fieldManager={FIELD_MANAGER}&force=true"
         return self.request("PATCH", path + query, manifest, "application/apply-patch+yaml")
 
     def patch_status(self, path: str, operations: list[dict[str, Any]]) -> Any:
-        """Change an object's status by a JSON patch."""
+        """Change an object's status with a JSON patch (RFC 6902)."""
         return self.request("PATCH", f"{path}/status", operations, "application/json-patch+json")
 
     def delete(self, path: str) -> Any:
@@ -72,14 +76,23 @@ class Api:
         return self.request("DELETE", path)
 
     def is_ready(self) -> bool:
-        """Whether the API server says it is ready."""
+        """Return whether /readyz reports ok; an unreachable server is not ready."""
         try:
             return bool(self.get("/readyz") == "ok")
         except (OSError, ApiError, http.client.HTTPException):
             return False
 
     def wait_for(self, path: str, condition: Callable[[Any], bool], timeout_seconds: float) -> Any:
-        """Read again and again until a condition holds; a missing object counts as not yet."""
+        """Poll an object until a condition holds; returns the object.
+
+        Args:
+            path: the object's path; while it is missing, the condition does not hold.
+            condition: called with the object.
+            timeout_seconds: the deadline.
+
+        Raises:
+            StartError: the deadline passed; the message has the last object or error.
+        """
         deadline, seen = time.monotonic() + timeout_seconds, None
         while time.monotonic() < deadline:
             try:
@@ -93,7 +106,7 @@ class Api:
 
 
 def api_from_kubeconfig(path: Path) -> Api:
-    """Call the current cluster of a kubeconfig whose user has a certificate or a token."""
+    """Return a client for the current context of a kubeconfig; its user has a certificate or a token."""
     config = yaml.safe_load(path.read_text())
     context = _named(config["contexts"], config["current-context"])["context"]
     cluster = _named(config["clusters"], context["cluster"])["cluster"]
@@ -102,7 +115,7 @@ def api_from_kubeconfig(path: Path) -> Api:
     if authority := _inline_or_file(cluster, "certificate-authority"):
         trust = ssl.create_default_context(cadata=authority.decode())
     if certificate := _inline_or_file(user, "client-certificate"):
-        with tempfile.NamedTemporaryFile() as pair:
+        with tempfile.NamedTemporaryFile() as pair:  # ssl loads a client's key from a file only
             pair.write(certificate + b"\n" + _inline_or_file(user, "client-key"))
             pair.flush()
             trust.load_cert_chain(pair.name)

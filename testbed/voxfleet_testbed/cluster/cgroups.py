@@ -1,6 +1,6 @@
-"""Make a cgroup in every hierarchy, so that each node's pods are counted, and found, under the run's own name.
+"""A cgroup in every hierarchy, so that each node's pods are limited, and found, under the run's name.
 
-Knows: cgroup v1 (one tree per controller) and v2 (one tree). traces.py removes what is made here.
+Knows: cgroup v1 (one tree per controller) and v2 (one tree). traces.py removes these cgroups.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ CGROUPS = Path("/sys/fs/cgroup")
 
 
 def make_cgroup(path: str, root: Path = CGROUPS) -> None:
-    """Make `/a/b` step by step in every hierarchy."""
+    """Make a cgroup such as `/voxfleet-1a2b3c4d/eu-1` and its parents in every hierarchy."""
     unified = root / "cgroup.controllers"
     hierarchies = [root] if unified.exists() else [folder for folder in root.iterdir() if folder.is_dir()]
     for hierarchy in hierarchies:
@@ -24,7 +24,7 @@ def make_cgroup(path: str, root: Path = CGROUPS) -> None:
 
 
 def _delegate(folder: Path) -> None:
-    """In v2 a group's controllers must be handed down; the kubelet needs these."""
+    """Enable, in v2, the controllers that the kubelet needs for a group's children; in v1 there is nothing to do."""
     control = folder / "cgroup.subtree_control"
     if not control.exists():
         return
@@ -35,7 +35,7 @@ def _delegate(folder: Path) -> None:
 
 
 def _inherit_cpus(folder: Path) -> None:
-    """In v1 a new cpuset is empty, and nothing may run in it until it is filled."""
+    """Copy, in v1, the parent's cpuset: a new one is empty, and no process can run in it."""
     for name in ("cpuset.cpus", "cpuset.mems"):
         own, parent = folder / name, folder.parent / name
         if (folder / "cgroup.clone_children").exists() and own.exists() and not own.read_text().strip():

@@ -1,4 +1,4 @@
-"""Every command line of the control plane, as values.
+"""The command lines of the control plane's programs, as values.
 
 Knows: the flags. Does not know: how a process is started, or when it is ready.
 """
@@ -14,7 +14,7 @@ SERVICE_ACCOUNT_ISSUER = "https://kubernetes.default.svc.cluster.local"
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """Where the control plane listens; `advertised` is the address that pods reach the API server by."""
+    """The control plane's addresses and ports; `advertised`: the API server is published to pods."""
 
     address: str
     etcd_port: int
@@ -36,12 +36,12 @@ class Endpoints:
 
 
 def first_service_address(at: Endpoints) -> str:
-    """The address of the Service `kubernetes.default`."""
+    """Return the address of Service `kubernetes.default`."""
     return str(ipaddress.ip_network(at.service_range)[1])
 
 
 def etcd(program: Path, data: Path, at: Endpoints) -> tuple[str, ...]:
-    """One etcd member that skips waiting for the disk: its data dies with the run anyway."""
+    """Return the command of a single etcd member that does not wait for the disk: its data ends with the run."""
     peer = f"http://{at.address}:{at.etcd_peer_port}"
     return (
         str(program),
@@ -57,7 +57,7 @@ def etcd(program: Path, data: Path, at: Endpoints) -> tuple[str, ...]:
 
 
 def kube_apiserver(program: Path, certificates: Path, at: Endpoints) -> tuple[str, ...]:
-    """The API server; without nodes its address is of this machine only, so it is not published to pods."""
+    """Return the API server's command; without nodes its address is a loopback one, so it is not published to pods."""
     return (
         str(program),
         f"--etcd-servers={at.etcd}",
@@ -79,12 +79,12 @@ def kube_apiserver(program: Path, certificates: Path, at: Endpoints) -> tuple[st
         "--enable-admission-plugins=NodeRestriction",
         "--allow-privileged=true",
         "--profiling=false",
-        "--shutdown-delay-duration=0s",
+        "--shutdown-delay-duration=0s",  # no load balancer has to notice, and tests restart it
     )
 
 
 def kube_controller_manager(program: Path, kubeconfig: Path, certificates: Path, at: Endpoints) -> tuple[str, ...]:
-    """All controllers, quick to notice, alone (no leader election)."""
+    """Return the controller manager's command: all controllers, one instance, no leader election."""
     return (
         str(program),
         f"--kubeconfig={kubeconfig}",
@@ -100,7 +100,7 @@ def kube_controller_manager(program: Path, kubeconfig: Path, certificates: Path,
 
 
 def kube_scheduler(program: Path, kubeconfig: Path) -> tuple[str, ...]:
-    """The scheduler, alone (no leader election)."""
+    """Return the scheduler's command: one instance, no leader election."""
     return (
         str(program),
         f"--kubeconfig={kubeconfig}",
@@ -112,7 +112,7 @@ def kube_scheduler(program: Path, kubeconfig: Path) -> tuple[str, ...]:
 
 
 def kube_proxy(program: Path, kubeconfig: Path, node: str) -> tuple[str, ...]:
-    """Service addresses by iptables, for pods and for this machine."""
+    """Return kube-proxy's command: Service addresses by iptables, for pods and for this machine."""
     return (
         str(program),
         f"--kubeconfig={kubeconfig}",
@@ -121,5 +121,5 @@ def kube_proxy(program: Path, kubeconfig: Path, node: str) -> tuple[str, ...]:
         "--conntrack-max-per-core=0",
         "--healthz-bind-address=127.0.0.1:10256",
         "--metrics-bind-address=127.0.0.1:10249",
-        "--iptables-min-sync-period=100ms",
+        "--iptables-min-sync-period=100ms",  # the default of 1 s delays every new Service in tests
     )

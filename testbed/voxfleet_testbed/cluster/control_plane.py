@@ -1,6 +1,6 @@
-"""A control plane: etcd and an API server, optionally with the controllers, in one run folder.
+"""A control plane: etcd and an API server, optionally the controller manager, in one run folder.
 
-Does: writes certificates, starts the processes, waits until they are ready, ends them.
+Does: writes certificates, starts the processes, waits until they are ready, stops them.
 Knows: the order of starting. Does not know: nodes; local_cluster.py adds them.
 """
 
@@ -43,7 +43,7 @@ ADMIN = Identity("voxfleet-testbed-admin", ADMINISTRATORS)
 
 @dataclass(frozen=True, slots=True)
 class ControlPlane:
-    """A control plane that answers; stop it with `close`, or use `running_control_plane`."""
+    """A running control plane; stop it with `close`, or use `running_control_plane`."""
 
     run: Run
     endpoints: Endpoints
@@ -58,7 +58,7 @@ class ControlPlane:
 
     @property
     def certificates(self) -> Path:
-        """Where the keys lie."""
+        """The folder of certificates and keys."""
         return self.run.folder.path / "certificates"
 
     @property
@@ -67,28 +67,32 @@ class ControlPlane:
         return api_from_kubeconfig(self.kubeconfig)
 
     def start_process(self, name: str, command: tuple[str, ...]) -> None:
-        """Start one more process beside the API server."""
+        """Start one more process in the cluster's network namespace, if it has one."""
         self.run.start(Process(name, self.network.enter(command) if self.network else command))
 
     def start_controllers(self) -> None:
-        """Start the controller manager: Deployments get pods, owners' deletion is followed."""
+        """Start the controller manager: Deployments create pods, owned objects are collected."""
         program = self.programs.path("kube-controller-manager")
         command = command_lines.kube_controller_manager(program, self.kubeconfig, self.certificates, self.endpoints)
         self.start_process("kube-controller-manager", command)
 
     def restart_api_server(self) -> None:
-        """Take the API server away and bring it back, as an outage would."""
+        """Stop the API server and start it again, as a short outage."""
         self.run.stop("kube-apiserver")
         self.start_api_server()
 
     def start_api_server(self) -> None:
-        """Start the API server and wait until it is ready."""
+        """Start the API server and wait until it is ready.
+
+        Raises:
+            StartError: it ended, or was not ready in time.
+        """
         program = self.programs.path("kube-apiserver")
         self.start_process("kube-apiserver", command_lines.kube_apiserver(program, self.certificates, self.endpoints))
         self.run.wait_until(self.api.is_ready, "kube-apiserver", READY_SECONDS)
 
     def close(self) -> None:
-        """End it and remove everything it left."""
+        """Stop all processes and remove the run."""
         self.run.close()
 
 
@@ -96,7 +100,7 @@ class ControlPlane:
 def running_control_plane(
     settings: Settings | None = None, *, controllers: bool = False, report: Report = ignore
 ) -> Iterator[ControlPlane]:
-    """A control plane for as long as the block runs, and never longer than this process."""
+    """Run a control plane for as long as the block runs; it ends with this process, however that ends."""
     control_plane = start_control_plane(settings, controllers=controllers, report=report)
     try:
         yield control_plane
@@ -107,7 +111,13 @@ def running_control_plane(
 def start_control_plane(
     settings: Settings | None = None, *, controllers: bool = False, report: Report = ignore
 ) -> ControlPlane:
-    """Build what is missing and start etcd and an API server on an address of their own."""
+    """Build missing programs, start etcd and an API server on a loopback address of their own.
+
+    Raises:
+        UnavailableError: Go is missing.
+        BuildError: a program did not compile.
+        StartError: a process ended, or was not ready in time.
+    """
     settings = settings or read_settings()
     programs = find_programs(settings)
     build(programs, CONTROL_PLANE_PROGRAMS + (CONTROLLER_PROGRAMS if controllers else ()), report)
@@ -124,7 +134,7 @@ def start_control_plane(
 
 
 def start_in_run(run: Run, programs: Programs, endpoints: Endpoints, network: Network | None = None) -> ControlPlane:
-    """Start etcd and the API server in a run that exists already."""
+    """Start etcd and the API server in an existing run."""
     authority = write_certificates(run.folder, endpoints)
     control_plane = ControlPlane(run, endpoints, programs, authority, network)
     data = run.folder.path / "etcd"
@@ -135,7 +145,7 @@ def start_in_run(run: Run, programs: Programs, endpoints: Endpoints, network: Ne
 
 
 def write_certificates(folder: RunFolder, endpoints: Endpoints) -> Authority:
-    """Make and write the run's keys and the administrator's kubeconfig."""
+    """Write the run's certificates, keys and administrator's kubeconfig; returns the authority that signed them."""
     now = dt.datetime.now(dt.UTC)
     authority = make_authority(folder.trace_name, now)
     addresses = (endpoints.address, command_lines.first_service_address(endpoints), "127.0.0.1")
@@ -150,13 +160,13 @@ def write_certificates(folder: RunFolder, endpoints: Endpoints) -> Authority:
 
 
 def write_pair(folder: RunFolder, name: str, pair: KeyPair) -> None:
-    """Write a certificate and its key side by side."""
+    """Write NAME.crt, and NAME.key readable by this user only."""
     folder.write(f"certificates/{name}.crt", pair.certificate)
     folder.write(f"certificates/{name}.key", pair.key, 0o600)
 
 
 def write_kubeconfig(folder: RunFolder, name: str, endpoints: Endpoints, authority: Authority, user: KeyPair) -> Path:
-    """Write a kubeconfig (JSON is YAML) for one user."""
+    """Write a kubeconfig for one user, as JSON, which is YAML too."""
     config = kubeconfig(endpoints.server, authority.pem(), user, name=folder.trace_name)
     return folder.write(name, json.dumps(config, indent=1).encode(), 0o600)
 

@@ -1,9 +1,9 @@
-"""A whole cluster: control plane, scheduler, Services, DNS and nodes, in a network of its own.
+"""A cluster: control plane, scheduler, Services, DNS and nodes, in one network namespace.
 
     with running_cluster(nodes=(NodePlan("eu-1", "eu-central"),)) as cluster:
         cluster.load_images((archive,))
 
-Does: orders the starts. Knows: what depends on what. Does not know: VoxFleet.
+Does: starts the parts in the order of their dependencies. Does not know: VoxFleet.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -33,7 +34,7 @@ from voxfleet_testbed.programs.go_builds import build, find_programs
 from voxfleet_testbed.programs.go_modules import CLUSTER_PROGRAMS
 from voxfleet_testbed.programs.packages import require_cluster_prerequisites
 from voxfleet_testbed.settings import Settings, read_settings
-from voxfleet_testbed.supervision.kernel_settings import note_kernel_settings
+from voxfleet_testbed.supervision.kernel_settings import save_kernel_settings
 from voxfleet_testbed.supervision.processes import begin_run
 
 REGIONAL_NODES = (NodePlan("eu-central-1", "eu-central"), NodePlan("us-east-1", "us-east"))
@@ -45,7 +46,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """A cluster that runs pods; this machine reaches its pods and Services by their addresses."""
+    """A running cluster; this machine reaches its pods and Services by their addresses."""
 
     control_plane: ControlPlane
     network: Network
@@ -63,23 +64,27 @@ class Cluster:
 
     @property
     def folder(self) -> Path:
-        """Everything the cluster writes, logs included."""
+        """The folder of all the cluster's files, logs included."""
         return self.control_plane.run.folder.path
 
     def load_images(self, archives: Iterable[Path], report: Report = ignore) -> None:
-        """Import image archives into every node, the nodes side by side."""
-        wanted = tuple(archives)
+        """Import image archives into all nodes in parallel.
+
+        Raises:
+            StartError: a node's containerd rejected them.
+        """
+        given = tuple(archives)
         with phase(report, "load images") as progress:
-            progress(f"{len(wanted)} images into {len(self.nodes)} nodes", None)
-            _side_by_side([_loading(node, wanted) for node in self.nodes])
+            progress(f"{len(given)} images into {len(self.nodes)} nodes", None)
+            _in_parallel([partial(node.load_images, given) for node in self.nodes])
 
     def detach(self) -> None:
-        """Let the cluster outlive this process; `voxfleet_testbed down` ends it."""
+        """Let the cluster outlive this process; `python -m voxfleet_testbed down` ends it."""
         self.control_plane.run.folder.describe(detached=True)
         self.control_plane.run.detach()
 
     def close(self) -> None:
-        """End it and remove everything it left."""
+        """Stop all processes and remove the run."""
         self.control_plane.close()
 
 
@@ -91,7 +96,7 @@ def running_cluster(
     mounts: Sequence[Mount] = (),
     report: Report = ignore,
 ) -> Iterator[Cluster]:
-    """A cluster for as long as the block runs, and never longer than this process unless detached."""
+    """Run a cluster for as long as the block runs; unless detached, it ends with this process."""
     cluster = start_cluster(settings, nodes=nodes, mounts=mounts, report=report)
     try:
         yield cluster
@@ -106,7 +111,19 @@ def start_cluster(
     mounts: Sequence[Mount] = (),
     report: Report = ignore,
 ) -> Cluster:
-    """Build what is missing and start everything; what was started ends when a step fails."""
+    """Build missing programs and start a cluster; if a step fails, all that was started is removed.
+
+    Args:
+        settings: the testbed's settings; None: from the environment.
+        nodes: the nodes to start; kube-proxy runs once, under the first one's name.
+        mounts: folders that every container sees.
+        report: receives the phases.
+
+    Raises:
+        UnavailableError: root, a package or Go is missing.
+        BuildError: a program did not compile.
+        StartError: a process ended, or was not ready in time.
+    """
     settings = settings or read_settings()
     require_cluster_prerequisites()
     programs = find_programs(settings)
@@ -120,7 +137,7 @@ def start_cluster(
             start_services(control_plane, nodes[0].name)
         with phase(report, "nodes"):
             make_cgroup(f"/{run.folder.trace_name}")
-            note_kernel_settings()
+            save_kernel_settings()
             started = _start_nodes(control_plane, network, nodes, tuple(mounts), pause)
         with phase(report, "services and DNS"):
             _start_dns(control_plane, network.layout)
@@ -133,12 +150,12 @@ def start_cluster(
 
 
 def cluster_endpoints(layout: Layout) -> Endpoints:
-    """In a network of its own a cluster has the customary ports to itself."""
+    """Return the default ports of etcd and the API server: in its own network namespace a cluster has them free."""
     return Endpoints(layout.cluster, 2379, 2380, 6443, str(layout.services), advertised=True)
 
 
 def start_services(control_plane: ControlPlane, proxy_node: str) -> None:
-    """Start what makes objects real: controllers, scheduler, Service addresses."""
+    """Start the controller manager, the scheduler and kube-proxy."""
     programs, kubeconfig = control_plane.programs, control_plane.kubeconfig
     control_plane.start_controllers()
     scheduler = command_lines.kube_scheduler(programs.path("kube-scheduler"), kubeconfig)
@@ -156,23 +173,14 @@ def _start_nodes(
 ) -> tuple[Node, ...]:
     def start(number: int, plan: NodePlan) -> Node:
         node = start_node(control_plane, network, plan, number, mounts)
-        node.load_images((pause,))
+        node.load_images((pause,))  # before the first pod: its sandbox needs the pause image
         wait_ready(node)
         return node
 
-    starts = [_starting(start, number, plan) for number, plan in enumerate(plans, start=1)]
-    return tuple(_side_by_side(starts))
+    return tuple(_in_parallel([partial(start, number, plan) for number, plan in enumerate(plans, start=1)]))
 
 
-def _starting(start: Callable[[int, NodePlan], Node], number: int, plan: NodePlan) -> Callable[[], Node]:
-    return lambda: start(number, plan)
-
-
-def _loading(node: Node, archives: Sequence[Path]) -> Callable[[], None]:
-    return lambda: node.load_images(archives)
-
-
-def _side_by_side(jobs: Sequence[Callable[[], T]]) -> list[T]:
+def _in_parallel(jobs: Sequence[Callable[[], T]]) -> list[T]:
     with ThreadPoolExecutor(max_workers=max(1, len(jobs))) as pool:
         return [future.result() for future in [pool.submit(job) for job in jobs]]
 
@@ -188,7 +196,7 @@ def _start_dns(control_plane: ControlPlane, layout: Layout) -> None:
 
 
 def _wait_for_services(control_plane: ControlPlane, layout: Layout) -> None:
-    """The first pod needs its service account (a controller's work), and Services that lead somewhere."""
+    """Wait for what the first pod needs: its service account, which a controller makes, and the two Services."""
     control_plane.api.wait_for("/api/v1/namespaces/default/serviceaccounts/default", bool, CONTROLLERS_SECONDS)
     run = control_plane.run
     run.wait_until(lambda: _connects(layout.kubernetes_service, 443), "kube-proxy", SERVICES_SECONDS)

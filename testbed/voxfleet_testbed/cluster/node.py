@@ -1,6 +1,6 @@
-"""One node: a kubelet and a containerd of its own, inside the cluster's network.
+"""One node: a kubelet and its containerd, inside the cluster's network namespace.
 
-Does: writes the node's files, starts the two, loads images. Knows: the order of starting.
+Does: writes the node's files, starts both, imports images. Knows: the order of starting.
 Does not know: other nodes; local_cluster.py numbers them.
 """
 
@@ -29,13 +29,13 @@ from voxfleet_testbed.network.links import Network, bridge_commands
 
 CONTAINERD_SECONDS = 30.0
 NODE_READY_SECONDS = 120.0
-FIRST_KUBELET_PORT = 10250
+FIRST_KUBELET_PORT = 10250  # plus the node's number: all kubelets share one network namespace
 GPU_RESOURCE = "nvidia.com/gpu"
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A node that was started; `number` counts from 1 and decides its addresses and ports."""
+    """A started node; `number` counts from 1 and determines its addresses and ports."""
 
     plan: NodePlan
     number: int
@@ -45,12 +45,12 @@ class Node:
 
     @property
     def api_path(self) -> str:
-        """Where the API server keeps the node's object."""
+        """The API path of the node's object."""
         return f"/api/v1/nodes/{self.plan.name}"
 
     @property
     def bridge(self) -> str:
-        """The node's bridge, which has the node's address."""
+        """The name of the node's bridge, the interface with the node's address."""
         return f"node{self.number}"
 
     @property
@@ -59,19 +59,23 @@ class Node:
         return self.network.layout.gateway(self.number)
 
     def load_images(self, archives: Sequence[Path]) -> None:
-        """Import image archives as one, so that pods need no registry and a shared layer is read once."""
+        """Import image archives as one stream, so that a shared layer is read once.
+
+        Raises:
+            StartError: containerd rejected them.
+        """
         command = (*self._ctr(), "images", "import", "-")
         with subprocess.Popen(command, stdin=PIPE, stdout=DEVNULL, stderr=PIPE) as importer:
             assert importer.stdin is not None  # noqa: S101 - Popen was asked for it
             assert importer.stderr is not None  # noqa: S101
             with contextlib.suppress(BrokenPipeError), importer.stdin as stream:
                 write_merged(archives, stream)
-            complaint = importer.stderr.read().decode(errors="replace").strip()
+            errors = importer.stderr.read().decode(errors="replace").strip()
         if importer.returncode != 0:
-            raise StartError(f"importing images failed on {self.plan.name}: {complaint}")
+            raise StartError(f"importing images failed on {self.plan.name}: {errors}")
 
-    def answers(self) -> bool:
-        """Whether containerd is there."""
+    def is_containerd_ready(self) -> bool:
+        """Return whether containerd answers on its socket."""
         command = (*self._ctr(), "version")
         return self.paths.socket.exists() and subprocess.run(command, capture_output=True, check=False).returncode == 0
 
@@ -82,7 +86,11 @@ class Node:
 def start_node(
     control_plane: ControlPlane, network: Network, plan: NodePlan, number: int, mounts: tuple[Mount, ...] = ()
 ) -> Node:
-    """Start a node's two processes; it becomes ready a moment later (see wait_ready)."""
+    """Start a node's containerd and kubelet; wait_ready waits until the node runs pods.
+
+    Raises:
+        StartError: containerd ended, or was not ready in time.
+    """
     folder = control_plane.run.folder
     node = Node(plan, number, NodePaths(folder.path / "nodes" / plan.name), control_plane, network)
     for command in bridge_commands(node.bridge, node.address):
@@ -99,7 +107,11 @@ def start_node(
 
 
 def wait_ready(node: Node) -> None:
-    """Wait until the node may run pods, then give it the GPUs it claims to have."""
+    """Wait until the node is Ready, then advertise its simulated GPUs.
+
+    Raises:
+        StartError: the node was not Ready in time.
+    """
     api = node.control_plane.api
     api.wait_for(node.api_path, is_ready, NODE_READY_SECONDS)
     if node.plan.gpus:
@@ -107,14 +119,14 @@ def wait_ready(node: Node) -> None:
 
 
 def advertise_gpus(node: Node, count: int) -> None:
-    """Let the scheduler see GPUs that are not there."""
-    escaped = GPU_RESOURCE.replace("/", "~1")
+    """Add simulated GPUs to the node's capacity, as Kubernetes documents it for extended resources."""
+    escaped = GPU_RESOURCE.replace("/", "~1")  # JSON pointer (RFC 6901)
     operation = {"op": "add", "path": f"/status/capacity/{escaped}", "value": str(count)}
     node.control_plane.api.patch_status(node.api_path, [operation])
 
 
 def is_ready(node: Any) -> bool:
-    """Whether a node's object says Ready."""
+    """Return whether a node object has condition Ready."""
     conditions = node.get("status", {}).get("conditions", [])
     return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
 
@@ -145,7 +157,7 @@ def _start_containerd(node: Node) -> None:
     if has_memory_to_spare(Path("/proc/meminfo").read_text()):
         mount_in_memory(node.paths.containerd)
     node.control_plane.start_process(name, ("containerd", f"--config={node.paths.folder}/containerd.toml"))
-    node.control_plane.run.wait_until(node.answers, name, CONTAINERD_SECONDS)
+    node.control_plane.run.wait_until(node.is_containerd_ready, name, CONTAINERD_SECONDS)
 
 
 def _write_identity(node: Node) -> Path:

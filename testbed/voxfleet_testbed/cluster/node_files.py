@@ -1,6 +1,7 @@
 """The files of one node, as values: containerd's and the kubelet's configuration, the pod network, the base spec.
 
-Each odd-looking line is needed where several nodes share one machine, or where the machine is itself a container.
+A setting that differs from the defaults is needed because several nodes share one machine, or because the machine may
+itself be a container.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ from typing import Any
 from voxfleet_testbed.images.archives import PAUSE_IMAGE
 from voxfleet_testbed.images.mounts import Mount
 
-MAX_PODS = 110
+MAX_PODS = 110  # the kubelet's default
 
 
 @dataclass(frozen=True, slots=True)
 class NodePlan:
-    """What a node should be: its name, where it says it stands, and how many GPUs it claims to have."""
+    """A node to start: its name, its region, how many simulated GPUs it advertises, and further labels."""
 
     name: str
     region: str
@@ -28,35 +29,35 @@ class NodePlan:
 
     @property
     def all_labels(self) -> dict[str, str]:
-        """The labels that a cloud would set, and the caller's own."""
+        """The topology labels that a cloud provider sets, and the plan's own."""
         topology = "topology.kubernetes.io"
         return {f"{topology}/region": self.region, f"{topology}/zone": f"{self.region}-a", **self.labels}
 
 
 @dataclass(frozen=True, slots=True)
 class NodePaths:
-    """Where one node keeps things, all below its own folder."""
+    """The paths of one node, all below its own folder."""
 
     folder: Path
 
     @property
     def containerd(self) -> Path:
-        """The folder of containerd's root and state; traces.py knows it too."""
+        """The folder of containerd's root and state; traces.py looks for shims below it."""
         return self.folder / "containerd"
 
     @property
     def socket(self) -> Path:
-        """Where containerd listens."""
+        """The socket of containerd."""
         return self.containerd / "containerd.sock"
 
     @property
     def network_configuration(self) -> Path:
-        """The CNI folder, with this node's one network."""
+        """The CNI folder, with this node's only network."""
         return self.folder / "cni"
 
     @property
     def base_spec(self) -> Path:
-        """The OCI spec that every container starts from."""
+        """The OCI spec on which every container's spec is based."""
         return self.folder / "base-spec.json"
 
     @property
@@ -66,7 +67,7 @@ class NodePaths:
 
 
 def containerd_config(paths: NodePaths, *, with_base_spec: bool) -> str:
-    """A containerd that shares nothing with another on this machine."""
+    """Return a configuration whose paths differ from every other containerd's on this machine."""
     base_spec = f'base_runtime_spec = "{paths.base_spec}"' if with_base_spec else ""
     return f"""version = 2
 root = "{paths.containerd}/root"
@@ -86,7 +87,7 @@ path = "{paths.containerd}/opt"
 sandbox_image = "{PAUSE_IMAGE}"
 # Without CAP_SYS_RESOURCE (inside a container) runc fails to lower a score.
 restrict_oom_score_adj = true
-# Namespaces pinned below our folder go when it goes.
+# Network namespaces are then mounted below the run's folder, where traces.py unmounts them.
 netns_mounts_under_state_dir = true
 stream_server_address = "127.0.0.1"
 
@@ -108,16 +109,16 @@ conf_dir = "{paths.network_configuration}"
 
 
 def base_spec(default: Mapping[str, Any], mounts: Sequence[Mount]) -> dict[str, Any]:
-    """Containerd's own default spec with our mounts added."""
-    ours = [
+    """Return containerd's default OCI spec with read-only bind mounts added."""
+    added = [
         {"destination": mount.destination, "type": "bind", "source": str(mount.source), "options": ["rbind", "ro"]}
         for mount in mounts
     ]
-    return {**default, "mounts": [*default["mounts"], *ours]}
+    return {**default, "mounts": [*default["mounts"], *added]}
 
 
 def pod_network(network_name: str, bridge: str, subnet: str, leases: Path) -> str:
-    """The CNI network of one node: a bridge, addresses from the node's subnet, host ports."""
+    """Return the CNI network of one node: a bridge, addresses from the node's subnet, host ports."""
     bridge_plugin = {
         "type": "bridge",
         "bridge": bridge,
@@ -136,7 +137,7 @@ def pod_network(network_name: str, bridge: str, subnet: str, leases: Path) -> st
 
 
 def kubelet_config(paths: NodePaths, certificates: Path, cgroup_root: str, dns_address: str, port: int) -> str:
-    """A kubelet that may share its machine: nothing evicted, no image collected, every folder its own."""
+    """Return the configuration of a kubelet that shares its machine: no eviction, no image collection, own folders."""
     return json.dumps(
         {
             "apiVersion": "kubelet.config.k8s.io/v1beta1",
@@ -178,7 +179,7 @@ def kubelet_config(paths: NodePaths, certificates: Path, cgroup_root: str, dns_a
 
 
 def kubelet_command(program: Path, paths: NodePaths, kubeconfig: Path, plan: NodePlan, address: str) -> tuple[str, ...]:
-    """The kubelet's command line; what can be said in its file is said there."""
+    """Return the kubelet's command: the flags that its configuration file has no field for."""
     labels = ",".join(f"{key}={value}" for key, value in plan.all_labels.items())
     return (
         str(program),

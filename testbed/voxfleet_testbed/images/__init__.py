@@ -1,1 +1,1 @@
-"""Container images: built from the project's Dockerfiles, cached, loaded into nodes."""
+"""Container images: built from the project's Dockerfiles, cached, saved as archives that nodes import."""

@@ -1,7 +1,7 @@
-"""Image archives, read and written without a builder.
+"""Image archives, read and written without an image builder.
 
 Does: makes an image of one static program (the pause image, which every pod needs before any other), and merges
-archives. Knows: the format that `docker save` writes and containerd imports.
+archives. Knows: the `docker save` format, which containerd imports.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 def pause_archive(cache: Path, program: Path) -> Path:
-    """The archive of the image that holds pods' namespaces open; made once per build of the program."""
+    """Return the archive of the pause image, made on first use; `program` is the built pause program."""
     archive = cache / "images" / f"pause-{program.parent.name}.tar"
     if not archive.exists():
         archive.parent.mkdir(parents=True, exist_ok=True)
+        # Written under another name: a process that finds the archive must find all of it.
         unfinished = archive.with_suffix(f".{os.getpid()}")
         unfinished.write_bytes(single_program_image(PAUSE_IMAGE, "pause", program.read_bytes()))
         unfinished.rename(archive)
@@ -34,7 +35,7 @@ def pause_archive(cache: Path, program: Path) -> Path:
 
 
 def single_program_image(image: str, name: str, program: bytes) -> bytes:
-    """An image archive whose only file is one program, which is also its entry point."""
+    """Return an image archive whose only file is one program, which is also its entry point."""
     layer = _tar({name: (program, EXECUTABLE)})
     config = {
         "architecture": ARCHITECTURES.get(platform.machine(), platform.machine()),
@@ -53,7 +54,12 @@ def single_program_image(image: str, name: str, program: bytes) -> bytes:
 
 
 def write_merged(archives: Sequence[Path], stream: IO[bytes]) -> None:
-    """Write several archives as one, without a file of its own: what they share is written once."""
+    """Stream several image archives as one; a file that several have (a layer) is written once.
+
+    Args:
+        archives: archives in `docker save` format.
+        stream: a pipe is enough: it is written from start to end.
+    """
     manifest: list[Any] = []
     written = {MANIFEST, "repositories"}
     with tarfile.open(fileobj=stream, mode="w|") as merged:
@@ -68,7 +74,7 @@ def write_merged(archives: Sequence[Path], stream: IO[bytes]) -> None:
 
 
 def _tar(files: dict[str, tuple[bytes, int]]) -> bytes:
-    """A tar of these files, the same bytes each time."""
+    """Return a tar of name -> (content, mode); equal files give equal bytes, because no time stamp is set."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for name, (content, mode) in files.items():

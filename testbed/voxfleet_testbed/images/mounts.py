@@ -1,6 +1,6 @@
-"""The folders mounted into every container: the speech server's packages and the tiny checkpoint.
+"""The folders that are mounted into every container: the speech server's packages and the tiny checkpoint.
 
-Does: makes each once per content, in the cache. Knows: uv, and the command that writes a tiny checkpoint.
+Does: makes each one in the cache, once per content. Knows: uv, and the command that writes a tiny checkpoint.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from voxfleet_testbed.errors import BuildError, UnavailableError
 from voxfleet_testbed.images.buildah import ERROR_CHARACTERS, locked, unfinished
-from voxfleet_testbed.supervision.processes import WITH_CALLER
+from voxfleet_testbed.supervision.processes import KILLED_WITH_CALLER
 
 IMAGE_PYTHON = "3.11"
 
@@ -29,18 +29,27 @@ class Mount:
 
 
 def make_site_packages(cache: Path, requirements: Path) -> Path:
-    """Install the locked packages into a folder named by the lock's contents."""
+    """Install the locked packages into a folder named by the lock's hash; returns the folder.
+
+    Raises:
+        UnavailableError: uv is missing.
+        BuildError: a package could not be installed, or its hash does not match.
+    """
     folder = cache / "site-packages" / _key([requirements])
     with locked(folder):
         if not folder.exists():
             with unfinished(folder) as partial:
                 _run(install_command(find_uv(cache), requirements, partial))
-                _run(["chmod", "-R", "a+rX", str(partial)])
+                _run(["chmod", "-R", "a+rX", str(partial)])  # containers run as another user
     return folder
 
 
 def make_tiny_checkpoint(cache: Path, sources: Path) -> Path:
-    """Write the tiny checkpoint with the speech server's own command, once per version of its sources."""
+    """Write the tiny checkpoint with the speech server's own command, once per version of its sources.
+
+    Raises:
+        BuildError: the command failed.
+    """
     folder = cache / "tiny-checkpoint" / _key(sorted(sources.rglob("*.py")))
     with locked(folder):
         if not folder.exists():
@@ -51,13 +60,18 @@ def make_tiny_checkpoint(cache: Path, sources: Path) -> Path:
 
 
 def install_command(uv: str, requirements: Path, target: Path) -> list[str]:
-    """Wheels for the image's Python, whatever this machine's is; compiled now, since the mount is read-only."""
+    """Return the uv command that installs wheels for the image's Python, independent of this machine's Python."""
+    # Bytecode is compiled here, because the mount is read-only and every container would compile it again.
     options = ["--require-hashes", "--only-binary=:all:", "--compile-bytecode", f"--python-version={IMAGE_PYTHON}"]
     return [uv, "pip", "install", "--quiet", *options, f"--target={target}", f"--requirement={requirements}"]
 
 
 def find_uv(cache: Path) -> str:
-    """Where uv lies: the pinned one that scripts/setup keeps in the cache, or one on PATH."""
+    """Return the path of uv: the pinned one that scripts/setup installs into the cache, or one on PATH.
+
+    Raises:
+        UnavailableError: there is neither.
+    """
     pinned = sorted(cache.glob("uv-*/bin/uv"))
     found = str(pinned[-1]) if pinned else shutil.which("uv")
     if found is None:
@@ -73,7 +87,7 @@ def _key(files: Sequence[Path]) -> str:
 
 
 def _run(command: Sequence[str]) -> None:
-    finished = subprocess.run([*WITH_CALLER, *command], capture_output=True, text=True, check=False)
+    finished = subprocess.run([*KILLED_WITH_CALLER, *command], capture_output=True, text=True, check=False)
     if finished.returncode != 0:
-        last_words = (finished.stdout + finished.stderr).strip()[-ERROR_CHARACTERS:]
-        raise BuildError(f"`{' '.join(command[:4])}` failed:\n{last_words}")
+        error_output = (finished.stdout + finished.stderr).strip()[-ERROR_CHARACTERS:]
+        raise BuildError(f"`{' '.join(command[:4])}` failed:\n{error_output}")

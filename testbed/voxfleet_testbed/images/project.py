@@ -1,7 +1,7 @@
-"""The project's own images: built from its Dockerfiles, named by their contents, saved as archives.
+"""The project's own images: built from its Dockerfiles, keyed by their contents, saved as archives.
 
-Does: decides what must be built again and builds it. Knows: the three parts, and that the speech server's
-dependencies (5 GB) are mounted from this machine instead of copied into every node.
+Does: builds the images whose inputs changed. Knows: the three parts, and that the speech server's dependencies (5 GB)
+are mounted from this machine instead of copied into every node (docs/decisions/0003).
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ from voxfleet_testbed.settings import REPOSITORY, Settings
 
 PARTS = ("operator", "gateway", "inference")
 TAG = "testbed"
-KEPT_ARCHIVES = 3
+KEPT_ARCHIVES = 3  # per part: other checkouts and a change that is taken back then build nothing
 SITE_PACKAGES = "/testbed/site-packages"
 TINY_CHECKPOINT = "/testbed/tiny"
 BUILD_ARGUMENTS: Mapping[str, Mapping[str, str]] = {"inference": {"DEPENDENCIES": "mounted"}}
-# Every container of the testbed sees the mounts, so they lie apart, and only this image looks there.
+# The mounts appear in every container, so they are below /testbed, where no image has files; only the speech server's
+# image links there.
 LINKED_DOCKERFILE = f"""ARG IMAGE
 FROM ${{IMAGE}}
 USER 0:0
@@ -35,7 +36,7 @@ USER 65532:65532
 
 @dataclass(frozen=True, slots=True)
 class ProjectImages:
-    """What a cluster needs to run VoxFleet: image names by part, their archives, and the folders to mount."""
+    """Image names by part, their archives, and the folders to mount into containers."""
 
     names: Mapping[str, str]
     archives: tuple[Path, ...]
@@ -45,7 +46,12 @@ class ProjectImages:
 def build_project_images(
     settings: Settings, parts: Iterable[str] = PARTS, report: Report = ignore, repository: Path = REPOSITORY
 ) -> ProjectImages:
-    """Build the images of these parts and what they mount; quick when nothing changed."""
+    """Build the images of these parts and the folders that they mount; takes a second when all are cached.
+
+    Raises:
+        BuildError: a build failed.
+        UnavailableError: uv is missing.
+    """
     wanted = tuple(parts)
     buildah = Buildah(settings.cache / "buildah")
     with phase(report, "base image") as progress:
@@ -59,7 +65,7 @@ def build_project_images(
 
 
 def build_base_archive(settings: Settings, report: Report = ignore) -> tuple[str, Path]:
-    """The base image alone, as name and archive: a Python in a pod, for tests of the cluster itself."""
+    """Build the base image only; returns its name and archive, for tests of the cluster that need Python in a pod."""
     buildah = Buildah(settings.cache / "buildah")
     with phase(report, "base image") as progress:
         image = make_base_image(buildah, progress)
@@ -71,7 +77,7 @@ def build_base_archive(settings: Settings, report: Report = ignore) -> tuple[str
 
 
 def make_mounts(settings: Settings, report: Report = ignore, repository: Path = REPOSITORY) -> tuple[Mount, ...]:
-    """The folders that the speech server's image finds at its mounts."""
+    """Make the folders that the speech server's image expects at its mount points."""
     with phase(report, "inference packages"):
         packages = make_site_packages(settings.cache, repository / "requirements" / "inference.txt")
     with phase(report, "tiny checkpoint"):
@@ -80,12 +86,12 @@ def make_mounts(settings: Settings, report: Report = ignore, repository: Path = 
 
 
 def image_name(part: str) -> str:
-    """What a part's image is called inside the cluster; a node of ours has only one version of it."""
+    """Return the name of a part's image inside the cluster; a node has one version, so the tag never changes."""
     return f"localhost/voxfleet-{part}:{TAG}"
 
 
 def image_key(dockerfile: Path, context: Path, base: str, arguments: Mapping[str, str]) -> str:
-    """Name an image by everything that goes into it."""
+    """Return a hash of the inputs of an image: base, build arguments, Dockerfile, copied files."""
     digest = hashlib.sha256("\n".join([base, *(f"{key}={value}" for key, value in arguments.items())]).encode())
     for source in (dockerfile, *copied_files(dockerfile.read_text(), context)):
         digest.update(b"\0" + str(source.relative_to(context)).encode() + b"\0" + source.read_bytes())
@@ -93,7 +99,7 @@ def image_key(dockerfile: Path, context: Path, base: str, arguments: Mapping[str
 
 
 def copied_files(dockerfile: str, context: Path) -> Iterator[Path]:
-    """The files that a Dockerfile's COPY lines take from the context, in a fixed order."""
+    """Yield the files that a Dockerfile's COPY lines take from the context, in a fixed order."""
     for line in dockerfile.splitlines():
         words = line.split()
         if not words or words[0] != "COPY" or any(word.startswith("--from") for word in words):
@@ -114,15 +120,15 @@ def _build_part(buildah: Buildah, part: str, base: str, repository: Path) -> Pat
             if arguments.get("DEPENDENCIES") == "mounted":
                 _link_mounts(buildah, image)
             buildah.save(image, archive, image_name(part))
-    archive.touch()
+    archive.touch()  # the time of last use, by which outdated_archives chooses
     for outdated in outdated_archives(part, archive.parent):
         outdated.unlink(missing_ok=True)
-        buildah.forget(f"localhost/voxfleet-{part}:{outdated.stem.rpartition('-')[2]}")
+        buildah.remove(f"localhost/voxfleet-{part}:{outdated.stem.rpartition('-')[2]}")
     return archive
 
 
 def outdated_archives(part: str, folder: Path) -> list[Path]:
-    """Archives of a part that were not used lately; a few stay, for other checkouts and for going back."""
+    """Return a part's archives beyond the KEPT_ARCHIVES that were used last."""
     by_use = sorted(folder.glob(f"{part}-*.tar"), key=lambda archive: archive.stat().st_mtime, reverse=True)
     return by_use[KEPT_ARCHIVES:]
 

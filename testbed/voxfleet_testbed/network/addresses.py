@@ -1,7 +1,7 @@
-"""Choose addresses that are free on this machine.
+"""Addresses that are free on this machine.
 
-Does: picks a /16 that no route touches, lays a cluster out in it, picks free ports.
-Knows: the text of `ip route`. Does not know: how interfaces are made.
+Does: chooses a /16 that no route overlaps, divides it for a cluster, chooses free ports.
+Knows: the output of `ip route`. Does not know: how interfaces are made.
 """
 
 from __future__ import annotations
@@ -15,15 +15,16 @@ from dataclasses import dataclass
 
 from voxfleet_testbed.errors import UnavailableError
 
+# From 10.64 on, because networks of clouds and offices are mostly numbered from 10.0 up.
 CANDIDATES = tuple(ipaddress.IPv4Network(f"10.{second}.0.0/16") for second in range(64, 256))
 SERVICE_PREFIX_BITS = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """One cluster's part of the address space, a /16.
+    """The addresses of one cluster, from its /16.
 
-    x.0.0/24 links this machine and the cluster, x.N.0/24 is node N's pods, x.128.0/20 is for Services.
+    x.0.0/24 is the link between this machine and the cluster, x.N.0/24 node N's pods, x.128.0/20 the Services.
     """
 
     network: ipaddress.IPv4Network
@@ -35,37 +36,49 @@ class Layout:
 
     @property
     def cluster(self) -> str:
-        """The cluster's end of the link; the API server and DNS listen here."""
+        """The cluster's end of the link, the address of the API server and DNS."""
         return str(self.network[2])
 
     @property
     def services(self) -> ipaddress.IPv4Network:
-        """Where Services get their addresses."""
+        """The range of Service addresses."""
         return ipaddress.IPv4Network((int(self.network[0]) + (128 << 8), SERVICE_PREFIX_BITS))
 
     @property
     def kubernetes_service(self) -> str:
-        """The address of `kubernetes.default`: always the first."""
+        """The address of Service `kubernetes.default`: the API server always takes the range's first."""
         return str(self.services[1])
 
     @property
     def dns_service(self) -> str:
-        """The address of `kube-dns`: by custom the tenth."""
+        """The address of Service `kube-dns`: the tenth, as kubeadm has it."""
         return str(self.services[10])
 
     def pods(self, node_number: int) -> ipaddress.IPv4Network:
-        """The pod addresses of the N-th node, counted from 1."""
+        """Return the pod addresses of the N-th node, counted from 1.
+
+        Raises:
+            ValueError: the number is not from 1 to 100.
+        """
         if not 1 <= node_number <= 100:  # noqa: PLR2004 - x.101.0 to x.127.0 stay free for simulated nodes
             raise ValueError(f"node numbers run from 1 to 100, not {node_number}")
         return ipaddress.IPv4Network((int(self.network[0]) + (node_number << 8), 24))
 
     def gateway(self, node_number: int) -> str:
-        """The N-th node's own address: its bridge, and its pods' way out."""
+        """Return the N-th node's own address: that of its bridge, which is its pods' default gateway."""
         return str(self.pods(node_number)[1])
 
 
 def choose_layout(routes: str, order: Iterable[ipaddress.IPv4Network] | None = None) -> Layout:
-    """Pick a /16 that overlaps no route in the text of `ip -4 route show table all`."""
+    """Choose a /16 that overlaps no route.
+
+    Args:
+        routes: the output of `ip -4 route show table all`.
+        order: the candidates in order of preference; None: random, so that two clusters rarely choose the same.
+
+    Raises:
+        UnavailableError: every candidate overlaps a route.
+    """
     taken = tuple(routed_networks(routes))
     candidates = order if order is not None else random.sample(CANDIDATES, len(CANDIDATES))
     for candidate in candidates:
@@ -75,21 +88,21 @@ def choose_layout(routes: str, order: Iterable[ipaddress.IPv4Network] | None = N
 
 
 def routed_networks(routes: str) -> Iterator[ipaddress.IPv4Network]:
-    """The destinations in the text of `ip route`; a default route takes nothing."""
+    """Yield the destinations in the output of `ip route`; a default route reserves nothing."""
     for line in routes.splitlines():
-        for word in line.split()[:2]:
+        for word in line.split()[:2]:  # the destination is second after a type, such as `local` or `blackhole`
             with contextlib.suppress(ValueError):
                 yield ipaddress.IPv4Network(word, strict=False)
                 break
 
 
 def loopback_address(run_number: int) -> str:
-    """An address of this machine's own 127.0.0.0/8 for one run, so that two runs hardly ever meet on a port."""
+    """Return an address in 127.64.0.0/10 for one run, so that two runs rarely compete for a port."""
     return str(ipaddress.IPv4Address(0x7F400000 + run_number % 0x3FFFFE + 1))
 
 
 def free_ports(address: str, count: int) -> tuple[int, ...]:
-    """Ports nobody listens on, held together while choosing so that they differ."""
+    """Return ports of an address that no process listens on; all are bound at once, so that they differ."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for each in sockets:

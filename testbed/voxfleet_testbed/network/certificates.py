@@ -1,7 +1,7 @@
 """The keys and certificates of one cluster.
 
-Does: makes one authority and what it signs, as PEM. Knows: which subject names Kubernetes reads as user and groups.
-Does not know: where the files lie or which process reads them.
+Does: makes one certificate authority and the certificates it signs, as PEM. Knows: the subject names from which
+Kubernetes reads user and groups. Does not know: the files' paths, or which process reads them.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-LIFETIME = dt.timedelta(days=30)
-CLOCK_SKEW = dt.timedelta(minutes=5)
+LIFETIME = dt.timedelta(days=30)  # longer than any cluster of tests or a demo
+CLOCK_SKEW = dt.timedelta(minutes=5)  # a certificate is valid at once, also after the clock was set back
 ADMINISTRATORS = "system:masters"
 NODES = "system:nodes"
 SERVICE_NAMES = ("kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local")
@@ -25,7 +25,7 @@ SERVICE_NAMES = ("kubernetes", "kubernetes.default", "kubernetes.default.svc", "
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who a certificate speaks for; Kubernetes reads the common name as user and the organisation as group."""
+    """The subject of a certificate; Kubernetes reads the common name as user and the organisation as group."""
 
     common_name: str
     organization: str = ""
@@ -43,17 +43,17 @@ class KeyPair:
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """Signs the certificates of one cluster."""
+    """The certificate authority of one cluster."""
 
     certificate: x509.Certificate
     key: ec.EllipticCurvePrivateKey
 
     def pem(self) -> bytes:
-        """The authority's certificate, which everybody in the cluster trusts."""
+        """Return the authority's certificate, which every process of the cluster trusts."""
         return self.certificate.public_bytes(serialization.Encoding.PEM)
 
     def issue(self, identity: Identity, now: dt.datetime) -> KeyPair:
-        """Sign a certificate that serves and calls, for this identity."""
+        """Sign a certificate for TLS servers and clients."""
         key = ec.generate_private_key(ec.SECP256R1())
         builder = _certificate(_subject(identity), self.certificate.subject, key.public_key(), now)
         builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
@@ -67,7 +67,7 @@ class Authority:
 
 
 def make_authority(common_name: str, now: dt.datetime) -> Authority:
-    """A new self-signed authority."""
+    """Make a self-signed authority, valid from `now` for LIFETIME."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = _subject(Identity(common_name))
     builder = _certificate(name, name, key.public_key(), now)
@@ -77,24 +77,24 @@ def make_authority(common_name: str, now: dt.datetime) -> Authority:
 
 
 def make_service_account_keys() -> KeyPair:
-    """The pair that signs service-account tokens: the public key stands where a certificate would."""
+    """Make the key pair that signs service-account tokens; `certificate` has the bare public key."""
     key = ec.generate_private_key(ec.SECP256R1())
     public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     return KeyPair(public, private_pem(key))
 
 
 def server_identity(addresses: Sequence[str]) -> Identity:
-    """The API server's own identity: its addresses, and the names that pods call it by."""
+    """Return the API server's identity: its addresses, and the DNS names that pods use for it."""
     return Identity("kube-apiserver", addresses=tuple(addresses), names=(*SERVICE_NAMES, "localhost"))
 
 
 def node_identity(node: str, address: str) -> Identity:
-    """A kubelet's identity, which the node authorizer knows by its name."""
+    """Return a kubelet's identity, in the form that the node authorizer requires: system:node:NAME, system:nodes."""
     return Identity(f"system:node:{node}", NODES, addresses=(address,), names=(node,))
 
 
 def private_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    """A private key in the form that Go reads."""
+    """Return a private key as PEM "EC PRIVATE KEY" (RFC 5915), which Kubernetes' programs read."""
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
     )

@@ -1,6 +1,6 @@
-"""The cluster's DNS as values: CoreDNS' configuration, the Service that pods ask, and where it leads.
+"""The cluster's DNS as values: CoreDNS' configuration, the Service that pods query, and its endpoints.
 
-CoreDNS runs as a process beside the API server, not as a pod: nothing to schedule before names resolve.
+CoreDNS runs as a process beside the API server, not as a pod: names resolve before any pod is scheduled.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-PORT = 1053
+PORT = 1053  # kube-proxy maps the Service's port 53 to it
 NAMESPACE = "kube-system"
 SERVICE = "kube-dns"
 SERVICE_PATH = f"/api/v1/namespaces/{NAMESPACE}/services/{SERVICE}"
@@ -16,7 +16,7 @@ SLICE_PATH = f"/apis/discovery.k8s.io/v1/namespaces/{NAMESPACE}/endpointslices/{
 
 
 def corefile(address: str, kubeconfig: Path, context: str) -> str:
-    """Answer the cluster's own names; say plainly that no others are known."""
+    """Return a CoreDNS configuration that answers for the cluster's domain only; other names are refused."""
     return f"""cluster.local:{PORT} in-addr.arpa:{PORT} ip6.arpa:{PORT} {{
     bind {address}
     errors
@@ -31,7 +31,7 @@ def corefile(address: str, kubeconfig: Path, context: str) -> str:
 
 
 def service(cluster_ip: str) -> dict[str, Any]:
-    """The Service that every pod's resolv.conf names; no selector, since no pod stands behind it."""
+    """Return the Service that every pod's resolv.conf names; it has no selector, because its endpoint is no pod."""
     ports = [
         {"name": name, "port": 53, "protocol": protocol, "targetPort": PORT}
         for name, protocol in (("dns", "UDP"), ("dns-tcp", "TCP"))
@@ -45,7 +45,7 @@ def service(cluster_ip: str) -> dict[str, Any]:
 
 
 def endpoint_slice(address: str) -> dict[str, Any]:
-    """Leads the Service to the CoreDNS process."""
+    """Return the EndpointSlice that directs the Service to the CoreDNS process."""
     ports = [
         {"name": name, "port": PORT, "protocol": protocol} for name, protocol in (("dns", "UDP"), ("dns-tcp", "TCP"))
     ]

@@ -1,4 +1,4 @@
-"""Kubeconfig files as values: one cluster, one user, one context, everything inline."""
+"""Kubeconfig files as values: one cluster, one user, one context, certificates inline."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from voxfleet_testbed.network.certificates import KeyPair
 
 
 def kubeconfig(server: str, authority: bytes, user: KeyPair, *, name: str) -> dict[str, Any]:
-    """A kubeconfig that carries its certificates, so a copy works anywhere on this machine."""
+    """Return a kubeconfig with inline certificates, so that a copy needs no other file."""
     return {
         "apiVersion": "v1",
         "kind": "Config",

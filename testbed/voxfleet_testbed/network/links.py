@@ -1,7 +1,7 @@
-"""A network of the cluster's own, and one link to it.
+"""The cluster's network namespace and its link to this machine.
 
-Does: makes a network namespace pinned by a process (when the run's processes die it is gone, with its interfaces,
-routes and iptables rules), a link from this machine, and a route to the cluster's /16, which also marks it as taken.
+Does: makes a network namespace held by a process (it disappears with the run's processes, and with it its interfaces,
+routes and iptables rules), a veth link from this machine, and a route to the cluster's /16, which also reserves it.
 Knows: `ip`. Does not know: what runs inside.
 """
 
@@ -18,34 +18,44 @@ from voxfleet_testbed.errors import StartError
 from voxfleet_testbed.network.addresses import Layout, choose_layout
 from voxfleet_testbed.supervision.processes import Process, Run
 
-PIN = "network"
-UPLINK = "uplink"
+PIN = "network"  # the name of the process that holds the namespace
+UPLINK = "uplink"  # the cluster's end of the link
 _CHOICE_LOCK = Path("/run/lock/voxfleet-testbed")
 _READY_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """A cluster's addresses, and the process whose network namespace has them."""
+    """A cluster's addresses, and the process that holds its network namespace."""
 
     layout: Layout
     pin_pid: int
 
     def enter(self, command: tuple[str, ...]) -> tuple[str, ...]:
-        """The same command, inside the cluster's network."""
+        """Return the command, prefixed to run inside the cluster's network namespace."""
         return ("nsenter", f"--net=/proc/{self.pin_pid}/ns/net", "--", *command)
 
     def run(self, *command: str) -> None:
-        """Run a short command inside the cluster's network."""
+        """Run a short command inside the cluster's network namespace.
+
+        Raises:
+            StartError: it failed.
+        """
         _run(self.enter(command))
 
 
 def make_network(run: Run) -> Network:
-    """Make the namespace, choose addresses nobody routes, and link them to this machine."""
+    """Make the namespace, choose a free /16, and link it to this machine.
+
+    Raises:
+        StartError: a command failed.
+        UnavailableError: no /16 is free.
+    """
     pin_pid = run.start(Process(PIN, ("unshare", "--net", "sleep", "infinity")))
     own = _namespace("self")
+    # The process exists before `unshare` has made its namespace.
     run.wait_until(lambda: _namespace(pin_pid) not in {"", own}, PIN, _READY_SECONDS)
-    with _choosing():
+    with _choice_lock():
         layout = choose_layout(_run(("ip", "-4", "route", "show", "table", "all")))
         for command in host_commands(layout, run.folder.link_name, pin_pid):
             _run(command)
@@ -56,16 +66,16 @@ def make_network(run: Run) -> Network:
 
 
 def host_commands(layout: Layout, link: str, pin_pid: int) -> Iterator[tuple[str, ...]]:
-    """This machine's side: a pair of interfaces, one of them given away, and the way to the cluster."""
+    """Yield the commands for this machine's side: a veth pair into the namespace, and the route to the cluster."""
     yield ("ip", "link", "add", link, "type", "veth", "peer", "name", UPLINK, "netns", str(pin_pid))
     yield ("ip", "address", "add", f"{layout.host}/24", "dev", link)
     yield ("ip", "link", "set", link, "up")
-    # The link's carrier comes up with its other end; `onlink` lets the route, our mark, exist before that.
+    # The link has no carrier until its other end is up; `onlink` lets the route, which reserves the /16, exist before.
     yield ("ip", "route", "add", str(layout.network), "via", layout.cluster, "dev", link, "onlink")
 
 
 def cluster_commands(layout: Layout) -> Iterator[tuple[str, ...]]:
-    """The cluster's side: loopback, uplink, and forwarding between its nodes' bridges."""
+    """Yield the commands for the cluster's side: loopback, uplink, and forwarding between the nodes' bridges."""
     yield ("ip", "link", "set", "lo", "up")
     yield ("ip", "address", "add", f"{layout.cluster}/24", "dev", UPLINK)
     yield ("ip", "link", "set", UPLINK, "up")
@@ -74,7 +84,7 @@ def cluster_commands(layout: Layout) -> Iterator[tuple[str, ...]]:
 
 
 def bridge_commands(name: str, address: str) -> Iterator[tuple[str, ...]]:
-    """A node's bridge, there before its first pod, so that the node has an address."""
+    """Yield the commands that make a node's bridge before its first pod, because the kubelet needs its address."""
     yield ("ip", "link", "add", name, "type", "bridge")
     yield ("ip", "address", "add", f"{address}/24", "dev", name)
     yield ("ip", "link", "set", name, "up")
@@ -88,8 +98,8 @@ def _namespace(pid: int | str) -> str:
 
 
 @contextmanager
-def _choosing() -> Iterator[None]:
-    """One testbed at a time chooses addresses, whoever runs it."""
+def _choice_lock() -> Iterator[None]:
+    """Hold a lock of the whole machine: between choosing a /16 and adding its route no other testbed may choose."""
     _CHOICE_LOCK.parent.mkdir(exist_ok=True)
     with _CHOICE_LOCK.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -1,1 +1,1 @@
-"""The programs a local cluster is made of, and how they come to this machine."""
+"""The programs of a local cluster: which ones, how they are built, which packages they need."""

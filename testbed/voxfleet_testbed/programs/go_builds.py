@@ -1,7 +1,7 @@
-"""Build programs from published Go modules into the user's cache, once.
+"""Programs built once from published Go modules, into the user's cache.
 
 Does: checks Go, takes a lock per module (two checkouts may build at once), runs `go build`, reports progress.
-Knows: where the cache lies. Does not know: what the programs are for.
+Knows: the path of the cache. Does not know: what the programs are for.
 """
 
 from __future__ import annotations
@@ -28,41 +28,46 @@ from voxfleet_testbed.programs.go_modules import (
     required_go_version,
 )
 from voxfleet_testbed.settings import GO_SOURCES, Settings
-from voxfleet_testbed.supervision.processes import WITH_CALLER
+from voxfleet_testbed.supervision.processes import KILLED_WITH_CALLER
 
-LAST_LINES = 20
+LAST_LINES = 20  # of the compiler's output in an error message
 
 
 @dataclass(frozen=True, slots=True)
 class Programs:
-    """Finds built programs by name."""
+    """Paths of built programs by name."""
 
     cache: Path
     kubebuilder_assets: Path | None = None
 
     def path(self, program: str) -> Path:
-        """Where a program lies once it is built; the user's own kube-apiserver and etcd come first."""
+        """Return a program's path, whether it is built or not; KUBEBUILDER_ASSETS takes precedence."""
         if self.kubebuilder_assets is not None and (self.kubebuilder_assets / program).exists():
             return self.kubebuilder_assets / program
         module = next(module for module in GO_MODULES if program in module.packages)
         return self.folder(module) / program
 
     def folder(self, module: GoModule) -> Path:
-        """Where a module's programs are kept."""
+        """Return the cache folder of a module's programs."""
         return self.cache / "programs" / build_key(module, GO_SOURCES / module.name)
 
     def missing(self, programs: Iterable[str]) -> tuple[str, ...]:
-        """Those programs that are still to be built."""
+        """Return the programs that are not built yet."""
         return tuple(program for program in programs if not self.path(program).exists())
 
 
 def find_programs(settings: Settings) -> Programs:
-    """The programs of this user."""
+    """Return the programs in this user's cache."""
     return Programs(settings.cache, settings.kubebuilder_assets)
 
 
 def build(programs: Programs, wanted: Iterable[str], report: Report = ignore) -> None:
-    """Build what is missing, one phase per module; nothing to do when all is cached."""
+    """Build the missing programs, one phase per module; does nothing when all are cached.
+
+    Raises:
+        UnavailableError: Go is missing or too old.
+        BuildError: a program did not compile; the message has the compiler's last lines.
+    """
     missing = programs.missing(wanted)
     if not missing:
         return
@@ -75,7 +80,11 @@ def build(programs: Programs, wanted: Iterable[str], report: Report = ignore) ->
 
 
 def check_go(module: GoModule) -> None:
-    """Say in one line when Go is missing or too old."""
+    """Check that Go is new enough to build a module.
+
+    Raises:
+        UnavailableError: Go is missing or too old; the message has the version that is needed.
+    """
     needed = required_go_version((GO_SOURCES / module.name / "go.mod").read_text())
     wanted = ".".join(map(str, needed[:2]))
     if shutil.which("go") is None:
@@ -86,11 +95,9 @@ def check_go(module: GoModule) -> None:
 
 
 def build_command(module: GoModule, names: Iterable[str], output: Path) -> list[str]:
-    """The `go build` of some of a module's programs into a folder; -v names each package as it is compiled.
-
-    No -trimpath: it would write replaced module versions into each package and so keep modules from sharing
-    Go's build cache, which saves minutes.
-    """
+    """Return the `go build` of some of a module's programs into a folder."""
+    # -v prints each package as it is compiled, which is the progress. No -trimpath: it would write replaced module
+    # versions into each package, and the modules could not share Go's build cache, which saves minutes.
     packages = [module.packages[name] for name in names]
     return ["go", "build", "-v", "-ldflags", module.linker_flags, "-o", f"{output}/", *packages]
 
@@ -108,14 +115,14 @@ def _build_module(module: GoModule, names: tuple[str, ...], folder: Path, progre
 
 
 def _built(output: Path, package: str, name: str) -> Path:
-    """`go build` names a program after its package's last element that is not a version (server/v3 -> server)."""
+    """Return the file that `go build` wrote: named after the package's last element that is no version (server/v3)."""
     candidates = [output / name, output / package.rsplit("/", 2)[-2]] if "/" in package else [output / name]
     return next(path for path in candidates if path.exists())
 
 
 def _run(command: list[str], folder: Path) -> str:
     finished = subprocess.run(
-        [*WITH_CALLER, *command], cwd=folder, env=_environment(), capture_output=True, text=True, check=False
+        [*KILLED_WITH_CALLER, *command], cwd=folder, env=_environment(), capture_output=True, text=True, check=False
     )
     if finished.returncode != 0:
         raise BuildError(f"`{' '.join(command[:3])}` failed in {folder.name}:\n{finished.stderr[-2000:]}")
@@ -125,7 +132,7 @@ def _run(command: list[str], folder: Path) -> str:
 def _build_with_progress(command: list[str], folder: Path, total: int, progress: Progress) -> None:
     lines: collections.deque[str] = collections.deque(maxlen=LAST_LINES)
     with subprocess.Popen(
-        [*WITH_CALLER, *command], cwd=folder, env=_environment(), stderr=subprocess.PIPE, text=True
+        [*KILLED_WITH_CALLER, *command], cwd=folder, env=_environment(), stderr=subprocess.PIPE, text=True
     ) as builder:
         assert builder.stderr is not None  # noqa: S101 - Popen was asked for it
         for done, line in enumerate(builder.stderr, start=1):
@@ -136,13 +143,13 @@ def _build_with_progress(command: list[str], folder: Path, total: int, progress:
 
 
 def _environment() -> dict[str, str]:
-    """The user's environment, without a toolchain download, a C compiler or the repository's version stamp."""
+    """Return the user's environment with toolchain downloads, cgo and version stamping switched off."""
     return {**os.environ, "GOTOOLCHAIN": "local", "CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false"}
 
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[Path]:
-    """Hold a module's folder: a second process waits here, then finds the programs built."""
+    """Hold a lock on a module's folder: a second process waits, then finds the programs built."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -1,7 +1,7 @@
-"""Which programs a cluster needs, from which published Go module, and the key under which a build is cached.
+"""Which programs a cluster needs, from which Go module, and the key under which a build is cached.
 
-Knows: module modules (one go.mod each: mixing them would upgrade Kubernetes' dependencies) and linker flags.
-Does not know: how a build runs; go_builds.py does that.
+Knows: the go.mod files below testbed/go (separate, because a shared one would upgrade Kubernetes' dependencies) and the
+linker flags. Does not know: how a build runs; go_builds.py does that.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ KUBERNETES_LINKER_FLAGS = (
     f" -X {_VERSION_PACKAGE}.gitMajor=1 -X {_VERSION_PACKAGE}.gitMinor=34"
 )
 
-# Helm checks charts' kubeVersion against what it was linked with; unset, it takes Kubernetes for 1.20.
+# Helm checks a chart's kubeVersion against the version it was linked with; unset, that is Kubernetes 1.20.
 HELM_LINKER_FLAGS = "-s -w -X helm.sh/helm/v3/internal/version.version=v3.19.5 " + " ".join(
     f"-X helm.sh/helm/v3/pkg/{package}.k8sVersion{part}"
     for package in ("chartutil", "lint/rules")
@@ -28,7 +28,7 @@ HELM_LINKER_FLAGS = "-s -w -X helm.sh/helm/v3/internal/version.version=v3.19.5 "
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GoModule:
-    """Programs that share a go.mod; `packages` maps a program to its Go package."""
+    """A go.mod below testbed/go and the programs built from it; `packages` maps a program to its Go package."""
 
     name: str
     packages: dict[str, str]
@@ -45,7 +45,7 @@ GO_MODULES: tuple[GoModule, ...] = (
         },
         KUBERNETES_LINKER_FLAGS,
     ),
-    # Of its own, because most machines have a kubectl; same versions as above, so what is compiled is shared.
+    # Separate, because most machines have a kubectl; the same versions as above, so both share Go's build cache.
     GoModule("kubectl", {"kubectl": "k8s.io/kubernetes/cmd/kubectl"}, KUBERNETES_LINKER_FLAGS),
     GoModule("coredns", {"coredns": "."}),
     GoModule("pause", {"pause": "."}),
@@ -68,7 +68,11 @@ ALL_PROGRAMS = tuple(program for module in GO_MODULES for program in module.pack
 
 
 def by_go_module(programs: Iterable[str]) -> dict[GoModule, tuple[str, ...]]:
-    """Group wanted programs by module, in the order of the table."""
+    """Group programs by Go module, in the order of the table.
+
+    Raises:
+        ValueError: a program is not in the table.
+    """
     wanted = set(programs)
     if unknown := wanted - set(ALL_PROGRAMS):
         raise ValueError(f"unknown programs {sorted(unknown)}; known are {', '.join(ALL_PROGRAMS)}")
@@ -77,7 +81,7 @@ def by_go_module(programs: Iterable[str]) -> dict[GoModule, tuple[str, ...]]:
 
 
 def build_key(module: GoModule, sources: Path) -> str:
-    """Name a build by what goes into it: module files, our own Go files, linker flags."""
+    """Return the cache key of a build: a hash of its module files, its own Go files and the linker flags."""
     digest = hashlib.sha256(module.linker_flags.encode())
     for source in sorted([*sources.glob("*.go"), sources / "go.mod", sources / "go.sum"]):
         if source.exists():
@@ -86,12 +90,12 @@ def build_key(module: GoModule, sources: Path) -> str:
 
 
 def required_go_version(go_mod: str) -> tuple[int, ...]:
-    """Read the `go 1.x` line of a go.mod."""
+    """Return the Go version in the text of a go.mod, such as (1, 24, 0)."""
     line = next(line for line in go_mod.splitlines() if line.startswith("go "))
     return parse_version(line.removeprefix("go "))
 
 
 def parse_version(text: str) -> tuple[int, ...]:
-    """Turn '1.26.8' (or 'go1.26rc1') into numbers that compare."""
+    """Return '1.26.8' (or 'go1.26rc1') as numbers that compare: (1, 26, 8)."""
     numbers = text.strip().removeprefix("go").partition("rc")[0].split(".")
     return tuple(int(number) for number in numbers)

@@ -1,6 +1,6 @@
-"""What a cluster needs from this machine: root, and a few of the distribution's programs.
+"""What a cluster with nodes needs from this machine: root, and programs of the distribution.
 
-Does: says in one line what is missing; installs it on request. Knows: Debian's package names.
+Does: names missing packages in one line, installs them on request. Knows: Debian's package names.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from voxfleet_testbed.errors import UnavailableError
 from voxfleet_testbed.events import Report, ignore, phase
 
-# A program (looked up on PATH, or an absolute path) and the Debian package that has it.
+# A program (looked up on PATH, or an absolute path) -> the Debian package that has it.
 PACKAGE_OF: dict[str, str] = {
     "containerd": "containerd",
     "ctr": "containerd",
@@ -33,7 +33,7 @@ Find = Callable[[str], bool]
 
 
 def is_installed(program: str) -> bool:
-    """Whether a program is there, also where only root's PATH looks."""
+    """Return whether a program exists on PATH or in the sbin folders, which only root's PATH has."""
     if program.startswith("/"):
         return Path(program).exists()
     path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
@@ -41,12 +41,16 @@ def is_installed(program: str) -> bool:
 
 
 def missing_packages(find: Find = is_installed) -> tuple[str, ...]:
-    """The packages whose programs are not there, each once."""
+    """Return the packages whose programs are missing, each once."""
     return tuple(dict.fromkeys(package for program, package in PACKAGE_OF.items() if not find(program)))
 
 
 def require_cluster_prerequisites(user_id: int | None = None, find: Find = is_installed) -> None:
-    """Say in one line what a cluster with nodes lacks here."""
+    """Check root and packages.
+
+    Raises:
+        UnavailableError: one line that names what is missing.
+    """
     if (os.geteuid() if user_id is None else user_id) != 0:
         raise UnavailableError(
             "a cluster with nodes needs root (containers, networks): run with sudo, or set KUBECONFIG to one you have"
@@ -58,7 +62,11 @@ def require_cluster_prerequisites(user_id: int | None = None, find: Find = is_in
 
 
 def install_packages(report: Report = ignore) -> tuple[str, ...]:
-    """Install what is missing with apt-get; returns what was installed."""
+    """Install missing packages with apt-get; returns their names.
+
+    Raises:
+        UnavailableError: not root, no apt-get, or apt-get failed.
+    """
     packages = missing_packages()
     if not packages:
         return ()

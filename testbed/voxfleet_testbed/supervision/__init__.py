@@ -1,1 +1,1 @@
-"""Processes and their traces: started together, gone together."""
+"""The processes of a run, and everything they leave on the machine: started together, removed together."""

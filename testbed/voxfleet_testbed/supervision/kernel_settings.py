@@ -1,7 +1,7 @@
-"""Give the machine its kernel settings back: every kubelet changes five of them, which belong to no namespace.
+"""The five kernel settings that every kubelet changes for the whole machine, saved and restored.
 
-Does: notes the values before the first cluster, restores them after the last. Knows: which ones the kubelet sets.
-Standard library only.
+Does: saves the values before the first cluster, restores them after the last. Knows: which settings the kubelet
+changes. Standard library only.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+# What the kubelet sets for its own protection (kubernetes: pkg/kubelet/cm, setupKernelTunables); no namespace has them.
 NAMES = (
     "vm/overcommit_memory",
     "kernel/panic",
@@ -19,31 +20,31 @@ NAMES = (
     "kernel/keys/root_maxbytes",
 )
 SETTINGS = Path("/proc/sys")
-NOTE = Path("/run/lock/voxfleet-testbed-kernel.json")
+SAVED = Path("/run/lock/voxfleet-testbed-kernel.json")
 CGROUPS = Path("/sys/fs/cgroup")
 
 
-def note_kernel_settings(settings: Path = SETTINGS, note: Path = NOTE) -> None:
-    """Before a cluster starts: write the values down, unless an earlier cluster that still runs did."""
-    note.parent.mkdir(exist_ok=True)
-    with contextlib.suppress(FileExistsError), note.open("x") as file:
+def save_kernel_settings(settings: Path = SETTINGS, saved: Path = SAVED) -> None:
+    """Save the values before a cluster starts; does nothing if a running cluster has saved them."""
+    saved.parent.mkdir(exist_ok=True)
+    with contextlib.suppress(FileExistsError), saved.open("x") as file:
         json.dump({name: (settings / name).read_text().strip() for name in NAMES}, file)
 
 
-def restore_kernel_settings(settings: Path = SETTINGS, note: Path = NOTE, cgroups: Path = CGROUPS) -> None:
-    """After a cluster is gone: restore the values, unless another cluster (its cgroups say so) still runs."""
-    if any(cgroups.glob("voxfleet-*")) or any(cgroups.glob("*/voxfleet-*")):
+def restore_kernel_settings(settings: Path = SETTINGS, saved: Path = SAVED, cgroups: Path = CGROUPS) -> None:
+    """Restore the values after a cluster ended; does nothing while another cluster has cgroups."""
+    if any(cgroups.glob("voxfleet-*")) or any(cgroups.glob("*/voxfleet-*")):  # cgroup v2, v1
         return
-    for name, value in _noted(note).items():
+    for name, value in _read_saved(saved).items():
         with contextlib.suppress(OSError):
             (settings / name).write_text(value)
-    with contextlib.suppress(OSError):  # root's note, seen by another user
-        note.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # root's file, another user's cluster
+        saved.unlink(missing_ok=True)
 
 
-def _noted(note: Path) -> Mapping[str, str]:
+def _read_saved(saved: Path) -> Mapping[str, str]:
     try:
-        noted: Mapping[str, str] = json.loads(note.read_text())
+        values: Mapping[str, str] = json.loads(saved.read_text())
     except (OSError, ValueError):
         return {}
-    return noted
+    return values

@@ -1,6 +1,6 @@
-"""The owner's side of the supervisor: start, stop and list a run's processes.
+"""The supervisor's client: starts, stops and lists a run's processes.
 
-Does: starts the supervisor, speaks to it, waits for readiness. Knows: the supervisor's requests.
+Does: starts the supervisor, sends it requests, waits for readiness. Knows: the supervisor's requests.
 Does not know: Kubernetes, or how traces are removed.
 """
 
@@ -27,38 +27,42 @@ SUPERVISOR_START_SECONDS = 60.0
 SUPERVISOR_STOP_SECONDS = 60.0
 POLL_SECONDS = 0.05
 LOG_LINES = 15
-# Put before a command that we wait for: should we be killed meanwhile, so is it.
-WITH_CALLER = ("setpriv", "--pdeathsig", "KILL", "--")
+# Prefix of a command that this process waits for: the command is killed with this process.
+KILLED_WITH_CALLER = ("setpriv", "--pdeathsig", "KILL", "--")
 
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """What to start: a name (its log's name), a command, and what its environment has beside ours."""
+    """A process to start; `environment` adds to the supervisor's."""
 
-    name: str
+    name: str  # also the name of its log file
     command: tuple[str, ...]
     environment: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class Run:
-    """A run that is alive: its folder, its supervisor, and the pipe that ties the supervisor to this process."""
+    """A running supervisor: its folder, and this process's end of the owner pipe, which closes with the process."""
 
     folder: RunFolder
     _owner_pipe: int | None = None
 
     def start(self, process: Process) -> int:
-        """Start one process; returns its process id."""
+        """Start one process; returns its process id.
+
+        Raises:
+            StartError: the program cannot be started, or the supervisor has ended.
+        """
         request = {"name": process.name, "command": process.command, "environment": process.environment}
         pid: int = self._ask({"start": request})["pid"]
         return pid
 
     def stop(self, name: str) -> None:
-        """End one process: SIGTERM, then SIGKILL."""
+        """Stop one process: SIGTERM, then SIGKILL after 10 s."""
         self._ask({"stop": name})
 
     def processes(self) -> dict[str, int | None]:
-        """Every process's exit status, None while it runs."""
+        """Return every process's exit status, None while it runs."""
         listed: dict[str, int | None] = self._ask({"list": True})["processes"]
         return listed
 
@@ -68,7 +72,16 @@ class Run:
         self._release()
 
     def wait_until(self, ready: Callable[[], bool], process_name: str, timeout_seconds: float) -> None:
-        """Wait until something is ready; a process that ends meanwhile is named, with its log's end."""
+        """Poll `ready` until it is true.
+
+        Args:
+            ready: the condition.
+            process_name: the process that makes it true.
+            timeout_seconds: the deadline.
+
+        Raises:
+            StartError: the process ended, or the deadline passed; the message has the end of its log.
+        """
         deadline = time.monotonic() + timeout_seconds
         while not ready():
             exit_status = self.processes().get(process_name)
@@ -81,13 +94,13 @@ class Run:
             time.sleep(POLL_SECONDS)
 
     def log_end(self, process_name: str) -> str:
-        """The last lines that a process wrote."""
+        """Return the last lines of a process's log."""
         log = self.folder.logs / f"{process_name}.log"
         lines = log.read_text(errors="replace").splitlines() if log.exists() else []
         return "\n".join(lines[-LOG_LINES:])
 
     def close(self) -> None:
-        """End everything and wait until nothing is left."""
+        """Stop all processes and remove the run; returns when both are done."""
         if is_alive(self.folder):
             with contextlib.suppress(ProcessLookupError, FileNotFoundError):
                 os.kill(int((self.folder.path / "supervisor.pid").read_text()), signal.SIGTERM)
@@ -95,7 +108,7 @@ class Run:
         deadline = time.monotonic() + SUPERVISOR_STOP_SECONDS
         while is_alive(self.folder) and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
-        remove_traces(self.folder)
+        remove_traces(self.folder)  # nothing to do, unless the supervisor was killed before it finished
 
     def _release(self) -> None:
         if self._owner_pipe is not None:
@@ -119,7 +132,11 @@ class Run:
 
 
 def begin_run(runs: Path) -> Run:
-    """Sweep stale runs, make a new folder, start its supervisor."""
+    """Remove stale runs, make a new run folder, start its supervisor.
+
+    Raises:
+        StartError: the supervisor did not start.
+    """
     sweep(runs)
     folder, lock = create_run(runs)
     reading, writing = os.pipe()
@@ -157,5 +174,5 @@ def _wait_for_supervisor(run: Run) -> None:
 
 
 def attach(folder: RunFolder) -> Run:
-    """A run that somebody else started."""
+    """Return a client for a run that another process started; it does not end with this process."""
     return Run(folder)

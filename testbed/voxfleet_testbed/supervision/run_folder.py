@@ -1,6 +1,6 @@
-"""One run, one folder: everything a cluster writes lies below it, and its lock says whether it still lives.
+"""One folder per run: all of a cluster's files are below it, and its lock is held while the run is alive.
 
-Does: makes, finds and describes run folders. Knows: the names that a run's traces carry on this machine.
+Does: makes, finds and describes run folders. Knows: the names of a run's interfaces, cgroups and networks.
 Does not know: what runs in it. Standard library only, so that the supervisor starts fast.
 """
 
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-RUN_VARIABLE = "VOXFLEET_TESTBED_RUN"
+RUN_VARIABLE = "VOXFLEET_TESTBED_RUN"  # in the environment of every process of a run, so that traces.py finds them
 LOCK_NAME = "supervisor.lock"
 
 
@@ -33,42 +33,42 @@ class RunFolder:
 
     @property
     def trace_name(self) -> str:
-        """What this run's network namespace, cgroups and CNI networks are called."""
+        """The name of this run's cgroups, CNI networks and certificate authority."""
         return f"voxfleet-{self.run_id}"
 
     @property
     def link_name(self) -> str:
-        """This machine's end of the link to the cluster; interface names hold 15 characters."""
+        """The name of this machine's end of the link to the cluster; interface names have at most 15 characters."""
         return f"vf{self.run_id}"
 
     @property
     def socket(self) -> Path:
-        """Where the supervisor listens."""
+        """The Unix socket of the supervisor."""
         return self.path / "supervisor.sock"
 
     @property
     def logs(self) -> Path:
-        """One log file per process."""
+        """The folder of the log files, one per process."""
         return self.path / "logs"
 
     @property
     def kubeconfig(self) -> Path:
-        """The administrator's way in."""
+        """The administrator's kubeconfig."""
         return self.path / "kubeconfig"
 
     def describe(self, **facts: Any) -> None:
-        """Add facts to the run's description, for `status` and for people."""
+        """Add facts to the run's description (run.json), which `status` shows."""
         description = self.path / "run.json"
         description.write_text(json.dumps({**self.facts(), **facts}, indent=2))
 
     def facts(self) -> dict[str, Any]:
-        """What was described so far; empty for a run that broke off early."""
+        """Return the facts described so far; empty for a run whose start failed early."""
         description = self.path / "run.json"
         facts: dict[str, Any] = json.loads(description.read_text()) if description.exists() else {}
         return facts
 
     def write(self, name: str, content: bytes, mode: int = 0o644) -> Path:
-        """Write one file below the folder, private from its first byte where mode says so."""
+        """Write one file below the folder; the mode is set when it is created, so a private key is never readable."""
         path = self.path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
@@ -78,7 +78,11 @@ class RunFolder:
 
 
 def create_run(runs: Path) -> tuple[RunFolder, int]:
-    """Make a run's folder, already locked; the supervisor inherits the lock's descriptor."""
+    """Make a run's folder; returns it and the descriptor of its held lock, which the supervisor inherits.
+
+    Raises:
+        PermissionError: `runs` belongs to another user.
+    """
     runs.mkdir(mode=0o755, parents=True, exist_ok=True)
     if runs.stat().st_uid != os.getuid():
         raise PermissionError(f"{runs} belongs to another user; set TMPDIR to a folder of your own")
@@ -92,13 +96,13 @@ def create_run(runs: Path) -> tuple[RunFolder, int]:
 
 
 def find_runs(runs: Path) -> Iterator[RunFolder]:
-    """Every run of this user, oldest first."""
+    """Yield every run of this user, oldest first."""
     folders = [folder for folder in runs.glob("*") if folder.is_dir()] if runs.exists() else []
     yield from (RunFolder(folder) for folder in sorted(folders, key=lambda folder: folder.stat().st_mtime))
 
 
 def is_alive(run: RunFolder) -> bool:
-    """Whether a supervisor (or a start in progress) holds the run's lock."""
+    """Return whether a supervisor (or a start in progress) holds the run's lock."""
     try:
         lock = os.open(run.path / LOCK_NAME, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -114,7 +118,7 @@ def is_alive(run: RunFolder) -> bool:
 
 @contextlib.contextmanager
 def creation_lock(runs: Path) -> Iterator[None]:
-    """Between mkdir and the lock a folder looks stale; sweeping waits for that moment to pass."""
+    """Hold the lock of the runs folder: a new run looks stale between mkdir and its own lock."""
     descriptor = os.open(runs / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -1,8 +1,8 @@
-"""Remove what a run leaves on the machine: processes, mounts, interfaces, cgroups, files.
+"""Removal of what a run leaves on the machine (its traces): processes, mounts, interfaces, cgroups, files.
 
-Does: finds each kind of trace by the run's names and removes it, in an order in which each can go.
-Knows: /proc, /sys/fs/cgroup, containerd's and CNI's habits. Does not know: what was started, so a lost state is no
-obstacle. Standard library only.
+Does: finds each kind of trace by the run's names and removes it. Knows: /proc, /sys/fs/cgroup, and the paths outside
+the run's folder that containerd, the kubelet and CNI write to. Does not know: what was started, so it needs no saved
+state. Standard library only.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from voxfleet_testbed.supervision.run_folder import RUN_VARIABLE, RunFolder, cre
 CGROUPS = Path("/sys/fs/cgroup")
 CNI_RESULTS = Path("/var/lib/cni/results")
 LOG_LINKS = Path("/var/log/containers")
-MNT_DETACH = 2
-KILL_ROUNDS = 100
+MNT_DETACH = 2  # sys/mount.h
+KILL_ROUNDS = 100  # 10 s: a killed process may have to finish a write to a slow disk first
 ROUND_SECONDS = 0.1
 
 
 def sweep(runs: Path) -> list[str]:
-    """Remove every run whose supervisor is gone; returns their ids."""
+    """Remove every run whose supervisor has ended; returns their ids."""
     if not runs.exists():
         return []
     with creation_lock(runs):
@@ -40,7 +40,8 @@ def sweep(runs: Path) -> list[str]:
 
 
 def remove_traces(run: RunFolder) -> None:
-    """Remove everything that a run left, and its folder last."""
+    """Remove all traces of a run, its folder last."""
+    # Processes first: they hold mounts, cgroups and the network namespace. The folder last: it names the rest.
     kill_processes(run)
     _remove_shim_sockets(run)
     _unmount_below(run.path)
@@ -53,7 +54,7 @@ def remove_traces(run: RunFolder) -> None:
 
 
 def remaining_traces(run: RunFolder) -> list[str]:
-    """What of a run is still on this machine, in words; empty when it is gone."""
+    """Return a description of each trace of a run that is still on this machine."""
     return [
         *(f"process {pid}" for pid in run_processes(run)),
         *(f"mount {mount}" for mount in _mounts_below(run.path)),
@@ -66,7 +67,7 @@ def remaining_traces(run: RunFolder) -> list[str]:
 
 
 def kill_processes(run: RunFolder) -> None:
-    """Kill until none is left: those that carry the run's variable, and those in its cgroups."""
+    """Kill the run's processes until none is left; a process may fork between listing and killing."""
     for _round in range(KILL_ROUNDS):
         pids = run_processes(run)
         if not pids:
@@ -79,7 +80,7 @@ def kill_processes(run: RunFolder) -> None:
 
 
 def run_processes(run: RunFolder) -> set[int]:
-    """The run's processes, except the one that asks."""
+    """Return the run's processes except this one: those with the run's variable, and those in its cgroups."""
     marked = {int(path.parent.name) for path in Path("/proc").glob("[0-9]*/environ") if _is_marked(path, run)}
     grouped = {pid for cgroup in _run_cgroups(run) for pid in _cgroup_members(cgroup)}
     return (marked | grouped) - {os.getpid()}
@@ -104,7 +105,7 @@ def _reap_children() -> None:
 
 
 def _run_cgroups(run: RunFolder) -> list[Path]:
-    """The run's cgroups in every hierarchy (v1) or the only one (v2), deepest first."""
+    """Return the run's cgroups in every hierarchy (v1) or the only one (v2), deepest first: rmdir needs them empty."""
     roots = [path for pattern in ("", "*/") for path in CGROUPS.glob(f"{pattern}{run.trace_name}")]
     below = [Path(folder) for root in roots for folder, _names, _files in os.walk(root)]
     return sorted(set(below), key=lambda path: len(path.parts), reverse=True)
@@ -138,7 +139,7 @@ def _unmount(point: str) -> None:
 
 
 def _remove_shim_sockets(run: RunFolder) -> None:
-    """Shims listen outside containerd's folders; each container's `address` file says where."""
+    """Remove the sockets that containerd's shims have outside its folders; each `address` file has a path."""
     for address in _found(run.path, "nodes/*/containerd/state/io.containerd.runtime.v2.task/*/*/address"):
         with contextlib.suppress(OSError):
             socket = address.read_text().strip().removeprefix("unix://")
@@ -147,7 +148,7 @@ def _remove_shim_sockets(run: RunFolder) -> None:
 
 
 def _cni_results(run: RunFolder) -> list[Path]:
-    """CNI notes every pod's network in one folder of the whole machine; ours name a namespace in our folder."""
+    """Return CNI's result files, in one folder of the whole machine, that name a namespace in the run's folder."""
     return [path for path in _found(CNI_RESULTS, "*") if f"{run.path}/".encode() in _content(path)]
 
 
@@ -164,7 +165,7 @@ def _remove_cni_results(run: RunFolder) -> None:
 
 
 def _log_links(run: RunFolder) -> list[Path]:
-    """The kubelet links every container's log into one folder of the whole machine."""
+    """Return the kubelet's links, in one folder of the whole machine, to container logs in the run's folder."""
     links = [path for path in _found(LOG_LINKS, "*.log") if path.is_symlink()]
     return [link for link in links if str(link.readlink()).startswith(f"{run.path}/")]
 
@@ -175,7 +176,7 @@ def _remove_log_links(run: RunFolder) -> None:
 
 
 def _found(folder: Path, pattern: str) -> list[Path]:
-    """What matches; nothing where only root may look, since then nothing there is ours."""
+    """Return the matches; none where only root may read, because an unprivileged run cannot have written there."""
     try:
         return list(folder.glob(pattern))
     except PermissionError:
@@ -183,6 +184,6 @@ def _found(folder: Path, pattern: str) -> list[Path]:
 
 
 def _remove_network(run: RunFolder) -> None:
-    """The cluster's namespace went with its processes; the link takes this machine's route along."""
+    """Delete this machine's end of the link, and with it the route; the namespace ended with its processes."""
     if Path("/sys/class/net", run.link_name).exists():
         subprocess.run(["ip", "link", "delete", run.link_name], check=False, capture_output=True)

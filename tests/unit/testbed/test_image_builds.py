@@ -12,7 +12,7 @@ from voxfleet_testbed import assembly
 from voxfleet_testbed.errors import BuildError
 from voxfleet_testbed.events import PhaseEvent, ignore
 from voxfleet_testbed.images import base_image, buildah, project
-from voxfleet_testbed.images.buildah import Buildah, locked, run_alone
+from voxfleet_testbed.images.buildah import Buildah, locked, run_isolated
 from voxfleet_testbed.images.mounts import Mount
 from voxfleet_testbed.images.project import ProjectImages, build_project_images, make_mounts
 from voxfleet_testbed.settings import REPOSITORY, Settings, read_settings
@@ -44,8 +44,8 @@ class Recorder:
 @pytest.fixture
 def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
     recorder = Recorder()
-    monkeypatch.setattr(buildah, "run_alone", recorder)
-    monkeypatch.setattr(base_image, "run_alone", recorder)
+    monkeypatch.setattr(buildah, "run_isolated", recorder)
+    monkeypatch.setattr(base_image, "run_isolated", recorder)
     return recorder
 
 
@@ -119,8 +119,8 @@ def test_a_failed_build_leaves_no_archive(settings: Settings, monkeypatch: pytes
             raise BuildError("no space left")
         return answer
 
-    monkeypatch.setattr(buildah, "run_alone", fail_at_push)
-    monkeypatch.setattr(base_image, "run_alone", fail_at_push)
+    monkeypatch.setattr(buildah, "run_isolated", fail_at_push)
+    monkeypatch.setattr(base_image, "run_isolated", fail_at_push)
     with pytest.raises(BuildError, match="no space left"):
         build_project_images(settings, ["gateway"])
     left = [path.name for path in (settings.cache / "images").iterdir() if not path.name.endswith(".lock")]
@@ -131,15 +131,15 @@ def test_forgetting_an_image_that_is_in_use_is_no_error(tmp_path: Path, monkeypa
     def refuse(*_command: str) -> str:
         raise BuildError("image is in use")
 
-    monkeypatch.setattr(buildah, "run_alone", refuse)
-    Buildah(tmp_path).forget("localhost/x:1")
+    monkeypatch.setattr(buildah, "run_isolated", refuse)
+    Buildah(tmp_path).remove("localhost/x:1")
 
 
-def test_a_commands_last_words_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(buildah, "ALONE", ())
+def test_a_commands_error_output_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(buildah, "ISOLATED", ())
     with pytest.raises(BuildError, match="`sh` failed:\nout\nthe disk is full"):
-        run_alone("sh", "-c", "echo out; echo the disk is full >&2; exit 1")
-    assert run_alone("echo", "fine") == "fine\n"
+        run_isolated("sh", "-c", "echo out; echo the disk is full >&2; exit 1")
+    assert run_isolated("echo", "fine") == "fine\n"
 
 
 def test_mounts_are_made_once_and_lie_where_the_links_lead(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

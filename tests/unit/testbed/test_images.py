@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from voxfleet_testbed.errors import BuildError, UnavailableError
 from voxfleet_testbed.images.archives import pause_archive, single_program_image, write_merged
-from voxfleet_testbed.images.base_image import base_image_name, own_mirror
-from voxfleet_testbed.images.buildah import ALONE, locked, pip_configuration, unfinished
+from voxfleet_testbed.images.base_image import base_image_name, package_mirror
+from voxfleet_testbed.images.buildah import ISOLATED, locked, pip_configuration, unfinished
 from voxfleet_testbed.images.mounts import find_uv, install_command, make_site_packages
 from voxfleet_testbed.images.project import KEPT_ARCHIVES, PARTS, copied_files, image_key, image_name, outdated_archives
 from voxfleet_testbed.settings import REPOSITORY
@@ -175,8 +175,8 @@ def test_locks_are_held_one_at_a_time(tmp_path: Path) -> None:
 
 
 def test_a_builder_is_killed_with_its_caller_and_takes_its_children_along() -> None:
-    assert "--pdeathsig" in ALONE
-    assert {"--pid", "--mount", "--kill-child=KILL"} <= set(ALONE)
+    assert "--pdeathsig" in ISOLATED
+    assert {"--pid", "--mount", "--kill-child=KILL"} <= set(ISOLATED)
 
 
 def test_packages_are_wheels_for_the_images_python_checked_by_hash() -> None:
@@ -211,5 +211,5 @@ def test_a_failed_install_says_why_and_leaves_nothing(tmp_path: Path) -> None:
 
 def test_the_base_comes_from_where_this_machine_installs() -> None:
     archives = "bookworm-updates http://b/debian\nbookworm http://a/debian\nbookworm http://c/debian\n"
-    assert own_mirror(archives) == ("http://a/debian",)
-    assert own_mirror("") == ()
+    assert package_mirror(archives) == ("http://a/debian",)
+    assert package_mirror("") == ()

@@ -18,7 +18,7 @@ from voxfleet_testbed.events import PhaseEvent, phase
 from voxfleet_testbed.fixtures import skipping
 from voxfleet_testbed.phase_display import finished_line, show_phases
 from voxfleet_testbed.settings import read_settings
-from voxfleet_testbed.supervision.kernel_settings import NAMES, note_kernel_settings, restore_kernel_settings
+from voxfleet_testbed.supervision.kernel_settings import NAMES, restore_kernel_settings, save_kernel_settings
 from voxfleet_testbed.supervision.run_folder import create_run, find_runs, is_alive
 from voxfleet_testbed.supervision.traces import remaining_traces, remove_traces, sweep
 
@@ -108,22 +108,22 @@ def kernel(folder: Path, value: str) -> Path:
 
 
 def test_kernel_settings_come_back_after_the_last_cluster(tmp_path: Path) -> None:
-    settings, note, cgroups = kernel(tmp_path / "sys", "before"), tmp_path / "note.json", tmp_path / "cgroups"
-    note_kernel_settings(settings, note)
+    settings, saved, cgroups = kernel(tmp_path / "sys", "before"), tmp_path / "saved.json", tmp_path / "cgroups"
+    save_kernel_settings(settings, saved)
     kernel(settings, "changed by a kubelet")
-    note_kernel_settings(settings, note)
+    save_kernel_settings(settings, saved)
     (cgroups / "memory" / "voxfleet-another").mkdir(parents=True)
-    restore_kernel_settings(settings, note, cgroups)
+    restore_kernel_settings(settings, saved, cgroups)
     assert (settings / NAMES[0]).read_text() == "changed by a kubelet"
     (cgroups / "memory" / "voxfleet-another").rmdir()
-    restore_kernel_settings(settings, note, cgroups)
+    restore_kernel_settings(settings, saved, cgroups)
     assert {(settings / name).read_text() for name in NAMES} == {"before"}
-    assert not note.exists()
+    assert not saved.exists()
 
 
 def test_without_a_note_nothing_is_restored(tmp_path: Path) -> None:
     settings = kernel(tmp_path / "sys", "as it is")
-    restore_kernel_settings(settings, tmp_path / "note.json", tmp_path)
+    restore_kernel_settings(settings, tmp_path / "saved.json", tmp_path)
     assert (settings / NAMES[0]).read_text() == "as it is"
 
 
