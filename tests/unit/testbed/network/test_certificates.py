@@ -1,11 +1,9 @@
-"""What stands in the certificates, as Kubernetes reads it."""
+"""Subjects, names and usages of the certificates, as Kubernetes reads them."""
 
 from __future__ import annotations
 
-import base64
 import datetime as dt
 import ipaddress
-import ssl
 
 import pytest
 from cryptography import x509
@@ -23,7 +21,6 @@ from voxfleet_testbed.network.certificates import (
     node_identity,
     server_identity,
 )
-from voxfleet_testbed.network.kubeconfigs import kubeconfig
 
 NOW = dt.datetime(2026, 5, 1, 12, tzinfo=dt.UTC)
 
@@ -45,26 +42,26 @@ def alternatives(certificate: x509.Certificate) -> x509.SubjectAlternativeName:
     return certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
 
 
-def test_the_authority_may_sign_and_says_so(authority: Authority) -> None:
+def test_the_authority_is_marked_as_one(authority: Authority) -> None:
     constraints = authority.certificate.extensions.get_extension_for_class(x509.BasicConstraints)
     assert constraints.value.ca
     assert constraints.critical
 
 
-def test_what_it_signs_verifies_and_may_not_sign(authority: Authority) -> None:
-    certificate = issued(authority, Identity("somebody"))
+def test_a_signed_certificate_verifies_and_is_no_authority(authority: Authority) -> None:
+    certificate = issued(authority, Identity("client"))
     certificate.verify_directly_issued_by(authority.certificate)
     assert not certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
 
 
-def test_another_authority_does_not_vouch_for_it(authority: Authority) -> None:
+def test_another_authoritys_certificate_does_not_verify(authority: Authority) -> None:
     stranger = make_authority("a test", NOW)
-    certificate = issued(stranger, Identity("somebody"))
+    certificate = issued(stranger, Identity("client"))
     with pytest.raises(InvalidSignature):
         certificate.verify_directly_issued_by(authority.certificate)
 
 
-def test_the_api_server_answers_to_every_name_and_address_it_is_called_by(authority: Authority) -> None:
+def test_the_api_servers_certificate_has_every_name_and_address(authority: Authority) -> None:
     names = alternatives(issued(authority, server_identity(["10.64.0.2", "10.64.128.1"])))
     assert set(names.get_values_for_type(x509.DNSName)) == {*SERVICE_NAMES, "localhost"}
     addresses = names.get_values_for_type(x509.IPAddress)
@@ -78,18 +75,18 @@ def test_a_kubelet_is_known_by_name_and_group(authority: Authority) -> None:
     assert alternatives(certificate).get_values_for_type(x509.IPAddress) == [ipaddress.ip_address("10.64.1.1")]
 
 
-def test_certificates_are_valid_now_and_not_for_long(authority: Authority) -> None:
-    certificate = issued(authority, Identity("somebody"))
+def test_certificates_are_valid_from_now_for_the_lifetime(authority: Authority) -> None:
+    certificate = issued(authority, Identity("client"))
     assert certificate.not_valid_before_utc < NOW < certificate.not_valid_after_utc
     assert certificate.not_valid_after_utc == NOW + LIFETIME
 
 
 def test_a_client_without_addresses_has_no_alternative_names(authority: Authority) -> None:
     with pytest.raises(x509.ExtensionNotFound):
-        alternatives(issued(authority, Identity("somebody")))
+        alternatives(issued(authority, Identity("client")))
 
 
-def test_service_account_keys_belong_together() -> None:
+def test_service_account_keys_are_one_pair() -> None:
     pair = make_service_account_keys()
     private = serialization.load_pem_private_key(pair.key, None)
     assert isinstance(private, ec.EllipticCurvePrivateKey)
@@ -97,14 +94,3 @@ def test_service_account_keys_belong_together() -> None:
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
     assert public == pair.certificate
-
-
-def test_a_kubeconfig_carries_all_it_needs(authority: Authority) -> None:
-    admin = authority.issue(Identity("admin", "system:masters"), NOW)
-    config = kubeconfig("https://10.64.0.2:6443", authority.pem(), admin, name="here")
-    cluster, user = config["clusters"][0], config["users"][0]
-    assert config["current-context"] == config["contexts"][0]["name"] == cluster["name"] == user["name"] == "here"
-    assert cluster["cluster"]["server"] == "https://10.64.0.2:6443"
-    assert base64.b64decode(user["user"]["client-key-data"]) == admin.key
-    trusted = base64.b64decode(cluster["cluster"]["certificate-authority-data"])
-    assert ssl.create_default_context(cadata=trusted.decode()).get_ca_certs()

@@ -1,8 +1,7 @@
-"""The small API client: what it sends, whom it trusts, what it makes of answers; against a TLS server of its own."""
+"""The API client against a TLS server: requests, trust, errors, waiting."""
 
 from __future__ import annotations
 
-import base64
 import datetime as dt
 import http.server
 import json
@@ -27,6 +26,8 @@ from voxfleet_testbed.network.certificates import (
 from voxfleet_testbed.network.kubeconfigs import kubeconfig
 
 NOW = dt.datetime.now(dt.UTC)
+
+
 CONFIG_MAP = "/api/v1/namespaces/default/configmaps/kept"
 
 
@@ -94,20 +95,20 @@ def api(server: http.server.ThreadingHTTPServer, authority: Authority, admin: Ke
     return api_from_kubeconfig(tmp_path / "kubeconfig")
 
 
-def test_the_administrators_certificate_is_shown(api: Api) -> None:
+def test_the_client_certificate_is_sent(api: Api) -> None:
     assert api.is_ready()
     subject = dict(pair[0] for pair in Handler.seen[0]["client"]["subject"])
     assert subject == {"organizationName": "system:masters", "commonName": "admin"}
 
 
-def test_json_is_read_by_its_type_and_not_by_its_looks(api: Api) -> None:
+def test_only_a_json_content_type_is_parsed(api: Api) -> None:
     Handler.answers["/log"] = (200, "text/plain", '{"event": "a line of a log"}')
     Handler.answers["/object"] = (200, "application/json", '{"kind": "Status"}')
     assert api.get("/log") == '{"event": "a line of a log"}'
     assert api.get("/object") == {"kind": "Status"}
 
 
-def test_an_apply_is_server_side_and_ours(api: Api) -> None:
+def test_an_apply_is_server_side_with_our_field_manager(api: Api) -> None:
     Handler.answers[f"{CONFIG_MAP}?fieldManager=voxfleet-testbed&force=true"] = (200, "application/json", "{}")
     api.apply(CONFIG_MAP, {"kind": "ConfigMap"})
     assert Handler.seen[-1]["method"] == "PATCH"
@@ -123,7 +124,7 @@ def test_a_status_is_changed_by_a_json_patch(api: Api) -> None:
     assert Handler.seen[-1]["body"] == [operation]
 
 
-def test_a_refusal_carries_status_and_reason(api: Api) -> None:
+def test_an_error_has_status_and_reason(api: Api) -> None:
     Handler.answers["/taken"] = (409, "application/json", '{"message": "already there"}')
     with pytest.raises(ApiError, match=r"answered 409.*already there") as raised:
         api.get("/taken")
@@ -135,24 +136,24 @@ def test_waiting_ends_when_the_condition_holds(api: Api) -> None:
     assert api.wait_for("/pod", lambda pod: pod["phase"] == "Running", 5) == {"phase": "Running"}
 
 
-def test_waiting_in_vain_says_what_was_seen_last(api: Api) -> None:
+def test_a_wait_that_times_out_has_the_last_object(api: Api) -> None:
     Handler.answers["/pod"] = (200, "application/json", '{"phase": "Pending"}')
     with pytest.raises(StartError, match=r"/pod was not as expected after 0 s.*Pending"):
         api.wait_for("/pod", lambda pod: pod["phase"] == "Running", 0.3)
 
 
-def test_waiting_for_what_never_appears_says_so(api: Api) -> None:
+def test_a_wait_for_a_missing_object_reports_the_404(api: Api) -> None:
     with pytest.raises(StartError, match="answered 404"):
         api.wait_for("/nowhere", bool, 0.3)
 
 
-def test_nobody_there_is_not_ready(authority: Authority, admin: KeyPair, tmp_path: Path) -> None:
+def test_an_unreachable_server_is_not_ready(authority: Authority, admin: KeyPair, tmp_path: Path) -> None:
     config = kubeconfig("https://127.0.0.1:1", authority.pem(), admin, name="gone")
     (tmp_path / "kubeconfig").write_text(json.dumps(config))
     assert not api_from_kubeconfig(tmp_path / "kubeconfig").is_ready()
 
 
-def test_a_server_of_another_authority_is_not_believed(
+def test_a_server_of_another_authority_is_rejected(
     server: http.server.ThreadingHTTPServer, admin: KeyPair, tmp_path: Path
 ) -> None:
     stranger = make_authority("a stranger", NOW)
@@ -184,8 +185,3 @@ def test_a_users_own_kubeconfig_may_name_files_and_carry_a_token(
     assert api_from_kubeconfig(tmp_path / "config").is_ready()
     assert Handler.seen[-1]["token"] == "Bearer made-up"
     assert Handler.seen[-1]["client"] in ({}, None)
-
-
-def test_inline_data_is_decoded(authority: Authority) -> None:
-    config = kubeconfig("https://x", authority.pem(), KeyPair(b"certificate", b"key"), name="here")
-    assert base64.b64decode(config["users"][0]["user"]["client-certificate-data"]) == b"certificate"

@@ -1,4 +1,4 @@
-"""Addresses that are free: what the routes say, and how a cluster is laid out."""
+"""Free addresses: which routes reserve a network, and how a cluster's /16 is divided."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ ROUTES = """default via 192.0.2.1 dev eth0
 local 10.65.3.9 dev eth1 table local proto kernel scope host src 10.65.3.9
 blackhole 10.66.0.0/14
 """
+
+
 candidates = st.sampled_from(CANDIDATES)
 
 
@@ -31,16 +33,16 @@ def test_every_form_of_route_is_read() -> None:
     assert networks == {"192.0.2.0/24", "10.64.0.0/16", "10.65.3.9/32", "10.64.0.0/14"}
 
 
-def test_the_default_route_takes_nothing() -> None:
+def test_the_default_route_reserves_nothing() -> None:
     assert list(routed_networks("default via 192.0.2.1 dev eth0")) == []
 
 
-def test_a_network_that_a_route_touches_is_not_chosen() -> None:
+def test_a_network_that_overlaps_a_route_is_not_chosen() -> None:
     layout = choose_layout(ROUTES, order=CANDIDATES)
     assert str(layout.network) == "10.68.0.0/16"
 
 
-def test_a_single_routed_address_takes_its_network() -> None:
+def test_a_single_routed_address_reserves_its_network() -> None:
     assert str(choose_layout("10.64.200.7 dev eth1", order=CANDIDATES).network) == "10.65.0.0/16"
 
 
@@ -50,7 +52,7 @@ def test_no_free_network_is_one_clear_line() -> None:
 
 
 @given(st.lists(st.ip_addresses(v=4).map(lambda address: f"{address}/32 dev eth0"), max_size=20))
-def test_what_is_chosen_overlaps_no_route(routes: list[str]) -> None:
+def test_the_chosen_network_overlaps_no_route(routes: list[str]) -> None:
     text = "\n".join(routes)
     chosen = choose_layout(text).network
     assert not any(chosen.overlaps(network) for network in routed_networks(text))
@@ -66,7 +68,7 @@ def test_parts_of_a_layout_never_overlap(network: ipaddress.IPv4Network, first: 
 
 
 @given(candidates)
-def test_addresses_lie_where_they_are_looked_for(network: ipaddress.IPv4Network) -> None:
+def test_every_address_is_in_its_range(network: ipaddress.IPv4Network) -> None:
     layout = Layout(network)
     assert ipaddress.ip_address(layout.dns_service) in layout.services
     assert ipaddress.ip_address(layout.kubernetes_service) in layout.services

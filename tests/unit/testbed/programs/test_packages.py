@@ -1,0 +1,38 @@
+"""Missing packages and missing root are named in one line."""
+
+from __future__ import annotations
+
+import pytest
+from voxfleet_testbed.errors import UnavailableError
+from voxfleet_testbed.programs.packages import (
+    PACKAGE_OF,
+    is_installed,
+    missing_packages,
+    require_cluster_prerequisites,
+)
+
+
+def test_missing_packages_are_each_named_once() -> None:
+    assert missing_packages(lambda program: program not in {"containerd", "ctr", "buildah"}) == (
+        "containerd",
+        "buildah",
+    )
+    assert missing_packages(lambda _program: True) == ()
+
+
+def test_missing_packages_are_one_clear_line() -> None:
+    with pytest.raises(UnavailableError, match="missing packages: runc; install them with") as raised:
+        require_cluster_prerequisites(0, lambda program: program != "runc")
+    assert "\n" not in str(raised.value)
+
+
+def test_missing_root_is_one_clear_line() -> None:
+    with pytest.raises(UnavailableError, match="needs root"):
+        require_cluster_prerequisites(1000, lambda _program: True)
+
+
+def test_programs_are_found_on_path_and_by_absolute_path() -> None:
+    assert is_installed("sh")
+    assert is_installed("/bin/sh")
+    assert not is_installed("/usr/lib/cni/no-such-plugin")
+    assert all(package for package in PACKAGE_OF.values())
