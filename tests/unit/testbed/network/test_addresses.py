@@ -93,3 +93,7 @@ def test_free_ports_can_be_listened_on() -> None:
     ports = free_ports(loopback_address(5), 4)
     assert len(set(ports)) == 4
     assert all(port > 1023 for port in ports)
+
+
+def test_free_ports_differ() -> None:
+    assert len(set(free_ports("127.0.0.1", 5))) == 5

@@ -1,4 +1,4 @@
-"""A whole cluster: pods on two nodes, names and Services between them, reachable from here, gone without a trace."""
+"""A cluster: pods on two nodes, names and Services between them, reachable from this machine, removed completely."""
 
 from __future__ import annotations
 
@@ -123,13 +123,13 @@ def fetch_within(url: str, seconds: float) -> str:
             time.sleep(0.1)
 
 
-def test_nodes_say_where_they_stand(bare_cluster: Cluster) -> None:
+def test_nodes_have_their_regions_label(bare_cluster: Cluster) -> None:
     nodes = bare_cluster.api.get("/api/v1/nodes")["items"]
     regions = {node["metadata"]["name"]: node["metadata"]["labels"]["topology.kubernetes.io/region"] for node in nodes}
     assert regions == {"eu-central-1": "eu-central", "us-east-1": "us-east"}
 
 
-def test_gpus_are_advertised_where_asked(bare_cluster: Cluster) -> None:
+def test_gpus_are_advertised_where_planned(bare_cluster: Cluster) -> None:
     node = bare_cluster.api.wait_for(
         "/api/v1/nodes/us-east-1", lambda seen: "nvidia.com/gpu" in seen["status"]["allocatable"], POD_SECONDS
     )
@@ -177,14 +177,14 @@ def test_a_deleted_pod_is_gone(bare_cluster: Cluster, base_image: tuple[str, Pat
     api.wait_for(f"{PODS}/short", has_phase("Running"), POD_SECONDS)
     api.delete(f"{PODS}/short")
     deadline = time.monotonic() + POD_SECONDS
-    with pytest.raises(ApiError, match="404"):  # noqa: PT012 - asked until it is gone
+    with pytest.raises(ApiError, match="404"):  # noqa: PT012 - polled until it is gone
         while time.monotonic() < deadline:
             api.get(f"{PODS}/short")
             time.sleep(0.2)
 
 
-def test_a_killed_owner_takes_its_cluster_along(testbed_settings: Settings, bare_cluster: Cluster) -> None:
-    """Beside a cluster that lives, another is started, killed without warning, and leaves nothing."""
+def test_a_killed_owners_cluster_is_removed(testbed_settings: Settings, bare_cluster: Cluster) -> None:
+    """Another cluster's owner is killed with SIGKILL: its cluster leaves nothing, the first one still runs."""
     with subprocess.Popen([sys.executable, "-c", OWNER], stdout=subprocess.PIPE, text=True) as owner:
         assert owner.stdout is not None
         run = RunFolder(testbed_settings.runs / Path(owner.stdout.readline().strip()).name)

@@ -1,4 +1,4 @@
-"""The command line as people use it: what is listed, what is ended, what is spared, what is said when it fails."""
+"""The command line: what `status` lists, what `down` ends and leaves, what `up` prints when it fails."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from voxfleet_testbed.supervision.traces import remaining_traces
 
 @pytest.fixture
 def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Runs of this test's own, so that it ends nobody else's."""
+    """A runs folder for this test only, so that `down --all` ends no other test's run."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     return read_settings().runs
 
 
 @pytest.fixture
 def attached(runs: Path) -> Iterator[Run]:
-    """What a test session would be using right now."""
+    """A run as a test session has it."""
     run = begin_run(runs)
     run.start(Process("sleeper", ("sleep", "600")))
     yield run
@@ -33,7 +33,7 @@ def attached(runs: Path) -> Iterator[Run]:
 
 @pytest.fixture
 def detached(runs: Path) -> Iterator[Run]:
-    """What `up` would have left running."""
+    """A run as `up` leaves it."""
     run = begin_run(runs)
     run.start(Process("sleeper", ("sleep", "600")))
     run.folder.describe(detached=True, server="https://10.64.0.2:6443", nodes={"eu-central-1": "eu-central"})
@@ -57,12 +57,12 @@ def test_status_lists_runs_with_their_nodes_and_processes(attached: Run, detache
 
 
 def test_status_names_a_process_that_ended(attached: Run) -> None:
-    attached.start(Process("talker", ("false",)))
-    attached.wait_until(lambda: attached.processes()["talker"] is not None, "sleeper", 60)
-    assert "ended: talker" in " ".join(invoke("status").split())
+    attached.start(Process("failing", ("false",)))
+    attached.wait_until(lambda: attached.processes()["failing"] is not None, "sleeper", 60)
+    assert "ended: failing" in " ".join(invoke("status").split())
 
 
-def test_down_ends_what_up_started_and_spares_the_tests(attached: Run, detached: Run) -> None:
+def test_down_ends_what_up_started_and_no_test_run(attached: Run, detached: Run) -> None:
     assert f"ended {detached.folder.run_id}" in invoke("down")
     assert remaining_traces(detached.folder) == []
     assert is_alive(attached.folder)
@@ -80,14 +80,14 @@ def test_down_ends_one_run_by_its_name(attached: Run, detached: Run) -> None:
     assert is_alive(detached.folder)
 
 
-def test_down_removes_what_a_killed_supervisor_left(runs: Path) -> None:
+def test_down_removes_the_remains_of_a_killed_supervisor(runs: Path) -> None:
     run, lock = create_run(runs)
     os.close(lock)
     assert f"removed the remains of {run.run_id}" in invoke("down")
     assert not run.path.exists()
 
 
-def test_up_without_what_it_needs_is_one_line_and_starts_nothing(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_up_without_root_is_one_line_and_starts_nothing(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     answer = CliRunner().invoke(cli.app, ["up"])
     assert answer.exit_code == 1
@@ -95,5 +95,5 @@ def test_up_without_what_it_needs_is_one_line_and_starts_nothing(runs: Path, mon
     assert not runs.exists() or list(runs.glob("[0-9a-f]*")) == []
 
 
-def test_build_names_where_a_program_lies() -> None:
+def test_build_prints_a_programs_path() -> None:
     assert "/programs/pause-" in invoke("build", "pause")
