@@ -1,4 +1,4 @@
-{{/* voxfleet.labels: of every object. Takes (dict "root" $ "component" "gateway"); component may be missing. */}}
+{{/* voxfleet.labels: labels of every object. Takes (dict "root" $ "component" "gateway"); component is optional. */}}
 {{- define "voxfleet.labels" -}}
 helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 app.kubernetes.io/name: voxfleet
@@ -11,7 +11,7 @@ app.kubernetes.io/component: {{ . }}
 {{- end }}
 {{- end }}
 
-{{/* voxfleet.selector: what finds the pods of one component, and of one region when it is given. */}}
+{{/* voxfleet.selector: labels that select the pods of one component, and of one region when it is given. */}}
 {{- define "voxfleet.selector" -}}
 app.kubernetes.io/name: voxfleet
 app.kubernetes.io/instance: {{ .root.Release.Name }}
@@ -21,7 +21,7 @@ voxfleet.dev/region: {{ . }}
 {{- end }}
 {{- end }}
 
-{{/* voxfleet.gateways: {"gateways": [...]}, one entry per gateway Deployment, every default filled in. */}}
+{{/* voxfleet.gateways: {"gateways": [...]}, one entry per gateway Deployment, with every default set. */}}
 {{- define "voxfleet.gateways" -}}
 {{- $gateways := list -}}
 {{- range .Values.gateway.regions -}}

@@ -21,7 +21,7 @@ privileged: false
 capabilities: {drop: [ALL]}
 {{- end }}
 
-{{/* voxfleet.sharedEnv: what operator and gateways both read. */}}
+{{/* voxfleet.sharedEnv: environment variables that operator and gateways both read. */}}
 {{- define "voxfleet.sharedEnv" -}}
 - name: VOXFLEET_SYSTEM_NAMESPACE
   valueFrom: {fieldRef: {fieldPath: metadata.namespace}}

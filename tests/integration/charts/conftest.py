@@ -1,4 +1,4 @@
-"""A control plane of the charts' own, with helm beside it and both charts installed: installs are cluster-wide."""
+"""A control plane for the chart tests only, with both charts installed: their objects are cluster-wide."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ VALUES = {
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """An API server with helm beside it."""
+    """An API server, and helm that is configured for it."""
 
     api: Api
     kubeconfig: Path
@@ -49,7 +49,7 @@ class Cluster:
         return finished.stdout
 
     def install(self) -> str:
-        """Both charts, in the order that a person would; the second one's notes."""
+        """Install or upgrade both charts, the CRD first; returns the output for the second one, with its notes."""
         self.run_helm("upgrade", "--install", "voxfleet-crds", self.chart("voxfleet-crds"))
         self.api.wait_for(CRD, established, 20)
         return self.run_helm("upgrade", "--install", "voxfleet", self.chart("voxfleet"), values=VALUES)
@@ -91,7 +91,7 @@ def namespace(name: str, labels: dict[str, str]) -> dict[str, Any]:
 
 @pytest.fixture(scope="package")
 def installed(testbed_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """The system namespace is restricted, as careful administrators have it."""
+    """Both charts, installed into a namespace that enforces the "restricted" Pod Security Standard."""
     programs = find_programs(testbed_settings)
     helm_home = tmp_path_factory.mktemp("helm")
     homes = {f"HELM_{kind}_HOME": str(helm_home / kind.lower()) for kind in ("CACHE", "CONFIG", "DATA")}

@@ -1,6 +1,6 @@
-"""The real operator and the real gateway, each with no more than its own account's token, carry a request to a replica.
+"""The real operator and gateway, each with its own service account's token only, scale a region for a request.
 
-No kubelet runs here: what is proved is that the grants suffice, and that nothing is asked for that they refuse.
+No kubelet runs: the test proves that the chart's grants suffice, and that no request is forbidden by them.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments?labelSelector=voxfle
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """One part as a process of this machine."""
+    """One part, running as a process on this machine."""
 
     ports: dict[str, int]
     log: Path
 
 
 def account_kubeconfig(installed: Cluster, account: str, folder: Path) -> Path:
-    """The administrator's kubeconfig with a service account's token in place of the certificate."""
+    """Write a kubeconfig that has a service account's token instead of the administrator's certificate."""
     path = f"/api/v1/namespaces/{SYSTEM}/serviceaccounts/voxfleet-{account}/token"
     request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
     token = installed.api.request("POST", path, request)["status"]["token"]
@@ -71,7 +71,7 @@ def answers(port: int, path: str) -> bool:
 def running(
     installed: Cluster, account: str, folder: Path, ports: tuple[str, ...], ready: tuple[str, str], **settings: str
 ) -> Iterator[Running]:
-    """A part under its own account, once it says that it is ready."""
+    """Run a part with its own account's kubeconfig; yields it once its readiness endpoint reports ready."""
     chosen, log = free_ports(ports), folder / f"{account}.log"
     key = installed.api.get(f"/api/v1/namespaces/{SYSTEM}/secrets/voxfleet-internal")["data"]["key"]
     environment = {
@@ -118,7 +118,7 @@ def gateway(installed: Cluster, tmp_path: Path) -> Iterator[Running]:
 
 
 def speak(port: int, hold_seconds: int) -> int:
-    """Ask for speech that cannot come (nothing runs the pod); the answer's status once the hold is over."""
+    """Request speech that cannot be served (no kubelet runs the pod); returns the status after the hold."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     try:
         body = json.dumps({"model": "narrator", "voice": "default", "input": "Is anybody there?"})
@@ -136,7 +136,7 @@ def test_a_request_wakes_a_region_with_the_accounts_of_the_chart(
     asleep = installed.api.wait_for(DEPLOYMENTS, lambda found: len(found["items"]) == 1, 60)
     assert asleep["items"][0]["spec"]["replicas"] == 0
     deadline = time.monotonic() + 60
-    while (status := speak(gateway.ports["PORT"], 5)) == http.client.NOT_FOUND:  # the model is still on its way
+    while (status := speak(gateway.ports["PORT"], 5)) == http.client.NOT_FOUND:  # not received yet
         assert time.monotonic() < deadline
         time.sleep(0.2)
     assert status == http.client.SERVICE_UNAVAILABLE

@@ -1,4 +1,4 @@
-"""The charts against a real API server: what they grant, what they keep, and that restricted namespaces take them."""
+"""The charts on a real API server: grants, upgrades, uninstalls, and admission by a restricted namespace."""
 
 from __future__ import annotations
 
@@ -77,12 +77,12 @@ CASES = [(line, True) for line in ALLOWED.split("\n") if line] + [
 
 
 @pytest.mark.parametrize(("line", "expected"), CASES, ids=[" ".join(line.split()) for line, _ in CASES])
-def test_the_api_server_agrees_with_the_table(installed: Cluster, line: str, expected: bool) -> None:  # noqa: FBT001
+def test_the_api_server_grants_exactly_the_table(installed: Cluster, line: str, expected: bool) -> None:  # noqa: FBT001
     account, verb, resource, where = line.split()
     assert installed.may(account, verb, resource, where) is expected
 
 
-def test_a_restricted_namespace_takes_the_pods(installed: Cluster) -> None:
+def test_a_restricted_namespace_admits_the_pods(installed: Cluster) -> None:
     wanted = {"voxfleet-operator", "voxfleet-gateway-eu-central", "voxfleet-gateway-us-east"}
 
     def all_made(pods: dict[str, Any]) -> bool:
@@ -92,7 +92,7 @@ def test_a_restricted_namespace_takes_the_pods(installed: Cluster) -> None:
     installed.api.wait_for(f"/api/v1/namespaces/{SYSTEM}/pods", all_made, 60)
 
 
-def test_a_person_is_told_what_to_type_next(installed: Cluster) -> None:
+def test_the_notes_have_the_next_commands(installed: Cluster) -> None:
     notes = installed.run_helm("get", "notes", "voxfleet")
     assert "service/voxfleet-gateway 6006" in notes
     assert "eu-central, us-east" in notes
@@ -100,7 +100,7 @@ def test_a_person_is_told_what_to_type_next(installed: Cluster) -> None:
 
 
 @pytest.mark.parametrize("name", ["quickstart.yaml", "gpu.yaml"])
-def test_the_examples_are_what_the_api_server_takes(installed: Cluster, name: str) -> None:
+def test_the_api_server_accepts_the_examples(installed: Cluster, name: str) -> None:
     accepted = installed.api.request("POST", f"{FLEETS}?dryRun=All&fieldValidation=Strict", installed.example(name))
     assert accepted["metadata"]["name"] == "narrator"
 

@@ -1,4 +1,4 @@
-"""Renders the charts with the testbed's pinned helm; a chart is tested by what it renders, never by its templates."""
+"""The charts rendered by the testbed's pinned helm: tests assert the rendered manifests, not the templates."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def helm(helm_path: Path) -> Helm:
 
 @pytest.fixture(scope="session")
 def template(helm: Helm) -> Helm:
-    """`helm template` of a chart with values, whether it succeeds or not."""
+    """Run `helm template` of a chart with values; returns the process also when it failed."""
 
     def run(
         values: Manifest | None = None, chart: str = "voxfleet", kubernetes: str = "1.34.4"
@@ -56,7 +56,7 @@ def template(helm: Helm) -> Helm:
 
 @pytest.fixture(scope="session")
 def render(template: Helm) -> Render:
-    """The manifests of a chart with values."""
+    """Render a chart with values; returns its manifests."""
 
     def run(values: Manifest | None = None, **options: str) -> list[Manifest]:
         rendered = template(values, **options)
@@ -68,5 +68,5 @@ def render(template: Helm) -> Render:
 
 @pytest.fixture(scope="session")
 def manifests(render: Render) -> list[Manifest]:
-    """The voxfleet chart for two regions, all else default."""
+    """The manifests of the voxfleet chart for two regions, with all other values at their defaults."""
     return render(REGIONS)

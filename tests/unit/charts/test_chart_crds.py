@@ -1,4 +1,4 @@
-"""The chart of the resource definition carries what `make crds` made, and survives its own uninstall."""
+"""The CRD chart has the definition that `make crds` generated, and keeps it when the chart is uninstalled."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ GENERATED = REPOSITORY / "crds" / "voxfleet.dev_voxttsdeployments.yaml"
 CARRIED = REPOSITORY / "charts" / "voxfleet-crds" / "files" / GENERATED.name
 
 
-def test_the_charts_copy_is_the_generated_one() -> None:
+def test_the_charts_copy_equals_the_generated_file() -> None:
     assert CARRIED.read_bytes() == GENERATED.read_bytes(), "stale; run `make crds`"
 
 
@@ -34,12 +34,12 @@ def test_it_takes_no_values(template: Callable[..., subprocess.CompletedProcess[
 
 
 @pytest.mark.parametrize("chart", ["voxfleet", "voxfleet-crds"])
-def test_helm_lint_has_nothing_to_say(helm: Callable[..., subprocess.CompletedProcess[str]], chart: str) -> None:
+def test_helm_lint_finds_nothing(helm: Callable[..., subprocess.CompletedProcess[str]], chart: str) -> None:
     linted = helm("lint", "--strict", "--kube-version", "1.34.4", str(REPOSITORY / "charts" / chart))
     assert linted.returncode == 0, linted.stdout
 
 
-def test_an_old_cluster_is_refused_with_the_version_it_needs(
+def test_an_old_cluster_is_rejected_with_the_version_it_needs(
     template: Callable[..., subprocess.CompletedProcess[str]],
 ) -> None:
     refused = template(kubernetes="1.30.4")

@@ -1,4 +1,4 @@
-"""What the chart's pods may do on a node, and what they are told."""
+"""The chart's pods: security context, environment, ports, selectors, rollout."""
 
 from __future__ import annotations
 
@@ -79,20 +79,20 @@ def test_every_pod_is_restricted(manifests: list[Manifest]) -> None:
             }, name
 
 
-def test_no_pod_sees_its_node(manifests: list[Manifest]) -> None:
+def test_no_pod_mounts_or_shares_its_node(manifests: list[Manifest]) -> None:
     for name, deployment in deployments(manifests).items():
         assert not {"hostNetwork", "hostPID", "hostIPC", "initContainers"} & pod(deployment).keys(), name
         assert [list(volume) for volume in pod(deployment)["volumes"]] == [["name", "emptyDir"]], name
 
 
-def test_every_container_says_what_it_needs(manifests: list[Manifest]) -> None:
+def test_every_container_has_requests_and_a_memory_limit(manifests: list[Manifest]) -> None:
     for name, deployment in deployments(manifests).items():
         resources = pod(deployment)["containers"][0]["resources"]
         assert {"cpu", "memory"} <= resources["requests"].keys(), name
         assert "memory" in resources["limits"], name
 
 
-def test_ports_and_probes_meet(manifests: list[Manifest]) -> None:
+def test_probes_use_declared_ports(manifests: list[Manifest]) -> None:
     for name, deployment in deployments(manifests).items():
         container = pod(deployment)["containers"][0]
         ports = {port["name"]: port["containerPort"] for port in container["ports"]}
@@ -101,7 +101,7 @@ def test_ports_and_probes_meet(manifests: list[Manifest]) -> None:
             assert container[probe]["httpGet"]["port"] in ports, (name, probe)
 
 
-def test_containers_are_told_exactly_what_they_read(manifests: list[Manifest]) -> None:
+def test_containers_get_exactly_the_documented_variables(manifests: list[Manifest]) -> None:
     for name, deployment in deployments(manifests).items():
         assert environment(deployment).keys() == ENVIRONMENT[component(deployment)], name
 
@@ -110,25 +110,25 @@ def test_containers_are_told_exactly_what_they_read(manifests: list[Manifest]) -
     ("name", "settings"),
     [("voxfleet-operator", OperatorSettings), ("voxfleet-gateway-us-east", GatewaySettings)],
 )
-def test_each_part_understands_what_it_is_told(
+def test_each_part_parses_its_variables(
     manifests: list[Manifest],
     monkeypatch: pytest.MonkeyPatch,
     name: str,
     settings: type[OperatorSettings | GatewaySettings],
 ) -> None:
-    told = environment(deployments(manifests)[name])
+    variables = environment(deployments(manifests)[name])
     known = {f"VOXFLEET_{field.upper()}" for field in settings.model_fields}
-    assert told.keys() <= known  # a setting of another name would be ignored without a word
-    for variable, given in told.items():
+    assert variables.keys() <= known  # pydantic-settings ignores unknown variables silently
+    for variable, given in variables.items():
         monkeypatch.setenv(variable, given.get("value", "from the cluster"))
     read = settings()
-    for variable, given in told.items():
+    for variable, given in variables.items():
         if "value" in given:
             field = getattr(read, variable.removeprefix("VOXFLEET_").lower())
             assert field == type(field)(given["value"]), variable
 
 
-def test_the_internal_key_comes_from_its_secret_and_stands_in_no_pod(manifests: list[Manifest]) -> None:
+def test_the_internal_key_is_referenced_from_its_secret(manifests: list[Manifest]) -> None:
     for name, deployment in deployments(manifests).items():
         assert environment(deployment)["VOXFLEET_INTERNAL_KEY"] == {
             "name": "VOXFLEET_INTERNAL_KEY",
@@ -136,7 +136,7 @@ def test_the_internal_key_comes_from_its_secret_and_stands_in_no_pod(manifests: 
         }, name
 
 
-def test_a_gateway_stands_in_its_region_and_knows_it(manifests: list[Manifest]) -> None:
+def test_a_gateway_runs_in_its_region_and_has_its_name(manifests: list[Manifest]) -> None:
     for region in ("eu-central", "us-east"):
         deployment = deployments(manifests)[f"voxfleet-gateway-{region}"]
         assert pod(deployment)["nodeSelector"] == {"topology.kubernetes.io/region": region}
@@ -165,7 +165,7 @@ def test_without_regions_one_gateway_deployment_runs_anywhere(render: Render) ->
     assert "VOXFLEET_REGION" not in environment(gateway)
 
 
-def test_selectors_find_the_pods_they_are_meant_for_and_no_others(manifests: list[Manifest]) -> None:
+def test_selectors_select_their_own_pods_only(manifests: list[Manifest]) -> None:
     labels = {
         name: deployment["spec"]["template"]["metadata"]["labels"]
         for name, deployment in deployments(manifests).items()
@@ -193,7 +193,7 @@ def test_pods_do_not_restart_for_a_new_chart_version(manifests: list[Manifest]) 
         assert not {"helm.sh/chart", "app.kubernetes.io/version"} & labels.keys()
 
 
-def test_a_gateway_leaves_only_when_another_stands(manifests: list[Manifest]) -> None:
+def test_a_gateway_terminates_only_when_its_replacement_is_ready(manifests: list[Manifest]) -> None:
     for name, deployment in deployments(manifests).items():
         if component(deployment) == "gateway":
             assert deployment["spec"]["strategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}, name
@@ -207,7 +207,7 @@ def test_only_one_operator_runs_at_a_time(manifests: list[Manifest]) -> None:
     assert (operator["replicas"], operator["strategy"]) == (1, {"type": "Recreate"})
 
 
-def test_a_gateway_is_given_more_time_to_leave_than_it_takes(render: Render) -> None:
+def test_the_grace_period_is_longer_than_the_drain(render: Render) -> None:
     gateway = deployments(render({"gateway": {"drainSeconds": 400}}))["voxfleet-gateway"]
     drain = int(environment(gateway)["VOXFLEET_DRAIN_SECONDS"]["value"])
     assert pod(gateway)["terminationGracePeriodSeconds"] >= drain + 15
@@ -229,20 +229,20 @@ def test_image_names(render: Render, values: Manifest, expected: str) -> None:
     assert pod(deployments(render(values))["voxfleet-gateway"])["containers"][0]["image"] == expected
 
 
-def test_the_operator_learns_the_servers_image_and_the_bounds(render: Render) -> None:
+def test_the_operator_gets_image_host_paths_and_domain(render: Render) -> None:
     values = {
         "image": {"tag": "dev", "pullPolicy": "Never"},
         "allowedHostPaths": ["/models", "/mnt/weights"],
         "clusterDomain": "cluster.test",
     }
-    told = environment(deployments(render(values))["voxfleet-operator"])
-    assert told["VOXFLEET_INFERENCE_IMAGE"]["value"] == "localhost/voxfleet-inference:dev"
-    assert told["VOXFLEET_IMAGE_PULL_POLICY"]["value"] == "Never"
-    assert told["VOXFLEET_ALLOWED_HOST_PATHS"]["value"] == "/models,/mnt/weights"
-    assert told["VOXFLEET_CLUSTER_DOMAIN"]["value"] == "cluster.test"
+    variables = environment(deployments(render(values))["voxfleet-operator"])
+    assert variables["VOXFLEET_INFERENCE_IMAGE"]["value"] == "localhost/voxfleet-inference:dev"
+    assert variables["VOXFLEET_IMAGE_PULL_POLICY"]["value"] == "Never"
+    assert variables["VOXFLEET_ALLOWED_HOST_PATHS"]["value"] == "/models,/mnt/weights"
+    assert variables["VOXFLEET_CLUSTER_DOMAIN"]["value"] == "cluster.test"
 
 
-def test_gateways_learn_whom_to_believe(render: Render) -> None:
+def test_gateways_get_the_trusted_proxies(render: Render) -> None:
     gateway = deployments(render({"gateway": {"trustedProxies": ["10.0.0.0/8", "fd00::/8"]}}))["voxfleet-gateway"]
     assert environment(gateway)["VOXFLEET_TRUSTED_PROXIES"]["value"] == "10.0.0.0/8,fd00::/8"
 
@@ -257,7 +257,7 @@ def test_the_nearest_gateway_is_asked_in_the_words_of_the_cluster(
     assert [service["spec"]["trafficDistribution"] for service in services] == [distribution]
 
 
-def test_network_policies_are_asked_for_and_close_the_internal_port(render: Render) -> None:
+def test_network_policies_are_optional_and_restrict_the_internal_port(render: Render) -> None:
     assert not [manifest for manifest in render() if manifest["kind"] == "NetworkPolicy"]
     policies = {
         manifest["metadata"]["name"]: manifest["spec"]["ingress"]

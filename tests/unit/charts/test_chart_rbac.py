@@ -1,4 +1,4 @@
-"""Least privilege, as one table: what the rendered roles grant, to whom, where. The table is the whole grant."""
+"""Least privilege, as one table: account, namespace, resource, verbs. The rendered roles grant exactly the table."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_nothing_is_bound_to_a_role_that_the_chart_does_not_make(manifests: list
     assert bound == made
 
 
-def test_the_gateway_writes_nothing_but_demand_leases(manifests: list[Manifest]) -> None:
+def test_the_gateway_writes_demand_leases_only(manifests: list[Manifest]) -> None:
     writes = [
         (namespace, resource, verbs - READ)
         for account, namespace, _group, resource, verbs in grants(manifests)
@@ -96,12 +96,12 @@ def test_the_gateway_writes_nothing_but_demand_leases(manifests: list[Manifest])
     assert writes == [("voxfleet-demand", "leases", frozenset({"patch"}))]
 
 
-def test_secrets_are_readable_only_where_the_administrator_says(render: Render) -> None:
+def test_secrets_are_readable_only_in_listed_namespaces(render: Render) -> None:
     added = set(grants(render({"secretNamespaces": ["team-a", "team-b"]}))) - GRANTS
     assert added == {("operator", namespace, "", "secrets", frozenset({"get"})) for namespace in ("team-a", "team-b")}
 
 
-def test_leases_are_granted_in_the_namespace_that_the_values_name(render: Render) -> None:
+def test_leases_are_granted_in_the_configured_namespace(render: Render) -> None:
     rendered = render({"demandNamespace": {"name": "clocks", "create": False}})
     assert {namespace for _, namespace, _, resource, _ in grants(rendered) if resource == "leases"} == {"clocks"}
     assert not of_kind(rendered, "Namespace")
@@ -112,7 +112,7 @@ def test_the_demand_namespace_is_made_when_asked(manifests: list[Manifest]) -> N
 
 
 @pytest.mark.parametrize("account", ["operator", "gateway"])
-def test_each_part_has_an_account_of_its_own(manifests: list[Manifest], account: str) -> None:
+def test_each_part_has_its_own_account(manifests: list[Manifest], account: str) -> None:
     pods = [
         manifest["spec"]["template"]["spec"]["serviceAccountName"]
         for manifest in of_kind(manifests, "Deployment")

@@ -1,4 +1,4 @@
-"""Wrong values are refused before anything reaches the cluster, with a message that names the field."""
+"""Wrong values are rejected before any request to the cluster, with a message that names the field."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def leaves(values: Manifest, above: str = "") -> Iterator[tuple[str, Any]]:
 
 
 @pytest.mark.parametrize(("values", "field", "message"), WRONG, ids=[json.dumps(case[0])[:60] for case in WRONG])
-def test_wrong_values_are_refused_by_name(template: Template, values: Manifest, field: str, message: str) -> None:
+def test_wrong_values_are_rejected_by_name(template: Template, values: Manifest, field: str, message: str) -> None:
     refused = template(values)
     assert refused.returncode != 0
     assert field in refused.stderr
@@ -77,7 +77,7 @@ def test_an_umbrella_chart_may_pass_its_globals(render: Render) -> None:
     assert render({"global": {"anything": 1}})
 
 
-def test_schema_and_defaults_know_the_same_fields() -> None:
+def test_schema_and_defaults_have_the_same_fields() -> None:
     schema = json.loads((CHART / "values.schema.json").read_text())
 
     def fields(node: Manifest, above: str = "") -> Iterator[str]:
@@ -101,7 +101,7 @@ def test_every_value_is_documented_with_its_default() -> None:
     assert all(len(cell[2]) > 10 for cell in cells)
 
 
-def test_a_key_is_made_that_nobody_can_guess(render: Render) -> None:
+def test_each_rendering_generates_a_random_key(render: Render) -> None:
     keys = {
         base64.b64decode(manifest["data"]["key"])
         for _ in range(2)

@@ -1,4 +1,4 @@
-"""The images' recipes: non-root, locked dependencies below the source, and the ports and modules of the contract."""
+"""The Dockerfiles: an unprivileged user, hash-locked dependencies in a layer below the source, ports, entry points."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def of(part: str, keyword: str) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("part", PORTS)
-def test_it_runs_its_own_module_as_nobody_in_particular(part: str) -> None:
+def test_it_runs_its_own_module_as_an_unprivileged_user(part: str) -> None:
     assert [json.loads(entry) for entry in of(part, "ENTRYPOINT")] == [["python3", "-m", f"voxfleet_{part}"]]
     assert list(of(part, "USER")) == ["65532:65532"]
     assert list(of(part, "EXPOSE")) == [PORTS[part]]
@@ -69,7 +69,7 @@ def test_its_python_finds_source_and_dependencies(part: str) -> None:
 
 
 @pytest.mark.parametrize("part", PORTS)
-def test_it_says_what_it_is(part: str) -> None:
+def test_it_has_the_image_labels(part: str) -> None:
     (labels,) = of(part, "LABEL")
     names = {label.split("=")[0].removeprefix("org.opencontainers.image.") for label in shlex.split(labels)}
     assert names == {"title", "description", "version", "revision", "licenses"}

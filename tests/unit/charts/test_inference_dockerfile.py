@@ -1,4 +1,4 @@
-"""What the speech server's recipe does on bases that lack or have things: its own shell lines, with fakes on PATH."""
+"""The RUN lines of the speech server's Dockerfile, executed with stub programs on PATH, on different base images."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def put(folder: Path, name: str, script: str) -> None:
 
 
 def installed(folder: Path, dependencies: str, *, compiler: bool, headers: bool) -> list[str] | None:
-    """What the recipe asks apt-get for on such a base; None: it does not call it."""
+    """Return the packages that the Dockerfile installs on such a base; None: it does not call apt-get."""
     programs, include, asked = folder / "bin", folder / "include", folder / "asked"
     programs.mkdir()
     include.mkdir()
@@ -50,7 +50,7 @@ def installed(folder: Path, dependencies: str, *, compiler: bool, headers: bool)
         (True, True, None),
     ],
 )
-def test_what_triton_needs_to_build_a_starter_is_added_where_it_lacks(
+def test_missing_compiler_packages_for_triton_are_installed(
     tmp_path: Path, *, compiler: bool, headers: bool, packages: list[str] | None
 ) -> None:
     assert installed(tmp_path, "install", compiler=compiler, headers=headers) == packages
