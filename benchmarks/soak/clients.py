@@ -1,7 +1,7 @@
-"""The kinds of clients: who listens, and every bad habit we know of.
+"""The kinds of clients: well-behaved ones, and one for each misbehaviour that a server must tolerate.
 
-A kind draws what it will ask and returns how it asks, so that a refused one can ask the same again.
-Knows: what each kind does and how its exchange may end. Does not know: how many there are, or for how long.
+A kind draws its request and returns an attempt, so that a rejected client can repeat the same request.
+Knows: what each kind does and how its exchange may end. Does not know: how many clients run, or for how long.
 """
 
 from __future__ import annotations
@@ -15,82 +15,82 @@ import wave
 from collections.abc import Awaitable, Callable
 
 from exchange import (
-    NOT_NOW,
     OK,
     PATH,
+    RETRYABLE,
     WRONG,
-    Refusal,
+    Rejection,
     ViolationError,
     connected,
     http_request,
     speech_request,
 )
-from live_clients import HEARD, hangs_up_live, mumbles_live, talks_live
+from live_clients import COMPLETED, hangs_up_live, sends_nonsense_live, streams_live
 
 FORMATS = ("pcm", "mp3", "opus", "aac", "flac", "wav")
 TEXTS = ("A short one.", "今天天气很好。", "Two sentences are here. This is the second.", "word " * 60)
-LEAST_AUDIO_BYTES = 100
-HAMMERINGS = 5
+MIN_AUDIO_BYTES = 100  # the shortest text makes more in every format
+HAMMER_ATTEMPTS = 5
 RECORDING_RATE = 16000
 
-Attempt = Callable[[int], Awaitable[str | Refusal]]
+Attempt = Callable[[int], Awaitable[str | Rejection]]
 Kind = Callable[[random.Random], Attempt]
 
 
-def listens(draw: random.Random) -> Attempt:
-    """To the end, in any format, streamed or whole; comes back when told to."""
-    wanted = {
+def reads_all(draw: random.Random) -> Attempt:
+    """Read all audio, in any format, streamed or not; retry after a rejection."""
+    fields = {
         "input": draw.choice(TEXTS),
         "response_format": draw.choice(FORMATS),
         "stream": draw.choice((True, True, False)),
     }
-    return hearing(speech_request(wanted), pause_seconds=0.0)
+    return reading_all(speech_request(fields), pause_seconds=0.0)
 
 
-def clones(draw: random.Random) -> Attempt:
-    """To the end, with a voice that nobody had before."""
+def clones_a_voice(draw: random.Random) -> Attempt:
+    """Read all audio of a request with a new reference recording, which no cache has."""
     with io.BytesIO() as recording:
         with wave.open(recording, "wb") as file:
             file.setparams((1, 2, RECORDING_RATE, 0, "NONE", ""))
             file.writeframes(draw.randbytes(2 * int(RECORDING_RATE * draw.uniform(1, 3))))
         audio = base64.b64encode(recording.getvalue()).decode()
-    wanted = {"input": draw.choice(TEXTS[:3]), "reference_audio": audio, "reference_text": "What was said."}
-    return hearing(speech_request(wanted), pause_seconds=0.0)
+    fields = {"input": draw.choice(TEXTS[:3]), "reference_audio": audio, "reference_text": "What was said."}
+    return reading_all(speech_request(fields), pause_seconds=0.0)
 
 
 def reads_slowly(draw: random.Random) -> Attempt:
-    """A little at a time, with pauses, to the end."""
-    return hearing(speech_request({"input": draw.choice(TEXTS[:3])}), pause_seconds=0.1)
+    """Read all audio with a pause after each chunk."""
+    return reading_all(speech_request({"input": draw.choice(TEXTS[:3])}), pause_seconds=0.1)
 
 
-def hearing(request: bytes, pause_seconds: float) -> Attempt:
-    """Ask, and read everything that comes."""
+def reading_all(request: bytes, pause_seconds: float) -> Attempt:
+    """Return an attempt that sends a request and reads its response to the end."""
 
-    async def ask(port: int) -> str | Refusal:
+    async def ask(port: int) -> str | Rejection:
         async with connected(port) as exchange:
             exchange.writer.write(request)
             await exchange.read_head()
             if exchange.status != OK:
-                return await exchange.refusal()
-            heard_bytes = 0
+                return await exchange.rejection()
+            received_bytes = 0
             async for piece in exchange.body():
-                heard_bytes += len(piece)
+                received_bytes += len(piece)
                 await asyncio.sleep(pause_seconds)
-            if heard_bytes < LEAST_AUDIO_BYTES:
-                raise ViolationError(f"{heard_bytes} bytes of audio for {request!r}")
-        return HEARD
+            if received_bytes < MIN_AUDIO_BYTES:
+                raise ViolationError(f"{received_bytes} bytes of audio for {request!r}")
+        return COMPLETED
 
     return ask
 
 
 def hammers(draw: random.Random) -> Attempt:
-    """Refused, asks again at once, whatever it was told, and gives up after a few times."""
-    ask_once = listens(draw)
+    """Retry at once after a rejection, ignoring Retry-After, and give up after a few attempts."""
+    ask_once = reads_all(draw)
 
-    async def ask(port: int) -> str | Refusal:
-        for _ in range(HAMMERINGS):
+    async def ask(port: int) -> str | Rejection:
+        for _ in range(HAMMER_ATTEMPTS):
             ended = await ask_once(port)
-            if not isinstance(ended, Refusal):
+            if not isinstance(ended, Rejection):
                 return ended
         return "gave up"
 
@@ -98,7 +98,7 @@ def hammers(draw: random.Random) -> Attempt:
 
 
 def leaves(draw: random.Random) -> Attempt:
-    """At any moment: before the request is whole, before the answer, or in the middle of it."""
+    """Disconnect at any moment: before the request is complete, before the response, or during it."""
     request = speech_request({"input": "word " * 200})
     sent, stays_seconds = draw.choice((10, len(request) - 5, len(request))), draw.expovariate(1.0)
 
@@ -116,7 +116,7 @@ def leaves(draw: random.Random) -> Attempt:
 
 
 def reads_nothing(draw: random.Random) -> Attempt:
-    """Asks for much and never reads, for longer than the server's patience."""
+    """Request much audio and read nothing, for up to a second longer than --slow-client-seconds."""
     stays_seconds = draw.uniform(1, 6)
 
     async def ask(port: int) -> str:
@@ -130,21 +130,21 @@ def reads_nothing(draw: random.Random) -> Attempt:
 
 
 def closes_one_half(draw: random.Random) -> Attempt:
-    """A request and the end of everything this side has to say; an answer or its absence must follow soon."""
+    """Send a request and close the sending half (FIN); a response or a closed connection must follow."""
     request = speech_request({"input": draw.choice(TEXTS[:2])})
 
-    async def ask(port: int) -> str | Refusal:
+    async def ask(port: int) -> str | Rejection:
         async with connected(port) as exchange:
             exchange.writer.write(request)
             exchange.writer.write_eof()
             try:
                 await exchange.read_head()
                 if exchange.status != OK:
-                    return await exchange.refusal()
+                    return await exchange.rejection()
                 await exchange.whole_body()
             except asyncio.IncompleteReadError:
-                return "cut, as who hung up"
-        return HEARD
+                return "closed by the server, as after a disconnect"
+        return COMPLETED
 
     return ask
 
@@ -164,21 +164,21 @@ WRONG_REQUESTS = (
 )
 
 
-def asks_wrongly(draw: random.Random) -> Attempt:
-    """Something that is no speech request."""
+def sends_wrong_requests(draw: random.Random) -> Attempt:
+    """Send a request with a wrong method, path, body or field; the response must be a valid error."""
     wrong = draw.choice(WRONG_REQUESTS)
 
     async def ask(port: int) -> str:
         async with connected(port) as exchange:
             exchange.writer.write(wrong)
             await exchange.read_head()
-            return str((await exchange.refusal((*WRONG, *NOT_NOW))).status)
+            return str((await exchange.rejection((*WRONG, *RETRYABLE))).status)
 
     return ask
 
 
-def speaks_no_http(draw: random.Random) -> Attempt:
-    """Random bytes; the server may say 400 or hang up, and must do one of them."""
+def sends_no_http(draw: random.Random) -> Attempt:
+    """Send random bytes; the server must answer 400 or close the connection."""
     noise = draw.randbytes(draw.randint(1, 2000)) + b"\r\n\r\n"
 
     async def ask(port: int) -> str:
@@ -186,13 +186,13 @@ def speaks_no_http(draw: random.Random) -> Attempt:
             exchange.writer.write(noise)
             with contextlib.suppress(ConnectionError):
                 await exchange.reader.read()
-        return "hung up on"
+        return "closed by the server"
 
     return ask
 
 
 def trickles(draw: random.Random) -> Attempt:
-    """Headers, a byte at a time, and then no more."""
+    """Send the first headers one byte at a time, then disconnect."""
     head = speech_request({"input": "hi"})[: draw.randint(5, 40)]
 
     async def ask(port: int) -> str:
@@ -205,10 +205,10 @@ def trickles(draw: random.Random) -> Attempt:
     return ask
 
 
-# Those that ask for speech as one should, if only at first, and how often each is met.
+# Kinds that start with a valid speech request, with their weights; the completed share is computed over these.
 SPEAKING: dict[Kind, int] = {
-    listens: 16, clones: 2, talks_live: 3, reads_slowly: 3,
+    reads_all: 16, clones_a_voice: 2, streams_live: 3, reads_slowly: 3,
     hammers: 1, leaves: 4, hangs_up_live: 1, reads_nothing: 1, closes_one_half: 1,
 }  # fmt: skip
-OTHERS: dict[Kind, int] = {asks_wrongly: 3, mumbles_live: 1, speaks_no_http: 1, trickles: 1}
+OTHERS: dict[Kind, int] = {sends_wrong_requests: 3, sends_nonsense_live: 1, sends_no_http: 1, trickles: 1}
 KINDS = SPEAKING | OTHERS

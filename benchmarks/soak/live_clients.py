@@ -1,6 +1,6 @@
-"""The kinds that talk over a WebSocket while they write: who stays, who hangs up, who talks nonsense.
+"""The clients of live sessions (WebSocket): one completes its session, one disconnects, one sends nonsense.
 
-Knows: the messages of a live session, and how each may end. Does not know: HTTP beside the handshake.
+Knows: the messages of a live session, and how each client may end. Does not know: HTTP beside the handshake.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import websockets
-from exchange import NOT_NOW, SPEECH, Refusal, ViolationError
+from exchange import RETRYABLE, SPEECH, Rejection, ViolationError
 
-HEARD = "heard to the end"
+COMPLETED = "completed"
 PIECES = ("It is ", "raining. You ", "might want ", "to stay. ", "今天天气", "很好。", "And so ", "on")
 NONSENSE = (
     "{",
@@ -27,64 +27,64 @@ NONSENSE = (
     json.dumps({"type": "session.start", **SPEECH, "speed": 99}),
 )
 
-Attempt = Callable[[int], Awaitable[str | Refusal]]
+Attempt = Callable[[int], Awaitable[str | Rejection]]
 Socket = websockets.ClientConnection
 
 
-def talks_live(draw: random.Random) -> Attempt:
-    """Text in pieces, as it is written, and everything that is spoken."""
+def streams_live(draw: random.Random) -> Attempt:
+    """Send text in pieces with pauses, and read all audio."""
     pieces, pause_seconds = draw.choices(PIECES, k=draw.randint(1, 12)), draw.uniform(0, 0.2)
 
-    async def ask(port: int) -> str | Refusal:
+    async def ask(port: int) -> str | Rejection:
         async with session(port) as socket:
-            if (refusal := await started(socket)) is not None:
-                return refusal
+            if (rejection := await started(socket)) is not None:
+                return rejection
             for piece in pieces:
-                await tell(socket, "text.append", text=piece)
+                await send(socket, "text.append", text=piece)
                 await asyncio.sleep(pause_seconds)
-            await tell(socket, "session.end")
+            await send(socket, "session.end")
             async for message in socket:
                 if isinstance(message, bytes):
                     continue
                 match json.loads(message)["type"]:
                     case "session.done":
-                        return HEARD
+                        return COMPLETED
                     case "error":
-                        return refusal_in(message)
+                        return rejection_in(message)
         raise ViolationError("a live session ended without session.done")
 
     return ask
 
 
 def hangs_up_live(draw: random.Random) -> Attempt:
-    """Starts, says much, perhaps cancels, and is gone without a word."""
+    """Start a session, send much text, sometimes cancel, and abort the connection without a close frame."""
     stays_seconds, cancels = draw.expovariate(1.0), draw.random() < 0.5  # noqa: PLR2004
 
-    async def ask(port: int) -> str | Refusal:
+    async def ask(port: int) -> str | Rejection:
         async with session(port) as socket:
-            if (refusal := await started(socket)) is not None:
-                return refusal
-            await tell(socket, "text.append", text="word " * 100 + ". ")
+            if (rejection := await started(socket)) is not None:
+                return rejection
+            await send(socket, "text.append", text="word " * 100 + ". ")
             await asyncio.sleep(stays_seconds)
             with contextlib.suppress(websockets.ConnectionClosed):
                 if cancels:
-                    await tell(socket, "cancel")
+                    await send(socket, "cancel")
             socket.transport.abort()
         return "left"
 
     return ask
 
 
-def mumbles_live(draw: random.Random) -> Attempt:
-    """Something that is no message of a session; an error must say so."""
+def sends_nonsense_live(draw: random.Random) -> Attempt:
+    """Send a message that the protocol does not have; the server must reply with an error."""
     nonsense = draw.choice(NONSENSE)
 
-    async def ask(port: int) -> str | Refusal:
+    async def ask(port: int) -> str | Rejection:
         async with session(port) as socket:
             await socket.send(nonsense)
             async for message in socket:
                 if isinstance(message, str) and json.loads(message)["type"] == "error":
-                    return "told"
+                    return "error received"
         raise ViolationError(f"a live session ended without an error for {nonsense!r}")
 
     return ask
@@ -92,7 +92,11 @@ def mumbles_live(draw: random.Random) -> Attempt:
 
 @contextlib.asynccontextmanager
 async def session(port: int) -> AsyncIterator[Socket]:
-    """An open socket; whatever closes it early is broken, but for those who close it themselves."""
+    """Open a session's socket for the block; only the client may close it early.
+
+    Raises:
+        ViolationError: the server closed it, or refused the handshake.
+    """
     url = f"ws://127.0.0.1:{port}/v1/audio/speech/stream"
     try:
         async with websockets.connect(url, proxy=None, close_timeout=5, open_timeout=60) as socket:
@@ -103,25 +107,25 @@ async def session(port: int) -> AsyncIterator[Socket]:
         raise ViolationError(f"no live session: {refused}") from refused
 
 
-async def tell(socket: Socket, kind: str, **fields: Any) -> None:
-    """One message."""
+async def send(socket: Socket, kind: str, **fields: Any) -> None:
+    """Send one message."""
     await socket.send(json.dumps({"type": kind, **fields}))
 
 
-async def started(socket: Socket) -> Refusal | None:
-    """Start a session; None when it was."""
-    await tell(socket, "session.start", **SPEECH)
+async def started(socket: Socket) -> Rejection | None:
+    """Start a session; returns None, or the rejection."""
+    await send(socket, "session.start", **SPEECH)
     answer = await socket.recv()
-    return None if json.loads(answer)["type"] == "session.started" else refusal_in(answer)
+    return None if json.loads(answer)["type"] == "session.started" else rejection_in(answer)
 
 
-def refusal_in(message: str | bytes) -> Refusal:
-    """An error that says when to come back.
+def rejection_in(message: str | bytes) -> Rejection:
+    """Return the rejection in an error message.
 
     Raises:
-        ViolationError: it does not.
+        ViolationError: the message has no retry_after_seconds, so the session failed.
     """
-    told = json.loads(message)
-    if "retry_after_seconds" not in told:
+    error = json.loads(message)
+    if "retry_after_seconds" not in error:
         raise ViolationError(f"a live session failed: {message!r}")
-    return Refusal(NOT_NOW[-1], float(told["retry_after_seconds"]))
+    return Rejection(RETRYABLE[-1], float(error["retry_after_seconds"]))

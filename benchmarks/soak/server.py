@@ -1,7 +1,6 @@
-"""The real server on a tiny checkpoint, and what can be seen of it from outside.
+"""The real server on a tiny checkpoint: start, stop, load report, memory, open files.
 
-Knows: how it is started and ended, its two processes, its memory and its sockets.
-Does not know: who asks it.
+Knows: how the server is started, and its two processes. Does not know: the clients.
 """
 
 from __future__ import annotations
@@ -24,60 +23,60 @@ from typing import Any
 
 from exchange import ViolationError
 
-TOKEN = "soak"  # noqa: S105 - of a server that nobody else reaches
-SETTLE_SECONDS, GIVE_BACK_SECONDS = 60.0, 1.0
-TRIMMING = Path(__file__).with_name("trimming")
+TOKEN = "soak"  # noqa: S105 - of a server on the loopback interface
+SETTLE_SECONDS, TRIM_SECONDS = 60.0, 1.0
+MALLOC_TRIM = Path(__file__).with_name("malloc_trim")
 PROCESSES = ("http", "engine")
-# The CPU's codec has its kernels compiled once per number of rows, 4.5 MiB each: with 16 rows, not 32, all of them are
-# there before memory is judged. The server's 160 places stay 160.
+# The CPU's codec compiles its kernels once per batch size, 4.5 MiB each: with 16 rows, not 32, all of them exist before
+# memory is checked. The limit of open requests stays 160.
 ROWS, QUEUED = 16, 144
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """The two processes."""
+    """The running server: its HTTP process, whose child is the engine, and its ports."""
 
     process: subprocess.Popen[bytes]
     port: int
     internal_port: int
 
     def load(self) -> dict[str, Any]:
-        """What it says about itself."""
+        """Return the load report of the internal port."""
         url = f"http://127.0.0.1:{self.internal_port}/internal/load"
         request = urllib.request.Request(url, headers={"Authorization": f"Bearer {TOKEN}"})
         with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - http, as written above
             return dict(json.load(answer))
 
     def pids(self) -> list[int]:
-        """HTTP side and engine."""
+        """Return the process ids of HTTP process and engine."""
         pid = self.process.pid
         children = (each.read_text().split() for each in Path(f"/proc/{pid}/task").glob("*/children"))
         return [pid, *(int(child) for each in children for child in each)]
 
     def memory_bytes(self) -> dict[str, int]:
-        """Resident memory of each."""
+        """Return the resident memory of each process, by the names of PROCESSES."""
         pages = (int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in self.pids())
         return dict(zip(PROCESSES, (each * os.sysconf("SC_PAGE_SIZE") for each in pages), strict=True))
 
-    def give_back(self) -> None:
-        """Have both return what their allocators only keep."""
+    def trim_memory(self) -> None:
+        """Make both processes return their allocators' free memory (malloc_trim/sitecustomize.py)."""
         for pid in self.pids():
             os.kill(pid, signal.SIGUSR1)
-        time.sleep(GIVE_BACK_SECONDS)
+        time.sleep(TRIM_SECONDS)  # a signal has no reply
 
     def open_files(self) -> int:
-        """File descriptors of the HTTP side."""
+        """Return the number of file descriptors of the HTTP process."""
         return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
 
     def is_idle(self) -> bool:
-        """Whether nothing is left of anybody."""
+        """Return whether no request is open and no sequence is left."""
         load = self.load()
         return not (load["open_requests"] or load["running_sequences"] or load["waiting_sequences"])
 
 
 @contextlib.contextmanager
 def serving(folder: Path) -> Iterator[Server]:
-    """Start it, and end it."""
+    """Start a server with a tiny checkpoint in `folder` for the block; it may not be ready yet."""
     command = [sys.executable, "-m", "voxfleet_inference"]
     subprocess.run([*command, "tiny-checkpoint", str(folder)], check=True, stdout=subprocess.DEVNULL)
     port, metrics_port, internal_port = free_ports()
@@ -88,7 +87,7 @@ def serving(folder: Path) -> Iterator[Server]:
         "max-batch-size": ROWS, "max-queued-requests": QUEUED, "log-level": "error",
     }  # fmt: skip
     given = [part for name, value in flags.items() for part in (f"--{name}", str(value))]
-    paths = [str(TRIMMING), *filter(None, [os.environ.get("PYTHONPATH")])]
+    paths = [str(MALLOC_TRIM), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     process = subprocess.Popen([*command, "serve", *given], env=environment)
     try:
@@ -101,17 +100,17 @@ def serving(folder: Path) -> Iterator[Server]:
 
 
 def free_ports() -> list[int]:
-    """Three of them."""
+    """Return three free ports."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(3)]
         return [each.getsockname()[1] for each in sockets]
 
 
 def wait_until(is_so: Callable[[], bool], seconds: float, what: str) -> None:
-    """Wait.
+    """Poll until a condition holds; an unreachable server does not satisfy it.
 
     Raises:
-        ViolationError: it did not happen in time.
+        ViolationError: the deadline passed; the message has `what`.
     """
     deadline = time.monotonic() + seconds
     while True:
