@@ -1,11 +1,11 @@
-# VoxFleet's commands. `make` alone lists them; each sets up what it needs and says what it installs.
+# VoxFleet's commands. `make` without a target lists them; each installs what it needs and prints what it installs.
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 VENV := .venv/bin
-# Most tests wait for processes of their own: two workers keep two cores busy, a file's tests stay together.
+# Most tests wait for subprocesses, so two workers use two cores; loadfile keeps module-scoped fixtures on one worker.
 TWO_AT_ONCE := --numprocesses=2 --dist=loadfile
-# Only `make demo KUBECONFIG=file` means the user's own cluster; one that merely stands in the environment is left alone.
+# Only `make demo KUBECONFIG=file` uses the user's own cluster; a KUBECONFIG in the environment is ignored.
 ifneq ($(origin KUBECONFIG),command line)
 unexport KUBECONFIG
 endif
@@ -18,43 +18,43 @@ help: ## list the targets
 	@printf '\nVariables: KUBECONFIG=file (your own cluster), IMAGES=prefix (where it pulls images from),\n'
 	@printf '           MODEL_PATH=folder (real VoxCPM-1.5 weights), PYTHON=python3.11\n'
 
-setup: ## make .venv from the lock (every other target does this by itself)
+setup: ## make .venv from the lock (every other target runs this first)
 	@scripts/setup
 
-demo: setup ## start a local Kubernetes with two regions, install VoxFleet, and hear it speak
+demo: setup ## start a local Kubernetes with two regions, install VoxFleet, request speech
 	@$(VENV)/python -m voxfleet_demo up
 
-demo-down: setup ## remove every trace of the demo
+demo-down: setup ## remove the demo's cluster and all its files
 	@$(VENV)/python -m voxfleet_demo down
 
-test: check unit integration e2e ## everything that proves this checkout
+test: check unit integration e2e ## run all checks and tests; they decide whether a change is merged
 
-check: lint types ## what needs no running program
+check: lint types ## run the checks that start no program of the project
 
-format: setup ## rewrite the sources as the linters want them
+format: setup ## format the sources and fix what the linter can fix
 	@$(VENV)/ruff format . && $(VENV)/ruff check --fix .
 
-lint: setup ## ruff, the import contracts and shellcheck
+lint: setup ## run ruff, the import contracts and shellcheck
 	@$(VENV)/ruff format --check . && $(VENV)/ruff check . && $(VENV)/lint-imports
 	@$(VENV)/shellcheck .ci/* scripts/* inference/*.sh
 
-types: setup ## mypy, strict
+types: setup ## run mypy, strict
 	@$(VENV)/mypy operator inference gateway testbed demo
 
-unit: setup ## unit, property and parity tests
+unit: setup ## run unit, property and parity tests
 	@OMP_NUM_THREADS=1 $(VENV)/pytest $(TWO_AT_ONCE) tests/unit
 
-integration: setup ## tests against a real API server and real processes
+integration: setup ## run the tests against a real API server and real processes
 	@$(VENV)/python -m voxfleet_testbed prepare
 	@$(VENV)/pytest $(TWO_AT_ONCE) tests/integration
 
-e2e: setup ## the demo's story and its faults on two real nodes
+e2e: setup ## run the demo's scenario and faults on two real nodes
 	@$(VENV)/pytest --durations=12 tests/e2e
 
-soak: setup ## 200 listeners, many of them badly behaved, for three minutes on the real server with a tiny model
+soak: setup ## run 200 clients, some misbehaving, for three minutes on the real server with a tiny model
 	@$(VENV)/python benchmarks/soak --clients 200 --seconds 180
 
-gpu-bench: ## measure everything on this machine's GPU, in nine minutes; needs PyTorch, Triton and numpy, installs nothing
+gpu-bench: ## run all benchmarks on this machine's GPU, nine minutes; needs PyTorch, Triton and numpy, installs nothing
 	@$(if $(wildcard $(VENV)/python),$(VENV)/python,python3) benchmarks/gpu_bench.py $(ARGS)
 
 crds: setup ## generate crds/ and the chart's copy from the pydantic models
@@ -64,5 +64,5 @@ crds: setup ## generate crds/ and the chart's copy from the pydantic models
 lock: setup ## recompile the pinned requirements
 	@scripts/lock
 
-clean: demo-down ## remove .venv and caches inside the checkout (not the build cache)
+clean: demo-down ## remove .venv and the caches inside the checkout (not ~/.cache/voxfleet)
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

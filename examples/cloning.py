@@ -1,8 +1,8 @@
 # ruff: noqa: INP001 -- a file to copy, not part of a package
 """Speak with a voice of your own: `pip install openai`, then `python cloning.py recording.wav "What it says."`.
 
-VOXFLEET_URL is a speech server that keeps voices (`--voices-dir`). Record 5 to 15 seconds without noise or music,
-write down exactly what is said, and ask the speaker first: without consent no voice is made.
+VOXFLEET_URL is the URL of a speech server that stores voices (`--voices-dir`). Record 5 to 15 seconds without noise or
+music, write an exact transcript, and obtain the speaker's consent: without it the server creates no voice.
 """
 
 import os
@@ -16,7 +16,10 @@ MODEL = os.environ.get("VOXFLEET_MODEL", "voxcpm-1.5")
 
 
 def clone(recording: Path, transcript: str, text: str, destination: Path) -> str:
-    """Make a voice from `recording`, speak `text` with it, and return its id, which stays good."""
+    """Create a voice from a recording and its transcript, synthesize `text` with it, and return the voice's id.
+
+    The id is valid until the voice is deleted.
+    """
     client = OpenAI(base_url=f"{URL}/v1", api_key=os.environ.get("VOXFLEET_API_KEY", "none"))
     voice = client.audio.voices.create(
         name=recording.stem,
@@ -32,10 +35,10 @@ def clone(recording: Path, transcript: str, text: str, destination: Path) -> str
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:  # noqa: PLR2004 - a recording and what it says
+    if len(sys.argv) != 3:  # noqa: PLR2004 - a recording and its transcript
         sys.exit('usage: python cloning.py recording.wav "What the recording says."')
     if not Path(sys.argv[1]).is_file():
-        sys.exit(f"there is no recording {sys.argv[1]}")
+        sys.exit(f"{sys.argv[1]}: no such file")
     try:
         voice_id = clone(Path(sys.argv[1]), sys.argv[2], "This is my voice, and I never said this.", Path("cloned.wav"))
     except APIError as error:

@@ -1,8 +1,8 @@
 # ruff: noqa: INP001 -- a file to copy, not part of a package
 """Speak text while it is being written: `pip install websockets`, then `some-language-model | python live_text.py`.
 
-Standard input is sent on in the pieces in which it comes; a sentence is spoken as soon as it is complete.
-VOXFLEET_URL is a speech server.
+Each line of standard input is sent as it arrives; the server synthesizes a sentence as soon as it is complete.
+VOXFLEET_URL is the URL of a speech server.
 """
 
 import asyncio
@@ -22,9 +22,13 @@ API_KEY = os.environ.get("VOXFLEET_API_KEY", "none")
 
 
 async def speak_live(pieces: AsyncIterator[str], destination: Path) -> list[dict[str, Any]]:
-    """Write what is spoken to `destination`; returns what the server said besides."""
+    """Write the session's audio to `destination`; returns the server's JSON messages.
+
+    Raises:
+        RuntimeError: the server sent an error message.
+    """
     headers = {"Authorization": f"Bearer {API_KEY}"}
-    said: list[dict[str, Any]] = []
+    events: list[dict[str, Any]] = []
     async with websockets.connect(f"{URL}/v1/audio/speech/stream", additional_headers=headers) as socket:
         await socket.send(json.dumps({"type": "session.start", "model": MODEL, "response_format": "pcm"}))
         writing = asyncio.create_task(_write(socket, pieces))
@@ -34,11 +38,11 @@ async def speak_live(pieces: AsyncIterator[str], destination: Path) -> list[dict
                 if isinstance(message, bytes):
                     file.writeframesraw(message)
                     continue
-                said.append(json.loads(message))
-                if said[-1]["type"] == "error":
-                    raise RuntimeError(said[-1]["error"]["message"])
+                events.append(json.loads(message))
+                if events[-1]["type"] == "error":
+                    raise RuntimeError(events[-1]["error"]["message"])
         await writing
-    return said
+    return events
 
 
 async def _write(socket: websockets.ClientConnection, pieces: AsyncIterator[str]) -> None:
@@ -54,8 +58,8 @@ async def _standard_input() -> AsyncIterator[str]:
 
 if __name__ == "__main__":
     try:
-        everything = asyncio.run(speak_live(_standard_input(), Path("live.wav")))
+        messages = asyncio.run(speak_live(_standard_input(), Path("live.wav")))
     except (OSError, RuntimeError, websockets.WebSocketException) as error:
         sys.exit(f"{URL}: {error}")
-    for happened in everything:
-        sys.stdout.write(f"{json.dumps(happened, ensure_ascii=False)}\n")
+    for each in messages:
+        sys.stdout.write(f"{json.dumps(each, ensure_ascii=False)}\n")

@@ -1,8 +1,8 @@
 # ruff: noqa: INP001 -- a file to copy, not part of a package
-"""Speak through VoxFleet with OpenAI's own client: `pip install openai`, then `python openai_client.py`.
+"""Synthesize speech with OpenAI's own client: `pip install openai`, then `python openai_client.py`.
 
-Knows: the gateway's (or a server's) address, from VOXFLEET_URL. Does not know: that the region may be asleep; the
-gateway holds the request until it is awake, so all that differs is how long the client is willing to wait.
+VOXFLEET_URL is the URL of a gateway or a speech server. A gateway holds the request while its region wakes, so the
+only difference from OpenAI's service is the client's longer time-out.
 """
 
 import base64
@@ -20,23 +20,27 @@ WAKE_SECONDS = 120  # longer than a region takes to wake
 
 
 def client() -> OpenAI:
-    """OpenAI's client, sent elsewhere."""
+    """Return OpenAI's client with VoxFleet's URL."""
     api_key = os.environ.get("VOXFLEET_API_KEY", "none")
     return OpenAI(base_url=f"{URL}/v1", api_key=api_key, timeout=WAKE_SECONDS)
 
 
 def speak(text: str, destination: Path) -> None:
-    """Write `text`, spoken, to `destination` as it arrives."""
+    """Synthesize `text` and write the audio to `destination` as it arrives."""
     with client().audio.speech.with_streaming_response.create(
         model=MODEL, voice="default", input=text, response_format="wav"
     ) as response:
         response.stream_to_file(destination)
-        spoken_by = response.headers.get("voxfleet-region", "a server of its own")
+        spoken_by = response.headers.get("voxfleet-region", "a server without a region")
         sys.stdout.write(f"{destination}: spoken by {spoken_by}\n")
 
 
 def speak_with_events(text: str, destination: Path) -> dict[str, Any]:
-    """The same as events; the last one says what it cost and when each sentence is heard."""
+    """Synthesize as server-sent events; returns the last one, with the usage and each sentence's start time.
+
+    Raises:
+        RuntimeError: the server sent an error event, or the stream ended early.
+    """
     with (
         client().audio.speech.with_streaming_response.create(
             model=MODEL, voice="default", input=text, response_format="mp3", stream_format="sse"
@@ -45,7 +49,7 @@ def speak_with_events(text: str, destination: Path) -> dict[str, Any]:
     ):
         for line in response.iter_lines():
             if not line.startswith("data: "):
-                continue  # an empty line, a comment that keeps the connection alive, or an event's name
+                continue  # an empty line, a keep-alive comment, or an event's name
             event: dict[str, Any] = json.loads(line.removeprefix("data: "))
             if event["type"] == "speech.audio.delta":
                 file.write(base64.b64decode(event["audio"]))
@@ -57,7 +61,7 @@ def speak_with_events(text: str, destination: Path) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    words = " ".join(sys.argv[1:]) or "Nobody was listening, so nothing was running."
+    words = " ".join(sys.argv[1:]) or "Nobody was listening, so nothing was running."  # words: speech
     try:
         speak(words, Path("speech.wav"))
         done = speak_with_events(words, Path("speech.mp3"))

@@ -1,8 +1,8 @@
 # ruff: noqa: INP001 -- a file to copy, not part of a package
-"""Hear speech while it is being made: `pip install httpx`, then `python streaming_playback.py Some text`.
+"""Play speech while it is generated: `pip install httpx`, then `python streaming_playback.py Some text`.
 
-Raw samples go from the server into a player's standard input as they come. VOXFLEET_PLAYER names another player than
-ffplay (which comes with ffmpeg), as `aplay -t raw -f S16_LE -r {rate} -`; `{rate}` in it is the sample rate.
+Raw samples are written to a player's standard input as they arrive. The player is ffplay (part of ffmpeg) unless
+VOXFLEET_PLAYER has another command, such as `aplay -t raw -f S16_LE -r {rate} -`; `{rate}` becomes the sample rate.
 """
 
 import os
@@ -22,7 +22,7 @@ WAKE_SECONDS = 120
 
 
 def play(text: str) -> float:
-    """Play `text`; returns the seconds until the first sample was there."""
+    """Play `text`; returns the seconds until the first samples arrived."""
     body = {"model": MODEL, "input": text, "voice": "default", "response_format": "pcm"}
     headers = {"Authorization": f"Bearer {API_KEY}"}
     oldest_pending_at, first_seconds = time.monotonic(), 0.0
@@ -31,7 +31,7 @@ def play(text: str) -> float:
             sys.exit(f"{answer.status_code}: {answer.read().decode()}")
         command = shlex.split(PLAYER.format(rate=answer.headers["voxfleet-sample-rate"]))
         with subprocess.Popen(command, stdin=subprocess.PIPE) as player:
-            assert player.stdin is not None  # noqa: S101 - there is a pipe, so there is its end
+            assert player.stdin is not None  # noqa: S101 - Popen was given a pipe
             for chunk in answer.iter_raw():
                 first_seconds = first_seconds or time.monotonic() - oldest_pending_at
                 player.stdin.write(chunk)
@@ -42,9 +42,10 @@ def play(text: str) -> float:
 
 if __name__ == "__main__":
     if shutil.which(shlex.split(PLAYER)[0]) is None:
-        sys.exit(f"there is no player {shlex.split(PLAYER)[0]}; install it, or name another in VOXFLEET_PLAYER")
+        sys.exit(f"{shlex.split(PLAYER)[0]} is not installed; install it, or set VOXFLEET_PLAYER to another player")
     try:
-        seconds = play(" ".join(sys.argv[1:]) or "You hear the first words while the last ones are still being made.")
+        text = "You hear the first words while the last ones are still being made."  # words: speech
+        seconds = play(" ".join(sys.argv[1:]) or text)
     except httpx.TransportError as error:
         sys.exit(f"{URL}: {error}")
     sys.stdout.write(f"first audio after {seconds * 1000:.0f} ms\n")

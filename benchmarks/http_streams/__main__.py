@@ -1,10 +1,10 @@
-"""How many real-time streams the HTTP process carries on one core: the whole server but for the model.
+"""How many real-time streams the HTTP process serves on one core: the whole server without the model.
 
 The real HTTP side (admission, pipe, pickling, resampling, encoding, uvicorn) runs pinned to one core. Behind its real
-pipe a stub engine, on the other cores, hands each sentence a patch of 160 ms at a time on schedule, at most 32 rows a
+pipe a stub engine, on the other cores, sends each sentence one patch of 160 ms at a time on schedule, at most 32 rows a
 step, as a GPU would. The peer, in the same run on the same core, is a bare Starlette app under the same uvicorn that
-sends the same bytes on the same schedule: what any Python server pays. A listener's player starts with its first byte
-and the schedule is one patch ahead of it, so an underrun means that the HTTP side was 160 ms late.
+sends the same bytes on the same schedule: the cost of any Python server. A client's playback starts with its first
+byte and the schedule is one patch ahead of it, so an underrun means that the HTTP side was 160 ms late.
 
     python benchmarks/http_streams --streams 50 100 200 --seconds 15
 """
@@ -17,32 +17,34 @@ import os
 from pathlib import Path
 
 from measuring import measure
-from sides import SIDES, be, be_stub, pin
+from sides import SIDES, pin, run_side, run_stub
 
 
 def main() -> None:
-    """Measure and print, or be one of the processes that are measured."""
+    """Measure and print; with the hidden options, run one of the measured processes."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--streams", type=int, nargs="+", default=[50, 100, 200], help="listeners at a time")
-    parser.add_argument("--seconds", type=float, default=15.0, help="per row of the table")
+    parser.add_argument(
+        "--streams", type=int, nargs="+", default=[50, 100, 200], help="concurrent clients, one row each"
+    )
+    parser.add_argument("--seconds", type=float, default=15.0, help="duration per row of the table")
     parser.add_argument("--profile", type=Path, help="write a cProfile of the HTTP side here (it slows it down)")
     parser.add_argument("--json", type=Path, help="write the rows here too")
     for hidden in ("--side", "--port", "--core", "--stub"):
         parser.add_argument(hidden, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.stub:
-        be_stub(int(arguments.stub))
+        run_stub(int(arguments.stub))
     elif arguments.side:
         pin({int(arguments.core)})
-        be(arguments.side, int(arguments.port), arguments.profile)
+        run_side(arguments.side, int(arguments.port), arguments.profile)
     else:
         report(arguments)
 
 
 def report(arguments: argparse.Namespace) -> None:
-    """All rows, and how the server compares with its peer."""
+    """Print all rows, and the ratio of the server's processor time to its peer's."""
     cores = sorted(os.sched_getaffinity(0))
-    pin(set(cores[1:]) or set(cores))
+    pin(set(cores[1:]) or set(cores))  # the first core is for the measured side alone
     rows = []
     for streams in arguments.streams:
         for side in SIDES:

@@ -1,6 +1,6 @@
-"""The listeners, and what a listener costs.
+"""The clients, and the processor time that one stream costs.
 
-Knows: the client of `voxfleet-inference bench`, and a process' processor time. Does not know: what is listened to.
+Knows: the client of `voxfleet-inference bench`, and a process's processor time. Does not know: the two HTTP sides.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from voxfleet_inference.bench.schedule import Plan
 from voxfleet_inference.bench.streams import Asking, Streams
 
 START_SECONDS = 60.0
-# One letter is one patch; streams of different lengths do not stay in step with one another.
+# The stub makes one patch per letter; streams of different lengths do not end, and restart, at the same moments.
 TEXTS = tuple("a" * length for length in range(40, 72, 3))
 
 
 def asking(port: int, texts: tuple[str, ...] = TEXTS) -> Asking:
-    """The request of every listener."""
+    """Return the request of every client."""
     return Asking(
         target=Target.of(f"http://127.0.0.1:{port}", "/v1/audio/speech", None),
         texts=texts,
@@ -36,7 +36,7 @@ def asking(port: int, texts: tuple[str, ...] = TEXTS) -> Asking:
 
 
 async def answering(port: int) -> None:
-    """Until a request is answered."""
+    """Send requests until one succeeds."""
     while True:
         streams = Streams(asking(port, ("a",)), Plan(concurrency=1, requests=1))
         await streams.run()
@@ -46,20 +46,20 @@ async def answering(port: int) -> None:
 
 
 def measure(side: str, core: int, streams: int, seconds: float, profile: Path | None) -> dict[str, Any]:
-    """One side under so many listeners."""
+    """Run one side with that many concurrent clients; returns its row of the table."""
     with started(side, core, profile) as (port, pid):
         asyncio.run(asyncio.wait_for(answering(port), START_SECONDS))
-        listening = Streams(asking(port), Plan(concurrency=streams, seconds=seconds))
+        load = Streams(asking(port), Plan(concurrency=streams, seconds=seconds))
         before, own_before, began = processor_seconds(pid), time.process_time(), time.perf_counter()
-        uvloop.run(listening.run())
+        uvloop.run(load.run())
         elapsed = time.perf_counter() - began
         spent, own = processor_seconds(pid) - before, time.process_time() - own_before
-    summary = summary_of(listening.outcomes(), elapsed)
+    summary = summary_of(load.outcomes(), elapsed)
     return row(side, streams, summary, spent) | {"client_share": round(own / elapsed, 3)}
 
 
 def row(side: str, streams: int, summary: Summary, spent_seconds: float) -> dict[str, Any]:
-    """One line of the table."""
+    """Return one row of the table; core_share is the share of one core that the HTTP side used."""
     first = summary.first_audio_seconds
     return {
         "side": side,
@@ -78,6 +78,7 @@ def row(side: str, streams: int, summary: Summary, spent_seconds: float) -> dict
 
 
 def processor_seconds(pid: int) -> float:
-    """User and system time of a process so far, all its threads."""
+    """Return a process's user and system time so far, of all its threads."""
+    # After the name in parentheses, utime and stime are the 12th and 13th fields (proc_pid_stat(5)).
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

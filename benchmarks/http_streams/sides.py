@@ -1,6 +1,6 @@
-"""The two HTTP sides, each a process of its own on one core: the real server with a stub behind it, and a bare peer.
+"""The two HTTP sides, each in its own process on one core: the real server with a stub engine, and a bare peer.
 
-Knows: how each is started, profiled and ended. Does not know: who listens, or what is measured.
+Knows: how each is started, profiled and stopped. Does not know: the clients, or what is measured.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ END_SECONDS = 60.0
 
 
 def pin(cores: set[int]) -> None:
-    """Keep this process, and those that it starts, on these cores."""
+    """Restrict this process, and those that it starts, to these cores."""
     os.sched_setaffinity(0, cores)
 
 
-def be_stub(file_descriptor: int) -> None:
-    """Be the engine, on the cores that the HTTP side leaves."""
+def run_stub(file_descriptor: int) -> None:
+    """Run the stub engine on the cores that the HTTP side does not use."""
     pin(set(range(os.cpu_count() or 1)) - {0} or {0})
     StubEngine(Connection(file_descriptor)).run()
 
 
 def start_stub(settings: Any) -> tuple[subprocess.Popen[bytes], Connection]:
-    """What `start_engine_process` does, with the stub at the other end."""
+    """Start the stub; replaces the server's `start_engine_process`."""
     ours, theirs = socket.socketpair()
     with theirs:
         process = subprocess.Popen(
@@ -57,7 +57,7 @@ def start_stub(settings: Any) -> tuple[subprocess.Popen[bytes], Connection]:
 
 
 def run_server(port: int) -> None:
-    """The real one."""
+    """Serve with the real HTTP side and the stub engine."""
     server.start_engine_process = start_stub
     most = {"max_batch_size": 256, "max_queued_requests": 1000, "max_queued_audio_seconds": 1e6}
     known = {name: value for name, value in most.items() if name in ServeSettings.model_fields}
@@ -67,7 +67,7 @@ def run_server(port: int) -> None:
 
 
 def run_peer(port: int) -> None:
-    """The same bytes at the same moments, and nothing else."""
+    """Serve a bare Starlette app that sends the same bytes on the same schedule."""
 
     async def speech(request: Request) -> StreamingResponse:
         patches = len((await request.json())["input"])
@@ -77,7 +77,7 @@ def run_peer(port: int) -> None:
             for made in range(1, patches + 1):
                 await asyncio.sleep(max(0.0, due_at - time.monotonic()))
                 yield PCM_PATCH
-                due_at += PATCH_SECONDS if made > 1 else 0.0
+                due_at += PATCH_SECONDS if made > 1 else 0.0  # the first two at once: one patch ahead of playback
 
         return StreamingResponse(audio(), media_type="audio/pcm")
 
@@ -89,8 +89,8 @@ def run_peer(port: int) -> None:
 SIDES: dict[str, Callable[[int], None]] = {"peer": run_peer, "server": run_server}
 
 
-def be(side: str, port: int, profile: Path | None) -> None:
-    """Be one of the HTTP sides, profiled or not."""
+def run_side(side: str, port: int, profile: Path | None) -> None:
+    """Run one of the HTTP sides, under cProfile if a file for it is given."""
     if profile is None:
         SIDES[side](port)
         return
@@ -102,7 +102,7 @@ def be(side: str, port: int, profile: Path | None) -> None:
 
 @contextlib.contextmanager
 def started(side: str, core: int, profile: Path | None) -> Iterator[tuple[int, int]]:
-    """One HTTP side on a core of its own: its port and its process number."""
+    """Start one HTTP side, pinned to a core; yields its port and process id."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     command = [sys.executable, str(PROGRAM), "--side", side, "--port", str(port), "--core", str(core)]

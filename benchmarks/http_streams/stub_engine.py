@@ -1,6 +1,6 @@
-"""An engine without a model: it speaks the pipe's protocol and hands each sentence 160 ms of noise on schedule.
+"""An engine without a model: it implements the pipe's protocol and sends each sentence 160 ms of noise on schedule.
 
-Knows: the pipe, and what a GPU would do with so many rows. Does not know: HTTP.
+Knows: the pipe's messages, and the pace of a GPU. Does not know: HTTP.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from voxfleet_inference.engine.messages import (
     Submit,
 )
 
-PATCH_SECONDS, PATCH_SAMPLES, MODEL_RATE = 0.16, 7056, 44100
-ROWS = 32
+PATCH_SECONDS, PATCH_SAMPLES, MODEL_RATE = 0.16, 7056, 44100  # VoxCPM 1.5's
+ROWS = 32  # the default batch size
 
 
 @dataclass(slots=True)
 class Spoken:
-    """A sentence, and when its next patch is due."""
+    """An open sentence, and the time at which its next patch is due."""
 
     sentence: Sentence
     due_at: float
@@ -39,7 +39,7 @@ class Spoken:
 
 
 class StubEngine:
-    """Hands out patches on schedule; speaks the pipe's protocol and nothing else."""
+    """Sends patches on schedule over the engine's pipe."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -50,15 +50,15 @@ class StubEngine:
         self._latents = noise.standard_normal((4, 64), dtype=np.float32)
 
     def run(self) -> None:
-        """Until told to stop."""
+        """Process commands and send patches until a Stop arrives or the pipe closes."""
         self._connection.recv()
         self._connection.send(Loaded(MODEL_RATE, PATCH_SAMPLES, 1 / PATCH_SECONDS, 4, 64, 0.0, "stub"))
         with contextlib.suppress(EOFError, OSError):
-            while self._obey():
+            while self._process_commands():
                 self._step(time.monotonic())
 
-    def _obey(self) -> bool:
-        """Take commands until a patch is due; whether to go on."""
+    def _process_commands(self) -> bool:
+        """Process commands until a patch is due; returns whether to continue."""
         if not self._open:
             self._connection.send(Idle(Occupancy(0, 0), self._commands))
         pause = min((each.due_at for each in self._open.values()), default=time.monotonic() + 1) - time.monotonic()
@@ -82,7 +82,7 @@ class StubEngine:
         self._connection.send(StepDone(0.005, patches, Occupancy(len(self._open), 0), self._commands))
         for each in due:
             each.made += 1
-            each.due_at += PATCH_SECONDS if each.made > 1 else 0.0  # one patch ahead of the player
+            each.due_at += PATCH_SECONDS if each.made > 1 else 0.0  # one patch ahead of playback
             if each.made >= len(each.sentence.text):
                 number = each.sentence.sequence_id
                 self._connection.send(SequenceEnded(number, Outcome.FINISHED, patches=each.made, text_tokens=each.made))
