@@ -1,4 +1,4 @@
-"""One cluster with VoxFleet installed by its charts, for all end-to-end tests."""
+"""One cluster with VoxFleet installed by its charts, shared by all end-to-end tests."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +15,7 @@ from voxfleet_testbed.settings import Settings
 
 @pytest.fixture(scope="session")
 def installation(testbed_settings: Settings) -> Iterator[Installation]:
-    """VoxFleet on two real nodes; or, where KUBECONFIG names a cluster, the VoxFleet that is installed there."""
+    """VoxFleet on two local nodes; or, where KUBECONFIG names a cluster, the release that is installed there."""
     with skipping(testbed_settings):
         if testbed_settings.kubeconfig is not None:
             yield installed_on(testbed_settings.kubeconfig)
@@ -29,7 +29,11 @@ def installation(testbed_settings: Settings) -> Iterator[Installation]:
 
 
 def installed_on(kubeconfig: Path) -> Installation:
-    """The user's own installation, if this machine reaches it."""
+    """Return the user's own installation.
+
+    Raises:
+        UnavailableError: this machine does not reach it.
+    """
     installation = Installation(kubeconfig)
     try:
         httpx.get(f"{installation.gateway_url()}/health/live", timeout=30).raise_for_status()

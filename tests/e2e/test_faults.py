@@ -1,4 +1,4 @@
-"""What breaks in the night: each part is killed at its worst moment, and the next request is answered all the same."""
+"""Faults: each part is killed while it is needed most, and the next request is answered all the same."""
 
 import threading
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 REGION, LOCATION = "eu-central", "50.11,8.68"
 TEXT = "Whenever it is a damp, drizzly November in my soul, I account it high time to get to sea."
 WAKE_SECONDS = 240
-# Every process of the container whose command names the engine, as the kernel's out-of-memory killer would.
+# Kills the container's engine processes with SIGKILL, as the kernel's out-of-memory killer does.
 KILL_ENGINE = """
 import os, pathlib
 for entry in pathlib.Path("/proc").glob("[0-9]*"):
@@ -28,7 +28,7 @@ for entry in pathlib.Path("/proc").glob("[0-9]*"):
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The resource that a test is done to, as its listener sees it."""
+    """The resource under test, and how a client uses it."""
 
     installation: Installation
     name: str
@@ -38,7 +38,7 @@ class Subject:
         return speak(url, TEXT, model=self.name, location=LOCATION, hold_seconds=WAKE_SECONDS)
 
     def asked(self) -> Future[Speech]:
-        """A request under way in the background."""
+        """Start a request in the background."""
         pool = ThreadPoolExecutor(1)
         future = pool.submit(self.ask)
         pool.shutdown(wait=False)
@@ -64,20 +64,20 @@ def subject(installation: Installation, name: str) -> Iterator[Subject]:
 
 @pytest.fixture
 def asleep(installation: Installation) -> Iterator[Subject]:
-    """A resource that nobody has spoken to yet."""
+    """A resource that has had no request yet."""
     with subject(installation, "faults-asleep") as made:
         yield made
 
 
 @pytest.fixture(scope="module")
 def awake(installation: Installation) -> Iterator[Subject]:
-    """A resource that has spoken, and stays awake over several tests."""
+    """A resource that is awake, for all tests of this module."""
     with subject(installation, "faults-awake") as made:
         assert made.ask().region == REGION
         yield made
 
 
-def test_the_operator_dies_while_a_region_wakes(asleep: Subject) -> None:
+def test_the_operator_is_killed_while_a_region_wakes(asleep: Subject) -> None:
     speech = asleep.asked()
     asleep.wait_phase("Waking")
     asleep.installation.kill_pods("operator")
@@ -85,12 +85,12 @@ def test_the_operator_dies_while_a_region_wakes(asleep: Subject) -> None:
     asleep.wait_phase("Awake")
 
 
-def test_a_request_arrives_while_the_operator_is_dead(asleep: Subject) -> None:
+def test_a_request_arrives_while_the_operator_is_down(asleep: Subject) -> None:
     asleep.installation.kill_pods("operator")
     assert asleep.ask().region == REGION
 
 
-def test_missing_weights_are_named_everywhere(asleep: Subject) -> None:
+def test_missing_weights_are_named_in_response_and_status(asleep: Subject) -> None:
     asleep.installation.apply_quickstart(asleep.name, source="file:///models/absent")
     with pytest.raises(RejectedError) as refused:
         asleep.ask()
@@ -103,7 +103,7 @@ def test_missing_weights_are_named_everywhere(asleep: Subject) -> None:
     assert "/models/absent" in str(asleep.installation.fleet.resource(asleep.name)["status"]["conditions"])
 
 
-def test_a_resource_made_anew_does_not_inherit_demand(asleep: Subject) -> None:
+def test_a_recreated_resource_does_not_inherit_demand(asleep: Subject) -> None:
     assert asleep.ask().region == REGION
     asleep.installation.delete(asleep.name)
     wait_until(lambda: len(asleep.pods), 0, what="pods left", within_seconds=120)
@@ -128,7 +128,8 @@ def test_the_engine_in_an_inference_pod_is_killed(awake: Subject) -> None:
     assert awake.ask().audio_seconds > 0.6
 
 
-def test_a_client_that_leaves_stops_the_work(awake: Subject) -> None:
+def test_a_client_that_disconnects_ends_its_request(awake: Subject) -> None:
+    """The metric of open requests returns to 0; wait_until raises if it does not."""
     assert awake.ask().audio_seconds > 0.6
     body = {"model": awake.name, "input": TEXT * 20, "voice": "default", "response_format": "pcm"}
     url = f"{awake.installation.gateway_url()}/v1/audio/speech"
@@ -145,7 +146,7 @@ def test_a_client_that_leaves_stops_the_work(awake: Subject) -> None:
     wait_until(open_requests, "0.0", what="open requests", within_seconds=60)
 
 
-def test_ten_listeners_at_once_are_all_answered(awake: Subject) -> None:
+def test_ten_concurrent_clients_are_all_answered(awake: Subject) -> None:
     barrier = threading.Barrier(10)
 
     def one(_: int) -> Speech:

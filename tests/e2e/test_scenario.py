@@ -1,4 +1,4 @@
-"""The demo's story on two real nodes: asleep, woken by a request, served by region, asleep again, woken again."""
+"""The demo's scenario on two nodes: asleep, woken by a request, served by region, asleep again, woken again."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from voxfleet_demo.scenario import speak, wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
-RESOURCE, MODEL = "story", "story-1"
+RESOURCE, MODEL = "scenario", "scenario-1"
 FRANKFURT, ASHBURN = "50.11,8.68", "39.04,-77.49"
 IDLE_SECONDS = 20
 WAKE_SECONDS = 180
@@ -19,7 +19,7 @@ ENGLISH = "Call me Ishmael. Some years ago I thought I would sail about a little
 
 
 @pytest.fixture(scope="module", autouse=True)
-def story(installation: Installation) -> Iterator[None]:
+def _resource(installation: Installation) -> Iterator[None]:
     installation.apply_quickstart(RESOURCE, model=MODEL, idle_timeout_seconds=IDLE_SECONDS)
     yield
     installation.delete(RESOURCE)
@@ -29,7 +29,7 @@ def pods(installation: Installation, region: str) -> int:
     return len(installation.fleet.pods(RESOURCE, region))
 
 
-def test_nothing_runs_until_somebody_speaks(installation: Installation) -> None:
+def test_no_pod_runs_before_the_first_request(installation: Installation) -> None:
     for region in (EUROPE, AMERICA):
         installation.fleet.wait_phase(RESOURCE, region, "Asleep", within_seconds=60)
         assert pods(installation, region) == 0
@@ -67,9 +67,9 @@ def test_the_pod_runs_on_its_regions_node(installation: Installation) -> None:
     assert node.metadata.labels["topology.kubernetes.io/region"] == EUROPE
 
 
-def test_a_listener_elsewhere_is_served_there(installation: Installation) -> None:
+def test_a_client_of_the_other_region_is_served_there(installation: Installation) -> None:
     url = installation.gateway_url()
-    # The first request may be answered by the region that is awake while the nearer one wakes: both are correct.
+    # The first request may spill to the region that is awake while the nearer one wakes: both are correct.
     first = speak(url, ENGLISH, model=MODEL, location=ASHBURN, hold_seconds=WAKE_SECONDS)
     assert first.region in {EUROPE, AMERICA}
     installation.fleet.wait_phase(RESOURCE, AMERICA, "Awake", within_seconds=WAKE_SECONDS)
@@ -109,7 +109,8 @@ def test_wrong_requests_name_their_field(
     assert "Voxfleet-Region" in answer.headers
 
 
-def test_silence_puts_every_region_to_sleep(installation: Installation) -> None:
+def test_every_region_sleeps_after_the_idle_time_out(installation: Installation) -> None:
+    """Phase Asleep and zero pods in each region; the waits raise if that does not come."""
     for region in (EUROPE, AMERICA):
         installation.fleet.wait_phase(RESOURCE, region, "Asleep", within_seconds=IDLE_SECONDS + 120)
         wait_until(lambda region=region: pods(installation, region), 0, what=f"{region}'s pods", within_seconds=120)

@@ -83,6 +83,7 @@ def test_the_api_server_grants_exactly_the_table(installed: Cluster, line: str, 
 
 
 def test_a_restricted_namespace_admits_the_pods(installed: Cluster) -> None:
+    """The API server creates a pod of each Deployment; wait_for raises if one is not admitted."""
     wanted = {"voxfleet-operator", "voxfleet-gateway-eu-central", "voxfleet-gateway-us-east"}
 
     def all_made(pods: dict[str, Any]) -> bool:
