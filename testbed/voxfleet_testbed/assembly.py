@@ -30,6 +30,7 @@ def prepare(settings: Settings, parts: Iterable[str] = PARTS, report: Report = i
         BuildError: a build failed.
     """
     require_cluster_prerequisites()
+    # `go build` uses all cores, an image build waits for the network and the disk most of the time.
     with ThreadPoolExecutor(max_workers=2) as pool:
         programs = pool.submit(build, find_programs(settings), PROGRAMS, report)
         images = pool.submit(build_project_images, settings, tuple(parts), report)

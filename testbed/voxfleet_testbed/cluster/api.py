@@ -21,7 +21,7 @@ import yaml
 
 from voxfleet_testbed.errors import ApiError, StartError
 
-FIELD_MANAGER = "voxfleet-testbed"
+FIELD_MANAGER = "voxfleet-testbed"  # owner of applied fields; never the operator's, whose ownership tests assert
 REQUEST_SECONDS = 30.0
 POLL_SECONDS = 0.1
 HTTP_ERRORS_FROM = 400
@@ -42,6 +42,7 @@ class Api:
         Raises:
             ApiError: the status is 400 or above.
         """
+        # A connection per request: an API server that restarts must not break a kept one.
         connection = http.client.HTTPSConnection(self.host, self.port, context=self.trust, timeout=REQUEST_SECONDS)
         try:
             payload = None if body is None else json.dumps(body)

@@ -12,12 +12,12 @@ CGROUPS = Path("/sys/fs/cgroup")
 
 def make_cgroup(path: str, root: Path = CGROUPS) -> None:
     """Make a cgroup such as `/voxfleet-1a2b3c4d/eu-1` and its parents in every hierarchy."""
-    unified = root / "cgroup.controllers"
+    unified = root / "cgroup.controllers"  # only v2 has this file at its root
     hierarchies = [root] if unified.exists() else [folder for folder in root.iterdir() if folder.is_dir()]
     for hierarchy in hierarchies:
         folder = hierarchy
         for part in path.strip("/").split("/"):
-            _delegate(folder)
+            _delegate(folder)  # before the child exists: a child gets the controllers that its parent delegates
             folder = folder / part
             folder.mkdir(exist_ok=True)
             _inherit_cpus(folder)
@@ -38,5 +38,6 @@ def _inherit_cpus(folder: Path) -> None:
     """Copy, in v1, the parent's cpuset: a new one is empty, and no process can run in it."""
     for name in ("cpuset.cpus", "cpuset.mems"):
         own, parent = folder / name, folder.parent / name
+        # Only v1 has cgroup.clone_children; in v2 an empty cpuset means that of the parent.
         if (folder / "cgroup.clone_children").exists() and own.exists() and not own.read_text().strip():
             own.write_text(parent.read_text())

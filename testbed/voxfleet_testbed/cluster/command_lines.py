@@ -64,18 +64,20 @@ def kube_apiserver(program: Path, certificates: Path, at: Endpoints) -> tuple[st
         f"--bind-address={at.address}",
         f"--advertise-address={at.address}",
         f"--secure-port={at.api_port}",
+        # `none` leaves Service `kubernetes` without endpoints; a loopback address would be rejected there.
         f"--endpoint-reconciler-type={'lease' if at.advertised else 'none'}",
         f"--service-cluster-ip-range={at.service_range}",
         f"--client-ca-file={certificates}/ca.crt",
         f"--tls-cert-file={certificates}/apiserver.crt",
         f"--tls-private-key-file={certificates}/apiserver.key",
+        # The administrator's certificate, so that `kubectl logs` and `exec` need no further RBAC.
         f"--kubelet-client-certificate={certificates}/admin.crt",
         f"--kubelet-client-key={certificates}/admin.key",
-        "--kubelet-preferred-address-types=InternalIP",
+        "--kubelet-preferred-address-types=InternalIP",  # nodes' names do not resolve
         f"--service-account-issuer={SERVICE_ACCOUNT_ISSUER}",
         f"--service-account-key-file={certificates}/service-accounts.pub",
         f"--service-account-signing-key-file={certificates}/service-accounts.key",
-        "--authorization-mode=Node,RBAC",
+        "--authorization-mode=Node,RBAC",  # as production clusters: grants of the charts are tested against it
         "--enable-admission-plugins=NodeRestriction",
         "--allow-privileged=true",
         "--profiling=false",
@@ -89,9 +91,9 @@ def kube_controller_manager(program: Path, kubeconfig: Path, certificates: Path,
         str(program),
         f"--kubeconfig={kubeconfig}",
         "--bind-address=127.0.0.1",
-        "--secure-port=0",
-        "--leader-elect=false",
-        "--use-service-account-credentials=true",
+        "--secure-port=0",  # no metrics port, which two control planes would compete for
+        "--leader-elect=false",  # a lease would delay a start by seconds
+        "--use-service-account-credentials=true",  # each controller has its own account and only its own rights
         f"--root-ca-file={certificates}/ca.crt",
         f"--service-account-private-key-file={certificates}/service-accounts.key",
         f"--service-cluster-ip-range={at.service_range}",
@@ -118,7 +120,7 @@ def kube_proxy(program: Path, kubeconfig: Path, node: str) -> tuple[str, ...]:
         f"--kubeconfig={kubeconfig}",
         f"--hostname-override={node}",
         "--proxy-mode=iptables",
-        "--conntrack-max-per-core=0",
+        "--conntrack-max-per-core=0",  # 0 leaves the machine's limit as it is; a namespace may not change it
         "--healthz-bind-address=127.0.0.1:10256",
         "--metrics-bind-address=127.0.0.1:10249",
         "--iptables-min-sync-period=100ms",  # the default of 1 s delays every new Service in tests

@@ -37,7 +37,7 @@ from voxfleet_testbed.supervision.processes import Process, Run, begin_run
 from voxfleet_testbed.supervision.run_folder import RunFolder
 
 READY_SECONDS = 60.0
-LONE_SERVICE_RANGE = "10.0.0.0/24"
+LONE_SERVICE_RANGE = "10.0.0.0/24"  # no process routes it: without nodes Services are objects only
 ADMIN = Identity("voxfleet-testbed-admin", ADMINISTRATORS)
 
 
@@ -121,7 +121,7 @@ def start_control_plane(
     settings = settings or read_settings()
     programs = find_programs(settings)
     build(programs, CONTROL_PLANE_PROGRAMS + (CONTROLLER_PROGRAMS if controllers else ()), report)
-    run = begin_run(settings.runs)
+    run = begin_run(settings.runs)  # from here on an error must close the run
     try:
         with phase(report, "control plane"):
             control_plane = start_in_run(run, programs, _lone_endpoints(run.folder))
@@ -148,6 +148,7 @@ def write_certificates(folder: RunFolder, endpoints: Endpoints) -> Authority:
     """Write the run's certificates, keys and administrator's kubeconfig; returns the authority that signed them."""
     now = dt.datetime.now(dt.UTC)
     authority = make_authority(folder.trace_name, now)
+    # Clients reach the API server by its own address, pods by the Service's, `kubectl port-forward` by 127.0.0.1.
     addresses = (endpoints.address, command_lines.first_service_address(endpoints), "127.0.0.1")
     accounts, admin = make_service_account_keys(), authority.issue(ADMIN, now)
     folder.write("certificates/ca.crt", authority.pem())
@@ -167,6 +168,7 @@ def write_pair(folder: RunFolder, name: str, pair: KeyPair) -> None:
 
 def write_kubeconfig(folder: RunFolder, name: str, endpoints: Endpoints, authority: Authority, user: KeyPair) -> Path:
     """Write a kubeconfig for one user, as JSON, which is YAML too."""
+    # The run's name, so that contexts of several clusters can be merged into one kubeconfig.
     config = kubeconfig(endpoints.server, authority.pem(), user, name=folder.trace_name)
     return folder.write(name, json.dumps(config, indent=1).encode(), 0o600)
 

@@ -137,6 +137,7 @@ def start_cluster(
             start_services(control_plane, nodes[0].name)
         with phase(report, "nodes"):
             make_cgroup(f"/{run.folder.trace_name}")
+            # After the cgroup, by which another run's end sees that this cluster still needs the changed settings.
             save_kernel_settings()
             started = _start_nodes(control_plane, network, nodes, tuple(mounts), pause)
         with phase(report, "services and DNS"):

@@ -93,6 +93,7 @@ def start_node(
     """
     folder = control_plane.run.folder
     node = Node(plan, number, NodePaths(folder.path / "nodes" / plan.name), control_plane, network)
+    # The bridge and the cgroup first: the kubelet expects its address and its cgroup root to exist.
     for command in bridge_commands(node.bridge, node.address):
         network.run(*command)
     cgroup_root = f"/{folder.trace_name}/{plan.name}"
@@ -145,6 +146,7 @@ def _write_files(node: Node, cgroup_root: str, mounts: tuple[Mount, ...]) -> Non
         "resolv.conf": f"nameserver {layout.dns_service}\n",
     }
     if mounts:
+        # Containerd's default changes between versions, so the mounts are added to the installed version's.
         default = json.loads(subprocess.run(["ctr", "oci", "spec"], capture_output=True, check=True).stdout)
         files["base-spec.json"] = json.dumps(node_files.base_spec(default, mounts))
     for name, content in files.items():

@@ -123,8 +123,8 @@ def pod_network(network_name: str, bridge: str, subnet: str, leases: Path) -> st
         "type": "bridge",
         "bridge": bridge,
         "isGateway": True,
-        "ipMasq": False,
-        "hairpinMode": True,
+        "ipMasq": False,  # pods talk to other nodes and this machine with their own addresses
+        "hairpinMode": True,  # a pod reaches itself through its Service
         "ipam": {
             "type": "host-local",
             "dataDir": str(leases),
@@ -143,7 +143,7 @@ def kubelet_config(paths: NodePaths, certificates: Path, cgroup_root: str, dns_a
             "apiVersion": "kubelet.config.k8s.io/v1beta1",
             "kind": "KubeletConfiguration",
             "port": port,
-            "healthzPort": port + 1000,
+            "healthzPort": port + 1000,  # the default is one port for all kubelets of the network namespace
             "readOnlyPort": 0,
             "authentication": {
                 "anonymous": {"enabled": False},
@@ -158,21 +158,23 @@ def kubelet_config(paths: NodePaths, certificates: Path, cgroup_root: str, dns_a
             "cgroupRoot": cgroup_root,
             "failCgroupV1": False,
             "failSwapOn": False,
+            # Several nodes share one machine's memory and disk, so none may reserve them or evict pods for them.
             "enforceNodeAllocatable": [],
             "evictionHard": {},
             # Image collection would remove the pause image on a full disk, and every pod would hang.
             "imageGCHighThresholdPercent": 100,
             "imageGCLowThresholdPercent": 99,
+            # Their defaults are folders of the whole machine, which two kubelets would share.
             "podLogsDir": f"{paths.folder}/pod-logs",
             "volumePluginDir": f"{paths.folder}/volume-plugins",
             "resolvConf": f"{paths.folder}/resolv.conf",
             "clusterDomain": "cluster.local",
             "clusterDNS": [dns_address],
             "maxPods": MAX_PODS,
-            "registryPullQPS": 0,
+            "registryPullQPS": 0,  # 0: no limit
             "eventRecordQPS": 0,
             "shutdownGracePeriod": "0s",
-            "localStorageCapacityIsolation": False,
+            "localStorageCapacityIsolation": False,  # needs a root file system that cAdvisor can identify
         },
         indent=1,
     )

@@ -37,6 +37,7 @@ def pause_archive(cache: Path, program: Path) -> Path:
 def single_program_image(image: str, name: str, program: bytes) -> bytes:
     """Return an image archive whose only file is one program, which is also its entry point."""
     layer = _tar({name: (program, EXECUTABLE)})
+    # diff_ids are digests of the uncompressed layers (OCI image specification, "config").
     config = {
         "architecture": ARCHITECTURES.get(platform.machine(), platform.machine()),
         "os": "linux",
@@ -61,7 +62,7 @@ def write_merged(archives: Sequence[Path], stream: IO[bytes]) -> None:
         stream: a pipe is enough: it is written from start to end.
     """
     manifest: list[Any] = []
-    written = {MANIFEST, "repositories"}
+    written = {MANIFEST, "repositories"}  # merged below; the legacy format's index, which containerd does not read
     with tarfile.open(fileobj=stream, mode="w|") as merged:
         for archive in archives:
             with tarfile.open(archive) as source:

@@ -42,7 +42,7 @@ def make_base_image(buildah: Buildah, progress: Progress) -> str:
                 (partial / "Dockerfile").write_text('FROM scratch\nADD rootfs /\nCMD ["python3"]\n')
                 progress("making an image of it", None)
                 buildah.build(image, partial / "Dockerfile", partial, {})
-            shutil.rmtree(folder)
+            shutil.rmtree(folder)  # the store has a copy
     return image
 
 
@@ -59,7 +59,7 @@ def _debootstrap(root: Path) -> None:
     for name in SUPERFLUOUS:
         shutil.rmtree(root / name, ignore_errors=True)
         (root / name).mkdir(parents=True)
-    (root / "etc" / "resolv.conf").unlink(missing_ok=True)
+    (root / "etc" / "resolv.conf").unlink(missing_ok=True)  # this machine's; the kubelet writes each pod's
 
 
 def package_mirror(archives: str) -> tuple[str, ...]:

@@ -18,8 +18,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 LIFETIME = dt.timedelta(days=30)  # longer than any cluster of tests or a demo
 CLOCK_SKEW = dt.timedelta(minutes=5)  # a certificate is valid at once, also after the clock was set back
-ADMINISTRATORS = "system:masters"
-NODES = "system:nodes"
+ADMINISTRATORS = "system:masters"  # bypasses RBAC
+NODES = "system:nodes"  # the group that the node authorizer checks
 SERVICE_NAMES = ("kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local")
 
 

@@ -28,7 +28,7 @@ PACKAGE_OF: dict[str, str] = {
     "nsenter": "util-linux",
     "sysctl": "procps",
 }
-APT_SECONDS = 600
+APT_SECONDS = 600  # for a slow mirror
 Find = Callable[[str], bool]
 
 
@@ -74,7 +74,7 @@ def install_packages(report: Report = ignore) -> tuple[str, ...]:
         raise UnavailableError(f"installing packages needs root and apt-get; missing are: {' '.join(packages)}")
     with phase(report, "packages") as progress:
         progress(" ".join(packages), None)
-        _apt_get("update")
+        _apt_get("update")  # a fresh container has no package lists
         _apt_get("install", "--yes", "--no-install-recommends", *packages)
     return packages
 

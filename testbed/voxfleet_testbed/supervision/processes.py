@@ -23,8 +23,8 @@ from voxfleet_testbed.errors import StartError
 from voxfleet_testbed.supervision.run_folder import RUN_VARIABLE, RunFolder, create_run, is_alive
 from voxfleet_testbed.supervision.traces import remove_traces, sweep
 
-SUPERVISOR_START_SECONDS = 60.0
-SUPERVISOR_STOP_SECONDS = 60.0
+SUPERVISOR_START_SECONDS = 60.0  # of a machine that is busy with builds; idle, it is a fraction of a second
+SUPERVISOR_STOP_SECONDS = 60.0  # of a cluster: every process is killed, every mount and cgroup removed
 POLL_SECONDS = 0.05
 LOG_LINES = 15
 # Prefix of a command that this process waits for: the command is killed with this process.
@@ -143,6 +143,7 @@ def begin_run(runs: Path) -> Run:
     try:
         _launch_supervisor(folder, reading, lock)
     finally:
+        # The supervisor holds copies; were the lock's still open here, this process would keep the run alive.
         os.close(reading)
         os.close(lock)
     run = Run(folder, writing)

@@ -87,7 +87,7 @@ def create_run(runs: Path) -> tuple[RunFolder, int]:
     if runs.stat().st_uid != os.getuid():
         raise PermissionError(f"{runs} belongs to another user; set TMPDIR to a folder of your own")
     with creation_lock(runs):
-        run = RunFolder(runs / secrets.token_hex(4))
+        run = RunFolder(runs / secrets.token_hex(4))  # 8 digits: with "vf" they fit an interface's name
         run.path.mkdir(mode=0o755)
         lock = os.open(run.path / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -103,6 +103,7 @@ def find_runs(runs: Path) -> Iterator[RunFolder]:
 
 def is_alive(run: RunFolder) -> bool:
     """Return whether a supervisor (or a start in progress) holds the run's lock."""
+    # The kernel releases a lock when its holder ends, however it ends; a process id could be reused.
     try:
         lock = os.open(run.path / LOCK_NAME, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
