@@ -250,7 +250,7 @@ def test_gateways_get_the_trusted_proxies(render: Render) -> None:
 @pytest.mark.parametrize(
     ("kubernetes", "distribution"), [("1.31.0", "PreferClose"), ("1.33.9", "PreferClose"), ("1.34.0", "PreferSameZone")]
 )
-def test_the_nearest_gateway_is_asked_in_the_words_of_the_cluster(
+def test_the_traffic_distribution_fits_the_kubernetes_version(
     render: Render, kubernetes: str, distribution: str
 ) -> None:
     services = [manifest for manifest in render(kubernetes=kubernetes) if manifest["kind"] == "Service"]

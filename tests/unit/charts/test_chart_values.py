@@ -112,7 +112,7 @@ def test_each_rendering_generates_a_random_key(render: Render) -> None:
     assert all(len(key) >= 32 for key in keys)
 
 
-def test_a_key_of_the_administrators_own_is_used_instead(render: Render) -> None:
+def test_an_existing_secret_replaces_the_generated_key(render: Render) -> None:
     rendered = render({"internalKey": {"existingSecret": "mine"}})
     assert not [manifest for manifest in rendered if manifest["kind"] == "Secret"]
     used = {

@@ -36,7 +36,7 @@ def test_it_runs_its_own_module_as_an_unprivileged_user(part: str) -> None:
 
 
 @pytest.mark.parametrize("part", PORTS)
-def test_nothing_is_written_as_the_user_it_runs_as(part: str) -> None:
+def test_every_run_line_precedes_the_user_line(part: str) -> None:
     before_user = list(takewhile(lambda instruction: instruction[0] != "USER", instructions(part)))
     assert [word for word, _ in before_user].count("RUN") == len(list(of(part, "RUN")))
 

@@ -60,13 +60,13 @@ def test_an_image_without_dependencies_gets_no_compiler(tmp_path: Path) -> None:
     assert installed(tmp_path, "mounted", compiler=False, headers=False) is None
 
 
-def test_root_leaves_nothing_in_the_home_of_the_user() -> None:
+def test_commands_of_root_leave_no_files_in_tmp() -> None:
     writing = [line for line in run_lines() if "-m voxfleet_inference" in line]
     assert len(writing) == 4
     assert all(line.rstrip().endswith("&& find /tmp -mindepth 1 -delete") for line in writing)
 
 
 @pytest.mark.parametrize("argument", ["JUPYTER", "KERNELS", "HF_ENDPOINT", "MODEL"])
-def test_another_value_does_not_install_the_packages_again(argument: str) -> None:
+def test_build_arguments_come_after_the_package_layer(argument: str) -> None:
     text = (REPOSITORY / "inference" / "Dockerfile").read_text()
     assert text.index(f"\nARG {argument}") > text.index("--require-hashes --target /opt/voxfleet/site-packages")
