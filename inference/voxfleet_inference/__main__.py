@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from voxfleet_inference.cli import app
+from voxfleet_inference.commands.cli import app
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ import httpx
 import openai
 import pytest
 from typer.testing import CliRunner
-from voxfleet_inference.cli import app
+from voxfleet_inference.commands.cli import app
 
 START_SECONDS = 120.0  # importing torch alone takes half a minute on a crowded machine
 TOKEN = "a token for tests"

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 from voxfleet_inference.audio.encoding import to_int16
+from voxfleet_inference.commands.synthesize import Synthesis, SynthesisError, synthesize
 from voxfleet_inference.engine.noise import patch_noise
 from voxfleet_inference.model.random_weights.tiny_checkpoint import write_tiny_checkpoint
-from voxfleet_inference.synthesize import Synthesis, SynthesisError, synthesize
 
 PATCH = 7056
 TEXT = "The weather is fine today. 今天天气很好。"

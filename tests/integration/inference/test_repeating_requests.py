@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from typer.testing import CliRunner
-from voxfleet_inference.cli import app
+from voxfleet_inference.commands.cli import app
 
 TEXT = "The weather is fine today. It costs 3 dollars. 今天天气很好。"
 

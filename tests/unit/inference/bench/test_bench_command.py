@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 from voxfleet_inference.bench.command import plan_of
 from voxfleet_inference.bench.schedule import Plan
-from voxfleet_inference.cli import app
+from voxfleet_inference.commands.cli import app
 
 
 async def started(url: str, *flags: str) -> asyncio.subprocess.Process:

@@ -18,7 +18,7 @@ from voxfleet_inference.audio.formats import FORMATS
 
 MODEL_RATE, PATCH = 44100, 7056
 TEXT = "Sixteen letters."
-DELAYS = {"mp3": 1105, "aac": 1024}  # samples that the encoder puts in front; see test_audio_encoding
+DELAYS = {"mp3": 1105, "aac": 1024}  # samples that the encoder puts in front; see audio/test_encoding.py
 FRAMES = {"mp3": 1152, "aac": 1024, "opus": 960}
 # What a codec and its decoder hold back of a stream that goes on.
 HELD_BACK = {"mp3": 1105 + 3 * 1152, "aac": 3 * 1024, "opus": 3 * 960, "flac": 2 * 4608}

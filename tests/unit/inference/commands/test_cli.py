@@ -8,14 +8,14 @@ import pytest
 import typer
 from pydantic import BaseModel, Field
 from typer.testing import CliRunner
-from voxfleet_inference.cli import app
-from voxfleet_inference.fetch import FetchError, fetch_checkpoint
-from voxfleet_inference.options import command_of
+from voxfleet_inference.commands.cli import app
+from voxfleet_inference.commands.fetch import FetchError, fetch_checkpoint
+from voxfleet_inference.commands.options import command_of
 from voxfleet_inference.requests import SpeechRequest
 from voxfleet_inference.settings import ServeSettings, environment_name, flag_name
 from voxfleet_inference.telemetry.metrics import Metrics
 
-DOCS = Path(__file__).parents[3] / "docs" / "inference-server.md"
+DOCS = Path(__file__).parents[4] / "docs" / "inference-server.md"
 SETTINGS = list(ServeSettings.model_fields)
 
 
@@ -102,7 +102,7 @@ def test_every_metric_is_documented() -> None:
 @pytest.mark.parametrize("arguments", [["--help"], ["serve", "--help"], ["synthesize", "--help"], ["fetch", "--help"]])
 def test_help_and_wrong_options_load_neither_torch_nor_a_web_server(arguments: list[str]) -> None:
     source = (
-        "import sys\nfrom voxfleet_inference.cli import app\n"
+        "import sys\nfrom voxfleet_inference.commands.cli import app\n"
         f"try: app({arguments!r})\nexcept SystemExit: pass\n"
         "heavy = {'torch', 'fastapi', 'uvicorn', 'av', 'numpy', 'transformers', 'huggingface_hub'} & set(sys.modules)\n"
         "sys.exit(f'loaded: {heavy}' if heavy else 0)"

@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from voxfleet_inference.options import command_of
+from voxfleet_inference.commands.options import command_of
 from voxfleet_inference.settings import ServeSettings
 
 app = typer.Typer(
@@ -93,8 +93,8 @@ def synthesize(  # noqa: PLR0913, PLR0917 - one parameter per flag
     if from_log is not None:
         _repeat(from_log, request_id, model_path, output, text, reference_audio, reference_text, voices_dir)
         return
-    from voxfleet_inference.synthesize import Synthesis, SynthesisError  # noqa: PLC0415
-    from voxfleet_inference.synthesize import synthesize as speak  # noqa: PLC0415
+    from voxfleet_inference.commands.synthesize import Synthesis, SynthesisError  # noqa: PLC0415
+    from voxfleet_inference.commands.synthesize import synthesize as speak  # noqa: PLC0415
 
     if not text:
         _end_with("--text is missing (or --from-log and --request-id)", 2)
@@ -117,7 +117,7 @@ def _repeat(  # noqa: PLR0913, PLR0917 - as above
     log_file: Path, request_id: str, model_path: Path, output: Path, text: str, reference_audio: Path | None,
     reference_text: str, voices_dir: Path | None,
 ) -> None:  # fmt: skip
-    from voxfleet_inference.replay import Repeat, RepeatError, repeat  # noqa: PLC0415
+    from voxfleet_inference.commands.replay import Repeat, RepeatError, repeat  # noqa: PLC0415
 
     if not request_id:
         _end_with("--from-log needs --request-id", 2)
@@ -182,7 +182,7 @@ def fetch(
     revision: Annotated[str, typer.Option(help="Branch, tag or commit.")] = "main",
 ) -> None:
     """Download a checkpoint and check it; run again, it brings what is missing. A token is read from HF_TOKEN."""
-    from voxfleet_inference.fetch import FetchError, fetch_checkpoint  # noqa: PLC0415
+    from voxfleet_inference.commands.fetch import FetchError, fetch_checkpoint  # noqa: PLC0415
 
     try:
         bytes_there = fetch_checkpoint(source, revision, target)
