@@ -16,16 +16,16 @@ from sides import started
 from voxfleet_inference.bench.http_client import Target
 from voxfleet_inference.bench.outcomes import Summary, summary_of
 from voxfleet_inference.bench.schedule import Plan
-from voxfleet_inference.bench.streams import Asking, Streams
+from voxfleet_inference.bench.streams import RequestTemplate, Streams
 
 START_SECONDS = 60.0
 # The stub makes one patch per letter; streams of different lengths do not end, and restart, at the same moments.
 TEXTS = tuple("a" * length for length in range(40, 72, 3))
 
 
-def asking(port: int, texts: tuple[str, ...] = TEXTS) -> Asking:
+def asking(port: int, texts: tuple[str, ...] = TEXTS) -> RequestTemplate:
     """Return the request of every client."""
-    return Asking(
+    return RequestTemplate(
         target=Target.of(f"http://127.0.0.1:{port}", "/v1/audio/speech", None),
         texts=texts,
         body={"model": "voxcpm-1.5", "voice": "default", "response_format": "pcm"},

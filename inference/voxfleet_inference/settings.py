@@ -14,8 +14,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from voxfleet_inference.origins import checked_origins
 from voxfleet_inference.voice_names import checked_aliases
 
-_DTYPE_NAMES = {"fp32": "float32", "bf16": "bfloat16"}
-Dtype = Annotated[Literal["float32", "bfloat16", "int8"], BeforeValidator(lambda name: _DTYPE_NAMES.get(name, name))]
+DTYPE_ALIASES = {"fp32": "float32", "bf16": "bfloat16"}
+Dtype = Annotated[Literal["float32", "bfloat16", "int8"], BeforeValidator(lambda name: DTYPE_ALIASES.get(name, name))]
 _STEP_SECONDS = {"cuda": 5.0, "cpu": 60.0}
 Port = Annotated[int, Field(ge=0, le=65535)]
 

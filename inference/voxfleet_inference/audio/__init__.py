@@ -1,1 +1,1 @@
-"""Sound: containers, codecs and rates, and the autoencoder between samples and latents."""
+"""Audio outside the model: response formats, encoders, resampling, tempo, and decoding of recordings."""

@@ -58,7 +58,7 @@ class AudioFormat:
 
 _MPEG_RATES: Final = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 _OPUS_RATES: Final = (48000,)  # whatever is encoded, Opus decodes to 48 kHz
-# Without a Xing header: it would name the length, which nobody knows when the first bytes leave.
+# Without a Xing header: it holds the length, which is unknown when the first bytes are sent.
 _MP3: Final = Codec(
     "mp3", "libmp3lame", "fltp", 128_000, (("write_xing", "0"), ("id3v2_version", "0"), ("flush_packets", "1"))
 )

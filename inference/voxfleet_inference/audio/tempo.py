@@ -1,7 +1,7 @@
-"""Faster or slower speech at the same pitch, as it streams.
+"""Changes the tempo of a stream at the same pitch.
 
-Knows: FFmpeg's atempo filter, chained where one of them cannot reach.
-Does not know: sentences or formats. A factor of 1 passes samples through untouched, bit for bit.
+Knows: FFmpeg's atempo filter, chained where one is not enough. A speed of 1 passes samples through bit for bit.
+Does not know: sentences or formats.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 Samples = npt.NDArray[np.float32]
-_SLOWEST: Final = 0.5  # of one filter
-_FASTEST: Final = 2.0  # beyond that, atempo drops samples instead of blending them
+_SLOWEST: Final = 0.5  # atempo's own limit
+_FASTEST: Final = 2.0  # above it, atempo skips samples instead of blending them
 
 
 def tempo_factors(speed: float) -> tuple[float, ...]:
-    """Factors that one filter each can do, whose product is `speed`."""
+    """Return factors within the limits of one filter each, whose product is `speed`."""
     factors: list[float] = []
     while not _SLOWEST <= speed <= _FASTEST:
         factors.append(_SLOWEST if speed < _SLOWEST else _FASTEST)
@@ -28,14 +28,14 @@ def tempo_factors(speed: float) -> tuple[float, ...]:
 
 
 class Tempo:
-    """A streaming change of tempo over a whole request."""
+    """The tempo filter of one request."""
 
     def __init__(self, speed: float, sample_rate: int) -> None:
         self._sample_rate = sample_rate
         self._graph = None if speed == 1.0 else _graph(speed, sample_rate)
 
     def convert(self, samples: Samples) -> Samples:
-        """The samples that are complete so far."""
+        """Return the converted samples [m] that are complete so far."""
         if self._graph is None:
             return samples
         import av  # noqa: PLC0415
@@ -46,7 +46,7 @@ class Tempo:
         return _joined(_pulled(self._graph))
 
     def finish(self) -> Samples:
-        """What the filters held back."""
+        """Return the samples that are left in the filters."""
         if self._graph is None:
             return np.zeros(0, np.float32)
         self._graph.push(None)

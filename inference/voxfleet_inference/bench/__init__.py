@@ -1,1 +1,1 @@
-"""`voxfleet-inference bench`: how a speech server feels to many listeners at once, whoever made the server."""
+"""`voxfleet-inference bench`: latency and underruns of any server with OpenAI's speech API, under concurrency."""

@@ -1,7 +1,7 @@
-"""How much audio the first so many bytes of an answer hold.
+"""Seconds of audio that the first n bytes of a response complete.
 
-Knows: bare samples, WAV headers, and PyAV's packets for everything that is compressed.
-Does not know: who sent the bytes or when they came.
+Knows: raw samples, WAV headers, and PyAV's packets of compressed formats.
+Does not know: HTTP, or when the bytes arrived.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import Final
 SecondsIn = Callable[[int], float]  # bytes from the start -> seconds of audio that they complete
 _SAMPLE_BYTES: Final = 2
 _BITS_PER_BYTE: Final = 8
-KEPT_BYTES: Final = {"pcm": 0, "wav": 4096}  # what has to be kept of an answer to know its time; others: all of it
+KEPT_BYTES: Final = {"pcm": 0, "wav": 4096}  # how much of a body the clock needs; other formats need all of it
 
 
 def seconds_in(audio_format: str, data: bytes, pcm_rate: int) -> SecondsIn:
-    """The clock of one answer; `data` is what was kept of it.
+    """Return the clock of one response; `data` is its first KEPT_BYTES, or all of it.
 
     Raises:
-        ValueError: it is no audio of that format.
+        ValueError: `data` is no audio of that format.
     """
     if audio_format == "pcm":
         return lambda length: length // _SAMPLE_BYTES / pcm_rate
@@ -35,15 +35,16 @@ def _wav_clock(data: bytes) -> SecondsIn:
     layout, start = data.find(b"fmt "), data.find(b"data")
     if not data.startswith(b"RIFF") or layout < 0 or start < 0:
         raise ValueError("no WAV header")
+    # RIFF: the 16 bytes after "fmt " and its size are tag, channels, rate, bytes per second, block size, bits.
     channels, rate, _, _, bits = struct.unpack_from("<HIIHH", data, layout + 10)
     header_bytes, second_bytes = start + 8, channels * rate * bits // _BITS_PER_BYTE
     if not second_bytes:
-        raise ValueError("a WAV header of silence")
+        raise ValueError("a WAV header without channels, rate or bits")
     return lambda length: max(0, length - header_bytes) / second_bytes
 
 
 def _packet_clock(data: bytes) -> SecondsIn:
-    """A packet can be played once its last byte is there."""
+    """Return the clock of a compressed format: a packet counts once its last byte arrived."""
     import av  # noqa: PLC0415 - only compressed formats need it
 
     ends, seconds = [0], [0.0]

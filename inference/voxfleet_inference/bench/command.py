@@ -1,6 +1,6 @@
-"""Runs a bench: texts in, progress while it runs, figures at the end, also when it is interrupted.
+"""Runs `voxfleet-inference bench`: progress on stderr, statistics at the end, also after Ctrl-C.
 
-Knows: signals, stderr, files and what makes a run worthless.
+Knows: signals, stderr, files, and when the client itself was the bottleneck.
 Does not know: HTTP, audio formats or percentiles.
 """
 
@@ -23,28 +23,28 @@ from voxfleet_inference.bench.http_client import Target
 from voxfleet_inference.bench.outcomes import summary_of
 from voxfleet_inference.bench.report import as_json, as_table
 from voxfleet_inference.bench.schedule import Plan
-from voxfleet_inference.bench.streams import Asking, Streams
+from voxfleet_inference.bench.streams import RequestTemplate, Streams
 
 SPEECH_PATH: Final = "/v1/audio/speech"
 DEFAULT_TEXTS: Final = (
     "The weather is fine today, and the harbour is full of boats.",
     "今天天气很好，我们去公园走走。",
-    "A fleet of small servers can speak to many listeners at once.",
+    "A fleet of small servers can speak to many listeners at once.",  # words: speech
     "每一个句子都由同一个声音读出来。",
 )
-_MOST_OPEN_STREAMS: Final = 1000
-_OPEN_SECONDS: Final = 30.0
+_MAX_OPEN_STREAMS: Final = 1000
+_OPEN_LOOP_SECONDS: Final = 30.0
 _PROGRESS_SECONDS: Final = 1.0
-_BUSY_SHARE: Final = 0.9  # of one core: beyond, the client measures itself
+_BUSY_SHARE: Final = 0.9  # of one core; beyond it, the delays may be those of the client
 
 
 class BenchError(Exception):
-    """A bench that cannot begin; the message says what to change."""
+    """The run cannot start; the message names the option to change."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bench:
-    """What to measure."""
+class BenchOptions:
+    """The options of `voxfleet-inference bench`."""
 
     url: str
     model: str
@@ -60,34 +60,34 @@ class Bench:
     json_file: Path | None
 
 
-def bench(wanted: Bench) -> int:
-    """Measure, print, and return the exit code: 0 when at least one request was answered in full.
+def run_bench(options: BenchOptions) -> int:
+    """Run, print the statistics, and return the exit code: 0 if at least one response is complete.
 
     Raises:
-        BenchError: it cannot begin.
+        BenchError: an option is wrong.
     """
-    asking = _asking(wanted)
-    streams, seconds, busy_share = uvloop.run(_measured(asking, wanted.plan))
+    template = _template(options)
+    streams, seconds, busy_share = uvloop.run(_run(template, options.plan))
     summary = summary_of(
-        streams.outcomes(), seconds, head_start_seconds=wanted.head_start_seconds, unfinished=streams.unfinished
+        streams.outcomes(), seconds, head_start_seconds=options.head_start_seconds, unfinished=streams.unfinished
     )
     sys.stdout.write(as_table(summary) + "\n")
-    for kind, message in streams.said.items():
-        _say(f"{kind}: {message}")
+    for kind, message in streams.error_messages.items():
+        _print_error(f"{kind}: {message}")
     if busy_share > _BUSY_SHARE and seconds > _PROGRESS_SECONDS:
-        _say(f"this client used {busy_share:.0%} of a core: it may have been the slower side")
-    if wanted.json_file is not None:
-        asked = {"url": wanted.url, **asking.body, **_plan_as_json(wanted.plan)}
-        told = as_json(summary, asked) | {"client_busy_share": round(busy_share, 3)}
-        wanted.json_file.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+        _print_error(f"this client used {busy_share:.0%} of a core: the delays may be its own, not the server's")
+    if options.json_file is not None:
+        parameters = {"url": options.url, **template.body, **_plan_as_json(options.plan)}
+        results = as_json(summary, parameters) | {"client_busy_share": round(busy_share, 3)}
+        options.json_file.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
     return 0 if summary.completed else 1
 
 
 def texts_of(text_file: Path | None) -> Sequence[str]:
-    """One text per line; empty lines are left out.
+    """Return the lines of a file that are not empty, or DEFAULT_TEXTS without a file.
 
     Raises:
-        BenchError: there is none.
+        BenchError: the file cannot be read or has no text.
     """
     if text_file is None:
         return DEFAULT_TEXTS
@@ -104,11 +104,11 @@ def texts_of(text_file: Path | None) -> Sequence[str]:
 def plan_of(
     concurrency: int | None, requests: int | None, seconds: float | None, rate: float | None, seed: int
 ) -> Plan:
-    """The load that was asked for; without an end given, four requests per stream, or half a minute of an open loop."""
+    """Return the load; without an end given, four requests per stream, or half a minute of an open loop."""
     is_open = rate is not None
-    streams = concurrency or (_MOST_OPEN_STREAMS if is_open else 1)
+    streams = concurrency or (_MAX_OPEN_STREAMS if is_open else 1)
     if requests is None and seconds is None:
-        requests, seconds = (None, _OPEN_SECONDS) if is_open else (4 * streams, None)
+        requests, seconds = (None, _OPEN_LOOP_SECONDS) if is_open else (4 * streams, None)
     return Plan(concurrency=streams, requests=requests, seconds=seconds, rate=rate, seed=seed)
 
 
@@ -122,29 +122,29 @@ def _fields_of(extra: str) -> dict[str, Any]:
     return fields
 
 
-def _asking(wanted: Bench) -> Asking:
+def _template(options: BenchOptions) -> RequestTemplate:
     try:
-        target = Target.of(wanted.url, SPEECH_PATH, wanted.api_key)
+        target = Target.of(options.url, SPEECH_PATH, options.api_key)
     except ValueError as error:
         raise BenchError(f"--url: {error}") from error
-    fixed = {"model": wanted.model, "voice": wanted.voice, "response_format": wanted.audio_format}
-    return Asking(
+    fixed = {"model": options.model, "voice": options.voice, "response_format": options.audio_format}
+    return RequestTemplate(
         target=target,
-        texts=texts_of(wanted.text_file),
-        body=fixed | _fields_of(wanted.extra),
-        audio_format=wanted.audio_format,
-        pcm_rate=wanted.pcm_rate,
-        timeout_seconds=wanted.timeout_seconds,
+        texts=texts_of(options.text_file),
+        body=fixed | _fields_of(options.extra),
+        audio_format=options.audio_format,
+        pcm_rate=options.pcm_rate,
+        timeout_seconds=options.timeout_seconds,
     )
 
 
-async def _measured(asking: Asking, plan: Plan) -> tuple[Streams, float, float]:
-    """The run, its length in seconds and the share of a core that this process used; Ctrl-C ends it early."""
-    streams, cpu_before = Streams(asking, plan), _cpu_seconds()
+async def _run(template: RequestTemplate, plan: Plan) -> tuple[Streams, float, float]:
+    """Return the run, its duration in seconds and the share of a core that this process used; Ctrl-C ends it early."""
+    streams, cpu_before = Streams(template, plan), _cpu_seconds()
     running = asyncio.create_task(streams.run())
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGINT, running.cancel)
-    progress = asyncio.create_task(_tell_progress(streams))
+    progress = asyncio.create_task(_print_progress(streams))
     with contextlib.suppress(asyncio.CancelledError):
         await running
     seconds = streams.now
@@ -153,8 +153,8 @@ async def _measured(asking: Asking, plan: Plan) -> tuple[Streams, float, float]:
     return streams, seconds, (_cpu_seconds() - cpu_before) / seconds
 
 
-async def _tell_progress(streams: Streams) -> None:
-    """A line on stderr, rewritten on a terminal."""
+async def _print_progress(streams: Streams) -> None:
+    """Print a line on stderr each second, in place on a terminal; each ten seconds into a file."""
     ending, every = ("\r", _PROGRESS_SECONDS) if sys.stderr.isatty() else ("\n", 10 * _PROGRESS_SECONDS)
     while True:
         await asyncio.sleep(every)
@@ -174,5 +174,5 @@ def _cpu_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _say(message: str) -> None:
+def _print_error(message: str) -> None:
     sys.stderr.write(f"voxfleet-inference: {message}\n")

@@ -1,6 +1,6 @@
-"""One POST whose answer is timed as it arrives, on a connection of its own, as a new listener opens it.
+"""An HTTP/1.1 client for one POST per connection, as each new user opens one; the body is passed on as it arrives.
 
-Knows: HTTP/1.1, from the parser that the server itself uses, because a client must not be the slower side.
+Knows: HTTP/1.1, with the server's own parser: the client must not be the slower side of the measurement.
 Does not know: speech, audio or statistics.
 """
 
@@ -20,12 +20,12 @@ _MAX_ERROR_BYTES: Final = 65536
 
 
 class RequestError(Exception):
-    """A request without a complete answer; the message is its kind, short enough to be counted."""
+    """A request without a complete response; the message is a short kind, since errors are counted by it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where requests go."""
+    """The URL that requests are sent to, and their common headers."""
 
     host: str
     port: int
@@ -35,27 +35,27 @@ class Target:
 
     @classmethod
     def of(cls, url: str, path: str, api_key: str | None) -> Target:
-        """The target behind a base URL, with or without /v1.
+        """Return the target of a base URL, with or without /v1.
 
         Raises:
-            ValueError: it is no http(s) URL.
+            ValueError: `url` is no http(s) URL.
         """
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ValueError(f"{url!r} is no URL of the form http://host:port or https://host")
-        is_safe = parts.scheme == "https"
+        is_tls = parts.scheme == "https"
         base = parts.path.rstrip("/").removesuffix("/v1")
         authorization = () if api_key is None else (("Authorization", f"Bearer {api_key}"),)
         return cls(
             parts.hostname,
-            parts.port or (443 if is_safe else 80),
+            parts.port or (443 if is_tls else 80),
             base + path,
-            ssl.create_default_context() if is_safe else None,
+            ssl.create_default_context() if is_tls else None,
             (("Host", parts.netloc.rpartition("@")[2]), ("Accept-Encoding", "identity"), *authorization),
         )
 
     def request(self, body: bytes) -> bytes:
-        """The bytes of one POST."""
+        """Return the bytes of one POST."""
         length = ("Content-Length", str(len(body)))
         headers = (*self.headers, ("Content-Type", "application/json"), length, ("Connection", "close"))
         head = "".join(f"{name}: {value}\r\n" for name, value in headers)
@@ -63,21 +63,21 @@ class Target:
 
 
 @dataclass(slots=True)
-class Answer:
-    """What came back, but for the audio, which `hear` was given."""
+class Response:
+    """Status, headers and the body of an error; the body of a success went to `on_body`."""
 
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
     error_body: bytes = b""
 
 
-class _Exchange(asyncio.Protocol):
-    """One request and its answer; `done` ends with the answer's end or the connection's."""
+class _Connection(asyncio.Protocol):
+    """One request and its response; `done` resolves when the response or the connection ends."""
 
-    def __init__(self, hear: Callable[[bytes], None]) -> None:
-        self.answer = Answer()
+    def __init__(self, on_body: Callable[[bytes], None]) -> None:
+        self.response = Response()
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._hear = hear
+        self._on_body = on_body
         self._parser = httptools.HttpResponseParser(self)
         self._error = bytearray()
 
@@ -88,27 +88,28 @@ class _Exchange(asyncio.Protocol):
             self._end(RequestError("no HTTP"))
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self.answer.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+        self.response.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
-        self.answer.status = self._parser.get_status_code()
+        self.response.status = self._parser.get_status_code()
 
     def on_body(self, body: bytes) -> None:
-        if self.answer.status == HTTP_OK:
-            self._hear(body)
+        if self.response.status == HTTP_OK:
+            self._on_body(body)
         elif len(self._error) < _MAX_ERROR_BYTES:
             self._error += body
 
     def on_message_complete(self) -> None:
-        self.answer.error_body = bytes(self._error)
+        self.response.error_body = bytes(self._error)
         self._end(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        names = self.answer.headers
+        # RFC 9112, section 6.3: without either header the body ends with the connection.
+        names = self.response.headers
         ends_with_connection = "content-length" not in names and "transfer-encoding" not in names
-        if exc is None and self.answer.status and ends_with_connection:
+        if exc is None and self.response.status and ends_with_connection:
             self.on_message_complete()
-        self._end(RequestError("cut off" if self.answer.status else "no answer"))
+        self._end(RequestError("cut off" if self.response.status else "no response"))
 
     def _end(self, error: RequestError | None) -> None:
         if self.done.done():
@@ -119,16 +120,16 @@ class _Exchange(asyncio.Protocol):
             self.done.set_exception(error)
 
 
-async def post(target: Target, body: bytes, hear: Callable[[bytes], None]) -> Answer:
-    """Send a body; `hear` gets every piece of a good answer when it arrives.
+async def post(target: Target, body: bytes, on_body: Callable[[bytes], None]) -> Response:
+    """Send a body; `on_body` is called with each piece of a 200 response when it arrives.
 
     Raises:
-        RequestError: there was no complete answer.
+        RequestError: there was no complete response.
     """
     loop = asyncio.get_running_loop()
     try:
-        transport, exchange = await loop.create_connection(
-            lambda: _Exchange(hear), target.host, target.port, ssl=target.tls
+        transport, connection = await loop.create_connection(
+            lambda: _Connection(on_body), target.host, target.port, ssl=target.tls
         )
     except ssl.SSLError as error:
         raise RequestError("TLS refused") from error
@@ -138,7 +139,7 @@ async def post(target: Target, body: bytes, hear: Callable[[bytes], None]) -> An
         raise RequestError(f"no connection: {error.strerror or type(error).__name__}") from error
     transport.write(target.request(body))
     try:
-        await exchange.done
+        await connection.done
     finally:
-        transport.abort()
-    return exchange.answer
+        transport.abort()  # also when the caller timed out: nothing is left to send
+    return connection.response

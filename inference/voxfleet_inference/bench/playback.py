@@ -1,6 +1,6 @@
-"""What a player would have done with audio that arrived so.
+"""Simulates a player: how often, and for how long, its buffer would have been empty.
 
-Knows: moments, and seconds of audio that had arrived by then.
+Knows: the times at which audio arrived, and how many seconds of it.
 Does not know: bytes, formats, requests or clocks.
 """
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """By this moment so much audio, in all, could be played."""
+    """The seconds of audio, in all, that had arrived at a time."""
 
     at_seconds: float
     audio_seconds: float
@@ -20,38 +20,38 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Playback:
-    """How often a player ran dry before the end, and for how long in all."""
+    """Underruns before the end of the audio, and the seconds that the player was stalled by them."""
 
     underruns: int = 0
     stalled_seconds: float = 0.0
 
 
 def playback(arrivals: Sequence[Arrival], head_start_seconds: float = 0.0) -> Playback:
-    """A player starts with the first audio, or so much later, and stands still whenever it has nothing to play."""
-    audible = tuple(_that_bring_audio(arrivals))
+    """Play the audio from its first arrival plus `head_start_seconds`; the player stalls while its buffer is empty."""
+    audible = tuple(_with_audio(arrivals))
     if not audible:
         return Playback()
     underruns, stalled_seconds = 0, 0.0
     started_at = audible[0].at_seconds + head_start_seconds
-    had_seconds = audible[0].audio_seconds
+    buffered_seconds = audible[0].audio_seconds
     for arrival in audible[1:]:
-        dry_at = started_at + stalled_seconds + had_seconds
-        if arrival.at_seconds > dry_at:
+        empty_at = started_at + stalled_seconds + buffered_seconds
+        if arrival.at_seconds > empty_at:
             underruns += 1
-            stalled_seconds += arrival.at_seconds - dry_at
-        had_seconds = arrival.audio_seconds
+            stalled_seconds += arrival.at_seconds - empty_at
+        buffered_seconds = arrival.audio_seconds
     return Playback(underruns, stalled_seconds)
 
 
 def first_audio_at(arrivals: Sequence[Arrival]) -> float | None:
-    """The moment of the first audio; None when there was none."""
+    """Return the time of the first audio; None if there was none."""
     return next((arrival.at_seconds for arrival in arrivals if arrival.audio_seconds > 0), None)
 
 
-def _that_bring_audio(arrivals: Sequence[Arrival]) -> Iterator[Arrival]:
-    """Headers and halves of a frame are nothing to play: waiting for the rest is one stall, not two."""
-    had_seconds = 0.0
+def _with_audio(arrivals: Sequence[Arrival]) -> Iterator[Arrival]:
+    """Skip arrivals that complete no audio (headers, partial frames), which would split one stall into two."""
+    buffered_seconds = 0.0
     for arrival in arrivals:
-        if arrival.audio_seconds > had_seconds:
+        if arrival.audio_seconds > buffered_seconds:
             yield arrival
-            had_seconds = arrival.audio_seconds
+            buffered_seconds = arrival.audio_seconds

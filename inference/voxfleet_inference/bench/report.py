@@ -1,37 +1,37 @@
-"""A run's figures as JSON and as lines to read.
+"""The statistics of a run as JSON and as a table.
 
 Knows: names, units and columns.
-Does not know: where the figures come from.
+Does not know: how they were measured.
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
-from voxfleet_inference.bench.outcomes import Spread, Summary
+from voxfleet_inference.bench.outcomes import Percentiles, Summary
 
-_MS = 1000.0
+_MS_PER_SECOND: Final = 1000.0
 
 
-def as_json(summary: Summary, asked: dict[str, Any]) -> dict[str, Any]:
-    """What was asked and what came of it, for programs."""
+def as_json(summary: Summary, parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters of a run and its statistics, as --json writes them."""
     measured = asdict(summary) | {"audio_seconds_per_second": summary.audio_seconds_per_second}
-    return {"asked": asked, "measured": _rounded(measured)}
+    return {"parameters": parameters, "measured": _rounded(measured)}
 
 
 def as_table(summary: Summary) -> str:
-    """The same for people."""
+    """Return the statistics as lines of text."""
     failed = sum(summary.errors.values())
     unfinished = f", {summary.unfinished} unfinished" if summary.unfinished else ""
     rows = [
         ("requests", f"{summary.completed} complete, {failed} failed{unfinished}, in {summary.seconds:.1f} s"),
         *((f"  {kind}", str(count)) for kind, count in summary.errors.items()),
-        ("first audio", _spread(summary.first_audio_seconds, _MS, "ms")),
-        ("real-time factor", _spread(summary.real_time_factor, 1.0, "")),
+        ("first audio", _percentiles(summary.first_audio_seconds, _MS_PER_SECOND, "ms")),
+        ("real-time factor", _percentiles(summary.real_time_factor, 1.0, "")),
         (
             "underruns",
-            f"{summary.underruns} in {summary.streams_with_underruns} streams, {summary.stalled_seconds:.2f} s in all",
+            f"{summary.underruns} in {summary.streams_with_underruns} streams, {summary.stalled_seconds:.2f} s stalled",
         ),
         ("audio", f"{summary.audio_seconds:.1f} s, {summary.audio_seconds_per_second:.2f} s per second"),
     ]
@@ -39,10 +39,10 @@ def as_table(summary: Summary) -> str:
     return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
 
 
-def _spread(spread: Spread | None, factor: float, unit: str) -> str:
-    if spread is None:
+def _percentiles(values: Percentiles | None, factor: float, unit: str) -> str:
+    if values is None:
         return "none"
-    named = zip(("p50", "p95", "p99", "most"), (spread.p50, spread.p95, spread.p99, spread.most), strict=True)
+    named = asdict(values).items()
     return "  ".join(f"{name} {value * factor:.4g}" for name, value in named) + (f" {unit}" if unit else "")
 
 

@@ -1,20 +1,21 @@
-"""The command line: `voxfleet-inference serve | synthesize | bench | tiny-checkpoint | fetch`.
+"""Serve VoxCPM 1.5 speech over HTTP, synthesize files, benchmark speech servers, fetch checkpoints.
 
-Knows: the commands and their options. What a command needs is imported when it runs, so that --help is quick.
+Knows: the commands and their options. Each command imports what it needs when it runs: torch and a web server take
+seconds, and --help needs neither.
 Does not know: how anything is done.
 """
 
 from __future__ import annotations
 
-import enum
 import os
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Final, Literal, NoReturn, TypeAlias
 
 import typer
 
-from voxfleet_inference.commands.options import command_of
-from voxfleet_inference.settings import ServeSettings
+from voxfleet_inference.audio.formats import FORMATS
+from voxfleet_inference.commands.options import choices_of, command_of
+from voxfleet_inference.settings import DTYPE_ALIASES, ServeSettings
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -24,42 +25,27 @@ app = typer.Typer(
     help=__doc__.split("\n")[0],
 )
 
+# typer makes choices of Literals. These come from the tables that the server uses, so that a new format or device
+# appears here by itself; mypy cannot read computed Literals and sees strings.
+if TYPE_CHECKING:
+    FormatName: TypeAlias = str
+    DeviceName: TypeAlias = str
+    DtypeName: TypeAlias = str
+else:
+    FormatName = Literal[tuple(FORMATS)]
+    DeviceName = Literal[choices_of(ServeSettings, "device")]
+    DtypeName = Literal[(*DTYPE_ALIASES, *choices_of(ServeSettings, "dtype"))]
 
-class Precision(enum.Enum):
-    """Number formats, by the names that users of the original scripts know."""
-
-    fp32 = "fp32"
-    bf16 = "bf16"
-    float32 = "float32"
-    bfloat16 = "bfloat16"
-    int8 = "int8"
-
-    @property
-    def torch_name(self) -> str:
-        """The name that the engine knows."""
-        return {"fp32": "float32", "bf16": "bfloat16"}.get(self.value, self.value)
-
-
-class Device(enum.Enum):
-    """Where a model can run."""
-
-    cpu = "cpu"
-    cuda = "cuda"
-
-
-class SpokenFormat(enum.Enum):
-    """OpenAI's `response_format`."""
-
-    pcm = "pcm"
-    wav = "wav"
-    mp3 = "mp3"
-    opus = "opus"
-    aac = "aac"
-    flac = "flac"
+# Exit codes: 2 is click's own for wrong usage; 3 says that the options were fine and the work failed.
+_USAGE_EXIT_CODE: Final = 2
+_FAILED_EXIT_CODE: Final = 3
 
 
 def _serve(settings: ServeSettings) -> None:
-    """Serve speech over HTTP: OpenAI's speech API on port 6006, with a page to try it at /."""
+    """Serve OpenAI's speech API over HTTP.
+
+    The API is on port 6006, with a web page to try it at /. Each option is an environment variable too.
+    """
     from voxfleet_inference.server.serve import serve  # noqa: PLC0415
 
     raise typer.Exit(serve(settings))
@@ -71,108 +57,126 @@ app.command("serve")(command_of(ServeSettings, _serve))
 @app.command("synthesize")
 def synthesize(  # noqa: PLR0913, PLR0917 - one parameter per flag
     model_path: Annotated[Path, typer.Option(help="Folder of a VoxCPM checkpoint.", envvar="VOXFLEET_MODEL_PATH")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Audio file; its ending is its format.")],
-    text: Annotated[str, typer.Option(help="What to say.")] = "",
-    reference_audio: Annotated[Path | None, typer.Option(help="A recording of the voice, 1 to 30 seconds.")] = None,
-    reference_text: Annotated[str, typer.Option(help="What the recording says.")] = "",
+    output: Annotated[
+        Path,
+        typer.Option(
+            "-o", "--output", help=f"File to write; its ending sets the format: {', '.join(FORMATS)}; others get wav."
+        ),
+    ],
+    text: Annotated[str, typer.Option(help="Text to speak.")] = "",
+    reference_audio: Annotated[Path | None, typer.Option(help="Recording of the voice to clone, 1 to 30 s.")] = None,
+    reference_text: Annotated[str, typer.Option(help="Exact transcript of the recording.")] = "",
     seed: Annotated[int, typer.Option(min=0, help="Seed of the noise.")] = 0,
-    cfg_value: Annotated[float, typer.Option(min=1, max=10, help="Strength of guidance.")] = 2.0,
+    cfg_value: Annotated[float, typer.Option(min=1, max=10, help="Scale of classifier-free guidance.")] = 2.0,
     inference_timesteps: Annotated[int, typer.Option(min=1, max=100, help="Solver points per patch.")] = 10,
-    noise_file: Annotated[Path | None, typer.Option(help="Safetensors file whose `noise` replaces the seed.")] = None,
+    noise_file: Annotated[
+        Path | None, typer.Option(help="Safetensors file; its tensor `noise` replaces the noise of the seed.")
+    ] = None,
     latents_out: Annotated[Path | None, typer.Option(help="Safetensors file to write the latents to.")] = None,
     max_steps: Annotated[int | None, typer.Option(min=1, help="Most patches per sentence.")] = None,
     split: Annotated[bool, typer.Option(help="Split the text into sentences.")] = True,  # noqa: FBT002
-    retry: Annotated[bool, typer.Option(help="Try a sentence again that did not end.")] = True,  # noqa: FBT002
-    dtype: Annotated[Precision, typer.Option(help="Number format of the language models.")] = Precision.fp32,
-    device: Annotated[Device, typer.Option(help="Where the model runs.")] = Device.cpu,
-    from_log: Annotated[Path | None, typer.Option(help="A server's log: say one of its requests again.")] = None,
-    request_id: Annotated[str, typer.Option(help="Which one; its X-Request-Id.")] = "",
-    voices_dir: Annotated[Path | None, typer.Option(help="Folder with the voice of that request.")] = None,
+    retry: Annotated[bool, typer.Option(help="Retry runaway sentences, as the server does.")] = True,  # noqa: FBT002
+    dtype: Annotated[DtypeName, typer.Option(help="Number format of the language models.")] = "fp32",
+    device: Annotated[DeviceName, typer.Option(help="Where the model runs.")] = "cpu",
+    from_log: Annotated[
+        Path | None, typer.Option(help="Log of a server: replay the request that --request-id names.")
+    ] = None,
+    request_id: Annotated[str, typer.Option(help="X-Request-Id of the request to replay.")] = "",
+    voices_dir: Annotated[Path | None, typer.Option(help="Folder with the stored voice of that request.")] = None,
 ) -> None:
-    """Speak a text into a file, without a server; or, with --from-log, a logged request as it was sent."""
+    """Speak a text into a file, without a server.
+
+    With --from-log and --request-id, replay a logged request to the bytes that its client received.
+    """
     if from_log is not None:
-        _repeat(from_log, request_id, model_path, output, text, reference_audio, reference_text, voices_dir)
+        _replay(from_log, request_id, model_path, output, text, reference_audio, reference_text, voices_dir)
         return
-    from voxfleet_inference.commands.synthesize import Synthesis, SynthesisError  # noqa: PLC0415
-    from voxfleet_inference.commands.synthesize import synthesize as speak  # noqa: PLC0415
+    from voxfleet_inference.commands.synthesize import SynthesisError, SynthesisOptions  # noqa: PLC0415
+    from voxfleet_inference.commands.synthesize import synthesize as run_synthesis  # noqa: PLC0415
 
     if not text:
-        _end_with("--text is missing (or --from-log and --request-id)", 2)
+        _end_with("--text is missing (or --from-log and --request-id)", _USAGE_EXIT_CODE)
     if (reference_audio is None) != (not reference_text):
-        _end_with("--reference-audio and --reference-text go together", 2)
-    work = Synthesis(
+        _end_with("--reference-audio and --reference-text go together", _USAGE_EXIT_CODE)
+    options = SynthesisOptions(
         model_path=model_path, text=text, output=output, reference_audio=reference_audio,
         reference_text=reference_text, seed=seed, cfg_value=cfg_value, inference_timesteps=inference_timesteps,
         noise_file=noise_file, latents_out=latents_out, max_steps=max_steps, splits=split, retries=retry,
-        dtype=dtype.torch_name, device=device.value,
+        dtype=DTYPE_ALIASES.get(dtype, dtype), device=device,
     )  # fmt: skip
     try:
-        spoken = speak(work)
+        result = run_synthesis(options)
     except SynthesisError as error:
-        _end_with(str(error), 3)
-    typer.echo(f"{output}: {spoken.seconds:.2f} s, {len(spoken.patches)} patches")
+        _end_with(str(error), _FAILED_EXIT_CODE)
+    typer.echo(f"{output}: {result.seconds:.2f} s, {len(result.patches)} patches")
 
 
-def _repeat(  # noqa: PLR0913, PLR0917 - as above
+def _replay(  # noqa: PLR0913, PLR0917 - as above
     log_file: Path, request_id: str, model_path: Path, output: Path, text: str, reference_audio: Path | None,
     reference_text: str, voices_dir: Path | None,
 ) -> None:  # fmt: skip
-    from voxfleet_inference.commands.replay import Repeat, RepeatError, repeat  # noqa: PLC0415
+    from voxfleet_inference.commands.replay import ReplayError, ReplayOptions, replay  # noqa: PLC0415
 
     if not request_id:
-        _end_with("--from-log needs --request-id", 2)
-    work = Repeat(
+        _end_with("--from-log needs --request-id", _USAGE_EXIT_CODE)
+    options = ReplayOptions(
         log_file=log_file, request_id=request_id, model_path=model_path, output=output, text=text,
         reference_audio=reference_audio, reference_text=reference_text, voices_dir=voices_dir,
     )  # fmt: skip
     try:
-        repeated = repeat(work)
-    except RepeatError as error:
-        _end_with(str(error), 3)
-    typer.echo(f"{output}: {repeated.bytes_written} bytes of {repeated.response_format}, as they were sent")
+        result = replay(options)
+    except ReplayError as error:
+        _end_with(str(error), _FAILED_EXIT_CODE)
+    typer.echo(f"{output}: {result.bytes_written} bytes of {result.response_format}, as the client received them")
 
 
 @app.command("bench")
 def bench(  # noqa: PLR0913, PLR0917 - one parameter per flag
-    url: Annotated[str, typer.Option(help="Where the server is; any that speaks OpenAI's speech API.")],
-    model: Annotated[str, typer.Option(help="What to send as `model`.")] = "voxcpm-1.5",
-    voice: Annotated[str, typer.Option(help="What to send as `voice`.")] = "default",
-    audio_format: Annotated[SpokenFormat, typer.Option("--format", help="Format to ask for.")] = SpokenFormat.pcm,
+    url: Annotated[str, typer.Option(help="Base URL, with or without /v1, of a server with OpenAI's speech API.")],
+    model: Annotated[str, typer.Option(help="`model` of each request.")] = "voxcpm-1.5",
+    voice: Annotated[str, typer.Option(help="`voice` of each request.")] = "default",
+    audio_format: Annotated[FormatName, typer.Option("--format", help="`response_format` of each request.")] = "pcm",
     concurrency: Annotated[
-        int | None, typer.Option(min=1, max=10_000, help="Streams at a time.  [default: 1, in an open loop 1000]")
+        int | None, typer.Option(min=1, max=10_000, help="Concurrent streams.  [default: 1, with --rate 1000]")
     ] = None,
-    requests: Annotated[int | None, typer.Option(min=1, help="How many in all.  [default: 4 per stream]")] = None,
+    requests: Annotated[
+        int | None, typer.Option(min=1, help="Requests in all.  [default: 4 per stream, with --rate no limit]")
+    ] = None,
     seconds: Annotated[
-        float | None, typer.Option(min=0.1, help="Begin no request after so long.  [default: in an open loop 30]")
+        float | None, typer.Option(min=0.1, help="Start no request after this time.  [default: with --rate 30]")
     ] = None,
     rate: Annotated[
-        float | None, typer.Option(min=0.001, help="Requests per second that come whether served or not (open loop).")
+        float | None, typer.Option(min=0.001, help="Open loop: start this many requests per second, served or not.")
     ] = None,
-    text_file: Annotated[Path | None, typer.Option(help="Texts, one per line, spoken in turn.")] = None,
-    extra: Annotated[str, typer.Option(help='More fields of the request, as JSON: {"seed": 1}.')] = "{}",
-    player_buffer: Annotated[float, typer.Option(min=0, help="Seconds that a player waits before it starts.")] = 0.0,
-    pcm_rate: Annotated[int, typer.Option(min=8000, help="Rate of bare pcm, unless the server tells.")] = 24000,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds that one request may take.")] = 300.0,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the open loop's arrivals.")] = 0,
-    json_file: Annotated[Path | None, typer.Option("--json", help="File to write the figures to.")] = None,
+    text_file: Annotated[Path | None, typer.Option(help="File of texts, one per line, sent in turn.")] = None,
+    extra: Annotated[str, typer.Option(help='More JSON fields of each request, such as {"seed": 1}.')] = "{}",
+    player_buffer: Annotated[
+        float, typer.Option(min=0, help="Seconds that the simulated player waits after the first audio.")
+    ] = 0.0,
+    pcm_rate: Annotated[
+        int, typer.Option(min=8000, help="Sample rate of pcm in Hz, for servers that do not send it as a header.")
+    ] = 24000,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds after which a request counts as failed.")] = 300.0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the arrival times of the open loop.")] = 0,
+    json_file: Annotated[Path | None, typer.Option("--json", help="File to write the results to.")] = None,
 ) -> None:
-    """Measure a speech server with many listeners at once: first audio, real-time factor, underruns, errors.
+    """Measure a speech server under load.
 
-    A key is read from OPENAI_API_KEY. Ctrl-C shows what was measured so far.
+    Prints latency of the first audio, real-time factor, underruns of simulated players, and errors. OPENAI_API_KEY, if
+    set, is sent as bearer token. Ctrl-C ends the run and prints the results so far.
     """
-    from voxfleet_inference.bench.command import Bench, BenchError, plan_of  # noqa: PLC0415
-    from voxfleet_inference.bench.command import bench as measure  # noqa: PLC0415
+    from voxfleet_inference.bench.command import BenchError, BenchOptions, plan_of, run_bench  # noqa: PLC0415
 
     try:
-        work = Bench(
-            url=url, model=model, voice=voice, audio_format=audio_format.value, text_file=text_file,
+        options = BenchOptions(
+            url=url, model=model, voice=voice, audio_format=audio_format, text_file=text_file,
             plan=plan_of(concurrency, requests, seconds, rate, seed), extra=extra, pcm_rate=pcm_rate,
             api_key=os.environ.get("OPENAI_API_KEY"), head_start_seconds=player_buffer, timeout_seconds=timeout,
             json_file=json_file,
         )  # fmt: skip
-        raise typer.Exit(measure(work))
+        raise typer.Exit(run_bench(options))
     except BenchError as error:
-        _end_with(str(error), 2)
+        _end_with(str(error), _USAGE_EXIT_CODE)
 
 
 @app.command("fetch")
@@ -181,14 +185,17 @@ def fetch(
     target: Annotated[Path, typer.Option("--to", "--target", help="Folder to write to.")],
     revision: Annotated[str, typer.Option(help="Branch, tag or commit.")] = "main",
 ) -> None:
-    """Download a checkpoint and check it; run again, it brings what is missing. A token is read from HF_TOKEN."""
+    """Download a checkpoint and verify it.
+
+    A second run downloads what is missing. HF_TOKEN, if set, is sent as bearer token; HF_ENDPOINT names a mirror.
+    """
     from voxfleet_inference.commands.fetch import FetchError, fetch_checkpoint  # noqa: PLC0415
 
     try:
-        bytes_there = fetch_checkpoint(source, revision, target)
+        downloaded_bytes = fetch_checkpoint(source, revision, target)
     except FetchError as error:
-        _end_with(str(error), 3)
-    typer.echo(f"{target}: {bytes_there} bytes of {source} at {revision}")
+        _end_with(str(error), _FAILED_EXIT_CODE)
+    typer.echo(f"{target}: {downloaded_bytes} bytes of {source} at {revision}")
 
 
 @app.command("tiny-checkpoint")
@@ -196,7 +203,10 @@ def tiny_checkpoint(
     folder: Annotated[Path, typer.Argument(help="Folder to write to.")],
     seed: Annotated[int, typer.Option(min=0, help="Seed of the random weights.")] = 0,
 ) -> None:
-    """Write a tiny checkpoint with random weights: for trials and tests. It makes noise, not speech."""
+    """Write a tiny checkpoint for tests.
+
+    Its weights are random: a server with it makes noise, not speech.
+    """
     from voxfleet_inference.model.random_weights.tiny_checkpoint import write_tiny_checkpoint  # noqa: PLC0415
 
     write_tiny_checkpoint(folder, seed)

@@ -1,6 +1,6 @@
-"""Turns a table of settings into a command's options.
+"""Builds a typer command from a table of settings: one flag and one environment variable per field.
 
-Knows: typer, pydantic models, and how to say in one line what is wrong with an option.
+Knows: typer, pydantic models, and how to report a wrong option in one line.
 Does not know: what the settings mean.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Final, Literal, TypeVar, get_args, get_origin
 
 import typer
 from pydantic import BaseModel, ValidationError
@@ -16,16 +16,18 @@ from pydantic.fields import FieldInfo
 
 from voxfleet_inference.settings import environment_name, flag_name
 
-WRONG_OPTION_EXIT_CODE = 2
+WRONG_OPTION_EXIT_CODE: Final = 2  # click's own for wrong usage
 Settings = TypeVar("Settings", bound=BaseModel)
 
 
 def command_of(table: type[Settings], run: Callable[[Settings], None]) -> Callable[..., None]:
-    """A typer command with one option, and one environment variable, per field of the table."""
+    """Return a typer command that validates its options as `table` and calls `run` with the result."""
 
-    def command(**given: str | bool | None) -> None:
-        run(checked(table, {name: value for name, value in given.items() if value is not None and not _is_link(value)}))
+    def command(**options: str | bool | None) -> None:
+        given = {name: value for name, value in options.items() if value is not None and not _is_service_link(value)}
+        run(validated(table, given))
 
+    # typer reads the docstring, the signature and the annotations of a command; these come from the table.
     command.__doc__ = run.__doc__
     parameters = [_parameter(name, field) for name, field in table.model_fields.items()]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -33,20 +35,30 @@ def command_of(table: type[Settings], run: Callable[[Settings], None]) -> Callab
     return command
 
 
-def checked(table: type[Settings], given: dict[str, Any]) -> Settings:
-    """The settings, or the end of the program with one line that names the flag and what it must be."""
+def validated(table: type[Settings], given: dict[str, Any]) -> Settings:
+    """Return the options as settings.
+
+    Raises:
+        typer.Exit: an option is wrong or missing; one line on stderr names the flag, its value and what it must be.
+    """
     try:
         return table.model_validate(given)
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])
-        what = "is missing" if first["type"] == "missing" else f"{first['input']!r}: {first['msg']}"
-        typer.echo(f"voxfleet-inference: {flag_name(name)} {what} (or {environment_name(name)})", err=True)
+        reason = "is missing" if first["type"] == "missing" else f"{first['input']!r}: {first['msg']}"
+        typer.echo(f"voxfleet-inference: {flag_name(name)} {reason} (or {environment_name(name)})", err=True)
         raise typer.Exit(WRONG_OPTION_EXIT_CODE) from error
 
 
-def _is_link(value: object) -> bool:
-    """Kubernetes tells pods about a Service named `voxfleet` as VOXFLEET_PORT=tcp://...: that is no setting."""
+def choices_of(table: type[BaseModel], field_name: str) -> tuple[str, ...]:
+    """Return the values that a `Literal` field takes; empty for a field of another type."""
+    annotation = table.model_fields[field_name].annotation
+    return get_args(annotation) if get_origin(annotation) is Literal else ()
+
+
+def _is_service_link(value: object) -> bool:
+    """Return whether Kubernetes set the variable: it gives pods VOXFLEET_PORT=tcp://... for a Service `voxfleet`."""
     return isinstance(value, str) and value.startswith("tcp://")
 
 
@@ -59,7 +71,13 @@ def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
         envvar=environment_name(name),
         help=field.description,
         show_default=False if field.is_required() else str(field.default),
-        metavar=None,
+        metavar=_metavar(field),
     )
+    # Values stay strings: pydantic converts them, so that flags and variables are validated alike.
     kind = bool | None if is_switch else str | None
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=kind)
+
+
+def _metavar(field: FieldInfo) -> str | None:
+    is_choice = get_origin(field.annotation) is Literal
+    return f"<{'|'.join(get_args(field.annotation))}>" if is_choice else None

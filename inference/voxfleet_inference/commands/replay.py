@@ -1,6 +1,6 @@
-"""Says a logged request again, as the server said it: the same code, in the same formats, to the same bytes.
+"""Replays a logged request with the server's own code, in the same format, to the same bytes.
 
-Knows: the log's lines, and which of the server's settings decide bits. A server without port does the work.
+Knows: the log's lines, and which of the server's settings affect the audio. A server without a port does the work.
 Does not know: how speech is made.
 """
 
@@ -33,18 +33,20 @@ from voxfleet_inference.server.service import SpeechService
 from voxfleet_inference.settings import ServeSettings
 from voxfleet_inference.speech.events import SentenceEnded, SpeechAudio
 
-_LOOK_AGAIN_SECONDS: Final = 0.02
-_MOST_THAT_ANYBODY_TYPES: Final = 1_000_000
+_READY_POLL_SECONDS: Final = 0.02
+# The largest `max_input_characters` that ServeSettings takes: the log does not hold the server's own limit, and a
+# request that was spoken was within it.
+_MAX_INPUT_CHARACTERS: Final = 1_000_000
 _STOP_SECONDS: Final = 5.0
 
 
-class RepeatError(Exception):
-    """The request cannot be said again; the message says why and what to do."""
+class ReplayError(Exception):
+    """The request cannot be replayed; the message says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Repeat:
-    """Which request, and what of it the log does not tell."""
+class ReplayOptions:
+    """Which request to replay, and the parts of it that the log does not hold."""
 
     log_file: Path
     request_id: str
@@ -57,107 +59,113 @@ class Repeat:
 
 
 @dataclass(frozen=True, slots=True)
-class Repeated:
-    """What was written, and in how many attempts each sentence was said."""
+class ReplayResult:
+    """What was written, and how many attempts each sentence took."""
 
     response_format: str
     bytes_written: int
     attempts: tuple[int, ...]
 
 
-def repeat(work: Repeat) -> Repeated:
-    """Say it again and write what the client was sent.
+def replay(options: ReplayOptions) -> ReplayResult:
+    """Speak the request again and write the bytes that its client received.
 
     Raises:
-        RepeatError: the line, the text, the recording, the voice or the checkpoint is missing or another one.
+        ReplayError: the line, the text, the recording, the voice or the checkpoint is missing or a different one.
     """
     configure_logging("error")
-    line = _line(work)
-    request, settings = _request(work, line), _settings(work, line)
+    line = _find_line(options)
+    request, settings = _request(options, line), _settings(options, line)
     process, connection = start_engine_process(engine_settings(settings))
     try:
-        audio, attempts = asyncio.run(_spoken(settings, request, tuple(line["attempts"]), connection))
+        audio, attempts = asyncio.run(_speak(settings, request, tuple(line["attempts"]), connection))
     except (ApiError, EngineError) as error:
-        raise RepeatError(str(error)) from error
+        raise ReplayError(str(error)) from error
     finally:
         connection.close()
         process.kill()
         process.wait(_STOP_SECONDS)
     try:
-        work.output.write_bytes(audio)
+        options.output.write_bytes(audio)
     except OSError as error:
-        raise RepeatError(f"cannot write {work.output}: {error.strerror}") from error
-    return Repeated(request.response_format, len(audio), attempts)
+        raise ReplayError(f"cannot write {options.output}: {error.strerror}") from error
+    return ReplayResult(request.response_format, len(audio), attempts)
 
 
-def _line(work: Repeat) -> dict[str, Any]:
-    found = [line for line in _speech_lines(work.log_file) if line.get("request_id") == work.request_id]
+def _find_line(options: ReplayOptions) -> dict[str, Any]:
+    found = [line for line in _speech_lines(options.log_file) if line.get("request_id") == options.request_id]
     if not found:
-        raise RepeatError(f"{work.log_file} has no line of a speech request with the id '{work.request_id}'")
+        raise ReplayError(f"{options.log_file} has no line of a speech request with the id '{options.request_id}'")
     line = found[-1]
+    # A request that ended early has no attempt for each sentence, and a WebSocket session has no single input.
     if line.get("outcome") != "complete" or "input_characters" not in line:
-        raise RepeatError(f"the request '{work.request_id}' was not spoken to its end over HTTP, so nothing tells how")
+        raise ReplayError(
+            f"the request '{options.request_id}' was not spoken to its end over HTTP: its line does not hold enough"
+        )
     return line
 
 
 def _speech_lines(log_file: Path) -> Iterator[dict[str, Any]]:
-    """The lines about speech; a log may hold other lines, and lines of other programs."""
+    """Yield the lines with the event `speech`; a log may hold other lines, and lines of other programs."""
     try:
         lines = log_file.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError as error:
-        raise RepeatError(f"--from-log {log_file}: {error.strerror}") from error
+        raise ReplayError(f"--from-log {log_file}: {error.strerror}") from error
     for line in lines:
         try:
-            fields = json.loads(line[line.find("{") :])  # before it, a container's log may have a time
+            fields = json.loads(line[line.find("{") :])  # container runtimes write a time before it
         except ValueError:
             continue
         if isinstance(fields, dict) and fields.get("event") == "speech":
             yield fields
 
 
-def _request(work: Repeat, line: dict[str, Any]) -> SpeechRequest:
-    text = work.text or line.get("input") or ""
+def _request(options: ReplayOptions, line: dict[str, Any]) -> SpeechRequest:
+    text = options.text or line.get("input") or ""
     if len(text) != line["input_characters"]:
         given = f"--text has {len(text)}" if text else "the log does not hold it (--log-text): give it with --text"
-        raise RepeatError(f"the text had {line['input_characters']} characters; {given}")
-    fields = {**line["request"], "input": text, **_reference(work, line)}
+        raise ReplayError(f"the text had {line['input_characters']} characters; {given}")
+    fields = {**line["request"], "input": text, **_reference(options, line)}
     try:
         return SpeechRequest.model_validate(fields)
     except ValidationError as error:
-        raise RepeatError(f"the line of '{work.request_id}' is not of this version: {error}") from error
+        raise ReplayError(f"the line of '{options.request_id}' is of another version: {error}") from error
 
 
-def _reference(work: Repeat, line: dict[str, Any]) -> dict[str, str]:
+def _reference(options: ReplayOptions, line: dict[str, Any]) -> dict[str, str]:
+    """Return the request's recording and transcript, whose SHA-256 alone is in the log; empty if it had none."""
     expected = line.get("reference_audio_sha256")
     if expected is None:
         return {}
-    transcript = work.reference_text or line.get("reference_text") or ""
-    if work.reference_audio is None or not transcript:
-        raise RepeatError("the request brought a recording: give it with --reference-audio and --reference-text")
+    transcript = options.reference_text or line.get("reference_text") or ""
+    if options.reference_audio is None or not transcript:
+        raise ReplayError("the request has a recording: give it with --reference-audio and --reference-text")
     try:
-        recording = work.reference_audio.read_bytes()
+        recording = options.reference_audio.read_bytes()
     except OSError as error:
-        raise RepeatError(f"--reference-audio {work.reference_audio}: {error.strerror}") from error
+        raise ReplayError(f"--reference-audio {options.reference_audio}: {error.strerror}") from error
     found = hashlib.sha256(recording).hexdigest()
     if found != expected:
-        raise RepeatError(f"--reference-audio {work.reference_audio} is another recording: {found}, not {expected}")
+        raise ReplayError(f"--reference-audio {options.reference_audio} is another recording: {found}, not {expected}")
     return {"reference_audio": base64.b64encode(recording).decode(), "reference_text": transcript}
 
 
-def _settings(work: Repeat, line: dict[str, Any]) -> ServeSettings:
+def _settings(options: ReplayOptions, line: dict[str, Any]) -> ServeSettings:
+    """Return the settings in the line, under this machine's paths; those that this version lacks are skipped."""
     fixed = {
-        "model_path": work.model_path,
+        "model_path": options.model_path,
         "model_name": line["request"]["model"],
-        "voices_dir": work.voices_dir,
-        "max_input_characters": _MOST_THAT_ANYBODY_TYPES,
+        "voices_dir": options.voices_dir,
+        "max_input_characters": _MAX_INPUT_CHARACTERS,
     }
     known = {name: value for name, value in line["settings"].items() if name in ServeSettings.model_fields}
     return ServeSettings.model_validate({**known, **fixed})
 
 
-async def _spoken(
+async def _speak(
     settings: ServeSettings, request: SpeechRequest, attempts: tuple[int, ...], connection: Connection
 ) -> tuple[bytes, tuple[int, ...]]:
+    """Wait until the engine is ready; return the audio and the attempts of each sentence."""
     failures: list[Failure] = []
     service = SpeechService(settings, failures.append)
     client = EngineClient(connection, service.observe)
@@ -165,8 +173,8 @@ async def _spoken(
     client.start()
     while not service.lifecycle.is_ready:
         if failures:
-            raise RepeatError(failures[0].message)
-        await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+            raise ReplayError(failures[0].message)
+        await asyncio.sleep(_READY_POLL_SECONDS)
     try:
         return await _audio(service, request, attempts)
     finally:
@@ -178,20 +186,19 @@ async def _audio(
 ) -> tuple[bytes, tuple[int, ...]]:
     model_info, audio_format = service.loaded_model_info, FORMATS[request.response_format]
     rate = audio_format.rate_for(request.sample_rate, model_info.sample_rate)
+    # The attempt is part of the noise's key: the one that counted then is the only one that gives the same bytes.
     speech = replace(await service.prepare(request), attempts=attempts)
-    encoder, tempo = (
-        make_encoder(audio_format, model_info.sample_rate, rate),
-        Tempo(request.speed, model_info.sample_rate),
-    )
+    encoder = make_encoder(audio_format, model_info.sample_rate, rate)
+    tempo = Tempo(request.speed, model_info.sample_rate)
     chunks: list[bytes] = []
-    said: list[int] = []
+    attempts_made: list[int] = []
     async with aclosing(service.speak(speech, service.request_opened(0.0))) as events:
         async for event in events:
             if isinstance(event, SentenceEnded):
-                said.append(event.attempts)
+                attempts_made.append(event.attempts)
             if isinstance(event, SpeechAudio):
                 chunks.append(encoder.encode(tempo.convert(event.samples)))
     chunks.append(encoder.encode(tempo.finish()) + encoder.finish())
     audio = b"".join(chunks)
     is_whole_wav = audio_format.name == "wav" and not request.stream
-    return with_exact_wav_length(audio, rate) if is_whole_wav else audio, tuple(said)
+    return with_exact_wav_length(audio, rate) if is_whole_wav else audio, tuple(attempts_made)

@@ -1,6 +1,6 @@
 """Speaks one text into a file, without a server: for bug reports, parity checks and scripts.
 
-Knows: the engine's own loop and tapes of noise. Sentences are tried again and joined as a server does it.
+Knows: the engine's own loop and noise tapes. Sentences are retried and joined as a server does it.
 Does not know: HTTP.
 """
 
@@ -32,22 +32,22 @@ from voxfleet_inference.engine.messages import (
 )
 from voxfleet_inference.engine.process import EngineSettings, WrongWeightsError, prefill_tokens
 from voxfleet_inference.engine.scheduling.plans import Limits
-from voxfleet_inference.speech.assembling import Assembly
-from voxfleet_inference.speech.derived_voice import kept_for_a_voice, voice_of
+from voxfleet_inference.speech.assembly import Assembly
+from voxfleet_inference.speech.derived_voice import derive_voice, voice_patch
 from voxfleet_inference.speech.events import SpeechAudio
-from voxfleet_inference.speech.retrying import MAX_ATTEMPTS, wants_another_attempt
+from voxfleet_inference.speech.retry_policy import MAX_ATTEMPTS, should_retry
 from voxfleet_inference.text.sentences import TextSentence, split
 from voxfleet_inference.worker.loading import load_backend
 from voxfleet_inference.worker.voxcpm_backend import VoxCpmBackend
 
 
 class SynthesisError(Exception):
-    """The text could not be spoken; the message says why."""
+    """The text could not be spoken; the message names the option or the limit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Synthesis:
-    """What to speak and how."""
+class SynthesisOptions:
+    """The options of `voxfleet-inference synthesize`."""
 
     model_path: Path
     text: str
@@ -59,7 +59,7 @@ class Synthesis:
     inference_timesteps: int = 10
     noise_file: Path | None = None
     latents_out: Path | None = None
-    max_steps: int | None = None
+    max_steps: int | None = None  # patches per sentence
     splits: bool = True
     retries: bool = True
     dtype: str = "float32"
@@ -67,8 +67,8 @@ class Synthesis:
 
 
 @dataclass(frozen=True, slots=True)
-class Spoken:
-    """A whole text's patches, the patch at which each sentence starts, and what there is to hear, pauses and all."""
+class SynthesisResult:
+    """The patches of a text, the index of the patch at which each sentence starts, and the samples with pauses."""
 
     patches: tuple[Patch, ...]
     sentence_starts: tuple[int, ...]
@@ -77,69 +77,70 @@ class Spoken:
 
     @property
     def seconds(self) -> float:
-        """How long it is."""
+        """Duration of the audio."""
         return len(self.samples) / self.sample_rate
 
 
-def synthesize(work: Synthesis) -> Spoken:
-    """Speak a text and write it.
+def synthesize(options: SynthesisOptions) -> SynthesisResult:
+    """Speak a text, write the audio (and the latents, if requested), and return both.
 
     Raises:
         SynthesisError: the checkpoint, the recording, the tape or the text cannot be used.
     """
-    model, model_info = _load(work)
-    voice = _voice(work, model)
-    runner = _OfflineEngine(work, model, model_info)
+    model, model_info = _load(options)
+    voice = _voice(options, model)
+    engine = _OfflineEngine(options, model, model_info)
     try:
-        sentences = split(work.text) if work.splits else (TextSentence(work.text),)
-        spoken = _speak_all(runner, sentences, voice, model_info)
+        sentences = split(options.text) if options.splits else (TextSentence(options.text),)
+        result = _speak_all(engine, sentences, voice, model_info)
     finally:
-        runner.close()
-    _write(work, spoken)
-    return spoken
+        engine.close()
+    _write(options, result)
+    return result
 
 
 class _OfflineEngine:
-    """Sentences one after the other through the engine's loop, in this process."""
+    """Runs the engine's loop in a thread of this process, one sentence at a time."""
 
-    def __init__(self, work: Synthesis, model: VoxCpmBackend, model_info: Loaded) -> None:
-        self._work, self._tape = work, _tape(work, model_info)
+    def __init__(self, options: SynthesisOptions, model: VoxCpmBackend, model_info: Loaded) -> None:
+        self._options, self._tape = options, _tape(options, model_info)
         self._reports: queue.SimpleQueue[Report] = queue.SimpleQueue()
-        self._engine = Engine(model, _limits(work), 1 / model_info.token_rate, self._reports.put)
+        self._engine = Engine(model, _limits(options), 1 / model_info.token_rate, self._reports.put)
         self._thread = threading.Thread(target=self._engine.run, daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """Stop the loop."""
+        """Stop the loop and join its thread."""
         self._engine.enqueue(Stop())
         self._thread.join()
 
     def speak(self, index: int, text: str, voice: VoicePrompt | None) -> tuple[tuple[Patch, ...], SequenceEnded]:
-        """One sentence; tried again when it went on for too long, except from a tape."""
+        """Return the patches of one sentence and its end; a runaway sentence is retried, unless its noise is a tape."""
         voice_patches = 0 if voice is None else len(voice.latents)
         patches, ended = self._speak_once(self._sentence(index, text, voice, 0))
         attempts = 1
-        while self._may_retry and wants_another_attempt(attempts, len(patches), ended.text_tokens, voice_patches):
+        while self._may_retry and should_retry(attempts, len(patches), ended.text_tokens, voice_patches):
             patches, ended = self._speak_once(self._sentence(index, text, voice, attempts))
             attempts += 1
+        # The tape holds the noise of the whole text: each sentence reads on where the one before it ended.
         self._tape = self._tape if self._tape is None else self._tape[len(patches) :]
         return patches, ended
 
     @property
     def _may_retry(self) -> bool:
-        return self._work.retries and self._tape is None
+        return self._options.retries and self._tape is None
 
     def _sentence(self, index: int, text: str, voice: VoicePrompt | None, attempt: int) -> Sentence:
         return Sentence(
             sequence_id=index * MAX_ATTEMPTS + attempt + 1,
             text=text,
-            seed=self._work.seed,
+            seed=self._options.seed,
             sentence_index=index,
             attempt=attempt,
-            cfg_value=self._work.cfg_value,
-            inference_timesteps=self._work.inference_timesteps,
+            cfg_value=self._options.cfg_value,
+            inference_timesteps=self._options.inference_timesteps,
             prompt=voice,
-            max_steps=self._work.max_steps,
+            max_steps=self._options.max_steps,
             noise_tape=self._tape,
         )
 
@@ -149,100 +150,103 @@ class _OfflineEngine:
         while not isinstance(report := self._reports.get(), SequenceEnded):
             patches += report.patches if isinstance(report, StepDone) else ()
         if report.outcome is Outcome.FAILED:
+            # Reports of failures begin with the exception's class, which is no help to a user.
             raise SynthesisError(report.message.partition(": ")[2] or report.message)
         if report.outcome is not Outcome.FINISHED:
             raise SynthesisError(report.message)
         return tuple(patches), report
 
 
-def _limits(work: Synthesis) -> Limits:
-    """One sentence at a time, its prompt read in the same pieces as a server on such a device reads it."""
-    return Limits(max_rows=1, max_waiting=1, max_prefill_tokens=prefill_tokens(work.device))
+def _limits(options: SynthesisOptions) -> Limits:
+    """Return limits for one sentence at a time, its prompt split for prefill as a server on this device splits it."""
+    return Limits(max_rows=1, max_waiting=1, max_prefill_tokens=prefill_tokens(options.device))
 
 
 def _speak_all(
-    runner: _OfflineEngine, sentences: tuple[TextSentence, ...], voice: VoicePrompt | None, model_info: Loaded
-) -> Spoken:
-    """With a voice every sentence continues it; without one the first sentence becomes the voice of the others."""
+    engine: _OfflineEngine, sentences: tuple[TextSentence, ...], voice: VoicePrompt | None, model_info: Loaded
+) -> SynthesisResult:
+    """Speak the sentences in order; without a voice, the first sentence becomes the voice of the others."""
     patches: list[Patch] = []
     starts: list[int] = []
-    heard: list[Float32Array] = []
+    parts: list[Float32Array] = []
     assembly = Assembly(model_info.sample_rate)
     for index, sentence in enumerate(sentences):
         starts.append(len(patches))
-        made, ended = runner.speak(index, sentence.text, voice)
-        patches += made
-        heard += _lm_states(assembly, sentence, made)
+        spoken, ended = engine.speak(index, sentence.text, voice)
+        patches += spoken
+        parts += _pause_and_speech(assembly, sentence, spoken)
         if voice is None and len(sentences) > 1:
-            voice = voice_of(sentence.text, [kept_for_a_voice(patch) for patch in made], ended.text_tokens)
-    return Spoken(tuple(patches), tuple(starts), model_info.sample_rate, np.concatenate(heard))
+            voice = derive_voice(sentence.text, [voice_patch(patch) for patch in spoken], ended.text_tokens)
+    return SynthesisResult(tuple(patches), tuple(starts), model_info.sample_rate, np.concatenate(parts))
 
 
-def _lm_states(assembly: Assembly, sentence: TextSentence, patches: tuple[Patch, ...]) -> list[Float32Array]:
-    """The pause before a sentence, and the sentence."""
+def _pause_and_speech(assembly: Assembly, sentence: TextSentence, patches: tuple[Patch, ...]) -> list[Float32Array]:
+    """Return the samples of the pause before a sentence, and those of the sentence."""
     before = [event.samples for event in assembly.begin(sentence) if isinstance(event, SpeechAudio)]
-    spoken = [assembly.patch(patch).samples for patch in patches]
+    spoken = [assembly.add_patch(patch).samples for patch in patches]
     assembly.end()
     return before + spoken
 
 
-def _load(work: Synthesis) -> tuple[VoxCpmBackend, Loaded]:
-    limits = _limits(work)
+def _load(options: SynthesisOptions) -> tuple[VoxCpmBackend, Loaded]:
+    limits = _limits(options)
     try:
         return load_backend(
-            EngineSettings(model_path=work.model_path, device=work.device, dtype=work.dtype, limits=limits)
+            EngineSettings(model_path=options.model_path, device=options.device, dtype=options.dtype, limits=limits)
         )
     except WrongWeightsError as error:
         raise SynthesisError(str(error)) from error
 
 
-def _voice(work: Synthesis, model: VoxCpmBackend) -> VoicePrompt | None:
-    if work.reference_audio is None:
+def _voice(options: SynthesisOptions, model: VoxCpmBackend) -> VoicePrompt | None:
+    if options.reference_audio is None:
         return None
     try:
-        recording = read_recording(work.reference_audio.read_bytes())
+        recording = read_recording(options.reference_audio.read_bytes())
     except (OSError, RecordingError) as error:
-        raise SynthesisError(f"--reference-audio {work.reference_audio}: {error}") from error
-    return VoicePrompt(work.reference_text, model.encode_voice(recording.samples, recording.sample_rate))
+        raise SynthesisError(f"--reference-audio {options.reference_audio}: {error}") from error
+    return VoicePrompt(options.reference_text, model.encode_voice(recording.samples, recording.sample_rate))
 
 
-def _tape(work: Synthesis, model_info: Loaded) -> Float32Array | None:
-    if work.noise_file is None:
+def _tape(options: SynthesisOptions, model_info: Loaded) -> Float32Array | None:
+    if options.noise_file is None:
         return None
     from safetensors import SafetensorError  # noqa: PLC0415
     from safetensors.numpy import load_file  # noqa: PLC0415
 
     try:
-        tensors = load_file(work.noise_file)
+        tensors = load_file(options.noise_file)
     except (OSError, SafetensorError) as error:
-        raise SynthesisError(f"--noise-file {work.noise_file}: {error}") from error
+        raise SynthesisError(f"--noise-file {options.noise_file}: {error}") from error
     noise = tensors.get("noise")
-    wanted = (model_info.patch_size, model_info.feat_dim)
-    if noise is None or noise.ndim != 3 or noise.shape[1:] != wanted:  # noqa: PLR2004 - [steps, patch_size, feat_dim]
+    step_shape = (model_info.patch_size, model_info.feat_dim)
+    if noise is None or noise.ndim != 3 or noise.shape[1:] != step_shape:  # noqa: PLR2004 - [steps, patch_size, feat_dim]
         found = "no tensor `noise`" if noise is None else f"`noise` of shape {list(noise.shape)}"
-        raise SynthesisError(f"--noise-file {work.noise_file} has {found}; [steps, {wanted[0]}, {wanted[1]}] is needed")
+        expected = f"[steps, {step_shape[0]}, {step_shape[1]}]"
+        raise SynthesisError(f"--noise-file {options.noise_file} has {found}; {expected} is required")
     tape: Float32Array = np.ascontiguousarray(noise, dtype=np.float32)
     return tape
 
 
-def _write(work: Synthesis, spoken: Spoken) -> None:
-    audio_format = FORMATS.get(work.output.suffix.removeprefix("."), FORMATS["wav"])
-    rate = spoken.sample_rate if audio_format.name == "pcm" else audio_format.rate_for(None, spoken.sample_rate)
-    encoder = make_encoder(audio_format, spoken.sample_rate, rate)
-    audio = encoder.encode(spoken.samples) + encoder.finish()
+def _write(options: SynthesisOptions, result: SynthesisResult) -> None:
+    # pcm has no header for its rate, and a file is not a player: it keeps the model's rate instead of OpenAI's 24 kHz.
+    audio_format = FORMATS.get(options.output.suffix.removeprefix("."), FORMATS["wav"])
+    rate = result.sample_rate if audio_format.name == "pcm" else audio_format.rate_for(None, result.sample_rate)
+    encoder = make_encoder(audio_format, result.sample_rate, rate)
+    audio = encoder.encode(result.samples) + encoder.finish()
     if audio_format.name == "wav":
         audio = with_exact_wav_length(audio, rate)
     try:
-        work.output.write_bytes(audio)
-        _write_latents(work.latents_out, spoken)
+        options.output.write_bytes(audio)
+        _write_latents(options.latents_out, result)
     except OSError as error:
         raise SynthesisError(f"cannot write {error.filename}: {error.strerror}") from error
 
 
-def _write_latents(path: Path | None, spoken: Spoken) -> None:
+def _write_latents(path: Path | None, result: SynthesisResult) -> None:
     if path is None:
         return
     from safetensors.numpy import save_file  # noqa: PLC0415
 
-    latents = np.stack([patch.latents for patch in spoken.patches])  # [steps, patch_size, feat_dim]
-    save_file({"latents": latents, "sentence_starts": np.array(spoken.sentence_starts, np.int64)}, path)
+    latents = np.stack([patch.latents for patch in result.patches])  # [steps, patch_size, feat_dim]
+    save_file({"latents": latents, "sentence_starts": np.array(result.sentence_starts, np.int64)}, path)

@@ -20,7 +20,7 @@ from starlette.routing import Route
 
 from voxfleet_inference.errors import ApiError, UnknownVoiceError
 from voxfleet_inference.server.service import SpeechService
-from voxfleet_inference.voices.voice_file import to_file
+from voxfleet_inference.voices.file_format import serialize_voice
 
 
 def internal_app(service: SpeechService) -> Starlette:
@@ -83,13 +83,13 @@ def load_row(service: SpeechService, now: float) -> dict[str, Any]:
 async def _voice_file(voice_id: str, service: SpeechService) -> Response:
     """A voice that is kept here, as another server's `--voice-source` fetches it."""
     try:
-        voice = await service.voices.repository.kept(voice_id)
+        voice = await service.voices.repository.find_local(voice_id)
     except ApiError as error:
         return JSONResponse(error.body, error.status, error.headers)
     if voice is None:
         unknown = UnknownVoiceError("no such voice is kept here", param="voice_id", code="voice_not_found")
         return JSONResponse(unknown.body, unknown.status)
-    return Response(to_file(voice), media_type="application/octet-stream")
+    return Response(serialize_voice(voice), media_type="application/octet-stream")
 
 
 def _refusal(request: Request, service: SpeechService) -> Response | None:

@@ -15,8 +15,8 @@ from fastapi import FastAPI, Request
 from voxfleet_inference.engine.client import EngineError, VoiceBusyError
 from voxfleet_inference.errors import InternalError, RequestTimeoutError, UnavailableError
 from voxfleet_inference.voice_names import BUILT_IN_VOICES
+from voxfleet_inference.voices.file_format import VoiceMetadata
 from voxfleet_inference.voices.repository import RETRY_AFTER_SECONDS
-from voxfleet_inference.voices.voice_file import VoiceFacts
 from voxfleet_inference.voices.voice_request import FIELDS, VoiceRequest, parse_voice_request
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def _add_under(app: FastAPI, service: SpeechService, uploads: _Uploads, path: st
     @app.get(path, include_in_schema=in_schema)
     async def voices() -> dict[str, Any]:
         """The voices that can speak here; `aliases` are other names for them."""
-        kept = [_as_voice(facts) for facts in await service.voices.repository.all_facts()]
+        kept = [_as_voice(metadata) for metadata in await service.voices.repository.all_metadata()]
         data = [*(_built_in(name) for name in BUILT_IN_VOICES), *kept]
         ends = {"first_id": data[0]["id"], "last_id": data[-1]["id"], "has_more": False}
         return {"object": "list", "data": data, **ends, "aliases": service.voices.aliases}
@@ -74,8 +74,8 @@ def _add_under(app: FastAPI, service: SpeechService, uploads: _Uploads, path: st
         """One voice, and what its sample says."""
         if voice_id in BUILT_IN_VOICES:
             return _built_in(voice_id)
-        facts = await service.voices.get(voice_id)
-        return {**_as_voice(facts), "transcript": facts.transcript, "consent": facts.consent}
+        metadata = await service.voices.get(voice_id)
+        return {**_as_voice(metadata), "transcript": metadata.transcript, "consent": metadata.consent}
 
     @app.delete(path + "/{voice_id}", include_in_schema=in_schema)
     async def delete(voice_id: str) -> dict[str, Any]:
@@ -91,10 +91,10 @@ class _Uploads:
         self._service, self._read_body = service, read_body
         self._open = 0
 
-    async def create(self, request: Request) -> VoiceFacts:
+    async def create(self, request: Request) -> VoiceMetadata:
         """Read the request, make its voice and keep it. Raises what becomes an answer."""
         self._service.check_ready()
-        self._service.voices.repository.check_keeps()
+        self._service.voices.repository.check_writable()
         if self._open >= MAX_UPLOADS:
             raise _busy(f"{MAX_UPLOADS} voices are being made")
         self._open += 1
@@ -112,7 +112,7 @@ class _Uploads:
             raise RequestTimeoutError(message, code="upload_too_slow") from error
         return await parse_voice_request(request.headers, body)
 
-    async def _make(self, asked: VoiceRequest) -> VoiceFacts:
+    async def _make(self, asked: VoiceRequest) -> VoiceMetadata:
         try:
             return await self._service.voices.create(asked, self._service.engine)
         except VoiceBusyError as error:
@@ -129,6 +129,6 @@ def _built_in(name: str) -> dict[str, Any]:
     return {"id": name, "object": "audio.voice", "created_at": 0, "name": name, "type": "built_in"}
 
 
-def _as_voice(facts: VoiceFacts) -> dict[str, Any]:
-    voice = {"id": facts.id, "object": "audio.voice", "created_at": facts.created_at, "name": facts.name}
-    return {**voice, "type": facts.type} | ({} if facts.seed is None else {"seed": facts.seed})
+def _as_voice(metadata: VoiceMetadata) -> dict[str, Any]:
+    voice = {"id": metadata.id, "object": "audio.voice", "created_at": metadata.created_at, "name": metadata.name}
+    return {**voice, "type": metadata.type} | ({} if metadata.seed is None else {"seed": metadata.seed})

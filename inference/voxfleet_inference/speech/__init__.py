@@ -1,1 +1,1 @@
-"""Speech: a text becomes sentences through the engine, one stream of audio and events."""
+"""Speech: the sentences of one request through the engine, joined into one stream of audio and events."""

@@ -1,11 +1,11 @@
-"""How much of a sentence becomes the voice of those after it: all of it, unless it lost its way.
+"""Derives the voice of a request's later sentences from its first one, when the request names no voice.
 
-One that did, and that was heard and so cannot be said again, has said its text before: its beginning is the speaker
-whom the listener knows, and what follows would lead the others astray as well. It ends where it is quietest, so that no
-word is cut, within the time in which a text is spoken.
+A normal sentence becomes the voice as a whole. A runaway sentence (`retry_policy`) whose audio was sent already cannot
+be retried: only its beginning, in which the text is spoken, becomes the voice; the rest would make later sentences
+runaways too. The cut is at the quietest patch within the time that the text takes, so that it splits no word.
 
-Knows: patches, how loud they are, and tokens.
-Does not know: engines, other sentences or who listens.
+Knows: patches, their loudness, and tokens.
+Does not know: engines or other sentences.
 """
 
 from __future__ import annotations
@@ -17,36 +17,36 @@ from typing import Final
 import numpy as np
 
 from voxfleet_inference.engine.messages import Float32Array, Patch, VoicePrompt
-from voxfleet_inference.speech.retrying import is_bad_case
+from voxfleet_inference.speech.retry_policy import is_runaway
 
-# Speech takes about two patches per token; six are the bad case. A hasty and a slow speaker:
+# Speech takes about two patches per token; a fast speaker needs one, a slow one three. Six are a runaway.
 FASTEST_PATCHES_PER_TOKEN: Final = 1
 SLOWEST_PATCHES_PER_TOKEN: Final = 3
-SHORTEST_PATCHES: Final = 4  # the model says nothing shorter
+SHORTEST_PATCHES: Final = 4  # the model makes no shorter sentence
 
 
 @dataclass(frozen=True, slots=True)
-class SpokenPatch:
-    """What of a patch is kept for a voice."""
+class VoicePatch:
+    """The parts of a patch from which a voice is derived."""
 
     latents: Float32Array  # [patch_size, feat_dim]
     loudness: float  # mean square of its samples
 
 
-def kept_for_a_voice(patch: Patch) -> SpokenPatch:
-    """A patch without its samples."""
-    return SpokenPatch(patch.latents, float(np.mean(np.square(patch.samples))))
+def voice_patch(patch: Patch) -> VoicePatch:
+    """Return a patch without its samples, which are 100 times as large as the latents."""
+    return VoicePatch(patch.latents, float(np.mean(np.square(patch.samples))))
 
 
-def voice_of(text: str, spoken: Sequence[SpokenPatch], text_tokens: int) -> VoicePrompt:
-    """The voice that said `text`, which has so many tokens."""
-    end = voice_patches([each.loudness for each in spoken], text_tokens)
-    return VoicePrompt(text, np.stack([each.latents for each in spoken[:end]]))
+def derive_voice(text: str, patches: Sequence[VoicePatch], text_tokens: int) -> VoicePrompt:
+    """Return the prompt that continues a sentence: its text, of `text_tokens` tokens, and latents [patches, 4, 64]."""
+    end = derived_patches([each.loudness for each in patches], text_tokens)
+    return VoicePrompt(text, np.stack([each.latents for each in patches[:end]]))
 
 
-def voice_patches(loudness: Sequence[float], text_tokens: int) -> int:
-    """How many patches of a sentence are its voice; of several that are as quiet the last one ends it."""
-    if not is_bad_case(len(loudness), text_tokens):
+def derived_patches(loudness: Sequence[float], text_tokens: int) -> int:
+    """Return how many patches of a sentence become the voice; among equally quiet places the last one wins."""
+    if not is_runaway(len(loudness), text_tokens):
         return len(loudness)
     shortest, longest = (
         max(SHORTEST_PATCHES, rate * text_tokens) for rate in (FASTEST_PATCHES_PER_TOKEN, SLOWEST_PATCHES_PER_TOKEN)

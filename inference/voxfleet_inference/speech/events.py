@@ -1,8 +1,7 @@
-"""What happens while a text is spoken, as values: audio, and where its sentences begin and end.
+"""The events of one speech: audio, and where its sentences start and end.
 
-Knows: the order `SentenceStarted, SpeechAudio..., SentenceEnded, (pause) SpeechAudio`, sentence after sentence, and
-that the samples of all audio, joined, are the whole speech. Seconds are those of the speech as spoken, before any
-change of speed.
+Knows: the order `SentenceStarted, SpeechAudio..., SentenceEnded, (pause) SpeechAudio` of each sentence. The samples of
+all SpeechAudio, joined, are the whole speech; seconds count from its start, before any change of speed.
 Does not know: formats, HTTP or engines.
 """
 
@@ -16,7 +15,7 @@ import numpy.typing as npt
 
 @dataclass(frozen=True, slots=True)
 class SentenceStarted:
-    """The next audio is this sentence's."""
+    """The audio that follows belongs to this sentence."""
 
     index: int
     text: str
@@ -25,16 +24,16 @@ class SentenceStarted:
 
 @dataclass(frozen=True, slots=True)
 class SpeechAudio:
-    """Audio of a sentence, or of the pause behind it."""
+    """Audio of a sentence, or of the pause after it."""
 
     index: int
     samples: npt.NDArray[np.float32]  # [samples]
-    patches: int = 1  # how many patches of the model it is; 0 is a pause
+    patches: int = 1  # patches of the model in it; 0 for a pause
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentenceEnded:
-    """A sentence has been said; the pause behind it is not part of it."""
+    """All audio of a sentence was sent; the pause after it is not part of it."""
 
     index: int
     text: str
@@ -42,8 +41,8 @@ class SentenceEnded:
     until_seconds: float
     patches: int
     text_tokens: int
-    attempts: int  # 1: it was right at once
-    is_truncated: bool  # it reached its bound and was faded out
+    attempts: int  # 1: the first attempt was no runaway
+    is_truncated: bool  # it reached the most patches for its tokens and was faded out
     trailing_silence_seconds: float
 
 

@@ -1,6 +1,6 @@
-"""One sentence on its way through the engine, said again when it went wrong and nobody has heard any of it.
+"""One sentence through the engine: its patches, retries of a runaway, and the voice that it becomes.
 
-Knows: attempts, patches that wait to be heard, and what of them can become a voice.
+Knows: attempts, patches that were not sent yet, and the patches from which a voice is derived.
 Does not know: other sentences, pauses, time or HTTP.
 """
 
@@ -18,74 +18,78 @@ from voxfleet_inference.engine.client import (
     SequenceStream,
 )
 from voxfleet_inference.engine.messages import Patch, Sentence, SequenceEnded, VoicePrompt
-from voxfleet_inference.speech.derived_voice import SpokenPatch, kept_for_a_voice, voice_of
-from voxfleet_inference.speech.retrying import wants_another_attempt
+from voxfleet_inference.speech.derived_voice import VoicePatch, derive_voice, voice_patch
+from voxfleet_inference.speech.retry_policy import should_retry
 from voxfleet_inference.text.sentences import TextSentence
 
-_CLIENT_BACKLOG: Final = 8  # patches left with the engine's client once ours are full; beyond, it parks the sequence
+_CLIENT_BACKLOG: Final = 8  # unread patches in EngineClient, once this queue is full, at which it parks the sequence
 
 
 class SentenceRun:
-    """A sentence being spoken; `close` cancels whatever is left of it."""
+    """Reads one sentence from the engine into a queue; `close` cancels what is left of it.
 
-    def __init__(  # noqa: PLR0913 - a sentence, its engine, and four facts about who hears it
+    A runaway is retried as long as `patches` has yielded nothing. With `is_whole` it yields nothing before the
+    sentence has ended, so every runaway can be retried.
+    """
+
+    def __init__(  # noqa: PLR0913 - a sentence, its engine, and three facts about how it is sent
         self,
         engine: EngineClient,
-        written: TextSentence,
+        text_sentence: TextSentence,
         sentence: Sentence,
         *,
-        is_held: bool,
+        is_whole: bool,
         max_waiting_patches: int,
         may_retry: bool = True,
     ) -> None:
-        self.written = written
+        self.text_sentence = text_sentence
         self.sentence = sentence  # of the attempt that counts
         self.ended: SequenceEnded | None = None
         self._engine = engine
         self._may_retry = may_retry
-        self._is_held = is_held  # nothing is heard before all of it is there
-        self._has_been_heard = False
+        self._is_whole = is_whole
+        self._has_sent_audio = False
         self._error: Exception | None = None
-        self._spoken: list[SpokenPatch] = []
-        # A held sentence is bounded by the most patches that its tokens allow.
-        self._waiting: asyncio.Queue[Patch | None] = asyncio.Queue(0 if is_held else max_waiting_patches)
+        self._voice_patches: list[VoicePatch] = []
+        # Unbounded for a whole sentence, which nothing reads before its end; its tokens bound its patches.
+        self._waiting: asyncio.Queue[Patch | None] = asyncio.Queue(0 if is_whole else max_waiting_patches)
         self._finished = asyncio.Event()
         self._stream: SequenceStream = self._submit()
         self._reading = asyncio.create_task(self._read())
 
     @property
     def error(self) -> Exception | None:
-        """Why it could not be said."""
+        """Why the sentence failed; None while it has not."""
         return self._error
 
     @property
     def attempts(self) -> int:
-        """How many times it was said."""
+        """How many attempts were made, up to the one that counts."""
         return self.sentence.attempt + 1
 
     async def patches(self) -> AsyncGenerator[Patch]:
-        """What there is to hear.
+        """Yield the patches of the attempt that counts, in order.
 
         Raises:
             EngineError: the sentence failed.
         """
-        if self._is_held:
+        if self._is_whole:
             await self._finished.wait()
         while (patch := await self._waiting.get()) is not None:
-            self._has_been_heard = True
+            self._has_sent_audio = True
             yield patch
         if self._error is not None:
             raise self._error
 
     async def voice(self) -> VoicePrompt | None:
-        """What was said, as a voice for other sentences, once all of it is made; None when it failed."""
+        """Wait for the end; return the sentence as a voice for others, None if it failed or had a voice itself."""
         await self._finished.wait()
-        if self._error is not None or self.ended is None or not self._spoken:
+        if self._error is not None or self.ended is None or not self._voice_patches:
             return None
-        return voice_of(self.sentence.text, self._spoken, self.ended.text_tokens)
+        return derive_voice(self.sentence.text, self._voice_patches, self.ended.text_tokens)
 
     def close(self) -> None:
-        """Cancel it unless it has ended."""
+        """Cancel the sentence unless it has ended."""
         self._reading.cancel()
         self._stream.close()
 
@@ -95,30 +99,32 @@ class SentenceRun:
     async def _read(self) -> None:
         try:
             await self._read_attempts()
-        except Exception as error:  # noqa: BLE001 - whoever listens gets it
+        except Exception as error:  # noqa: BLE001 - `patches` raises it to its caller
             self._error = error
         self._finished.set()
         await self._waiting.put(None)
 
     async def _read_attempts(self) -> None:
         await self._read_stream()
-        while self._wants_another_attempt():
-            sentence, ended, spoken, patches = self.sentence, self.ended, self._spoken, self._take_back()
+        while self._should_retry():
+            sentence, ended, voice_patches = self.sentence, self.ended, self._voice_patches
+            patches = self._take_unsent()
             try:
-                self.sentence, self._spoken = replace(sentence, attempt=sentence.attempt + 1), []
+                self.sentence, self._voice_patches = replace(sentence, attempt=sentence.attempt + 1), []
                 self._stream = self._submit()
                 await self._read_stream()
             except (QueueFullError, SequenceExpiredError):
-                if self._has_been_heard:
+                if self._has_sent_audio:
                     raise
-                self._take_back()  # no room or no time for a better one: a bad one is better than none
-                self.sentence, self.ended, self._spoken = sentence, ended, spoken
+                # No capacity or no time for a retry: the runaway is sent after all, better than no audio.
+                self._take_unsent()
+                self.sentence, self.ended, self._voice_patches = sentence, ended, voice_patches
                 for patch in patches:
                     self._waiting.put_nowait(patch)
                 return
 
-    def _take_back(self) -> list[Patch]:
-        """What nobody has heard yet."""
+    def _take_unsent(self) -> list[Patch]:
+        """Empty the queue and return its patches."""
         patches: list[Patch] = []
         while not self._waiting.empty():
             patch = self._waiting.get_nowait()
@@ -128,13 +134,13 @@ class SentenceRun:
     async def _read_stream(self) -> None:
         async for patch in self._stream:
             if self.sentence.prompt is None:
-                self._spoken.append(kept_for_a_voice(patch))
+                self._voice_patches.append(voice_patch(patch))
             await self._waiting.put(patch)
         self.ended = self._stream.ended
         self._stream.close()
 
-    def _wants_another_attempt(self) -> bool:
-        if self._has_been_heard or self.ended is None or not self._may_retry:
+    def _should_retry(self) -> bool:
+        if self._has_sent_audio or self.ended is None or not self._may_retry:
             return False
         voice_patches = 0 if self.sentence.prompt is None else len(self.sentence.prompt.latents)
-        return wants_another_attempt(self.attempts, self.ended.patches, self.ended.text_tokens, voice_patches)
+        return should_retry(self.attempts, self.ended.patches, self.ended.text_tokens, voice_patches)

@@ -1,7 +1,7 @@
-"""The edges of a sentence's audio: silence at its end, and the fade of one that was cut.
+"""Shapes the edges of a sentence's audio: silence at its end, and the fade of a truncated one.
 
 Knows: samples.
-Does not know: sentences, patches or why.
+Does not know: sentences or patches.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-FADE_SECONDS: Final = 0.010
-SILENCE_PEAK: Final = 0.01  # -40 dB of full scale: below it nothing is heard beside speech
-_NEAR_THE_END: Final = 256  # samples
+FADE_SECONDS: Final = 0.010  # long enough that the cut does not click, too short to lose a sound
+SILENCE_PEAK: Final = 0.01  # -40 dB of full scale: inaudible beside speech
+_TAIL_SAMPLES: Final = 256
 
 Float32Array = npt.NDArray[np.float32]
 
 
 def faded_out(samples: Float32Array, sample_rate: int) -> Float32Array:
-    """A copy whose last 10 ms go down to zero along half a cosine."""
+    """Return a copy of samples [n] whose last 10 ms fall to zero along half a cosine."""
     length = min(len(samples), round(FADE_SECONDS * sample_rate))
     faded = samples.copy()
     if length:
@@ -29,8 +29,14 @@ def faded_out(samples: Float32Array, sample_rate: int) -> Float32Array:
 
 
 def trailing_silence_after(silence_before: int, samples: Float32Array) -> int:
-    """Silent samples at the end of speech that ended with `silence_before` of them, once `samples` followed."""
-    for part in (samples[-_NEAR_THE_END:], samples):  # speech that goes on shows it soon
+    """Return how many samples at the end of a speech are silent, after `samples` [n] were added to it.
+
+    Args:
+        silence_before: silent samples at the end of the speech so far.
+        samples: what is added.
+    """
+    # In the middle of speech the tail decides, so the whole patch is searched only near a sentence's end.
+    for part in (samples[-_TAIL_SAMPLES:], samples):
         loud_from_the_end = np.abs(part[::-1]) > SILENCE_PEAK
         if loud_from_the_end.any():
             return int(loud_from_the_end.argmax())
@@ -38,5 +44,5 @@ def trailing_silence_after(silence_before: int, samples: Float32Array) -> int:
 
 
 def silence(seconds: float, sample_rate: int) -> Float32Array:
-    """Nothing, for so long."""
+    """Return samples [seconds * sample_rate] of zeros."""
     return np.zeros(round(seconds * sample_rate), dtype=np.float32)

@@ -1,8 +1,8 @@
 """One request's speech: its sentences through the engine, in order, as a stream of events.
 
-Knows: that sentences decode side by side when there is a voice, and that without one the first sentence becomes the
-voice of the others. Leaving the iteration early cancels whatever is left.
-Does not know: HTTP, formats or what a request looks like.
+Knows: with a voice, sentences decode in parallel; without one, the first sentence becomes the voice of the others.
+Closing the generator early cancels the sentences that are left.
+Does not know: HTTP, formats or the fields of a request.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from typing import Final
 
 from voxfleet_inference.engine.client import EngineClient
 from voxfleet_inference.engine.messages import Sentence, VoicePrompt
-from voxfleet_inference.speech.assembling import Assembly
+from voxfleet_inference.speech.assembly import Assembly
 from voxfleet_inference.speech.events import SpeechEvent
 from voxfleet_inference.speech.sentence_run import SentenceRun
-from voxfleet_inference.text.normalizing import normalized
+from voxfleet_inference.text.normalization import normalized
 from voxfleet_inference.text.plain_text import plain_text
 from voxfleet_inference.text.sentences import TextSentence
 
@@ -28,7 +28,7 @@ _LEAST_SECONDS: Final = 0.001
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Speech:
-    """What to speak: sentences in order, one seed, one voice."""
+    """What to speak: sentences in order, one seed, one voice; the same values give the same audio."""
 
     sentences: tuple[TextSentence, ...]
     seed: int
@@ -37,19 +37,19 @@ class Speech:
     voice: VoicePrompt | None
     max_parallel_sentences: int = 1
     max_buffered_patches: int = 400
-    is_whole: bool = False  # nothing is heard before the end, so every sentence may be said again
-    normalizes: bool = False  # write out numbers and signs, sentence by sentence
-    first_index: int = 0  # the number of its first sentence, when other speeches of the same session came before
+    is_whole: bool = False  # each sentence is sent only once it has ended, so that every runaway can be retried
+    normalizes: bool = False  # spell out numbers and signs, sentence by sentence
+    first_index: int = 0  # index of its first sentence; earlier speeches of a live session count on
     request_id: int = 0
     priority: int = 0
     speed: float = 1.0
     deadline_seconds: float | None = None
-    attempts: tuple[int, ...] = ()  # what is repeated from a log: the attempt at each sentence that counted
+    attempts: tuple[int, ...] = ()  # in a replay: the attempt of each sentence that counted, from the log
 
     def sentence(self, index: int, text: str, voice: VoicePrompt | None) -> Sentence:
-        """The sequence of one sentence; the noise is keyed by its place in the text."""
+        """Return the sequence of one sentence; seed, index and attempt are the key of its noise."""
         return Sentence(
-            sequence_id=0,  # given by the client
+            sequence_id=0,  # EngineClient sets it
             text=text,
             seed=self.seed,
             sentence_index=index,
@@ -72,40 +72,40 @@ async def speak(
     more: AsyncIterable[TextSentence] | None = None,
     on_voice: Callable[[VoicePrompt], None] | None = None,
 ) -> AsyncGenerator[SpeechEvent]:
-    """Speak the sentences of `speech`, then those that `more` brings, as they come.
+    """Yield the events of `speech`, then those of the sentences that `more` yields, as they arrive.
 
-    Without a voice, `on_voice` is told the one that the first sentence gave to those after it.
+    If the speech has no voice, `on_voice` is called with the one derived from its first sentence.
 
     Raises:
-        EngineError: a sentence failed; nothing more is spoken.
+        EngineError: a sentence failed; the speech ends.
     """
-    submitting = _Submitting(engine, speech, _joined(speech.sentences, more), on_voice)
+    submitter = _SentenceSubmitter(engine, speech, _joined(speech.sentences, more), on_voice)
     assembly = Assembly(sample_rate, speech.first_index)
     try:
-        while (run := await submitting.next_run()) is not None:
-            async with aclosing(_said(assembly, run)) as events:
+        while (run := await submitter.next_run()) is not None:
+            async with aclosing(_sentence_events(assembly, run)) as events:
                 async for event in events:
                     yield event
     finally:
-        await submitting.close()
+        await submitter.close()
 
 
-async def _said(assembly: Assembly, run: SentenceRun) -> AsyncGenerator[SpeechEvent]:
+async def _sentence_events(assembly: Assembly, run: SentenceRun) -> AsyncGenerator[SpeechEvent]:
     has_begun = False
     async with aclosing(run.patches()) as patches:
         async for patch in patches:
             if not has_begun:
                 has_begun = True
-                for event in assembly.begin(run.written):
+                for event in assembly.begin(run.text_sentence):
                     yield event
-            yield assembly.patch(patch)
+            yield assembly.add_patch(patch)
     if has_begun:
         text_tokens = run.ended.text_tokens if run.ended is not None else 0
         yield assembly.end(text_tokens=text_tokens, attempts=run.attempts)
 
 
-class _Submitting:
-    """Gives sentences to the engine ahead of whoever listens, so many at a time."""
+class _SentenceSubmitter:
+    """Submits sentences to the engine ahead of the client, up to `max_parallel_sentences` at a time."""
 
     def __init__(
         self,
@@ -117,31 +117,31 @@ class _Submitting:
         request_id = speech.request_id or engine.new_request_id()
         self._engine, self._speech = engine, replace(speech, request_id=request_id)
         self._on_voice = on_voice
-        self._room = asyncio.Semaphore(speech.max_parallel_sentences)
+        self._parallel = asyncio.Semaphore(speech.max_parallel_sentences)
         self._runs: asyncio.Queue[SentenceRun | None] = asyncio.Queue()
-        self._open: deque[SentenceRun] = deque()  # its first is the one that is heard
+        self._open: deque[SentenceRun] = deque()  # the first one is being sent
         self._next_index = speech.first_index
-        self._is_hearing = False
+        self._has_current = False
         self._started_at = asyncio.get_running_loop().time()
         self._task = asyncio.create_task(self._submit_all(sentences))
 
     async def next_run(self) -> SentenceRun | None:
-        """The next sentence in order, which frees the place of the one before; None after the last.
+        """Close the current sentence and return the next one in order; None after the last.
 
         Raises:
-            EngineError: it could not be submitted.
+            EngineError: the next sentence could not be submitted.
         """
-        if self._is_hearing:
+        if self._has_current:
             self._open.popleft().close()
-            self._room.release()
+            self._parallel.release()
         run = await self._runs.get()
-        self._is_hearing = run is not None
+        self._has_current = run is not None
         if run is None:
-            self._task.result()
+            self._task.result()  # raises what ended the submitting early
         return run
 
     async def close(self) -> None:
-        """Cancel whatever is left."""
+        """Cancel the sentences that are left."""
         self._task.cancel()
         with suppress(asyncio.CancelledError, Exception):
             await self._task
@@ -151,35 +151,37 @@ class _Submitting:
     async def _submit_all(self, sentences: AsyncIterator[TextSentence]) -> None:
         voice, first = self._speech.voice, None
         try:
-            async for written in sentences:
+            async for text_sentence in sentences:
                 if voice is None and first is not None:
-                    voice = await self._voice_of(first)
+                    voice = await self._derived_voice(first)
                     if voice is None:
-                        return  # the first one failed, which whoever listens is told
-                await self._room.acquire()
-                run = self._submit(written, await self._spoken(written), voice)
+                        return  # the first sentence failed; its `patches` raises the error to the caller
+                await self._parallel.acquire()
+                run = self._submit(text_sentence, await self._spoken_text(text_sentence), voice)
                 first = first or run
+            # A live session needs the voice for its next speech, even if this one had a single sentence.
             if voice is None and first is not None and self._on_voice is not None:
-                await self._voice_of(first)
+                await self._derived_voice(first)
         finally:
             self._runs.put_nowait(None)
 
-    async def _voice_of(self, first: SentenceRun) -> VoicePrompt | None:
+    async def _derived_voice(self, first: SentenceRun) -> VoicePrompt | None:
         voice = await first.voice()
         if voice is not None and self._on_voice is not None:
             self._on_voice(voice)
         return voice
 
-    async def _spoken(self, written: TextSentence) -> str:
-        return await asyncio.to_thread(_written_out, written.text) if self._speech.normalizes else written.text
+    async def _spoken_text(self, text_sentence: TextSentence) -> str:
+        text = text_sentence.text
+        return await asyncio.to_thread(_normalized, text) if self._speech.normalizes else text
 
-    def _submit(self, written: TextSentence, text: str, voice: VoicePrompt | None) -> SentenceRun:
+    def _submit(self, text_sentence: TextSentence, text: str, voice: VoicePrompt | None) -> SentenceRun:
         sentence = self._speech.sentence(self._next_index, text, voice)
         run = SentenceRun(
             self._engine,
-            written,
+            text_sentence,
             replace(sentence, deadline_seconds=self._remaining_seconds()),
-            is_held=self._speech.is_whole,
+            is_whole=self._speech.is_whole,
             max_waiting_patches=self._speech.max_buffered_patches,
             may_retry=not self._speech.attempts,
         )
@@ -189,23 +191,23 @@ class _Submitting:
         return run
 
     def _remaining_seconds(self) -> float | None:
-        """What is left of the request's time; a sentence that comes too late still gets an answer from the engine."""
+        """Return what is left of the request's time; at least a millisecond, so that the engine reports the expiry."""
         if self._speech.deadline_seconds is None:
             return None
         elapsed = asyncio.get_running_loop().time() - self._started_at
         return max(_LEAST_SECONDS, self._speech.deadline_seconds - elapsed)
 
 
-def _written_out(text: str) -> str:
-    """In words; live text still has its marks."""
+def _normalized(text: str) -> str:
+    """Return the text spelled out; live text still has its Markdown, since it arrives in pieces."""
     return normalized(plain_text(text))
 
 
 async def _joined(
     sentences: tuple[TextSentence, ...], more: AsyncIterable[TextSentence] | None
 ) -> AsyncGenerator[TextSentence]:
-    for written in sentences:
-        yield written
+    for text_sentence in sentences:
+        yield text_sentence
     if more is not None:
-        async for written in more:
-            yield written
+        async for text_sentence in more:
+            yield text_sentence

@@ -1,1 +1,1 @@
-"""Text before it is spoken: sentences and tokens."""
+"""Text before it reaches the model: sentences, normalization, Markdown. Pure, but for wetext's data files."""

@@ -1,7 +1,7 @@
-"""English words for the digits that text normalisation left standing.
+"""English words for the digits that wetext leaves.
 
-Knows: whole numbers up to a quadrillion; longer ones, and those with leading zeros, are read digit by digit.
-Does not know: decimals, dates or money, which come before.
+Knows: whole numbers below a quadrillion; longer ones, and those with leading zeros, are read digit by digit.
+Does not know: decimals, dates or money, which wetext has replaced before.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _DIGITS: Final = re.compile(r"[0-9]+")
 
 
 def spell_out_numbers(text: str) -> str:
-    """The text with its digits as words, apart from the letters beside them."""
+    """Return the text with words for its digits, separated by spaces from adjacent letters."""
 
     def words(found: re.Match[str]) -> str:
         before = " " if found.start() and text[found.start() - 1].isalpha() else ""
@@ -30,7 +30,7 @@ def spell_out_numbers(text: str) -> str:
 
 
 def number_words(digits: str) -> str:
-    """A whole number in words."""
+    """Return a whole number in words."""
     if (digits[0] == "0" and len(digits) > 1) or len(digits) > 3 * len(_THOUSANDS):
         return " ".join(_ONES[int(digit)] for digit in digits)
     number, groups = int(digits), []
@@ -39,6 +39,7 @@ def number_words(digits: str) -> str:
     for thousands in _THOUSANDS:
         number, group = divmod(number, 1000)
         groups += [_below_thousand(group) + thousands] if group else []
+    # British style: "one thousand and one", as "one hundred and one" within a group.
     last_has_no_hundred = int(digits) > 1000 and 0 < int(digits) % 1000 < 100  # noqa: PLR2004
     spoken = groups[::-1]
     return ", ".join(spoken[:-1]) + " and " + spoken[-1] if last_has_no_hundred else ", ".join(spoken)

@@ -1,7 +1,7 @@
-"""A text as it would be read out: without the marks of Markdown and HTML, and without emoji.
+"""Removes what is not spoken from a text: the syntax of Markdown and HTML, and emoji.
 
-Knows: the marks that a README or a chat message holds. Fenced code and pictures are not read; inline code, the text of
-links and the cells of tables are.
+Knows: the syntax in a README or a chat message. Fenced code and images are removed; inline code, the text of links and
+the cells of tables stay.
 Does not know: numbers, languages or sentences.
 """
 
@@ -11,7 +11,7 @@ import html
 import re
 from typing import Final
 
-# No pattern looks further than a bound, so a text of any length takes time in proportion to it.
+# Every pattern is bounded, so that no text (such as 20 000 opening brackets) takes more than linear time.
 _BLOCKS: Final = (
     (re.compile(r"^[ \t]{0,8}(```|~~~).*?(?:^[ \t]{0,8}\1[ \t]*$|\Z)", re.DOTALL | re.MULTILINE), "\n"),
     (re.compile(r"<!--.{0,2000}?-->", re.DOTALL), " "),
@@ -21,7 +21,7 @@ _BLOCKS: Final = (
     (re.compile(r"^([ \t]*)(?:[-*+•][ \t]+(?:\[[ xX]\][ \t]+)?|>[ \t]?)+", re.MULTILINE), r"\1"),
     (re.compile(r"^[ \t]*\||\|[ \t]*$", re.MULTILINE), ""),
 )
-_WRAP: Final = r"\n(?![ \t]*\n)"  # a line's end inside a paragraph
+_WRAP: Final = r"\n(?![ \t]*\n)"  # a line break inside a paragraph
 _INLINE: Final = (
     (re.compile(r"!\[[^\]\n]{0,300}\]\([^()\n]{0,1000}\)"), ""),
     (
@@ -35,7 +35,7 @@ _INLINE: Final = (
     (re.compile(r"(?<!\w)(__?)(?=\S)([^_\n]{1,500}?)(?<=\S)\1(?!\w)"), r"\2"),
 )
 _CELL: Final = re.compile(r"(?<![ \t])[ \t]+\|[ \t]+")
-# What is drawn as a picture by itself, or is told to be by U+FE0F; digits in boxes stay digits.
+# Characters that are emoji by default or by a following U+FE0F; of keycap emoji the digit stays.
 _EMOJI: Final = re.compile(
     "(?:[\U0001f000-\U0001faff\u231a\u231b\u23e9-\u23ec\u23f0\u23f3\u25fd\u25fe\u2614\u2615\u2648-\u2653\u267f\u2693"
     "\u26a1\u26aa\u26ab\u26bd\u26be\u26c4\u26c5\u26ce\u26d4\u26ea\u26f2\u26f3\u26f5\u26fa\u26fd\u2705\u270a\u270b\u2728"
@@ -46,7 +46,7 @@ _LEFT_OVER: Final = re.compile("[\u200b\u200d\u20e3\ufe0e\ufe0f\ufeff]")
 
 
 def plain_text(text: str) -> str:
-    """The text without marks and pictures; the lines stay. A text of nothing else stays as it is."""
+    """Return the text without syntax and emoji, its lines unchanged; the text itself if nothing else would be left."""
     plain = text
     for pattern, replacement in (*_BLOCKS, *_INLINE):
         plain = pattern.sub(replacement, plain)

@@ -1,6 +1,6 @@
-"""Text that comes in pieces, given out sentence by sentence: for whoever types, or a language model that writes.
+"""Collects live text (typed, or streamed by a language model) and returns its sentences as they become complete.
 
-Knows: that a sentence has ended only once the word after it shows so, and that an endless one is cut all the same.
+Knows: the word after a mark decides whether it ends a sentence; a sentence that does not end is cut at a length.
 Does not know: clocks, sockets or voices.
 """
 
@@ -26,7 +26,7 @@ _WHOLE_WORD: Final = re.compile(r"\s*\S+\s")
 
 
 class SentenceBuffer:
-    """`append` gives the sentences that are complete, `flush` whatever is left."""
+    """The text that is not complete yet: `append` returns complete sentences, `flush` the rest."""
 
     def __init__(self, max_weight: int = MAX_WEIGHT) -> None:
         self._max_weight = max_weight
@@ -34,35 +34,35 @@ class SentenceBuffer:
 
     @property
     def waiting_characters(self) -> int:
-        """How much has not been given out."""
+        """Characters that were not returned yet."""
         return len(self._text)
 
     def append(self, text: str) -> tuple[TextSentence, ...]:
-        """Take more text; the last sentence stays until a whole word follows it."""
+        """Add text; return the sentences that are complete. The last one stays until a whole word follows it."""
         self._text += text
-        return self._give(self._complete(spans_of(self._text, self._max_weight, min_weight=0)))
+        return self._take(self._complete(spans_of(self._text, self._max_weight, min_weight=0)))
 
     def flush(self) -> tuple[TextSentence, ...]:
-        """All that waits, whether it is complete or not."""
-        given = self._give(spans_of(self._text, self._max_weight))
+        """Return the rest as sentences, complete or not."""
+        rest = self._take(spans_of(self._text, self._max_weight))
         self._text = ""
-        return given
+        return rest
 
-    def _give(self, spans: list[Span]) -> tuple[TextSentence, ...]:
-        given = tuple(TextSentence(spoken_text(self._text[span.start : span.stop]), span.end) for span in spans)
+    def _take(self, spans: list[Span]) -> tuple[TextSentence, ...]:
+        taken = tuple(TextSentence(spoken_text(self._text[span.start : span.stop]), span.end) for span in spans)
         if spans:
             self._text = self._text[spans[-1].stop :]
-        return given
+        return taken
 
     def _complete(self, spans: list[Span]) -> list[Span]:
-        """Those that what follows cannot change any more, without a short one that waits for its neighbour."""
+        """Return the sentences that no further text changes; a short one at the end waits for its neighbour."""
         if not spans:
             return []
         complete, last = spans[:-1], spans[-1]
-        if not _shows_a_beginning(self._text[last.start :]):
+        if not _has_begun(self._text[last.start :]):
             complete = complete[:-1]
         while complete and complete[-1].end is End.CLAUSE and not self._is_overlong(complete):
-            complete = complete[:-1]  # where it is cut depends on how it goes on
+            complete = complete[:-1]  # its cut depends on the text that follows
         joined = join_short(self._text, complete, max_weight=self._max_weight)
         return joined[:-1] if joined and is_short(self._text, joined[-1]) else joined
 
@@ -70,5 +70,5 @@ class SentenceBuffer:
         return weight(self._text[before[-1].start :]) >= 2 * self._max_weight
 
 
-def _shows_a_beginning(rest: str) -> bool:
+def _has_begun(rest: str) -> bool:
     return WIDE.match(rest) is not None or _WHOLE_WORD.match(rest) is not None

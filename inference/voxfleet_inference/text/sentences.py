@@ -1,7 +1,7 @@
-"""Splits a text into sentences to be spoken one after the other, for Chinese, English and mixtures.
+"""Splits a text into sentences, the sequences of the engine, for Chinese, English and mixtures.
 
-Knows: that wrapped lines are one, that short sentences join a neighbour, that long ones are cut, and what stands behind
-each. Nothing but white space is lost: the sentences, joined, are the text.
+Knows: wrapped lines are one line, short sentences are joined with a neighbour, long ones are cut, and the break after
+each. Only white space is lost: the sentences, joined, are the text.
 Does not know: tokens, models or seconds.
 """
 
@@ -30,18 +30,18 @@ __all__ = [
     "spoken_text",
     "weight",
 ]
-MAX_WEIGHT: Final = 300
-MIN_WEIGHT: Final = 12
+MAX_WEIGHT: Final = 300  # about 20 s of speech; bounds the KV extent of a sequence
+MIN_WEIGHT: Final = 12  # shorter sentences ("Oh!") sound better together with a neighbour
 _SPACES: Final = re.compile(r"\s+")
 
 
 class End(enum.Enum):
-    """What stands behind a sentence, which decides how long a reader pauses."""
+    """The break after a sentence, which decides the pause."""
 
-    CLAUSE = "clause"  # its other half: it was too long for one breath
+    CLAUSE = "clause"  # it was cut, and continues
     SENTENCE = "sentence"
     LINE = "line"
-    PARAGRAPH = "paragraph"  # an empty line
+    PARAGRAPH = "paragraph"  # an empty line follows
 
 
 _INSIDE_A_LINE: Final = frozenset({End.CLAUSE, End.SENTENCE})
@@ -49,7 +49,7 @@ _INSIDE_A_LINE: Final = frozenset({End.CLAUSE, End.SENTENCE})
 
 @dataclass(frozen=True, slots=True)
 class TextSentence:
-    """What is spoken in one breath, and what stands behind it."""
+    """A sentence, or a part of a long one, and the break after it."""
 
     text: str
     end: End = End.SENTENCE
@@ -57,7 +57,7 @@ class TextSentence:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A sentence as places in its text."""
+    """A sentence as text[start:stop], and the break after it."""
 
     start: int
     stop: int
@@ -65,13 +65,13 @@ class Span:
 
 
 def split(text: str, max_weight: int = MAX_WEIGHT, min_weight: int = MIN_WEIGHT) -> tuple[TextSentence, ...]:
-    """The sentences of a text, none heavier than `max_weight`; short ones join their neighbour of the same line."""
+    """Return the sentences of a text, none heavier than `max_weight`; short ones are joined within their line."""
     spans = spans_of(text, max_weight, min_weight)
     return tuple(TextSentence(spoken_text(text[span.start : span.stop]), span.end) for span in spans)
 
 
 def spans_of(text: str, max_weight: int = MAX_WEIGHT, min_weight: int = MIN_WEIGHT) -> list[Span]:
-    """The sentences of a text, as places in it; what lies between them is white space."""
+    """Return the sentences of a text as spans; between them is white space alone."""
     found: list[Span] = []
     for line in lines_of(text):
         spans = [
@@ -85,20 +85,20 @@ def spans_of(text: str, max_weight: int = MAX_WEIGHT, min_weight: int = MIN_WEIG
     return _join_marks(text, found, max_weight)
 
 
-def spoken_text(written: str) -> str:
-    """What the model reads: white space is one space, and none where a Chinese line was wrapped."""
+def spoken_text(text: str) -> str:
+    """Return the text for the model: white space becomes one space, and none where a Chinese line was wrapped."""
 
-    def instead(found: re.Match[str]) -> str:
-        before, after = written[found.start() - 1], written[found.end()]
+    def replacement(found: re.Match[str]) -> str:
+        before, after = stripped[found.start() - 1], stripped[found.end()]
         is_wrapped = any(each in found.group() for each in "\r\n")
         return "" if is_wrapped and WIDE.match(before) and WIDE.match(after) else " "
 
-    written = written.strip()
-    return _SPACES.sub(instead, written)
+    stripped = text.strip()
+    return _SPACES.sub(replacement, stripped)
 
 
 def _parts(text: str, start: int, stop: int, max_weight: int) -> Iterator[Span]:
-    """A sentence without the white space around it, cut if it is too long."""
+    """Yield text[start:stop] without the white space around it, cut if it is too long."""
     start += len(text[start:stop]) - len(text[start:stop].lstrip())
     stop = start + len(text[start:stop].rstrip())
     for at, until in cut_spans(text, start, stop, max_weight):
@@ -107,7 +107,7 @@ def _parts(text: str, start: int, stop: int, max_weight: int) -> Iterator[Span]:
 
 
 def join_short(text: str, spans: list[Span], min_weight: int = MIN_WEIGHT, max_weight: int = MAX_WEIGHT) -> list[Span]:
-    """The same sentences, those too short to be spoken well together with a neighbour of their line."""
+    """Return the sentences, those lighter than `min_weight` joined with a neighbour of their line."""
     joined: list[Span] = []
     for span in spans:
         if joined and _belong_together(text, joined[-1], span, min_weight, max_weight):
@@ -118,7 +118,7 @@ def join_short(text: str, spans: list[Span], min_weight: int = MIN_WEIGHT, max_w
 
 
 def is_short(text: str, span: Span, min_weight: int = MIN_WEIGHT) -> bool:
-    """Whether a sentence would rather have a neighbour, and may get one."""
+    """Return whether a sentence is light enough to be joined, and has a neighbour in its line."""
     return span.end in _INSIDE_A_LINE and weight(text[span.start : span.stop].strip()) < min_weight
 
 
@@ -129,7 +129,7 @@ def _belong_together(text: str, left: Span, right: Span, min_weight: int, max_we
 
 
 def _join_marks(text: str, spans: list[Span], max_weight: int) -> list[Span]:
-    """What has neither letter nor digit is no sentence: it joins the one before it, or the one after."""
+    """Return the sentences, those without letter and digit joined with the one before, or else the one after."""
     joined: list[Span] = []
     for span in spans:
         is_mute = joined and not (_has_words(text, joined[-1]) and _has_words(text, span))

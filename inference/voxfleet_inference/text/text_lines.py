@@ -1,6 +1,6 @@
-"""The lines of a text as a reader sees them: those that were only wrapped are one.
+"""Joins the lines of a text that were wrapped at a column.
 
-Knows: columns, list items, headings, empty lines.
+Knows: the usual widths of columns, list items, headings, empty lines.
 Does not know: sentences.
 """
 
@@ -14,7 +14,7 @@ from typing import Final
 from voxfleet_inference.text.sentence_cutting import weight
 from voxfleet_inference.text.sentence_ends import CLOSERS, WIDE
 
-# A line as long as a column, or a Chinese one of so many characters, was wrapped if it ends in the middle.
+# A line was wrapped if it does not end a sentence and its weight is that of a full column (Chinese: 25 to 66 wide).
 _COLUMN: Final = range(50, 201)
 _WIDE_COLUMN: Final = range(75, 201)
 _ENDED: Final = re.compile(rf"[.!?:;。！？：；…—|][{re.escape(CLOSERS)}]*$")
@@ -26,25 +26,25 @@ _OWN_LINE: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of a text, as places in it."""
+    """A line as text[start:end], wrapped ones joined."""
 
     start: int
     end: int
-    before_empty: bool  # an empty line follows
+    before_empty: bool  # an empty line follows it
 
 
 def lines_of(text: str) -> Iterator[Line]:
-    """The lines that hold anything."""
+    """Yield the lines that are not empty."""
     begun: int | None = None
     end, empty_follows, before = 0, False, ""
     at = 0
-    for written in text.splitlines(keepends=True):
-        start, at = at, at + len(written)
-        line = written.strip()
+    for raw_line in text.splitlines(keepends=True):
+        start, at = at, at + len(raw_line)
+        line = raw_line.strip()
         if not line:
             empty_follows = begun is not None
             continue
-        if begun is not None and (empty_follows or not _goes_on(before, written)):
+        if begun is not None and (empty_follows or not _continues(before, raw_line)):
             yield Line(begun, end, empty_follows)
             begun = None
         begun = start if begun is None else begun
@@ -53,8 +53,8 @@ def lines_of(text: str) -> Iterator[Line]:
         yield Line(begun, end, empty_follows)
 
 
-def _goes_on(stripped: str, following: str) -> bool:
-    """Whether a line was wrapped in the middle of a sentence, which the following one finishes."""
+def _continues(stripped: str, following: str) -> bool:
+    """Return whether a line was wrapped inside a sentence that the following line continues."""
     if _OWN_LINE.match(following) or stripped.startswith("#"):
         return False
     if _ENDED.search(stripped) and not _ABBREVIATED.search(stripped):

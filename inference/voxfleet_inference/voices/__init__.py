@@ -1,1 +1,1 @@
-"""Voices: the built-in one, fresh ones, recordings, and what is kept of them."""
+"""Voices: names to prompts, uploads, and where stored voices are kept (a folder, or another server)."""

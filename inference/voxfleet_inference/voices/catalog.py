@@ -1,7 +1,7 @@
-"""Whose voice speaks: the built-in one, a fresh one, a stored one, or that of a recording.
+"""The voices of one server: resolves a request's voice to a prompt, creates and deletes stored voices.
 
-Knows: what names mean, where stored voices lie, and that latents are made once and kept for a while.
-Does not know: requests' other fields, HTTP, or how latents are made.
+Knows: what voice names mean (built-in, random, alias, id, the recording of a request), and the cache of prompts.
+Does not know: other fields of requests, HTTP, files, or how latents are made.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from voxfleet_inference.errors import InvalidFieldError, UnknownVoiceError
 from voxfleet_inference.requests import SpeechRequest, recording_bytes
 from voxfleet_inference.settings import ServeSettings
 from voxfleet_inference.voice_names import BUILT_IN_VOICES, DEFAULT_VOICE, RANDOM_VOICE, parse_aliases
-from voxfleet_inference.voices.prompt_cache import PromptCache
-from voxfleet_inference.voices.prompt_making import (
+from voxfleet_inference.voices.file_format import StoredVoice, VoiceMetadata, voice_id
+from voxfleet_inference.voices.prompt_builders import (
     BUILT_IN_VOICE_TEXT,
     SampleTooLongError,
-    built_in_voice,
-    decoded_recording,
-    designed_voice,
-    recorded_voice,
+    built_in_prompt,
+    decode_recording,
+    designed_prompt,
+    recorded_prompt,
 )
+from voxfleet_inference.voices.prompt_cache import PromptCache
 from voxfleet_inference.voices.repository import VoiceRepository
-from voxfleet_inference.voices.voice_file import StoredVoice, VoiceFacts, voice_id
 from voxfleet_inference.voices.voice_request import DesignedVoice, RecordedVoice, VoiceRequest
 
-_SHOWN_CHARACTERS: Final = 40
-_LATENT_TYPE: Final = "<f4"
+_SHOWN_CHARACTERS: Final = 40  # of a name in an error message
+_LATENT_TYPE: Final = "<f4"  # little-endian on every machine: the bytes are hashed into the id
 
 
 class VoiceCatalog:
@@ -43,21 +43,21 @@ class VoiceCatalog:
         self._default: VoicePrompt | None = None
 
     async def make_default(self, engine: EngineClient) -> None:
-        """Speak the anchor sentence, to nobody; it also warms every code path.
+        """Speak the text of the built-in voice and keep its prompt; this also warms up every kernel and the codec.
 
         Raises:
-            EngineError: it could not be spoken.
+            EngineError: the sentence failed.
         """
         await self.repository.sweep()
-        self._default = await built_in_voice(engine)
+        self._default = await built_in_prompt(engine)
 
     async def choose(self, request: SpeechRequest, engine: EngineClient) -> VoicePrompt | None:
-        """The voice to continue; None lets the seed draw one.
+        """Return the prompt of a request's voice; None for `random`, whose voice the seed draws.
 
         Raises:
             InvalidFieldError: there is no such voice, or the recording cannot be used.
-            UnavailableError: where the voice is kept cannot tell now.
-            VoiceBusyError: too many recordings are being read.
+            UnavailableError: the voice's store cannot be read now.
+            VoiceBusyError: too many recordings are being encoded.
         """
         if request.reference_audio is not None and request.reference_text is not None:
             file = recording_bytes(request.reference_audio)
@@ -67,38 +67,40 @@ class VoiceCatalog:
             return self._default if name == DEFAULT_VOICE else None
         return await self._cache.get(name, lambda: self._stored(name, request.voice, engine))
 
-    async def create(self, asked: VoiceRequest, engine: EngineClient) -> VoiceFacts:
-        """Make a voice and keep it; one that is kept already gets its new name and consent.
+    async def create(self, request: VoiceRequest, engine: EngineClient) -> VoiceMetadata:
+        """Make a voice and store it; a voice that is stored already gets the new name and consent.
 
         Raises:
-            InvalidFieldError: the recording cannot be used.
-            NotOfferedError: this server keeps no voices.
-            StorageFullError: there is no room.
-            EngineError: the sentence of a designed voice could not be spoken.
+            InvalidFieldError: the recording cannot be used, or the designed voice takes too long.
+            NotOfferedError: this server stores no voices.
+            StorageFullError: a limit on stored voices is reached, or the disk is full.
+            EngineError: the sentence of a designed voice failed.
         """
-        self.repository.check_keeps()
+        self.repository.check_writable()
         voice = await (
-            self._from_recording(asked, engine) if isinstance(asked, RecordedVoice) else self._from_seed(asked, engine)
+            self._from_recording(request, engine)
+            if isinstance(request, RecordedVoice)
+            else self._from_seed(request, engine)
         )
-        known = await self.repository.facts(voice.facts.id)
-        created_at = voice.facts.created_at if known is None else known.created_at
-        facts = voice.facts.model_copy(update={"created_at": created_at})
-        await self.repository.put(StoredVoice(facts, voice.payload))
-        return facts
+        known = await self.repository.metadata(voice.metadata.id)
+        created_at = voice.metadata.created_at if known is None else known.created_at
+        metadata = voice.metadata.model_copy(update={"created_at": created_at})
+        await self.repository.put(StoredVoice(metadata, voice.payload))
+        return metadata
 
-    async def get(self, name: str) -> VoiceFacts:
-        """What there is to know about a stored voice.
+    async def get(self, name: str) -> VoiceMetadata:
+        """Return the metadata of a stored voice, by its id or an alias.
 
         Raises:
             UnknownVoiceError: there is none.
         """
-        facts = await self.repository.facts(self.aliases.get(name, name))
-        if facts is None:
+        metadata = await self.repository.metadata(self.aliases.get(name, name))
+        if metadata is None:
             raise _unknown(name)
-        return facts
+        return metadata
 
     async def delete(self, name: str) -> None:
-        """Forget a stored voice; who speaks with it now goes on.
+        """Delete a stored voice; speech that has begun with it continues.
 
         Raises:
             UnknownVoiceError: there is none.
@@ -107,71 +109,73 @@ class VoiceCatalog:
             raise _unknown(name)
         self._cache.forget(name)
 
-    async def _stored(self, name: str, asked_for: str, engine: EngineClient) -> VoicePrompt:
+    async def _stored(self, name: str, requested_name: str, engine: EngineClient) -> VoicePrompt:
         voice = await self.repository.find(name)
         if voice is None:
             message = (
                 f"'voice' must be {DEFAULT_VOICE}, {RANDOM_VOICE}, an alias or the id of a stored voice"
-                f" (GET /v1/audio/voices lists them); given {asked_for[:_SHOWN_CHARACTERS]!r}"
+                f" (GET /v1/audio/voices lists them); given {requested_name[:_SHOWN_CHARACTERS]!r}"
             )
             raise InvalidFieldError(message, param="voice", code="voice_not_found")
-        if voice.facts.type == "seed":
+        if voice.metadata.type == "seed":
             return self._designed(voice)
-        return await _encoded(voice.payload, voice.facts.transcript, engine, field_name="voice")
+        return await _encoded(voice.payload, voice.metadata.transcript, engine, field_name="voice")
 
     def _designed(self, voice: StoredVoice) -> VoicePrompt:
-        latents = voice.latents
+        latents = voice.latents  # [patches, patch_size, feat_dim]
         assert self._default is not None, "requests come in only when ready"  # noqa: S101
+        # The shape is all that the file reveals of its checkpoint; other latents would fail inside the engine.
         if latents.shape[1:] != self._default.latents.shape[1:]:
-            message = f"'voice' {voice.facts.id} was designed with another checkpoint; design it anew with its seed"
+            message = f"'voice' {voice.metadata.id} was designed with another checkpoint; design it again with its seed"
             raise InvalidFieldError(message, param="voice", code="voice_of_another_model")
-        return VoicePrompt(voice.facts.transcript, latents)
+        return VoicePrompt(voice.metadata.transcript, latents)
 
     async def _recorded(self, file: bytes, transcript: str, engine: EngineClient, *, field_name: str) -> VoicePrompt:
-        """The same recording again is not encoded again."""
+        """Return the prompt of a recording; the id is the cache's key, so the same recording is encoded once."""
         key = voice_id("audio_sample", file, transcript)
         return await self._cache.get(key, lambda: _encoded(file, transcript, engine, field_name=field_name))
 
-    async def _from_recording(self, asked: RecordedVoice, engine: EngineClient) -> StoredVoice:
-        prompt = await self._recorded(asked.recording, asked.transcript, engine, field_name="audio_sample")
-        facts = VoiceFacts(
-            id=voice_id("audio_sample", asked.recording, asked.transcript),
-            name=asked.name,
+    async def _from_recording(self, request: RecordedVoice, engine: EngineClient) -> StoredVoice:
+        # Encoded before it is stored: a recording that cannot be used is rejected now, and the prompt is cached.
+        prompt = await self._recorded(request.recording, request.transcript, engine, field_name="audio_sample")
+        metadata = VoiceMetadata(
+            id=voice_id("audio_sample", request.recording, request.transcript),
+            name=request.name,
             created_at=int(time.time()),
             type="audio_sample",
-            transcript=asked.transcript,
-            consent=asked.consent,
+            transcript=request.transcript,
+            consent=request.consent,
             patches=len(prompt.latents),
-            payload_bytes=len(asked.recording),
+            payload_bytes=len(request.recording),
         )
-        return StoredVoice(facts, asked.recording)
+        return StoredVoice(metadata, request.recording)
 
-    async def _from_seed(self, asked: DesignedVoice, engine: EngineClient) -> StoredVoice:
-        text = BUILT_IN_VOICE_TEXT if asked.text is None else asked.text
+    async def _from_seed(self, request: DesignedVoice, engine: EngineClient) -> StoredVoice:
+        text = BUILT_IN_VOICE_TEXT if request.text is None else request.text
         try:
-            prompt = await designed_voice(text, asked.seed, engine)
+            prompt = await designed_prompt(text, request.seed, engine)
         except SampleTooLongError as error:
             message = "'transcript' must be what a voice says within 30 seconds; choose a shorter one, or another seed"
             raise InvalidFieldError(message, param="transcript", code="too_long") from error
         payload = prompt.latents.astype(_LATENT_TYPE).tobytes()
         patches, patch_size, feat_dim = prompt.latents.shape
-        facts = VoiceFacts(
+        metadata = VoiceMetadata(
             id=voice_id("seed", payload, text),
-            name=asked.name,
+            name=request.name,
             created_at=int(time.time()),
             type="seed",
             transcript=text,
-            seed=asked.seed,
+            seed=request.seed,
             patches=patches,
             latents_shape=(patches, patch_size, feat_dim),
             payload_bytes=len(payload),
         )
-        return StoredVoice(facts, payload)
+        return StoredVoice(metadata, payload)
 
 
 async def _encoded(file: bytes, transcript: str, engine: EngineClient, *, field_name: str) -> VoicePrompt:
     try:
-        return await recorded_voice(await decoded_recording(file), transcript, engine)
+        return await recorded_prompt(await decode_recording(file), transcript, engine)
     except (RecordingError, VoiceError) as error:
         message = f"'{field_name}' cannot be used: {error}"
         raise InvalidFieldError(message, param=field_name, code="invalid") from error
@@ -179,5 +183,5 @@ async def _encoded(file: bytes, transcript: str, engine: EngineClient, *, field_
 
 def _unknown(name: str) -> UnknownVoiceError:
     return UnknownVoiceError(
-        f"no voice {name[:_SHOWN_CHARACTERS]!r} is kept here", param="voice_id", code="voice_not_found"
+        f"no voice {name[:_SHOWN_CHARACTERS]!r} is stored here", param="voice_id", code="voice_not_found"
     )

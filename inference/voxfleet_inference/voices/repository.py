@@ -1,8 +1,8 @@
-"""Where stored voices lie: in this server's folder, at another server, or nowhere.
+"""The stored voices that a server can reach: in its own folder, then at another server.
 
-Knows: `--voices-dir` and `--voice-source`, and what to answer when either of them is in trouble. Disks block, so every
-call to one goes through a thread.
-Does not know: latents, engines or names other than ids.
+Knows: `--voices-dir` and `--voice-source`, and which API error each failure of either becomes. Every call that blocks
+on a disk runs in a thread.
+Does not know: latents, engines, or names other than ids.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import structlog
 from voxfleet_inference.errors import ApiError, NotOfferedError, StorageFullError, UnavailableError
 from voxfleet_inference.settings import ServeSettings
 from voxfleet_inference.voice_names import is_voice_id
-from voxfleet_inference.voices.voice_file import StoredVoice, VoiceFacts, VoiceFileError
-from voxfleet_inference.voices.voice_source import VoiceSource, VoiceSourceError
-from voxfleet_inference.voices.voice_store import StoreLimits, VoiceStore, VoiceStoreError, VoiceStoreFullError
+from voxfleet_inference.voices.disk_store import DiskStoreError, DiskStoreFullError, DiskVoiceStore, StoreLimits
+from voxfleet_inference.voices.file_format import StoredVoice, VoiceFileError, VoiceMetadata
+from voxfleet_inference.voices.remote_source import RemoteSourceError, RemoteVoiceSource
 
 RETRY_AFTER_SECONDS: Final = 2
-_Answer = TypeVar("_Answer")
+_Result = TypeVar("_Result")
 _logger: Final = structlog.get_logger("voxfleet_inference")
 
 
@@ -30,105 +30,108 @@ class VoiceRepository:
 
     def __init__(self, settings: ServeSettings) -> None:
         limits = StoreLimits(settings.max_voices, settings.max_voices_bytes)
-        self._store = VoiceStore(settings.voices_dir, limits) if settings.voices_dir is not None else None
-        self._source = (
-            VoiceSource(settings.voice_source, settings.voice_source_token_file) if settings.voice_source else None
+        self._disk = DiskVoiceStore(settings.voices_dir, limits) if settings.voices_dir is not None else None
+        self._remote = (
+            RemoteVoiceSource(settings.voice_source, settings.voice_source_token_file)
+            if settings.voice_source
+            else None
         )
 
     async def sweep(self) -> None:
-        """Remove what was left half written; trouble with the folder is told now, and to whoever needs it."""
-        if self._store is None:
+        """Remove half-written files of a server that died; an unusable folder is logged, and fails requests later."""
+        if self._disk is None:
             return
         try:
-            removed = await asyncio.to_thread(self._store.sweep)
-        except VoiceStoreError as error:
-            _logger.warning("voices cannot be kept", error=str(error))
+            removed = await asyncio.to_thread(self._disk.sweep)
+        except DiskStoreError as error:
+            _logger.warning("voices cannot be stored", error=str(error))
         else:
             _logger.info("voices", removed_half_written=removed)
 
-    def check_keeps(self) -> None:
-        """Whether voices can be made here.
+    def check_writable(self) -> None:
+        """Check that voices can be created here.
 
         Raises:
-            NotOfferedError: they cannot.
+            NotOfferedError: this server has no folder for them.
         """
         self._own()
 
     async def find(self, voice_id: str) -> StoredVoice | None:
-        """The voice with that id, here or at the source.
+        """Return the voice with that id, from the folder or the source; None if neither has it.
 
         Raises:
-            UnavailableError: neither can tell now.
+            UnavailableError: the folder or the source cannot be read now.
         """
         if not is_voice_id(voice_id):
             return None
-        found = await self.kept(voice_id)
-        if found is not None or self._source is None:
+        found = await self.find_local(voice_id)
+        if found is not None or self._remote is None:
             return found
         try:
-            return await self._source.fetch(voice_id)
-        except VoiceSourceError as error:
+            return await self._remote.fetch(voice_id)
+        except RemoteSourceError as error:
+            # The log has the details: they may hold addresses and paths, which clients must not see.
             _logger.warning("voice source", voice=voice_id, error=str(error))
             raise UnavailableError(
-                f"the voice {voice_id} could not be fetched from where voices are kept; the log says why",
+                f"the voice {voice_id} could not be fetched from the server that stores it; the log has the reason",
                 code="voice_source_unavailable",
                 retry_after_seconds=RETRY_AFTER_SECONDS,
             ) from error
 
-    async def kept(self, voice_id: str) -> StoredVoice | None:
-        """The voice with that id, if it lies here."""
-        return await self._on_disk(lambda store: store.get(voice_id)) if self._store is not None else None
+    async def find_local(self, voice_id: str) -> StoredVoice | None:
+        """Return the voice with that id from the folder alone; None if it is not there."""
+        return await self._on_disk(lambda disk: disk.get(voice_id)) if self._disk is not None else None
 
-    async def facts(self, voice_id: str) -> VoiceFacts | None:
-        """What there is to know about a voice."""
-        here = await self._on_disk(lambda store: store.facts(voice_id)) if self._store is not None else None
-        if here is not None or self._source is None:
-            return here
+    async def metadata(self, voice_id: str) -> VoiceMetadata | None:
+        """Return the metadata of a voice from the folder or the source; None if neither has it."""
+        local = await self._on_disk(lambda disk: disk.metadata(voice_id)) if self._disk is not None else None
+        if local is not None or self._remote is None:
+            return local
         fetched = await self.find(voice_id)
-        return fetched.facts if fetched is not None else None
+        return fetched.metadata if fetched is not None else None
 
-    async def all_facts(self) -> tuple[VoiceFacts, ...]:
-        """The voices that are kept here."""
-        return await self._on_disk(lambda store: store.all_facts()) if self._store is not None else ()
+    async def all_metadata(self) -> tuple[VoiceMetadata, ...]:
+        """Return the metadata of all voices in the folder; those of the source cannot be listed."""
+        return await self._on_disk(lambda disk: disk.all_metadata()) if self._disk is not None else ()
 
     async def put(self, voice: StoredVoice) -> None:
-        """Keep a voice.
+        """Store a voice.
 
         Raises:
-            NotOfferedError: none are kept here.
-            StorageFullError: there is no room.
+            NotOfferedError: this server has no folder for it.
+            StorageFullError: a limit is reached, or the disk is full.
             UnavailableError: the folder cannot be written.
         """
         self._own()
-        await self._on_disk(lambda store: store.put(voice))
+        await self._on_disk(lambda disk: disk.put(voice))
 
     async def delete(self, voice_id: str) -> bool:
-        """Remove a voice; whether there was one."""
+        """Delete a voice; return whether it existed."""
         self._own()
-        return await self._on_disk(lambda store: store.delete(voice_id))
+        return await self._on_disk(lambda disk: disk.delete(voice_id))
 
-    def _own(self) -> VoiceStore:
-        if self._store is not None:
-            return self._store
-        where = (
-            "they belong to the server behind --voice-source: make them there"
-            if self._source is not None
+    def _own(self) -> DiskVoiceStore:
+        if self._disk is not None:
+            return self._disk
+        advice = (
+            "the server behind --voice-source stores them: create them there"
+            if self._remote is not None
             else "start it with --voices-dir"
         )
-        raise NotOfferedError(f"this server keeps no voices; {where}", code="voices_not_kept")
+        raise NotOfferedError(f"this server stores no voices; {advice}", code="voices_not_kept")
 
-    async def _on_disk(self, ask: Callable[[VoiceStore], _Answer]) -> _Answer:
+    async def _on_disk(self, call: Callable[[DiskVoiceStore], _Result]) -> _Result:
         try:
-            return await asyncio.to_thread(ask, self._own())
-        except (VoiceStoreError, VoiceFileError) as error:
-            _raise_as_answer(error)
+            return await asyncio.to_thread(call, self._own())
+        except (DiskStoreError, VoiceFileError) as error:
+            _raise_api_error(error)
 
 
-def _raise_as_answer(error: Exception) -> NoReturn:
+def _raise_api_error(error: Exception) -> NoReturn:
     _logger.warning("voices", error=str(error))
-    answer: ApiError
-    if isinstance(error, VoiceStoreFullError):
-        answer = StorageFullError(f"no room for the voice: {error}", code="voices_full")
+    api_error: ApiError
+    if isinstance(error, DiskStoreFullError):
+        api_error = StorageFullError(f"the voice cannot be stored: {error}", code="voices_full")
     else:
-        answer = UnavailableError(str(error), code="voices_unavailable", retry_after_seconds=RETRY_AFTER_SECONDS)
-    raise answer from error
+        api_error = UnavailableError(str(error), code="voices_unavailable", retry_after_seconds=RETRY_AFTER_SECONDS)
+    raise api_error from error

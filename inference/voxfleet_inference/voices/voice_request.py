@@ -1,7 +1,7 @@
-"""The body of POST /v1/audio/voices, as a form or as JSON, checked.
+"""Parses and validates the body of POST /v1/audio/voices, a form or JSON.
 
-Knows: OpenAI's field names, ours beside them, and the words for each field's bounds.
-Does not know: engines, disks, or whether a recording holds any sound.
+Knows: OpenAI's field names, those of VoxFleet's own, and the error message of each field's bounds.
+Does not know: engines, disks, or whether a recording can be decoded.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 
 from voxfleet_inference.engine.noise import MAX_SEED
 from voxfleet_inference.errors import InvalidFieldError, UnsupportedMediaTypeError
-from voxfleet_inference.voices.voice_file import (
+from voxfleet_inference.voices.file_format import (
     MAX_CONSENT_CHARACTERS,
     MAX_NAME_CHARACTERS,
     MAX_RECORDING_BYTES,
@@ -28,17 +28,17 @@ from voxfleet_inference.voices.voice_file import (
 
 _MAX_FIELDS: Final = 16
 _MAX_FIELD_BYTES: Final = 32 * 2**10
-# Other names for a field, which servers and clients beside OpenAI's use.
-_ALSO: Final[Mapping[str, str]] = MappingProxyType(
+# Names of the same fields in other servers with OpenAI's speech API, and in their clients.
+_FIELD_ALIASES: Final[Mapping[str, str]] = MappingProxyType(
     {"audio": "audio_sample", "file": "audio_sample", "text": "transcript", "ref_text": "transcript"}
 )
 _NO_CONSENT: Final = frozenset({"", "0", "false", "no", "none", "null", "off"})
 FIELDS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "name": f"a string of 1 to {MAX_NAME_CHARACTERS} printable characters, what people call the voice",
+        "name": f"a string of 1 to {MAX_NAME_CHARACTERS} printable characters, the name to show for the voice",
         "type": "audio_sample or seed",
         "audio_sample": f"a recording of 1 to 30 seconds and at most {MAX_RECORDING_BYTES} bytes: a file, or base64",
-        "transcript": f"a string of 1 to {MAX_TRANSCRIPT_CHARACTERS} characters, exactly what the recording says",
+        "transcript": f"a string of 1 to {MAX_TRANSCRIPT_CHARACTERS} characters, the exact transcript of the recording",
         "consent": f"a string of 1 to {MAX_CONSENT_CHARACTERS} characters: that, how and when the speaker agreed",
         "seed": f"an integer from 0 to {MAX_SEED}, which draws a voice",
     }
@@ -57,7 +57,7 @@ class RecordedVoice:
 
 @dataclass(frozen=True, slots=True)
 class DesignedVoice:
-    """A voice to be drawn by a seed; without a text it says the built-in sentence."""
+    """A voice to be drawn by a seed; without a text it speaks that of the built-in voice."""
 
     name: str
     seed: int
@@ -68,11 +68,11 @@ VoiceRequest = RecordedVoice | DesignedVoice
 
 
 async def parse_voice_request(headers: Headers, body: bytes) -> VoiceRequest:
-    """The voice that a body asks for.
+    """Return the voice to make.
 
     Raises:
-        UnsupportedMediaTypeError: it is neither a form nor JSON.
-        InvalidFieldError: naming the field, what was given and what it must be.
+        UnsupportedMediaTypeError: the body is neither a form nor JSON.
+        InvalidFieldError: naming the field, its value and what it must be.
     """
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type == "multipart/form-data":
@@ -84,23 +84,24 @@ async def parse_voice_request(headers: Headers, body: bytes) -> VoiceRequest:
             f"a voice is sent as multipart/form-data or application/json; given {media_type or 'no Content-Type'!r}",
             code="unsupported_media_type",
         )
-    return checked({_ALSO.get(name, name): value for name, value in fields.items()})
+    return voice_request({_FIELD_ALIASES.get(name, name): value for name, value in fields.items()})
 
 
-def checked(fields: Mapping[str, Any]) -> VoiceRequest:
-    """The fields as a request.
+def voice_request(fields: Mapping[str, Any]) -> VoiceRequest:
+    """Return the validated fields as a request.
 
     Raises:
-        InvalidFieldError: naming the field, what was given and what it must be.
+        InvalidFieldError: naming the field, its value and what it must be.
     """
-    if fields.get("type", "audio_sample") not in ("audio_sample", "seed"):  # a tuple: what came may have no hash
+    # A tuple, not a set: JSON values may be unhashable.
+    if fields.get("type", "audio_sample") not in ("audio_sample", "seed"):
         raise _wrong("type", repr(fields["type"])[:60])
     name = _text(fields, "name", MAX_NAME_CHARACTERS)
     if not name.isprintable():
-        raise _wrong("name", "a character that cannot be printed")
+        raise _wrong("name", "an unprintable character")
     if "audio_sample" in fields or fields.get("type") == "audio_sample" or "seed" not in fields:
         if "seed" in fields:
-            raise _wrong("seed", "'audio_sample' too; a voice comes from one of them")
+            raise _wrong("seed", "together with 'audio_sample'; a voice comes from one of them")
         return _recorded(name, fields)
     text = _text(fields, "transcript", MAX_TRANSCRIPT_CHARACTERS) if "transcript" in fields else None
     return DesignedVoice(name, _seed(fields["seed"]), text)
@@ -120,15 +121,15 @@ async def _form(headers: Headers, body: bytes) -> dict[str, Any]:
     try:
         form = await parser.parse()
     except (MultiPartException, UnicodeDecodeError, KeyError) as error:
-        message = getattr(error, "message", None) or f"a form that cannot be read ({type(error).__name__})"
-        raise InvalidFieldError(f"the body: {message}", code="invalid_form") from error
+        message = getattr(error, "message", None) or f"it cannot be parsed ({type(error).__name__})"
+        raise InvalidFieldError(f"the form in the body is invalid: {message}", code="invalid_form") from error
     fields = {name: await value.read() if isinstance(value, UploadFile) else value for name, value in form.items()}
     await form.close()
     return fields
 
 
 class _InMemoryParser(MultiPartParser):
-    """The body is in memory and bounded already: nothing is put on a disk."""
+    """Keeps files in memory, not on disk: the body is in memory already, within --max-body-bytes."""
 
     spool_max_size = 2**30
 
@@ -161,7 +162,7 @@ def _decoded(value: Any) -> bytes:
     try:
         return base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError, TypeError) as error:
-        raise _wrong("audio_sample", "what is no base64") from error
+        raise _wrong("audio_sample", "a string that is no base64") from error
 
 
 def _text(fields: Mapping[str, Any], name: str, max_characters: int) -> str:
@@ -176,11 +177,12 @@ def _text(fields: Mapping[str, Any], name: str, max_characters: int) -> str:
     if not 1 <= len(stripped) <= max_characters:
         raise _wrong(name, f"{len(stripped)} characters")
     if any("\ud800" <= character <= "\udfff" for character in stripped) or "\0" in stripped:
-        raise _wrong(name, "half a character, or none")
+        raise _wrong(name, "a lone surrogate or a null character")
     return stripped
 
 
 def _seed(value: Any) -> int:
+    # Forms send text. ASCII alone, since int() also takes digits of other scripts; 20 digits exceed any seed.
     is_number = isinstance(value, int | str) and not isinstance(value, bool) and str(value).isascii()
     if not is_number or not str(value).isdigit() or int(str(value)[:20]) > MAX_SEED:
         raise _wrong("seed", repr(value)[:60])

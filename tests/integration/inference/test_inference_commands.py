@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 from voxfleet_inference.audio.encoding import to_int16
-from voxfleet_inference.commands.synthesize import Synthesis, SynthesisError, synthesize
+from voxfleet_inference.commands.synthesize import SynthesisError, SynthesisOptions, synthesize
 from voxfleet_inference.engine.noise import patch_noise
 from voxfleet_inference.model.random_weights.tiny_checkpoint import write_tiny_checkpoint
 
@@ -29,7 +29,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def speak(tiny: Path, output: Path, **changes: Any) -> Any:
     return synthesize(
-        Synthesis(**{"model_path": tiny, "text": TEXT, "output": output, "inference_timesteps": 4, **changes})
+        SynthesisOptions(**{"model_path": tiny, "text": TEXT, "output": output, "inference_timesteps": 4, **changes})
     )
 
 

@@ -15,7 +15,7 @@ import pytest
 from voxfleet_inference.audio.encoding import make_encoder
 from voxfleet_inference.audio.formats import FORMATS
 from voxfleet_inference.engine.messages import VoicePrompt
-from voxfleet_inference.voices.catalog import BUILT_IN_VOICE_TEXT
+from voxfleet_inference.voices.prompt_builders import BUILT_IN_VOICE_TEXT
 
 PATCH = 7056
 LINE = "A sentence of some length."

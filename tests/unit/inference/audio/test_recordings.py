@@ -24,7 +24,10 @@ def test_a_recording_keeps_its_rate_and_length(name: str) -> None:
     assert abs(float(np.sqrt(np.mean(recording.samples**2))) - 0.3 / np.sqrt(2)) < 0.02
 
 
-@pytest.mark.parametrize(("seconds", "message"), [(0.5, "0.50 s long; 1 to 30 s"), (33.0, "1 to 30 s are taken")])
+@pytest.mark.parametrize(
+    ("seconds", "message"),
+    [(0.5, "0.50 s long; the limits are 1 to 30 s"), (33.0, "longer than 30 s; the limits are 1 to 30 s")],
+)
 def test_too_short_and_too_long_are_refused_with_the_bounds(seconds: float, message: str) -> None:
     with pytest.raises(RecordingError, match=message):
         read_recording(recorded(seconds))

@@ -31,9 +31,10 @@ async def test_a_bench_prints_a_table_and_writes_json(server: Any, tmp_path: Pat
     output, errors = await asyncio.wait_for(running.communicate(), 60)
     assert running.returncode == 0, errors
     assert b"3 complete, 0 failed" in output
-    told = json.loads((tmp_path / "out.json").read_text())
-    assert (told["measured"]["completed"], told["asked"]["seed"], told["asked"]["requests"]) == (3, 5, 3)
-    assert told["measured"]["audio_seconds"] == pytest.approx((11 + 4 + 11) * 0.16, abs=0.1)
+    results = json.loads((tmp_path / "out.json").read_text())
+    parameters, measured = results["parameters"], results["measured"]
+    assert (measured["completed"], parameters["seed"], parameters["requests"]) == (3, 5, 3)
+    assert measured["audio_seconds"] == pytest.approx((11 + 4 + 11) * 0.16, abs=0.1)
 
 
 async def test_ctrl_c_prints_what_was_measured_so_far(server: Any, wait_until: Any) -> None:

@@ -9,18 +9,18 @@ from typing import Any
 
 import pytest
 from voxfleet_inference.bench.http_client import Target
-from voxfleet_inference.bench.outcomes import Outcome
+from voxfleet_inference.bench.outcomes import RequestOutcome
 from voxfleet_inference.bench.schedule import Plan
-from voxfleet_inference.bench.streams import Asking, Streams
+from voxfleet_inference.bench.streams import RequestTemplate, Streams
 
 Answering = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 TEXT = "A sentence of some length."
 PATCH_SECONDS = 0.16
 
 
-def asking(url: str, audio_format: str = "pcm", timeout_seconds: float = 60.0, **body: Any) -> Asking:
+def template(url: str, audio_format: str = "pcm", timeout_seconds: float = 60.0, **body: Any) -> RequestTemplate:
     fixed = {"model": "voxcpm-1.5", "voice": "default", "response_format": audio_format}
-    return Asking(
+    return RequestTemplate(
         target=Target.of(url, "/v1/audio/speech", "a key"),
         texts=(TEXT,),
         body=fixed | body,
@@ -30,7 +30,7 @@ def asking(url: str, audio_format: str = "pcm", timeout_seconds: float = 60.0, *
     )
 
 
-async def outcomes_of(wanted: Asking, **plan: Any) -> list[Outcome]:
+async def outcomes_of(wanted: RequestTemplate, **plan: Any) -> list[RequestOutcome]:
     streams = Streams(wanted, Plan(**{"concurrency": 1, "requests": 1, **plan}))
     await streams.run()
     assert streams.open_streams == streams.unfinished == 0
@@ -61,7 +61,7 @@ def saying(*parts: bytes) -> Answering:
 
 @pytest.mark.parametrize("audio_format", ["pcm", "wav", "mp3", "opus", "aac", "flac"])
 async def test_every_format_is_as_long_as_what_was_spoken(server: Any, audio_format: str) -> None:
-    (outcome,) = await outcomes_of(asking(f"{server.url}/v1", audio_format))
+    (outcome,) = await outcomes_of(template(f"{server.url}/v1", audio_format))
     assert outcome.error is None
     assert outcome.audio_seconds == pytest.approx(len(TEXT) * PATCH_SECONDS, abs=0.12)
     assert outcome.first_audio_seconds is not None
@@ -69,19 +69,19 @@ async def test_every_format_is_as_long_as_what_was_spoken(server: Any, audio_for
 
 
 async def test_the_servers_own_rate_counts(server: Any) -> None:
-    (outcome,) = await outcomes_of(asking(server.url, sample_rate=8000))
+    (outcome,) = await outcomes_of(template(server.url, sample_rate=8000))
     assert outcome.audio_seconds == pytest.approx(len(TEXT) * PATCH_SECONDS, abs=0.01)
 
 
 async def test_so_many_streams_so_many_requests(server: Any) -> None:
-    outcomes = await outcomes_of(asking(server.url), concurrency=4, requests=9)
+    outcomes = await outcomes_of(template(server.url), concurrency=4, requests=9)
     assert len(outcomes) == 9
     assert not [outcome.error for outcome in outcomes if outcome.error]
 
 
 async def test_an_open_loop_does_not_wait_for_answers(server: Any) -> None:
     server.model.step_seconds = 0.02
-    outcomes = await outcomes_of(asking(server.url), concurrency=50, requests=10, rate=100.0)
+    outcomes = await outcomes_of(template(server.url), concurrency=50, requests=10, rate=100.0)
     begun = sorted(outcome.sent_at for outcome in outcomes)
     assert len(outcomes) == 10
     assert begun[1] < min(outcome.ended_at for outcome in outcomes)
@@ -89,7 +89,7 @@ async def test_an_open_loop_does_not_wait_for_answers(server: Any) -> None:
 
 async def test_in_an_open_loop_a_request_without_room_is_late_from_when_it_was_due(server: Any) -> None:
     server.model.step_seconds = 0.01
-    outcomes = await outcomes_of(asking(server.url), concurrency=1, requests=3, rate=1000.0)
+    outcomes = await outcomes_of(template(server.url), concurrency=1, requests=3, rate=1000.0)
     last = max(outcomes, key=lambda outcome: outcome.due_at)
     assert last.sent_at - last.due_at > 0.4
     assert last.first_audio_seconds is not None
@@ -99,7 +99,7 @@ async def test_in_an_open_loop_a_request_without_room_is_late_from_when_it_was_d
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 PROBLEMS = {
     "cut off": (CHUNKED + b"4\r\nabcd\r\n",),
-    "no answer": (),
+    "no response": (),
     "no HTTP": (b"220 mail.example.com ESMTP\r\n",),
     "no audio": (CHUNKED + b"0\r\n\r\n",),
     "503 queue_full": (b'HTTP/1.1 503 Busy\r\nContent-Length: 33\r\n\r\n{"error": {"code": "queue_full"}}',),
@@ -110,14 +110,14 @@ PROBLEMS = {
 @pytest.mark.parametrize("kind", PROBLEMS)
 async def test_what_goes_wrong_has_a_name(kind: str) -> None:
     async with answering(saying(*PROBLEMS[kind])) as url:
-        (outcome,) = await outcomes_of(asking(url))
+        (outcome,) = await outcomes_of(template(url))
     assert outcome.error == kind
 
 
 async def test_nobody_there_is_an_error_and_not_a_crash() -> None:
     async with answering(saying()) as url:
         pass
-    (outcome,) = await outcomes_of(asking(url))
+    (outcome,) = await outcomes_of(template(url))
     assert outcome.error == "connection refused"
 
 
@@ -126,27 +126,27 @@ async def test_a_silent_server_is_given_up() -> None:
         await reader.read()
 
     async with answering(wait) as url:
-        (outcome,) = await outcomes_of(asking(url, timeout_seconds=0.2))
+        (outcome,) = await outcomes_of(template(url, timeout_seconds=0.2))
     assert outcome.error == "not complete within 0.2 s"
 
 
 async def test_an_answer_that_ends_with_its_connection_is_complete() -> None:
     async with answering(saying(b"HTTP/1.1 200 OK\r\n\r\n" + b"\0" * 48000)) as url:
-        (outcome,) = await outcomes_of(asking(url))
+        (outcome,) = await outcomes_of(template(url))
     assert (outcome.error, outcome.audio_seconds) == (None, 1.0)
 
 
 async def test_what_calls_itself_audio_and_is_none_is_an_error() -> None:
     async with answering(saying(CHUNKED + b"4\r\nabcd\r\n0\r\n\r\n")) as url:
-        (wav,) = await outcomes_of(asking(url, "wav"))
-        (mp3,) = await outcomes_of(asking(url, "mp3"))
+        (wav,) = await outcomes_of(template(url, "wav"))
+        (mp3,) = await outcomes_of(template(url, "mp3"))
     assert wav.error == "wav: no WAV header"
     assert mp3.error is not None
 
 
 async def test_interrupted_it_keeps_what_ended(server: Any, wait_until: Any) -> None:
     server.model.step_seconds = 0.01
-    streams = Streams(asking(server.url), Plan(concurrency=2, requests=1000))
+    streams = Streams(template(server.url), Plan(concurrency=2, requests=1000))
     running = asyncio.create_task(streams.run())
     await wait_until(lambda: len(streams.ended) >= 2)
     running.cancel()

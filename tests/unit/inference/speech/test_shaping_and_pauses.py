@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from voxfleet_inference.speech.pauses import missing_pause_seconds, pause_seconds
-from voxfleet_inference.speech.retrying import is_bad_case, wants_another_attempt
+from voxfleet_inference.speech.retry_policy import is_runaway, should_retry
 from voxfleet_inference.speech.shaping import FADE_SECONDS, faded_out, silence, trailing_silence_after
 from voxfleet_inference.text.sentences import End, TextSentence
 
@@ -73,6 +73,6 @@ def test_silence_that_is_there_is_not_added_again() -> None:
     ],
 )
 def test_the_references_bad_case(patches: int, tokens: int, voice_patches: int, *, is_bad: bool) -> None:
-    assert is_bad_case(patches, tokens, voice_patches) is is_bad
-    assert wants_another_attempt(2, patches, tokens, voice_patches) is is_bad
-    assert not wants_another_attempt(3, patches, tokens, voice_patches)
+    assert is_runaway(patches, tokens, voice_patches) is is_bad
+    assert should_retry(2, patches, tokens, voice_patches) is is_bad
+    assert not should_retry(3, patches, tokens, voice_patches)

@@ -6,7 +6,7 @@ import sys
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from voxfleet_inference.text.normalizing import normalized
+from voxfleet_inference.text.normalization import normalized
 from voxfleet_inference.text.number_words import number_words
 from voxfleet_inference.text.plain_text import plain_text
 
@@ -48,7 +48,7 @@ def test_no_sentence_is_too_odd_to_come_back(text: str) -> None:
 
 def test_wetext_is_loaded_by_the_first_sentence_that_needs_it() -> None:
     code = (
-        "import sys; import voxfleet_inference.text.normalizing as n; assert 'wetext' not in sys.modules;"
+        "import sys; import voxfleet_inference.text.normalization as n; assert 'wetext' not in sys.modules;"
         " n.normalized('3 cats'); assert 'wetext' in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

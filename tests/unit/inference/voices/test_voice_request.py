@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.datastructures import Headers
 from voxfleet_inference.errors import ApiError, InvalidFieldError
-from voxfleet_inference.voices.voice_request import DesignedVoice, RecordedVoice, checked, parse_voice_request
+from voxfleet_inference.voices.voice_request import DesignedVoice, RecordedVoice, parse_voice_request, voice_request
 
 JSON = Headers({"content-type": "application/json; charset=utf-8"})
 FORM = Headers({"content-type": 'Multipart/Form-Data; boundary="b"'})
@@ -41,7 +41,7 @@ async def test_a_voice_is_designed_by_json_or_a_form() -> None:
 @pytest.mark.parametrize("seed", [-1, 2**63, 1.5, True, "", "x", "\u0667", "9" * 5000, None, [1]])
 def test_a_seed_has_bounds(seed: Any) -> None:
     with pytest.raises(InvalidFieldError) as caught:
-        checked({"name": "a", "seed": seed})
+        voice_request({"name": "a", "seed": seed})
     assert caught.value.param == "seed"
     assert "from 0 to 9223372036854775807" in caught.value.message
 
@@ -49,14 +49,14 @@ def test_a_seed_has_bounds(seed: Any) -> None:
 @pytest.mark.parametrize("consent", ["no", "False", " 0 ", "", False, None])
 def test_without_consent_there_is_no_voice(consent: Any) -> None:
     with pytest.raises(InvalidFieldError) as caught:
-        checked({**RECORDED, "consent": consent})
+        voice_request({**RECORDED, "consent": consent})
     assert caught.value.param == "consent"
 
 
 @pytest.mark.parametrize("name", ["", "  ", "a\nb", "a\x00b", "\ud800", "x" * 257, 5, b"bytes"])
 def test_a_name_is_something_to_print(name: Any) -> None:
     with pytest.raises(InvalidFieldError) as caught:
-        checked({**RECORDED, "name": name})
+        voice_request({**RECORDED, "name": name})
     assert caught.value.param == "name"
 
 
@@ -72,7 +72,7 @@ def test_a_name_is_something_to_print(name: Any) -> None:
 )
 def test_no_fields_are_too_odd_for_an_answer(fields: dict[str, Any]) -> None:
     try:
-        made = checked(fields)
+        made = voice_request(fields)
     except ApiError as refused:
         json.dumps(refused.body)
     else:

@@ -16,16 +16,16 @@ from voxfleet_inference.audio.encoding import make_encoder
 from voxfleet_inference.audio.formats import FORMATS
 from voxfleet_inference.server.internal import internal_app
 from voxfleet_inference.server.serve import QuietServer, uvicorn_config
-from voxfleet_inference.voices import voice_source
-from voxfleet_inference.voices.voice_file import MAX_FILE_BYTES, StoredVoice, VoiceFacts, to_file, voice_id
-from voxfleet_inference.voices.voice_source import VoiceSource, VoiceSourceError
+from voxfleet_inference.voices import remote_source
+from voxfleet_inference.voices.file_format import MAX_FILE_BYTES, StoredVoice, VoiceMetadata, serialize_voice, voice_id
+from voxfleet_inference.voices.remote_source import RemoteSourceError, RemoteVoiceSource
 
 TOKEN = "the source's token"
 SPEECH = {"model": "voxcpm-1.5", "input": "Say something.", "response_format": "pcm"}
 
 
 def stored(transcript: str = "What I said.", payload: bytes = b"sound") -> StoredVoice:
-    facts = VoiceFacts(
+    metadata = VoiceMetadata(
         id=voice_id("audio_sample", payload, transcript),
         name="Ada",
         created_at=1,
@@ -34,7 +34,7 @@ def stored(transcript: str = "What I said.", payload: bytes = b"sound") -> Store
         consent="yes",
         payload_bytes=len(payload),
     )
-    return StoredVoice(facts, payload)
+    return StoredVoice(metadata, payload)
 
 
 class Source(ThreadingHTTPServer):
@@ -71,14 +71,14 @@ def source() -> Iterator[Source]:
     server.server_close()
 
 
-def asking(source: Source, token_file: Path | None = None) -> VoiceSource:
-    return VoiceSource(f"http://127.0.0.1:{source.server_port}/base/", token_file)
+def asking(source: Source, token_file: Path | None = None) -> RemoteVoiceSource:
+    return RemoteVoiceSource(f"http://127.0.0.1:{source.server_port}/base/", token_file)
 
 
 async def test_a_voice_is_fetched_with_the_token_and_checked(source: Source, tmp_path: Path) -> None:
     (tmp_path / "token").write_text(TOKEN + "\n", encoding="utf-8")
-    source.body = to_file(stored())
-    voice_id = stored().facts.id
+    source.body = serialize_voice(stored())
+    voice_id = stored().metadata.id
     assert await asking(source, tmp_path / "token").fetch(voice_id) == stored()
     assert source.asked == [(f"/base/internal/voices/{voice_id}", f"Bearer {TOKEN}")]
 
@@ -86,23 +86,23 @@ async def test_a_voice_is_fetched_with_the_token_and_checked(source: Source, tmp
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        (to_file(stored("Something else.")), "its hash is another"),
-        (to_file(stored())[:-1], "torn"),
+        (serialize_voice(stored("Something else.")), "its hash is another"),
+        (serialize_voice(stored())[:-1], "the payload has 4 bytes and must have 5"),
         (b"no voice at all", "first line"),
         (b"{}\n", "errors in its first line"),
     ],
 )
 async def test_what_is_not_the_voice_is_refused(source: Source, body: bytes, words: str) -> None:
     source.body = body
-    with pytest.raises(VoiceSourceError, match=words):
-        await asking(source).fetch(stored().facts.id)
+    with pytest.raises(RemoteSourceError, match=words):
+        await asking(source).fetch(stored().metadata.id)
 
 
 async def test_a_source_that_sends_without_end_is_cut_off(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(voice_source, "MAX_FILE_BYTES", 100_000)
+    monkeypatch.setattr(remote_source, "MAX_FILE_BYTES", 100_000)
     source.body = b"x" * 200_000
-    with pytest.raises(VoiceSourceError, match="more than 100000 bytes"):
-        await asking(source).fetch(stored().facts.id)
+    with pytest.raises(RemoteSourceError, match="more than 100000 bytes"):
+        await asking(source).fetch(stored().metadata.id)
     assert MAX_FILE_BYTES < 11 * 2**20
 
 
@@ -110,28 +110,28 @@ async def test_a_source_that_sends_without_end_is_cut_off(source: Source, monkey
 async def test_other_answers_are_told_and_redirects_are_not_followed(source: Source, status: int) -> None:
     source.status = status
     source.location = f"http://127.0.0.1:{source.server_port}/elsewhere"
-    with pytest.raises(VoiceSourceError, match=str(status)):
-        await asking(source).fetch(stored().facts.id)
+    with pytest.raises(RemoteSourceError, match=str(status)):
+        await asking(source).fetch(stored().metadata.id)
     assert len(source.asked) == 1
 
 
 async def test_a_missing_voice_is_not_asked_for_again_at_once(source: Source) -> None:
     source.status = 404
     now = 100.0
-    asked = VoiceSource(f"http://127.0.0.1:{source.server_port}", None, lambda: now)
-    assert await asked.fetch(stored().facts.id) is None
-    assert await asked.fetch(stored().facts.id) is None
+    asked = RemoteVoiceSource(f"http://127.0.0.1:{source.server_port}", None, lambda: now)
+    assert await asked.fetch(stored().metadata.id) is None
+    assert await asked.fetch(stored().metadata.id) is None
     assert len(source.asked) == 1
-    now += voice_source.MISSING_SECONDS
-    assert await asked.fetch(stored().facts.id) is None
+    now += remote_source.MISSING_SECONDS
+    assert await asked.fetch(stored().metadata.id) is None
     assert len(source.asked) == 2
 
 
 async def test_a_source_that_is_not_there_is_told() -> None:
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
-    with pytest.raises(VoiceSourceError):
-        await VoiceSource(f"http://127.0.0.1:{port}", None).fetch(stored().facts.id)
+    with pytest.raises(RemoteSourceError):
+        await RemoteVoiceSource(f"http://127.0.0.1:{port}", None).fetch(stored().metadata.id)
 
 
 def recording() -> bytes:

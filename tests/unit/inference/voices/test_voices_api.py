@@ -15,8 +15,8 @@ from voxfleet_inference.audio.encoding import make_encoder
 from voxfleet_inference.audio.formats import FORMATS
 from voxfleet_inference.engine.messages import VoicePrompt
 from voxfleet_inference.server import voice_routes
-from voxfleet_inference.voices import voice_store
-from voxfleet_inference.voices.prompt_making import BUILT_IN_VOICE_TEXT
+from voxfleet_inference.voices import disk_store
+from voxfleet_inference.voices.prompt_builders import BUILT_IN_VOICE_TEXT
 
 RATE = 44100
 SPEECH = {"model": "voxcpm-1.5", "input": "Say something.", "response_format": "pcm"}
@@ -170,8 +170,8 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"seed": "7"}, "seed", "comes from one of them"),
     ({"file": b""}, "audio_sample", "given 0 bytes"),
     ({"file": b"not a sound"}, "audio_sample", "no audio file"),
-    ({"file": recording(0.5)}, "audio_sample", "0.50 s long; 1 to 30 s"),
-    ({"file": recording(31.5)}, "audio_sample", "1 to 30 s are taken"),
+    ({"file": recording(0.5)}, "audio_sample", "0.50 s long; the limits are 1 to 30 s"),
+    ({"file": recording(31.5)}, "audio_sample", "longer than 30 s; the limits are 1 to 30 s"),
     ({"file": b"ffconcat version 1.0\nfile /etc/hostname\n"}, "audio_sample", "no audio file"),
 ]
 
@@ -204,7 +204,7 @@ async def test_a_body_of_another_kind_or_too_large_is_refused(
 async def test_the_bound_on_voices_is_told(keeper: Any) -> None:
     answers = [await upload(keeper, transcript=f"Number {number}.") for number in range(4)]
     assert [answer.status_code for answer in answers] == [200, 200, 200, 507]
-    assert "3 may be (--max-voices)" in answers[-1].json()["error"]["message"]
+    assert "the limit is 3 (--max-voices)" in answers[-1].json()["error"]["message"]
     assert (await upload(keeper, transcript="Number 0.", name="again")).status_code == 200
 
 
@@ -213,7 +213,7 @@ async def test_a_full_disk_is_told_and_leaves_nothing(keeper: Any, monkeypatch: 
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(voice_store.os, "fsync", no_room)
+        patched.setattr(disk_store.os, "fsync", no_room)
         refused = await upload(keeper)
     assert refused.status_code == 507
     assert refused.json()["error"]["code"] == "voices_full"

@@ -1,9 +1,9 @@
-"""Writes out a sentence as it is spoken: numbers, dates, money, units and signs become words.
+"""Text normalization of one sentence: numbers, dates, money, units and signs become words.
 
-Knows: the reference's steps around wetext, for Chinese and for English, and which part of a mixed sentence is which.
-wetext and its data are loaded at the first call, which takes half a second: call it from a thread. Whatever a sentence
-holds, it comes back; a step that fails is left out.
-Does not know: Markdown, sentences' ends or requests.
+Knows: the steps of VoxCPM's reference implementation around wetext, for Chinese and for English, and which part of a
+mixed sentence is which. The first call loads wetext and its data, half a second: call it from a thread. A step that
+fails is skipped; no sentence raises.
+Does not know: Markdown, sentence boundaries or requests.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from voxfleet_inference.text.sentence_ends import WIDE
 
 _CHINESE: Final = re.compile(r"[\u3400-\u9fff\U00020000-\U0003ffff]")
 _ENGLISH_WORD: Final = re.compile(r"[A-Za-z]{2,}")
-_CLAUSE_WORDS: Final = 3  # so many English words in a row are English, numbers and all
+_CLAUSE_WORDS: Final = 3  # a run of at least so many English words is a clause whose numbers are English
 _PARTS: Final = re.compile(r"([^\u3000-\u303f\u3400-\u9fff\uff00-\uff60\U00020000-\U0003ffff]+)")
 _CALCULATED: Final = re.compile(r"[\d$%^*_+≥≤≠×÷?=]")
 _HYPHEN_BEFORE_DIGIT: Final = re.compile(r"(?<=[a-zA-Z0-9])-(?=\d)")
@@ -34,25 +34,25 @@ _CHINESE_SIGNS: Final[Mapping[str, str]] = MappingProxyType(
 _ENGLISH_SIGNS: Final[Mapping[str, str]] = MappingProxyType(
     {"²": " squared", "³": " cubed", "√": " square root of ", "≈": " about ", "`": "", "“": '"', "”": '"'}
 )
-_wetext_lock: Final = threading.Lock()  # whether its automata may be shared by threads is not said
+_wetext_lock: Final = threading.Lock()  # wetext does not document whether threads may share its automata
 
 
 def normalized(sentence: str) -> str:
-    """The sentence in words; unchanged where there is nothing to say about it."""
+    """Return the sentence with words for numbers and signs; one without letters and digits stays as it is."""
     clean = _SPACES.sub(" ", sentence).strip()
     if not _CHINESE.search(clean):
-        return _kept(sentence, _english(clean))
-    return _kept(sentence, "".join(_written_out(part) for part in _by_language(clean)))
+        return _non_empty(sentence, _english(clean))
+    return _non_empty(sentence, "".join(_normalized_part(part) for part in _by_language(clean)))
 
 
-def _kept(before: str, after: str) -> str:
-    """A sentence never becomes nothing."""
+def _non_empty(before: str, after: str) -> str:
+    """Return `after` with single spaces; `before` if nothing that can be spoken is left."""
     collapsed = _SPACES.sub(" ", after).strip()
     return collapsed if any(each.isalnum() for each in collapsed) else before
 
 
 def _by_language(text: str) -> list[tuple[str, bool]]:
-    """Parts of a mixed sentence, each with whether it is English: a clause of it, not a name among Chinese."""
+    """Split a mixed sentence; each part says whether it is an English clause (a single name belongs to the Chinese)."""
     parts: list[tuple[str, bool]] = []
     for piece in filter(None, _PARTS.split(text)):
         is_english = len(_ENGLISH_WORD.findall(piece)) >= _CLAUSE_WORDS and not WIDE.search(piece)
@@ -63,7 +63,7 @@ def _by_language(text: str) -> list[tuple[str, bool]]:
     return parts
 
 
-def _written_out(part: tuple[str, bool]) -> str:
+def _normalized_part(part: tuple[str, bool]) -> str:
     text, is_english = part
     return _english(text) if is_english else _chinese(text)
 
@@ -71,7 +71,7 @@ def _written_out(part: tuple[str, bool]) -> str:
 def _chinese(text: str) -> str:
     text = text.replace("=", "等于")
     if _CALCULATED.search(text):
-        text = _HYPHEN_BEFORE_DIGIT.sub(" - ", text)  # so that x-2 is not read as x of minus 2
+        text = _HYPHEN_BEFORE_DIGIT.sub(" - ", text)  # or wetext reads x-2 as x, minus two
     text = _SPACE_BESIDE_CHINESE.sub("", _by_wetext(text, "zh"))
     return _replaced(text, _CHINESE_SIGNS)
 
@@ -87,14 +87,14 @@ def _replaced(text: str, signs: Mapping[str, str]) -> str:
 
 
 def _by_wetext(text: str, language: str) -> str:
-    """What wetext makes of it; the white space around it, which may part it from its neighbours, stays."""
+    """Return wetext's normalization; the white space around the text stays, since it separates parts."""
     inner = text.strip()
     if not inner:
         return text
     try:
         with _wetext_lock:
             spoken: str = _wetext(language)(inner)
-    except Exception:  # noqa: BLE001 - a sentence that wetext cannot read is spoken as it was written
+    except Exception:  # noqa: BLE001 - a sentence that wetext cannot parse is spoken unchanged
         return text
     return text.replace(inner, spoken, 1) if spoken.strip() else text
 

@@ -1,9 +1,8 @@
-"""Voices on disk: a folder with one file each.
+"""Stored voices on disk: the folder of `--voices-dir` with one file each.
 
-Knows: how to write so that a torn file never shows (a locked temporary file, fsync, rename), and bounds on how many
-voices and bytes there may be. Every file is opened inside the folder, by a name made of a checked id, never through a
-link.
-Does not know: what makes a voice, or who asks. All of it blocks: call it from a thread.
+Knows: atomic writes (a locked temporary file, fsync, rename), and limits on the number of voices and bytes. Each file
+is opened relative to the folder, by a name made of a checked id, never through a link.
+Does not know: what makes a voice. All of it blocks: call it from a thread.
 """
 
 from __future__ import annotations
@@ -21,100 +20,100 @@ from pathlib import Path
 from typing import Final
 
 from voxfleet_inference.voice_names import is_voice_id
-from voxfleet_inference.voices.voice_file import (
+from voxfleet_inference.voices.file_format import (
     MAX_FILE_BYTES,
     MAX_HEADER_BYTES,
     StoredVoice,
-    VoiceFacts,
     VoiceFileError,
-    facts_of,
-    from_file,
-    to_file,
+    VoiceMetadata,
+    parse_metadata,
+    parse_voice,
+    serialize_voice,
 )
 
 _SUFFIX: Final = ".voice"
-_TEMPORARY: Final = ".writing-"
+_TEMPORARY: Final = ".writing-"  # prefix of files that are not renamed yet
 _NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _NOT_A_VOICE: Final = frozenset({errno.ENOENT, errno.ELOOP, errno.EISDIR, errno.ENXIO})
 
 
-class VoiceStoreError(Exception):
-    """The folder cannot be used now; says why."""
+class DiskStoreError(Exception):
+    """The folder cannot be used now; the message names no path, since clients see it."""
 
 
-class VoiceStoreFullError(VoiceStoreError):
-    """There is no room for another voice."""
+class DiskStoreFullError(DiskStoreError):
+    """A limit is reached, or the disk is full."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoreLimits:
-    """How much may be kept."""
+    """Limits of one folder."""
 
     max_voices: int
     max_bytes: int
 
 
-class VoiceStore:
-    """The voices of one folder; several servers may share it."""
+class DiskVoiceStore:
+    """The voices in one folder; several servers may share it."""
 
     def __init__(self, folder: Path, limits: StoreLimits) -> None:
         self._folder = folder
         self._limits = limits
-        self._writing = threading.Lock()
+        self._writing = threading.Lock()  # from the check of the limits to the end of the write
 
     def sweep(self) -> int:
-        """Make the folder, and remove what a server left half written when it died; returns how many files.
+        """Create the folder and remove files that a server left half written when it died; return how many.
 
         Raises:
-            VoiceStoreError: the folder cannot be made or read.
+            DiskStoreError: the folder cannot be created or read.
         """
-        with _told(), contextlib.suppress(FileExistsError):
+        with _translate_errors(), contextlib.suppress(FileExistsError):
             self._folder.mkdir(parents=True, mode=0o700)
         with self._opened() as folder:
-            left = [name for name in _names(folder) if name.startswith(_TEMPORARY)]
-            return sum(_remove_unless_locked(folder, name) for name in left)
+            names = [name for name in _names(folder) if name.startswith(_TEMPORARY)]
+            return sum(_remove_unless_locked(folder, name) for name in names)
 
     def put(self, voice: StoredVoice) -> None:
-        """Keep a voice; one with the same id is replaced.
+        """Write a voice; one with the same id is replaced.
 
         Raises:
-            VoiceStoreFullError: no room, by the limits or on the disk; nothing is left behind.
-            VoiceStoreError: it cannot be written.
+            DiskStoreFullError: a limit is reached, or the disk is full; no partial file remains.
+            DiskStoreError: it cannot be written.
         """
-        data = to_file(voice)
+        data = serialize_voice(voice)
         with self._writing, self._opened() as folder:
-            self._check_room(folder, voice.facts.id, len(data))
-            _write(folder, voice.facts.id + _SUFFIX, data)
+            self._check_limits(folder, voice.metadata.id, len(data))
+            _write(folder, voice.metadata.id + _SUFFIX, data)
 
     def get(self, voice_id: str) -> StoredVoice | None:
-        """A voice, whole and unchanged; None when there is none.
+        """Return a voice, its hash verified; None if there is none with that id.
 
         Raises:
-            VoiceFileError: its file has been damaged.
-            VoiceStoreError: it cannot be read.
+            VoiceFileError: its file is damaged.
+            DiskStoreError: it cannot be read.
         """
         with self._opened() as folder:
             data = _read(folder, voice_id, MAX_FILE_BYTES + 1)
-        return None if data is None else from_file(data, voice_id)
+        return None if data is None else parse_voice(data, voice_id)
 
-    def facts(self, voice_id: str) -> VoiceFacts | None:
-        """What there is to know about a voice without reading its sound."""
+    def metadata(self, voice_id: str) -> VoiceMetadata | None:
+        """Return a voice's metadata without reading its payload; None if there is none with that id."""
         with self._opened() as folder:
             header = _read(folder, voice_id, MAX_HEADER_BYTES + 1)
-        return None if header is None else facts_of(header)
+        return None if header is None else parse_metadata(header)
 
-    def all_facts(self) -> tuple[VoiceFacts, ...]:
-        """Every voice, oldest first; damaged files are passed over."""
+    def all_metadata(self) -> tuple[VoiceMetadata, ...]:
+        """Return the metadata of every voice, oldest first; damaged files are skipped."""
         with self._opened() as folder:
             headers = [_read(folder, voice_id, MAX_HEADER_BYTES + 1) for voice_id in _ids(folder)]
-        found: list[VoiceFacts] = []
+        found: list[VoiceMetadata] = []
         for header in headers:
             with contextlib.suppress(VoiceFileError):
-                found += [facts_of(header)] if header is not None else []
-        return tuple(sorted(found, key=lambda facts: (facts.created_at, facts.id)))
+                found += [parse_metadata(header)] if header is not None else []
+        return tuple(sorted(found, key=lambda metadata: (metadata.created_at, metadata.id)))
 
     def delete(self, voice_id: str) -> bool:
-        """Remove a voice; whether there was one."""
+        """Delete a voice; return whether it existed."""
         if not is_voice_id(voice_id):
             return False
         with self._opened() as folder:
@@ -127,34 +126,36 @@ class VoiceStore:
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[int]:
-        with _told():
+        with _translate_errors():
             folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
                 yield folder
             finally:
                 os.close(folder)
 
-    def _check_room(self, folder: int, voice_id: str, size: int) -> None:
+    def _check_limits(self, folder: int, voice_id: str, size: int) -> None:
         others = [each for each in _ids(folder) if each != voice_id]
         if len(others) >= self._limits.max_voices:
-            raise VoiceStoreFullError(f"{len(others)} voices are kept, {self._limits.max_voices} may be (--max-voices)")
-        held = sum(_size(folder, each) for each in others)
-        if held + size > self._limits.max_bytes:
-            raise VoiceStoreFullError(
-                f"{held} bytes of voices are kept and this one has {size}; {self._limits.max_bytes} may be kept"
-                " (--max-voices-bytes)"
+            raise DiskStoreFullError(
+                f"{len(others)} voices are stored; the limit is {self._limits.max_voices} (--max-voices)"
+            )
+        stored_bytes = sum(_size(folder, each) for each in others)
+        if stored_bytes + size > self._limits.max_bytes:
+            raise DiskStoreFullError(
+                f"voices of {stored_bytes} bytes are stored and this one has {size}; the limit is"
+                f" {self._limits.max_bytes} (--max-voices-bytes)"
             )
 
 
 @contextlib.contextmanager
-def _told() -> Iterator[None]:
-    """Trouble with the disk, in words that name no path."""
+def _translate_errors() -> Iterator[None]:
+    """Raise errors of the disk as DiskStoreError, in messages that name no path."""
     try:
         yield
     except OSError as error:
         if error.errno in _NO_ROOM:
-            raise VoiceStoreFullError("the disk of --voices-dir is full") from error
-        raise VoiceStoreError(f"--voices-dir cannot be used: {error.strerror}") from error
+            raise DiskStoreFullError("the disk of --voices-dir is full") from error
+        raise DiskStoreError(f"--voices-dir cannot be used: {error.strerror}") from error
 
 
 def _names(folder: int) -> list[str]:
@@ -176,9 +177,10 @@ def _size(folder: int, voice_id: str) -> int:
 
 
 def _read(folder: int, voice_id: str, max_bytes: int) -> bytes | None:
-    """The beginning of a voice's file; neither links, nor pipes, nor anything but a plain file is read."""
+    """Return up to `max_bytes` of a voice's file; None if there is no regular file with that id."""
     if not is_voice_id(voice_id):
         return None
+    # O_NONBLOCK: opening a pipe would otherwise wait for a writer for ever.
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
         descriptor = os.open(voice_id + _SUFFIX, flags, dir_fd=folder)
@@ -199,7 +201,7 @@ def _write(folder: int, name: str, data: bytes) -> None:
     descriptor = os.open(temporary, flags, mode=0o600, dir_fd=folder)
     try:
         with os.fdopen(descriptor, "wb") as opened:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)  # tells a sweep that somebody is still writing
+            fcntl.flock(descriptor, fcntl.LOCK_EX)  # `sweep` of another server leaves a locked file alone
             opened.write(data)
             opened.flush()
             os.fsync(descriptor)
@@ -208,11 +210,11 @@ def _write(folder: int, name: str, data: bytes) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary, dir_fd=folder)
         raise
-    os.fsync(folder)
+    os.fsync(folder)  # makes the rename itself durable
 
 
 def _remove_unless_locked(folder: int, name: str) -> bool:
-    with contextlib.suppress(OSError):  # gone already, no plain file, or locked by its writer
+    with contextlib.suppress(OSError):  # gone already, no regular file, or locked by its writer
         descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

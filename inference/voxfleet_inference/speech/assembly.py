@@ -1,7 +1,7 @@
-"""Joins the patches of sentences into one speech: pauses between, a fade where one was cut, and the time of each.
+"""Joins the patches of sentences into one speech: pauses between them, a fade where one was truncated, times.
 
-Knows: where in the speech it is. Takes patches, gives events; the server and the command line share it.
-Does not know: engines, queues, clocks or who listens.
+Knows: the position in the speech. Takes patches, returns events; the server and `synthesize` share it.
+Does not know: engines, queues or clocks.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from voxfleet_inference.text.sentences import TextSentence
 
 @dataclass(slots=True)
 class _Current:
-    """The sentence that is being heard."""
+    """The sentence between `begin` and `end`."""
 
     index: int
-    written: TextSentence
+    text_sentence: TextSentence
     at_sample: int
     patches: int = 0
     trailing_silence: int = 0  # samples
@@ -29,43 +29,44 @@ class _Current:
 
 
 class Assembly:
-    """One speech; sentence after sentence is begun, given its patches, and ended."""
+    """One speech: for each sentence `begin`, `add_patch` for each patch, `end`."""
 
     def __init__(self, sample_rate: int, first_index: int = 0) -> None:
         self._sample_rate = sample_rate
         self._at_sample = 0
-        self._pause: SpeechAudio | None = None  # heard only if something follows
+        # Kept back until another sentence begins: a speech does not end with a pause.
+        self._pause: SpeechAudio | None = None
         self._current: _Current | None = None
         self._next_index = first_index
 
-    def begin(self, written: TextSentence) -> Iterator[SpeechEvent]:
-        """The next sentence."""
+    def begin(self, text_sentence: TextSentence) -> Iterator[SpeechEvent]:
+        """Yield the pause before the next sentence, if there is one, and the start of the sentence."""
         if self._pause is not None:
-            yield self._heard(self._pause)
+            yield self._advance(self._pause)
             self._pause = None
-        self._current = _Current(self._next_index, written, self._at_sample)
+        self._current = _Current(self._next_index, text_sentence, self._at_sample)
         self._next_index += 1
-        yield SentenceStarted(self._current.index, written.text, self._seconds(self._at_sample))
+        yield SentenceStarted(self._current.index, text_sentence.text, self._seconds(self._at_sample))
 
-    def patch(self, patch: Patch) -> SpeechAudio:
-        """The next patch of the sentence that was begun."""
+    def add_patch(self, patch: Patch) -> SpeechAudio:
+        """Return the audio of the current sentence's next patch; a truncated one is faded out."""
         current = self._begun()
         samples: Float32Array = faded_out(patch.samples, self._sample_rate) if patch.is_truncated else patch.samples
         current.patches += 1
         current.is_truncated |= patch.is_truncated
         current.trailing_silence = trailing_silence_after(current.trailing_silence, samples)
-        return self._heard(SpeechAudio(current.index, samples))
+        return self._advance(SpeechAudio(current.index, samples))
 
     def end(self, *, text_tokens: int = 0, attempts: int = 1) -> SentenceEnded:
-        """The sentence that was begun has been said."""
+        """End the current sentence; return its times and what is counted of it."""
         current = self._begun()
         silent_seconds = self._seconds(current.trailing_silence)
-        pause = silence(missing_pause_seconds(current.written, silent_seconds), self._sample_rate)
+        pause = silence(missing_pause_seconds(current.text_sentence, silent_seconds), self._sample_rate)
         self._pause = SpeechAudio(current.index, pause, patches=0) if len(pause) else None
         self._current = None
         return SentenceEnded(
             index=current.index,
-            text=current.written.text,
+            text=current.text_sentence.text,
             at_seconds=self._seconds(current.at_sample),
             until_seconds=self._seconds(self._at_sample),
             patches=current.patches,
@@ -75,7 +76,7 @@ class Assembly:
             trailing_silence_seconds=silent_seconds,
         )
 
-    def _heard(self, audio: SpeechAudio) -> SpeechAudio:
+    def _advance(self, audio: SpeechAudio) -> SpeechAudio:
         self._at_sample += len(audio.samples)
         return audio
 
