@@ -68,7 +68,7 @@ CASES += [
 
 
 @pytest.mark.parametrize(("name", "rate"), CASES)
-def test_what_was_sent_decodes_to_what_was_spoken(name: str, rate: int) -> None:
+def test_encoded_audio_decodes_to_the_samples(name: str, rate: int) -> None:
     samples = speechlike(12)
     data, _ = encoded(name, samples, rate)
     got = decoded(name, data, rate)
@@ -81,7 +81,7 @@ def test_what_was_sent_decodes_to_what_was_spoken(name: str, rate: int) -> None:
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_the_first_patch_already_sends_audio(name: str) -> None:
+def test_the_first_patch_gives_audio_bytes(name: str) -> None:
     _, sizes = encoded(name, speechlike(4), FORMATS[name].rate_for(None, MODEL_RATE))
     assert all(size > 100 for size in sizes)
 
@@ -91,7 +91,7 @@ def test_pcm_at_the_models_rate_is_the_samples_bit_for_bit() -> None:
     assert encoded("pcm", samples, MODEL_RATE)[0] == to_int16(samples)
 
 
-def test_a_streamed_wav_says_length_unknown_and_a_whole_one_says_it_exactly() -> None:
+def test_a_streamed_wav_has_the_unknown_length_and_a_complete_one_its_length() -> None:
     data, _ = encoded("wav", speechlike(2), MODEL_RATE)
     assert struct.unpack_from("<I", data, 4)[0] == struct.unpack_from("<I", data, 40)[0] == UNKNOWN_LENGTH
     whole = with_exact_wav_length(data, MODEL_RATE)
@@ -111,7 +111,7 @@ def test_mp3_has_no_xing_header() -> None:
     assert b"Info" not in data
 
 
-def test_opus_pages_are_20_ms_so_that_none_waits_for_another() -> None:
+def test_opus_pages_hold_20_ms_at_most() -> None:
     data, _ = encoded("opus", speechlike(4), 48000)
     granules, at = [], 0
     while at < len(data):
@@ -124,7 +124,7 @@ def test_opus_pages_are_20_ms_so_that_none_waits_for_another() -> None:
     assert max(after - before for before, after in itertools.pairwise(audio)) <= 960
 
 
-def test_aac_is_adts_frame_after_frame() -> None:
+def test_aac_is_a_sequence_of_adts_frames() -> None:
     data, _ = encoded("aac", speechlike(4), MODEL_RATE)
     frames, at = 0, 0
     while at < len(data):
@@ -136,7 +136,7 @@ def test_aac_is_adts_frame_after_frame() -> None:
     assert frames >= 4 * PATCH // 1024
 
 
-def test_a_streamed_flac_says_length_unknown() -> None:
+def test_a_streamed_flac_has_the_unknown_length() -> None:
     data, _ = encoded("flac", speechlike(2), MODEL_RATE)
     assert data[:4] == b"fLaC"
     total_samples = int.from_bytes(data[8 + 10 : 8 + 18], "big") & (2**36 - 1)

@@ -28,12 +28,12 @@ def test_a_recording_keeps_its_rate_and_length(name: str) -> None:
     ("seconds", "message"),
     [(0.5, "0.50 s long; the limits are 1 to 30 s"), (33.0, "longer than 30 s; the limits are 1 to 30 s")],
 )
-def test_too_short_and_too_long_are_refused_with_the_bounds(seconds: float, message: str) -> None:
+def test_a_recording_out_of_bounds_is_rejected_with_the_limits(seconds: float, message: str) -> None:
     with pytest.raises(RecordingError, match=message):
         read_recording(recorded(seconds))
 
 
 @pytest.mark.parametrize("data", [b"", b"no sound at all", b"RIFF\x00\x00\x00\x00WAVE"])
-def test_what_is_no_sound_is_refused(data: bytes) -> None:
+def test_a_file_without_audio_is_rejected(data: bytes) -> None:
     with pytest.raises(RecordingError, match="no audio file"):
         read_recording(data)

@@ -23,7 +23,7 @@ def at_tempo(speed: float, samples: Any) -> tuple[Any, list[int]]:
 
 
 @given(st.floats(0.25, 4.0))
-def test_factors_multiply_to_the_speed_and_each_is_within_reach(speed: float) -> None:
+def test_factors_multiply_to_the_speed_within_the_filters_limits(speed: float) -> None:
     factors = tempo_factors(speed)
     assert math.prod(factors) == pytest.approx(speed)
     assert all(0.5 <= factor <= 2.0 for factor in factors)
@@ -45,6 +45,6 @@ def test_speed_one_is_bit_for_bit() -> None:
     assert sizes == [PATCH] * 3
 
 
-def test_samples_leave_before_the_end() -> None:
+def test_samples_are_returned_before_the_end() -> None:
     _, sizes = at_tempo(1.5, tone(8))
     assert sum(sizes[:3]) > 0

@@ -40,14 +40,14 @@ class ScriptedStream:
         await asyncio.sleep(0)
         if self.patches < 0:
             raise EngineError("no such luck")
-        if self.engine.is_full_for_others and self.sentence.attempt:
+        if self.engine.is_full_for_retries and self.sentence.attempt:
             raise QueueFullError("the queue is full")
         if self.made == self.patches:
             self.ended = SequenceEnded(1, Outcome.FINISHED, "", self.patches, len(self.sentence.text.split()))
             raise StopAsyncIteration
         self.made += 1
         value = 0.5 + 0.01 * self.sentence.sentence_index + 0.001 * self.sentence.attempt
-        is_truncated = self.engine.cuts and self.made == self.patches
+        is_truncated = self.engine.truncates and self.made == self.patches
         return Patch(1, np.full((2, 2), self.made, np.float32), np.full(PATCH, value, np.float32), is_truncated)
 
     def close(self) -> None:
@@ -56,12 +56,12 @@ class ScriptedStream:
 
 @dataclass
 class ScriptedEngine:
-    """An engine that follows a script; keeps what it was asked for."""
+    """An engine that follows a script; keeps what it was submitted for."""
 
     script: Script = lambda _: 3
-    cuts: bool = False
-    is_full_for_others: bool = False  # no second attempt finds room
-    asked: list[Sentence] = field(default_factory=list)
+    truncates: bool = False
+    is_full_for_retries: bool = False  # no second attempt finds room
+    submitted: list[Sentence] = field(default_factory=list)
     open: set[int] = field(default_factory=set)
     streams: list[ScriptedStream] = field(default_factory=list)
     most_open: int = 0
@@ -70,7 +70,7 @@ class ScriptedEngine:
     def speak(self, sentence: Sentence, max_waiting_patches: int) -> ScriptedStream:
         assert max_waiting_patches > 0
         stream = ScriptedStream(self, sentence, self.script(sentence))
-        self.asked.append(sentence)
+        self.submitted.append(sentence)
         self.streams.append(stream)  # kept, so that an id is never given twice
         self.open.add(id(stream))
         self.most_open = max(self.most_open, len(self.open))
@@ -97,7 +97,7 @@ async def events_of(engine: Any, what: Speech, **more: Any) -> list[Any]:
         return [event async for event in events]
 
 
-def heard(events: list[Any]) -> Any:
+def audio_of(events: list[Any]) -> Any:
     return np.concatenate([event.samples for event in events if isinstance(event, SpeechAudio)])
 
 
@@ -116,13 +116,13 @@ async def test_sentences_come_in_order_with_their_times_and_pauses(engine: Scrip
     for one, following, pause in zip(ended[:-1], started[1:], pauses, strict=True):
         assert one.until_seconds - one.at_seconds == pytest.approx(0.48)
         assert following.at_seconds - one.until_seconds == pytest.approx(pause)
-    assert len(heard(events)) == round((3 * 0.48 + sum(pauses)) * RATE)
+    assert len(audio_of(events)) == round((3 * 0.48 + sum(pauses)) * RATE)
     assert engine.most_open <= parallel
-    assert {sentence.request_id for sentence in engine.asked} == {77}
+    assert {sentence.request_id for sentence in engine.submitted} == {77}
     assert engine.open == set()
 
 
-async def test_order_in_the_stream_of_events(engine: ScriptedEngine) -> None:
+async def test_the_order_of_events(engine: ScriptedEngine) -> None:
     events = await events_of(engine, speech())
     kinds = [(type(event).__name__, getattr(event, "patches", None), event.index) for event in events]
     assert kinds[:6] == [
@@ -134,7 +134,7 @@ async def test_order_in_the_stream_of_events(engine: ScriptedEngine) -> None:
     assert kinds[-1][0] == "SentenceEnded"
 
 
-async def test_silence_that_the_model_made_counts_as_pause() -> None:
+async def test_silence_in_the_models_audio_counts_as_pause() -> None:
     quiet = ScriptedEngine()
     quiet.go.set()
 
@@ -149,7 +149,7 @@ async def test_silence_that_the_model_made_counts_as_pause() -> None:
     assert [len(event.samples) for event in events if isinstance(event, SpeechAudio) and not event.patches] == [30, 80]
 
 
-async def test_one_cancel_frees_all(engine: ScriptedEngine) -> None:
+async def test_closing_the_generator_cancels_all_sentences(engine: ScriptedEngine) -> None:
     events = speak(engine, speech(max_parallel_sentences=3), RATE)
     async for event in events:
         if isinstance(event, SpeechAudio):
@@ -161,7 +161,7 @@ async def test_one_cancel_frees_all(engine: ScriptedEngine) -> None:
     assert len(asyncio.all_tasks()) == 1
 
 
-async def test_a_listener_who_leaves_before_anything_was_made_frees_all(engine: ScriptedEngine) -> None:
+async def test_a_cancel_before_the_first_patch_cancels_all_sentences(engine: ScriptedEngine) -> None:
     engine.go.clear()
     waiting = asyncio.create_task(events_of(engine, speech(max_parallel_sentences=3)))
     while len(engine.open) < 3:  # noqa: ASYNC110 - a test watches from outside
@@ -175,37 +175,37 @@ async def test_a_listener_who_leaves_before_anything_was_made_frees_all(engine: 
 
 
 async def test_without_a_voice_the_first_sentence_decodes_alone_and_becomes_the_voice(engine: ScriptedEngine) -> None:
-    told: list[VoicePrompt] = []
-    await events_of(engine, speech(voice=None, max_parallel_sentences=8), on_voice=told.append)
-    assert engine.asked[0].prompt is None
+    voices: list[VoicePrompt] = []
+    await events_of(engine, speech(voice=None, max_parallel_sentences=8), on_voice=voices.append)
+    assert engine.submitted[0].prompt is None
     first = split(TEXT)[0].text
-    assert all(each.prompt is not None and each.prompt.text == first for each in engine.asked[1:])
-    assert told[0].latents[:, 0, 0].tolist() == [1, 2, 3]
-    assert len(told) == 1
+    assert all(each.prompt is not None and each.prompt.text == first for each in engine.submitted[1:])
+    assert voices[0].latents[:, 0, 0].tolist() == [1, 2, 3]
+    assert len(voices) == 1
     assert engine.most_open <= 3
 
 
-async def test_a_heard_first_sentence_that_lost_its_way_is_a_voice_only_as_far_as_it_said_its_text(
+async def test_a_runaway_first_sentence_that_was_sent_becomes_a_voice_only_within_the_time_of_its_text(
     engine: ScriptedEngine,
 ) -> None:
     engine.script = lambda each: 3 if each.sentence_index else 25
-    told: list[VoicePrompt] = []
+    voices: list[VoicePrompt] = []
     sentences = (TextSentence("only four words here"), TextSentence("and the next one"))
-    events = await events_of(engine, speech(voice=None, sentences=sentences), on_voice=told.append)
-    assert [each.attempt for each in engine.asked] == [0, 0]  # its audio had left
+    events = await events_of(engine, speech(voice=None, sentences=sentences), on_voice=voices.append)
+    assert [each.attempt for each in engine.submitted] == [0, 0]  # its audio had left
     assert [event.patches for event in events if isinstance(event, SentenceEnded)] == [25, 3]
-    assert told[0].latents[:, 0, 0].tolist() == list(range(1, 13))  # three for each token
-    assert engine.asked[1].prompt is not None
-    assert len(engine.asked[1].prompt.latents) == 12
+    assert voices[0].latents[:, 0, 0].tolist() == list(range(1, 13))  # three for each token
+    assert engine.submitted[1].prompt is not None
+    assert len(engine.submitted[1].prompt.latents) == 12
 
 
-async def test_a_voice_is_told_even_when_there_is_one_sentence(engine: ScriptedEngine) -> None:
-    told: list[VoicePrompt] = []
-    await events_of(engine, speech(voice=None, sentences=split("Only one sentence.")), on_voice=told.append)
-    assert [voice.text for voice in told] == ["Only one sentence."]
+async def test_on_voice_is_called_even_for_a_single_sentence(engine: ScriptedEngine) -> None:
+    voices: list[VoicePrompt] = []
+    await events_of(engine, speech(voice=None, sentences=split("Only one sentence.")), on_voice=voices.append)
+    assert [voice.text for voice in voices] == ["Only one sentence."]
 
 
-async def test_live_sentences_follow_and_numbers_go_on(engine: ScriptedEngine) -> None:
+async def test_live_sentences_continue_the_indices(engine: ScriptedEngine) -> None:
     async def more() -> AsyncIterator[TextSentence]:
         for text in ("One more.", "And another."):
             await asyncio.sleep(0.001)
@@ -213,15 +213,15 @@ async def test_live_sentences_follow_and_numbers_go_on(engine: ScriptedEngine) -
 
     events = await events_of(engine, speech(sentences=(), first_index=5), more=more())
     assert [event.index for event in events if isinstance(event, SentenceStarted)] == [5, 6]
-    assert [each.sentence_index for each in engine.asked] == [5, 6]
+    assert [each.sentence_index for each in engine.submitted] == [5, 6]
 
 
-async def test_live_text_is_written_out_without_its_marks(engine: ScriptedEngine) -> None:
+async def test_live_text_is_normalized_without_its_markdown(engine: ScriptedEngine) -> None:
     async def more() -> AsyncIterator[TextSentence]:
         yield TextSentence("It costs **$3.50** today. \U0001f600")
 
     events = await events_of(engine, speech(sentences=(), normalizes=True), more=more())
-    assert [each.text for each in engine.asked] == ["It costs three point five dollars today."]
+    assert [each.text for each in engine.submitted] == ["It costs three point five dollars today."]
     assert events[0].text == "It costs **$3.50** today. \U0001f600"
 
 
@@ -249,49 +249,49 @@ async def test_a_source_that_fails_ends_the_speech(engine: ScriptedEngine) -> No
     assert engine.open == set()
 
 
-def too_long_once(sentence: Sentence) -> int:
+def runaway_once(sentence: Sentence) -> int:
     return 6 * len(sentence.text.split()) if sentence.attempt == 0 else 3
 
 
-async def test_a_whole_speech_says_a_bad_sentence_again(engine: ScriptedEngine) -> None:
-    engine.script = too_long_once
+async def test_a_whole_speech_retries_a_runaway(engine: ScriptedEngine) -> None:
+    engine.script = runaway_once
     events = await events_of(engine, speech(is_whole=True))
-    assert Counter(each.sentence_index for each in engine.asked) == {0: 2, 1: 2, 2: 2}
+    assert Counter(each.sentence_index for each in engine.submitted) == {0: 2, 1: 2, 2: 2}
     assert [(event.attempts, event.patches) for event in events if isinstance(event, SentenceEnded)] == [(2, 3)] * 3
-    spoken = heard(events)
+    spoken = audio_of(events)
     assert {round(float(each), 3) for each in np.unique(spoken)} == {0.0, 0.501, 0.511, 0.521}  # second attempts alone
-    assert {each.rank for each in engine.asked} == {0, 1, 2}
+    assert {each.rank for each in engine.submitted} == {0, 1, 2}
 
 
-async def test_three_attempts_are_the_most(engine: ScriptedEngine) -> None:
+async def test_a_sentence_has_three_attempts_at_most(engine: ScriptedEngine) -> None:
     engine.script = lambda _: 100
     await events_of(engine, speech(is_whole=True, sentences=split("Only one sentence.")))
-    assert [each.attempt for each in engine.asked] == [0, 1, 2]
+    assert [each.attempt for each in engine.submitted] == [0, 1, 2]
 
 
-async def test_a_bad_sentence_is_better_than_none_when_there_is_no_room_for_another(engine: ScriptedEngine) -> None:
-    engine.script, engine.is_full_for_others = lambda _: 18, True
-    told: list[VoicePrompt] = []
+async def test_a_runaway_is_sent_when_the_queue_is_full_for_its_retry(engine: ScriptedEngine) -> None:
+    engine.script, engine.is_full_for_retries = lambda _: 18, True
+    voices: list[VoicePrompt] = []
     what = speech(is_whole=True, voice=None, sentences=split("Only one sentence."))
-    events = await events_of(engine, what, on_voice=told.append)
-    assert [each.attempt for each in engine.asked] == [0, 1]
+    events = await events_of(engine, what, on_voice=voices.append)
+    assert [each.attempt for each in engine.submitted] == [0, 1]
     assert [(event.attempts, event.patches) for event in events if isinstance(event, SentenceEnded)] == [(1, 18)]
-    assert len(heard(events)) == 18 * PATCH
-    assert len(told[0].latents) == 9
+    assert len(audio_of(events)) == 18 * PATCH
+    assert len(voices[0].latents) == 9
 
 
-async def test_nothing_is_said_again_once_it_was_heard(engine: ScriptedEngine) -> None:
+async def test_a_sentence_is_not_retried_once_audio_was_sent(engine: ScriptedEngine) -> None:
     engine.script = lambda _: 100
     await events_of(engine, speech(sentences=split("Only one sentence.")))
-    assert [each.attempt for each in engine.asked] == [0]
+    assert [each.attempt for each in engine.submitted] == [0]
 
 
-async def test_a_later_sentence_is_said_again_while_the_first_is_heard(engine: ScriptedEngine) -> None:
+async def test_a_later_sentence_is_retried_while_the_first_is_sent(engine: ScriptedEngine) -> None:
     engine.script = lambda each: 18 if each.sentence_index == 1 and each.attempt == 0 else 3
     sentences = (TextSentence("a b c d e f g h i"), TextSentence("just three words"))
     events = speak(engine, speech(sentences=sentences, max_parallel_sentences=2), RATE)
     got = [await anext(events), await anext(events)]
-    while len(engine.asked) < 3:  # noqa: ASYNC110 - the listener pauses after the first patch
+    while len(engine.submitted) < 3:  # noqa: ASYNC110 - the client reads nothing after the first patch
         await asyncio.sleep(0.001)
     got += [event async for event in events]
     assert [event.attempts for event in got if isinstance(event, SentenceEnded)] == [1, 2]
@@ -301,23 +301,23 @@ async def test_the_voices_own_patches_count_as_the_reference_counts_them(engine:
     engine.script = lambda each: 16 if each.attempt == 0 else 3
     three_words = split("Three short words")
     await events_of(engine, speech(is_whole=True, sentences=three_words))
-    assert len(engine.asked) == 2  # 16 and 2 of the voice's are 18: six for each token
-    engine.asked.clear()
+    assert len(engine.submitted) == 2  # 16 and 2 of the voice's are 18: six for each token
+    engine.submitted.clear()
     await events_of(engine, speech(is_whole=True, sentences=three_words, voice=None))
-    assert len(engine.asked) == 1
+    assert len(engine.submitted) == 1
 
 
-async def test_a_cut_sentence_fades_out_and_says_so(engine: ScriptedEngine) -> None:
-    engine.cuts = True
+async def test_a_truncated_sentence_fades_out_and_is_marked(engine: ScriptedEngine) -> None:
+    engine.truncates = True
     events = await events_of(engine, speech(sentences=split("Only one sentence.")))
     assert events[-1].is_truncated
-    spoken = heard(events)
+    spoken = audio_of(events)
     assert spoken[-1] == pytest.approx(0.0, abs=1e-6)
     assert np.all(np.diff(spoken[-10:]) < 0)  # 10 ms at 1 kHz
     assert np.all(spoken[:-10] == np.float32(0.5))
 
 
-async def test_a_slow_listener_holds_the_engine_back(engine: ScriptedEngine) -> None:
+async def test_a_slow_client_bounds_the_patches_made_ahead(engine: ScriptedEngine) -> None:
     engine.script = lambda _: 500
     events = speak(engine, speech(max_parallel_sentences=2, max_buffered_patches=5), RATE)
     await anext(events)
@@ -334,7 +334,7 @@ async def test_a_deadline_counts_from_the_request_not_from_the_sentence(engine: 
         yield TextSentence("A little later.")
 
     await events_of(engine, speech(sentences=(), deadline_seconds=60.0), more=more())
-    first, second = (each.deadline_seconds for each in engine.asked)
+    first, second = (each.deadline_seconds for each in engine.submitted)
     assert first is not None
     assert second is not None
     assert second <= first - 0.04

@@ -16,18 +16,18 @@ RECORDED = {"name": "Ada", "audio_sample": b"sound", "transcript": "What I said.
 
 
 def form(*parts: tuple[str, bytes]) -> bytes:
-    written = b"".join(
+    parts_bytes = b"".join(
         b"--b\r\nContent-Disposition: form-data; name=" + name.encode() + b"\r\n\r\n" + value + b"\r\n"
         for name, value in parts
     )
-    return written + b"--b--\r\n"
+    return parts_bytes + b"--b--\r\n"
 
 
 def file_part(name: str, value: bytes) -> tuple[str, bytes]:
     return f'{name}; filename="../../a.wav"', value
 
 
-async def test_other_names_of_fields_are_understood() -> None:
+async def test_field_names_of_other_servers_are_accepted() -> None:
     body = form(("name", b"Ada"), file_part("audio", b"sound"), ("text", b"What I said."), ("consent", b"in writing"))
     assert await parse_voice_request(FORM, body) == RecordedVoice("Ada", b"sound", "What I said.", "in writing")
 
@@ -39,7 +39,7 @@ async def test_a_voice_is_designed_by_json_or_a_form() -> None:
 
 
 @pytest.mark.parametrize("seed", [-1, 2**63, 1.5, True, "", "x", "\u0667", "9" * 5000, None, [1]])
-def test_a_seed_has_bounds(seed: Any) -> None:
+def test_a_seed_out_of_bounds_is_rejected(seed: Any) -> None:
     with pytest.raises(InvalidFieldError) as caught:
         voice_request({"name": "a", "seed": seed})
     assert caught.value.param == "seed"
@@ -47,14 +47,14 @@ def test_a_seed_has_bounds(seed: Any) -> None:
 
 
 @pytest.mark.parametrize("consent", ["no", "False", " 0 ", "", False, None])
-def test_without_consent_there_is_no_voice(consent: Any) -> None:
+def test_a_recording_without_consent_is_rejected(consent: Any) -> None:
     with pytest.raises(InvalidFieldError) as caught:
         voice_request({**RECORDED, "consent": consent})
     assert caught.value.param == "consent"
 
 
 @pytest.mark.parametrize("name", ["", "  ", "a\nb", "a\x00b", "\ud800", "x" * 257, 5, b"bytes"])
-def test_a_name_is_something_to_print(name: Any) -> None:
+def test_an_unprintable_or_long_name_is_rejected(name: Any) -> None:
     with pytest.raises(InvalidFieldError) as caught:
         voice_request({**RECORDED, "name": name})
     assert caught.value.param == "name"
@@ -70,7 +70,7 @@ def test_a_name_is_something_to_print(name: Any) -> None:
         ),
     )
 )
-def test_no_fields_are_too_odd_for_an_answer(fields: dict[str, Any]) -> None:
+def test_any_fields_give_a_request_or_an_api_error(fields: dict[str, Any]) -> None:
     try:
         made = voice_request(fields)
     except ApiError as refused:
@@ -83,13 +83,13 @@ def test_no_fields_are_too_odd_for_an_answer(fields: dict[str, Any]) -> None:
     st.binary(max_size=300),
     st.sampled_from([JSON, FORM, Headers({"content-type": "multipart/form-data"}), Headers({})]),
 )
-async def test_no_body_is_too_odd_for_an_answer(body: bytes, headers: Headers) -> None:
+async def test_any_body_gives_an_api_error(body: bytes, headers: Headers) -> None:
     with pytest.raises(ApiError):
         await parse_voice_request(headers, body)
 
 
 @given(st.binary(max_size=60), st.binary(max_size=200))
-async def test_no_form_is_too_odd_for_an_answer(name: bytes, value: bytes) -> None:
+async def test_any_form_gives_an_api_error(name: bytes, value: bytes) -> None:
     body = b"--b\r\nContent-Disposition: form-data; name=" + name + b"\r\n\r\n" + value + b"\r\n--b--\r\n"
     with pytest.raises(ApiError):
         await parse_voice_request(FORM, body)

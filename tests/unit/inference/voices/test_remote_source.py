@@ -38,19 +38,19 @@ def stored(transcript: str = "What I said.", payload: bytes = b"sound") -> Store
 
 
 class Source(ThreadingHTTPServer):
-    """A voice source that answers as a test wants."""
+    """A voice source that responses as a test wants."""
 
     status = 200
     body = b""
     location = ""
-    asked: list[tuple[str, str | None]]
+    requests: list[tuple[str, str | None]]
 
 
-class Answer(BaseHTTPRequestHandler):
+class Handler(BaseHTTPRequestHandler):
     server: Source
 
     def do_GET(self) -> None:
-        self.server.asked.append((self.path, self.headers.get("Authorization")))
+        self.server.requests.append((self.path, self.headers.get("Authorization")))
         self.send_response(self.server.status)
         self.send_header("Location", self.server.location)
         self.end_headers()
@@ -62,8 +62,8 @@ class Answer(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def source() -> Iterator[Source]:
-    server = Source(("127.0.0.1", 0), Answer)
-    server.asked = []
+    server = Source(("127.0.0.1", 0), Handler)
+    server.requests = []
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     yield server
@@ -71,7 +71,7 @@ def source() -> Iterator[Source]:
     server.server_close()
 
 
-def asking(source: Source, token_file: Path | None = None) -> RemoteVoiceSource:
+def source_of(source: Source, token_file: Path | None = None) -> RemoteVoiceSource:
     return RemoteVoiceSource(f"http://127.0.0.1:{source.server_port}/base/", token_file)
 
 
@@ -79,8 +79,8 @@ async def test_a_voice_is_fetched_with_the_token_and_checked(source: Source, tmp
     (tmp_path / "token").write_text(TOKEN + "\n", encoding="utf-8")
     source.body = serialize_voice(stored())
     voice_id = stored().metadata.id
-    assert await asking(source, tmp_path / "token").fetch(voice_id) == stored()
-    assert source.asked == [(f"/base/internal/voices/{voice_id}", f"Bearer {TOKEN}")]
+    assert await source_of(source, tmp_path / "token").fetch(voice_id) == stored()
+    assert source.requests == [(f"/base/internal/voices/{voice_id}", f"Bearer {TOKEN}")]
 
 
 @pytest.mark.parametrize(
@@ -92,42 +92,42 @@ async def test_a_voice_is_fetched_with_the_token_and_checked(source: Source, tmp
         (b"{}\n", "errors in its first line"),
     ],
 )
-async def test_what_is_not_the_voice_is_refused(source: Source, body: bytes, words: str) -> None:
+async def test_a_response_that_is_not_the_voice_is_rejected(source: Source, body: bytes, words: str) -> None:
     source.body = body
     with pytest.raises(RemoteSourceError, match=words):
-        await asking(source).fetch(stored().metadata.id)
+        await source_of(source).fetch(stored().metadata.id)
 
 
-async def test_a_source_that_sends_without_end_is_cut_off(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_response_over_the_size_limit_is_rejected(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote_source, "MAX_FILE_BYTES", 100_000)
     source.body = b"x" * 200_000
     with pytest.raises(RemoteSourceError, match="more than 100000 bytes"):
-        await asking(source).fetch(stored().metadata.id)
+        await source_of(source).fetch(stored().metadata.id)
     assert MAX_FILE_BYTES < 11 * 2**20
 
 
 @pytest.mark.parametrize("status", [301, 401, 500])
-async def test_other_answers_are_told_and_redirects_are_not_followed(source: Source, status: int) -> None:
+async def test_other_statuses_are_reported_and_redirects_are_not_followed(source: Source, status: int) -> None:
     source.status = status
     source.location = f"http://127.0.0.1:{source.server_port}/elsewhere"
     with pytest.raises(RemoteSourceError, match=str(status)):
-        await asking(source).fetch(stored().metadata.id)
-    assert len(source.asked) == 1
+        await source_of(source).fetch(stored().metadata.id)
+    assert len(source.requests) == 1
 
 
-async def test_a_missing_voice_is_not_asked_for_again_at_once(source: Source) -> None:
+async def test_a_missing_voice_is_not_fetched_again_at_once(source: Source) -> None:
     source.status = 404
     now = 100.0
-    asked = RemoteVoiceSource(f"http://127.0.0.1:{source.server_port}", None, lambda: now)
-    assert await asked.fetch(stored().metadata.id) is None
-    assert await asked.fetch(stored().metadata.id) is None
-    assert len(source.asked) == 1
+    requests = RemoteVoiceSource(f"http://127.0.0.1:{source.server_port}", None, lambda: now)
+    assert await requests.fetch(stored().metadata.id) is None
+    assert await requests.fetch(stored().metadata.id) is None
+    assert len(source.requests) == 1
     now += remote_source.MISSING_SECONDS
-    assert await asked.fetch(stored().metadata.id) is None
-    assert len(source.asked) == 2
+    assert await requests.fetch(stored().metadata.id) is None
+    assert len(source.requests) == 2
 
 
-async def test_a_source_that_is_not_there_is_told() -> None:
+async def test_a_refused_connection_is_reported() -> None:
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
     with pytest.raises(RemoteSourceError):
@@ -139,7 +139,7 @@ def recording() -> bytes:
     return encoder.encode((0.3 * np.sin(np.arange(88200) * 0.05)).astype(np.float32)) + encoder.finish()
 
 
-async def test_one_server_speaks_with_the_voices_that_another_keeps(
+async def test_a_server_speaks_with_a_voice_stored_at_another_server(
     start_server: Any, make_model: Any, wait_until: Any, tmp_path: Path
 ) -> None:
     (tmp_path / "token").write_text(TOKEN, encoding="utf-8")
@@ -159,30 +159,30 @@ async def test_one_server_speaks_with_the_voices_that_another_keeps(
                 model := make_model(), voice_source=url, voice_source_token_file=tmp_path / "token"
             ) as pod:
                 await wait_until(lambda: pod.service.lifecycle.is_ready, 30)
-                answers = await asyncio.gather(
+                responses = await asyncio.gather(
                     *(client.post(f"{pod.url}/v1/audio/speech", json={**SPEECH, "voice": name}) for _ in range(3))
                 )
                 unknown = await client.post(f"{pod.url}/v1/audio/speech", json={**SPEECH, "voice": "voice_" + "0" * 32})
-                looked_at = await client.get(f"{pod.url}/v1/audio/voices/{name}")
-                refused = await client.post(f"{pod.url}/v1/voices", data=form, files={"audio_sample": recording()})
+                metadata = await client.get(f"{pod.url}/v1/audio/voices/{name}")
+                rejected = await client.post(f"{pod.url}/v1/voices", data=form, files={"audio_sample": recording()})
         internal.should_exit = True
         await asyncio.wait_for(serving, 30)
-    assert [answer.status_code for answer in answers] == [200] * 3
+    assert [response.status_code for response in responses] == [200] * 3
     assert model.prompts[-1].text == "What I said."
     assert (unknown.status_code, unknown.json()["error"]["code"]) == (400, "voice_not_found")
-    assert looked_at.json()["name"] == "Ada"
-    assert (refused.status_code, "--voice-source" in refused.text) == (501, True)
+    assert metadata.json()["name"] == "Ada"
+    assert (rejected.status_code, "--voice-source" in rejected.text) == (501, True)
 
 
-async def test_trouble_with_the_source_is_a_503_that_names_no_path(
+async def test_a_failed_fetch_is_a_503_that_names_no_path(
     start_server: Any, make_model: Any, wait_until: Any, tmp_path: Path
 ) -> None:
     missing = tmp_path / "no such token"
     async with start_server(make_model(), voice_source="http://127.0.0.1:9", voice_source_token_file=missing) as pod:
         await wait_until(lambda: pod.service.lifecycle.is_ready, 60)
         async with httpx.AsyncClient(timeout=60) as client:
-            asked = {**SPEECH, "voice": "voice_" + "0" * 32}
-            refused = await client.post(f"{pod.url}/v1/audio/speech", json=asked)
-    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "voice_source_unavailable")
-    assert "retry-after" in refused.headers
-    assert "token" not in refused.text
+            requests = {**SPEECH, "voice": "voice_" + "0" * 32}
+            rejected = await client.post(f"{pod.url}/v1/audio/speech", json=requests)
+    assert (rejected.status_code, rejected.json()["error"]["code"]) == (503, "voice_source_unavailable")
+    assert "retry-after" in rejected.headers
+    assert "token" not in rejected.text

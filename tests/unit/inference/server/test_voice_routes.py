@@ -23,7 +23,7 @@ SPEECH = {"model": "voxcpm-1.5", "input": "Say something.", "response_format": "
 FORM = {"name": "Ada", "transcript": "What I said.", "consent": "Ada Example agreed in writing"}
 
 
-class ApiKeyMiddleware(threading.Event):
+class CountingGate(threading.Event):
     """Counts the recordings that come to be encoded."""
 
     entries = 0
@@ -61,7 +61,7 @@ def files_of(server: Any) -> list[str]:
 
 
 async def test_an_uploaded_voice_speaks_and_is_encoded_once(keeper: Any) -> None:
-    gate = keeper.model.voice_gate = ApiKeyMiddleware()
+    gate = keeper.model.voice_gate = CountingGate()
     gate.set()
     made = (await upload(keeper)).json()
     assert made["object"] == "audio.voice"
@@ -267,7 +267,7 @@ async def test_an_upload_that_never_ends_is_ended(keeper: Any, monkeypatch: pyte
 
 async def test_uploads_are_bounded_at_a_time(keeper: Any, wait_until: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(voice_routes, "MAX_UPLOADS", 1)
-    gate = keeper.model.voice_gate = ApiKeyMiddleware()
+    gate = keeper.model.voice_gate = CountingGate()
     first = asyncio.create_task(upload(keeper))
     await wait_until(lambda: gate.entries > 0, 30)
     refused = await upload(keeper, transcript="Another.")

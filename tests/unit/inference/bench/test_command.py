@@ -48,13 +48,13 @@ async def test_ctrl_c_prints_what_was_measured_so_far(server: Any, wait_until: A
     assert b"Traceback" not in errors
 
 
-async def test_a_run_without_a_single_answer_fails(server: Any) -> None:
+async def test_a_run_without_a_complete_response_fails(server: Any) -> None:
     running = await started(server.url, "--model", "another", "--requests", "2")
     output, errors = await asyncio.wait_for(running.communicate(), 60)
     assert running.returncode == 1
     assert b"404 model_not_found  2" in output
-    said = b"404 model_not_found: the model 'another' does not exist; this server has 'voxcpm-1.5'"
-    assert errors.count(said) == 1
+    message = b"404 model_not_found: the model 'another' does not exist; this server has 'voxcpm-1.5'"
+    assert errors.count(message) == 1
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ async def test_a_run_without_a_single_answer_fails(server: Any) -> None:
         (["--url", "http://a", "--text-file", os.devnull], "has no text"),
     ],
 )
-def test_what_cannot_begin_is_one_line(flags: list[str], words: str) -> None:
+def test_a_wrong_option_is_reported_in_one_line(flags: list[str], words: str) -> None:
     done = CliRunner().invoke(app, ["bench", *flags])
     assert done.exit_code == 2
     assert words in done.output

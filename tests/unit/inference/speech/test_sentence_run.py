@@ -1,4 +1,4 @@
-"""Through the real engine: a sentence that went wrong is said again, whatever later ones took meanwhile."""
+"""Retries of a runaway in the real engine, whose KV cache later sentences of the same request have filled."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ MOST_PATCHES = 54
 VOICE = VoicePrompt("v", np.zeros((100, 4, 64), np.float32))
 
 
-async def test_a_sentence_said_again_does_not_wait_for_those_that_are_heard_after_it(
+async def test_a_retry_does_not_wait_for_later_sentences(
     tone_model: Any, tone_loaded: Any, start_engine_thread: Any
 ) -> None:
-    """The last one sits where the first two sat, and stops when its buffers are full, as the third does."""
+    """The last sentence takes the KV extents of the first two, and is parked with full buffers, as the third is."""
     tone_model.kv_positions = sum(7 * len(each.text) + 111 for each in SENTENCES[:3])
     engine = start_engine_thread(lambda _: (tone_model, tone_loaded), max_rows=4)
     client = EngineClient(engine.connection, lambda _: None)
@@ -40,7 +40,7 @@ async def test_a_sentence_said_again_does_not_wait_for_those_that_are_heard_afte
     async with asyncio.timeout(60), aclosing(speak(client, speech, 44100)) as spoken:
         async for event in spoken:
             if isinstance(event, SpeechAudio) and not any(isinstance(each, SpeechAudio) for each in events):
-                await asyncio.sleep(0.3)  # the listener is slow at first: everything that can be made is made
+                await asyncio.sleep(0.3)  # the client reads nothing at first: the engine fills every buffer
             events.append(event)
     ended = [event for event in events if isinstance(event, SentenceEnded)]
     assert [(each.patches, each.attempts) for each in ended] == [(54, 1), (9, 2), (90, 1), (78, 1)]

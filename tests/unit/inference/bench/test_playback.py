@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from voxfleet_inference.bench.playback import Arrival, Playback, first_audio_at, playback
 
-moments = st.integers(0, 10_000).map(lambda milliseconds: milliseconds / 1024)  # exact in binary, so sums compare
-pieces = st.lists(st.tuples(moments, moments), min_size=1, max_size=30)
+times = st.integers(0, 10_000).map(lambda milliseconds: milliseconds / 1024)  # exact in binary, so sums compare
+pieces = st.lists(st.tuples(times, times), min_size=1, max_size=30)
 
 
 def arrivals_of(pauses_and_audio: list[tuple[float, float]]) -> list[Arrival]:
@@ -17,7 +17,7 @@ def arrivals_of(pauses_and_audio: list[tuple[float, float]]) -> list[Arrival]:
     return arrivals
 
 
-def test_audio_that_comes_in_time_is_played_without_a_stop() -> None:
+def test_audio_in_time_has_no_underrun() -> None:
     assert playback([Arrival(1.0, 0.16), Arrival(1.16, 0.32), Arrival(1.3, 0.48)]) == Playback(0, 0.0)
 
 
@@ -26,12 +26,12 @@ def test_a_late_piece_is_one_underrun_of_its_lateness() -> None:
     assert late == Playback(1, 0.5)
 
 
-def test_what_was_late_once_moves_the_rest() -> None:
+def test_a_stall_delays_the_rest_of_the_playback() -> None:
     """After a stall the player is behind, so the next piece of the same delay is in time."""
     assert playback([Arrival(0.0, 1.0), Arrival(2.0, 2.0), Arrival(3.0, 3.0)]) == Playback(1, 1.0)
 
 
-def test_half_a_frame_in_a_stall_does_not_make_it_two() -> None:
+def test_a_partial_frame_does_not_split_a_stall() -> None:
     with_half_frame = [Arrival(0.0, 1.0), Arrival(1.5, 1.0), Arrival(2.0, 2.0)]
     assert playback(with_half_frame) == playback([with_half_frame[0], with_half_frame[2]]) == Playback(1, 1.0)
 
@@ -43,7 +43,7 @@ def test_a_header_is_no_audio() -> None:
 
 
 @given(pieces)
-def test_all_stalls_together_are_the_worst_lateness(pauses_and_audio: list[tuple[float, float]]) -> None:
+def test_stalls_add_up_to_the_largest_lateness(pauses_and_audio: list[tuple[float, float]]) -> None:
     """However often a player stops, in the end it is behind by the latest piece: another way to the same figure."""
     arrivals = arrivals_of(pauses_and_audio)
     first = first_audio_at(arrivals)
@@ -55,8 +55,8 @@ def test_all_stalls_together_are_the_worst_lateness(pauses_and_audio: list[tuple
     assert playback(arrivals).stalled_seconds == pytest.approx(lateness, abs=1e-9)
 
 
-@given(pieces, moments)
-def test_waiting_before_the_first_sound_never_hurts_and_waiting_enough_heals(
+@given(pieces, times)
+def test_a_head_start_shortens_stalls_and_a_long_one_removes_them(
     pauses_and_audio: list[tuple[float, float]], head_start: float
 ) -> None:
     arrivals = arrivals_of(pauses_and_audio)
@@ -66,15 +66,15 @@ def test_waiting_before_the_first_sound_never_hurts_and_waiting_enough_heals(
     assert playback(arrivals, plain.stalled_seconds) == Playback(0, 0.0)
 
 
-@given(pieces, moments)
-def test_only_distances_count(pauses_and_audio: list[tuple[float, float]], shift: float) -> None:
+@given(pieces, times)
+def test_a_shift_of_all_times_changes_nothing(pauses_and_audio: list[tuple[float, float]], shift: float) -> None:
     arrivals = arrivals_of(pauses_and_audio)
     moved = [Arrival(arrival.at_seconds + shift, arrival.audio_seconds) for arrival in arrivals]
     assert playback(moved) == playback(arrivals)
 
 
 @given(pieces)
-def test_underruns_and_stalls_come_together(pauses_and_audio: list[tuple[float, float]]) -> None:
+def test_there_are_stalls_exactly_if_there_are_underruns(pauses_and_audio: list[tuple[float, float]]) -> None:
     played = playback(arrivals_of(pauses_and_audio))
     assert (played.underruns == 0) == (played.stalled_seconds == 0)
     assert played.underruns < len(pauses_and_audio)

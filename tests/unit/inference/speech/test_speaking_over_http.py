@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+
+TEXT = " ".join(f"This is sentence number {number}, and it is long enough." for number in range(6))
+
+BODY = {"model": "voxcpm-1.5", "input": TEXT, "response_format": "pcm", "sample_rate": 44100}
+
+
+async def test_a_disconnect_cancels_every_sentence_at_once(server: Any, wait_until: Any) -> None:
+    server.model.step_seconds, before = 0.2, server.model.steps_taken
+    async with (
+        httpx.AsyncClient(base_url=server.url, timeout=60) as client,
+        client.stream("POST", "/v1/audio/speech", json=BODY) as response,
+    ):
+        await anext(response.aiter_raw())
+        await wait_until(lambda: len(server.model.assigned) > 2, 60)
+    await wait_until(lambda: not server.model.assigned, 60)
+    await wait_until(lambda: server.service.load.open_requests == 0, 60)
+    steps = server.model.steps_taken
+    assert steps - before < len(TEXT) - 10  # by far not all of it
+    server.model.step_seconds = 0.0
+    async with httpx.AsyncClient(base_url=server.url, timeout=60) as client:
+        after = await client.post("/v1/audio/speech", json={**BODY, "input": "One more."})
+    assert after.status_code == 200
+    assert server.model.steps_taken == steps + len("One more.")
+
+
+README = """\
+# Prices
+
+It costs **$3.50** today. 价格是3.14元。
+"""
+
+
+async def test_normalize_spells_out_each_sentence_in_its_language(server: Any) -> None:
+    before = len(server.model.prefilled)
+    body = {"model": "voxcpm-1.5", "input": README, "response_format": "pcm", "normalize": True}
+    async with httpx.AsyncClient(base_url=server.url, timeout=120) as client:
+        assert (await client.post("/v1/audio/speech", json=body)).status_code == 200
+    assert server.model.prefilled[before:] == [
+        "Prices",
+        "It costs three point five dollars today.",
+        "价格是三点一四元。",
+    ]
+
+
+async def test_without_normalize_the_text_is_spoken_as_it_is_written(server: Any) -> None:
+    before = len(server.model.prefilled)
+    body = {"model": "voxcpm-1.5", "input": "It costs **$3.50** today.", "response_format": "pcm"}
+    async with httpx.AsyncClient(base_url=server.url, timeout=120) as client:
+        assert (await client.post("/v1/audio/speech", json=body)).status_code == 200
+    assert server.model.prefilled[before:] == ["It costs **$3.50** today."]

@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+import pytest
+from voxfleet_inference.voice_names import OPENAI_ALIASES, parse_aliases
+
+
+def test_aliases_are_parsed_and_openais_names_stay() -> None:
+    name = "voice_" + "0" * 32
+    assert parse_aliases("") == dict(OPENAI_ALIASES)
+    assert parse_aliases(f" nova={name}, narrator = random ,")["nova"] == name
+    assert parse_aliases("narrator=random") == {**OPENAI_ALIASES, "narrator": "random"}
+
+
+@pytest.mark.parametrize(
+    ("aliases", "words"),
+    [
+        ("nova", "is no alias"),
+        ("nova=", "is no alias"),
+        ("nova=alloy", "is no alias"),
+        ("../x=default", "is no alias"),
+        ("default=random", "has a meaning already"),
+        ("a=default,a=random", "has a meaning already"),
+        ("voice_" + "0" * 32 + "=default", "has a meaning already"),
+    ],
+)
+def test_invalid_aliases_are_rejected(aliases: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        parse_aliases(aliases)
