@@ -1,14 +1,12 @@
-"""What the gateway adds to the time to first byte: the same requests, direct and through a gateway, in one run.
+"""Measures what the gateway adds to the time to first byte: the same requests, direct and through a gateway.
 
-Prints one line of JSON; the processor time per request is what stays comparable on a busy machine. Nothing needs a
-cluster: the gateway's HTTP side runs as it does in production, with its fleet told of one awake pod; the pod is a
-process of its own that answers 20 chunks at once. Client, gateway and pod are three processes; requests alternate
-between the two ways, so that a busy machine disturbs both alike.
+Prints one line of JSON; of its values, processor time per request is comparable even on a busy machine. No cluster is
+needed: the gateway's HTTP side runs as in production, and its fleet is set to one awake pod, a process that sends 20
+chunks at once. Client, gateway and pod are three processes; requests alternate between the two paths, so that other
+load on the machine affects both alike.
 
     python benchmarks/gateway_overhead.py --requests 2000 --concurrency 4
 """
-
-# a script, no package
 
 import argparse
 import asyncio
@@ -60,7 +58,7 @@ async def _pod(ports: "multiprocessing.Queue[int]") -> None:
 
 
 async def _gateway(ports: "multiprocessing.Queue[int]", pod_port: int) -> None:
-    """A gateway whose picture of the fleet is given, not watched."""
+    """Run a gateway whose fleet is set here instead of watched."""
     settings = Settings(region=KEY.region, internal_key="x", host="127.0.0.1", port=0, metrics_port=0, internal_port=0)
     address = PodAddress("127.0.0.1", pod_port)
     region = RegionEntry(name=KEY.region, service=ObjectRef(namespace="default", name="eu"))
@@ -88,7 +86,7 @@ def _run_gateway(ports: "multiprocessing.Queue[int]", pod_port: int) -> None:
 
 @contextlib.contextmanager
 def started() -> Iterator[tuple[int, int, tuple[int, int]]]:
-    """Both processes: their ports, and their numbers."""
+    """Start both processes; yield their ports and process ids."""
     context = multiprocessing.get_context("spawn")
     ports: Any = context.Queue()
     processes = [context.Process(target=_run_pod, args=(ports,), daemon=True)]
@@ -106,44 +104,44 @@ def started() -> Iterator[tuple[int, int, tuple[int, int]]]:
 
 
 def processor_seconds(pid: int) -> float:
-    """User and system time of a process so far."""
+    """Return the user and system time that a process has used."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-async def ask(session: aiohttp.ClientSession, port: int) -> tuple[float, float]:
-    """Seconds to the first byte and to the last."""
+async def send_request(session: aiohttp.ClientSession, port: int) -> tuple[float, float]:
+    """Return the seconds to the first byte of the body and to the last."""
     body = {"model": "m", "input": "Hello.", "response_format": "wav"}
     began = time.perf_counter()
-    async with session.post(f"http://127.0.0.1:{port}/v1/audio/speech", json=body) as answer:
-        await answer.content.readany()
+    async with session.post(f"http://127.0.0.1:{port}/v1/audio/speech", json=body) as response:
+        await response.content.readany()
         first = time.perf_counter() - began
-        await answer.read()
-        if answer.status != 200:  # noqa: PLR2004
-            raise SystemExit(f"status {answer.status} from port {port}")
+        await response.read()
+        if response.status != 200:  # noqa: PLR2004
+            raise SystemExit(f"status {response.status} from port {port}")
     return first, time.perf_counter() - began
 
 
 @contextlib.asynccontextmanager
 async def client(concurrency: int) -> AsyncIterator[aiohttp.ClientSession]:
-    """Connections enough for everyone."""
+    """Yield a session with a connection for each worker and path."""
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=2 * concurrency)) as session:
         yield session
 
 
 async def measure(pod_port: int, gateway_port: int, requests: int, concurrency: int) -> dict[str, Any]:
-    """Alternate between the two ways from several workers."""
+    """Return the latencies of both paths, with requests that alternate between them, from several workers."""
     times: dict[str, list[float]] = {"direct": [], "gateway": []}
-    ways = (("direct", pod_port), ("gateway", gateway_port))
+    paths = (("direct", pod_port), ("gateway", gateway_port))
     async with client(concurrency) as session:
         for _ in range(WARM_UP_REQUESTS):
-            for _name, port in ways:
-                await ask(session, port)
+            for _name, port in paths:
+                await send_request(session, port)
 
         async def worker() -> None:
             for _ in range(requests // concurrency):
-                for name, port in ways:
-                    first, _last = await ask(session, port)
+                for name, port in paths:
+                    first, _last = await send_request(session, port)
                     times[name].append(first)
 
         began = time.perf_counter()
@@ -153,10 +151,10 @@ async def measure(pod_port: int, gateway_port: int, requests: int, concurrency: 
 
 
 def summary(times: dict[str, list[float]], elapsed_seconds: float, concurrency: int) -> dict[str, Any]:
-    """Milliseconds to first byte, and what the gateway adds."""
+    """Return the statistics: first byte in milliseconds of both paths, and what the gateway adds."""
     rows = {name: _percentiles(values) for name, values in times.items()}
     return {
-        "requests_per_way": len(times["direct"]),
+        "requests_per_path": len(times["direct"]),
         "concurrency": concurrency,
         "requests_per_second": round(2 * len(times["direct"]) / elapsed_seconds, 1),
         "first_byte_ms": rows,
@@ -175,9 +173,9 @@ def _ms(seconds: float) -> float:
 
 
 def main() -> None:
-    """Measure once and print."""
+    """Measure once and print one line of JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--requests", type=int, default=1000, help="per way; at most 20000")
+    parser.add_argument("--requests", type=int, default=1000, help="requests per path; at most 20000")
     parser.add_argument("--concurrency", type=int, default=1, help="requests in flight; at most 64")
     arguments = parser.parse_args()
     requests, concurrency = min(arguments.requests, 20_000), min(arguments.concurrency, 64)
@@ -185,7 +183,8 @@ def main() -> None:
         before = [processor_seconds(pid) for pid in pids]
         result = uvloop.run(measure(pod_port, gateway_port, requests, concurrency))
         spent = [processor_seconds(pid) - earlier for pid, earlier in zip(pids, before, strict=True)]
-    sent = requests // concurrency * concurrency + WARM_UP_REQUESTS  # through the gateway; the pod sees twice as many
+    # Requests through the gateway; the pod serves those of both paths.
+    sent = requests // concurrency * concurrency + WARM_UP_REQUESTS
     result["processor_ms_per_request"] = {"pod": _ms(spent[0] / (2 * sent)), "gateway": _ms(spent[1] / sent)}
     sys.stdout.write(json.dumps(result) + "\n")
 

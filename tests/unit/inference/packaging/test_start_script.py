@@ -1,4 +1,4 @@
-"""The one-click start, with a fake driver, a fake Python and ports that are in use."""
+"""start.sh with a fake driver, a fake Python and ports that are in use."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).parents[4]
 SCRIPT = ROOT / "inference" / "start.sh"
 PATIENCE_SECONDS = 60.0
-# Tells how it was called; as the server it lives until SIGTERM and then ends with 7, as Jupyter it sleeps.
+# Writes its arguments to $CALLS; as the server it runs until SIGTERM and exits with 7, as Jupyter it sleeps.
 PYTHON = """#!/bin/bash
 case "$*" in
   "-c import jupyterlab") exit ${NO_JUPYTER:-0} ;;
@@ -93,7 +93,7 @@ def missing(done: subprocess.CompletedProcess[str]) -> list[str]:
     return [line.removeprefix("start.sh: missing: ") for line in lines]
 
 
-def test_with_everything_there_the_server_is_started_with_its_flags(machine: Machine) -> None:
+def test_the_server_is_started_with_its_flags(machine: Machine) -> None:
     done = machine.start("--drain-seconds", "3")
     assert done.returncode == 5, "the server's own exit code"
     expected = f"-m voxfleet_inference serve --drain-seconds 3 model={machine.model} voices={machine.voices} token="
@@ -123,11 +123,11 @@ def test_each_missing_thing_is_one_line_with_what_to_do(machine: Machine, taken_
     assert machine.called() == []
 
 
-def test_an_old_or_silent_driver_is_named(machine: Machine) -> None:
+def test_an_old_or_failing_driver_is_missing(machine: Machine) -> None:
     machine.driver("550.144.03")
     assert "a newer NVIDIA driver (this is 550.144.03); install version 580" in missing(machine.start())[0]
     machine.put("nvidia-smi", "#!/bin/bash\necho 'NVIDIA-SMI has failed'\nexit 9\n")
-    assert "a GPU that answers" in missing(machine.start())[0]
+    assert "a working GPU" in missing(machine.start())[0]
 
 
 def test_a_driver_with_many_gpus_is_one_driver(machine: Machine) -> None:
@@ -138,29 +138,29 @@ def test_a_driver_with_many_gpus_is_one_driver(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize("flags", [("--device", "cpu"), ("--device=cpu",)])
-def test_a_processor_needs_no_driver(machine: Machine, flags: tuple[str, ...]) -> None:
+def test_device_cpu_needs_no_driver(machine: Machine, flags: tuple[str, ...]) -> None:
     (machine.bin / "nvidia-smi").unlink()
     assert machine.start(*flags).returncode == 5
 
 
-def test_absent_weights_are_one_line_wherever_they_were_looked_for(machine: Machine, tmp_path: Path) -> None:
+def test_missing_weights_are_one_line_with_their_folder(machine: Machine, tmp_path: Path) -> None:
     [line] = missing(machine.start(f"--model-path={tmp_path / 'nowhere'}"))
     assert line.startswith(f"the model's weights (no files in {tmp_path / 'nowhere'})")
 
 
-def test_a_python_without_the_package_is_told(machine: Machine) -> None:
+def test_a_python_without_the_package_is_missing(machine: Machine) -> None:
     machine.put("python", "#!/bin/bash\nexit 1\n")
     assert missing(machine.start())[0].startswith("the package voxfleet_inference;")
     machine.environment["PYTHON"] = "no-such-python"
     assert missing(machine.start())[0].startswith("Python (no-such-python);")
 
 
-def test_a_service_link_of_kubernetes_is_no_port(machine: Machine) -> None:
+def test_a_service_link_of_kubernetes_is_ignored(machine: Machine) -> None:
     machine.environment["VOXFLEET_METRICS_PORT"] = "tcp://10.0.0.1:9090"
     assert "missing" not in machine.start("--check", "--device", "cpu", "--metrics-port", "1").stderr
 
 
-def test_a_notebook_that_is_not_installed_is_told(machine: Machine, taken_port: str) -> None:
+def test_a_notebook_that_is_not_installed_is_missing(machine: Machine, taken_port: str) -> None:
     machine.environment |= {"NO_JUPYTER": "1", "NOTEBOOK_PORT": taken_port}
     lines = missing(machine.start("--notebook"))
     assert lines[0].startswith("Jupyter Lab; build the image with --build-arg JUPYTER=install")
@@ -176,7 +176,7 @@ def wait_for(path: Path) -> str:
 
 
 @pytest.mark.parametrize(("host", "token"), [("127.0.0.1", ""), ("0.0.0.0", "a token of mine")])  # noqa: S104
-def test_a_notebook_has_a_token_stays_local_unless_told_and_ends_with_the_server(
+def test_a_notebook_has_a_token_is_on_loopback_by_default_and_ends_with_the_server(
     machine: Machine, host: str, token: str
 ) -> None:
     machine.environment |= {"STAYS": "1", "JUPYTER_TOKEN": token}
@@ -185,25 +185,25 @@ def test_a_notebook_has_a_token_stays_local_unless_told_and_ends_with_the_server
     wait_for(Path(f"{machine.calls}.up"))
     jupyter = int(wait_for(Path(f"{machine.calls}.pid")))
     process.send_signal(signal.SIGTERM)
-    _, told = process.communicate(timeout=PATIENCE_SECONDS)
+    _, errors = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 7, "the server's own exit code"
     [call] = [line for line in machine.called() if "jupyterlab" in line]
     given = call.rpartition("token=")[2]
     assert given == token if token else re.fullmatch("[0-9a-f]{48}", given)
     assert f"--ip={host} " in call
-    assert f"http://{host}:1/lab?token={given}" in told
+    assert f"http://{host}:1/lab?token={given}" in errors
     deadline = time.monotonic() + PATIENCE_SECONDS
     while Path(f"/proc/{jupyter}").exists() and "zombie" not in Path(f"/proc/{jupyter}/status").read_text():
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
 
-def test_the_least_driver_is_that_of_the_locked_cuda() -> None:
+def test_the_minimum_driver_is_that_of_the_locked_cuda() -> None:
     lock = (ROOT / "requirements" / "inference.txt").read_text()
     [cuda] = re.findall(r"^cuda-toolkit==(\d+)\.", lock, re.MULTILINE)
-    [driver] = re.findall(r"LEAST_DRIVER=(\d+)", SCRIPT.read_text())
+    [driver] = re.findall(r"MIN_DRIVER=(\d+)", SCRIPT.read_text())
     assert {"12": "525", "13": "580"}[cuda] == driver
 
 
-def test_it_is_executable() -> None:
+def test_the_script_is_executable() -> None:
     assert os.access(SCRIPT, os.X_OK)

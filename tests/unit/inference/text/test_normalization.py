@@ -49,4 +49,5 @@ def test_wetext_is_loaded_by_the_first_sentence_that_needs_it() -> None:
         "import sys; import voxfleet_inference.text.normalization as n; assert 'wetext' not in sys.modules;"
         " n.normalized('3 cats'); assert 'wetext' in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
