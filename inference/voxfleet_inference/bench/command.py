@@ -143,6 +143,7 @@ async def _run(template: RequestTemplate, plan: Plan) -> tuple[Streams, float, f
     streams, cpu_before = Streams(template, plan), _cpu_seconds()
     running = asyncio.create_task(streams.run())
     loop = asyncio.get_running_loop()
+    # Ctrl-C cancels the requests, not the process, so that the statistics are still printed.
     loop.add_signal_handler(signal.SIGINT, running.cancel)
     progress = asyncio.create_task(_print_progress(streams))
     with contextlib.suppress(asyncio.CancelledError):

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import httptools
 
 HTTP_OK: Final = 200
-_MAX_ERROR_BYTES: Final = 65536
+_MAX_ERROR_BYTES: Final = 65536  # of an error body; the rest is dropped
 
 
 class RequestError(Exception):
@@ -46,6 +46,7 @@ class Target:
         is_tls = parts.scheme == "https"
         base = parts.path.rstrip("/").removesuffix("/v1")
         authorization = () if api_key is None else (("Authorization", f"Bearer {api_key}"),)
+        # No compression: the bytes of a body are mapped to seconds of audio.
         return cls(
             parts.hostname,
             parts.port or (443 if is_tls else 80),

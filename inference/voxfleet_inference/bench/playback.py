@@ -35,6 +35,7 @@ def playback(arrivals: Sequence[Arrival], head_start_seconds: float = 0.0) -> Pl
     started_at = audible[0].at_seconds + head_start_seconds
     buffered_seconds = audible[0].audio_seconds
     for arrival in audible[1:]:
+        # The audio so far ends here; each earlier stall has moved its end.
         empty_at = started_at + stalled_seconds + buffered_seconds
         if arrival.at_seconds > empty_at:
             underruns += 1

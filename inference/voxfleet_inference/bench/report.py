@@ -49,4 +49,5 @@ def _percentiles(values: Percentiles | None, factor: float, unit: str) -> str:
 def _rounded(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _rounded(each) for name, each in value.items()}
+    # Microseconds: further digits are noise.
     return round(value, 6) if isinstance(value, float) else value

@@ -32,6 +32,7 @@ def due_times(plan: Plan) -> Iterator[float]:
     """Yield the times of an open loop's requests: a Poisson process, since users arrive independently."""
     assert plan.rate is not None, "a closed loop has no due times"  # noqa: S101
     draw = random.Random(plan.seed)  # noqa: S311 - a schedule is no secret
+    # Exponential gaps make a Poisson process.
     at_seconds, started = draw.expovariate(plan.rate), 0
     while plan.has_more(started, at_seconds):
         yield at_seconds

@@ -146,6 +146,7 @@ def _with_arrivals(ended: _Ended, audio_format: str) -> RequestOutcome:
         seconds = seconds_in(audio_format, bytes(body.kept), ended.sample_rate)
     except ValueError as unreadable:
         return outcome if outcome.error else replace(outcome, error=f"{audio_format}: {unreadable}")
+    # Of a failed request too: audio that arrived counts in the throughput.
     arrivals = tuple(Arrival(at, seconds(length)) for at, length in body.marks)
     if not outcome.error and not arrivals[-1].audio_seconds:
         return replace(outcome, error="no audio")

@@ -65,6 +65,7 @@ def _is_service_link(value: object) -> bool:
 def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
     is_switch = field.annotation is bool
     flag = flag_name(name)
+    # None instead of the default: it says that neither flag nor variable is given, and pydantic fills in the default.
     option = typer.Option(
         None,
         f"{flag}/--no-{flag.removeprefix('--')}" if is_switch else flag,

@@ -73,7 +73,7 @@ def replay(options: ReplayOptions) -> ReplayResult:
     Raises:
         ReplayError: the line, the text, the recording, the voice or the checkpoint is missing or a different one.
     """
-    configure_logging("error")
+    configure_logging("error")  # the server's info lines would mix with the output of the command
     line = _find_line(options)
     request, settings = _request(options, line), _settings(options, line)
     process, connection = start_engine_process(engine_settings(settings))
@@ -83,7 +83,7 @@ def replay(options: ReplayOptions) -> ReplayResult:
         raise ReplayError(str(error)) from error
     finally:
         connection.close()
-        process.kill()
+        process.kill()  # it holds nothing that must be drained
         process.wait(_STOP_SECONDS)
     try:
         options.output.write_bytes(audio)
@@ -96,7 +96,7 @@ def _find_line(options: ReplayOptions) -> dict[str, Any]:
     found = [line for line in _speech_lines(options.log_file) if line.get("request_id") == options.request_id]
     if not found:
         raise ReplayError(f"{options.log_file} has no line of a speech request with the id '{options.request_id}'")
-    line = found[-1]
+    line = found[-1]  # clients may reuse an X-Request-Id: the newest line counts
     # A request that ended early has no attempt for each sentence, and a WebSocket session has no single input.
     if line.get("outcome") != "complete" or "input_characters" not in line:
         raise ReplayError(

@@ -128,7 +128,7 @@ class _OfflineEngine:
 
     @property
     def _may_retry(self) -> bool:
-        return self._options.retries and self._tape is None
+        return self._options.retries and self._tape is None  # a tape holds the noise of one attempt
 
     def _sentence(self, index: int, text: str, voice: VoicePrompt | None, attempt: int) -> Sentence:
         return Sentence(

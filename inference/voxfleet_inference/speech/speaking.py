@@ -28,7 +28,7 @@ _LEAST_SECONDS: Final = 0.001
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Speech:
-    """What to speak: sentences in order, one seed, one voice; the same values give the same audio."""
+    """What to speak: sentences in order, one seed, one voice."""
 
     sentences: tuple[TextSentence, ...]
     seed: int

@@ -118,7 +118,7 @@ def join_short(text: str, spans: list[Span], min_weight: int = MIN_WEIGHT, max_w
 
 
 def is_short(text: str, span: Span, min_weight: int = MIN_WEIGHT) -> bool:
-    """Return whether a sentence is light enough to be joined, and has a neighbour in its line."""
+    """Return whether a sentence is light enough to be joined and its line continues."""
     return span.end in _INSIDE_A_LINE and weight(text[span.start : span.stop].strip()) < min_weight
 
 

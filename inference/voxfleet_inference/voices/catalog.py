@@ -43,7 +43,7 @@ class VoiceCatalog:
         self._default: VoicePrompt | None = None
 
     async def make_default(self, engine: EngineClient) -> None:
-        """Speak the text of the built-in voice and keep its prompt; this also warms up every kernel and the codec.
+        """Speak the text of the built-in voice and keep its prompt; this also warms up the engine.
 
         Raises:
             EngineError: the sentence failed.
@@ -62,6 +62,7 @@ class VoiceCatalog:
         if request.reference_audio is not None and request.reference_text is not None:
             file = recording_bytes(request.reference_audio)
             return await self._recorded(file, request.reference_text, engine, field_name="reference_audio")
+        # Aliases are resolved before the cache, so that a voice has one entry.
         name = self.aliases.get(request.voice, request.voice)
         if name in BUILT_IN_VOICES:
             return self._default if name == DEFAULT_VOICE else None
@@ -82,6 +83,7 @@ class VoiceCatalog:
             if isinstance(request, RecordedVoice)
             else self._from_seed(request, engine)
         )
+        # The id is a hash: the same recording and transcript are the same voice, which keeps its creation time.
         known = await self.repository.metadata(voice.metadata.id)
         created_at = voice.metadata.created_at if known is None else known.created_at
         metadata = voice.metadata.model_copy(update={"created_at": created_at})

@@ -34,6 +34,7 @@ from voxfleet_inference.voices.file_format import (
 _SUFFIX: Final = ".voice"
 _TEMPORARY: Final = ".writing-"  # prefix of files that are not renamed yet
 _NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+# Absent, a link, a folder, a pipe: as if there were no voice with that id.
 _NOT_A_VOICE: Final = frozenset({errno.ENOENT, errno.ELOOP, errno.EISDIR, errno.ENXIO})
 
 
@@ -68,7 +69,7 @@ class DiskVoiceStore:
             DiskStoreError: the folder cannot be created or read.
         """
         with _translate_errors(), contextlib.suppress(FileExistsError):
-            self._folder.mkdir(parents=True, mode=0o700)
+            self._folder.mkdir(parents=True, mode=0o700)  # recordings of voices are personal data
         with self._opened() as folder:
             names = [name for name in _names(folder) if name.startswith(_TEMPORARY)]
             return sum(_remove_unless_locked(folder, name) for name in names)
@@ -196,6 +197,7 @@ def _read(folder: int, voice_id: str, max_bytes: int) -> bytes | None:
 
 
 def _write(folder: int, name: str, data: bytes) -> None:
+    # A random name: servers that share the folder may write the same voice at once; the last rename wins.
     temporary = f"{_TEMPORARY}{secrets.token_hex(8)}"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(temporary, flags, mode=0o600, dir_fd=folder)

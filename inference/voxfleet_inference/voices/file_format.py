@@ -35,7 +35,7 @@ class VoiceFileError(ValueError):
 class VoiceMetadata(BaseModel):
     """The first line of the file, as JSON: everything about a voice but its payload."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore")  # a later version may add fields
 
     format: Literal["voxfleet-voice-1"] = "voxfleet-voice-1"
     id: str = Field(pattern=f"^{VOICE_ID.pattern}$")

@@ -46,6 +46,7 @@ class RemoteVoiceSource:
         if self._missing.get(voice_id, 0.0) > self._clock():
             return None
         try:
+            # The thread outlives this timeout; its own deadlines (socket, body) end it soon after.
             async with asyncio.timeout(FETCH_SECONDS):
                 data = await asyncio.to_thread(self._get, voice_id)
         except TimeoutError as error:

@@ -87,7 +87,7 @@ class VoiceRepository:
         local = await self._on_disk(lambda disk: disk.metadata(voice_id)) if self._disk is not None else None
         if local is not None or self._remote is None:
             return local
-        fetched = await self.find(voice_id)
+        fetched = await self.find(voice_id)  # the source sends whole files only
         return fetched.metadata if fetched is not None else None
 
     async def all_metadata(self) -> tuple[VoiceMetadata, ...]:

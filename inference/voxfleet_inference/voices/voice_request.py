@@ -32,6 +32,7 @@ _MAX_FIELD_BYTES: Final = 32 * 2**10
 _FIELD_ALIASES: Final[Mapping[str, str]] = MappingProxyType(
     {"audio": "audio_sample", "file": "audio_sample", "text": "transcript", "ref_text": "transcript"}
 )
+# Texts by which forms and scripts say no; any other text is a statement of consent.
 _NO_CONSENT: Final = frozenset({"", "0", "false", "no", "none", "null", "off"})
 FIELDS: Final[Mapping[str, str]] = MappingProxyType(
     {
