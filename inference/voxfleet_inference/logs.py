@@ -1,7 +1,7 @@
-"""One log line and one request id per request; the text that is spoken is in neither.
+"""One log line and one request id per request; neither holds the text.
 
 Knows: ASGI messages, X-Request-Id and the log's form.
-Does not know: what requests mean.
+Does not know: what requests ask for.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _logger: Final = structlog.get_logger("voxfleet_inference")
 
 
 def configure_logging(level: str) -> None:
-    """JSON lines on stderr, from our code and from the web server's."""
+    """Log JSON lines to stderr, from this package and from uvicorn."""
     processors: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -40,19 +40,19 @@ def configure_logging(level: str) -> None:
         foreign_pre_chain=[*processors[:-1], structlog.processors.format_exc_info],
     )
     handler.setFormatter(formatter)
-    handler.addFilter(_is_news)
+    handler.addFilter(_is_needed)
     least = max(logging.WARNING, logging.getLevelNamesMapping()[level.upper()])
     logging.basicConfig(level=least, handlers=[handler], force=True)
 
 
 class RequestLog:
-    """ASGI middleware: respects or makes X-Request-Id, logs each request's end."""
+    """ASGI middleware: takes or makes X-Request-Id, and logs each request's end."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on under its id."""
+        """Pass the request on with its id in the log's context and in the response."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -84,10 +84,10 @@ def _log_end(scope: Scope, status: int, seconds: float) -> None:
         _logger.info("request", method=scope["method"], path=scope["path"], status=status, seconds=round(seconds, 4))
 
 
-def _is_news(record: logging.LogRecord) -> bool:
-    """Whether a line of the web server's says what no other does, and what is so."""
+def _is_needed(record: logging.LogRecord) -> bool:
+    """Return False for uvicorn's lines that repeat another line, or are wrong."""
     kind = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else ""
-    was_logged = kind == "BrokenAnswerError"  # where it broke; its stack is of no use
-    # uvicorn thinks so of every WebSocket that is refused with an answer, as without a key, though that ends the matter
-    is_mistaken = str(record.msg).startswith("ASGI callable returned without completing handshake")
-    return not (was_logged or is_mistaken)
+    was_logged = kind == "BrokenResponseError"  # as "speech broken off"
+    # uvicorn logs this for each WebSocket that is rejected with an HTTP response, as for a missing key; that is allowed
+    is_wrong = str(record.msg).startswith("ASGI callable returned without completing handshake")
+    return not (was_logged or is_wrong)

@@ -1,6 +1,6 @@
 """The body of POST /v1/audio/speech, checked.
 
-Knows: OpenAI's fields, ours beside them, and the words for each field's bounds.
+Knows: OpenAI's fields, VoxFleet's own fields, and the message for each field's bounds.
 Does not know: engines, or how audio is made.
 """
 
@@ -26,11 +26,11 @@ from pydantic import (
 
 from voxfleet_inference.audio.formats import FORMATS, MAX_SAMPLE_RATE, MIN_SAMPLE_RATE
 from voxfleet_inference.engine.noise import MAX_SEED
-from voxfleet_inference.errors import InvalidFieldError
+from voxfleet_inference.errors import InvalidFieldError, UnknownModelError
 
 MAX_TRANSCRIPT_CHARACTERS: Final = 1000
 _SHOWN_CHARACTERS: Final = 40
-_DRAWN_SEEDS: Final = 2**32  # short enough to type, and exact in every JSON parser
+_DRAWN_SEEDS: Final = 2**32  # short enough to type, and exact in JSON parsers that read every number as a double
 Kind = TypeVar("Kind", bound=BaseModel)
 
 
@@ -41,19 +41,28 @@ def _number(value: Any) -> Any:
 
 
 def _encodable(text: str) -> str:
-    """JSON can spell half of a character (a lone surrogate), which is no text that anybody can read."""
-    text.encode()  # its UnicodeEncodeError is a ValueError, which pydantic turns into an answer
+    """Reject a lone surrogate, which JSON can spell and UTF-8 cannot encode."""
+    text.encode()  # its UnicodeEncodeError is a ValueError, which pydantic turns into a validation error
     return text
 
 
+def _format_name(name: str) -> str:
+    if name not in FORMATS:
+        raise ValueError("not a format")
+    return name
+
+
 def _voice_name(value: Any) -> Any:
-    """OpenAI's clients name a stored voice as {"id": ...} too."""
+    """Return the id of {"id": ...}, the other form in which OpenAI's clients name a stored voice."""
     return value["id"] if isinstance(value, dict) and value.keys() == {"id"} else value
 
 
 Whole = Annotated[int, BeforeValidator(_number)]
 Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
 Text = Annotated[StrictStr, AfterValidator(_encodable)]
+FormatName = Annotated[
+    StrictStr, AfterValidator(_format_name), WithJsonSchema({"type": "string", "enum": [*FORMATS]})
+]  # not a Literal: FORMATS is the only list of formats
 _VOICE_SCHEMA: Final = {
     "anyOf": [
         {"type": "string"},
@@ -64,7 +73,7 @@ VoiceName = Annotated[Text, BeforeValidator(_voice_name), WithJsonSchema(_VOICE_
 
 
 class SpeechRequest(BaseModel):
-    """What to say and how; each description completes the sentence "it must be ..."."""
+    """The fields of a speech request; each description completes the message "it must be ..."."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", title="SpeechRequest")
 
@@ -78,13 +87,11 @@ class SpeechRequest(BaseModel):
     instructions: Text | None = Field(
         None, description="a string; accepted for OpenAI's clients and not used: the model takes no directions"
     )
-    response_format: Literal["mp3", "opus", "aac", "flac", "wav", "pcm"] = Field(
-        "mp3", description=f"one of {', '.join(FORMATS)}"
-    )
+    response_format: FormatName = Field("mp3", description=f"one of {', '.join(FORMATS)}")
     speed: Number = Field(1.0, ge=0.25, le=4, description="a number from 0.25 to 4")
     stream_format: Literal["audio", "sse"] = Field("audio", description="audio or sse")
     stream: StrictBool = Field(
-        default=True, description="a boolean; false waits for the whole audio and tells its length"
+        default=True, description="a boolean; false sends the audio when it is complete, with its length"
     )
     seed: Whole | None = Field(None, ge=0, le=MAX_SEED, description=f"an integer from 0 to {MAX_SEED}")
     cfg_value: Number | None = Field(None, ge=1, le=10, description="a number from 1 to 10")
@@ -110,7 +117,7 @@ Request = TypeVar("Request", bound=SpeechRequest)
 
 
 def parse_speech_request(body: bytes, max_input_characters: int) -> SpeechRequest:
-    """The request that a body holds.
+    """Parse a body; a request without a seed gets one.
 
     Raises:
         InvalidFieldError: naming the field, what was given and what it must be.
@@ -118,21 +125,21 @@ def parse_speech_request(body: bytes, max_input_characters: int) -> SpeechReques
     request = validated(SpeechRequest, json_object(body))
     check_input(request.input, max_input_characters)
     check_together(request)
-    return request
+    return with_seed(request)
 
 
 def with_seed(request: Request) -> Request:
-    """The request with its seed, or with one that is drawn now and told in the answer."""
+    """Return the request with a random seed where it has none; the response names it, so that it can be replayed."""
     if request.seed is not None:
         return request
     return request.model_copy(update={"seed": secrets.randbelow(_DRAWN_SEEDS)})
 
 
 def json_object(body: bytes | str, what: str = "body") -> dict[str, Any]:
-    """The fields of a JSON object.
+    """Parse a JSON object; `what` names it in the message.
 
     Raises:
-        InvalidFieldError: it is none.
+        InvalidFieldError: it is something else.
     """
     try:
         fields = json.loads(body)
@@ -144,7 +151,7 @@ def json_object(body: bytes | str, what: str = "body") -> dict[str, Any]:
 
 
 def validated(kind: type[Kind], fields: dict[str, Any]) -> Kind:
-    """The fields as a model whose descriptions say what each must be.
+    """Validate fields as a model whose field descriptions complete "it must be ...".
 
     Raises:
         InvalidFieldError: naming the first wrong field, what was given and what it must be.
@@ -156,10 +163,10 @@ def validated(kind: type[Kind], fields: dict[str, Any]) -> Kind:
 
 
 def check_together(request: SpeechRequest) -> None:
-    """What no field can check alone.
+    """Check fields against each other.
 
     Raises:
-        InvalidFieldError: two fields do not fit together.
+        InvalidFieldError: the format does not allow the sample rate, or one of two fields is missing.
     """
     _check_sample_rate(request)
     if (request.reference_audio is None) != (request.reference_text is None):
@@ -167,11 +174,22 @@ def check_together(request: SpeechRequest) -> None:
         raise InvalidFieldError("'reference_audio' and 'reference_text' go together", param=missing, code="missing")
 
 
-def recording_bytes(reference_audio: str) -> bytes:
-    """The recording's file.
+def check_model(asked: str, known: str) -> None:
+    """Check the name of a model against the one that this server has.
 
     Raises:
-        InvalidFieldError: it is no base64.
+        UnknownModelError: it is another name.
+    """
+    if asked != known:
+        message = f"the model '{asked}' does not exist; this server has '{known}'"
+        raise UnknownModelError(message, param="model", code="model_not_found")
+
+
+def recording_bytes(reference_audio: str) -> bytes:
+    """Decode a recording's file.
+
+    Raises:
+        InvalidFieldError: it is not base64.
     """
     try:
         return base64.b64decode(reference_audio, validate=True)
@@ -194,10 +212,10 @@ def _first_error(kind: type[BaseModel], error: ValidationError) -> InvalidFieldE
 
 
 def check_input(text: str, max_characters: int) -> None:
-    """Whether there is something to speak, and not too much.
+    """Check that `input` has text, and at most `max_characters`.
 
     Raises:
-        InvalidFieldError: saying which.
+        InvalidFieldError: it is empty, white space, or longer.
     """
     wanted = f"'input' must be a string of 1 to {max_characters} characters"
     if not text.strip():

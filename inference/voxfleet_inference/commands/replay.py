@@ -29,7 +29,7 @@ from voxfleet_inference.logs import configure_logging
 from voxfleet_inference.requests import SpeechRequest
 from voxfleet_inference.server.engine_supervisor import Failure
 from voxfleet_inference.server.serve import engine_settings
-from voxfleet_inference.server.service import SpeechService
+from voxfleet_inference.server.service import SpeechService, make_service
 from voxfleet_inference.settings import ServeSettings
 from voxfleet_inference.speech.events import SentenceEnded, SpeechAudio
 
@@ -167,11 +167,11 @@ async def _speak(
 ) -> tuple[bytes, tuple[int, ...]]:
     """Wait until the engine is ready; return the audio and the attempts of each sentence."""
     failures: list[Failure] = []
-    service = SpeechService(settings, failures.append)
-    client = EngineClient(connection, service.observe)
-    service.attach(client)
+    service = make_service(settings, failures.append)
+    client = EngineClient(connection, service.supervisor.observe)
+    service.supervisor.attach(client)
     client.start()
-    while not service.lifecycle.is_ready:
+    while not service.supervisor.lifecycle.is_ready:
         if failures:
             raise ReplayError(failures[0].message)
         await asyncio.sleep(_READY_POLL_SECONDS)
@@ -184,7 +184,7 @@ async def _speak(
 async def _audio(
     service: SpeechService, request: SpeechRequest, attempts: tuple[int, ...]
 ) -> tuple[bytes, tuple[int, ...]]:
-    model_info, audio_format = service.loaded_model_info, FORMATS[request.response_format]
+    model_info, audio_format = service.supervisor.model_info, FORMATS[request.response_format]
     rate = audio_format.rate_for(request.sample_rate, model_info.sample_rate)
     # The attempt is part of the noise's key: the one that counted then is the only one that gives the same bytes.
     speech = replace(await service.prepare(request), attempts=attempts)
@@ -192,7 +192,7 @@ async def _audio(
     tempo = Tempo(request.speed, model_info.sample_rate)
     chunks: list[bytes] = []
     attempts_made: list[int] = []
-    async with aclosing(service.speak(speech, service.request_opened(0.0))) as events:
+    async with aclosing(service.speak(speech, service.tracker.opened(0.0))) as events:
         async for event in events:
             if isinstance(event, SentenceEnded):
                 attempts_made.append(event.attempts)

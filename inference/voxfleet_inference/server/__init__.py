@@ -1,1 +1,1 @@
-"""The HTTP side: the speech API, health, metrics and what gateways ask. It never imports torch."""
+"""The HTTP process: speech API, health, metrics, and the internal port for gateways. It never imports torch."""

@@ -1,7 +1,8 @@
-"""/openapi.json: what each operation may answer, in which media type, and the form of every error.
+"""/openapi.json: each operation's responses with their media types, and the form of errors.
 
-Knows: the table of answers. FastAPI knows paths, parameters and bodies, and would add answers that never come.
-Does not know: how requests are handled. The WebSocket has no place in OpenAPI; docs/inference-server.md describes it.
+Knows: the table of responses. FastAPI generates paths, parameters and bodies; the responses that it would generate
+(422) are never sent.
+Does not know: how requests are handled. OpenAPI cannot describe a WebSocket; docs/inference-server.md does.
 """
 
 from __future__ import annotations
@@ -47,9 +48,9 @@ _SCHEMAS: Final[Mapping[str, _Schema]] = {
 _BINARY: Final[_Schema] = {"type": "string", "format": "binary"}
 _AUDIO: Final = {each.media_type: {"schema": _BINARY} for each in FORMATS.values()}
 _SPEECH: Final[_Schema] = {
-    "description": "The audio as it is made, or events that carry it.",
+    "description": "The audio, streamed while it is made, bare or in server-sent events.",
     "headers": {
-        "Voxfleet-Seed": {"description": "Repeats this audio exactly.", "schema": _INTEGER},
+        "Voxfleet-Seed": {"description": "The same request with this seed gives the same audio.", "schema": _INTEGER},
         "Voxfleet-Sample-Rate": {"description": "In Hz.", "schema": _INTEGER},
     },
     "content": {**_AUDIO, "text/event-stream": {"schema": _STRING}},
@@ -60,29 +61,32 @@ def _json(schema_name: str, description: str) -> _Schema:
     return {"description": description, "content": {"application/json": {"schema": _ref(schema_name)}}}
 
 
-# What each operation answers when all is well, and with which errors.
-_ANSWERS: Final[Mapping[tuple[str, str], tuple[_Schema, tuple[int, ...]]]] = {
+# Each operation's response of status 200, and the statuses of its errors.
+_RESPONSES: Final[Mapping[tuple[str, str], tuple[_Schema, tuple[int, ...]]]] = {
     ("post", "/v1/audio/speech"): (_SPEECH, (400, 401, 403, 404, 413, 429, 500, 503)),
     ("get", "/v1/models"): (_json("ModelList", "The one model of this server."), (400, 401)),
     ("get", "/v1/models/{name}"): (_json("Model", "The one model of this server."), (400, 401, 404)),
-    ("get", "/v1/audio/voices"): (_json("VoiceList", "Voices that can speak here."), (400, 401)),
+    ("get", "/v1/audio/voices"): (_json("VoiceList", "The built-in and stored voices."), (400, 401)),
     ("post", "/v1/audio/voices"): (
         _json("Voice", "The voice that was made."),
         (400, 401, 403, 408, 413, 415, 429, 500, 501, 503, 507),
     ),
     ("get", "/v1/audio/voices/{voice_id}"): (_json("Voice", "One voice."), (400, 401, 404)),
-    ("delete", "/v1/audio/voices/{voice_id}"): (_json("VoiceDeleted", "It is forgotten."), (400, 401, 403, 404, 501)),
-    ("get", "/health/live"): (_json("State", "This process should live."), ()),
-    ("get", "/health/ready"): (_json("State", "New requests are welcome."), ()),
+    ("delete", "/v1/audio/voices/{voice_id}"): (
+        _json("VoiceDeleted", "The voice was deleted."),
+        (400, 401, 403, 404, 501),
+    ),
+    ("get", "/health/live"): (_json("State", "This process should not be killed."), ()),
+    ("get", "/health/ready"): (_json("State", "New requests are admitted."), ()),
 }
 _STATES: Final[Mapping[str, str]] = {
     "/health/live": "This process should be killed; `message` says why.",
-    "/health/ready": "Not now; `message` says why.",
+    "/health/ready": "New requests are rejected; `message` says why.",
 }
 
 
 def describe(app: FastAPI, settings: ServeSettings) -> None:
-    """Let /openapi.json tell the truth about this application."""
+    """Replace FastAPI's generator of /openapi.json by one that adds the tables of this module."""
     make = app.openapi
     document: dict[str, Any] = {}
 
@@ -91,15 +95,15 @@ def describe(app: FastAPI, settings: ServeSettings) -> None:
             document.update(_completed(make(), settings))
         return document
 
-    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way to extend the document
+    app.openapi = openapi  # type: ignore[method-assign]  # the way that FastAPI documents
 
 
 def _completed(document: dict[str, Any], settings: ServeSettings) -> dict[str, Any]:
-    for (method, path), (answer, statuses) in _ANSWERS.items():
+    for (method, path), (success, statuses) in _RESPONSES.items():
         operation = document["paths"][path][method]
-        operation["responses"] = {"200": answer, **{str(status): _error(status) for status in statuses}}
+        operation["responses"] = {"200": success, **{str(status): _error(status) for status in statuses}}
         if path.startswith("/v1/"):
-            operation["security"] = [{}, {"apiKey": []}]  # a server without --api-keys-file asks for none
+            operation["security"] = [{}, {"apiKey": []}]  # {}: a server without --api-keys-file needs no key
     for path, description in _STATES.items():
         document["paths"][path]["get"]["responses"]["503"] = _json("State", description)
     _speech_fields(document)["input"]["maxLength"] = settings.max_input_characters

@@ -1,7 +1,7 @@
-"""The ports that only the fleet talks to: 9091 for load, draining and voices, 9090 for metrics.
+"""The ports for the cluster: 9091 with load, draining and voices for gateways and the operator, 9090 with metrics.
 
-Knows: the contract of /internal/load and /internal/voices, and the bearer token's SHA-256.
-Does not know: gateways or operators.
+Knows: the contract of /internal/load, /internal/drain and /internal/voices, and the bearer token's SHA-256.
+Does not know: how gateways route or when the operator drains.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import time
 from dataclasses import asdict
 from typing import Any
 
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -21,23 +21,26 @@ from starlette.routing import Route
 from voxfleet_inference.errors import ApiError, UnknownVoiceError
 from voxfleet_inference.server.service import SpeechService
 from voxfleet_inference.voices.file_format import serialize_voice
+from voxfleet_inference.voices.repository import VoiceRepository
 
 
 def internal_app(service: SpeechService) -> Starlette:
-    """The application of the internal port."""
+    """Return the application of the internal port."""
+    supervisor, token_sha256 = service.supervisor, service.settings.internal_token_sha256
 
     async def load(request: Request) -> Response:
-        return _refusal(request, service) or JSONResponse(load_row(service, time.monotonic()))
+        return _rejection(request, token_sha256) or JSONResponse(load_row(service, time.monotonic()))
 
     async def drain(request: Request) -> Response:
-        refusal = _refusal(request, service)
-        if refusal is not None:
-            return refusal
-        service.drain(enabled=request.method == "POST")
-        return JSONResponse({"state": service.lifecycle.state, "open_requests": service.load.open_requests})
+        rejection = _rejection(request, token_sha256)
+        if rejection is not None:
+            return rejection
+        supervisor.drain(enabled=request.method == "POST")
+        return JSONResponse({"state": supervisor.lifecycle.state, "open_requests": service.tracker.load.open_requests})
 
     async def voice(request: Request) -> Response:
-        return _refusal(request, service) or await _voice_file(request.path_params["voice_id"], service)
+        rejection = _rejection(request, token_sha256)
+        return rejection or await _voice_file(request.path_params["voice_id"], service.voices.repository)
 
     return Starlette(
         routes=[
@@ -48,23 +51,23 @@ def internal_app(service: SpeechService) -> Starlette:
     )
 
 
-def metrics_app(service: SpeechService) -> Starlette:
-    """The application of the metrics port."""
+def metrics_app(registry: CollectorRegistry) -> Starlette:
+    """Return the application of the metrics port."""
 
     async def metrics(_: Request) -> Response:
-        return Response(generate_latest(service.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
     return Starlette(routes=[Route("/metrics", metrics)])
 
 
 def load_row(service: SpeechService, now: float) -> dict[str, Any]:
-    """The answer of /internal/load."""
-    load, lifecycle = service.load, service.lifecycle
+    """Return the body of GET /internal/load."""
+    load, supervisor, gpu = service.tracker.load, service.supervisor, service.tracker.metrics.gpu.reading
     finished_at = load.last_request_finished_at
     return {
         "model": service.settings.model_name,
-        "state": lifecycle.state,
-        "message": lifecycle.message,
+        "state": supervisor.lifecycle.state,
+        "message": supervisor.lifecycle.message,
         "open_requests": load.open_requests,
         "running_sequences": load.running_sequences,
         "waiting_sequences": load.waiting_sequences,
@@ -74,30 +77,29 @@ def load_row(service: SpeechService, now: float) -> dict[str, Any]:
         "step_seconds_p50": load.step_seconds_p50,
         "first_audio_seconds_p95": load.first_audio_seconds_p95,
         "last_request_finished_at": finished_at.isoformat().replace("+00:00", "Z") if finished_at else None,
-        "loaded_seconds": service.model_info.loaded_seconds if service.model_info else None,
-        "warm_seconds": service.warm_seconds or None,
-        "gpu": asdict(service.gpu) if service.gpu else None,
+        "loaded_seconds": supervisor.loaded.loaded_seconds if supervisor.loaded else None,
+        "warm_seconds": supervisor.warm_seconds or None,
+        "gpu": asdict(gpu) if gpu else None,
     }
 
 
-async def _voice_file(voice_id: str, service: SpeechService) -> Response:
-    """A voice that is kept here, as another server's `--voice-source` fetches it."""
+async def _voice_file(voice_id: str, repository: VoiceRepository) -> Response:
+    """Return a voice of this server's folder in the form that another server's `--voice-source` reads."""
     try:
-        voice = await service.voices.repository.find_local(voice_id)
+        voice = await repository.find_local(voice_id)
     except ApiError as error:
         return JSONResponse(error.body, error.status, error.headers)
     if voice is None:
-        unknown = UnknownVoiceError("no such voice is kept here", param="voice_id", code="voice_not_found")
+        unknown = UnknownVoiceError("this server has no voice with that id", param="voice_id", code="voice_not_found")
         return JSONResponse(unknown.body, unknown.status)
     return Response(serialize_voice(voice), media_type="application/octet-stream")
 
 
-def _refusal(request: Request, service: SpeechService) -> Response | None:
-    """None for who knows the token; without a configured one the port is bound to loopback only."""
-    expected = service.settings.internal_token_sha256
+def _rejection(request: Request, token_sha256: str) -> Response | None:
+    """Return 401 unless the bearer token is the configured one; without one, the port listens on loopback only."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     presented = hashlib.sha256(token.strip().encode()).hexdigest()
-    if not expected or (scheme.lower() == "bearer" and hmac.compare_digest(presented, expected)):
+    if not token_sha256 or (scheme.lower() == "bearer" and hmac.compare_digest(presented, token_sha256)):
         return None
     body = {
         "error": {"message": "a bearer token is needed", "type": "authentication_error", "param": None, "code": None}

@@ -1,8 +1,8 @@
-"""Where the server stands between its start and its end, as values.
+"""The server's state from its start to its exit, as values.
 
-Knows: phases, what leads from one to the next, that draining is a wish of its own that can be taken back, and how often
-an engine may be started again.
-Does not know: processes, signals, clocks (moments are arguments) or HTTP.
+Knows: phases, which phase may follow which, that draining is independent of the phase and can be undone, and which
+restarts of the engine count against its limit.
+Does not know: processes, signals, clocks (the time is an argument) or HTTP.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final
 
 
 class Phase(enum.StrEnum):
-    """How far the model has come."""
+    """What the engine's model has reached."""
 
     LOADING = "loading"
     WARMING = "warming"
@@ -31,8 +31,8 @@ NEXT_PHASES: Final[Mapping[Phase, frozenset[Phase]]] = {
 RESTART_WINDOW_SECONDS: Final = 600.0
 _MESSAGES: Final[Mapping[str, str]] = {
     "loading": "the model's weights are being loaded",
-    "warming": "the model speaks its first sentence, to itself",
-    "draining": "this server takes no new requests and finishes the open ones",
+    "warming": "the model speaks its warm-up sentence",
+    "draining": "this server admits no new requests and finishes the open ones",
 }
 
 
@@ -42,36 +42,36 @@ class Lifecycle:
 
     phase: Phase = Phase.LOADING
     is_draining: bool = False
-    reason: str = ""  # why this phase began, where that is not plain
+    reason: str = ""  # why this phase began; empty when `_MESSAGES` says it
 
     def entered(self, phase: Phase, reason: str = "") -> Lifecycle:
-        """The state after a phase began; what the table does not allow changes nothing."""
+        """Return the state in another phase, or this one when `NEXT_PHASES` does not allow that phase."""
         if phase not in NEXT_PHASES[self.phase]:
             return self
         return replace(self, phase=phase, reason=reason)
 
     def draining(self, *, enabled: bool) -> Lifecycle:
-        """The state after a wish to drain, or its end."""
+        """Return the state with draining switched on or off."""
         return replace(self, is_draining=enabled)
 
     @property
     def state(self) -> str:
-        """The word in /internal/load."""
+        """`state` in /internal/load: the phase, or `draining`."""
         if self.is_draining and self.phase is not Phase.FAILED:
             return "draining"
         return self.phase.value
 
     @property
     def is_ready(self) -> bool:
-        """Whether new requests are welcome."""
+        """Whether new requests are admitted."""
         return self.state == Phase.READY
 
     @property
     def message(self) -> str:
-        """Why it is not ready, in words; empty when it is."""
+        """Why the server is not ready; empty when it is."""
         return self.reason or _MESSAGES.get(self.state, "")
 
 
-def lately_restarted(restarted_at: Collection[float], now: float) -> tuple[float, ...]:
-    """Those of the restarts that still count against an engine that dies at `now`."""
+def recent_restarts(restarted_at: Collection[float], now: float) -> tuple[float, ...]:
+    """Return the times of restarts within the window that ends at `now`; older ones no longer count."""
     return tuple(at for at in restarted_at if now - at < RESTART_WINDOW_SECONDS)

@@ -1,6 +1,6 @@
 """Runs the server: sockets, the engine process, three ports on one event loop, signals and the exit code.
 
-Knows: what to do when a port is taken, the weights are wrong, the engine dies or hangs, or SIGTERM comes.
+Knows: how the server ends when a port is in use, the weights are wrong, the engine fails, or SIGTERM arrives.
 Does not know: requests, audio or models.
 """
 
@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import fields
 from typing import Final
 
 import structlog
@@ -30,33 +31,34 @@ from voxfleet_inference.logs import configure_logging
 from voxfleet_inference.server.api import speech_app
 from voxfleet_inference.server.engine_supervisor import EngineControl, Failure
 from voxfleet_inference.server.internal import internal_app, metrics_app
-from voxfleet_inference.server.service import SpeechService
+from voxfleet_inference.server.service import SpeechService, make_service
 from voxfleet_inference.settings import ServeSettings
 from voxfleet_inference.telemetry.gpu import GpuReader, watch_gpu
+from voxfleet_inference.telemetry.metrics import GpuMetrics
 
 CANNOT_START_EXIT_CODE: Final = 2
-_TELL_FAILURE_SECONDS: Final = 2.0
+_SHOW_FAILURE_SECONDS: Final = 2.0  # HTTP keeps answering so long, so that a probe or client reads the message
 _CLOSE_CONNECTIONS_SECONDS: Final = 2
-_ENGINE_STOP_SECONDS: Final = 1.0
-_ENGINE_DIE_SECONDS: Final = 30.0  # a driver may hold a killed process back, even for ever
+_ENGINE_STOP_SECONDS: Final = 1.0  # an idle engine ends within milliseconds of Stop
+_ENGINE_DIE_SECONDS: Final = 30.0  # a GPU driver may delay the end of a killed process, even for ever
 _GPU_WATCH_SECONDS: Final = 1.0
-_BACKLOG: Final = 2048
+_BACKLOG: Final = 2048  # connections that wait for accept(); uvicorn's default
 _logger: Final = structlog.get_logger("voxfleet_inference")
 
 
 class PortInUseError(Exception):
-    """A port cannot be bound; the message says which and what to do."""
+    """A port cannot be bound; the message names the flag that chooses another."""
 
 
 def serve(settings: ServeSettings) -> int:
-    """Serve until told to stop; returns the exit code."""
+    """Serve until SIGTERM, SIGINT or a failure; return the exit code."""
     configure_logging(settings.log_level)
     allow_many_connections()
     try:
         api_keys = ApiKeys(settings.api_keys_file) if settings.api_keys_file else None
         sockets = _bind_all(settings)
     except (PortInUseError, ApiKeysError) as error:
-        _say(str(error))
+        _write_error(str(error))
         return CANNOT_START_EXIT_CODE
     engine = EngineProcess(engine_settings(settings))
     try:
@@ -67,33 +69,33 @@ def serve(settings: ServeSettings) -> int:
 
 
 class EngineProcess:
-    """The engine's process of this moment, and the pipe to it."""
+    """The current engine process, and the pipe to it."""
 
     def __init__(self, settings: EngineSettings) -> None:
         self._settings = settings
         self._process, self.connection = start_engine_process(settings)
 
     def kill(self) -> None:
-        """End it, whatever it does; the pipe tells when it is gone."""
+        """Send SIGKILL; the pipe closes when the process has ended."""
         self._process.kill()
 
     def restart(self) -> None:
-        """Start another one, once the old one is gone and what it held is free.
+        """Kill the process, wait until its memory is free, and start another.
 
         Raises:
-            OSError: the old one does not end, or no other can be started.
+            OSError: the old process does not end, or no other can be started.
         """
         self._process.kill()
         try:
             exit_code = self._process.wait(_ENGINE_DIE_SECONDS)
         except subprocess.TimeoutExpired as error:
-            raise TimeoutError(f"process {self._process.pid} was killed and does not end") from error
-        _logger.error("the engine process has ended", exit_code=exit_code)
+            raise TimeoutError(f"process {self._process.pid} does not end after a kill") from error
+        _logger.error("engine process ended", exit_code=exit_code)
         shut_down(self.connection)  # the old client's threads may still be about to use it
         self._process, self.connection = start_engine_process(self._settings)
 
     def end(self) -> None:
-        """The engine ends by itself when told; one that does not is killed, and not waited for longer than it takes."""
+        """Wait for the process to end after Stop; kill it when it takes longer than a second."""
         for seconds in (_ENGINE_STOP_SECONDS, _ENGINE_DIE_SECONDS):
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(seconds)
@@ -107,7 +109,7 @@ async def _serve(
     stopping, failed = _signals(), asyncio.get_running_loop().create_future()
 
     def connect() -> EngineClient:
-        client = EngineClient(engine.connection, service.observe)
+        client = EngineClient(engine.connection, service.supervisor.observe)
         client.start()
         return client
 
@@ -115,47 +117,48 @@ async def _serve(
         await asyncio.to_thread(engine.restart)
         return connect()
 
-    service = SpeechService(settings, failed.set_result, EngineControl(engine.kill, restart))
-    service.attach(connect())
-    apps = (speech_app(service, api_keys), metrics_app(service), internal_app(service))
-    watching = (_watch_gpu(settings, service), asyncio.create_task(service.watch_engine()))
+    service = make_service(settings, failed.set_result, EngineControl(engine.kill, restart))
+    metrics, supervisor = service.tracker.metrics, service.supervisor
+    supervisor.attach(connect())
+    apps = (speech_app(service, api_keys), metrics_app(metrics.registry), internal_app(service))
+    watching = (_watch_gpu(settings.device, metrics.gpu), asyncio.create_task(supervisor.watch()))
     servers = [QuietServer(uvicorn_config(app, settings.max_body_bytes)) for app in apps]
     serving = [asyncio.create_task(each.serve([bound])) for each, bound in zip(servers, sockets, strict=True)]
     await asyncio.wait({asyncio.ensure_future(stopping.wait()), failed}, return_when=asyncio.FIRST_COMPLETED)
-    exit_code = await _tell_failure(settings, failed.result()) if failed.done() else await _drain(service)
+    exit_code = await _show_failure(settings, failed.result()) if failed.done() else await _drain(service)
     for each in servers:
         each.should_exit = True
     await asyncio.wait(serving, timeout=_CLOSE_CONNECTIONS_SECONDS + 1)
-    service.engine.close()
+    supervisor.engine.close()
     for watch in watching:
         watch.cancel()
     return exit_code
 
 
-def _watch_gpu(settings: ServeSettings, service: SpeechService) -> asyncio.Task[None]:
+def _watch_gpu(device: str, metrics: GpuMetrics) -> asyncio.Task[None]:
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
-    watching = watch_gpu(lambda: GpuReader(visible, settings.device), service.gpu_was_read, _GPU_WATCH_SECONDS)
+    watching = watch_gpu(lambda: GpuReader(visible, device), metrics.read, _GPU_WATCH_SECONDS)
     return asyncio.create_task(watching)
 
 
 class QuietServer(uvicorn.Server):
-    """A server that leaves signals to us."""
+    """A uvicorn server without signal handlers: three of them share this process's."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Nothing to capture."""
+        """Install no handler."""
         yield
 
 
 def uvicorn_config(app: ASGIApp, max_message_bytes: int = 16 * 2**20) -> uvicorn.Config:
-    """How each of the ports is served."""
+    """Return the configuration of one port's server."""
     return uvicorn.Config(
         app,
         http=BoundedConnection,
         ws="websockets-sansio",
         ws_max_size=max_message_bytes,
-        ws_ping_timeout=None,  # a ping waits behind audio that is yet to be heard: a late answer is no death
-        ws_per_message_deflate=False,  # audio does not get smaller
+        ws_ping_timeout=None,  # a ping waits behind unread audio, so a late pong is no sign of a dead client
+        ws_per_message_deflate=False,  # compressed audio gets no smaller, and pcm barely
         log_config=None,
         access_log=False,
         lifespan="off",
@@ -166,7 +169,7 @@ def uvicorn_config(app: ASGIApp, max_message_bytes: int = 16 * 2**20) -> uvicorn
 
 
 def _bind_all(settings: ServeSettings) -> list[socket.socket]:
-    """The API's, the metrics' and the internal socket; the internal one only on loopback without a token."""
+    """Bind the API's, the metrics' and the internal port; the internal one on loopback when it has no token."""
     internal_host = settings.host if settings.internal_token_sha256 else "127.0.0.1"
     wanted = (
         ("--port", settings.host, settings.port),
@@ -184,7 +187,8 @@ def _bind(flag: str, host: str, port: int) -> socket.socket:
     except OSError as error:
         bound.close()
         raise PortInUseError(
-            f"cannot listen on {host} port {port}: {error.strerror}; end what uses it or choose another with {flag}"
+            f"cannot listen on {host} port {port}: {error.strerror}; stop the process that uses it, or choose another"
+            f" port with {flag}"
         ) from error
     bound.listen(_BACKLOG)
     return bound
@@ -199,44 +203,36 @@ def _signals() -> asyncio.Event:
 
 
 async def _drain(service: SpeechService) -> int:
-    """Not ready at once; open streams finish, for so long as the settings allow."""
-    service.drain(enabled=True)
+    """Report not ready at once, then wait for open requests, at most `drain_seconds`."""
+    service.supervisor.drain(enabled=True)
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(service.settings.drain_seconds):
-            await service.idle.wait()
+            await service.tracker.idle.wait()
     return 0
 
 
-async def _tell_failure(settings: ServeSettings, failure: Failure) -> int:
-    """Say why, wherever somebody may look: stderr, the pod's termination message, and for a while over HTTP."""
-    _say(failure.message)
+async def _show_failure(settings: ServeSettings, failure: Failure) -> int:
+    """Write the message to stderr and the pod's termination log, and keep it at /health for two seconds."""
+    _write_error(failure.message)
     with contextlib.suppress(OSError):
         settings.termination_log.write_text(failure.message + "\n", encoding="utf-8")
-    await asyncio.sleep(_TELL_FAILURE_SECONDS)
+    await asyncio.sleep(_SHOW_FAILURE_SECONDS)
     return failure.exit_code
 
 
 def engine_settings(settings: ServeSettings) -> EngineSettings:
-    """What of the settings is the engine's business."""
+    """Return the engine's settings: those of the server that have the same name, and the scheduler's limits."""
     waiting = (settings.max_batch_size + settings.max_queued_requests) * settings.max_parallel_sentences
-    return EngineSettings(
-        model_path=settings.model_path,
-        device=settings.device,
-        dtype=settings.dtype,
-        limits=Limits(
-            max_rows=settings.max_batch_size,
-            max_waiting=waiting,
-            max_prefill_tokens=prefill_tokens(settings.device, settings.max_prefill_tokens),
-            max_parallel_sentences=settings.max_parallel_sentences,
-        ),
-        cpu_threads=settings.cpu_threads,
-        log_level=settings.log_level,
-        kv_cache_positions=settings.kv_cache_positions,
-        deterministic=settings.deterministic,
-        vae_dtype=settings.vae_dtype,
+    limits = Limits(
+        max_rows=settings.max_batch_size,
+        max_waiting=waiting,
+        max_prefill_tokens=prefill_tokens(settings.device, settings.max_prefill_tokens),
+        max_parallel_sentences=settings.max_parallel_sentences,
     )
+    same_names = (each.name for each in fields(EngineSettings) if each.name != "limits")
+    return EngineSettings(limits=limits, **{name: getattr(settings, name) for name in same_names})
 
 
-def _say(message: str) -> None:
+def _write_error(message: str) -> None:
     sys.stderr.write(f"voxfleet-inference: {message}\n")
     sys.stderr.flush()

@@ -1,8 +1,8 @@
-"""Answers one speech request: audio or events as they are made, or an error before the first byte.
+"""The response to one speech request: audio or events while they are made, or an error before the first byte.
 
-Knows: ASGI, formats, slow readers, and that a client who leaves must stop the engine. A failure after the first byte
-breaks the connection, or is an error event, so that a cut answer never looks complete.
-Does not know: how requests are checked or how speech is made.
+Knows: ASGI, formats, slow clients, and that a client which disconnects cancels its speech. A failure after the first
+byte breaks the connection, or is an error event, so that a truncated response never looks complete.
+Does not know: how requests are validated or how speech is made.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from voxfleet_inference.admission.request_limiter import Permit
 from voxfleet_inference.engine.client import EngineError
 from voxfleet_inference.errors import ApiError, InternalError, UnavailableError
 from voxfleet_inference.requests import SpeechRequest
-from voxfleet_inference.server.responses.output_format import OutputFormat, encoded, with_silences
+from voxfleet_inference.server.responses.output_format import OutputFormat, encoded, with_keep_alives
 from voxfleet_inference.server.responses.sending import (
     CLIENT_CLOSED_REQUEST,
     ClientLeftError,
@@ -43,11 +43,11 @@ _logger: Final = structlog.get_logger("voxfleet_inference")
 
 
 class BrokenResponseError(Exception):
-    """Audio was already on its way: the server drops the connection."""
+    """Speech failed after its first byte: uvicorn drops the connection."""
 
 
 class SpeechResponse(Response):
-    """An ASGI response; counts the request in and out exactly once."""
+    """An ASGI response; opens the request with the tracker and ends it exactly once."""
 
     def __init__(self, service: SpeechService, asked: SpeechRequest, output: OutputFormat, received_at: float) -> None:
         super().__init__()
@@ -58,14 +58,14 @@ class SpeechResponse(Response):
         self._usage = SpeechUsage(output.speed)
         self._has_begun = False
         self._has_sent_audio = False
-        self._wait_seconds: int | None = None  # for the first byte, as the client prefers
-        self._patience: asyncio.Timeout | None = None
+        self._wait_seconds: int | None = None  # for the first byte, from the client's `Prefer`
+        self._timeout: asyncio.Timeout | None = None  # of that wait
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the audio, watching for the client to leave."""
+        """Send the response; cancel the speech when the client disconnects."""
         try:
-            expected_seconds = expected_audio_seconds(weight(self._asked.input))
-            permit = self._service.request_opened(expected_seconds, caller_of(scope))
+            self._service.supervisor.check_ready()
+            permit = self._service.tracker.opened(expected_audio_seconds(weight(self._asked.input)), caller_of(scope))
         except ApiError as refused:
             self._service.tracker.refused(refused.status)
             await send_error(send, refused)
@@ -73,41 +73,40 @@ class SpeechResponse(Response):
         status, outcome = CLIENT_CLOSED_REQUEST, "left"
         try:
             self._wait_seconds = preferred_wait_seconds(Headers(scope=scope).getlist("prefer"))
-            outcome = await unless_client_leaves(receive, self._deliver_in_time(send, permit))
+            outcome = await unless_client_leaves(receive, self._send_in_time(send, permit))
             status = 200
         except ClientLeftError:
-            self._service.metrics.cancelled_requests.inc()
+            self._service.tracker.client_left()
         except Exception as error:
             status, outcome = 500, "broken"
             if self._has_begun or not isinstance(error, EngineError | ApiError):
                 _logger.warning("speech broken off", error=str(error))
                 raise BrokenResponseError(str(error)) from error
-            answer = as_api_error(error)
+            api_error = as_api_error(error)
             _logger.warning("speech failed", error=str(error))
-            status = answer.status
+            status = api_error.status
             outcome = "failed" if status >= InternalError.status else "refused"
-            await send_error(send, answer)
+            await send_error(send, api_error)
         finally:
             self._service.tracker.ended(permit, status, outcome)
 
-    async def _deliver_in_time(self, send: Send, permit: Permit) -> str:
-        """Send everything, or nothing when the first byte takes longer than the client wants to wait."""
+    async def _send_in_time(self, send: Send, permit: Permit) -> str:
+        """Send everything and return the outcome; an error when the first byte takes longer than `Prefer: wait`."""
         if self._wait_seconds is None:
-            return await self._deliver(send, permit)
+            return await self._send_all(send, permit)
         remaining = self._received_at + self._wait_seconds - time.monotonic()
         try:
-            async with asyncio.timeout(remaining) as self._patience:
-                return await self._deliver(send, permit)
+            async with asyncio.timeout(remaining) as self._timeout:
+                return await self._send_all(send, permit)
         except TimeoutError as error:
             message = f"no audio within the {self._wait_seconds} s of 'Prefer: wait={self._wait_seconds}'"
             retry_after = self._service.tracker.retry_after_seconds()
             late = UnavailableError(message, code="wait_exceeded", retry_after_seconds=retry_after)
             if not self._has_begun:
                 raise late from error
-            return await self._end_with(send, late)  # only comments have been sent
+            return await self._end_with(send, late)  # only keep-alive comments have been sent
 
-    async def _deliver(self, send: Send, permit: Permit) -> str:
-        """Send everything; returns how it went."""
+    async def _send_all(self, send: Send, permit: Permit) -> str:
         async with aclosing(self._chunks(permit)) as chunks:
             if self._output.is_events:
                 return await self._send_events(send, chunks)
@@ -118,11 +117,11 @@ class SpeechResponse(Response):
         return "complete"
 
     async def _chunks(self, permit: Permit) -> AsyncGenerator[bytes]:
-        """The audio in its format, as it is made, or all at once when it was asked for whole."""
-        model_info = self._service.loaded_model_info
+        """Yield the audio in its format as it is made, or in one chunk for `stream: false`."""
+        model_rate = self._service.supervisor.model_info.sample_rate
         speech = await self._service.prepare(self._asked, permit.caller)
         async with aclosing(self._service.speak(speech, permit, asked=self._asked)) as events:
-            chunks = encoded(self._output, model_info.sample_rate, events, self._usage)
+            chunks = encoded(self._output, model_rate, events, self._usage)
             if self._output.is_whole:
                 yield self._output.whole(b"".join([chunk async for chunk in chunks]))
                 return
@@ -140,7 +139,7 @@ class SpeechResponse(Response):
 
     async def _send_events(self, send: Send, chunks: AsyncGenerator[bytes]) -> str:
         try:
-            async with aclosing(with_silences(chunks, self._service.settings.keep_alive_seconds)) as coming:
+            async with aclosing(with_keep_alives(chunks, self._service.settings.keep_alive_seconds)) as coming:
                 async for chunk in coming:
                     await self._send_event(send, chunk)
         except (EngineError, ApiError) as error:
@@ -151,7 +150,7 @@ class SpeechResponse(Response):
         return "complete"
 
     async def _end_with(self, send: Send, error: Exception) -> str:
-        """Say in an event what an answer that has begun cannot say in its head."""
+        """Send an error as the last event: the status has already been sent."""
         _logger.warning("speech ended with an error event", error=str(error))
         await self._send_body(send, error_event(as_api_error(error)), more=False)
         return "broken"
@@ -167,8 +166,8 @@ class SpeechResponse(Response):
         await self._begin(send)
         if not self._has_sent_audio:
             self._has_sent_audio = True
-            if self._patience is not None:
-                self._patience.reschedule(None)
+            if self._timeout is not None:
+                self._timeout.reschedule(None)
             self._service.tracker.first_audio_sent(time.monotonic() - self._received_at)
         await self._send_body(send, chunk, more=more)
 
@@ -181,11 +180,11 @@ class SpeechResponse(Response):
             "voxfleet-seed": str(self._asked.seed),
             "voxfleet-sample-rate": str(self._output.sample_rate),
             "cache-control": "no-store",
-            "x-accel-buffering": "no",  # nginx would hold the audio back
+            "x-accel-buffering": "no",  # nginx would buffer the audio
         }
         if content_length is not None:
-            cut = sum(sentence["is_truncated"] for sentence in self._usage.sentences)
-            headers |= {"content-length": str(content_length), "voxfleet-truncated-sentences": str(cut)}
+            truncated = sum(sentence["is_truncated"] for sentence in self._usage.sentences)
+            headers |= {"content-length": str(content_length), "voxfleet-truncated-sentences": str(truncated)}
         if self._wait_seconds is not None:
             headers["preference-applied"] = f"wait={self._wait_seconds}"
         await send_head(send, 200, headers)

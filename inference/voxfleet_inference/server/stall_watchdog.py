@@ -1,47 +1,52 @@
-"""Whether an engine that lives still works, judged from its reports and from what it was told.
+"""How long a living engine has failed to do work that it has, from its reports and its oldest pending command.
 
-Knows: that an engine which took a step owes another, or the word that there is none to take; that one at rest owes an
-answer to whatever it is told; and that whoever was asleep himself cannot say for how long somebody else did nothing.
-Does not know: clocks (moments are arguments), processes, or what happens to an engine that has stopped working.
+Knows: after a step the engine has to report another step or `Idle`; an idle engine has to process each command; and a
+suspended watchdog cannot measure a stall.
+Does not know: clocks (the time is an argument), processes, or what is done about a stalled engine.
 """
 
 from __future__ import annotations
 
 
 class StallWatchdog:
-    """Watches one engine at a time."""
+    """Measures the stall of one engine at a time."""
 
     def __init__(self, allowed_seconds: float, now: float) -> None:
         self.allowed_seconds = allowed_seconds  # for one step
-        self._looked_at = self._awake_since = now
-        self.rested(now)
+        self._checked_at = self._watching_since = now
+        self.record_idle(now)
 
     @property
-    def look_seconds(self) -> float:
-        """How often somebody should look."""
+    def check_interval_seconds(self) -> float:
+        """How often `record_check` is due; an eighth of a step's time keeps the measured stall within 13 % of it."""
         return min(1.0, self.allowed_seconds / 8)
 
-    def stepped(self, now: float) -> None:
-        """It took a step."""
+    def record_step(self, now: float) -> None:
+        """Record a step; the next step, or `Idle`, is due from now on."""
         self._reported_at, self._is_working = now, True
 
-    def rested(self, now: float) -> None:
-        """It has no step to take, or is another engine from here on, which was told nothing yet."""
+    def record_idle(self, now: float) -> None:
+        """Record that no step is due: the engine reported `Idle`, or another engine has replaced it."""
         self._reported_at, self._is_working = now, False
 
-    def look(self, now: float) -> None:
-        """Somebody looks. Who comes far too late was stopped, and the engine maybe with him: the count begins anew."""
-        if now - self._looked_at > self.allowed_seconds / 2:
-            self._awake_since = now
-        self._looked_at = now
+    def record_check(self, now: float) -> None:
+        """Record a check. A check that comes late means this process was suspended, so the stall timer restarts."""
+        if now - self._checked_at > self.allowed_seconds / 2:
+            self._watching_since = now
+        self._checked_at = now
 
-    def owed_seconds(self, now: float, oldest_pending_at: float | None) -> float:
-        """For how long it has owed something; `asked_at` is when it was told what it has not answered, if anything."""
+    def stalled_seconds(self, now: float, oldest_pending_at: float | None) -> float:
+        """Return for how long work has been due.
+
+        Args:
+            now: on the clock of every other time given here.
+            oldest_pending_at: when the oldest command that the engine has not processed was sent; None without one.
+        """
         if not self._is_working and oldest_pending_at is None:
             return 0.0
-        owed_since = (
+        due_since = (
             self._reported_at
             if oldest_pending_at is None or self._is_working
             else max(oldest_pending_at, self._reported_at)
         )
-        return now - max(owed_since, self._awake_since)
+        return now - max(due_since, self._watching_since)

@@ -1,7 +1,7 @@
-"""/v1/audio/voices and its alias /v1/voices: make a voice, list them, look at one, delete it.
+"""/v1/audio/voices and its alias /v1/voices: make, list, get and delete voices.
 
-Knows: FastAPI, OpenAI's form of a voice, and how much may come in at a time.
-Does not know: how voices are made or kept.
+Knows: FastAPI, OpenAI's form of a voice, and the limits on uploads.
+Does not know: how voices are made or stored.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 PATHS: Final = ("/v1/audio/voices", "/v1/voices")
 UPLOAD_SECONDS: Final = 60.0
-MAX_UPLOADS: Final = 4  # at a time: each is held in memory, decoded and encoded
+MAX_UPLOADS: Final = 4  # open at a time: each is in memory while it is decoded and encoded
 _SCHEMA: Final[dict[str, Any]] = {
     "type": "object",
     "required": ["name"],
@@ -47,7 +47,7 @@ ReadBody = Callable[[Request], Awaitable[bytes]]
 
 
 def add_voices(app: FastAPI, service: SpeechService, read_body: ReadBody) -> None:
-    """Put the four operations under both paths."""
+    """Add the four operations under both paths."""
     uploads = _Uploads(service, read_body)
     for path in PATHS:
         _add_under(app, service, uploads, path)
@@ -58,7 +58,7 @@ def _add_under(app: FastAPI, service: SpeechService, uploads: _Uploads, path: st
 
     @app.get(path, include_in_schema=in_schema)
     async def voices() -> dict[str, Any]:
-        """The voices that can speak here; `aliases` are other names for them."""
+        """The built-in and stored voices; `aliases` are other names for them."""
         kept = [_as_voice(metadata) for metadata in await service.voices.repository.all_metadata()]
         data = [*(_built_in(name) for name in BUILT_IN_VOICES), *kept]
         ends = {"first_id": data[0]["id"], "last_id": data[-1]["id"], "has_more": False}
@@ -71,7 +71,7 @@ def _add_under(app: FastAPI, service: SpeechService, uploads: _Uploads, path: st
 
     @app.get(path + "/{voice_id}", include_in_schema=in_schema)
     async def one_voice(voice_id: str) -> dict[str, Any]:
-        """One voice, and what its sample says."""
+        """One voice, with the transcript of its sample."""
         if voice_id in BUILT_IN_VOICES:
             return _built_in(voice_id)
         metadata = await service.voices.get(voice_id)
@@ -79,31 +79,35 @@ def _add_under(app: FastAPI, service: SpeechService, uploads: _Uploads, path: st
 
     @app.delete(path + "/{voice_id}", include_in_schema=in_schema)
     async def delete(voice_id: str) -> dict[str, Any]:
-        """Forget a voice."""
+        """Delete a stored voice."""
         await service.voices.delete(voice_id)
         return {"id": voice_id, "object": "audio.voice.deleted", "deleted": True}
 
 
 class _Uploads:
-    """Makes voices from requests, a few at a time."""
+    """Makes voices from requests, at most `MAX_UPLOADS` at a time."""
 
     def __init__(self, service: SpeechService, read_body: ReadBody) -> None:
         self._service, self._read_body = service, read_body
         self._open = 0
 
     async def create(self, request: Request) -> VoiceMetadata:
-        """Read the request, make its voice and keep it. Raises what becomes an answer."""
-        self._service.check_ready()
+        """Read the request, make its voice and store it.
+
+        Raises:
+            ApiError: the voice cannot be made here, now, or from this request.
+        """
+        self._service.supervisor.check_ready()
         self._service.voices.repository.check_writable()
         if self._open >= MAX_UPLOADS:
-            raise _busy(f"{MAX_UPLOADS} voices are being made")
+            raise _busy(f"{self._open} voices are being made; the limit is {MAX_UPLOADS}")
         self._open += 1
         try:
-            return await self._make(await self._asked(request))
+            return await self._make(await self._read(request))
         finally:
             self._open -= 1
 
-    async def _asked(self, request: Request) -> VoiceRequest:
+    async def _read(self, request: Request) -> VoiceRequest:
         try:
             async with asyncio.timeout(UPLOAD_SECONDS):
                 body = await self._read_body(request)
@@ -114,7 +118,7 @@ class _Uploads:
 
     async def _make(self, asked: VoiceRequest) -> VoiceMetadata:
         try:
-            return await self._service.voices.create(asked, self._service.engine)
+            return await self._service.voices.create(asked, self._service.supervisor.engine)
         except VoiceBusyError as error:
             raise _busy(str(error)) from error
         except EngineError as error:

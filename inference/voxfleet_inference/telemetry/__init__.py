@@ -1,1 +1,1 @@
-"""What the server tells about itself: load, metrics and logs."""
+"""Load, metrics, GPU readings and the log of speech requests."""

@@ -1,8 +1,8 @@
-"""How busy the GPU is and how much of its memory is used, from NVIDIA's management library.
+"""The GPU's utilization and memory, from NVIDIA's management library (NVML).
 
-Knows: NVML, by the one module that wraps it, and which GPU CUDA_VISIBLE_DEVICES makes the first one. A machine without
-GPU, driver or library has nothing to read, which is no error.
-Does not know: who asks.
+Knows: NVML through nvidia-ml-py's module `pynvml`, and which GPU CUDA_VISIBLE_DEVICES makes the first one. Without
+GPU, driver or library there are no readings, which is no error.
+Does not know: what readings are used for.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ _logger: Final = structlog.get_logger("voxfleet_inference")
 class GpuReading:
     """The GPU at one moment."""
 
-    utilization: float | None  # 0..1; None where the driver does not tell, as for a slice (MIG)
+    utilization: float | None  # 0..1; None where the driver has no value, as for a MIG slice
     memory_used_bytes: int
     memory_total_bytes: int
 
 
 class GpuReader:
-    """Reads one GPU; what fails once at the start is not tried again."""
+    """Reads one GPU; opening it is tried once."""
 
     def __init__(self, visible_devices: str, device: str = "cuda", load_nvml: Callable[[], Any] | None = None) -> None:
         """Find the GPU.
 
         Args:
-            visible_devices: CUDA_VISIBLE_DEVICES, or nothing.
-            device: what the model runs on; a server on a processor watches no GPU.
-            load_nvml: gives the module; the real one by default.
+            visible_devices: CUDA_VISIBLE_DEVICES, or an empty string.
+            device: the model's device; nothing is read for `cpu`.
+            load_nvml: imports the module; the real one by default.
         """
         self._nvml: Any = None
         self._device: Any = None
@@ -47,7 +47,7 @@ class GpuReader:
             nvml.nvmlInit()
             self._device = _first_device(nvml, visible_devices)
             self._nvml = nvml
-        except Exception as error:  # noqa: BLE001 - each driver has its own ways to be absent
+        except Exception as error:  # noqa: BLE001 - a missing driver or library raises several types
             _logger.info("no GPU to watch", reason=f"{type(error).__name__}: {error}")
 
     @property
@@ -56,7 +56,7 @@ class GpuReader:
         return self._nvml is not None
 
     def read(self) -> GpuReading | None:
-        """The GPU now; None where there is none, or it does not answer."""
+        """Return a reading; None without a GPU, or when the driver reports an error."""
         if self._nvml is None:
             return None
         try:
@@ -75,7 +75,7 @@ class GpuReader:
 async def watch_gpu(
     make_reader: Callable[[], GpuReader], take: Callable[[GpuReading], None], every_seconds: float
 ) -> None:
-    """Read the GPU for ever, in a thread, because a driver may take its time; where there is none, end."""
+    """Pass a reading to `take` every `every_seconds`; return at once without a GPU. A thread reads: drivers block."""
     reader = await asyncio.to_thread(make_reader)
     while reader.is_there:
         reading = await asyncio.to_thread(reader.read)

@@ -130,7 +130,7 @@ def test_the_real_engine_fills_the_metrics(server: Any) -> None:
     assert moved["steps_total"] >= 4
     assert moved["audio_seconds_total"] >= len(audio) / 2 / 44100 - 2  # all but the pause
     assert server.metric("kv_positions") > 0
-    assert server.metric("seats") > 0
+    assert server.metric("slots") > 0
     assert server.metric("slack_seconds_count") > 0
     parts = server.http.get(server.url("/metrics", 1)).text
     assert {part for part in ("prefill", "launch", "wait") if f'step_part_seconds_count{{part="{part}"}}' in parts} == {

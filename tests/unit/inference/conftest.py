@@ -28,9 +28,12 @@ from voxfleet_inference.engine.scheduling.plans import Limits
 from voxfleet_inference.logs import configure_logging
 from voxfleet_inference.server.api import speech_app
 from voxfleet_inference.server.engine_supervisor import Failure
+from voxfleet_inference.server.lifecycle import Lifecycle
 from voxfleet_inference.server.serve import QuietServer, engine_settings, uvicorn_config
-from voxfleet_inference.server.service import SpeechService
+from voxfleet_inference.server.service import SpeechService, make_service
 from voxfleet_inference.settings import ServeSettings
+from voxfleet_inference.telemetry.load import Load
+from voxfleet_inference.telemetry.metrics import Metrics
 
 SAMPLE_RATE = 44100
 PATCH_SAMPLES = 7056
@@ -255,6 +258,18 @@ class SpeakingServer:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def lifecycle(self) -> Lifecycle:
+        return self.service.supervisor.lifecycle
+
+    @property
+    def load(self) -> Load:
+        return self.service.tracker.load
+
+    @property
+    def metrics(self) -> Metrics:
+        return self.service.tracker.metrics
+
 
 def settings_for(**changes: Any) -> ServeSettings:
     return ServeSettings.model_validate({"model_path": "/nowhere", "device": "cpu", "dtype": "float32", **changes})
@@ -267,9 +282,9 @@ async def speaking_server(model: ToneModel, **changes: Any) -> AsyncIterator[Spe
     connection = engine.connection
     failures: list[Failure] = []
     keys = ApiKeys(settings.api_keys_file) if settings.api_keys_file else None
-    service = SpeechService(settings, failures.append)
-    client = EngineClient(connection, service.observe)
-    service.attach(client)
+    service = make_service(settings, failures.append)
+    client = EngineClient(connection, service.supervisor.observe)
+    service.supervisor.attach(client)
     client.start()
     listening = socket.create_server(("127.0.0.1", 0))
     server = QuietServer(uvicorn_config(speech_app(service, keys)))
@@ -290,7 +305,7 @@ async def until(condition: Callable[[], bool], seconds: float = PATIENCE_SECONDS
 @pytest.fixture
 async def server(tone_model: ToneModel) -> AsyncIterator[SpeakingServer]:
     async with speaking_server(tone_model) as running:
-        await until(lambda: running.service.lifecycle.is_ready)
+        await until(lambda: running.lifecycle.is_ready)
         yield running
 
 

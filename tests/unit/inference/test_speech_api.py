@@ -99,7 +99,7 @@ async def test_the_first_patch_arrives_before_the_second_is_made(
     start_server: Any, make_model: Any, wait_until: Any
 ) -> None:
     async with start_server(model := make_model()) as server:
-        await wait_until(lambda: server.service.lifecycle.is_ready, 20)
+        await wait_until(lambda: server.lifecycle.is_ready, 20)
         model.step_seconds = 0.2
         warm_steps = model.steps_taken
         async with client_of(server).audio.speech.with_streaming_response.create(
@@ -144,7 +144,7 @@ def split_extra(changes: dict[str, Any]) -> dict[str, Any]:
 
 async def test_a_body_that_is_too_large_is_refused(start_server: Any, tone_model: Any, wait_until: Any) -> None:
     async with start_server(tone_model, max_body_bytes=2000) as server:
-        await wait_until(lambda: server.service.lifecycle.is_ready)
+        await wait_until(lambda: server.lifecycle.is_ready)
         response = await post(server, input="x" * 3000)
     assert response.status_code == 413
     assert "2000 bytes" in response.json()["error"]["message"]
@@ -197,7 +197,7 @@ async def test_sentences_side_by_side_arrive_in_order(
     start_server: Any, tone_model: Any, wait_until: Any, parallel: int
 ) -> None:
     async with start_server(tone_model, max_parallel_sentences=parallel) as server:
-        await wait_until(lambda: server.service.lifecycle.is_ready)
+        await wait_until(lambda: server.lifecycle.is_ready)
         response = await post(server, input="A first sentence. Second sentence!! Third, the last one.")
     lengths = [17, 17, 20]
     expected = np.concatenate([tone(length) for length in lengths])
@@ -221,12 +221,12 @@ async def test_a_client_that_leaves_stops_generation_within_one_step(server: Any
     ):
         await anext(response.aiter_raw())
     begun_at_leaving = server.model.steps_taken
-    await wait_until(lambda: server.service.load.open_requests == 0)
+    await wait_until(lambda: server.load.open_requests == 0)
     before = server.model.steps_taken
     assert (await post(server, input="another")).status_code == 200
     assert server.model.steps_taken - before <= len("another") + 10, "one step was in flight"
     assert before - begun_at_leaving <= 10, "a crowded machine may notice late that somebody left"
-    assert server.service.metrics.cancelled_requests._value.get() == 1
+    assert server.metrics.cancelled_requests._value.get() == 1
 
 
 async def test_a_client_that_leaves_while_waiting_is_never_decoded(
@@ -234,27 +234,27 @@ async def test_a_client_that_leaves_while_waiting_is_never_decoded(
 ) -> None:
     model = make_model(step_seconds=0.005)
     async with start_server(model, max_batch_size=1) as server:
-        await wait_until(lambda: server.service.lifecycle.is_ready)
+        await wait_until(lambda: server.lifecycle.is_ready)
         model.gate = threading.Event()
         first = asyncio.create_task(post(server, input="x" * 40))
         await wait_until(lambda: model.prefilled[-1].startswith("x"))
         waiting = asyncio.create_task(post(server, input="never spoken"))
-        await wait_until(lambda: server.service.load.open_requests == 2)
+        await wait_until(lambda: server.load.open_requests == 2)
         waiting.cancel()
-        await wait_until(lambda: server.service.load.open_requests == 1)
+        await wait_until(lambda: server.load.open_requests == 1)
         model.gate.set()
         assert (await first).status_code == 200
-        await wait_until(lambda: server.service.load.open_requests == 0)
+        await wait_until(lambda: server.load.open_requests == 0)
         assert "never spoken" not in model.prefilled
 
 
 async def test_a_full_server_says_when_to_come_back(start_server: Any, make_model: Any, wait_until: Any) -> None:
     model = make_model()
     async with start_server(model, max_batch_size=1, max_queued_requests=1) as server:
-        await wait_until(lambda: server.service.lifecycle.is_ready)
+        await wait_until(lambda: server.lifecycle.is_ready)
         model.gate = threading.Event()
         open_ones = [asyncio.create_task(post(server, input="x" * 20)) for _ in range(2)]
-        await wait_until(lambda: server.service.load.open_requests == 2)
+        await wait_until(lambda: server.load.open_requests == 2)
         refused = await post(server)
         assert refused.status_code == 503
         assert refused.json()["error"]["code"] == "queue_full"
@@ -281,11 +281,11 @@ async def test_a_failure_after_the_first_byte_breaks_the_connection(server: Any,
 async def test_a_dead_engine_ends_every_open_request(start_server: Any, make_model: Any, wait_until: Any) -> None:
     model = make_model(step_seconds=0.02)
     async with start_server(model, max_batch_size=1) as server:
-        await wait_until(lambda: server.service.lifecycle.is_ready)
+        await wait_until(lambda: server.lifecycle.is_ready)
         streaming = asyncio.create_task(post(server, input="x" * 400))
-        await wait_until(lambda: server.service.load.first_audio_seconds_p95 is not None)
+        await wait_until(lambda: server.load.first_audio_seconds_p95 is not None)
         waiting = asyncio.create_task(post(server))
-        await wait_until(lambda: server.service.load.open_requests == 2)
+        await wait_until(lambda: server.load.open_requests == 2)
         server.kill_engine()
         with pytest.raises(httpx.RemoteProtocolError):
             await streaming
@@ -299,23 +299,23 @@ async def test_a_dead_engine_ends_every_open_request(start_server: Any, make_mod
 async def test_draining_refuses_new_requests_and_finishes_open_ones(server: Any, wait_until: Any) -> None:
     server.model.step_seconds = 0.01
     streaming = asyncio.create_task(post(server, input="x" * 30))
-    await wait_until(lambda: server.service.load.open_requests == 1)
-    server.service.drain(enabled=True)
+    await wait_until(lambda: server.load.open_requests == 1)
+    server.service.supervisor.drain(enabled=True)
     refused = await post(server)
     assert (refused.status_code, refused.json()["error"]["code"]) == (503, "draining")
     assert len((await streaming).content) == 30 * PATCH * 2
-    server.service.drain(enabled=False)
+    server.service.supervisor.drain(enabled=False)
     assert (await post(server)).status_code == 200
 
 
 async def test_a_stream_that_outlives_the_drain_is_cut_visibly(server: Any, wait_until: Any) -> None:
     server.model.step_seconds = 0.05
     streaming = asyncio.create_task(post(server, input="x" * 290))
-    await wait_until(lambda: server.service.load.running_sequences == 1)
+    await wait_until(lambda: server.load.running_sequences == 1)
     server.http.should_exit = True
     with pytest.raises(httpx.RemoteProtocolError):
         await streaming
-    await wait_until(lambda: server.service.load.open_requests == 0)
+    await wait_until(lambda: server.load.open_requests == 0)
 
 
 async def test_a_reader_who_is_far_behind_parks_the_sequence(
@@ -323,7 +323,7 @@ async def test_a_reader_who_is_far_behind_parks_the_sequence(
 ) -> None:
     model = make_model()
     async with start_server(model, max_buffered_audio_seconds=3.2, max_batch_size=1) as server:
-        await wait_until(lambda: server.service.lifecycle.is_ready)
+        await wait_until(lambda: server.lifecycle.is_ready)
         before = model.steps_taken
         async with (
             httpx.AsyncClient(base_url=server.url, timeout=30) as client,
@@ -341,12 +341,12 @@ async def test_a_reader_who_is_far_behind_parks_the_sequence(
 
 async def test_a_client_that_reads_nothing_is_cut_off(start_server: Any, make_model: Any, wait_until: Any) -> None:
     async with start_server(make_model(), max_buffered_audio_seconds=1.6, slow_client_seconds=0.3) as server:
-        await wait_until(lambda: server.service.lifecycle.is_ready)
+        await wait_until(lambda: server.lifecycle.is_ready)
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1024)
         body = b'{"model": "voxcpm-1.5", "input": "%s", "response_format": "pcm"}' % (b"words and " * 400)
         writer.write(b"POST /v1/audio/speech HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
-        await wait_until(lambda: server.service.load.open_requests == 1)
-        await wait_until(lambda: server.service.load.open_requests == 0)
+        await wait_until(lambda: server.load.open_requests == 1)
+        await wait_until(lambda: server.load.open_requests == 0)
         assert reader is not None
         writer.close()
 
@@ -379,7 +379,7 @@ async def test_http_answers_while_the_weights_load(start_server: Any, make_model
         assert refused.status_code == 503
         assert "retry-after" in refused.headers
         model.gate.set()
-        await wait_until(lambda: server.service.lifecycle.is_ready)
+        await wait_until(lambda: server.lifecycle.is_ready)
 
 
 @pytest.mark.parametrize(("flag", "wrong"), [("sample_rate", 16000), ("token_rate", 12.5)])
@@ -409,7 +409,7 @@ async def test_requests_are_counted_by_status_and_outcome(server: Any, wait_unti
 def requests_counted(server: Any) -> dict[tuple[str, str], float]:
     return {
         (sample.labels["status"], sample.labels["outcome"]): sample.value
-        for metric in server.service.metrics.requests.collect()
+        for metric in server.metrics.requests.collect()
         for sample in metric.samples
         if sample.name.endswith("_total")
     }
@@ -420,9 +420,9 @@ async def test_a_client_that_leaves_while_its_voice_is_read_is_forgotten(server:
     encoder = make_encoder(FORMATS["wav"], 44100, 44100)
     recording = base64.b64encode(encoder.encode(tone(10).astype(np.float32)) + encoder.finish()).decode()
     asking = asyncio.create_task(post(server, reference_audio=recording, reference_text="so I said"))
-    await wait_until(lambda: server.service.load.open_requests == 1)
+    await wait_until(lambda: server.load.open_requests == 1)
     asking.cancel()
-    await wait_until(lambda: server.service.load.open_requests == 0)
+    await wait_until(lambda: server.load.open_requests == 0)
     server.model.voice_gate.set()
     assert (await post(server)).status_code == 200
 

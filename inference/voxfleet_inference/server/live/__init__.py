@@ -1,1 +1,1 @@
-"""WS /v1/audio/speech/stream: text comes in pieces, speech goes out while more is written."""
+"""WS /v1/audio/speech/stream: a session receives text in pieces and sends speech meanwhile."""

@@ -1,7 +1,7 @@
-"""What a client may say in a session, checked.
+"""The messages that a client sends in a session, validated.
 
-Knows: the five messages, their fields, and the words for each field's bounds.
-Does not know: sockets, or which message is welcome when.
+Knows: the five messages, their fields, and the message for each field's bounds.
+Does not know: sockets, or which message is allowed when.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ _SHOWN_CHARACTERS: Final = 40
 
 
 class SessionStart(SpeechRequest):
-    """How everything in this session is spoken: the fields of a speech request."""
+    """The fields of a speech request; they hold for the whole session."""
 
-    input: Text = Field("", description="a string; spoken as the first text.append would be")
-    stream: Literal[True] = Field(default=True, description="true: a session always streams")
-    stream_format: Literal["audio"] = Field("audio", description="audio: a session sends it as binary messages")
+    input: Text = Field("", description="a string; the same as a first text.append")
+    stream: Literal[True] = Field(default=True, description="true; a session always streams")
+    stream_format: Literal["audio"] = Field("audio", description="audio; a session sends it as binary messages")
 
 
 class _Message(BaseModel):
@@ -37,21 +37,21 @@ class _Message(BaseModel):
 
 
 class TextAppend(_Message):
-    """More text; what is complete is spoken."""
+    """More text; its complete sentences are spoken."""
 
     text: Text = Field(description="a string")
 
 
 class TextFlush(_Message):
-    """Speak what waits for its sentence's end."""
+    """Speak the incomplete sentence too."""
 
 
 class Cancel(_Message):
-    """Stop speaking and forget the text that waits; the session goes on."""
+    """Stop speaking and drop the text that waits; the session continues."""
 
 
 class SessionEnd(_Message):
-    """Speak what is left, then end."""
+    """Speak the remaining text, then end the session."""
 
 
 ClientMessage = SessionStart | TextAppend | TextFlush | Cancel | SessionEnd
@@ -65,7 +65,7 @@ MESSAGES: Final[Mapping[str, type[ClientMessage]]] = {
 
 
 def parse_message(message: str | None) -> ClientMessage:
-    """The message that a text frame holds; None is a binary frame.
+    """Parse a text frame; None stands for a binary frame.
 
     Raises:
         InvalidFieldError: naming the field, what was given and what it must be.

@@ -1,6 +1,6 @@
-"""The text of a session on its way to be spoken.
+"""The text of a session that is yet to be spoken.
 
-Knows: sentences that are complete, the beginning of one that is not, and the bound on both together.
+Knows: complete sentences, the incomplete one at the end, and the limit on both together.
 Does not know: sockets, engines or voices.
 """
 
@@ -15,12 +15,12 @@ from voxfleet_inference.text.sentences import TextSentence
 
 
 class LiveText:
-    """Text goes in as it is written; sentences come out to whoever speaks."""
+    """A queue: text goes in as it arrives, sentences come out for `SessionSpeech`."""
 
     def __init__(self, max_characters: int) -> None:
         self._max_characters = max_characters
         self._buffer = SentenceBuffer()
-        self._complete: asyncio.Queue[TextSentence | None] = asyncio.Queue()  # None: nothing comes any more
+        self._complete: asyncio.Queue[TextSentence | None] = asyncio.Queue()  # None: the text has ended
         self._complete_characters = 0
         self.has_ended = False
         self.sentences_taken = 0
@@ -28,14 +28,14 @@ class LiveText:
 
     @property
     def has_sentences(self) -> bool:
-        """Whether one is complete and nobody has taken it."""
+        """Whether a complete sentence waits."""
         return self._complete_characters > 0
 
     def append(self, text: str) -> None:
-        """Take more text.
+        """Append text.
 
         Raises:
-            InvalidFieldError: too much waits; none of this text was taken.
+            InvalidFieldError: with it, more than the limit would wait; none of it was appended.
         """
         waiting = self._buffer.waiting_characters + self._complete_characters
         if waiting + len(text) > self._max_characters:
@@ -47,18 +47,18 @@ class LiveText:
         self._put(self._buffer.append(text))
 
     def flush(self) -> None:
-        """What waits for its sentence's end is a sentence."""
+        """Make the incomplete sentence a complete one."""
         self._put(self._buffer.flush())
 
     def end(self) -> None:
-        """Nothing comes any more."""
+        """Flush, and end `sentences()` after the last one."""
         if not self.has_ended:
             self.flush()
             self.has_ended = True
             self._complete.put_nowait(None)
 
-    def forget(self) -> None:
-        """Drop everything that waits."""
+    def clear(self) -> None:
+        """Drop all waiting text."""
         self._buffer.flush()
         while not self._complete.empty():
             self._complete.get_nowait()
@@ -67,12 +67,12 @@ class LiveText:
             self._complete.put_nowait(None)
 
     async def sentences(self) -> AsyncGenerator[TextSentence]:
-        """Sentences, as they become complete, until the text has ended; another reader may follow a cancelled one."""
+        """Yield sentences until the text has ended; after a cancelled iteration, another one may continue."""
         while (sentence := await self._complete.get()) is not None:
             self._complete_characters -= len(sentence.text)
             self.sentences_taken += 1
             yield sentence
-        self._complete.put_nowait(None)
+        self._complete.put_nowait(None)  # for the next iteration
 
     def _put(self, sentences: Iterable[TextSentence]) -> None:
         for sentence in sentences:

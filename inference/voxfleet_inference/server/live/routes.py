@@ -1,7 +1,8 @@
-"""The path of sessions.
+"""The route of sessions.
 
-Knows: FastAPI, and that a server which is not ready refuses a session before it opens, as it would a request.
-Does not know: what is said in a session.
+Knows: FastAPI, and that a server which is not ready rejects a session before the WebSocket opens, as it rejects a
+request.
+Does not know: what is sent in a session.
 """
 
 from __future__ import annotations
@@ -23,18 +24,18 @@ PATH: Final = "/v1/audio/speech/stream"
 
 
 def add_live_speech(app: FastAPI, service: SpeechService) -> None:
-    """Offer sessions."""
+    """Add the WebSocket route, and the error for requests without an upgrade."""
 
     @app.get(PATH, include_in_schema=False)
-    async def no_socket() -> None:
-        """For who asks without an upgrade, as browsers and curl do."""
-        message = "sessions speak WebSocket; see docs/inference-server.md, or POST /v1/audio/speech"
+    async def no_upgrade() -> None:
+        """426 Upgrade Required (RFC 9110, 15.5.22), as browsers and curl get it."""
+        message = "this path speaks WebSocket; see docs/inference-server.md, or POST /v1/audio/speech"
         raise HTTPException(426, message, {"Upgrade": "websocket", "Connection": "Upgrade"})
 
     @app.websocket(PATH)
     async def stream(socket: WebSocket) -> None:
         try:
-            service.check_ready()
+            service.supervisor.check_ready()
         except UnavailableError as refused:
             service.tracker.refused(refused.status)
             await socket.send_denial_response(JSONResponse(refused.body, refused.status, refused.headers))

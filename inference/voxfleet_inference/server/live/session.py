@@ -1,6 +1,6 @@
 """One session from its first message to its last.
 
-Knows: which message is welcome when, that a wrong one is answered and forgiven, and what ends a session.
+Knows: which message is allowed when, that a wrong one gets an error and the session continues, and what ends a session.
 Does not know: how text is spoken, or the form of what is sent.
 """
 
@@ -16,7 +16,6 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from voxfleet_inference.admission.api_key_middleware import caller_of
 from voxfleet_inference.admission.request_limiter import Permit
-from voxfleet_inference.audio.formats import FORMATS
 from voxfleet_inference.engine.client import EngineError
 from voxfleet_inference.errors import (
     ApiError,
@@ -26,6 +25,7 @@ from voxfleet_inference.errors import (
     TooManyRequestsError,
     UnavailableError,
 )
+from voxfleet_inference.requests import check_model
 from voxfleet_inference.server.live.channel import Channel, CloseCode
 from voxfleet_inference.server.live.client_messages import (
     Cancel,
@@ -38,16 +38,16 @@ from voxfleet_inference.server.live.client_messages import (
 )
 from voxfleet_inference.server.live.live_text import LiveText
 from voxfleet_inference.server.live.session_speech import SessionSpeech, Task
-from voxfleet_inference.server.responses.output_format import OutputFormat
+from voxfleet_inference.server.responses.output_format import output_format
 from voxfleet_inference.server.responses.sending import CLIENT_CLOSED_REQUEST, SlowClientError, as_api_error
 from voxfleet_inference.server.service import SpeechService
 from voxfleet_inference.server.speech_events import SpeechUsage
 from voxfleet_inference.telemetry.load import expected_audio_seconds
 from voxfleet_inference.text.sentences import weight
 
-_TICK_SECONDS: Final = 1.0  # how often a silent session is looked at
+_TICK_SECONDS: Final = 1.0  # how often a session without messages checks its idle time and the server's state
 _CLOSE_CODES: Final = {
-    RequestTimeoutError: CloseCode.QUEUE_FULL,
+    RequestTimeoutError: CloseCode.IDLE,
     UnavailableError: CloseCode.TRY_LATER,
     TooManyRequestsError: CloseCode.TRY_LATER,
 }
@@ -55,54 +55,56 @@ _logger: Final = structlog.get_logger("voxfleet_inference")
 
 
 class Session:
-    """A conversation over one WebSocket that has been accepted."""
+    """One accepted WebSocket: a task that receives messages and a task that speaks."""
 
     def __init__(self, service: SpeechService, socket: WebSocket, session_id: str) -> None:
         self._service, self._socket, self._session_id = service, socket, session_id
         self._channel = Channel(socket, service.settings.slow_client_seconds)
         self._text = LiveText(service.settings.max_input_characters)
-        self._place: Permit | None = None
-        self._heard_at = asyncio.get_running_loop().time()
+        self._permit: Permit | None = None
+        self._active_at = asyncio.get_running_loop().time()
 
     async def run(self) -> None:
-        """Talk until either side has had enough; counts the session in and out exactly once."""
+        """Run the session to its end; the tracker counts it exactly once."""
         status, outcome = CLIENT_CLOSED_REQUEST, "left"
         try:
-            await self._talk()
+            await self._exchange()
             status, outcome = 200, "complete"
         except WebSocketDisconnect:
-            self._service.metrics.cancelled_requests.inc()
+            self._service.tracker.client_left()
         except SlowClientError as error:
-            _logger.warning("session cut off", error=str(error))
+            _logger.warning("session aborted", error=str(error))
         except (EngineError, ApiError) as error:
             status, outcome = await self._end_with(as_api_error(error))
         finally:
             _logger.info("session", status=status, outcome=outcome)
-            if self._place is not None:
-                self._service.tracker.ended(self._place, status, outcome)
+            if self._permit is not None:
+                self._service.tracker.ended(self._permit, status, outcome)
 
-    async def _talk(self) -> None:
+    async def _exchange(self) -> None:
         started = await self._start()
         if started is None:
-            await self._say_done(SpeechUsage())
+            await self._send_done(SpeechUsage())
             return
         speech = SessionSpeech(self._service, started, self._channel, self._text)
-        speaking, listening = asyncio.create_task(speech.run()), asyncio.create_task(self._listen(speech))
+        speaking, receiving = asyncio.create_task(speech.run()), asyncio.create_task(self._receive_all(speech))
         try:
-            await asyncio.wait({speaking, listening}, return_when=asyncio.FIRST_COMPLETED)
-            (speaking if speaking.done() else listening).result()
+            await asyncio.wait({speaking, receiving}, return_when=asyncio.FIRST_COMPLETED)
+            (speaking if speaking.done() else receiving).result()
         finally:
-            for task in (speaking, listening):
+            for task in (speaking, receiving):
                 task.cancel()
-            await asyncio.gather(speaking, listening, return_exceptions=True)
-        await self._say_done(speech.usage)
+            await asyncio.gather(speaking, receiving, return_exceptions=True)
+        await self._send_done(speech.usage)
 
-    async def _say_done(self, usage: SpeechUsage) -> None:
+    async def _send_done(self, usage: SpeechUsage) -> None:
         await self._channel.send_event("session.done", usage=usage.tokens)
-        await self._channel.close(CloseCode.DONE if self._service.lifecycle.is_ready else CloseCode.GOING_AWAY)
+        await self._channel.close(
+            CloseCode.DONE if self._service.supervisor.lifecycle.is_ready else CloseCode.GOING_AWAY
+        )
 
     async def _start(self) -> Task | None:
-        """Wait for a good start; None: the client ended the session before."""
+        """Wait for a valid session.start; None when the client ends the session first."""
         while True:
             message = await self._next_message(None)
             if isinstance(message, SessionEnd):
@@ -112,32 +114,36 @@ class Session:
             except (UnavailableError, TooManyRequestsError):
                 raise
             except ApiError as refused:
-                await self._refuse(refused)
+                await self._channel.send_error(refused)
 
     async def _started(self, message: ClientMessage) -> Task:
         if not isinstance(message, SessionStart):
             raise InvalidFieldError("the first message must be session.start", param="type", code="not_started")
-        self._service.check_model(message.model)
-        if self._place is None:
-            self._place = self._service.request_opened(0.0, caller_of(self._socket.scope))
-        speech = await self._service.prepare(message, self._place.caller)
+        check_model(message.model, self._service.settings.model_name)
+        if self._permit is None:
+            self._service.supervisor.check_ready()
+            self._permit = self._service.tracker.opened(0.0, caller_of(self._socket.scope))
+        speech = await self._service.prepare(message, self._permit.caller)
         self._append(message.input)
-        audio_format = FORMATS[message.response_format]
-        rate = audio_format.rate_for(message.sample_rate, self._service.loaded_model_info.sample_rate)
-        output = OutputFormat(audio_format, rate, is_whole=False, speed=message.speed)
-        model_info = {"seed": speech.seed, "response_format": audio_format.name, "sample_rate": rate}
-        await self._channel.send_event("session.started", session_id=self._session_id, **model_info)
-        return Task(replace(speech, sentences=(), deadline_seconds=None), output, self._place)
+        output = output_format(message, self._service.supervisor.model_info.sample_rate)
+        await self._channel.send_event(
+            "session.started",
+            session_id=self._session_id,
+            seed=speech.seed,
+            response_format=output.audio_format.name,
+            sample_rate=output.sample_rate,
+        )
+        return Task(replace(speech, sentences=(), deadline_seconds=None), output, self._permit)
 
-    async def _listen(self, speech: SessionSpeech) -> None:
+    async def _receive_all(self, speech: SessionSpeech) -> None:
         while True:
             message = await self._next_message(speech)
             try:
-                await self._obey(message, speech)
+                await self._apply(message, speech)
             except InvalidFieldError as refused:
-                await self._refuse(refused)
+                await self._channel.send_error(refused)
 
-    async def _obey(self, message: ClientMessage, speech: SessionSpeech) -> None:
+    async def _apply(self, message: ClientMessage, speech: SessionSpeech) -> None:
         match message:
             case Cancel():
                 await speech.cancel()
@@ -156,54 +162,51 @@ class Session:
 
     def _append(self, text: str) -> None:
         self._text.append(text)
-        if self._place is not None:
-            self._service.tracker.more_expected(self._place, expected_audio_seconds(weight(text)))
+        if self._permit is not None:
+            self._service.tracker.more_expected(self._permit, expected_audio_seconds(weight(text)))
 
     async def _next_message(self, speech: SessionSpeech | None) -> ClientMessage:
-        """The next good message; wrong ones are answered."""
+        """Return the next valid message; send an error for each invalid one."""
         while True:
             try:
                 return parse_message(await self._receive(speech))
             except InvalidFieldError as refused:
-                await self._refuse(refused)
+                await self._channel.send_error(refused)
 
     async def _receive(self, speech: SessionSpeech | None) -> str | None:
         tick_seconds = min(_TICK_SECONDS, self._service.settings.session_idle_seconds / 4)
         loop = asyncio.get_running_loop()
         while True:
-            self._look_at_silence(speech, loop.time())
+            self._check_idle(speech, loop.time())
             with suppress(TimeoutError):
                 async with asyncio.timeout(tick_seconds):
                     message = await self._socket.receive()
-                self._heard_at = loop.time()
+                self._active_at = loop.time()
                 if message["type"] == "websocket.disconnect":
                     raise WebSocketDisconnect(message.get("code", 1005))
                 text: str | None = message.get("text")
                 return text
 
-    def _look_at_silence(self, speech: SessionSpeech | None, now: float) -> None:
-        """A session in which nothing happens is over, and so is every session's text when the server drains.
+    def _check_idle(self, speech: SessionSpeech | None, now: float) -> None:
+        """End the text when the server drains.
 
         Raises:
-            RequestTimeoutError: nothing has happened for too long.
+            RequestTimeoutError: `session_idle_seconds` passed without a message, speech, or audio left to play.
         """
-        if not self._service.lifecycle.is_ready:
+        if not self._service.supervisor.lifecycle.is_ready:
             self._text.end()
         if speech is not None:
-            self._heard_at = max(self._heard_at, speech.heard_until if speech.is_idle else now)
+            self._active_at = max(self._active_at, speech.played_until if speech.is_idle else now)
         allowed = self._service.settings.session_idle_seconds
-        if now - self._heard_at > allowed:
-            raise RequestTimeoutError(f"nothing was said for {allowed:g} s", code="session_idle")
-
-    async def _refuse(self, refused: ApiError) -> None:
-        await self._channel.tell_error(refused)
+        if now - self._active_at > allowed:
+            raise RequestTimeoutError(f"no message and no speech for {allowed:g} s", code="session_idle")
 
     async def _end_with(self, error: ApiError) -> tuple[int, str]:
-        """Say why the session ends; returns how it is counted."""
+        """Send the error that ends the session; return its status and outcome for the tracker."""
         _logger.warning("session ended with an error", error=error.message)
-        if self._place is None:
+        if self._permit is None:
             self._service.tracker.refused(error.status)
         with suppress(WebSocketDisconnect, SlowClientError):
-            await self._channel.tell_error(error)
+            await self._channel.send_error(error)
             await self._channel.close(_CLOSE_CODES.get(type(error), CloseCode.FAILED))
         return error.status, "failed" if error.status >= InternalError.status else "refused"

@@ -1,7 +1,7 @@
-"""Speaks the text of a session: sentence after sentence, one voice, one stream of audio.
+"""Speaks the text of a session: its sentences in order, with one voice, as one stream of audio.
 
-Knows: that a cancel ends what is being spoken and the session goes on, with the voice it has found.
-Does not know: what clients may say, or when a session ends.
+Knows: that a cancel ends the current speech while the session, its voice and its audio stream continue.
+Does not know: the client's messages, or when a session ends.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from voxfleet_inference.speech.speaking import Speech
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What a session was started with."""
+    """What `session.start` has settled."""
 
     speech: Speech  # without sentences
     output: OutputFormat
@@ -32,30 +32,30 @@ class Task:
 
 
 class SessionSpeech:
-    """Everything that one session says."""
+    """The speech of one session: a `Speech` per round, where a cancel ends a round and begins the next."""
 
     def __init__(self, service: SpeechService, task: Task, channel: Channel, text: LiveText) -> None:
         self.usage = SpeechUsage(task.output.speed, keeps_sentences=False)
         self._service, self._task, self._channel, self._text = service, task, channel, text
-        self._sample_rate = service.loaded_model_info.sample_rate
+        self._sample_rate = service.supervisor.model_info.sample_rate
         self._encoder = task.output.encoder(self._sample_rate)
         self._voice: VoicePrompt | None = task.speech.voice
-        self._unsent = b""  # a cancel must not tear a hole into an encoded stream
+        self._unsent = b""  # kept over a cancelled send, which must not leave a gap in an encoded stream
         self._spoken_samples = 0  # at speed 1
         self._started = 0  # sentences, in the whole session
-        self._taken, self._ended = 0, 0  # sentences of this round: taken before it began, and said
+        self._taken, self._ended = 0, 0  # sentences: taken before this round, and ended in it
         self._round: asyncio.Task[None] | None = None
-        self.heard_until = 0.0  # on the event loop's clock, by a listener who hears at once
+        self.played_until = 0.0  # on the event loop's clock, for a client that plays without delay
 
     @property
     def is_idle(self) -> bool:
-        """Whether all that could be spoken has been."""
+        """Whether every complete sentence has been spoken."""
         return not self._text.has_sentences and self._text.sentences_taken - self._taken == self._ended
 
     @property
     def spoken_seconds(self) -> float:
-        """Where in its audio the session is."""
-        return self.usage.heard_at(self._spoken_samples / self._sample_rate)
+        """The length of the audio so far, at the session's speed."""
+        return self.usage.played_at(self._spoken_samples / self._sample_rate)
 
     async def run(self) -> None:
         """Speak until the text has ended.
@@ -65,20 +65,20 @@ class SessionSpeech:
         """
         while not await self._speak_round():
             if self._task.output.audio_format.name == "pcm":
-                self._unsent = b""
+                self._unsent = b""  # raw samples may have gaps: send nothing that was cancelled
             await self._channel.send_event("cancelled", at_seconds=self.spoken_seconds)
         await self._send(self._encoder.finish())
 
     async def cancel(self) -> None:
-        """Stop, and forget the text that waits."""
+        """Stop the current speech and drop the waiting text."""
         was_idle = self.is_idle
-        self._text.forget()
-        self.heard_until = 0.0
+        self._text.clear()
+        self.played_until = 0.0
         if was_idle or self._round is None or not self._round.cancel():
             await self._channel.send_event("cancelled", at_seconds=self.spoken_seconds)
 
     async def _speak_round(self) -> bool:
-        """Speak until the text has ended, or until cancelled: then it is not over."""
+        """Speak until the text has ended (True), or until cancelled (False)."""
         self._taken, self._ended = self._text.sentences_taken, 0
         self._round = asyncio.create_task(self._speak())
         try:
@@ -106,12 +106,12 @@ class SessionSpeech:
         match event:
             case SentenceStarted():
                 self._started += 1
-                at_seconds = self.usage.heard_at(from_samples / self._sample_rate + event.at_seconds)
+                at_seconds = self.usage.played_at(from_samples / self._sample_rate + event.at_seconds)
                 await self._channel.send_event(
                     "sentence.started", index=event.index, text=event.text, at_seconds=at_seconds
                 )
             case SpeechAudio():
-                self._count_heard(len(event.samples))
+                self._count_played(len(event.samples))
                 await self._send(self._encoder.encode(tempo.convert(event.samples)))
             case SentenceEnded():
                 self._ended += 1
@@ -122,13 +122,13 @@ class SessionSpeech:
             await self._channel.send_audio(self._unsent)
         self._unsent = b""
 
-    def _count_heard(self, samples: int) -> None:
-        """Where a listener will be after these, and how long the session's first sentence took to be heard."""
+    def _count_played(self, samples: int) -> None:
+        """Advance `played_until`; the session's first audio also ends its time to first audio."""
         now = asyncio.get_running_loop().time()
         if not self._spoken_samples and self._text.first_sentence_at is not None:
             self._service.tracker.first_audio_sent(now - self._text.first_sentence_at)
         self._spoken_samples += samples
-        self.heard_until = max(self.heard_until, now) + samples / self._sample_rate / self._task.output.speed
+        self.played_until = max(self.played_until, now) + samples / self._sample_rate / self._task.output.speed
 
     def _keep_voice(self, voice: VoicePrompt) -> None:
         self._voice = voice

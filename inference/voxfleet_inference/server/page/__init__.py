@@ -1,1 +1,1 @@
-"""The page at `/`: one file, which asks for nothing that this server does not have."""
+"""The page at `/`: one file that loads nothing else, and sends requests to this server only."""

@@ -1,6 +1,6 @@
-"""Serves the page, under a policy that lets it do what it does and nothing else.
+"""Serves the page with a Content-Security-Policy that allows what the page does and nothing else.
 
-Knows: FastAPI, the page's file, and the Content-Security-Policy that follows from it.
+Knows: FastAPI, the page's file, and the policy that follows from it.
 Does not know: what the page shows.
 """
 
@@ -20,7 +20,7 @@ _PAGE: Final = Path(__file__).with_name("page.html")
 
 
 def add_page(app: FastAPI, model_name: str) -> None:
-    """Offer the page."""
+    """Add the page's route; `model_name` is filled into its text."""
     source = _PAGE.read_text(encoding="utf-8")
     headers = {
         "Content-Security-Policy": content_security_policy(source),
@@ -37,7 +37,7 @@ def add_page(app: FastAPI, model_name: str) -> None:
 
 
 def content_security_policy(source: str) -> str:
-    """Exactly this page's script and style, this server's API, and audio that the script has made."""
+    """Return the policy: this page's script and style by their hashes, this server's API, blobs of audio (CSP 3)."""
     allowed = {
         "default-src": "'none'",
         "script-src": _hash_of("script", source),

@@ -1,1 +1,1 @@
-"""How answers leave: in pieces of a format, to clients who may read slowly or go away."""
+"""How a response is sent: its audio format, and its bytes to clients that read slowly or disconnect."""

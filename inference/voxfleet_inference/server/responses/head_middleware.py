@@ -1,6 +1,6 @@
-"""Answers HEAD wherever GET is answered (RFC 9110, 9.1): the same head, no body.
+"""Answers HEAD on every path that has GET (RFC 9110, 9.3.2): the same head, no body.
 
-Knows: ASGI, and that the web server leaves the body of an answer to HEAD out by itself.
+Knows: ASGI, and that uvicorn drops the body of a response to HEAD.
 Does not know: paths.
 """
 
@@ -16,6 +16,6 @@ class HeadMiddleware:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Ask as if for the whole; the web server keeps the scope that says HEAD."""
+        """Pass HEAD on as GET, in a copy of the scope: uvicorn reads the method from the original."""
         is_head = scope["type"] == "http" and scope["method"] == "HEAD"
         await self._app({**scope, "method": "GET"} if is_head else scope, receive, send)

@@ -1,7 +1,7 @@
-"""In which form audio leaves: a format, a rate, a speed; in pieces as they are made, or with silences told between.
+"""The form in which audio is sent: format, sample rate, speed, streamed or whole, bare or as events.
 
 Knows: encoders and the events of a speech.
-Does not know: HTTP, engines or who listens.
+Does not know: HTTP, engines or clients.
 """
 
 from __future__ import annotations
@@ -12,40 +12,53 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from voxfleet_inference.audio.encoding import AudioEncoder, make_encoder, with_exact_wav_length
-from voxfleet_inference.audio.formats import AudioFormat
+from voxfleet_inference.audio.formats import FORMATS, AudioFormat
 from voxfleet_inference.audio.tempo import Tempo
+from voxfleet_inference.requests import SpeechRequest
 from voxfleet_inference.server.speech_events import MEDIA_TYPE, SpeechUsage
 from voxfleet_inference.speech.events import SpeechAudio, SpeechEvent
 
 
 @dataclass(frozen=True, slots=True)
 class OutputFormat:
-    """In which form the audio leaves."""
+    """What a request asks for, with its defaults filled in."""
 
     audio_format: AudioFormat
     sample_rate: int
-    is_whole: bool  # wait for all of it and tell its length
-    speed: float = 1.0
-    is_events: bool = False  # server-sent events instead of bare audio
+    is_whole: bool  # send nothing before the audio is complete, then with its length
+    speed: float
+    is_events: bool  # server-sent events instead of bare audio
 
     @property
     def media_type(self) -> str:
-        """What the body is."""
+        """The response's Content-Type."""
         return MEDIA_TYPE if self.is_events else self.audio_format.media_type
 
     def encoder(self, model_rate: int) -> AudioEncoder:
-        """What makes the bytes of one answer."""
+        """Return an encoder for one response."""
         return make_encoder(self.audio_format, model_rate, self.sample_rate)
 
     def whole(self, audio: bytes) -> bytes:
-        """All of an answer's bytes, once they are there."""
+        """Return complete audio with its length where the format's header has one."""
         return with_exact_wav_length(audio, self.sample_rate) if self.audio_format.name == "wav" else audio
+
+
+def output_format(asked: SpeechRequest, model_rate: int) -> OutputFormat:
+    """Return the form that a request, or a session's start, asks for."""
+    audio_format = FORMATS[asked.response_format]
+    return OutputFormat(
+        audio_format,
+        audio_format.rate_for(asked.sample_rate, model_rate),
+        is_whole=not asked.stream,
+        speed=asked.speed,
+        is_events=asked.stream_format == "sse",
+    )
 
 
 async def encoded(
     output: OutputFormat, model_rate: int, events: AsyncGenerator[SpeechEvent], usage: SpeechUsage
 ) -> AsyncGenerator[bytes]:
-    """The audio of a speech, as it is made; what happens is counted."""
+    """Yield a speech's audio in its format as it is made, and count its events in `usage`."""
     encoder, tempo = output.encoder(model_rate), Tempo(output.speed, model_rate)
     async for event in events:
         usage.take(event)
@@ -59,9 +72,10 @@ async def encoded(
         yield tail
 
 
-async def with_silences(chunks: AsyncGenerator[bytes], seconds: float) -> AsyncGenerator[bytes | None]:
-    """The chunks, and None whenever none has come for so long."""
+async def with_keep_alives(chunks: AsyncGenerator[bytes], seconds: float) -> AsyncGenerator[bytes | None]:
+    """Yield the chunks, and None after every `seconds` in which there was none."""
     while True:
+        # A task, because a timeout around anext() would cancel the speech itself.
         coming = asyncio.create_task(_next(chunks))
         try:
             while not (await asyncio.wait({coming}, timeout=seconds))[0]:

@@ -1,6 +1,6 @@
-"""Sends to a client who may read slowly, or not at all, or go away.
+"""Sends to clients that read slowly, read nothing, or disconnect.
 
-Knows: ASGI messages, and what an engine's errors mean to a client.
+Knows: ASGI messages, and which HTTP error each of the engine's errors becomes.
 Does not know: audio, formats, or what is sent.
 """
 
@@ -17,22 +17,26 @@ from starlette.types import Receive, Send
 from voxfleet_inference.engine.client import QueueFullError, SequenceExpiredError, SequenceTooLongError
 from voxfleet_inference.errors import ApiError, InternalError, InvalidFieldError, UnavailableError
 
-CLIENT_CLOSED_REQUEST: Final = 499
+CLIENT_CLOSED_REQUEST: Final = 499  # nginx's status; only logs and metrics show it
 _RETRY_AFTER_SECONDS: Final = 5
 
 
 class ClientLeftError(Exception):
-    """Nobody reads any more."""
+    """The client closed the connection."""
 
 
 class SlowClientError(Exception):
-    """Somebody is there, but reads nothing."""
+    """The connection is open, but the client reads nothing."""
 
 
 async def unless_client_leaves(receive: Receive, work: Coroutine[None, None, str]) -> str:
-    """Run the delivery until it ends or the client is gone, whichever comes first; returns how it went."""
+    """Await `work` and return its outcome; cancel it when the client disconnects.
+
+    Raises:
+        ClientLeftError: the client disconnected first.
+    """
     output: asyncio.Task[str] = asyncio.create_task(work)
-    leaving = asyncio.create_task(_client_gone(receive))
+    leaving = asyncio.create_task(_disconnected(receive))
     try:
         await asyncio.wait({output, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if not output.done():
@@ -45,32 +49,32 @@ async def unless_client_leaves(receive: Receive, work: Coroutine[None, None, str
                 await task
 
 
-async def _client_gone(receive: Receive) -> None:
+async def _disconnected(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
 async def send_head(send: Send, status: int, headers: Mapping[str, str]) -> None:
-    """Begin an answer."""
+    """Send status and headers."""
     raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": status, "headers": raw})
 
 
 async def send_body(send: Send, chunk: bytes, *, more: bool, within_seconds: float) -> None:
-    """Send, but not for ever: a client that reads nothing is cut off.
+    """Send a part of the body; `send` returns once uvicorn's write buffer has room for it.
 
     Raises:
-        SlowClientError: nothing was read for so long.
+        SlowClientError: the buffer had no room for `within_seconds`.
     """
     try:
         async with asyncio.timeout(within_seconds):
             await send({"type": "http.response.body", "body": chunk, "more_body": more})
     except TimeoutError as error:
-        raise SlowClientError("the client read nothing for too long") from error
+        raise SlowClientError(f"the client read nothing for {within_seconds:g} s") from error
 
 
 async def send_error(send: Send, error: ApiError) -> None:
-    """A whole answer."""
+    """Send a complete error response."""
     body = json.dumps(error.body).encode()
     await send_head(
         send, error.status, {"content-type": "application/json", "content-length": str(len(body)), **error.headers}
@@ -79,18 +83,18 @@ async def send_error(send: Send, error: ApiError) -> None:
 
 
 def as_api_error(error: Exception) -> ApiError:
-    """What the client is told when the engine could not do it."""
+    """Return the error that a client gets for an error of the engine."""
     match error:
         case ApiError():
             return error
         case SequenceTooLongError():
             return InvalidFieldError(f"'input' cannot be spoken here: {error}", param="input", code="too_long")
         case QueueFullError():
-            return _not_now(error, "queue_full")
+            return _unavailable(error, "queue_full")
         case SequenceExpiredError():
-            return _not_now(error, "deadline_exceeded")
+            return _unavailable(error, "deadline_exceeded")
     return InternalError(f"the engine could not speak this: {error}", code="engine_error")
 
 
-def _not_now(error: Exception, code: str) -> UnavailableError:
+def _unavailable(error: Exception, code: str) -> UnavailableError:
     return UnavailableError(str(error), code=code, retry_after_seconds=_RETRY_AFTER_SECONDS)

@@ -40,7 +40,7 @@ async def test_without_a_known_key_speech_is_401_and_health_and_page_are_free(
     start_server: Any, make_model: Any, wait_until: Any, keys_file: Path
 ) -> None:
     async with start_server(make_model(), api_keys_file=keys_file) as server:
-        await wait_until(lambda: server.service.lifecycle.is_ready)
+        await wait_until(lambda: server.lifecycle.is_ready)
         missing, wrong, basic = (
             await post(server),
             await post(server, bearer("eve")),
@@ -77,7 +77,7 @@ async def test_a_browser_brings_its_key_as_a_subprotocol_and_no_answer_repeats_i
     start_server: Any, make_model: Any, wait_until: Any, browser_keys: Path
 ) -> None:
     async with start_server(make_model(), api_keys_file=browser_keys) as server:
-        await wait_until(lambda: server.service.lifecycle.is_ready)
+        await wait_until(lambda: server.lifecycle.is_ready)
         url = f"ws://127.0.0.1:{server.port}/v1/audio/speech/stream"
         offers = ["realtime", f"openai-insecure-api-key.{KEY_OF_ADA}", "openai-beta.realtime-v1"]
         async with websockets.connect(url, subprotocols=offers) as socket:  # type: ignore[arg-type]
@@ -105,7 +105,7 @@ async def test_a_socket_without_a_known_key_is_refused_and_the_log_keeps_what_wa
     start_server: Any, make_model: Any, wait_until: Any, browser_keys: Path, offers: list[str], code: str, logged: Any
 ) -> None:
     async with start_server(make_model(), api_keys_file=browser_keys, log_level="debug") as server:
-        await wait_until(lambda: server.service.lifecycle.is_ready)
+        await wait_until(lambda: server.lifecycle.is_ready)
         url = f"ws://127.0.0.1:{server.port}/v1/audio/speech/stream"
         with pytest.raises(InvalidStatus) as caught:
             await websockets.connect(url, subprotocols=offers)  # type: ignore[arg-type]
@@ -133,21 +133,21 @@ async def test_a_tenant_beyond_its_share_gets_429_while_others_are_served(
 ) -> None:
     model = make_model()
     async with start_server(model, api_keys_file=keys_file, max_batch_size=2, max_queued_requests=2) as server:
-        await wait_until(lambda: server.service.lifecycle.is_ready)
+        await wait_until(lambda: server.lifecycle.is_ready)
         model.gate = threading.Event()
         open_ones = [asyncio.create_task(post(server, bearer(name))) for name in ("ben", "ada", "ada")]
-        await wait_until(lambda: server.service.load.open_requests == 3)
+        await wait_until(lambda: server.load.open_requests == 3)
         refused = await post(server, bearer("ada"))
         assert (refused.status_code, refused.json()["error"]["code"]) == (429, "rate_limit_exceeded")
         assert 1 <= int(refused.headers["retry-after"]) <= 60
         open_ones += [asyncio.create_task(post(server, bearer("ben")))]
-        await wait_until(lambda: server.service.load.open_requests == 4)
+        await wait_until(lambda: server.load.open_requests == 4)
         full = await post(server, bearer("ada"))
         assert (full.status_code, full.json()["error"]["code"]) == (503, "queue_full")
         model.gate.set()
         assert {answer.status_code for answer in await asyncio.gather(*open_ones)} == {200}
-        await wait_until(lambda: server.service.load.open_requests == 0)
-        assert server.service.load.queued_audio_seconds == 0.0
+        await wait_until(lambda: server.load.open_requests == 0)
+        assert server.load.queued_audio_seconds == 0.0
 
 
 async def test_a_single_key_has_the_whole_queue(
@@ -155,10 +155,10 @@ async def test_a_single_key_has_the_whole_queue(
 ) -> None:
     model = make_model()
     async with start_server(model, api_keys_file=keys_file, max_batch_size=2, max_queued_requests=2) as server:
-        await wait_until(lambda: server.service.lifecycle.is_ready)
+        await wait_until(lambda: server.lifecycle.is_ready)
         model.gate = threading.Event()
         open_ones = [asyncio.create_task(post(server, bearer("ada"))) for _ in range(4)]
-        await wait_until(lambda: server.service.load.open_requests == 4)
+        await wait_until(lambda: server.load.open_requests == 4)
         refusals = [await post(server, bearer(name)) for name in ("ada", "ben")]
         assert [each.json()["error"]["code"] for each in refusals] == ["queue_full", "queue_full"]
         model.gate.set()
@@ -168,10 +168,10 @@ async def test_a_single_key_has_the_whole_queue(
 async def test_the_queue_is_bounded_in_audio_too(start_server: Any, make_model: Any, wait_until: Any) -> None:
     model = make_model()
     async with start_server(model, max_queued_audio_seconds=30) as server:
-        await wait_until(lambda: server.service.lifecycle.is_ready)
+        await wait_until(lambda: server.lifecycle.is_ready)
         model.gate = threading.Event()
         first = asyncio.create_task(post(server, input="word " * 70))
-        await wait_until(lambda: server.service.load.open_requests == 1)
+        await wait_until(lambda: server.load.open_requests == 1)
         refused = await post(server, input="word " * 70)
         assert (refused.status_code, refused.json()["error"]["code"]) == (503, "queue_full")
         assert "s of audio are still to be spoken" in refused.json()["error"]["message"]
@@ -184,22 +184,22 @@ async def test_gateway_headers_count_only_where_they_are_trusted(
 ) -> None:
     for trusts in (True, False):
         async with start_server(make_model(), trust_gateway_headers=trusts) as server:
-            await wait_until(lambda: server.service.lifecycle.is_ready)
+            await wait_until(lambda: server.lifecycle.is_ready)
             answer = await post(server, {"Voxfleet-Tenant": "acme", "Voxfleet-Priority": "urgent"})
             assert answer.status_code == (400 if trusts else 200)
 
 
 async def test_a_gateways_priority_reaches_the_engine(start_server: Any, make_model: Any, wait_until: Any) -> None:
     async with start_server(make_model(), trust_gateway_headers=True) as server:
-        await wait_until(lambda: server.service.lifecycle.is_ready)
+        await wait_until(lambda: server.lifecycle.is_ready)
         submitted: list[Any] = []
-        speak = server.service.engine.speak
+        speak = server.service.supervisor.engine.speak
 
         def listen(sentence: Any, *rest: Any) -> Any:
             submitted.append(sentence)
             return speak(sentence, *rest)
 
-        server.service.engine.speak = listen
+        server.service.supervisor.engine.speak = listen
         answer = await post(server, {"Voxfleet-Tenant": "acme", "Voxfleet-Priority": "7"})
         assert answer.status_code == 200
         assert [sentence.priority for sentence in submitted] == [7]
@@ -211,12 +211,12 @@ async def test_prefer_wait_bounds_the_wait_for_the_first_byte(
 ) -> None:
     model = make_model()
     async with start_server(model, max_batch_size=1) as server:
-        await wait_until(lambda: server.service.lifecycle.is_ready)
+        await wait_until(lambda: server.lifecycle.is_ready)
         model.gate = threading.Event()
         late = await post(server, {"Prefer": "respond-async, wait=1"}, input="never spoken to its end")
         assert (late.status_code, late.json()["error"]["code"]) == (503, "wait_exceeded")
         assert 1 <= int(late.headers["retry-after"]) <= 60
-        assert server.service.load.open_requests == 0
+        assert server.load.open_requests == 0
         model.gate.set()
         before = model.steps_taken
         in_time = await post(server, {"Prefer": "wait=60"})
@@ -230,7 +230,7 @@ async def test_a_stream_that_has_begun_may_take_longer_than_the_wait(
 ) -> None:
     model = make_model()
     async with start_server(model) as server:
-        await wait_until(lambda: server.service.lifecycle.is_ready)
+        await wait_until(lambda: server.lifecycle.is_ready)
         model.step_seconds = 0.25
         answer = await post(server, {"Prefer": "wait=3"}, input="fourteen steps", sample_rate=44100)
         assert (answer.status_code, len(answer.content)) == (200, 14 * 7056 * 2)

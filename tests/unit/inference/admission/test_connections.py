@@ -76,7 +76,7 @@ async def test_a_body_that_stops_is_not_awaited(server: Any, monkeypatch: pytest
     writer.write(HEAD + BODY[:10])
     await everything(reader)
     writer.close()
-    await wait_until(lambda: server.service.load.open_requests == 0)
+    await wait_until(lambda: server.load.open_requests == 0)
 
 
 async def test_an_answer_may_take_longer_than_any_of_it(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,7 +26,7 @@ async def site(
 ) -> AsyncIterator[Any]:
     """A server that nobody needs a key for."""
     async with start_server(make_model(), allowed_origins=request.param, voices_dir=tmp_path) as running:
-        await wait_until(lambda: running.service.lifecycle.is_ready)
+        await wait_until(lambda: running.lifecycle.is_ready)
         yield running
 
 
@@ -61,7 +61,7 @@ async def test_another_page_changes_nothing_and_costs_nothing(
     assert repr(EVIL) in error["message"]
     assert "--allowed-origins" in error["message"]
     assert "access-control-allow-origin" not in answer.headers
-    assert (site.model.steps_taken, site.service.load.open_requests) == (steps, 0)
+    assert (site.model.steps_taken, site.load.open_requests) == (steps, 0)
 
 
 async def test_another_page_cannot_read_what_it_may_ask_for(site: Any) -> None:
@@ -140,7 +140,7 @@ async def test_an_allowed_page_can_read_that_its_key_is_missing(
     keys = tmp_path / "keys"
     keys.write_text(f"ada {'0' * 64}\n")
     async with start_server(make_model(), allowed_origins="*", api_keys_file=keys) as running:
-        await wait_until(lambda: running.service.lifecycle.is_ready)
+        await wait_until(lambda: running.lifecycle.is_ready)
         async with browser(running, EVIL) as page:
             assert (await page.options("/v1/audio/speech", headers=PREFLIGHT)).status_code == 200
             refused = await page.post("/v1/audio/speech", json=SPEECH)

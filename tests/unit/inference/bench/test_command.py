@@ -40,7 +40,7 @@ async def test_a_bench_prints_a_table_and_writes_json(server: Any, tmp_path: Pat
 async def test_ctrl_c_prints_what_was_measured_so_far(server: Any, wait_until: Any) -> None:
     server.model.step_seconds = 0.005
     running = await started(server.url, "--seconds", "600", "--concurrency", "2")
-    await wait_until(lambda: server.service.load.last_request_finished_at is not None)
+    await wait_until(lambda: server.load.last_request_finished_at is not None)
     running.send_signal(signal.SIGINT)
     output, errors = await asyncio.wait_for(running.communicate(), 60)
     assert running.returncode == 0, errors

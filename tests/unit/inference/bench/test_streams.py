@@ -156,4 +156,4 @@ async def test_a_cancelled_run_keeps_ended_requests(server: Any, wait_until: Any
     await asyncio.gather(running, return_exceptions=True)
     assert streams.outcomes()
     assert streams.unfinished > 0
-    await wait_until(lambda: server.service.load.open_requests == 0)
+    await wait_until(lambda: server.load.open_requests == 0)

@@ -22,11 +22,11 @@ def humming_url(
     async def serve() -> None:
         voices = tmp_path_factory.mktemp("voices")
         async with start_server(make_model(), max_input_characters=60, voices_dir=voices, max_voices=20) as running:
-            await wait_until(lambda: running.service.lifecycle.is_ready)
+            await wait_until(lambda: running.lifecycle.is_ready)
             told.append(running.url)
             up.set()
             await down.wait()
-            await wait_until(lambda: running.service.load.open_requests == 0)  # whatever was tried, nobody is left
+            await wait_until(lambda: running.load.open_requests == 0)  # whatever was tried, nobody is left
 
     def run() -> None:
         try:

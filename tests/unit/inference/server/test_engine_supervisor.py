@@ -11,11 +11,11 @@ from typing import Any
 import httpx
 from hypothesis import given
 from hypothesis import strategies as st
+from voxfleet_inference.admission.request_tracker import RequestTracker
 from voxfleet_inference.engine.messages import EngineGone, Idle, Loaded, LoadFailed, Occupancy, StepDone
 from voxfleet_inference.server.engine_supervisor import EngineControl, EngineSupervisor, Failure
-from voxfleet_inference.server.lifecycle import RESTART_WINDOW_SECONDS, Phase, lately_restarted
+from voxfleet_inference.server.lifecycle import RESTART_WINDOW_SECONDS, Phase, recent_restarts
 from voxfleet_inference.settings import ServeSettings
-from voxfleet_inference.telemetry.metrics import Metrics
 
 SPEECH = {"model": "voxcpm-1.5", "input": "A sentence.", "voice": "default", "response_format": "pcm"}
 
@@ -39,12 +39,13 @@ class Supervised:
         self.failures: list[Failure] = []
         self.engines: list[StubEngine] = []
         self.warm = asyncio.Event()
-        self.metrics = Metrics()
+        self.tracker = RequestTracker(settings)
+        self.metrics = self.tracker.metrics
         self.is_broken = False
         self.kills = 0
         self.supervisor = EngineSupervisor(
             settings,
-            self.metrics,
+            self.tracker,
             lambda _: self.warm.wait(),
             self.failures.append,
             EngineControl(self.kill, self.restart),
@@ -63,10 +64,10 @@ class Supervised:
     def kill(self) -> None:
         self.kills += 1
 
-    def look_until(self, until: float) -> None:
-        """Look every quarter second from now on."""
+    def check_until(self, until: float) -> None:
+        """Check every quarter second from now on."""
         for quarter in range(int((until - time.monotonic()) * 4) + 1):
-            self.supervisor.look(time.monotonic() + quarter / 4)
+            self.supervisor.check(time.monotonic() + quarter / 4)
 
     def die(self) -> None:
         self.supervisor.observe(EngineGone("the engine process has ended"))
@@ -154,15 +155,15 @@ async def test_trouble_begins_when_a_step_is_owed_for_too_long(tone_loaded: Load
 async def test_a_hanging_engine_is_ended_once_and_replaced(tone_loaded: Loaded, wait_until: Any) -> None:
     server = await ready(tone_loaded, wait_until, max_step_seconds=5)
     server.engines[0].oldest_pending_at = time.monotonic()
-    server.look_until(time.monotonic() + 4.5)
+    server.check_until(time.monotonic() + 4.5)
     assert server.kills == 0
-    server.look_until(time.monotonic() + 8)
+    server.check_until(time.monotonic() + 8)
     assert server.kills == 1
     assert server.state == "ready"
     assert server.supervisor.liveness_error(time.monotonic() + 8), "liveness fails until the process is gone"
     server.die()
     assert "no step for" in server.supervisor.lifecycle.message
-    assert server.supervisor.lifecycle.message.endswith("it was ended; another one is being started")
+    assert server.supervisor.lifecycle.message.endswith("it was killed; another one is being started")
     await wait_until(lambda: len(server.engines) == 2)
     assert server.supervisor.liveness_error(time.monotonic() + 8) == ""
     assert (server.metrics.engine_restarts._value.get(), server.failures) == (1, [])
@@ -171,7 +172,7 @@ async def test_a_hanging_engine_is_ended_once_and_replaced(tone_loaded: Loaded, 
 async def test_hanging_too_often_ends_the_server_and_says_why(tone_loaded: Loaded, wait_until: Any) -> None:
     server = await ready(tone_loaded, wait_until, max_step_seconds=5, max_engine_restarts=0)
     server.engines[0].oldest_pending_at = time.monotonic()
-    server.look_until(time.monotonic() + 8)
+    server.check_until(time.monotonic() + 8)
     server.die()
     assert server.failures[0].exit_code == 4
     assert "no step for" in server.failures[0].message
@@ -181,24 +182,24 @@ async def test_an_engine_that_outlives_its_end_ends_the_server(tone_loaded: Load
     """A driver can keep a killed process for ever."""
     server = await ready(tone_loaded, wait_until, max_step_seconds=5)
     server.engines[0].oldest_pending_at = time.monotonic()
-    server.look_until(time.monotonic() + 14)
+    server.check_until(time.monotonic() + 14)
     assert server.failures == []
-    server.look_until(time.monotonic() + 30)
+    server.check_until(time.monotonic() + 30)
     assert server.kills == 1
     assert [failure.exit_code for failure in server.failures] == [4]
-    assert "its process cannot be ended" in server.failures[0].message
+    assert "its process does not end after a kill" in server.failures[0].message
 
 
 async def test_loading_has_no_bound_and_the_first_sentence_ten_times_the_usual(tone_loaded: Loaded) -> None:
     server = Supervised(max_step_seconds=5)
     server.engines[0].oldest_pending_at = time.monotonic()
-    server.look_until(time.monotonic() + 1000)
+    server.check_until(time.monotonic() + 1000)
     assert (server.state, server.kills) == ("loading", 0)
     assert server.supervisor.liveness_error(time.monotonic() + 1000) == ""
     server.supervisor.observe(tone_loaded)
-    server.look_until(time.monotonic() + 49)
+    server.check_until(time.monotonic() + 49)
     assert (server.state, server.kills) == ("warming", 0)
-    server.look_until(time.monotonic() + 55)
+    server.check_until(time.monotonic() + 55)
     assert server.kills == 1
 
 
@@ -213,8 +214,8 @@ def test_a_processor_may_take_longer_than_a_gpu() -> None:
 
 @given(st.lists(st.floats(0, 10_000), max_size=20), st.floats(0, 10_000))
 def test_only_restarts_of_the_last_ten_minutes_count(restarts: list[float], now: float) -> None:
-    assert all(now - at < RESTART_WINDOW_SECONDS for at in lately_restarted(restarts, now))
-    assert set(restarts) - set(lately_restarted(restarts, now)) == {at for at in restarts if now - at >= 600}
+    assert all(now - at < RESTART_WINDOW_SECONDS for at in recent_restarts(restarts, now))
+    assert set(restarts) - set(recent_restarts(restarts, now)) == {at for at in restarts if now - at >= 600}
 
 
 async def test_a_hanging_engine_fails_liveness_and_recovers(
@@ -225,10 +226,10 @@ async def test_a_hanging_engine_fails_liveness_and_recovers(
         start_server(model, max_step_seconds=0.2) as server,
         httpx.AsyncClient(base_url=server.url, timeout=60) as client,
     ):
-        await wait_until(lambda: server.service.lifecycle.phase is Phase.READY)
+        await wait_until(lambda: server.lifecycle.phase is Phase.READY)
         model.gate = threading.Event()
         asking = asyncio.create_task(client.post("/v1/audio/speech", json=SPEECH))
-        await wait_until(server.service.liveness_error)
+        await wait_until(lambda: server.service.supervisor.liveness_error(time.monotonic()))
         answer = await client.get("/health/live")
         assert answer.status_code == 503
         assert "no step for" in answer.json()["message"]
@@ -243,18 +244,18 @@ async def test_a_newcomer_behind_readers_who_do_not_read_is_no_sign_of_a_hang(
     """Every seat is parked by a listener who takes nothing: the engine rests, rightly, while somebody waits."""
     model = make_model(slots=1)
     async with start_server(model, max_step_seconds=0.2, max_buffered_audio_seconds=1.6) as server:
-        await wait_until(lambda: server.service.lifecycle.is_ready)
+        await wait_until(lambda: server.lifecycle.is_ready)
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1024)
         body = json.dumps({**SPEECH, "input": "words and " * 400}).encode()
         writer.write(b"POST /v1/audio/speech HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
         await reader.read(1)
-        await wait_until(lambda: server.service.load.parked_sequences == 1)
-        waiting = server.service.load.waiting_sequences
+        await wait_until(lambda: server.load.parked_sequences == 1)
+        waiting = server.load.waiting_sequences
         async with httpx.AsyncClient(base_url=server.url, timeout=60) as client:
             asking = asyncio.create_task(client.post("/v1/audio/speech", json=SPEECH))
-            await wait_until(lambda: server.service.load.waiting_sequences > waiting)
+            await wait_until(lambda: server.load.waiting_sequences > waiting)
             for _ in range(20):  # five times what one step may take
-                assert server.service.liveness_error() == ""
+                assert server.service.supervisor.liveness_error(time.monotonic()) == ""
                 await asyncio.sleep(0.05)
             writer.close()
             assert (await asking).status_code == 200

@@ -28,7 +28,7 @@ async def narrator(
     start_server: Any, tone_model: Any, wait_until: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Any]:
     async with start_server(tone_model, model_name="narrator", voices_dir=tmp_path / "voices") as server:
-        await wait_until(lambda: server.service.lifecycle.is_ready)
+        await wait_until(lambda: server.lifecycle.is_ready)
         monkeypatch.setenv("VOXFLEET_URL", server.url)
         monkeypatch.setenv("VOXFLEET_MODEL", "narrator")
         monkeypatch.chdir(tmp_path)
@@ -67,7 +67,7 @@ async def test_streaming_playback_feeds_a_player(
     assert await asyncio.to_thread(example("streaming_playback").play, "Eight...") > 0
     heard = (tmp_path / "heard-24000.pcm").stat().st_size / 2 / 24000
     assert heard == pytest.approx(8 * PATCH_SECONDS, abs=0.01)
-    assert narrator.service.load.first_audio_seconds_p95 is not None
+    assert narrator.load.first_audio_seconds_p95 is not None
 
 
 @pytest.fixture

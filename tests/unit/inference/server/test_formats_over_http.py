@@ -53,7 +53,7 @@ class ApiKeyMiddleware(threading.Event):
 async def server(start_server: Any, make_model: Any, wait_until: Any) -> AsyncIterator[Any]:
     model = type("ChirpModel", (make_model,), {"_hum": staticmethod(chirped)})()
     async with start_server(model) as running:
-        await wait_until(lambda: running.service.lifecycle.is_ready)
+        await wait_until(lambda: running.lifecycle.is_ready)
         yield running
         if model.gate is not None:
             model.gate.set()

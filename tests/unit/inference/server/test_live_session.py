@@ -96,7 +96,7 @@ async def test_a_flush_speaks_what_waits(server: Any, wait_until: Any) -> None:
         await client.say("text.append", text="no end in sight")
         await client.say("text.flush")
         assert (await client.hear("sentence.started"))["text"] == "no end in sight"
-        await wait_until(lambda: server.service.load.first_audio_seconds_p95 is not None)
+        await wait_until(lambda: server.load.first_audio_seconds_p95 is not None)
         await client.say("session.end")
         await client.hear("session.done")
     assert len(client.audio) == 15 * PATCH * 2
@@ -146,7 +146,7 @@ async def test_cancel_stops_at_once_and_the_session_goes_on(server: Any, wait_un
         cancelled = await client.hear("cancelled")
         before = len(client.audio) // 2
         assert cancelled["at_seconds"] == pytest.approx(before / 44100, abs=0.17)
-        await wait_until(lambda: server.service.load.running_sequences == 0)
+        await wait_until(lambda: server.load.running_sequences == 0)
         server.model.step_seconds = 0.0
         await client.say("text.append", text="Now this.")
         await client.say("session.end")
@@ -242,12 +242,12 @@ async def test_a_wrong_start_names_the_field_and_may_be_said_again(
         assert (await client.hear("error"))["error"]["param"] == param
         await client.say(**{**START, "kind": "session.start"})
         await client.hear("session.started")
-        assert server.service.load.open_requests == 1
+        assert server.load.open_requests == 1
 
 
 async def test_text_that_waits_is_bounded(start_server: Any, tone_model: Any, wait_until: Any) -> None:
     async with start_server(tone_model, max_input_characters=50) as server:
-        await wait_until(lambda: server.service.lifecycle.is_ready)
+        await wait_until(lambda: server.lifecycle.is_ready)
         async with talk(server, seed=1) as client:
             await client.say("text.append", text="a" * 30)
             await client.say("text.append", text="b" * 30)
@@ -260,7 +260,9 @@ async def test_text_that_waits_is_bounded(start_server: Any, tone_model: Any, wa
 
 def be_impatient(server: Any) -> None:
     """Only now, so that no test is closed before it has spoken on a crowded machine."""
-    server.service.settings = server.service.settings.model_copy(update={"session_idle_seconds": 0.2})
+    object.__setattr__(
+        server.service, "settings", server.service.settings.model_copy(update={"session_idle_seconds": 0.2})
+    )
 
 
 @pytest.mark.parametrize("start", [{}, {"seed": 1}])
@@ -269,7 +271,7 @@ async def test_a_silent_session_is_closed(server: Any, wait_until: Any, start: d
         be_impatient(server)
         assert (await client.hear("error"))["error"]["code"] == "session_idle"
         assert await client.closed() == 1008
-    await wait_until(lambda: server.service.load.open_requests == 0)
+    await wait_until(lambda: server.load.open_requests == 0)
 
 
 async def test_a_session_is_not_idle_while_it_speaks_and_is_listened_to(server: Any) -> None:
@@ -291,9 +293,9 @@ async def test_a_client_that_leaves_frees_the_engine(server: Any, wait_until: An
         await client.say("text.append", text="w" * 280)
         await client.say("text.flush")
         await client.hear("sentence.started")
-    await wait_until(lambda: server.service.load.open_requests == 0)
-    await wait_until(lambda: server.service.load.running_sequences == 0)
-    assert server.service.metrics.cancelled_requests._value.get() == 1
+    await wait_until(lambda: server.load.open_requests == 0)
+    await wait_until(lambda: server.load.running_sequences == 0)
+    assert server.metrics.cancelled_requests._value.get() == 1
 
 
 async def test_an_engine_error_ends_the_session_and_says_so(server: Any, wait_until: Any) -> None:
@@ -302,12 +304,12 @@ async def test_an_engine_error_ends_the_session_and_says_so(server: Any, wait_un
         await client.say("text.flush")
         assert (await client.hear("error"))["error"]["type"] == "server_error"
         assert await client.closed() == 1011
-    await wait_until(lambda: server.service.load.open_requests == 0)
+    await wait_until(lambda: server.load.open_requests == 0)
 
 
 async def test_a_full_server_says_when_to_come_back(start_server: Any, tone_model: Any, wait_until: Any) -> None:
     async with start_server(tone_model, max_batch_size=1, max_queued_requests=0) as server:
-        await wait_until(lambda: server.service.lifecycle.is_ready)
+        await wait_until(lambda: server.lifecycle.is_ready)
         async with talk(server, seed=1), talk(server) as second:
             await second.say(**{**START, "kind": "session.start"})
             error = await second.hear("error")
@@ -328,7 +330,7 @@ async def test_a_draining_server_finishes_what_was_said_and_takes_no_more(server
         await client.say("text.append", text="last words")
         await client.say("text.flush")
         await client.hear("sentence.started")
-        server.service.drain(enabled=True)
+        server.service.supervisor.drain(enabled=True)
         await client.hear("session.done")
         assert await client.closed() == 1001
         assert len(client.audio) == 10 * PATCH * 2
@@ -340,13 +342,13 @@ async def test_a_draining_server_finishes_what_was_said_and_takes_no_more(server
 
 async def test_a_listener_who_reads_nothing_is_cut_off(start_server: Any, make_model: Any, wait_until: Any) -> None:
     async with start_server(make_model(), max_buffered_audio_seconds=1.6, slow_client_seconds=0.3) as server:
-        await wait_until(lambda: server.service.lifecycle.is_ready)
+        await wait_until(lambda: server.lifecycle.is_ready)
         async with talk(server, seed=1, sample_rate=96000) as client:
             client.socket.transport.pause_reading()
             for _ in range(8):
                 await client.say("text.append", text="u" * 250 + ". ")
             await client.say("session.end")
-            await wait_until(lambda: server.service.load.open_requests == 0)
+            await wait_until(lambda: server.load.open_requests == 0)
             client.socket.transport.abort()
 
 

@@ -19,7 +19,7 @@ async def client(
     start_server: Any, tone_model: Any, wait_until: Any, tmp_path: Path
 ) -> AsyncIterator[httpx.AsyncClient]:
     async with start_server(tone_model, voices_dir=tmp_path) as server:
-        await wait_until(lambda: server.service.lifecycle.is_ready)
+        await wait_until(lambda: server.lifecycle.is_ready)
         async with httpx.AsyncClient(base_url=server.url, timeout=60) as opened:
             yield opened
             assert (await opened.post(PATH, json=SPEECH)).status_code == 200

@@ -79,7 +79,7 @@ async def test_everything_has_a_name_that_can_be_read_out(answer: httpx.Response
 
 async def test_it_names_the_model_once_escaped(start_server: Any, tone_model: Any, wait_until: Any) -> None:
     async with start_server(tone_model, model_name="a/b:c-1") as server:
-        await wait_until(lambda: server.service.lifecycle.is_ready)
+        await wait_until(lambda: server.lifecycle.is_ready)
         async with httpx.AsyncClient(base_url=server.url) as client:
             page = (await client.get("/")).text
     assert Elements(page).of("body")[0]["data-model"] == "a/b:c-1"

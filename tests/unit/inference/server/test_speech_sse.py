@@ -127,8 +127,8 @@ async def test_a_failure_after_the_first_event_is_an_error_event_and_the_end(ser
     assert failed["type"] == "error"
     assert failed["error"]["type"] == "server_error"
     assert {each["type"] for each in deltas} == {"speech.audio.delta"}
-    await wait_until(lambda: not server.service.load.open_requests)
-    counted = server.service.metrics.requests.labels("200", "broken")._value.get()
+    await wait_until(lambda: not server.load.open_requests)
+    counted = server.metrics.requests.labels("200", "broken")._value.get()
     assert counted == 1
 
 
@@ -137,7 +137,7 @@ async def test_comments_come_while_nothing_is_said_and_then_errors_are_events(
 ) -> None:
     model = make_model()
     async with start_server(model, keep_alive_seconds=0.05) as server:
-        await wait_until(lambda: server.service.lifecycle.is_ready)
+        await wait_until(lambda: server.lifecycle.is_ready)
         model.gate = threading.Event()
         async with (
             httpx.AsyncClient(base_url=server.url, timeout=60) as client,
@@ -148,7 +148,7 @@ async def test_comments_come_while_nothing_is_said_and_then_errors_are_events(
             while received.count(": keep-alive\n\n") < 3:
                 received += await anext(chunks)
             assert "data:" not in received
-            assert server.service.load.first_audio_seconds_p95 is None
+            assert server.load.first_audio_seconds_p95 is None
             model.gate.set()
             received += "".join([chunk async for chunk in chunks])
     assert [each["type"] for each in events_of(received)] == ["speech.audio.delta"] * 4 + ["speech.audio.done"]
@@ -159,7 +159,7 @@ async def test_a_preferred_wait_bounds_the_first_audio_whatever_comments_came(
 ) -> None:
     model = make_model()
     async with start_server(model, keep_alive_seconds=0.05) as server:
-        await wait_until(lambda: server.service.lifecycle.is_ready)
+        await wait_until(lambda: server.lifecycle.is_ready)
         model.gate = threading.Event()
         async with httpx.AsyncClient(base_url=server.url, timeout=60, headers={"Prefer": "wait=2"}) as client:
             answer = await client.post("/v1/audio/speech", json=SPEECH)
@@ -187,14 +187,14 @@ async def test_a_client_that_leaves_a_silent_stream_of_events_is_forgotten(
 ) -> None:
     model = make_model()
     async with start_server(model, keep_alive_seconds=0.05) as server:
-        await wait_until(lambda: server.service.lifecycle.is_ready)
+        await wait_until(lambda: server.lifecycle.is_ready)
         model.gate = threading.Event()
         async with (
             httpx.AsyncClient(base_url=server.url, timeout=60) as client,
             client.stream("POST", "/v1/audio/speech", json=SPEECH) as answer,
         ):
             await anext(answer.aiter_text())
-        await wait_until(lambda: server.service.load.open_requests == 0)
+        await wait_until(lambda: server.load.open_requests == 0)
         model.gate.set()
 
 

@@ -41,7 +41,7 @@ def recording(seconds: float = 2.0, name: str = "wav") -> bytes:
 @pytest.fixture
 async def keeper(start_server: Any, tone_model: Any, wait_until: Any, tmp_path: Path) -> Any:
     async with start_server(tone_model, voices_dir=tmp_path / "voices", max_voices=3) as server:
-        await wait_until(lambda: server.service.lifecycle.is_ready, 30)
+        await wait_until(lambda: server.lifecycle.is_ready, 30)
         yield server
 
 
@@ -151,10 +151,10 @@ async def test_an_alias_names_a_stored_voice(
     start_server: Any, make_model: Any, wait_until: Any, tmp_path: Path
 ) -> None:
     async with start_server(make_model(), voices_dir=tmp_path) as server:
-        await wait_until(lambda: server.service.lifecycle.is_ready, 30)
+        await wait_until(lambda: server.lifecycle.is_ready, 30)
         voice_id = (await upload(server)).json()["id"]
     async with start_server(model := make_model(), voices_dir=tmp_path, voice_aliases=f"nova={voice_id}") as server:
-        await wait_until(lambda: server.service.lifecycle.is_ready, 30)
+        await wait_until(lambda: server.lifecycle.is_ready, 30)
         assert (await ask(server, "POST", "/v1/audio/speech", json={**SPEECH, "voice": "nova"})).status_code == 200
     assert model.prompts[-1].text == "What I said."
 
@@ -188,7 +188,7 @@ async def test_a_body_of_another_kind_or_too_large_is_refused(
     start_server: Any, tone_model: Any, wait_until: Any, tmp_path: Path
 ) -> None:
     async with start_server(tone_model, voices_dir=tmp_path, max_body_bytes=2000) as server:
-        await wait_until(lambda: server.service.lifecycle.is_ready, 30)
+        await wait_until(lambda: server.lifecycle.is_ready, 30)
         plain = await ask(server, "POST", "/v1/audio/voices", content=b"x", headers={"content-type": "text/plain"})
         broken = await ask(
             server,

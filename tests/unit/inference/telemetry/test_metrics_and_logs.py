@@ -50,7 +50,7 @@ def speech_lines(log: str) -> list[dict[str, Any]]:
 
 
 def value(server: Any, name: str, **labels: str) -> float:
-    return float(server.service.metrics.registry.get_sample_value(f"voxfleet_inference_{name}", labels) or 0.0)
+    return float(server.metrics.registry.get_sample_value(f"voxfleet_inference_{name}", labels) or 0.0)
 
 
 def test_the_table_in_the_docs_is_the_registry() -> None:
@@ -63,7 +63,7 @@ def test_the_table_in_the_docs_is_the_registry() -> None:
 def test_names_end_in_their_units() -> None:
     counts = {
         "open_requests",
-        "seats",
+        "slots",
         "kv_positions",
         "kv_positions_used",
         "step_rows",
@@ -100,22 +100,22 @@ async def test_a_listener_who_was_parked_and_left_is_counted_no_more(
     start_server: Any, make_model: Any, wait_until: Any
 ) -> None:
     async with start_server(make_model(), max_buffered_audio_seconds=1.6) as server:
-        await wait_until(lambda: server.service.lifecycle.is_ready)
+        await wait_until(lambda: server.lifecycle.is_ready)
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1024)
         body = json.dumps({**SPEECH, "input": "words and " * 400}).encode()
         writer.write(b"POST /v1/audio/speech HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
         await reader.read(1)
-        await wait_until(lambda: server.service.load.parked_sequences == server.service.load.running_sequences > 0)
+        await wait_until(lambda: server.load.parked_sequences == server.load.running_sequences > 0)
         writer.close()
         await wait_until(lambda: load_row(server.service, 0.0)["running_sequences"] == 0)
         assert value(server, "parked_sequences") == value(server, "kv_positions_used") == 0
-        assert value(server, "seats") > 0
+        assert value(server, "slots") > 0
 
 
 async def test_counts_are_true_between_steps(start_server: Any, make_model: Any, wait_until: Any) -> None:
     """Everybody left is parked: no step will tell that somebody has gone."""
     async with start_server(make_model(), max_buffered_audio_seconds=1.6, max_parallel_sentences=1) as server:
-        await wait_until(lambda: server.service.lifecycle.is_ready)
+        await wait_until(lambda: server.lifecycle.is_ready)
         body = json.dumps({**SPEECH, "input": "words and " * 400}).encode()
         head = b"POST /v1/audio/speech HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body)
         writers = []
@@ -124,7 +124,7 @@ async def test_counts_are_true_between_steps(start_server: Any, make_model: Any,
             writer.write(head + body)
             await reader.read(1)
             writers.append(writer)
-        await wait_until(lambda: server.service.load.parked_sequences == 2)
+        await wait_until(lambda: server.load.parked_sequences == 2)
         writers.pop().close()
         await wait_until(lambda: load_row(server.service, 0.0)["running_sequences"] == 1)
         assert value(server, "running_sequences") == value(server, "parked_sequences") == 1
@@ -143,8 +143,8 @@ def test_the_web_servers_lines_keep_to_the_level_too(capsys: pytest.CaptureFixtu
 
 async def test_load_tells_the_gpu_and_the_free_rows(server: Any) -> None:
     assert load_row(server.service, 0.0)["gpu"] is None
-    assert server.service.metrics.registry.get_sample_value("voxfleet_inference_gpu_memory_used_bytes") is None
-    server.service.gpu_was_read(GpuReading(0.5, 10, 20))
+    assert server.metrics.registry.get_sample_value("voxfleet_inference_gpu_memory_used_bytes") is None
+    server.metrics.gpu.read(GpuReading(0.5, 10, 20))
     transport = httpx.ASGITransport(internal_app(server.service))
     async with httpx.AsyncClient(transport=transport, base_url="http://internal") as client:
         row = (await client.get("/internal/load")).json()
@@ -154,13 +154,13 @@ async def test_load_tells_the_gpu_and_the_free_rows(server: Any) -> None:
 
 
 async def test_a_slice_of_a_gpu_is_not_said_to_be_idle(server: Any) -> None:
-    server.service.gpu_was_read(GpuReading(None, 10, 20))
+    server.metrics.gpu.read(GpuReading(None, 10, 20))
     assert load_row(server.service, 0.0)["gpu"] == {
         "utilization": None,
         "memory_used_bytes": 10,
         "memory_total_bytes": 20,
     }
-    exposed = generate_latest(server.service.metrics.registry).decode()
+    exposed = generate_latest(server.metrics.registry).decode()
     assert "\nvoxfleet_inference_gpu_memory_used_bytes 10.0\n" in exposed
     assert "\nvoxfleet_inference_gpu_utilization_ratio " not in exposed
 
@@ -169,10 +169,10 @@ async def test_the_line_of_a_request_says_all_that_decided_its_audio_but_not_the
     start_server: Any, make_model: Any, wait_until: Any, logged: Any
 ) -> None:
     async with start_server(make_model()) as server:
-        await wait_until(lambda: server.service.lifecycle.is_ready)
+        await wait_until(lambda: server.lifecycle.is_ready)
         answer = await post(server, {"X-Request-Id": "abc-1"}, seed=5, cfg_value=3.0, voice="nova", speed=2.0)
         assert answer.headers["x-request-id"] == "abc-1"
-        await wait_until(lambda: server.service.load.open_requests == 0)
+        await wait_until(lambda: server.load.open_requests == 0)
     [line] = speech_lines(logged())
     assert {
         "request_id": "abc-1",
@@ -196,7 +196,7 @@ async def test_the_users_text_is_in_no_line_of_a_whole_run(
 ) -> None:
     secrets = ("xylophone", "quetzal", "木琴")
     async with start_server(make_model(), log_level="debug", max_body_bytes=5000) as server:
-        await wait_until(lambda: server.service.lifecycle.is_ready)
+        await wait_until(lambda: server.lifecycle.is_ready)
         for change in (
             {},
             {"stream": False},
@@ -212,9 +212,9 @@ async def test_the_users_text_is_in_no_line_of_a_whole_run(
             await post(server, **{"input": "the xylophone says quetzal. 木琴说。", **change})
         await say_live(server, "The xylophone and the quetzal. 木琴说。")
         leaving = asyncio.create_task(post(server, input="xylophone quetzal " * 100))
-        await wait_until(lambda: server.service.load.open_requests == 1)
+        await wait_until(lambda: server.load.open_requests == 1)
         leaving.cancel()
-        await wait_until(lambda: server.service.load.open_requests == 0)
+        await wait_until(lambda: server.load.open_requests == 0)
     log = logged()
     assert len(speech_lines(log)) >= 4
     assert not [secret for secret in secrets if secret in log or secret in repr(log)]
@@ -225,9 +225,9 @@ async def test_the_text_is_logged_where_that_was_asked_for(
     start_server: Any, make_model: Any, wait_until: Any, logged: Any
 ) -> None:
     async with start_server(make_model(), log_text=True) as server:
-        await wait_until(lambda: server.service.lifecycle.is_ready)
+        await wait_until(lambda: server.lifecycle.is_ready)
         await post(server, input="the xylophone speaks")
-        await wait_until(lambda: server.service.load.open_requests == 0)
+        await wait_until(lambda: server.load.open_requests == 0)
     [line] = speech_lines(logged())
     assert line["input"] == "the xylophone speaks"
 
@@ -237,10 +237,10 @@ async def test_a_request_that_failed_or_was_left_says_so(
 ) -> None:
     model = make_model(step_seconds=0.01)
     async with start_server(model) as server:
-        await wait_until(lambda: server.service.lifecycle.is_ready)
+        await wait_until(lambda: server.lifecycle.is_ready)
         await post(server, input="please refuse")
         leaving = asyncio.create_task(post(server, input="x" * 290))
-        await wait_until(lambda: server.service.load.running_sequences == 1)
+        await wait_until(lambda: server.load.running_sequences == 1)
         leaving.cancel()
-        await wait_until(lambda: server.service.load.open_requests == 0)
+        await wait_until(lambda: server.load.open_requests == 0)
     assert [line["outcome"] for line in speech_lines(logged())] == ["failed", "left"]

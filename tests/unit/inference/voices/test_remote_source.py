@@ -145,7 +145,7 @@ async def test_a_server_speaks_with_a_voice_stored_at_another_server(
     (tmp_path / "token").write_text(TOKEN, encoding="utf-8")
     sha256 = hashlib.sha256(TOKEN.encode()).hexdigest()
     async with start_server(make_model(), voices_dir=tmp_path / "voices", internal_token_sha256=sha256) as keeper:
-        await wait_until(lambda: keeper.service.lifecycle.is_ready, 30)
+        await wait_until(lambda: keeper.lifecycle.is_ready, 30)
         listening = socket.create_server(("127.0.0.1", 0))
         internal = QuietServer(uvicorn_config(internal_app(keeper.service)))
         serving = asyncio.create_task(internal.serve([listening]))
@@ -158,7 +158,7 @@ async def test_a_server_speaks_with_a_voice_stored_at_another_server(
             async with start_server(
                 model := make_model(), voice_source=url, voice_source_token_file=tmp_path / "token"
             ) as pod:
-                await wait_until(lambda: pod.service.lifecycle.is_ready, 30)
+                await wait_until(lambda: pod.lifecycle.is_ready, 30)
                 responses = await asyncio.gather(
                     *(client.post(f"{pod.url}/v1/audio/speech", json={**SPEECH, "voice": name}) for _ in range(3))
                 )
@@ -179,7 +179,7 @@ async def test_a_failed_fetch_is_a_503_that_names_no_path(
 ) -> None:
     missing = tmp_path / "no such token"
     async with start_server(make_model(), voice_source="http://127.0.0.1:9", voice_source_token_file=missing) as pod:
-        await wait_until(lambda: pod.service.lifecycle.is_ready, 60)
+        await wait_until(lambda: pod.lifecycle.is_ready, 60)
         async with httpx.AsyncClient(timeout=60) as client:
             requests = {**SPEECH, "voice": "voice_" + "0" * 32}
             rejected = await client.post(f"{pod.url}/v1/audio/speech", json=requests)
