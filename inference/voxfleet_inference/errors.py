@@ -1,21 +1,21 @@
 """Errors as OpenAI's clients expect them.
 
-Knows: the form {"error": {"message", "type", "param", "code"}} and which status belongs to which trouble.
+Knows: the form {"error": {"message", "type", "param", "code"}}, statuses (RFC 9110) and headers.
 Does not know: which framework sends them.
 
 ApiError
 ├── InvalidFieldError   400  a field is missing or out of bounds
-├── NoApiKeyError       401  no API key, or none that is known
-├── ForbiddenOriginError 403 a browser sent it for a website that may not use this server
+├── NoApiKeyError       401  no API key, or an unknown one
+├── ForbiddenOriginError 403 the page that sent it is of an origin that is not allowed
 ├── UnknownModelError   404  no such model
 ├── UnknownVoiceError   404  no such voice
-├── RequestTimeoutError 408  the body came too slowly
-├── BodyTooLargeError   413  more bytes than are taken
-├── UnsupportedMediaTypeError 415  a body of a kind that is not read
-├── TooManyRequestsError 429  this tenant's share is full; Retry-After says when to come back
-├── NotOfferedError     501  this server was not set up for it
-├── StorageFullError    507  no room to keep a voice
-├── UnavailableError    503  loading, draining, failed or full; Retry-After says when to come back
+├── RequestTimeoutError 408  the body, or a session's next message, came too late
+├── BodyTooLargeError   413  the body is over the limit
+├── UnsupportedMediaTypeError 415  a body of a media type that is not accepted
+├── TooManyRequestsError 429  this tenant's share is used up; Retry-After says when to try again
+├── NotOfferedError     501  this server's settings do not offer it
+├── StorageFullError    507  the limit of stored voices is reached
+├── UnavailableError    503  loading, draining, failed or full; Retry-After says when to try again
 └── InternalError       500  the engine failed
 """
 
@@ -25,7 +25,7 @@ from typing import Any, ClassVar
 
 
 class ApiError(Exception):
-    """A request that is answered with an error."""
+    """An error that becomes the response to a request."""
 
     status: ClassVar[int] = 500
     kind: ClassVar[str] = "server_error"
@@ -38,12 +38,12 @@ class ApiError(Exception):
 
     @property
     def headers(self) -> dict[str, str]:
-        """Headers that belong to the answer."""
+        """The response's headers, besides its type and length."""
         return {}
 
     @property
     def body(self) -> dict[str, Any]:
-        """The answer's JSON."""
+        """The response's JSON."""
         return {"error": {"message": self.message, "type": self.kind, "param": self.param, "code": self.code}}
 
 
@@ -55,7 +55,7 @@ class InvalidFieldError(ApiError):
 
 
 class NoApiKeyError(ApiError):
-    """No API key, or none that is known."""
+    """No API key, or an unknown one."""
 
     status = 401
     kind = "invalid_request_error"
@@ -66,13 +66,13 @@ class NoApiKeyError(ApiError):
 
     @property
     def headers(self) -> dict[str, str]:
-        """How to come in (RFC 6750: no error code for who presented nothing)."""
+        """The challenge (RFC 6750, 3.1: without an error code when the request had no key)."""
         challenge = 'Bearer realm="voxfleet"'
         return {"WWW-Authenticate": f'{challenge}, error="invalid_token"' if self._has_key else challenge}
 
 
 class ForbiddenOriginError(ApiError):
-    """A browser sent it for a website that may not use this server."""
+    """A browser sent the request for a page whose origin is not allowed."""
 
     status = 403
     kind = "invalid_request_error"
@@ -86,14 +86,14 @@ class UnknownModelError(ApiError):
 
 
 class RequestTimeoutError(ApiError):
-    """The body came too slowly."""
+    """The body, or a session's next message, came too late."""
 
     status = 408
     kind = "invalid_request_error"
 
 
 class BodyTooLargeError(ApiError):
-    """More bytes than are taken."""
+    """The body is over the limit."""
 
     status = 413
     kind = "invalid_request_error"
@@ -107,27 +107,27 @@ class UnknownVoiceError(ApiError):
 
 
 class UnsupportedMediaTypeError(ApiError):
-    """A body of a kind that is not read."""
+    """A body of a media type that is not accepted."""
 
     status = 415
     kind = "invalid_request_error"
 
 
 class NotOfferedError(ApiError):
-    """This server was not set up for it; another time will not help."""
+    """This server's settings do not offer it; a retry does not help."""
 
     status = 501
     kind = "invalid_request_error"
 
 
 class StorageFullError(ApiError):
-    """No room to keep more."""
+    """The limit of stored voices is reached."""
 
     status = 507
 
 
 class UnavailableError(ApiError):
-    """Not now; the same request may succeed later or elsewhere."""
+    """The same request may succeed later, or on another server."""
 
     status = 503
 
@@ -137,12 +137,12 @@ class UnavailableError(ApiError):
 
     @property
     def headers(self) -> dict[str, str]:
-        """When to come back."""
+        """`Retry-After` (RFC 9110, 10.2.3)."""
         return {"Retry-After": str(self.retry_after_seconds)}
 
 
 class TooManyRequestsError(ApiError):
-    """This tenant has as much open as one tenant may; others are still served."""
+    """This tenant has used up its share; requests of other tenants are admitted."""
 
     status = 429
     kind = "requests"
@@ -153,9 +153,9 @@ class TooManyRequestsError(ApiError):
 
     @property
     def headers(self) -> dict[str, str]:
-        """When to come back."""
+        """`Retry-After` (RFC 9110, 10.2.3)."""
         return {"Retry-After": str(self.retry_after_seconds)}
 
 
 class InternalError(ApiError):
-    """The engine failed."""
+    """The engine failed, or another error that is no fault of the request."""

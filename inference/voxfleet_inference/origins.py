@@ -1,11 +1,11 @@
-"""Which websites may use this server through a visitor's browser.
+"""Decides which origins may use this server through a browser.
 
-A browser lets every page send requests anywhere, also to a server on the visitor's own machine, and says in `Origin`
-whose page it was. Programs send no such header and are let in; what they may do is the API key's business.
+A browser lets every page send requests to every server, also to one on the user's own machine, and names the page's
+origin in `Origin` (RFC 6454). Programs send no such header and are allowed; API keys decide about those.
 
-Knows: how origins are written and compared, which pages are a server's own, and that over plain HTTP anybody's DNS name
-can be made to mean this machine (DNS rebinding), so that such a name proves nothing.
-Does not know: HTTP frameworks, or which requests it is about.
+Knows: how origins are written and compared, which pages are the server's own, and DNS rebinding: over plain HTTP, the
+owner of a public name can point it at this machine, so a public name in `Host` proves nothing.
+Does not know: HTTP frameworks, or which requests are checked.
 """
 
 from __future__ import annotations
@@ -21,40 +21,40 @@ _ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://(\[[0-9a-f:.]+\]|[^\s/?#@:\[\]
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 # Endings that no public name has (RFC 6761, RFC 6762, RFC 8375, and `internal`, which ICANN keeps free).
 _PRIVATE_ENDINGS: Final = (".localhost", ".local", ".internal", ".home.arpa", ".test")
-_SHOWN_CHARACTERS: Final = 100
+_SHOWN_CHARACTERS: Final = 100  # of an origin, in a message
 
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """What a browser says about where a request comes from and where it goes."""
+    """The headers with which a browser names a request's page and its target."""
 
     origin: str
     host: str = ""  # the header Host
-    site: str = ""  # the header Sec-Fetch-Site: the browser's own judgement, which no script can set
+    site: str = ""  # the header Sec-Fetch-Site (W3C Fetch Metadata), which no script can set
 
 
 def parse_origins(written: str) -> frozenset[str]:
-    """The origins in `https://app.example.com,http://localhost:3000`, as browsers write them; `*` is every one.
+    """Parse origins as in `https://app.example.com,http://localhost:3000`; `*` stands for all.
 
     Raises:
-        ValueError: it is not written so.
+        ValueError: a part is no origin.
     """
     return frozenset(_parsed(part) for part in (each.strip() for each in written.split(",")) if part)
 
 
 def checked_origins(written: str) -> str:
-    """The same, if it can be read. Raises what `parse_origins` raises."""
+    """Return the argument when `parse_origins` accepts it; raise what that raises."""
     parse_origins(written)
     return written
 
 
 def may_use(visit: Visit, allowed: frozenset[str]) -> bool:
-    """Whether this page may have what it asks for."""
+    """Return whether the page may use this server."""
     return ANY_ORIGIN in allowed or visit.origin in allowed or visit.site == "same-origin" or _is_own_page(visit)
 
 
 def refusal_message(origin: str) -> str:
-    """What to tell whoever wonders why."""
+    """Return the message for an origin that is not allowed, with the two ways out."""
     return (
         f"the page's origin, {origin[:_SHOWN_CHARACTERS]!r}, is not this server's own and is not allowed here: name it"
         " in --allowed-origins (VOXFLEET_ALLOWED_ORIGINS), or let the proxy in between pass `Host` on"
@@ -72,7 +72,7 @@ def _parsed(part: str) -> str:
 
 
 def _is_own_page(visit: Visit) -> bool:
-    """Whether the page came from where the request goes, under a name that only this server's owner can give it."""
+    """Return whether `Origin` and `Host` have the same address, by a name that DNS rebinding cannot use."""
     page = _split(visit.origin)
     if page is None or page.scheme not in _DEFAULT_PORTS:
         return False
@@ -83,7 +83,7 @@ def _is_own_page(visit: Visit) -> bool:
 
 
 def _split(url: str) -> SplitResult | None:
-    """The parts of a URL; None for what is none."""
+    """Split a URL; None when it is not valid."""
     try:
         parts = urlsplit(url)
         _ = parts.port
@@ -97,7 +97,7 @@ def _address(url: SplitResult) -> tuple[str, int]:
 
 
 def _is_private(name: str) -> bool:
-    """Whether no stranger's DNS server can answer for this name."""
+    """Return whether no public DNS server resolves this name: an address, a single label, or a private ending."""
     try:
         ipaddress.ip_address(name)
     except ValueError:

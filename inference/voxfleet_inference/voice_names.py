@@ -1,7 +1,7 @@
-"""What a voice may be called: built-in names, ids, and other names for them.
+"""Names of voices: built-in names, ids of stored voices, and aliases.
 
 Knows: the form of an id, OpenAI's voice names, and how `--voice-aliases` is written.
-Does not know: which voices there are.
+Does not know: which voices are stored.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ _ALIAS: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _OPENAI_VOICES: Final = tuple(
     "alloy ash ballad cedar coral echo fable marin nova onyx sage shimmer verse".split()  # noqa: SIM905
 )
-# Clients written for OpenAI send one of these, and expect to hear somebody.
+# Clients written for OpenAI send one of these; VoxCPM has no such voices, so all are the default one.
 OPENAI_ALIASES: Final[Mapping[str, str]] = MappingProxyType(dict.fromkeys(_OPENAI_VOICES, DEFAULT_VOICE))
 
 
 def is_voice_id(name: str) -> bool:
-    """Whether this can be the id of a stored voice; nothing else ever reaches a path or an address."""
+    """Return whether a name has the form of an id; only ids become part of a path or URL."""
     return VOICE_ID.fullmatch(name) is not None
 
 
 def parse_aliases(written: str) -> dict[str, str]:
-    """The names that `alloy=default,nova=voice_...` gives, and OpenAI's where it does not speak of them.
+    """Parse aliases as in `alloy=default,nova=voice_...`; OpenAI's names that are missing there are `default`.
 
     Raises:
-        ValueError: it is not written so, or gives a built-in voice another meaning.
+        ValueError: a part is no alias, or redefines a name.
     """
     given: dict[str, str] = {}
     for part in filter(None, (each.strip() for each in written.split(","))):
@@ -43,12 +43,12 @@ def parse_aliases(written: str) -> dict[str, str]:
                 " voice's id"
             )
         if alias in BUILT_IN_VOICES or is_voice_id(alias) or alias in given:
-            raise ValueError(f"{alias!r} has a meaning already; choose another name")
+            raise ValueError(f"{alias!r} already names a voice; choose another name")
         given[alias] = voice
     return {**OPENAI_ALIASES, **given}
 
 
 def checked_aliases(written: str) -> str:
-    """The same, if it can be read. Raises what `parse_aliases` raises."""
+    """Return the argument when `parse_aliases` accepts it; raise what that raises."""
     parse_aliases(written)
     return written

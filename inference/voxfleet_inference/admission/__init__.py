@@ -1,1 +1,1 @@
-"""Who may come in, and when: bounds of the queue, API keys, tenants and what a client prefers."""
+"""Admission of requests: limits, API keys, origins, tenants, slow connections and `Prefer`."""

@@ -1,8 +1,8 @@
-"""Asks for an API key before anything under /v1/ is done, over HTTP and WebSocket, and tells who the caller is.
+"""Requires an API key for every path under /v1/, over HTTP and WebSocket, and stores the caller in the scope.
 
-Knows: ASGI, where a key stands (the Authorization header of RFC 6750, or a WebSocket's subprotocols), and which paths
-are free: health, and the page.
-Does not know: what a request asks for, or whether there is room for it.
+Knows: ASGI, where a key is sent (Authorization as in RFC 6750, or a WebSocket's subprotocols), and that health and the
+page need none.
+Does not know: what a request asks for, or whether the limits admit it.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _STATE_KEY: Final = "caller"
 
 
 def caller_of(scope: Scope) -> Caller:
-    """Who asks, as the gate found out."""
+    """Return the caller that the middleware stored; anonymous outside of /v1/."""
     return cast("Caller", scope.get("state", {}).get(_STATE_KEY, ANONYMOUS))
 
 
 class ApiKeyMiddleware:
-    """ASGI middleware; without keys everybody may come in."""
+    """ASGI middleware; with `api_keys` None, no request needs a key."""
 
     def __init__(
         self, app: ASGIApp, api_keys: ApiKeys | None, on_refusal: Callable[[int], None], *, trusts_gateway: bool
@@ -40,7 +40,7 @@ class ApiKeyMiddleware:
         self._trusts_gateway = trusts_gateway
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on with its caller, or refuse it."""
+        """Pass the request on with its caller, or send its error."""
         if scope["type"] in {"http", "websocket"} and scope["path"].startswith(GUARDED_PATHS):
             try:
                 scope.setdefault("state", {})[_STATE_KEY] = self._caller(scope)
@@ -52,7 +52,9 @@ class ApiKeyMiddleware:
 
     def _caller(self, scope: Scope) -> Caller:
         headers = Headers(scope=scope)
-        caller = ANONYMOUS if self._api_keys is None else Caller(_holder(self._api_keys, _presented(scope, headers)))
+        caller = (
+            ANONYMOUS if self._api_keys is None else Caller(_key_name(self._api_keys, _presented_key(scope, headers)))
+        )
         if not self._trusts_gateway:
             return caller
         try:
@@ -61,25 +63,25 @@ class ApiKeyMiddleware:
             raise InvalidFieldError(str(error), code="invalid_header") from error
 
 
-def _presented(scope: Scope, headers: Headers) -> str:
-    """The key that comes with a request; empty when none does."""
+def _presented_key(scope: Scope, headers: Headers) -> str:
+    """Return the key in a request; empty when there is none."""
     scheme, _, key = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and key.strip():
         return key.strip()
     return offered_key(scope.get("subprotocols", ()))
 
 
-def _holder(api_keys: ApiKeys, key: str) -> str:
+def _key_name(api_keys: ApiKeys, key: str) -> str:
     if not key:
         raise NoApiKeyError("an API key is needed: send it as 'Authorization: Bearer KEY'", has_key=False)
-    name = api_keys.holder_of(key)
+    name = api_keys.name_of(key)
     if name is None:
-        raise NoApiKeyError("the API key is not one that this server knows", has_key=True)
+        raise NoApiKeyError("the API key is unknown to this server", has_key=True)
     return name
 
 
 async def refuse(refused: ApiError, scope: Scope, receive: Receive, send: Send) -> None:
-    """An answer in OpenAI's form; a WebSocket is refused with it before it opens."""
+    """Send an error in OpenAI's form; for a WebSocket, instead of its handshake."""
     if scope["type"] == "websocket":
         await receive()  # websocket.connect
     await JSONResponse(refused.body, refused.status, refused.headers)(scope, receive, send)

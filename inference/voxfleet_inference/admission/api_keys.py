@@ -1,7 +1,7 @@
-"""The API keys of a server on its own: a file of names and SHA-256 hashes, read again whenever it changes.
+"""The API keys of a server without a gateway: a file of names and SHA-256 hashes, read again when it changes.
 
-Knows: the file's form. Only hashes stand in it, so that whoever reads the file has no key; a line that looks like a key
-in plain text is refused with the command that hashes it, and is never repeated in a message.
+Knows: the file's form. It has hashes only, so reading the file reveals no key; a line in another form may be a key in
+plain text, so its error names the line and the hash command and never quotes it.
 Does not know: HTTP, or what a key allows.
 """
 
@@ -17,27 +17,27 @@ from typing import Final
 import structlog
 
 _LINE: Final = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._/:@-]{0,127})\s+(?:sha256:)?(?P<digest>[0-9a-fA-F]{64})")
-_LARGEST_FILE_BYTES: Final = 4 * 2**20
+_LARGEST_FILE_BYTES: Final = 4 * 2**20  # some 50,000 keys
 _logger: Final = structlog.get_logger("voxfleet_inference")
 
 
 class ApiKeysError(Exception):
-    """The file cannot be used; the message names the line and what it must be."""
+    """The file is not valid; the message names the line and its form."""
 
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key, by its hash, and the name of whoever holds it."""
+    """A key's hash, and the name of its tenant."""
 
     name: str
     sha256: str
 
 
 def parse_api_keys(text: str, source: str) -> tuple[ApiKey, ...]:
-    """The keys of a file: `name sha256` per line, # begins a comment. A name may have several keys.
+    """Parse `name sha256` per line; `#` begins a comment. While a key is replaced, a name has two.
 
     Raises:
-        ApiKeysError: a line is something else.
+        ApiKeysError: a line has another form.
     """
     lines = ((number, line.partition("#")[0].strip()) for number, line in enumerate(text.splitlines(), 1))
     return tuple(_parsed(line, f"{source}, line {number}") for number, line in lines if line)
@@ -53,36 +53,36 @@ def _parsed(line: str, where: str) -> ApiKey:
 
 
 class ApiKeys:
-    """The keys that are valid now."""
+    """The valid keys."""
 
     def __init__(self, path: Path) -> None:
         """Read the file.
 
         Raises:
-            ApiKeysError: it cannot be read or used.
+            ApiKeysError: it cannot be read, or is not valid.
         """
         self._path = path
         self._version = self._version_now()
         self._keys = self._read()
 
-    def holder_of(self, presented: str) -> str | None:
-        """The name behind a key; None for a key that is not valid. Every key is compared, in constant time."""
+    def name_of(self, presented: str) -> str | None:
+        """Return a key's name; None for an unknown key. Compares all keys in constant time: timing reveals nothing."""
         self._refresh()
         digest = hashlib.sha256(presented.encode()).hexdigest()
         matching = [key.name for key in self._keys if hmac.compare_digest(key.sha256, digest)]
         return matching[0] if matching else None
 
     def _refresh(self) -> None:
-        """Read the file again if it changed; one that cannot be used leaves the keys as they were."""
+        """Read a changed file; a file that is not valid leaves the keys as they are."""
         version = self._version_now()
         if version == self._version:
             return
         self._version = version
         try:
             self._keys = self._read()
-            _logger.info("API keys were read again", keys=len(self._keys))
+            _logger.info("API keys reloaded", keys=len(self._keys))
         except ApiKeysError as error:
-            _logger.warning("API keys stay as they were", error=str(error))
+            _logger.warning("API keys not reloaded", error=str(error))
 
     def _version_now(self) -> tuple[int, int, int] | None:
         try:

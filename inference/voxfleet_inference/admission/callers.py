@@ -1,6 +1,6 @@
-"""On whose behalf a request comes: a tenant, and how urgent the tenant's requests are.
+"""The caller of a request: its tenant, and the priority of the tenant's requests.
 
-Knows: the headers of a gateway, which are believed only where the server was told so, and their bounds.
+Knows: the gateway's headers, which count only with `--trust-gateway-headers`, and their bounds.
 Does not know: HTTP frameworks, keys or queues.
 """
 
@@ -13,18 +13,18 @@ from typing import Final
 
 TENANT_HEADER: Final = "voxfleet-tenant"
 PRIORITY_HEADER: Final = "voxfleet-priority"
-MOST_URGENT: Final = 100
+MAX_PRIORITY: Final = 100
 _TENANT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]{0,127}")
 _PRIORITY: Final = re.compile(r"[+-]?\d{1,3}")
 
 
 class CallerError(Exception):
-    """A header of the gateway is not what it must be; the message names it."""
+    """A gateway's header is out of bounds; the message names it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whose request it is; a higher priority goes first."""
+    """A tenant, empty without one; a higher priority is scheduled first."""
 
     tenant: str = ""
     priority: int = 0
@@ -34,7 +34,7 @@ ANONYMOUS: Final = Caller()
 
 
 def from_gateway_headers(caller: Caller, headers: Mapping[str, str]) -> Caller:
-    """The caller that a trusted gateway names; what it does not name stays.
+    """Return the caller with the fields that a trusted gateway's headers set.
 
     Raises:
         CallerError: a header is out of bounds.
@@ -54,6 +54,6 @@ def _checked_tenant(given: str) -> str:
 
 
 def _checked_priority(given: str) -> int:
-    if not _PRIORITY.fullmatch(given) or abs(int(given)) > MOST_URGENT:
-        raise CallerError(f"the header Voxfleet-Priority must be an integer from -{MOST_URGENT} to {MOST_URGENT}")
+    if not _PRIORITY.fullmatch(given) or abs(int(given)) > MAX_PRIORITY:
+        raise CallerError(f"the header Voxfleet-Priority must be an integer from -{MAX_PRIORITY} to {MAX_PRIORITY}")
     return int(given)

@@ -1,7 +1,7 @@
-"""Keeps other people's web pages from using this server, over HTTP and WebSocket, before anything else is done.
+"""Rejects requests that a browser sends for a page of an origin that is not allowed, over HTTP and WebSocket.
 
-Knows: ASGI, which requests change or cost something, and the headers in which a browser says who sent it.
-Does not know: which pages are allowed, keys, or what a request asks for.
+Knows: ASGI, which requests have effects, and the headers in which a browser names the page.
+Does not know: which origins are allowed, keys, or what a request asks for.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from voxfleet_inference.admission.api_key_middleware import GUARDED_PATHS, refus
 from voxfleet_inference.errors import ForbiddenOriginError
 from voxfleet_inference.origins import Visit, may_use, refusal_message
 
-_FREE_METHODS: Final = frozenset({"GET", "HEAD"})  # they change nothing, and no other page is let read the answer
+_FREE_METHODS: Final = frozenset(
+    {"GET", "HEAD"}
+)  # without effects; and the browser hides the response from pages of other origins
 
 
 class OriginMiddleware:
-    """ASGI middleware; whoever says no origin is no browser and passes."""
+    """ASGI middleware; a request without `Origin` is not from a browser, and passes."""
 
     def __init__(self, app: ASGIApp, allowed_origins: frozenset[str], on_refusal: Callable[[int], None]) -> None:
         self._app = app
@@ -28,8 +30,8 @@ class OriginMiddleware:
         self._on_refusal = on_refusal
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or refuse it."""
-        origin = _refused_origin(scope, self._allowed_origins) if _is_guarded(scope) else None
+        """Pass the request on, or send its error."""
+        origin = _forbidden_origin(scope, self._allowed_origins) if _is_guarded(scope) else None
         if origin is None:
             await self._app(scope, receive, send)
             return
@@ -44,7 +46,7 @@ def _is_guarded(scope: Scope) -> bool:
     return scope["type"] == "websocket" or scope["method"] not in _FREE_METHODS
 
 
-def _refused_origin(scope: Scope, allowed: frozenset[str]) -> str | None:
+def _forbidden_origin(scope: Scope, allowed: frozenset[str]) -> str | None:
     headers = Headers(scope=scope)
     origin = headers.get("origin")
     if origin is None:

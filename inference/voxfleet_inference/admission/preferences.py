@@ -1,7 +1,7 @@
-"""What a client prefers, as RFC 7240 writes it: `Prefer: wait=10` is how long it waits for the first byte.
+"""Parses `Prefer: wait=10` (RFC 7240, 4.3): the longest time that the client waits for the first byte.
 
-Knows: the header's grammar, as far as it is needed to find one preference among others. A preference that makes no
-sense is ignored, as the RFC wants it.
+Knows: as much of the header's grammar as finds one preference among others. An invalid preference is ignored, as
+section 2 of the RFC says.
 Does not know: clocks or HTTP frameworks.
 """
 
@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-_LONGEST_WAIT_SECONDS: Final = 86_400
+_LONGEST_WAIT_SECONDS: Final = 86_400  # a day; a longer wait is ignored
 # A preference ends at a comma and its parameters begin at a semicolon, unless either stands within quotes.
 _PREFERENCE: Final = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*(?:"|$))+')
 _WAIT: Final = re.compile(r'\s*wait\s*=\s*"?(?P<seconds>\d{1,9})"?\s*(?:;.*)?', re.IGNORECASE | re.DOTALL)
@@ -19,9 +19,9 @@ _IS_WAIT: Final = re.compile(r"\s*wait\s*(?:[=;].*)?", re.IGNORECASE | re.DOTALL
 
 
 def preferred_wait_seconds(prefer_headers: Iterable[str]) -> int | None:
-    """How long the client wants to wait at most; None when it does not say.
+    """Return the client's longest wait; None without a valid one.
 
-    Of several `wait` the first one counts, and several headers are one list.
+    The first of several `wait` counts, and several headers form one list (RFC 7240, 2).
     """
     for preference in _PREFERENCE.findall(",".join(prefer_headers)):
         if _IS_WAIT.fullmatch(preference):

@@ -1,4 +1,4 @@
-"""A model that hums, and the server around it: what arrives can be compared with what was asked."""
+"""A model that makes a tone, and the server around it: audio that arrives can be compared with the request."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ from voxfleet_inference.telemetry.metrics import Metrics
 SAMPLE_RATE = 44100
 PATCH_SAMPLES = 7056
 HERTZ = 440.0
-PATIENCE_SECONDS = 60.0  # a crowded machine may be slow; what does not happen by then never will
+PATIENCE_SECONDS = 60.0  # the timeout of every wait; long enough for a slow machine
 
 
 @dataclass(slots=True)
-class Humming:
-    """One sentence being hummed, in its seat."""
+class ToneSequence:
+    """One sequence in its slot."""
 
     sentence: Sentence
     extent: range
-    unread: int  # positions of its prompt
-    taken: int = 0
+    unread: int  # prompt positions yet to be prefilled
+    taken: int = 0  # steps
 
     @property
     def steps(self) -> int:
@@ -57,8 +57,8 @@ class Humming:
 
 
 @dataclass
-class Hummed:
-    """A step that was over when it was launched."""
+class FinishedStep:
+    """A step whose output is there when it is launched."""
 
     output: StepOutput
 
@@ -68,9 +68,9 @@ class Hummed:
 
 @dataclass
 class ToneModel:
-    """Hums `len(text)` patches of a tone; texts can ask for trouble, and one with a ~ loses its way at first.
+    """Makes `len(text)` patches of a tone. Words in the text make it fail; with a ~, the first attempt is a runaway.
 
-    It keeps the engine to the protocol: one thread, seats of their own, prompts read before steps are taken.
+    Asserts that the engine follows the protocol: one thread, a slot per sequence, prefill before the first step.
     """
 
     step_seconds: float = 0.0
@@ -78,23 +78,23 @@ class ToneModel:
     feat_dim: int = 64
     slots: int = 64
     kv_positions: int = 1_000_000
-    steps_taken: int = 0  # patches, whoever's
+    steps_taken: int = 0  # patches of all sequences
     batches: list[int] = field(default_factory=list)  # rows of each step
     prefilled: list[str] = field(default_factory=list)
     chunks: list[int] = field(default_factory=list)
     noises: list[Float32Array] = field(default_factory=list)
     prompts: list[object] = field(default_factory=list)
-    assigned: dict[int, Humming] = field(default_factory=dict)
+    assigned: dict[int, ToneSequence] = field(default_factory=dict)
     gate: threading.Event | None = None
     voice_gate: threading.Event | None = None
     thread: threading.Thread | None = None
     rows_that_fit: int = 1_000
-    positions_that_fit: int = 1_000_000  # of a prompt, at once
+    positions_that_fit: int = 1_000_000  # of a prompt, in one prefill
     times_freed: int = 0
-    last_words: str = "CUDA error: an illegal memory access was encountered"
+    fatal_message: str = "CUDA error: an illegal memory access was encountered"
 
     def estimate_cost(self, sentence: Sentence) -> SequenceCost:
-        """A character is a token; the bound is the reference's."""
+        """A character is a token; the limit of steps is the reference implementation's."""
         tokens = len(sentence.text)
         if "endless" in sentence.text:
             raise SentenceTooLongError("the sentence needs a million positions, the model has room for ten in all")
@@ -109,29 +109,29 @@ class ToneModel:
         assert 0 <= slot.index < self.slots
         assert extent.stop <= self.kv_positions
         assert not any(_overlap(extent, other.extent) for other in self.assigned.values())
-        self.assigned[slot.index] = Humming(sentence, extent, self.estimate_cost(sentence).prompt_positions)
+        self.assigned[slot.index] = ToneSequence(sentence, extent, self.estimate_cost(sentence).prompt_positions)
 
     def prefill(self, slot: int, positions: int) -> None:
         self._check_thread()
         if positions > self.positions_that_fit:
             raise OutOfMemoryError(f"no room for {positions} positions")
         self.chunks.append(positions)
-        humming = self.assigned[slot]
-        humming.unread -= positions
-        assert humming.unread >= 0
-        if "refuse" in humming.sentence.text:
+        sequence = self.assigned[slot]
+        sequence.unread -= positions
+        assert sequence.unread >= 0
+        if "refuse" in sequence.sentence.text:
             raise ValueError("this sentence cannot be read")
-        if not humming.unread:
-            self.prefilled.append(humming.sentence.text)
-            self.prompts.append(humming.sentence.prompt)
+        if not sequence.unread:
+            self.prefilled.append(sequence.sentence.text)
+            self.prompts.append(sequence.sentence.prompt)
 
-    def step(self, slots: Sequence[int], noise: Float32Array) -> Hummed:
+    def step(self, slots: Sequence[int], noise: Float32Array) -> FinishedStep:
         self._check_thread()
         rows = [self.assigned[slot] for slot in slots]
         assert len(set(slots)) == len(slots) == len(noise) > 0
         assert not any(row.unread for row in rows)
         for row in rows:
-            self._make_trouble(row.sentence.text)
+            self._raise_as_asked(row.sentence.text)
         if len(rows) > self.rows_that_fit:
             raise OutOfMemoryError(f"no room for {len(rows)} rows")
         if self.gate is not None:
@@ -140,9 +140,9 @@ class ToneModel:
         self.batches.append(len(rows))
         self.steps_taken += len(rows)
         self.noises += list(noise)
-        samples = np.stack([self._hum(row) for row in rows])
+        samples = np.stack([self._tone(row) for row in rows])
         ends = np.array([row.taken - row.steps for row in rows])
-        return Hummed(StepOutput(noise, samples, ends >= 0, ends == -1))
+        return FinishedStep(StepOutput(noise, samples, ends >= 0, ends == -1))
 
     def release(self, slot: int) -> None:
         self._check_thread()
@@ -153,16 +153,16 @@ class ToneModel:
         self.times_freed += 1
 
     @staticmethod
-    def _hum(row: Humming) -> Float32Array:
+    def _tone(row: ToneSequence) -> Float32Array:
         first = row.taken * PATCH_SAMPLES
         row.taken += 1
         at_seconds = np.arange(first, first + PATCH_SAMPLES) / SAMPLE_RATE
-        hum: Float32Array = (0.5 * np.sin(2 * np.pi * HERTZ * at_seconds)).astype(np.float32)
-        return hum
+        tone: Float32Array = (0.5 * np.sin(2 * np.pi * HERTZ * at_seconds)).astype(np.float32)
+        return tone
 
-    def _make_trouble(self, text: str) -> None:
+    def _raise_as_asked(self, text: str) -> None:
         if "fatal" in text:
-            raise RuntimeError(self.last_words)
+            raise RuntimeError(self.fatal_message)
         if "greedy" in text:
             raise OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
 
@@ -179,7 +179,7 @@ class ToneModel:
 
 
 class OutOfMemoryError(RuntimeError):
-    """As PyTorch's is named."""
+    """Named as PyTorch's error is: the engine knows it by its name."""
 
 
 def _overlap(one: range, other: range) -> bool:
@@ -213,7 +213,7 @@ def tone_loaded() -> Loaded:
 
 
 class EngineThread:
-    """The engine's code in a thread of its own, and the other end of a real pipe to it."""
+    """The engine's code in its own thread, and the other end of a real pipe to it."""
 
     def __init__(self, load: Callable[[EngineSettings], Any], settings: EngineSettings) -> None:
         ours, theirs = socket.socketpair()
@@ -226,7 +226,7 @@ class EngineThread:
     def _serve(self, engine_end: Connection, load: Any) -> None:
         try:
             self.exit_codes.append(serve_connection(engine_end, load))
-        finally:  # not closed: the thread that listens to it would read from whatever gets its number next
+        finally:  # not closed: its reading thread would read from the next file that gets the same number
             shut_down(engine_end)
 
     async def join(self) -> None:
@@ -245,7 +245,7 @@ def start_engine_thread() -> Callable[..., EngineThread]:
 
 @dataclass
 class SpeakingServer:
-    """The real HTTP side on loopback, with the engine's code in a thread behind a real pipe."""
+    """The real HTTP server on loopback, with the engine's code in a thread behind a real pipe."""
 
     service: SpeechService
     port: int
@@ -298,7 +298,7 @@ async def speaking_server(model: ToneModel, **changes: Any) -> AsyncIterator[Spe
 
 async def until(condition: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
     async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - a test watches from outside
+        while not condition():  # noqa: ASYNC110 - a test polls from outside
             await asyncio.sleep(0.005)
 
 
@@ -321,7 +321,7 @@ def wait_until() -> Callable[..., Any]:
 
 @pytest.fixture
 def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], str]]:
-    """The log as a server writes it; gives what was written so far."""
+    """Configure logging as a server does; return a function that gives what was logged so far."""
     stream, root = io.StringIO(), logging.getLogger()
     handlers, root.handlers = root.handlers, []
     level = root.level

@@ -1,4 +1,4 @@
-"""Bounds, keys, tenants and preferences, as clients meet them."""
+"""Limits, keys, tenants and preferences over HTTP and WebSocket."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def bearer(name: str) -> dict[str, str]:
     return {"Authorization": f"Bearer key of {name}"}
 
 
-async def test_without_a_known_key_speech_is_401_and_health_and_page_are_free(
+async def test_without_a_known_key_speech_is_401_and_health_and_page_need_none(
     start_server: Any, make_model: Any, wait_until: Any, keys_file: Path
 ) -> None:
     async with start_server(make_model(), api_keys_file=keys_file) as server:
@@ -73,7 +73,7 @@ def browser_keys(tmp_path: Path) -> Path:
     return file
 
 
-async def test_a_browser_brings_its_key_as_a_subprotocol_and_no_answer_repeats_it(
+async def test_a_browser_sends_its_key_as_a_subprotocol_and_no_response_repeats_it(
     start_server: Any, make_model: Any, wait_until: Any, browser_keys: Path
 ) -> None:
     async with start_server(make_model(), api_keys_file=browser_keys) as server:
@@ -101,7 +101,7 @@ async def test_a_browser_brings_its_key_as_a_subprotocol_and_no_answer_repeats_i
         (["realtime", KEY_OF_ADA], "missing_api_key"),
     ],
 )
-async def test_a_socket_without_a_known_key_is_refused_and_the_log_keeps_what_was_offered_to_itself(
+async def test_a_socket_without_a_known_key_is_rejected_and_the_log_has_no_key(
     start_server: Any, make_model: Any, wait_until: Any, browser_keys: Path, offers: list[str], code: str, logged: Any
 ) -> None:
     async with start_server(make_model(), api_keys_file=browser_keys, log_level="debug") as server:
@@ -119,7 +119,7 @@ async def test_a_socket_without_a_known_key_is_refused_and_the_log_keeps_what_wa
     assert '"level": "error"' not in logged()
 
 
-async def test_a_server_without_keys_ignores_one_and_still_agrees_on_a_subprotocol(server: Any) -> None:
+async def test_a_server_without_keys_ignores_one_and_still_selects_a_subprotocol(server: Any) -> None:
     url = f"ws://127.0.0.1:{server.port}/v1/audio/speech/stream"
     for offers in (["realtime", "openai-insecure-api-key.anything"], ["realtime"]):
         async with websockets.connect(url, subprotocols=offers) as socket:  # type: ignore[arg-type]
@@ -128,7 +128,7 @@ async def test_a_server_without_keys_ignores_one_and_still_agrees_on_a_subprotoc
         assert socket.subprotocol is None
 
 
-async def test_a_tenant_beyond_its_share_gets_429_while_others_are_served(
+async def test_a_tenant_over_its_share_gets_429_while_others_are_served(
     start_server: Any, make_model: Any, wait_until: Any, keys_file: Path
 ) -> None:
     model = make_model()
@@ -150,7 +150,7 @@ async def test_a_tenant_beyond_its_share_gets_429_while_others_are_served(
         assert server.load.queued_audio_seconds == 0.0
 
 
-async def test_a_single_key_has_the_whole_queue(
+async def test_a_single_tenant_may_use_the_whole_queue(
     start_server: Any, make_model: Any, wait_until: Any, keys_file: Path
 ) -> None:
     model = make_model()
@@ -165,7 +165,7 @@ async def test_a_single_key_has_the_whole_queue(
         assert {answer.status_code for answer in await asyncio.gather(*open_ones)} == {200}
 
 
-async def test_the_queue_is_bounded_in_audio_too(start_server: Any, make_model: Any, wait_until: Any) -> None:
+async def test_the_queue_is_limited_in_audio_too(start_server: Any, make_model: Any, wait_until: Any) -> None:
     model = make_model()
     async with start_server(model, max_queued_audio_seconds=30) as server:
         await wait_until(lambda: server.lifecycle.is_ready)
@@ -174,7 +174,7 @@ async def test_the_queue_is_bounded_in_audio_too(start_server: Any, make_model: 
         await wait_until(lambda: server.load.open_requests == 1)
         refused = await post(server, input="word " * 70)
         assert (refused.status_code, refused.json()["error"]["code"]) == (503, "queue_full")
-        assert "s of audio are still to be spoken" in refused.json()["error"]["message"]
+        assert "s of audio and this one would add" in refused.json()["error"]["message"]
         model.gate.set()
         assert (await first).status_code == 200
 
@@ -206,7 +206,7 @@ async def test_a_gateways_priority_reaches_the_engine(start_server: Any, make_mo
         assert 3000 < submitted[0].deadline_seconds <= 3600
 
 
-async def test_prefer_wait_bounds_the_wait_for_the_first_byte(
+async def test_prefer_wait_limits_the_time_to_the_first_byte(
     start_server: Any, make_model: Any, wait_until: Any
 ) -> None:
     model = make_model()

@@ -21,7 +21,7 @@ def test_names_hashes_comments_and_blank_lines() -> None:
 @pytest.mark.parametrize(
     "line", ["sk-a-plain-key", "ada sk-a-plain-key", f"{'a' * 64}", f"ada {'a' * 63}", f"a b {'a' * 64}"]
 )
-def test_a_wrong_line_is_named_with_what_to_do_and_never_repeated(line: str) -> None:
+def test_a_wrong_line_is_named_with_what_to_do_and_never_quoted(line: str) -> None:
     with pytest.raises(ApiKeysError) as caught:
         parse_api_keys(f"\n{line}\n", "the file")
     assert str(caught.value).startswith("the file, line 2: must be a name")
@@ -29,11 +29,11 @@ def test_a_wrong_line_is_named_with_what_to_do_and_never_repeated(line: str) -> 
     assert line not in str(caught.value)
 
 
-def test_a_key_is_known_by_its_hash(tmp_path: Path) -> None:
+def test_a_key_is_found_by_its_hash(tmp_path: Path) -> None:
     file = tmp_path / "keys"
     file.write_text(f"ada {sha256('one')}\nben {sha256('two')}\n")
     keys = ApiKeys(file)
-    assert [keys.holder_of(key) for key in ("one", "two", "three", sha256("one"), "")] == [
+    assert [keys.name_of(key) for key in ("one", "two", "three", sha256("one"), "")] == [
         "ada",
         "ben",
         None,
@@ -47,30 +47,30 @@ def test_the_file_is_read_again_when_it_changes_or_is_replaced(tmp_path: Path) -
     file.write_text(f"ada {sha256('one')}\n")
     keys = ApiKeys(file)
     file.write_text(f"ada {sha256('one')}\nbenjamin {sha256('two')}\n")
-    assert keys.holder_of("two") == "benjamin"
+    assert keys.name_of("two") == "benjamin"
     (tmp_path / "new").write_text(f"cy {sha256('three')}\n")
     (tmp_path / "new").rename(file)
-    assert [keys.holder_of("one"), keys.holder_of("three")] == [None, "cy"]
+    assert [keys.name_of("one"), keys.name_of("three")] == [None, "cy"]
 
 
-def test_a_file_that_became_wrong_or_vanished_leaves_the_keys_as_they_were(tmp_path: Path) -> None:
+def test_an_invalid_or_deleted_file_leaves_the_keys_as_they_were(tmp_path: Path) -> None:
     file = tmp_path / "keys"
     file.write_text(f"ada {sha256('one')}\n")
     keys = ApiKeys(file)
     file.write_text("nonsense\n")
-    assert keys.holder_of("one") == "ada"
+    assert keys.name_of("one") == "ada"
     file.unlink()
-    assert keys.holder_of("one") == "ada"
+    assert keys.name_of("one") == "ada"
     file.write_text("# nobody any more\n")
-    assert keys.holder_of("one") is None
+    assert keys.name_of("one") is None
 
 
-def test_a_file_that_is_not_there_is_an_error_at_the_start(tmp_path: Path) -> None:
+def test_a_missing_file_is_an_error_at_the_start(tmp_path: Path) -> None:
     with pytest.raises(ApiKeysError, match="cannot be read: No such file"):
         ApiKeys(tmp_path / "none")
 
 
-def test_a_server_with_a_wrong_file_says_so_in_one_line_and_does_not_start(
+def test_a_server_with_an_invalid_file_prints_one_line_and_does_not_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "keys").write_text("ada sk-in-plain-text\n")

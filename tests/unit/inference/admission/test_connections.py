@@ -1,4 +1,4 @@
-"""Connections without a request, against the real server on loopback."""
+"""Connections that send no complete request, against the real server on loopback."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _few_files() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_few_files")
-def test_a_server_takes_as_many_connections_as_it_may() -> None:
+def test_the_limit_of_open_files_is_raised_to_the_hard_limit() -> None:
     allow_many_connections()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     assert soft == hard
@@ -42,7 +42,7 @@ async def everything(reader: asyncio.StreamReader) -> bytes:
             return b""
 
 
-async def test_a_head_without_end_is_not_kept(server: Any) -> None:
+async def test_an_endless_head_gets_431(server: Any) -> None:
     reader, writer = await connected(server)
     writer.write(b"GET / HTTP/1.1\r\nX-Long: ")
     sent = 0
@@ -54,15 +54,13 @@ async def test_a_head_without_end_is_not_kept(server: Any) -> None:
             break
         sent += 65536
         await asyncio.sleep(0)
-    assert sent < 64 * 2**20, "the server took it all"
+    assert sent < 64 * 2**20, "the server read it all"
     answer = await everything(reader)
     assert not answer or answer.startswith(b"HTTP/1.1 431 ")
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET / HT", HEAD[:-4]], ids=["nothing", "a line's half", "half a head"])
-async def test_a_head_that_never_comes_is_not_awaited(
-    server: Any, monkeypatch: pytest.MonkeyPatch, sent: bytes
-) -> None:
+async def test_a_head_that_never_arrives_gets_408(server: Any, monkeypatch: pytest.MonkeyPatch, sent: bytes) -> None:
     monkeypatch.setattr(BoundedConnection, "head_seconds", 0.2)
     reader, writer = await connected(server)
     writer.write(sent)
@@ -70,7 +68,9 @@ async def test_a_head_that_never_comes_is_not_awaited(
     writer.close()
 
 
-async def test_a_body_that_stops_is_not_awaited(server: Any, monkeypatch: pytest.MonkeyPatch, wait_until: Any) -> None:
+async def test_a_connection_whose_body_stops_is_closed(
+    server: Any, monkeypatch: pytest.MonkeyPatch, wait_until: Any
+) -> None:
     monkeypatch.setattr(BoundedConnection, "silent_seconds", 0.2)
     reader, writer = await connected(server)
     writer.write(HEAD + BODY[:10])
@@ -79,12 +79,12 @@ async def test_a_body_that_stops_is_not_awaited(server: Any, monkeypatch: pytest
     await wait_until(lambda: server.load.open_requests == 0)
 
 
-async def test_an_answer_may_take_longer_than_any_of_it(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_response_may_take_longer_than_these_timeouts(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(BoundedConnection, "head_seconds", 0.3)
     monkeypatch.setattr(BoundedConnection, "silent_seconds", 0.3)
     server.model.step_seconds = 0.2
     reader, writer = await connected(server)
-    for _ in range(2):  # kept alive, and asked again
+    for _ in range(2):  # keep-alive, then a second request
         writer.write(HEAD + BODY)
         async with asyncio.timeout(60):
             assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
@@ -92,7 +92,7 @@ async def test_an_answer_may_take_longer_than_any_of_it(server: Any, monkeypatch
     writer.close()
 
 
-async def test_pieces_that_keep_coming_are_a_request(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_slow_but_steady_body_is_a_request(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(BoundedConnection, "silent_seconds", 3.0)
     reader, writer = await connected(server)
     writer.write(HEAD)

@@ -26,17 +26,17 @@ from voxfleet_inference.admission.preferences import preferred_wait_seconds
         (['unclosed="wait=3'], None),
     ],
 )
-def test_the_first_wait_counts_and_nonsense_is_ignored(headers: list[str], seconds: int | None) -> None:
+def test_the_first_wait_counts_and_invalid_ones_are_ignored(headers: list[str], seconds: int | None) -> None:
     assert preferred_wait_seconds(headers) == seconds
 
 
 @given(st.lists(st.text(alphabet='wait=0123456789,;" \\\n', max_size=40), max_size=3))
-def test_no_header_does_harm(headers: list[str]) -> None:
+def test_any_header_is_parsed_without_an_error(headers: list[str]) -> None:
     seconds = preferred_wait_seconds(headers)
     assert seconds is None or 1 <= seconds <= 86400
 
 
-def test_a_gateway_names_tenant_and_priority_and_what_it_leaves_out_stays() -> None:
+def test_a_gateway_sets_tenant_and_priority_and_the_rest_stays() -> None:
     assert from_gateway_headers(ANONYMOUS, {}) == ANONYMOUS
     assert from_gateway_headers(Caller("key"), {"voxfleet-priority": "-5"}) == Caller("key", -5)
     assert from_gateway_headers(Caller("key", 3), {"voxfleet-tenant": "acme"}) == Caller("acme", 3)

@@ -78,7 +78,7 @@ def test_one_bad_sentence_does_not_end_the_others(running: Any) -> None:
 
 @pytest.mark.parametrize("words", ["CUDA error: an illegal memory access", "Triton Error [CUDA]: misaligned address"])
 def test_an_error_of_the_device_ends_the_engine(tone_model: Any, listener: Any, words: str) -> None:
-    tone_model.last_words = words
+    tone_model.fatal_message = words
     engine = Engine(tone_model, Limits(max_rows=1, max_waiting=1), 0.16, listener)
     engine.enqueue(Submit(Sentence(sequence_id=1, text="a fatal sentence", seed=1)))
     with pytest.raises(RuntimeError, match=re.escape(words)):

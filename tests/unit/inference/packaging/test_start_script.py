@@ -35,7 +35,7 @@ WEIGHTS = ("config.json", "tokenizer.json", "model.safetensors", "audiovae.pth")
 
 
 class Machine:
-    """A machine's PATH, folders and ports, as the script sees them."""
+    """The PATH, folders and ports that the script finds."""
 
     def __init__(self, folder: Path) -> None:
         self.bin, self.model, self.voices, self.calls = (folder / n for n in ("bin", "model", "voices", "calls"))

@@ -1,4 +1,4 @@
-"""The OpenAPI document: every operation and everything that may be answered."""
+"""The OpenAPI document: every operation and every response."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ async def document_of(server: Any) -> dict[str, Any]:
         return dict((await client.get("/openapi.json")).json())
 
 
-async def test_every_operation_says_what_it_answers(server: Any) -> None:
+async def test_every_operation_has_its_responses(server: Any) -> None:
     document = await document_of(server)
     operations = {(method, path): each for path, own in document["paths"].items() for method, each in own.items()}
     assert len(operations) == 10
@@ -29,7 +29,7 @@ async def test_every_operation_says_what_it_answers(server: Any) -> None:
             assert all(each["content"]["application/json"]["schema"]["$ref"].endswith("/Error") for each in errors)
 
 
-async def test_speech_names_every_media_type_it_sends(server: Any) -> None:
+async def test_speech_has_every_media_type_that_it_sends(server: Any) -> None:
     content = (await document_of(server))["paths"][SPEECH]["post"]["responses"]["200"]["content"]
     assert set(content) == {
         *("audio/mpeg", "audio/ogg", "audio/aac", "audio/flac", "audio/wav", "audio/pcm", "text/event-stream")
@@ -73,7 +73,7 @@ PATHS = {
 }
 
 
-async def test_answers_have_the_form_that_the_document_gives_them(server: Any) -> None:
+async def test_responses_have_the_form_that_the_document_gives_them(server: Any) -> None:
     document = await document_of(server)
     async with httpx.AsyncClient(base_url=server.url) as client:
         for path, documented in PATHS.items():

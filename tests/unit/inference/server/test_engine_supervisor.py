@@ -1,4 +1,4 @@
-"""An engine that dies or hangs, seen from the server: its end, restarts, their bound, and liveness."""
+"""The supervisor of an engine that dies or hangs: kill, restarts, their limit, and liveness."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SPEECH = {"model": "voxcpm-1.5", "input": "A sentence.", "voice": "default", "re
 
 
 class StubEngine:
-    """Stands where the engine's client stands."""
+    """The part of `EngineClient` that the supervisor uses."""
 
     def __init__(self) -> None:
         self.is_closed = False
@@ -77,7 +77,7 @@ class Supervised:
         return self.supervisor.lifecycle.state
 
 
-async def test_a_dead_engine_is_replaced_and_the_state_tells(tone_loaded: Loaded, wait_until: Any) -> None:
+async def test_a_dead_engine_is_replaced_and_the_state_follows(tone_loaded: Loaded, wait_until: Any) -> None:
     server = Supervised()
     server.supervisor.observe(tone_loaded)
     server.warm.set()
@@ -115,7 +115,7 @@ async def test_the_fourth_death_in_ten_minutes_is_the_last(wait_until: Any) -> N
     assert server.supervisor.liveness_error(0.0) == "the engine process has ended"
 
 
-async def test_wrong_weights_are_not_tried_again() -> None:
+async def test_wrong_weights_are_not_loaded_again() -> None:
     server = Supervised()
     server.supervisor.observe(LoadFailed("model.safetensors is missing"))
     server.die()
@@ -140,19 +140,19 @@ async def ready(loaded: Loaded, wait_until: Any, **changes: Any) -> Supervised:
     return server
 
 
-async def test_trouble_begins_when_a_step_is_owed_for_too_long(tone_loaded: Loaded, wait_until: Any) -> None:
+async def test_liveness_fails_when_a_step_is_due_for_too_long(tone_loaded: Loaded, wait_until: Any) -> None:
     server = await ready(tone_loaded, wait_until, max_step_seconds=5)
     now = time.monotonic()
     server.supervisor.observe(StepDone(0.1, (), Occupancy(running=1, waiting=0)))
     assert server.supervisor.liveness_error(now + 4.9) == ""
-    assert "no step for" in server.supervisor.liveness_error(now + 7), "whether or not anybody still waits"
+    assert "no step for" in server.supervisor.liveness_error(now + 7), "although no command is pending"
     server.supervisor.observe(Idle(Occupancy(running=1, waiting=1, parked=1)))
-    assert server.supervisor.liveness_error(now + 60) == "", "the engine knows of them, and has decided"
+    assert server.supervisor.liveness_error(now + 60) == "", "the engine has processed every command"
     server.engines[0].oldest_pending_at = now
-    assert "no step for" in server.supervisor.liveness_error(now + 7), "it was told something and has not answered"
+    assert "no step for" in server.supervisor.liveness_error(now + 7), "a command is pending"
 
 
-async def test_a_hanging_engine_is_ended_once_and_replaced(tone_loaded: Loaded, wait_until: Any) -> None:
+async def test_a_hanging_engine_is_killed_once_and_replaced(tone_loaded: Loaded, wait_until: Any) -> None:
     server = await ready(tone_loaded, wait_until, max_step_seconds=5)
     server.engines[0].oldest_pending_at = time.monotonic()
     server.check_until(time.monotonic() + 4.5)
@@ -169,7 +169,7 @@ async def test_a_hanging_engine_is_ended_once_and_replaced(tone_loaded: Loaded, 
     assert (server.metrics.engine_restarts._value.get(), server.failures) == (1, [])
 
 
-async def test_hanging_too_often_ends_the_server_and_says_why(tone_loaded: Loaded, wait_until: Any) -> None:
+async def test_hanging_too_often_ends_the_server_with_the_reason(tone_loaded: Loaded, wait_until: Any) -> None:
     server = await ready(tone_loaded, wait_until, max_step_seconds=5, max_engine_restarts=0)
     server.engines[0].oldest_pending_at = time.monotonic()
     server.check_until(time.monotonic() + 8)
@@ -178,8 +178,8 @@ async def test_hanging_too_often_ends_the_server_and_says_why(tone_loaded: Loade
     assert "no step for" in server.failures[0].message
 
 
-async def test_an_engine_that_outlives_its_end_ends_the_server(tone_loaded: Loaded, wait_until: Any) -> None:
-    """A driver can keep a killed process for ever."""
+async def test_an_engine_that_survives_its_kill_ends_the_server(tone_loaded: Loaded, wait_until: Any) -> None:
+    """A driver can delay the end of a killed process for ever."""
     server = await ready(tone_loaded, wait_until, max_step_seconds=5)
     server.engines[0].oldest_pending_at = time.monotonic()
     server.check_until(time.monotonic() + 14)
@@ -190,7 +190,7 @@ async def test_an_engine_that_outlives_its_end_ends_the_server(tone_loaded: Load
     assert "its process does not end after a kill" in server.failures[0].message
 
 
-async def test_loading_has_no_bound_and_the_first_sentence_ten_times_the_usual(tone_loaded: Loaded) -> None:
+async def test_loading_has_no_time_limit_and_the_warm_up_ten_times_the_usual(tone_loaded: Loaded) -> None:
     server = Supervised(max_step_seconds=5)
     server.engines[0].oldest_pending_at = time.monotonic()
     server.check_until(time.monotonic() + 1000)
@@ -203,7 +203,7 @@ async def test_loading_has_no_bound_and_the_first_sentence_ten_times_the_usual(t
     assert server.kills == 1
 
 
-def test_a_processor_may_take_longer_than_a_gpu() -> None:
+def test_a_cpu_may_take_longer_than_a_gpu() -> None:
     def allowed(**changes: Any) -> float:
         return ServeSettings.model_validate({"model_path": "/nowhere", **changes}).allowed_step_seconds
 
@@ -238,10 +238,10 @@ async def test_a_hanging_engine_fails_liveness_and_recovers(
         assert (await client.get("/health/live")).status_code == 200
 
 
-async def test_a_newcomer_behind_readers_who_do_not_read_is_no_sign_of_a_hang(
+async def test_a_request_that_waits_behind_parked_sequences_is_no_stall(
     start_server: Any, make_model: Any, wait_until: Any
 ) -> None:
-    """Every seat is parked by a listener who takes nothing: the engine rests, rightly, while somebody waits."""
+    """A client that reads nothing has parked every slot's sequence: the engine is idle although a request waits."""
     model = make_model(slots=1)
     async with start_server(model, max_step_seconds=0.2, max_buffered_audio_seconds=1.6) as server:
         await wait_until(lambda: server.lifecycle.is_ready)

@@ -1,4 +1,4 @@
-"""Every example that can run against a server does."""
+"""Runs every example that needs a server only."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from voxfleet_inference.audio.encoding import make_encoder
 from voxfleet_inference.audio.formats import FORMATS
 
 EXAMPLES = Path(__file__).parents[4] / "examples"
-NEEDS_MORE = ("kubectl", "ffplay")  # what a machine without a cluster or a loudspeaker lacks
+NEEDS_MORE = ("kubectl", "ffplay")  # missing on a machine without a cluster or a loudspeaker
 PATCH_SECONDS = 0.16
 
 
@@ -36,7 +36,7 @@ async def narrator(
 
 
 def example(name: str) -> Any:
-    """An example as a module; it reads its environment as it is loaded."""
+    """Load an example as a module; it reads its environment at import."""
     spec = importlib.util.spec_from_file_location(f"example_{name}", EXAMPLES / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
@@ -101,7 +101,7 @@ async def test_live_text_is_spoken_as_it_is_written(narrator: Any, tmp_path: Pat
     assert narrator.model.prefilled[-1] == "And it will not stop."
 
 
-async def test_curl_does_what_its_page_says(narrator: Any, recording: Path, tmp_path: Path) -> None:
+async def test_the_commands_of_the_curl_page_work(narrator: Any, recording: Path, tmp_path: Path) -> None:
     assert recording.name == "ada.wav"
     blocks = re.findall(r"```sh\n(.*?)```", (EXAMPLES / "curl.md").read_text(encoding="utf-8"), re.DOTALL)
     script = "\n".join(block for block in blocks if not any(word in block for word in NEEDS_MORE))
@@ -133,7 +133,7 @@ def test_every_example_is_named_in_the_page_of_examples() -> None:
         ("live_text", (), "ws://127.0.0.1:1: "),
     ],
 )
-def test_where_no_server_is_an_example_says_so_in_one_line(
+def test_without_a_server_an_example_prints_one_line(
     recording: Path, script: str, arguments: tuple[str, ...], words: str
 ) -> None:
     said = ran(recording.parent, script, *arguments, VOXFLEET_PLAYER="cat")
@@ -141,7 +141,7 @@ def test_where_no_server_is_an_example_says_so_in_one_line(
     assert len(said.splitlines()) == 1
 
 
-def test_a_player_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_player_is_named(tmp_path: Path) -> None:
     assert "there is no player nobody; install it" in ran(tmp_path, "streaming_playback", VOXFLEET_PLAYER="nobody -r 1")
 
 

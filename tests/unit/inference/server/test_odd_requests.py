@@ -1,4 +1,4 @@
-"""Requests that nobody sends by accident: each is a clear answer, and the next one is served as ever."""
+"""Malformed requests: each gets a clear error, and the next valid request is served."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ async def test_odd_names_are_unknown(client: httpx.AsyncClient, method: str, nam
     assert answer.json()["error"]["message"]
 
 
-async def test_a_body_too_large_is_refused_before_all_of_it_is_there(client: httpx.AsyncClient) -> None:
+async def test_a_body_over_the_limit_is_rejected_before_all_of_it_has_arrived(client: httpx.AsyncClient) -> None:
     sent = 0
 
     async def endless() -> AsyncIterator[bytes]:
@@ -80,7 +80,7 @@ async def test_a_body_too_large_is_refused_before_all_of_it_is_there(client: htt
     try:
         answer = await client.post(PATH, content=endless())
     except httpx.TransportError:
-        return  # the server hung up in the middle
+        return  # the server closed the connection in the middle
     assert answer.status_code == 413
 
 
@@ -96,5 +96,5 @@ async def test_head_is_get_without_its_body(client: httpx.AsyncClient, path: str
     }
 
 
-async def test_head_of_what_is_not_there_or_has_no_get(client: httpx.AsyncClient) -> None:
+async def test_head_without_a_get_route_is_an_error(client: httpx.AsyncClient) -> None:
     assert [(await client.head(path)).status_code for path in ("/nowhere", PATH)] == [404, 405]

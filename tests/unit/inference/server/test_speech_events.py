@@ -1,4 +1,4 @@
-"""Speech as server-sent events, over a real socket, read by OpenAI's client and by hand."""
+"""Speech as server-sent events over a real socket, parsed by OpenAI's client and by this test."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def test_events_carry_the_same_audio_then_usage_and_the_times_of_sentences
     assert audio_of(deltas) == bare.content
     assert done["type"] == "speech.audio.done"
     assert done["usage"]["output_tokens"] == len("A first sentence here.") + len("And then a second one.")
-    assert done["usage"]["input_tokens"] == done["usage"]["output_tokens"], "the model that hums takes one step a token"
+    assert done["usage"]["input_tokens"] == done["usage"]["output_tokens"], "the tone model takes one step per token"
     assert done["usage"]["total_tokens"] == 2 * done["usage"]["output_tokens"]
     first, second = done["sentences"]
     assert (first["index"], first["text"], first["at_seconds"]) == (0, "A first sentence here.", 0)
@@ -97,7 +97,7 @@ async def test_openais_own_decoder_reads_the_stream_and_raises_its_error(server:
 
 
 @pytest.mark.parametrize("name", ["mp3", "opus", "aac", "flac", "wav", "pcm"])
-async def test_every_format_travels_in_events(server: Any, name: str) -> None:
+async def test_every_format_can_be_sent_in_events(server: Any, name: str) -> None:
     fixed = {"response_format": name, "sample_rate": None, "input": "Same bytes.", "seed": 1}
     bare, events = await post(server, stream_format="audio", **fixed), events_of((await post(server, **fixed)).text)
     if name == "opus":  # Ogg numbers its streams at random
@@ -106,14 +106,14 @@ async def test_every_format_travels_in_events(server: Any, name: str) -> None:
         assert audio_of(events) == bare.content
 
 
-async def test_a_whole_wav_in_events_tells_its_length(server: Any) -> None:
+async def test_a_complete_wav_in_events_has_its_length(server: Any) -> None:
     delta, done = events_of((await post(server, response_format="wav", stream=False)).text)
     wav = base64.b64decode(delta["audio"])
     assert struct.unpack_from("<I", wav, 40)[0] == len(wav) - 44
     assert done["type"] == "speech.audio.done"
 
 
-async def test_a_refusal_before_the_first_event_is_a_plain_error(server: Any) -> None:
+async def test_a_rejection_before_the_first_event_is_a_plain_error(server: Any) -> None:
     for changes, status in (({"input": "please refuse"}, 500), ({"voice": "nobody"}, 400), ({"model": "x"}, 404)):
         answer = await post(server, **changes)
         assert (answer.status_code, answer.headers["content-type"]) == (status, "application/json")
@@ -132,7 +132,7 @@ async def test_a_failure_after_the_first_event_is_an_error_event_and_the_end(ser
     assert counted == 1
 
 
-async def test_comments_come_while_nothing_is_said_and_then_errors_are_events(
+async def test_keep_alive_comments_begin_the_response_and_then_errors_are_events(
     start_server: Any, make_model: Any, wait_until: Any
 ) -> None:
     model = make_model()
@@ -154,7 +154,7 @@ async def test_comments_come_while_nothing_is_said_and_then_errors_are_events(
     assert [each["type"] for each in events_of(received)] == ["speech.audio.delta"] * 4 + ["speech.audio.done"]
 
 
-async def test_a_preferred_wait_bounds_the_first_audio_whatever_comments_came(
+async def test_a_preferred_wait_limits_the_first_audio_despite_comments(
     start_server: Any, make_model: Any, wait_until: Any
 ) -> None:
     model = make_model()
@@ -170,19 +170,19 @@ async def test_a_preferred_wait_bounds_the_first_audio_whatever_comments_came(
     assert (plain.status_code, plain.json()["error"]["code"]) == (503, "wait_exceeded")
 
 
-async def test_a_text_that_can_never_be_spoken_is_the_texts_fault(server: Any) -> None:
+async def test_a_text_that_is_too_long_for_the_engine_gets_400(server: Any) -> None:
     answer = await post(server, input="endless")
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, "input")
     assert answer.json()["error"]["code"] == "too_long"
 
 
-async def test_whole_audio_says_how_many_sentences_were_cut(server: Any) -> None:
+async def test_complete_audio_has_the_number_of_truncated_sentences(server: Any) -> None:
     answer = await post(server, stream_format="audio", stream=False)
     assert answer.headers["voxfleet-truncated-sentences"] == "0"
     assert "voxfleet-truncated-sentences" not in (await post(server)).headers
 
 
-async def test_a_client_that_leaves_a_silent_stream_of_events_is_forgotten(
+async def test_a_client_that_leaves_a_stream_of_comments_leaves_no_open_request(
     start_server: Any, make_model: Any, wait_until: Any
 ) -> None:
     model = make_model()
@@ -195,10 +195,11 @@ async def test_a_client_that_leaves_a_silent_stream_of_events_is_forgotten(
         ):
             await anext(answer.aiter_text())
         await wait_until(lambda: server.load.open_requests == 0)
+        assert server.metrics.cancelled_requests._value.get() == 1
         model.gate.set()
 
 
-def test_a_tally_counts_tokens_patches_and_when_sentences_are_heard() -> None:
+def test_usage_counts_tokens_patches_and_the_times_of_sentences() -> None:
     usage = SpeechUsage(speed=2.0)
     ended = {"until_seconds": 3.0, "patches": 1, "text_tokens": 7, "attempts": 1, "trailing_silence_seconds": 0.0}
     usage.take(SpeechAudio(0, [], patches=1))  # type: ignore[arg-type]

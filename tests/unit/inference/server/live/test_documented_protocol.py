@@ -1,4 +1,4 @@
-"""What docs/inference-server.md shows of events and sessions is what happens."""
+"""The events and sessions that docs/inference-server.md shows are those that a server sends."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import websockets
 from voxfleet_inference.server.live.channel import CloseCode
 from voxfleet_inference.server.live.client_messages import MESSAGES
 
-DOCS = (Path(__file__).parents[4] / "docs" / "inference-server.md").read_text(encoding="utf-8")
+DOCS = (Path(__file__).parents[5] / "docs" / "inference-server.md").read_text(encoding="utf-8")
 SESSION = re.search(r"```session\n(.*?)```", DOCS, re.DOTALL)
 EVENTS = [json.loads(line[6:]) for line in DOCS.splitlines() if line.startswith("data: ")]
 PATIENCE_SECONDS = 60.0
@@ -22,7 +22,7 @@ PATIENCE_SECONDS = 60.0
 async def test_the_documented_session_happens(server: Any) -> None:
     assert SESSION is not None
     url = f"ws://127.0.0.1:{server.port}/v1/audio/speech/stream"
-    server.model.step_seconds = 0.005  # nobody is so quick as to be cancelled before a word
+    server.model.step_seconds = 0.005  # slow enough that a cancel arrives while a sentence is spoken
     async with websockets.connect(url) as socket:
         for line in SESSION[1].splitlines():
             direction, shown = line.split(" ", 1)

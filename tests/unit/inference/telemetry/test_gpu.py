@@ -9,7 +9,7 @@ from voxfleet_inference.telemetry.gpu import GpuReader, GpuReading, watch_gpu
 
 
 class FakeNvml:
-    """The part of pynvml that is used, with two GPUs; calls named in `broken` fail."""
+    """The used part of pynvml, with two GPUs; calls named in `broken` fail."""
 
     class NVMLError(Exception):
         pass
@@ -59,7 +59,7 @@ def test_the_first_visible_device_is_read(visible: str, device: object) -> None:
     assert nvml.asked_for == [device]
 
 
-def test_without_driver_library_or_device_there_is_nothing_to_read() -> None:
+def test_without_driver_library_or_device_there_are_no_readings() -> None:
     def no_module() -> Any:
         raise ModuleNotFoundError("pynvml")
 
@@ -68,23 +68,23 @@ def test_without_driver_library_or_device_there_is_nothing_to_read() -> None:
     assert reader(FakeNvml(), "no-device").read() is None
 
 
-def test_the_real_library_on_whatever_machine_this_is_does_no_harm() -> None:
+def test_the_real_library_gives_a_valid_reading_or_none() -> None:
     seen = GpuReader("").read()
     assert seen is None or seen.utilization is None or 0 <= seen.utilization <= 1
 
 
-def test_a_server_on_a_processor_watches_no_gpu() -> None:
+def test_a_server_on_a_cpu_reads_no_gpu() -> None:
     nvml = FakeNvml()
     assert GpuReader("", "cpu", lambda: nvml).is_there is False
     assert nvml.asked_for == []
 
 
-def test_a_gpu_that_stops_answering_is_silence_and_a_slice_tells_its_memory_alone() -> None:
+def test_a_failing_gpu_gives_no_reading_and_a_mig_slice_only_its_memory() -> None:
     assert reader(FakeNvml("memory")).read() is None
     assert reader(FakeNvml("utilization")).read() == GpuReading(None, 2**30, 2**37)
 
 
-async def test_the_watch_goes_on_through_a_failed_reading(wait_until: Any) -> None:
+async def test_the_watch_continues_after_a_failed_reading(wait_until: Any) -> None:
     nvml, seen = FakeNvml("memory"), []
     watching = asyncio.create_task(watch_gpu(lambda: reader(nvml), seen.append, 0.01))
     await asyncio.sleep(0.05)
@@ -94,5 +94,7 @@ async def test_the_watch_goes_on_through_a_failed_reading(wait_until: Any) -> No
     watching.cancel()
 
 
-async def test_the_watch_ends_where_there_is_no_gpu() -> None:
-    await asyncio.wait_for(watch_gpu(lambda: reader(FakeNvml("init")), lambda _: None, 0.01), 60)
+async def test_the_watch_returns_without_a_gpu() -> None:
+    seen: list[GpuReading] = []
+    await asyncio.wait_for(watch_gpu(lambda: reader(FakeNvml("init")), seen.append, 0.01), 60)
+    assert seen == []

@@ -1,4 +1,4 @@
-"""Every format as OpenAI's own client receives it: sound from the first patch on, and the whole of it at the end."""
+"""Every format as OpenAI's client receives it: audio from the first patch on, and all of it at the end."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ MODEL_RATE, PATCH = 44100, 7056
 TEXT = "Sixteen letters."
 DELAYS = {"mp3": 1105, "aac": 1024}  # samples that the encoder puts in front; see audio/test_encoding.py
 FRAMES = {"mp3": 1152, "aac": 1024, "opus": 960}
-# What a codec and its decoder hold back of a stream that goes on.
+# Samples that a codec and its decoder hold back until more follow.
 HELD_BACK = {"mp3": 1105 + 3 * 1152, "aac": 3 * 1024, "opus": 3 * 960, "flac": 2 * 4608}
 FIRST_PATCHES = 2
 PATIENCE_SECONDS = 60.0
 
 
 def chirp(first: int, count: int) -> Any:
-    """No two places of it sound alike."""
+    """A rising tone, in which every position is recognisable."""
     at = np.arange(first, first + count) / MODEL_RATE
     return (0.4 * np.sin(2 * np.pi * (200 * at + 300 * at**2)) * (1 + np.sin(9 * at)) / 2).astype(np.float32)
 
@@ -37,8 +37,8 @@ def chirped(row: Any) -> Any:
     return chirp((row.taken - 1) * PATCH, PATCH)
 
 
-class ApiKeyMiddleware(threading.Event):
-    """Lets so many steps pass before it must be opened."""
+class StepGate(threading.Event):
+    """Lets a number of steps pass before it must be opened."""
 
     def __init__(self, steps: int) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ async def server(start_server: Any, make_model: Any, wait_until: Any) -> AsyncIt
 
 
 def decoded(name: str, data: bytes, rate: int) -> Any:
-    """What can be heard of a stream so far."""
+    """Decode a stream that may not be complete."""
     if name == "pcm":
         return np.frombuffer(data[: len(data) // 2 * 2], "<i2") / 32767
     heard: list[Any] = [np.zeros(0)]
@@ -82,8 +82,8 @@ async def client(server: Any) -> AsyncIterator[openai.AsyncOpenAI]:
         yield one
 
 
-async def heard_early(chunks: Any, name: str, rate: int) -> bytes:
-    """What comes while no more than the first patches have been made; waits for as much as can be heard of them."""
+async def received_early(chunks: Any, name: str, rate: int) -> bytes:
+    """Receive what is sent while only the first patches are made, less what the codec holds back."""
     wanted = FIRST_PATCHES * PATCH * rate / MODEL_RATE - HELD_BACK.get(name, 0) - 64
     received = b""
     async with asyncio.timeout(PATIENCE_SECONDS):
@@ -94,10 +94,10 @@ async def heard_early(chunks: Any, name: str, rate: int) -> bytes:
 
 
 @pytest.mark.parametrize("name", FORMATS)
-async def test_the_first_patches_are_heard_before_others_are_made(
+async def test_the_first_patches_arrive_before_others_are_made(
     server: Any, client: openai.AsyncOpenAI, name: str
 ) -> None:
-    server.model.gate = ApiKeyMiddleware(FIRST_PATCHES)
+    server.model.gate = StepGate(FIRST_PATCHES)
     rate = FORMATS[name].rate_for(None, MODEL_RATE)
     response_format: Any = name
     async with client.audio.speech.with_streaming_response.create(
@@ -105,7 +105,7 @@ async def test_the_first_patches_are_heard_before_others_are_made(
     ) as response:
         assert response.headers["content-type"] == FORMATS[name].media_type
         chunks = response.iter_bytes()
-        early = await heard_early(chunks, name, rate)
+        early = await received_early(chunks, name, rate)
         server.model.gate.set()
         whole = decoded(name, early + b"".join([chunk async for chunk in chunks]), rate)
     spoken, delay = expected(rate), DELAYS.get(name, 0)
@@ -115,7 +115,7 @@ async def test_the_first_patches_are_heard_before_others_are_made(
 
 
 @pytest.mark.parametrize(("name", "rate"), [("wav", 16000), ("mp3", 24000), ("flac", 48000), ("aac", 22050)])
-async def test_a_rate_may_be_asked_for(client: openai.AsyncOpenAI, name: str, rate: int) -> None:
+async def test_a_request_may_set_the_sample_rate(client: openai.AsyncOpenAI, name: str, rate: int) -> None:
     response_format: Any = name
     answer = await client.audio.speech.create(
         model="voxcpm-1.5",

@@ -15,83 +15,86 @@ def admitted(limiter: RequestLimiter, caller: Caller, seconds: float, now: float
     return permit
 
 
-def test_the_server_is_full_by_requests() -> None:
+def test_the_limit_of_requests_rejects_until_one_ends() -> None:
     limiter = RequestLimiter(Bounds(2, 100.0))
     first = admitted(limiter, ANONYMOUS, 1.0)
     admitted(limiter, ANONYMOUS, 1.0)
-    refusal = limiter.admit(ANONYMOUS, 1.0, 0.0)
-    assert refusal == Rejection(LimitScope.SERVER, "the server is full: 2 requests are open, 2 are taken")
+    rejection = limiter.admit(ANONYMOUS, 1.0, 0.0)
+    assert rejection == Rejection(LimitScope.SERVER, "the server is full: 2 requests are open; the limit is 2")
     limiter.leave(first)
     admitted(limiter, ANONYMOUS, 1.0)
 
 
-def test_the_server_is_full_by_audio_until_enough_has_been_spoken() -> None:
+def test_the_limit_of_audio_rejects_until_enough_has_been_made() -> None:
     limiter = RequestLimiter(Bounds(10, 100.0))
     long = admitted(limiter, ANONYMOUS, 90.0)
-    refusal = limiter.admit(ANONYMOUS, 20.0, 0.0)
-    assert isinstance(refusal, Rejection)
-    assert refusal.full is LimitScope.SERVER
-    assert "about 90 s of audio are still to be spoken and this would be 20 s more, 100 s are taken" in refusal.message
+    rejection = limiter.admit(ANONYMOUS, 20.0, 0.0)
+    assert isinstance(rejection, Rejection)
+    assert rejection.full is LimitScope.SERVER
+    assert "wait for about 90 s of audio and this one would add 20 s; the limit is 100 s" in rejection.message
     limiter.spoken(long, 15.0)
     admitted(limiter, ANONYMOUS, 20.0)
     limiter.expect(long, 5.0)
     assert limiter.demand == Demand(2, pytest.approx(100.0))
 
 
-def test_an_idle_server_takes_a_text_of_any_length() -> None:
+def test_an_idle_server_admits_a_text_of_any_length() -> None:
     admitted(RequestLimiter(Bounds(1, 10.0)), ADA, 1000.0)
 
 
-def refused(limiter: RequestLimiter, caller: Caller, now: float = 0.0) -> LimitScope:
-    refusal = limiter.admit(caller, 1.0, now)
-    assert isinstance(refusal, Rejection)
-    return refusal.full
+def limit_of_rejection(limiter: RequestLimiter, caller: Caller, now: float = 0.0) -> LimitScope:
+    rejection = limiter.admit(caller, 1.0, now)
+    assert isinstance(rejection, Rejection)
+    return rejection.full
 
 
-def test_a_tenant_has_its_share_and_others_have_the_rest() -> None:
+def test_a_tenant_gets_its_share_and_others_the_rest() -> None:
     limiter = RequestLimiter(Bounds(4, 100.0, max_tenant_share=0.5))
     admitted(limiter, BEN, 1.0)
     admitted(limiter, ADA, 1.0)
     admitted(limiter, ADA, 1.0)
-    refusal = limiter.admit(ADA, 1.0, 0.0)
-    assert refusal == Rejection(
-        LimitScope.TENANT, "your share of the server is full, and others use it: 2 requests are open, 2 are taken"
+    rejection = limiter.admit(ADA, 1.0, 0.0)
+    assert rejection == Rejection(
+        LimitScope.TENANT,
+        "your share of the server is used up while other tenants are active: 2 requests are open; the limit is 2",
     )
     admitted(limiter, BEN, 1.0)
-    assert refused(limiter, ADA) is LimitScope.SERVER
+    assert limit_of_rejection(limiter, ADA) is LimitScope.SERVER
 
 
-def test_a_tenant_who_is_alone_may_fill_the_server() -> None:
+def test_the_only_tenant_may_fill_the_server() -> None:
     limiter = RequestLimiter(Bounds(4, 100.0, max_tenant_share=0.5))
     for _ in range(4):
         admitted(limiter, ADA, 1.0)
-    assert refused(limiter, ADA) is LimitScope.SERVER
-    assert refused(limiter, ADA, now=1.0) is LimitScope.SERVER, "its own refusal is no company"
+    assert limit_of_rejection(limiter, ADA) is LimitScope.SERVER
+    assert limit_of_rejection(limiter, ADA, now=1.0) is LimitScope.SERVER, (
+        "its own rejection makes no other tenant active"
+    )
 
 
-def test_who_comes_second_is_turned_away_once() -> None:
+def test_a_second_tenant_is_rejected_once() -> None:
     limiter = RequestLimiter(Bounds(4, 100.0, max_tenant_share=0.5))
     adas = [admitted(limiter, ADA, 1.0) for _ in range(4)]
-    assert refused(limiter, BEN, now=10.0) is LimitScope.SERVER
+    assert limit_of_rejection(limiter, BEN, now=10.0) is LimitScope.SERVER
     limiter.leave(adas.pop())
-    assert refused(limiter, ADA, now=11.0) is LimitScope.TENANT, "the free place is kept for who was turned away"
+    assert limit_of_rejection(limiter, ADA, now=11.0) is LimitScope.TENANT, "the rejected tenant counts as active"
     admitted(limiter, BEN, 1.0, now=70.0)
-    assert refused(limiter, ADA, now=200.0) is LimitScope.SERVER
+    assert limit_of_rejection(limiter, ADA, now=200.0) is LimitScope.SERVER
     limiter.leave(adas.pop())
-    assert refused(limiter, ADA, now=200.0) is LimitScope.TENANT, "and he is here now"
+    assert limit_of_rejection(limiter, ADA, now=200.0) is LimitScope.TENANT, "the second tenant has a permit"
 
 
-def test_who_does_not_come_back_is_forgotten() -> None:
+def test_a_rejected_tenant_counts_as_active_for_90_seconds() -> None:
     limiter = RequestLimiter(Bounds(2, 100.0, max_tenant_share=0.5))
     first = admitted(limiter, ADA, 1.0)
     admitted(limiter, ADA, 1.0)
-    assert refused(limiter, BEN, now=10.0) is LimitScope.SERVER
+    assert limit_of_rejection(limiter, BEN, now=10.0) is LimitScope.SERVER
     limiter.leave(first)
-    assert refused(limiter, ADA, now=99.0) is LimitScope.TENANT
+    assert limit_of_rejection(limiter, ADA, now=99.0) is LimitScope.TENANT
     admitted(limiter, ADA, 1.0, now=101.0)
 
 
-def test_callers_without_a_name_have_no_share_to_exceed() -> None:
+def test_anonymous_callers_have_no_share() -> None:
     limiter = RequestLimiter(Bounds(4, 100.0, max_tenant_share=0.25))
     for _ in range(4):
         admitted(limiter, ANONYMOUS, 1.0)
@@ -101,7 +104,7 @@ def test_the_smallest_share_is_one_request() -> None:
     limiter = RequestLimiter(Bounds(3, 100.0, max_tenant_share=0.01))
     admitted(limiter, BEN, 49.0)
     admitted(limiter, ADA, 50.0)
-    assert refused(limiter, ADA) is LimitScope.TENANT
+    assert limit_of_rejection(limiter, ADA) is LimitScope.TENANT
 
 
 STEP = st.tuples(
@@ -110,7 +113,9 @@ STEP = st.tuples(
 
 
 @given(st.lists(STEP, max_size=60), st.floats(0.1, 1.0))
-def test_bounds_hold_and_nothing_is_lost_whatever_happens(steps: list[tuple[str, Caller, float]], share: float) -> None:
+def test_limits_hold_and_every_permit_is_returned_in_any_order(
+    steps: list[tuple[str, Caller, float]], share: float
+) -> None:
     limiter, bounds = RequestLimiter(Bounds(5, 100.0, share)), Bounds(5, 100.0, share)
     held: list[Permit] = []
     for now, (what, caller, seconds) in enumerate(steps):
@@ -131,31 +136,33 @@ def test_bounds_hold_and_nothing_is_lost_whatever_happens(steps: list[tuple[str,
 def admitted_fairly(
     limiter: RequestLimiter, bounds: Bounds, held: list[Permit], caller: Caller, seconds: float, now: float
 ) -> list[Permit]:
-    """Ask for a place; whoever has company gets no more than its share, and who has no place yet none by its share."""
+    """Ask for a permit; a tenant gets at most its share while others have permits, and its first permit despite it."""
     theirs = sum(each.caller == caller for each in held)
     share = max(1, int(bounds.max_requests * bounds.max_tenant_share))
     answer = limiter.admit(caller, seconds, now)
     if isinstance(answer, Rejection):
         assert answer.full is LimitScope.SERVER or (theirs and caller != ANONYMOUS)
         return []
-    has_company = len(held) > theirs
-    assert caller == ANONYMOUS or not has_company or theirs < share
+    has_others = len(held) > theirs
+    assert caller == ANONYMOUS or not has_others or theirs < share
     return [answer]
 
 
 @given(st.lists(st.floats(0, 50), max_size=20), st.floats(0.1, 1.0))
-def test_nobody_is_refused_for_a_share_while_alone(audio_seconds: list[float], share: float) -> None:
+def test_a_share_never_rejects_the_only_tenant(audio_seconds: list[float], share: float) -> None:
     limiter = RequestLimiter(Bounds(5, 100.0, share))
     answers = [limiter.admit(ADA, seconds, 0.0) for seconds in audio_seconds]
     assert not [each for each in answers if isinstance(each, Rejection) and each.full is LimitScope.TENANT]
 
 
 @given(st.integers(2, 12), st.floats(0.05, 0.95), st.integers(0, 30))
-def test_however_greedy_the_first_is_the_second_gets_what_it_leaves(requests: int, share: float, tries: int) -> None:
+def test_a_first_tenant_that_retries_cannot_take_the_permit_that_the_second_waits_for(
+    requests: int, share: float, tries: int
+) -> None:
     limiter = RequestLimiter(Bounds(requests, 1e6, share))
     adas = [admitted(limiter, ADA, 1.0) for _ in range(requests)]
-    assert refused(limiter, BEN) is LimitScope.SERVER
+    assert limit_of_rejection(limiter, BEN) is LimitScope.SERVER
     limiter.leave(adas.pop())
-    for attempt in range(tries):  # the first asks again and again before the second comes back
-        assert refused(limiter, ADA, now=1.0 + attempt) is LimitScope.TENANT
+    for attempt in range(tries):  # the first one retries before the second does
+        assert limit_of_rejection(limiter, ADA, now=1.0 + attempt) is LimitScope.TENANT
     admitted(limiter, BEN, 1.0, now=60.0)

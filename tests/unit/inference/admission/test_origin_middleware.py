@@ -1,4 +1,4 @@
-"""Other people's pages, the server's own, and allowed ones, as their browsers' requests meet the server."""
+"""Requests that browsers send for other pages, for the server's own page, and for allowed ones."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ PREFLIGHT = {
 async def site(
     request: pytest.FixtureRequest, start_server: Any, make_model: Any, wait_until: Any, tmp_path: Path
 ) -> AsyncIterator[Any]:
-    """A server that nobody needs a key for."""
+    """A server that requires no key."""
     async with start_server(make_model(), allowed_origins=request.param, voices_dir=tmp_path) as running:
         await wait_until(lambda: running.lifecycle.is_ready)
         yield running
 
 
 def browser(server: Any, origin: str) -> httpx.AsyncClient:
-    """The requests of a page from there."""
+    """A client that sends the headers of a page of this origin."""
     return httpx.AsyncClient(base_url=server.url, timeout=60, headers={"Origin": origin})
 
 
@@ -49,7 +49,7 @@ def is_allowed(server: Any) -> bool:
         ("OPTIONS", "/v1/audio/speech", {"headers": PREFLIGHT}),
     ],
 )
-async def test_another_page_changes_nothing_and_costs_nothing(
+async def test_another_page_has_no_effect_and_costs_no_step(
     site: Any, method: str, path: str, body: dict[str, Any]
 ) -> None:
     steps = site.model.steps_taken
@@ -64,7 +64,7 @@ async def test_another_page_changes_nothing_and_costs_nothing(
     assert (site.model.steps_taken, site.load.open_requests) == (steps, 0)
 
 
-async def test_another_page_cannot_read_what_it_may_ask_for(site: Any) -> None:
+async def test_another_page_cannot_read_the_response_to_get(site: Any) -> None:
     async with browser(site, EVIL) as page:
         for path in ("/v1/models", "/v1/audio/voices"):
             answer = await page.get(path)
@@ -72,14 +72,14 @@ async def test_another_page_cannot_read_what_it_may_ask_for(site: Any) -> None:
             assert "access-control-allow-origin" not in answer.headers
 
 
-async def test_programs_say_no_origin_and_are_let_in(site: Any) -> None:
+async def test_programs_send_no_origin_and_are_admitted(site: Any) -> None:
     async with httpx.AsyncClient(base_url=site.url, timeout=60) as program:
         assert (await program.post("/v1/audio/speech", json=SPEECH)).status_code == 200
     async with websockets.connect(f"ws://127.0.0.1:{site.port}/v1/audio/speech/stream"):
         pass
 
 
-async def test_the_servers_own_page_goes_on_working(site: Any) -> None:
+async def test_the_servers_own_page_is_admitted(site: Any) -> None:
     async with browser(site, site.url) as page:
         assert (await page.post("/v1/audio/speech", json=SPEECH)).status_code == 200
     socket = f"ws://127.0.0.1:{site.port}/v1/audio/speech/stream"
@@ -87,7 +87,7 @@ async def test_the_servers_own_page_goes_on_working(site: Any) -> None:
         pass
 
 
-async def test_behind_a_proxy_that_ends_tls_the_page_goes_on_working(site: Any) -> None:
+async def test_behind_a_proxy_that_terminates_tls_the_own_page_is_admitted(site: Any) -> None:
     public = "https://tts.example.com"
     async with browser(site, public) as page:
         kept = await page.post("/v1/audio/speech", json=SPEECH, headers={"Host": "tts.example.com"})
@@ -96,13 +96,13 @@ async def test_behind_a_proxy_that_ends_tls_the_page_goes_on_working(site: Any) 
     assert [kept.status_code, judged.status_code, claimed.status_code] == [200, 200, 403]
 
 
-async def test_a_name_that_dns_made_mean_this_machine_is_not_its_own(site: Any) -> None:
+async def test_a_rebound_dns_name_is_not_the_servers_own(site: Any) -> None:
     async with browser(site, f"http://rebound.evil.example:{site.port}") as page:
         host = {"Host": f"rebound.evil.example:{site.port}"}
         assert (await page.post("/v1/audio/speech", json=SPEECH, headers=host)).status_code == 403
 
 
-async def test_a_socket_of_another_page_is_refused_before_it_opens(site: Any) -> None:
+async def test_a_socket_of_another_page_is_rejected_before_it_opens(site: Any) -> None:
     socket = f"ws://127.0.0.1:{site.port}/v1/audio/speech/stream"
     with pytest.raises(InvalidStatus) as caught:
         await websockets.connect(socket, origin=EVIL)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""What a run leaves behind: metrics that are documented and move, a log that repeats a request and keeps its text."""
+"""Metrics that are documented and move; log lines from which a request can be replayed, and which hold no text."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def post(server: Any, headers: dict[str, str] | None = None, **changes: An
 
 
 async def say_live(server: Any, text: str) -> None:
-    """A whole session over the WebSocket."""
+    """A complete session over the WebSocket."""
     async with websockets.connect(f"ws://127.0.0.1:{server.port}/v1/audio/speech/stream") as socket:
         for message in (
             {"type": "session.start", "model": "voxcpm-1.5", "response_format": "pcm"},
@@ -79,7 +79,7 @@ def test_the_version_is_that_of_the_package() -> None:
     assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == __version__
 
 
-async def test_a_spoken_request_moves_the_metrics(server: Any, wait_until: Any) -> None:
+async def test_a_request_moves_the_metrics(server: Any, wait_until: Any) -> None:
     made, sentences = value(server, "audio_seconds_total"), value(server, "sentences_total")
     assert (await post(server, input="One sentence is here. Another one is there.")).status_code == 200
     await wait_until(lambda: value(server, "open_requests") == 0)
@@ -96,7 +96,7 @@ async def test_a_spoken_request_moves_the_metrics(server: Any, wait_until: Any) 
     assert value(server, "build_info", **build) == 1
 
 
-async def test_a_listener_who_was_parked_and_left_is_counted_no_more(
+async def test_a_parked_request_whose_client_left_is_no_longer_counted(
     start_server: Any, make_model: Any, wait_until: Any
 ) -> None:
     async with start_server(make_model(), max_buffered_audio_seconds=1.6) as server:
@@ -112,8 +112,8 @@ async def test_a_listener_who_was_parked_and_left_is_counted_no_more(
         assert value(server, "slots") > 0
 
 
-async def test_counts_are_true_between_steps(start_server: Any, make_model: Any, wait_until: Any) -> None:
-    """Everybody left is parked: no step will tell that somebody has gone."""
+async def test_counts_are_updated_between_steps(start_server: Any, make_model: Any, wait_until: Any) -> None:
+    """Every other sequence is parked, so no step reports the end of this one."""
     async with start_server(make_model(), max_buffered_audio_seconds=1.6, max_parallel_sentences=1) as server:
         await wait_until(lambda: server.lifecycle.is_ready)
         body = json.dumps({**SPEECH, "input": "words and " * 400}).encode()
@@ -132,8 +132,8 @@ async def test_counts_are_true_between_steps(start_server: Any, make_model: Any,
         writers.pop().close()
 
 
-@pytest.mark.usefixtures("logged")  # which puts everything back
-def test_the_web_servers_lines_keep_to_the_level_too(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.usefixtures("logged")  # restores the logging configuration
+def test_uvicorns_lines_follow_the_log_level_too(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("error")
     logging.getLogger("uvicorn.error").warning("nothing of importance")
     logging.getLogger("uvicorn.error").error("something else")
@@ -141,7 +141,7 @@ def test_the_web_servers_lines_keep_to_the_level_too(capsys: pytest.CaptureFixtu
     assert ("nothing of importance" in told, "something else" in told) == (False, True)
 
 
-async def test_load_tells_the_gpu_and_the_free_rows(server: Any) -> None:
+async def test_load_has_the_gpu_and_the_free_rows(server: Any) -> None:
     assert load_row(server.service, 0.0)["gpu"] is None
     assert server.metrics.registry.get_sample_value("voxfleet_inference_gpu_memory_used_bytes") is None
     server.metrics.gpu.read(GpuReading(0.5, 10, 20))
@@ -153,7 +153,7 @@ async def test_load_tells_the_gpu_and_the_free_rows(server: Any) -> None:
     assert value(server, "gpu_utilization_ratio") == 0.5
 
 
-async def test_a_slice_of_a_gpu_is_not_said_to_be_idle(server: Any) -> None:
+async def test_a_mig_slice_has_no_utilization(server: Any) -> None:
     server.metrics.gpu.read(GpuReading(None, 10, 20))
     assert load_row(server.service, 0.0)["gpu"] == {
         "utilization": None,
@@ -165,7 +165,7 @@ async def test_a_slice_of_a_gpu_is_not_said_to_be_idle(server: Any) -> None:
     assert "\nvoxfleet_inference_gpu_utilization_ratio " not in exposed
 
 
-async def test_the_line_of_a_request_says_all_that_decided_its_audio_but_not_the_text(
+async def test_the_speech_line_has_all_that_decides_the_audio_but_the_text(
     start_server: Any, make_model: Any, wait_until: Any, logged: Any
 ) -> None:
     async with start_server(make_model()) as server:
@@ -191,9 +191,7 @@ async def test_the_line_of_a_request_says_all_that_decided_its_audio_but_not_the
     assert line["audio_seconds"] == pytest.approx(11 * 0.16 / 2, rel=0.01)
 
 
-async def test_the_users_text_is_in_no_line_of_a_whole_run(
-    start_server: Any, make_model: Any, wait_until: Any, logged: Any
-) -> None:
+async def test_no_line_of_a_run_has_the_text(start_server: Any, make_model: Any, wait_until: Any, logged: Any) -> None:
     secrets = ("xylophone", "quetzal", "木琴")
     async with start_server(make_model(), log_level="debug", max_body_bytes=5000) as server:
         await wait_until(lambda: server.lifecycle.is_ready)
@@ -221,9 +219,7 @@ async def test_the_users_text_is_in_no_line_of_a_whole_run(
     assert not [secret for secret in secrets if json.dumps(secret)[1:-1] in log]
 
 
-async def test_the_text_is_logged_where_that_was_asked_for(
-    start_server: Any, make_model: Any, wait_until: Any, logged: Any
-) -> None:
+async def test_log_text_logs_the_text(start_server: Any, make_model: Any, wait_until: Any, logged: Any) -> None:
     async with start_server(make_model(), log_text=True) as server:
         await wait_until(lambda: server.lifecycle.is_ready)
         await post(server, input="the xylophone speaks")
@@ -232,7 +228,7 @@ async def test_the_text_is_logged_where_that_was_asked_for(
     assert line["input"] == "the xylophone speaks"
 
 
-async def test_a_request_that_failed_or_was_left_says_so(
+async def test_the_speech_line_of_a_failed_or_left_request_has_its_outcome(
     start_server: Any, make_model: Any, wait_until: Any, logged: Any
 ) -> None:
     model = make_model(step_seconds=0.01)

@@ -1,4 +1,4 @@
-"""Which pages count as a server's own, which are allowed, and which are turned away."""
+"""The server's own pages, allowed origins, and rejected ones."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PORTS = st.one_of(st.just(""), st.integers(1, 65535).map(lambda port: f":{port}"
         ("https://tts.example.com:8443", "tts.example.com:8443"),
     ],
 )
-def test_its_own_page_may_use_a_server(origin: str, host: str) -> None:
+def test_the_own_page_is_allowed(origin: str, host: str) -> None:
     assert may_use(Visit(origin, host), NOBODY)
 
 
@@ -35,11 +35,11 @@ def test_its_own_page_may_use_a_server(origin: str, host: str) -> None:
     ("origin", "host"),
     [
         ("https://evil.example", "localhost:6006"),
-        ("http://localhost:3000", "localhost:6006"),  # whatever else runs on the machine
+        ("http://localhost:3000", "localhost:6006"),  # another server on the same machine
         ("http://localhost", "localhost:6006"),
         ("http://127.0.0.1:6006", "localhost:6006"),
-        ("http://rebound.evil.example:6006", "rebound.evil.example:6006"),  # a DNS answer made them the same
-        ("http://tts.example.com", "tts.example.com"),  # which looks the same, so it must be allowed by name
+        ("http://rebound.evil.example:6006", "rebound.evil.example:6006"),  # DNS rebinding to this machine
+        ("http://tts.example.com", "tts.example.com"),  # looks the same as rebinding, so it must be allowed by name
         ("https://tts.example.com", "127.0.0.1:6006"),  # a proxy that does not keep Host
         ("null", "localhost:6006"),  # a file, or a page in a sandbox
         ("null", "null"),
@@ -51,13 +51,13 @@ def test_its_own_page_may_use_a_server(origin: str, host: str) -> None:
         ("http://localhost", ""),
     ],
 )
-def test_any_other_page_may_not(origin: str, host: str) -> None:
+def test_other_pages_are_not_allowed(origin: str, host: str) -> None:
     assert not may_use(Visit(origin, host), NOBODY)
     assert may_use(Visit(origin, host), frozenset({"*"}))
 
 
-def test_the_browser_itself_may_say_that_it_is_the_servers_own() -> None:
-    """Behind a proxy that rewrites Host; a script cannot set this header, and over rebound names it is not sent."""
+def test_sec_fetch_site_same_origin_is_the_own_page() -> None:
+    """Behind a proxy that rewrites Host. No script can set this header; browsers omit it over plain HTTP."""
     assert may_use(Visit("https://tts.example.com", "127.0.0.1:6006", "same-origin"), NOBODY)
     for site in ("same-site", "cross-site", "none"):
         assert not may_use(Visit("https://tts.example.com", "127.0.0.1:6006", site), NOBODY)
@@ -74,7 +74,7 @@ def test_the_browser_itself_may_say_that_it_is_the_servers_own() -> None:
         ("*", {"*"}),
     ],
 )
-def test_origins_are_read_as_browsers_write_them(written: str, origins: set[str]) -> None:
+def test_origins_are_parsed_in_the_form_of_browsers(written: str, origins: set[str]) -> None:
     assert parse_origins(written) == origins
     assert checked_origins(written) == written
 
@@ -91,13 +91,13 @@ def test_origins_are_read_as_browsers_write_them(written: str, origins: set[str]
         "https://a:b",
     ],
 )
-def test_what_is_no_origin_is_refused_at_the_start(written: str) -> None:
+def test_an_invalid_origin_is_an_error_at_the_start(written: str) -> None:
     with pytest.raises(ValueError, match="is no origin; write scheme://host"):
         checked_origins(written)
 
 
 @given(NAMES, PORTS, st.sampled_from(["http", "https"]), NAMES, PORTS)
-def test_nobody_else_is_ever_its_own_page(name: str, port: str, scheme: str, host: str, host_port: str) -> None:
+def test_no_other_address_is_the_own_page(name: str, port: str, scheme: str, host: str, host_port: str) -> None:
     default = {"http": ":80", "https": ":443"}[scheme]
     is_same = (name, port or default) == (host, host_port or default)
     allowed = may_use(Visit(f"{scheme}://{name}{port}", f"{host}{host_port}"), NOBODY)
@@ -107,13 +107,13 @@ def test_nobody_else_is_ever_its_own_page(name: str, port: str, scheme: str, hos
 
 
 @given(NAMES, PORTS, st.sampled_from(["http", "https", "tauri"]))
-def test_what_was_allowed_is_let_in_wherever_it_goes(name: str, port: str, scheme: str) -> None:
+def test_an_allowed_origin_is_allowed_for_every_host(name: str, port: str, scheme: str) -> None:
     default = {"http": ":80", "https": ":443"}.get(scheme)
     origin = f"{scheme}://{name}" if port == default else f"{scheme}://{name}{port}"  # a browser leaves it out
     assert may_use(Visit(origin, "localhost:6006"), parse_origins(f"https://a.example,{scheme}://{name}{port}"))
 
 
-def test_a_refusal_names_the_origin_and_the_flag_and_stays_short() -> None:
+def test_a_rejection_names_the_origin_and_the_flag_and_is_short() -> None:
     message = refusal_message("https://evil.example" + "x" * 5000)
     assert message.startswith("the page's origin, 'https://evil.example")
     assert "--allowed-origins" in message

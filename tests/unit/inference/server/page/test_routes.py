@@ -1,4 +1,4 @@
-"""The page at `/`: self-contained, under a policy that its own parts satisfy, and readable without eyes."""
+"""The page at `/`: self-contained, allowed by its own policy, and usable with a screen reader."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ async def test_the_policy_allows_what_the_page_does_and_nothing_else(answer: htt
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-async def test_it_needs_nothing_from_elsewhere(answer: httpx.Response) -> None:
+async def test_it_loads_nothing_from_other_servers(answer: httpx.Response) -> None:
     found = Elements(answer.text)
     for _, attributes in found.elements:
         assert not {"src", "href", "style", "action"} & attributes.keys(), attributes
@@ -65,7 +65,7 @@ async def test_it_needs_nothing_from_elsewhere(answer: httpx.Response) -> None:
     assert "url(" not in found.inside["style"]
 
 
-async def test_everything_has_a_name_that_can_be_read_out(answer: httpx.Response) -> None:
+async def test_every_control_has_an_accessible_name(answer: httpx.Response) -> None:
     found = Elements(answer.text)
     assert found.of("html")[0]["lang"] == "en"
     labelled = {attributes["for"] for attributes in found.of("label")}
