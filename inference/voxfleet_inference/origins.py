@@ -53,7 +53,7 @@ def may_use(visit: Visit, allowed: frozenset[str]) -> bool:
     return ANY_ORIGIN in allowed or visit.origin in allowed or visit.site == "same-origin" or _is_own_page(visit)
 
 
-def refusal_message(origin: str) -> str:
+def rejection_message(origin: str) -> str:
     """Return the message for an origin that is not allowed, with the two ways out."""
     return (
         f"the page's origin, {origin[:_SHOWN_CHARACTERS]!r}, is not this server's own and is not allowed here: name it"

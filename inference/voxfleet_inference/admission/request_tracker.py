@@ -17,7 +17,7 @@ from voxfleet_inference.engine.messages import EngineGone, Idle, Loaded, Occupan
 from voxfleet_inference.errors import TooManyRequestsError, UnavailableError
 from voxfleet_inference.settings import ServeSettings
 from voxfleet_inference.telemetry.load import Load
-from voxfleet_inference.telemetry.metrics import Metrics
+from voxfleet_inference.telemetry.metrics import Metrics, RequestOutcome
 
 _EMPTY: Final = Occupancy(running=0, waiting=0)  # of an engine whose process has ended
 
@@ -71,7 +71,7 @@ class RequestTracker:
         """Count an open request whose client disconnected; `ended` follows."""
         self.metrics.cancelled_requests.inc()
 
-    def ended(self, permit: Permit, status: int, outcome: str) -> None:
+    def ended(self, permit: Permit, status: int, outcome: RequestOutcome) -> None:
         """Release a request's permit and count the request by status and outcome."""
         self._limiter.leave(permit)
         self._update_demand()
@@ -80,9 +80,9 @@ class RequestTracker:
         self.load.last_request_finished_at = datetime.now(UTC)
         self.metrics.requests.labels(str(status), outcome).inc()
 
-    def refused(self, status: int) -> None:
+    def rejected(self, status: int) -> None:
         """Count a request that was rejected before it opened."""
-        self.metrics.requests.labels(str(status), "refused").inc()
+        self.metrics.requests.labels(str(status), RequestOutcome.REJECTED).inc()
 
     def observe(self, report: Report) -> None:
         """Record what a report of the engine says about steps and occupancy."""

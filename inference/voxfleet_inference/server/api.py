@@ -14,10 +14,10 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from voxfleet_inference.admission.api_key_middleware import ApiKeyMiddleware
 from voxfleet_inference.admission.api_keys import ApiKeys
-from voxfleet_inference.admission.origin_middleware import OriginMiddleware
+from voxfleet_inference.admission.middleware import ApiKeyMiddleware, OriginMiddleware
 from voxfleet_inference.errors import ApiError, BodyTooLargeError
 from voxfleet_inference.logs import RequestLog
 from voxfleet_inference.origins import parse_origins
@@ -26,7 +26,6 @@ from voxfleet_inference.server.api_document import describe
 from voxfleet_inference.server.engine_supervisor import EngineSupervisor
 from voxfleet_inference.server.live.routes import add_live_speech
 from voxfleet_inference.server.page.routes import add_page
-from voxfleet_inference.server.responses.head_middleware import HeadMiddleware
 from voxfleet_inference.server.responses.output_format import output_format
 from voxfleet_inference.server.responses.sending import CLIENT_CLOSED_REQUEST
 from voxfleet_inference.server.service import SpeechService
@@ -45,6 +44,18 @@ _HEADERS_FOR_SCRIPTS: Final = (
     "Retry-After",
     "Preference-Applied",
 )
+
+
+class _HeadMiddleware:
+    """Answers HEAD on every path that has GET (RFC 9110, 9.3.2), which FastAPI's routes do not."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass HEAD on as GET, in a copy of the scope: uvicorn reads the original, and drops the body."""
+        is_head = scope["type"] == "http" and scope["method"] == "HEAD"
+        await self._app({**scope, "method": "GET"} if is_head else scope, receive, send)
 
 
 def speech_app(service: SpeechService, api_keys: ApiKeys | None = None) -> FastAPI:
@@ -67,10 +78,13 @@ def speech_app(service: SpeechService, api_keys: ApiKeys | None = None) -> FastA
 def _add_middleware(app: FastAPI, service: SpeechService, api_keys: ApiKeys | None) -> None:
     """Add what a request passes before its handler; the innermost comes first."""
     allowed = parse_origins(service.settings.allowed_origins)
-    refused = service.tracker.refused
-    app.add_middleware(HeadMiddleware)
+    rejected = service.tracker.rejected
+    app.add_middleware(_HeadMiddleware)
     app.add_middleware(
-        ApiKeyMiddleware, api_keys=api_keys, on_refusal=refused, trusts_gateway=service.settings.trust_gateway_headers
+        ApiKeyMiddleware,
+        api_keys=api_keys,
+        on_rejection=rejected,
+        trusts_gateway=service.settings.trust_gateway_headers,
     )
     if allowed:
         # Outside of the keys: a browser sends its preflight request without Authorization.
@@ -82,7 +96,7 @@ def _add_middleware(app: FastAPI, service: SpeechService, api_keys: ApiKeys | No
             allow_private_network=True,  # an allowed public website may use a server on a private address
             expose_headers=_HEADERS_FOR_SCRIPTS,
         )
-    app.add_middleware(OriginMiddleware, allowed_origins=allowed, on_refusal=refused)
+    app.add_middleware(OriginMiddleware, allowed_origins=allowed, on_rejection=rejected)
     app.add_middleware(RequestLog)  # outermost, so that rejections get their id and log line too
 
 
@@ -93,8 +107,8 @@ def _add_speech(app: FastAPI, service: SpeechService) -> None:
         received_at = time.monotonic()
         try:
             return await respond(request, received_at)
-        except ApiError as refused:
-            service.tracker.refused(refused.status)
+        except ApiError as rejected:
+            service.tracker.rejected(rejected.status)
             raise
 
     async def respond(request: Request, received_at: float) -> SpeechResponse:

@@ -25,6 +25,7 @@ from voxfleet_inference.server.engine_supervisor import EngineControl, EngineSup
 from voxfleet_inference.settings import ServeSettings
 from voxfleet_inference.speech.events import SpeechAudio, SpeechEvent
 from voxfleet_inference.speech.speaking import Speech, speak
+from voxfleet_inference.telemetry.metrics import RequestOutcome
 from voxfleet_inference.telemetry.speech_log import SpeechLog
 from voxfleet_inference.text.plain_text import plain_text
 from voxfleet_inference.text.sentences import TextSentence, split
@@ -81,7 +82,7 @@ class SpeechService:
             EngineError: a sentence failed; no event follows.
         """
         sample_rate = self.supervisor.model_info.sample_rate
-        log, outcome = SpeechLog(self.settings, speech, sample_rate, time.monotonic()), "left"
+        log, outcome = SpeechLog(self.settings, speech, sample_rate, time.monotonic()), RequestOutcome.DISCONNECTED
         try:
             async with aclosing(speak(self.supervisor.engine, speech, sample_rate, more, on_voice)) as events:
                 async for event in events:
@@ -89,9 +90,9 @@ class SpeechService:
                     if isinstance(event, SpeechAudio):
                         self.tracker.spoken(permit, len(event.samples) / sample_rate)
                     yield event
-            outcome = "complete"
+            outcome = RequestOutcome.COMPLETE
         except EngineError:
-            outcome = "failed"
+            outcome = RequestOutcome.FAILED
             raise
         finally:
             self._log_speech(log, outcome, asked)
@@ -104,10 +105,10 @@ class SpeechService:
                 str(error), code="voices_busy", retry_after_seconds=self.tracker.retry_after_seconds()
             ) from error
 
-    def _log_speech(self, log: SpeechLog, outcome: str, asked: SpeechRequest | None) -> None:
+    def _log_speech(self, log: SpeechLog, outcome: RequestOutcome, asked: SpeechRequest | None) -> None:
         now = time.monotonic()
         factor = log.real_time_factor(now)
-        if asked is not None and outcome == "complete" and factor is not None:
+        if asked is not None and outcome is RequestOutcome.COMPLETE and factor is not None:
             self.tracker.metrics.speech.real_time_factor.observe(factor)
         voice = "" if asked is None else self.voices.aliases.get(asked.voice, asked.voice)
         _logger.info("speech", **log.line(outcome, asked, voice, now))

@@ -18,17 +18,18 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from voxfleet_inference.admission.api_key_middleware import caller_of
+from voxfleet_inference.admission.middleware import caller_of
 from voxfleet_inference.admission.preferences import preferred_wait_seconds
 from voxfleet_inference.admission.request_limiter import Permit
 from voxfleet_inference.engine.client import EngineError
-from voxfleet_inference.errors import ApiError, InternalError, UnavailableError
+from voxfleet_inference.errors import ApiError, UnavailableError
 from voxfleet_inference.requests import SpeechRequest
 from voxfleet_inference.server.responses.output_format import OutputFormat, encoded, with_keep_alives
 from voxfleet_inference.server.responses.sending import (
     CLIENT_CLOSED_REQUEST,
     ClientLeftError,
     as_api_error,
+    failure_outcome,
     send_body,
     send_error,
     send_head,
@@ -37,6 +38,7 @@ from voxfleet_inference.server.responses.sending import (
 from voxfleet_inference.server.service import SpeechService
 from voxfleet_inference.server.speech_events import KEEP_ALIVE, SpeechUsage, delta_event, done_event, error_event
 from voxfleet_inference.telemetry.load import expected_audio_seconds
+from voxfleet_inference.telemetry.metrics import RequestOutcome
 from voxfleet_inference.text.sentences import weight
 
 _logger: Final = structlog.get_logger("voxfleet_inference")
@@ -66,11 +68,11 @@ class SpeechResponse(Response):
         try:
             self._service.supervisor.check_ready()
             permit = self._service.tracker.opened(expected_audio_seconds(weight(self._asked.input)), caller_of(scope))
-        except ApiError as refused:
-            self._service.tracker.refused(refused.status)
-            await send_error(send, refused)
+        except ApiError as rejected:
+            self._service.tracker.rejected(rejected.status)
+            await send_error(send, rejected)
             return
-        status, outcome = CLIENT_CLOSED_REQUEST, "left"
+        status, outcome = CLIENT_CLOSED_REQUEST, RequestOutcome.DISCONNECTED
         try:
             self._wait_seconds = preferred_wait_seconds(Headers(scope=scope).getlist("prefer"))
             outcome = await unless_client_leaves(receive, self._send_in_time(send, permit))
@@ -78,19 +80,19 @@ class SpeechResponse(Response):
         except ClientLeftError:
             self._service.tracker.client_left()
         except Exception as error:
-            status, outcome = 500, "broken"
+            status, outcome = 500, RequestOutcome.BROKEN
             if self._has_begun or not isinstance(error, EngineError | ApiError):
                 _logger.warning("speech broken off", error=str(error))
                 raise BrokenResponseError(str(error)) from error
             api_error = as_api_error(error)
             _logger.warning("speech failed", error=str(error))
             status = api_error.status
-            outcome = "failed" if status >= InternalError.status else "refused"
+            outcome = failure_outcome(api_error)
             await send_error(send, api_error)
         finally:
             self._service.tracker.ended(permit, status, outcome)
 
-    async def _send_in_time(self, send: Send, permit: Permit) -> str:
+    async def _send_in_time(self, send: Send, permit: Permit) -> RequestOutcome:
         """Send everything and return the outcome; an error when the first byte takes longer than `Prefer: wait`."""
         if self._wait_seconds is None:
             return await self._send_all(send, permit)
@@ -106,7 +108,7 @@ class SpeechResponse(Response):
                 raise late from error
             return await self._end_with(send, late)  # only keep-alive comments have been sent
 
-    async def _send_all(self, send: Send, permit: Permit) -> str:
+    async def _send_all(self, send: Send, permit: Permit) -> RequestOutcome:
         async with aclosing(self._chunks(permit)) as chunks:
             if self._output.is_events:
                 return await self._send_events(send, chunks)
@@ -114,7 +116,7 @@ class SpeechResponse(Response):
                 await self._send_whole(send, await anext(chunks))
             else:
                 await self._send_stream(send, chunks)
-        return "complete"
+        return RequestOutcome.COMPLETE
 
     async def _chunks(self, permit: Permit) -> AsyncGenerator[bytes]:
         """Yield the audio in its format as it is made, or in one chunk for `stream: false`."""
@@ -137,7 +139,7 @@ class SpeechResponse(Response):
         await self._begin(send, len(audio))
         await self._send_audio(send, audio, more=False)
 
-    async def _send_events(self, send: Send, chunks: AsyncGenerator[bytes]) -> str:
+    async def _send_events(self, send: Send, chunks: AsyncGenerator[bytes]) -> RequestOutcome:
         try:
             async with aclosing(with_keep_alives(chunks, self._service.settings.keep_alive_seconds)) as coming:
                 async for chunk in coming:
@@ -147,13 +149,13 @@ class SpeechResponse(Response):
                 raise
             return await self._end_with(send, error)
         await self._send_body(send, done_event(self._usage), more=False)
-        return "complete"
+        return RequestOutcome.COMPLETE
 
-    async def _end_with(self, send: Send, error: Exception) -> str:
+    async def _end_with(self, send: Send, error: Exception) -> RequestOutcome:
         """Send an error as the last event: the status has already been sent."""
         _logger.warning("speech ended with an error event", error=str(error))
         await self._send_body(send, error_event(as_api_error(error)), more=False)
-        return "broken"
+        return RequestOutcome.BROKEN
 
     async def _send_event(self, send: Send, chunk: bytes | None) -> None:
         if chunk is not None:

@@ -6,6 +6,7 @@ Does not know: when events happen.
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Final
@@ -50,6 +51,16 @@ _GPU_GAUGES: Final[_Named] = {
     "memory_used_bytes": ("gpu_memory_used_bytes", "GPU memory in use, by every process"),
     "memory_total_bytes": ("gpu_memory_total_bytes", "GPU memory in all"),
 }
+
+
+class RequestOutcome(enum.StrEnum):
+    """How a request ended: `outcome` of the metric `requests` and of log lines."""
+
+    COMPLETE = "complete"
+    REJECTED = "rejected"  # an error of the request, or a limit, before the first byte
+    FAILED = "failed"  # an error of the engine before the first byte
+    BROKEN = "broken"  # an error after the first byte
+    DISCONNECTED = "disconnected"  # by the client, or because it read nothing
 
 
 class _Registered:

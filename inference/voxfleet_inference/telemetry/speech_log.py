@@ -13,7 +13,7 @@ from voxfleet_inference.requests import SpeechRequest, recording_bytes
 from voxfleet_inference.settings import ServeSettings
 from voxfleet_inference.speech.events import SentenceEnded, SpeechAudio, SpeechEvent
 from voxfleet_inference.speech.speaking import Speech
-from voxfleet_inference.telemetry.metrics import SpeechMetrics
+from voxfleet_inference.telemetry.metrics import RequestOutcome, SpeechMetrics
 
 # With equal values of these, on an equal machine with the same PyTorch, a request gives the same bits.
 SETTINGS_THAT_DECIDE_BITS: Final = (
@@ -48,10 +48,10 @@ class SpeechLog:
         """Return the time since the start per second of audio; None without audio."""
         return (now - self._started_at) / self.audio_seconds if self._samples else None
 
-    def line(self, outcome: str, asked: SpeechRequest | None, voice: str, now: float) -> dict[str, Any]:
+    def line(self, outcome: RequestOutcome, asked: SpeechRequest | None, voice: str, now: float) -> dict[str, Any]:
         """Return the fields of the log line; `asked` is None for a session."""
         line: dict[str, Any] = {
-            "outcome": outcome,
+            "outcome": outcome.value,
             "seconds": round(now - self._started_at, 4),
             "audio_seconds": round(self.audio_seconds, 3),
             "attempts": self._attempts,

@@ -1,4 +1,4 @@
-"""The real server: two processes, a tiny checkpoint, ports of its own."""
+"""The real server: two processes, a tiny checkpoint, its own ports."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ import pytest
 from typer.testing import CliRunner
 from voxfleet_inference.commands.cli import app
 
-START_SECONDS = 120.0  # importing torch alone takes half a minute on a crowded machine
+START_SECONDS = 120.0  # importing torch alone takes half a minute on a slow machine
 TOKEN = "a token for tests"
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that no outgoing connection of a test next door is given before the server binds them."""
+    """Return ports below the ephemeral range: no outgoing connection of another test takes them before the server."""
     first_ephemeral = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     candidates = random.sample(range(first_ephemeral // 2, first_ephemeral), 200)
     return list(itertools.islice(filter(is_free, candidates), count))
@@ -70,7 +70,7 @@ class ServerProcess:
         return next(float(line.split()[1]) for line in lines if line.startswith(f"voxfleet_inference_{name} "))
 
     def engine_pid(self) -> int:
-        """A child of whichever thread started it; one that is starting again may take a moment to be there."""
+        """Return the engine's process, a child of one of the server's threads; wait while it is being restarted."""
         children = wait_for(lambda: children_of(self.process.pid), lambda found: len(found) > 0)
         return int(children[0])
 

@@ -1,4 +1,4 @@
-"""The benchmark of the HTTP side runs, with few streams for a moment; its figures are read by people."""
+"""The benchmark of the HTTP process runs, with few streams for a second; no figure is asserted."""
 
 from __future__ import annotations
 

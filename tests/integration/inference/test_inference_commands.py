@@ -38,7 +38,7 @@ def wav_samples(path: Path) -> Any:
         return np.concatenate([frame.to_ndarray()[0] for frame in container.decode(audio=0)])
 
 
-def test_a_wav_holds_exactly_what_was_spoken(tiny: Path, tmp_path: Path) -> None:
+def test_a_wav_has_exactly_the_spoken_samples(tiny: Path, tmp_path: Path) -> None:
     spoken = speak(tiny, tmp_path / "a.wav", seed=4)
     assert (tmp_path / "a.wav").read_bytes()[44:] == to_int16(spoken.samples)
     assert len(wav_samples(tmp_path / "a.wav")) == len(spoken.samples)
@@ -57,7 +57,7 @@ def test_the_seed_decides_everything(tiny: Path, tmp_path: Path) -> None:
     assert a == b != c
 
 
-def test_a_tape_of_the_seeds_noise_takes_the_same_path(tiny: Path, tmp_path: Path) -> None:
+def test_a_tape_of_the_seeds_noise_gives_the_same_latents(tiny: Path, tmp_path: Path) -> None:
     flags: dict[str, Any] = {"splits": False, "retries": False, "max_steps": 6}
     speak(tiny, tmp_path / "seed.wav", seed=11, latents_out=tmp_path / "seed.safetensors", **flags)
     tape = np.stack([patch_noise(11, 0, 0, step, 4, 64) for step in range(6)])
@@ -75,7 +75,7 @@ def test_a_tape_of_the_seeds_noise_takes_the_same_path(tiny: Path, tmp_path: Pat
     assert by_seed["sentence_starts"].tolist() == [0]
 
 
-def test_a_tape_too_short_names_had_and_needed(tiny: Path, tmp_path: Path) -> None:
+def test_a_short_tape_is_an_error_with_both_numbers(tiny: Path, tmp_path: Path) -> None:
     save_file({"noise": np.zeros((2, 4, 64), np.float32)}, tmp_path / "tape.safetensors")
     with pytest.raises(SynthesisError, match="the noise tape has 2 steps; step 3 is needed"):
         speak(tiny, tmp_path / "a.wav", noise_file=tmp_path / "tape.safetensors")
@@ -85,7 +85,7 @@ def test_a_tape_too_short_names_had_and_needed(tiny: Path, tmp_path: Path) -> No
     ("tensors", "words"),
     [({"other": (2, 4, 64)}, "no tensor `noise`"), ({"noise": (2, 64, 4)}, r"shape \[2, 64, 4\]; \[steps, 4, 64\]")],
 )
-def test_a_wrong_tape_is_refused_with_its_shape(
+def test_a_tape_of_another_shape_is_an_error_with_both_shapes(
     tiny: Path, tmp_path: Path, tensors: dict[str, tuple[int, ...]], words: str
 ) -> None:
     save_file({name: np.zeros(shape, np.float32) for name, shape in tensors.items()}, tmp_path / "tape.safetensors")
@@ -94,7 +94,7 @@ def test_a_wrong_tape_is_refused_with_its_shape(
 
 
 @pytest.mark.parametrize("ending", ["wav", "opus"])  # at the model's rate, and at 48 kHz
-def test_a_recording_is_continued(tiny: Path, tmp_path: Path, ending: str) -> None:
+def test_a_recording_changes_the_voice(tiny: Path, tmp_path: Path, ending: str) -> None:
     voice = tmp_path / f"voice.{ending}"
     speak(tiny, voice, text="A voice to be copied from here on.", seed=5)
     cloned = speak(tiny, tmp_path / "b.wav", reference_audio=voice, reference_text="A voice.", seed=1)
@@ -109,7 +109,7 @@ def test_sentences_after_the_first_continue_its_voice(tiny: Path, tmp_path: Path
     assert not np.array_equal(together.patches[second_start].latents, alone.patches[0].latents)
 
 
-def test_the_command_says_what_is_wrong_in_one_line(tmp_path: Path) -> None:
+def test_an_error_of_the_command_is_one_line(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "voxfleet_inference", "synthesize", "--model-path", str(tmp_path / "nowhere")]
     done = subprocess.run(
         [*command, "--text", "hi", "-o", str(tmp_path / "a.wav")],

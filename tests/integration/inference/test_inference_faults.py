@@ -1,4 +1,4 @@
-"""What breaks around the real server, and what must not break with it."""
+"""Faults around the real server: clients, engine, memory, disk, checkpoint."""
 
 from __future__ import annotations
 
@@ -31,24 +31,24 @@ AT_ONCE = 16
 def server(tiny: Path, start_server: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     folder = tmp_path_factory.mktemp("faults")
     flags = ("--voices-dir", str(folder / "voices"), "--slow-client-seconds", "2", "--max-step-seconds", "5")
-    flags += ("--max-engine-restarts", "20")  # of all these tests together
+    flags += ("--max-engine-restarts", "20")  # for all tests of this module together
     with start_server(folder, tiny, *flags) as running:
         running.wait_for_ready()
         yield running
 
 
 @pytest.fixture(autouse=True)
-def _as_before(server: Any, wait_for: Any) -> Iterator[None]:
-    """Whatever happened: afterwards nothing is left open, and the same seed gives the same bytes."""
-    before, files = said(server), server.open_files()
+def _unchanged(server: Any, wait_for: Any) -> Iterator[None]:
+    """Assert after each test that nothing is open and the same seed gives the same bytes."""
+    before, files = spoken(server), server.open_files()
     yield
     server.wait_for_ready()
     server.wait_for_idle()
-    assert said(server) == before
+    assert spoken(server) == before
     wait_for(server.open_files, lambda count: count <= files + 3)
 
 
-def said(server: Any) -> bytes:
+def spoken(server: Any) -> bytes:
     return bytes(server.http.post(server.url("/v1/audio/speech"), json={**SPEECH, "seed": 7}, timeout=60).content)
 
 
@@ -62,12 +62,12 @@ def connection_to(server: Any) -> socket.socket:
     return socket.create_connection(("127.0.0.1", server.ports[0]), timeout=60)
 
 
-STAGES = ["connected", "in a header", "after the headers", "in the body", "asked", "first audio", "more audio"]
+STAGES = ["connected", "in a header", "after the headers", "in the body", "sent", "first audio", "more audio"]
 
 
 @pytest.mark.parametrize("stage", STAGES)
-@pytest.mark.parametrize("is_rude", [True, False], ids=["reset", "closed"])
-def test_a_client_may_leave_at_any_stage(server: Any, stage: str, is_rude: bool) -> None:  # noqa: FBT001
+@pytest.mark.parametrize("is_reset", [True, False], ids=["reset", "closed"])
+def test_a_client_may_disconnect_at_any_stage(server: Any, stage: str, is_reset: bool) -> None:  # noqa: FBT001
     request = request_bytes(input=MANY_WORDS)
     headers = request.index(b"\r\n\r\n") + 4
     sent = {"connected": 0, "in a header": 30, "after the headers": headers, "in the body": headers + 100}
@@ -77,7 +77,7 @@ def test_a_client_may_leave_at_any_stage(server: Any, stage: str, is_rude: bool)
         received = 0
         while received < reads.get(stage, 0):
             received += len(leaving.recv(65536))
-        if is_rude:
+        if is_reset:
             leaving.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     server.wait_for_idle()
     assert "Traceback" not in server.errors()
@@ -91,13 +91,14 @@ def test_a_half_closed_connection_ends(server: Any) -> None:
             while half.recv(65536):
                 pass
     server.wait_for_idle()
+    assert server.load()["open_requests"] == 0
 
 
-def test_who_trickles_headers_keeps_nobody_from_speaking(server: Any) -> None:
+def test_clients_with_incomplete_headers_do_not_block_requests(server: Any) -> None:
     trickling = [connection_to(server) for _ in range(100)]
     for number, each in enumerate(trickling):
         each.sendall(request_bytes()[: 10 + number])
-    assert said(server)
+    assert spoken(server)
     for each in trickling:
         each.close()
 
@@ -116,7 +117,7 @@ def test_who_trickles_headers_keeps_nobody_from_speaking(server: Any) -> None:
     ],
     ids=["tls", "version", "negative length", "two lengths", "chunk size", "long path", "long header", "zeros"],
 )
-def test_what_is_no_http_gets_400_or_the_door(server: Any, noise: bytes) -> None:
+def test_invalid_http_gets_an_error_or_is_disconnected(server: Any, noise: bytes) -> None:
     with connection_to(server) as wrong:
         answer = b""
         try:
@@ -132,8 +133,8 @@ def test_what_is_no_http_gets_400_or_the_door(server: Any, noise: bytes) -> None
     assert "Traceback" not in server.errors()
 
 
-def test_a_machine_that_stood_still_loses_nobody(server: Any) -> None:
-    """Both processes were stopped, as by a debugger, a frozen container or a closed lid: the engine did not hang."""
+def test_a_suspended_machine_fails_no_request(server: Any) -> None:
+    """Both processes are stopped, as by a debugger, a frozen container or a closed lid: that is no stall."""
     engine, restarts = server.engine_pid(), server.metric("engine_restarts_total")
     body = {**SPEECH, "input": MANY_WORDS}
     with httpx.stream("POST", server.url("/v1/audio/speech"), json=body, timeout=60) as speaking:
@@ -141,15 +142,15 @@ def test_a_machine_that_stood_still_loses_nobody(server: Any) -> None:
         next(pieces)
         for pid in (engine, server.process.pid):
             os.kill(pid, signal.SIGSTOP)
-        time.sleep(8)  # more than one step may take
+        time.sleep(8)  # longer than --max-step-seconds; two stopped processes give no event to await
         os.kill(server.process.pid, signal.SIGCONT)
-        time.sleep(0.2)  # it looks first, and sees nothing done for eight seconds
+        time.sleep(0.2)  # its check comes first, eight seconds after the last step
         os.kill(engine, signal.SIGCONT)
         assert sum(map(len, pieces))
     assert (server.metric("engine_restarts_total"), server.engine_pid()) == (restarts, engine)
 
 
-def test_an_engine_that_stands_still_is_ended_and_another_one_speaks(server: Any, wait_for: Any) -> None:
+def test_a_stopped_engine_is_killed_and_another_one_speaks(server: Any, wait_for: Any) -> None:
     engine, restarts = server.engine_pid(), server.metric("engine_restarts_total")
     body = {**SPEECH, "input": MANY_WORDS}
     with httpx.stream("POST", server.url("/v1/audio/speech"), json=body, timeout=60) as speaking:
@@ -166,14 +167,14 @@ def test_an_engine_that_stands_still_is_ended_and_another_one_speaks(server: Any
     assert "the engine has taken no step for" in server.errors()
 
 
-def test_an_engine_that_stands_still_before_the_first_byte_is_an_error_that_says_so(server: Any) -> None:
+def test_an_engine_stopped_before_the_first_byte_is_a_500(server: Any) -> None:
     os.kill(server.engine_pid(), signal.SIGSTOP)
     answer = server.http.post(server.url("/v1/audio/speech"), json=SPEECH, timeout=60)
     assert (answer.status_code, answer.json()["error"]["code"]) == (500, "engine_error")
 
 
-def test_impatient_clients_do_not_hide_that_an_engine_stands_still(server: Any, wait_for: Any) -> None:
-    """Each of them leaves before a step is overdue; the engine never answers any, nor their leaving."""
+def test_clients_that_leave_early_do_not_hide_a_stopped_engine(server: Any, wait_for: Any) -> None:
+    """Each client leaves before a step is overdue; the engine processes neither its request nor its cancel."""
     engine, restarts = server.engine_pid(), server.metric("engine_restarts_total")
     os.kill(engine, signal.SIGSTOP)
     deadline = time.monotonic() + 60
@@ -184,20 +185,20 @@ def test_impatient_clients_do_not_hide_that_an_engine_stands_still(server: Any, 
     wait_for(Path(f"/proc/{engine}").exists, lambda exists: not exists)
 
 
-def test_an_engine_without_memory_ends_what_it_cannot_do_and_lives_on_or_again(
+def test_an_engine_without_memory_fails_requests_and_continues_or_is_restarted(
     tiny: Path, start_server: Any, tmp_path: Path
 ) -> None:
-    """A real lack of memory: what the engine wants to write to beyond what it has is refused."""
-    with start_server(tmp_path, tiny, "--max-engine-restarts", "20") as server:  # each caller may cost one
+    """The kernel denies the engine every further page (RLIMIT_DATA)."""
+    with start_server(tmp_path, tiny, "--max-engine-restarts", "20") as server:  # each request may cost one
         server.wait_for_ready()
-        before = said(server)
+        before = spoken(server)
         with no_more_memory(server.engine_pid()), ThreadPoolExecutor(AT_ONCE) as callers:
             answers = list(callers.map(partial(status_of_speech, server), range(AT_ONCE)))
         assert set(answers) <= {0, 200, 500, 503}
-        assert set(answers) != {200} or "out of memory with" in server.errors(), "it did want more memory"
+        assert set(answers) != {200} or "out of memory with" in server.errors(), "the engine needed more memory"
         server.wait_for_ready()
         server.wait_for_idle()
-        assert said(server) == before
+        assert spoken(server) == before
 
 
 @contextmanager
@@ -211,7 +212,7 @@ def no_more_memory(engine: int) -> Iterator[None]:
 
 
 def status_of_speech(server: Any, number: int) -> int:
-    """0: broken off."""
+    """Return the status of a long speech; 0 when it was broken off."""
     body = {**SPEECH, "input": MANY_WORDS, "seed": number}
     try:
         return httpx.post(server.url("/v1/audio/speech"), json=body, timeout=120).status_code
@@ -238,7 +239,7 @@ def upload(server: Any, name: str) -> httpx.Response:
     return answer
 
 
-def test_a_full_disk_is_said_and_leaves_no_half_a_voice(server: Any) -> None:
+def test_a_full_disk_is_an_error_and_leaves_no_incomplete_voice(server: Any) -> None:
     folder = Path(server.stderr).parent / "voices"
     pid = server.process.pid
     limits = resource.prlimit(pid, resource.RLIMIT_FSIZE)
@@ -255,7 +256,7 @@ def test_a_full_disk_is_said_and_leaves_no_half_a_voice(server: Any) -> None:
     assert server.http.delete(server.url(f"/v1/audio/voices/{kept.json()['id']}")).status_code in {200, 204}
 
 
-def test_a_checkpoint_cut_while_it_is_read_is_named_or_ends_the_server(
+def test_a_checkpoint_truncated_while_it_is_read_is_named_or_ends_the_server(
     start_server: Any, tiny: Path, tmp_path: Path
 ) -> None:
     copy = tmp_path / "cut"
@@ -268,12 +269,12 @@ def test_a_checkpoint_cut_while_it_is_read_is_named_or_ends_the_server(
             assert time.monotonic() < deadline
         os.truncate(weights, size // 3)
         state = cut.wait_for_load("ready", "failed", "silent")["state"]
-        if state != "ready":  # it was read before it was cut
+        if state != "ready":  # else it was read before it was truncated
             assert cut.process.wait(120) in {3, 4}
             assert cut.termination_log.read_text().strip()
 
 
-def test_an_engine_killed_while_it_loads_is_started_again(
+def test_an_engine_killed_while_it_loads_is_restarted(
     start_server: Any, tiny: Path, tmp_path: Path, wait_for: Any
 ) -> None:
     with start_server(tmp_path / "server", tiny) as early:
@@ -282,19 +283,19 @@ def test_an_engine_killed_while_it_loads_is_started_again(
         wait_for(lambda: early.metric("engine_restarts_total"), lambda restarts: restarts == 1)
         assert early.get("/health/live").status_code == 200
         early.wait_for_ready()
-        assert said(early)
+        assert spoken(early)
 
 
-def test_an_engine_that_takes_its_time_to_load_is_left_alone(
-    start_server: Any, tiny: Path, tmp_path: Path, wait_for: Any
-) -> None:
+def test_slow_loading_is_no_stall(start_server: Any, tiny: Path, tmp_path: Path, wait_for: Any) -> None:
     with start_server(tmp_path / "server", tiny, "--max-step-seconds", "2") as slow:
         wait_for(slow.load, lambda load: load["state"] != "silent")
         engine = slow.engine_pid()
         os.kill(engine, signal.SIGSTOP)
         assert slow.load()["state"] == "loading"
-        time.sleep(5)  # more than one step may take
-        assert slow.get("/health/live").status_code == 200
+        stopped_until = time.monotonic() + 5  # longer than --max-step-seconds
+        while time.monotonic() < stopped_until:
+            assert slow.get("/health/live").status_code == 200
+            time.sleep(0.1)
         os.kill(engine, signal.SIGCONT)
         slow.wait_for_ready()
         assert (slow.engine_pid(), slow.metric("engine_restarts_total")) == (engine, 0)

@@ -1,4 +1,4 @@
-"""The real server process with a tiny checkpoint: what a client and a kubelet see of it."""
+"""The real server process with a tiny checkpoint, as clients and a kubelet use it."""
 
 from __future__ import annotations
 
@@ -53,11 +53,13 @@ def test_the_same_seed_is_the_same_audio_in_every_format(server: Any) -> None:
     assert abs(len(mp3) - len(pcm)) < 3 * 1152
     shift = 1105
     overlap = min(len(mp3) - shift, len(pcm))
-    assert np.corrcoef(mp3[shift : shift + overlap], pcm[:overlap])[0, 1] > 0.5  # the tiny model hisses; mp3 hates hiss
+    assert (
+        np.corrcoef(mp3[shift : shift + overlap], pcm[:overlap])[0, 1] > 0.5
+    )  # the tiny model makes noise, which mp3 does not keep exactly
     assert spoken(server, "pcm", seed=4, sample_rate=44100) != spoken(server, "pcm", seed=3, sample_rate=44100)
 
 
-def test_events_carry_the_same_audio_as_bare_bytes_and_count_its_tokens(server: Any) -> None:
+def test_events_have_the_same_audio_as_a_bare_stream_and_count_its_tokens(server: Any) -> None:
     fixed: dict[str, Any] = {"model": "voxcpm-1.5", "voice": "default", "input": TEXT, "response_format": "pcm"}
     with server.client().audio.speech.with_streaming_response.create(
         **fixed, stream_format="sse", extra_body={"seed": 3}
@@ -71,15 +73,15 @@ def test_events_carry_the_same_audio_as_bare_bytes_and_count_its_tokens(server: 
     assert [each["text"] for each in done["sentences"]] == ["The weather is fine today.", "今天天气很好。"]
 
 
-def test_a_session_says_the_same_as_a_request(server: Any) -> None:
+def test_a_session_has_the_same_audio_as_a_request(server: Any) -> None:
     url = server.url("/v1/audio/speech/stream").replace("http", "ws", 1)
     start = {"type": "session.start", "model": "voxcpm-1.5", "response_format": "pcm", "seed": 3}
     with websockets.sync.client.connect(url) as socket:
         for message in (start, {"type": "text.append", "text": TEXT}, {"type": "session.end"}):
             socket.send(json.dumps(message))
         received = list(socket)
-    told = [json.loads(each) for each in received if isinstance(each, str)]
-    assert [each["type"] for each in told] == ["session.started", *["sentence.started"] * 2, "session.done"]
+    messages = [json.loads(each) for each in received if isinstance(each, str)]
+    assert [each["type"] for each in messages] == ["session.started", *["sentence.started"] * 2, "session.done"]
     assert b"".join(each for each in received if isinstance(each, bytes)) == spoken(server, "pcm", seed=3)
 
 
@@ -99,7 +101,7 @@ def test_a_client_that_leaves_stops_the_engine(server: Any, wait_for: Any) -> No
     ) as response:
         next(response.iter_bytes(1024))
     wait_for(lambda: server.get("/internal/load", 2).json()["open_requests"], lambda count: count == 0)
-    wait_for(lambda: steps_within(server, 0.5), lambda steps: steps == 0)
+    assert wait_for(lambda: steps_within(server, 0.5), lambda steps: steps == 0) == 0
 
 
 def steps_within(server: Any, seconds: float) -> float:
@@ -108,7 +110,7 @@ def steps_within(server: Any, seconds: float) -> float:
     return float(server.metric("steps_total") - before)
 
 
-def test_load_tells_what_the_contract_names(server: Any) -> None:
+def test_load_has_the_fields_of_the_contract(server: Any) -> None:
     load = server.get("/internal/load", 2).json()
     assert load["state"] == "ready"
     assert load["model"] == "voxcpm-1.5"
@@ -128,7 +130,7 @@ def test_the_real_engine_fills_the_metrics(server: Any) -> None:
     moved = {name: server.metric(name) - value for name, value in before.items()}
     assert moved["sentences_total"] == 2
     assert moved["steps_total"] >= 4
-    assert moved["audio_seconds_total"] >= len(audio) / 2 / 44100 - 2  # all but the pause
+    assert moved["audio_seconds_total"] >= len(audio) / 2 / 44100 - 2  # without the pause between sentences
     assert server.metric("kv_positions") > 0
     assert server.metric("slots") > 0
     assert server.metric("slack_seconds_count") > 0
@@ -147,7 +149,7 @@ def test_internal_paths_need_the_token(server: Any, headers: dict[str, str]) -> 
     assert server.load()["state"] == "ready"
 
 
-def test_draining_over_http_can_be_taken_back(server: Any, token: str) -> None:
+def test_draining_over_http_can_be_undone(server: Any, token: str) -> None:
     headers = {"Authorization": f"Bearer {token}"}
     assert httpx.post(server.url("/internal/drain", 2), headers=headers, timeout=30).json()["state"] == "draining"
     assert server.get("/health/ready").status_code == 503
@@ -165,7 +167,7 @@ def test_a_voice_can_be_cloned_from_a_recording(server: Any) -> None:
     assert cloned != spoken(server, "pcm", seed=1, sample_rate=44100)
 
 
-def test_a_taken_port_is_one_clear_line(server: Any, start_server: Any, tiny: Path, tmp_path: Path) -> None:
+def test_a_port_in_use_is_one_clear_line(server: Any, start_server: Any, tiny: Path, tmp_path: Path) -> None:
     port = str(server.ports[0])
     with start_server(tmp_path, tiny, "--port", port) as second:
         assert second.process.wait(60) == 2
@@ -176,7 +178,7 @@ def test_a_taken_port_is_one_clear_line(server: Any, start_server: Any, tiny: Pa
 
 
 def break_off_a_stream_by_killing_the_engine(server: Any) -> int:
-    """Kill -9 while somebody listens; returns the process id that was."""
+    """Kill the engine while a client reads; return its process id."""
     engine: int = server.engine_pid()
     body = {"model": "voxcpm-1.5", "input": "word " * 700, "response_format": "pcm"}
     with httpx.stream("POST", server.url("/v1/audio/speech"), json=body, timeout=60) as response:
@@ -188,7 +190,7 @@ def break_off_a_stream_by_killing_the_engine(server: Any) -> int:
     return engine
 
 
-def test_a_killed_engine_is_started_again_and_says_the_same(
+def test_a_killed_engine_is_restarted_and_gives_the_same_audio(
     start_server: Any, tiny: Path, tmp_path: Path, wait_for: Any
 ) -> None:
     with start_server(tmp_path, tiny) as server:
@@ -204,8 +206,8 @@ def test_a_killed_engine_is_started_again_and_says_the_same(
         assert '"exit_code": -9' in server.errors()
 
 
-def test_a_quiet_log_is_quiet_in_the_engine_too(tiny: Path, start_server: Any, tmp_path: Path) -> None:
-    """Which else tells how far loading is."""
+def test_the_log_level_holds_for_the_engine_too(tiny: Path, start_server: Any, tmp_path: Path) -> None:
+    """At level info the engine logs the progress of loading."""
     with start_server(tmp_path, tiny, "--log-level", "warning") as server:
         server.wait_for_ready()
         assert spoken(server, "pcm", seed=5)
@@ -228,10 +230,10 @@ def test_wrong_weights_are_named_everywhere_and_exit_three(start_server: Any, ti
     with start_server(tmp_path / "server", broken) as server:
         load, ready = server.wait_for_load("failed"), server.get("/health/ready")
         assert server.process.wait(60) == 3
-        told = server.errors()
+        errors = server.errors()
     assert "model.safetensors" in load["message"]
     assert (ready.status_code, ready.json()["message"]) == (503, load["message"])
-    assert f"voxfleet-inference: {load['message']}" in told
+    assert f"voxfleet-inference: {load['message']}" in errors
     assert server.termination_log.read_text().strip() == load["message"]
 
 

@@ -24,7 +24,9 @@ def spoken(server: Any, voice: str) -> bytes:
     return bytes(answer.content)
 
 
-def test_voices_outlive_the_server_and_sound_the_same(start_server: Any, tiny: Path, tmp_path: Path) -> None:
+def test_stored_voices_outlive_the_server_and_give_the_same_audio(
+    start_server: Any, tiny: Path, tmp_path: Path
+) -> None:
     flags = ("--voices-dir", str(tmp_path / "voices"), "--deterministic")
     with start_server(tmp_path / "first", tiny, *flags) as server:
         server.wait_for_ready()

@@ -1,4 +1,4 @@
-"""A request said over HTTP, and said again from the server's log: the same bytes."""
+"""A request over HTTP, and its replay from the server's log: the same bytes."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def said(server: Any, request_id: str, **changes: Any) -> bytes:
     return bytes(answer.content)
 
 
-def repeated(log: Path, model: Path, request_id: str, output: Path, *flags: str) -> Any:
+def replayed(log: Path, model: Path, request_id: str, output: Path, *flags: str) -> Any:
     arguments = ["synthesize", "--model-path", str(model), "--from-log", str(log), "--request-id", request_id]
     return CliRunner().invoke(app, [*arguments, "-o", str(output), *flags])
 
 
-def test_a_logged_request_is_repeated_to_the_byte(
+def test_the_replay_of_a_logged_request_has_the_same_bytes(
     logging_server: Any, tiny: Path, tmp_path: Path, wait_for: Any
 ) -> None:
     form = {"name": "seven", "seed": 7}
@@ -49,17 +49,17 @@ def test_a_logged_request_is_repeated_to_the_byte(
     voices = ("--voices-dir", str(logging_server.stderr.parent / "voices"))
     for request_id, audio in sent.items():
         wait_for(logging_server.errors, lambda log, line=f'"request_id": "{request_id}"': line in log)
-        done = repeated(logging_server.stderr, tiny, request_id, tmp_path / request_id, *voices)
+        done = replayed(logging_server.stderr, tiny, request_id, tmp_path / request_id, *voices)
         assert done.exit_code == 0, done.output
         assert (tmp_path / request_id).read_bytes() == audio, request_id
 
 
-def test_requests_in_any_company_are_said_to_the_byte_as_alone(logging_server: Any) -> None:
+def test_requests_decoded_together_have_the_same_bytes_as_alone(logging_server: Any) -> None:
     texts, voices = ("Hello there, how are you?", "今天天气很好。", "Mixed 我们 go."), ("default", "random")
 
     def one(number: int) -> bytes:
         changes = {"input": texts[number % 3], "voice": voices[number % 2], "inference_timesteps": 2 + number % 5}
-        return said(logging_server, f"company-{number}", seed=number, response_format="pcm", **changes)
+        return said(logging_server, f"together-{number}", seed=number, response_format="pcm", **changes)
 
     alone = [one(number) for number in range(6)]
     assert len(set(alone)) == len(alone)
@@ -78,27 +78,27 @@ LINE = {
     ("line", "flags", "words"),
     [
         ({"request_id": "b"}, (), "has no line of a speech request with the id 'a'"),
-        ({"outcome": "left"}, (), "was not spoken to its end"),
+        ({"outcome": "disconnected"}, (), "was not spoken to its end"),
         ({}, (), "the log does not hold it (--log-text): give it with --text"),
         ({}, ("--text", "four"), "the text had 3 characters; --text has 4"),
         ({"reference_audio_sha256": "0"}, ("--text", "abc"), "give it with --reference-audio and --reference-text"),
         ({}, ("--text", "abc"), "config.json"),
     ],
 )
-def test_what_is_missing_is_said_in_one_line(
+def test_a_missing_part_of_a_replay_is_one_line(
     tmp_path: Path, line: dict[str, Any], flags: tuple[str, ...], words: str
 ) -> None:
     log = tmp_path / "log"
     log.write_text(f"2026-01-01T00:00:00Z {json.dumps({**LINE, **line})}\nno json {{\n")
-    done = repeated(log, tmp_path / "nowhere", "a", tmp_path / "out", *flags)
+    done = replayed(log, tmp_path / "nowhere", "a", tmp_path / "out", *flags)
     assert done.exit_code == 3
     assert words in done.output
     assert len(done.output.splitlines()) == 1
 
 
-def test_another_recording_is_refused(tmp_path: Path) -> None:
+def test_another_recording_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "log").write_text(json.dumps({**LINE, "reference_audio_sha256": "00ff"}))
     (tmp_path / "other.wav").write_bytes(b"other")
     flags = ("--text", "abc", "--reference-audio", str(tmp_path / "other.wav"), "--reference-text", "what it says")
-    done = repeated(tmp_path / "log", tmp_path, "a", tmp_path / "out", *flags)
+    done = replayed(tmp_path / "log", tmp_path, "a", tmp_path / "out", *flags)
     assert (done.exit_code, "is another recording" in done.output) == (3, True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from voxfleet_inference.origins import Visit, checked_origins, may_use, parse_origins, refusal_message
+from voxfleet_inference.origins import Visit, checked_origins, may_use, parse_origins, rejection_message
 
 NOBODY: frozenset[str] = frozenset()
 NAMES = st.from_regex(r"[a-z][a-z0-9]{0,8}(\.[a-z]{2,6}){0,2}", fullmatch=True)
@@ -114,7 +114,7 @@ def test_an_allowed_origin_is_allowed_for_every_host(name: str, port: str, schem
 
 
 def test_a_rejection_names_the_origin_and_the_flag_and_is_short() -> None:
-    message = refusal_message("https://evil.example" + "x" * 5000)
+    message = rejection_message("https://evil.example" + "x" * 5000)
     assert message.startswith("the page's origin, 'https://evil.example")
     assert "--allowed-origins" in message
     assert len(message) < 400

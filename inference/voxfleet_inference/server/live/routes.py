@@ -36,9 +36,9 @@ def add_live_speech(app: FastAPI, service: SpeechService) -> None:
     async def stream(socket: WebSocket) -> None:
         try:
             service.supervisor.check_ready()
-        except UnavailableError as refused:
-            service.tracker.refused(refused.status)
-            await socket.send_denial_response(JSONResponse(refused.body, refused.status, refused.headers))
+        except UnavailableError as rejected:
+            service.tracker.rejected(rejected.status)
+            await socket.send_denial_response(JSONResponse(rejected.body, rejected.status, rejected.headers))
             return
         session_id = uuid.uuid4().hex
         await socket.accept(taken(socket.scope["subprotocols"]), [(b"x-request-id", session_id.encode())])

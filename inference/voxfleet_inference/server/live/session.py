@@ -14,12 +14,11 @@ from typing import Final
 import structlog
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from voxfleet_inference.admission.api_key_middleware import caller_of
+from voxfleet_inference.admission.middleware import caller_of
 from voxfleet_inference.admission.request_limiter import Permit
 from voxfleet_inference.engine.client import EngineError
 from voxfleet_inference.errors import (
     ApiError,
-    InternalError,
     InvalidFieldError,
     RequestTimeoutError,
     TooManyRequestsError,
@@ -39,10 +38,16 @@ from voxfleet_inference.server.live.client_messages import (
 from voxfleet_inference.server.live.live_text import LiveText
 from voxfleet_inference.server.live.session_speech import SessionSpeech, Task
 from voxfleet_inference.server.responses.output_format import output_format
-from voxfleet_inference.server.responses.sending import CLIENT_CLOSED_REQUEST, SlowClientError, as_api_error
+from voxfleet_inference.server.responses.sending import (
+    CLIENT_CLOSED_REQUEST,
+    SlowClientError,
+    as_api_error,
+    failure_outcome,
+)
 from voxfleet_inference.server.service import SpeechService
 from voxfleet_inference.server.speech_events import SpeechUsage
 from voxfleet_inference.telemetry.load import expected_audio_seconds
+from voxfleet_inference.telemetry.metrics import RequestOutcome
 from voxfleet_inference.text.sentences import weight
 
 _TICK_SECONDS: Final = 1.0  # how often a session without messages checks its idle time and the server's state
@@ -66,10 +71,10 @@ class Session:
 
     async def run(self) -> None:
         """Run the session to its end; the tracker counts it exactly once."""
-        status, outcome = CLIENT_CLOSED_REQUEST, "left"
+        status, outcome = CLIENT_CLOSED_REQUEST, RequestOutcome.DISCONNECTED
         try:
             await self._exchange()
-            status, outcome = 200, "complete"
+            status, outcome = 200, RequestOutcome.COMPLETE
         except WebSocketDisconnect:
             self._service.tracker.client_left()
         except SlowClientError as error:
@@ -77,7 +82,7 @@ class Session:
         except (EngineError, ApiError) as error:
             status, outcome = await self._end_with(as_api_error(error))
         finally:
-            _logger.info("session", status=status, outcome=outcome)
+            _logger.info("session", status=status, outcome=outcome.value)
             if self._permit is not None:
                 self._service.tracker.ended(self._permit, status, outcome)
 
@@ -113,8 +118,8 @@ class Session:
                 return await self._started(message)
             except (UnavailableError, TooManyRequestsError):
                 raise
-            except ApiError as refused:
-                await self._channel.send_error(refused)
+            except ApiError as rejected:
+                await self._channel.send_error(rejected)
 
     async def _started(self, message: ClientMessage) -> Task:
         if not isinstance(message, SessionStart):
@@ -140,8 +145,8 @@ class Session:
             message = await self._next_message(speech)
             try:
                 await self._apply(message, speech)
-            except InvalidFieldError as refused:
-                await self._channel.send_error(refused)
+            except InvalidFieldError as rejected:
+                await self._channel.send_error(rejected)
 
     async def _apply(self, message: ClientMessage, speech: SessionSpeech) -> None:
         match message:
@@ -170,8 +175,8 @@ class Session:
         while True:
             try:
                 return parse_message(await self._receive(speech))
-            except InvalidFieldError as refused:
-                await self._channel.send_error(refused)
+            except InvalidFieldError as rejected:
+                await self._channel.send_error(rejected)
 
     async def _receive(self, speech: SessionSpeech | None) -> str | None:
         tick_seconds = min(_TICK_SECONDS, self._service.settings.session_idle_seconds / 4)
@@ -201,12 +206,12 @@ class Session:
         if now - self._active_at > allowed:
             raise RequestTimeoutError(f"no message and no speech for {allowed:g} s", code="session_idle")
 
-    async def _end_with(self, error: ApiError) -> tuple[int, str]:
+    async def _end_with(self, error: ApiError) -> tuple[int, RequestOutcome]:
         """Send the error that ends the session; return its status and outcome for the tracker."""
         _logger.warning("session ended with an error", error=error.message)
         if self._permit is None:
-            self._service.tracker.refused(error.status)
+            self._service.tracker.rejected(error.status)
         with suppress(WebSocketDisconnect, SlowClientError):
             await self._channel.send_error(error)
             await self._channel.close(_CLOSE_CODES.get(type(error), CloseCode.FAILED))
-        return error.status, "failed" if error.status >= InternalError.status else "refused"
+        return error.status, failure_outcome(error)

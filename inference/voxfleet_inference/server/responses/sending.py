@@ -16,6 +16,7 @@ from starlette.types import Receive, Send
 
 from voxfleet_inference.engine.client import QueueFullError, SequenceExpiredError, SequenceTooLongError
 from voxfleet_inference.errors import ApiError, InternalError, InvalidFieldError, UnavailableError
+from voxfleet_inference.telemetry.metrics import RequestOutcome
 
 CLIENT_CLOSED_REQUEST: Final = 499  # nginx's status; only logs and metrics show it
 _RETRY_AFTER_SECONDS: Final = 5
@@ -29,13 +30,13 @@ class SlowClientError(Exception):
     """The connection is open, but the client reads nothing."""
 
 
-async def unless_client_leaves(receive: Receive, work: Coroutine[None, None, str]) -> str:
+async def unless_client_leaves(receive: Receive, work: Coroutine[None, None, RequestOutcome]) -> RequestOutcome:
     """Await `work` and return its outcome; cancel it when the client disconnects.
 
     Raises:
         ClientLeftError: the client disconnected first.
     """
-    output: asyncio.Task[str] = asyncio.create_task(work)
+    output: asyncio.Task[RequestOutcome] = asyncio.create_task(work)
     leaving = asyncio.create_task(_disconnected(receive))
     try:
         await asyncio.wait({output, leaving}, return_when=asyncio.FIRST_COMPLETED)
@@ -94,6 +95,11 @@ def as_api_error(error: Exception) -> ApiError:
         case SequenceExpiredError():
             return _unavailable(error, "deadline_exceeded")
     return InternalError(f"the engine could not speak this: {error}", code="engine_error")
+
+
+def failure_outcome(error: ApiError) -> RequestOutcome:
+    """Return how a request ended that got this error instead of audio."""
+    return RequestOutcome.FAILED if error.status >= InternalError.status else RequestOutcome.REJECTED
 
 
 def _unavailable(error: Exception, code: str) -> UnavailableError:

@@ -1,7 +1,7 @@
-"""A hub on loopback: one repository at one commit, spoken to by the real client (HF_ENDPOINT).
+"""A hub on loopback with one repository at one commit, for the real client (HF_ENDPOINT).
 
-It answers as the public one does: large files (safetensors) are LFS objects that are redirected to another path and
-known by their SHA-256, small ones are git blobs. Tests tell it what to do wrong.
+It responds as the public one does: large files (safetensors) are LFS objects that are redirected to another path and
+identified by their SHA-256, small ones are git blobs. Tests set its faults.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from voxfleet_inference.model.random_weights.tiny_checkpoint import write_tiny_c
 
 REPOSITORY, COMMIT = "org/voice", "c0ffee" * 6 + "beef"
 LARGE = (".safetensors", ".pth")
-CDN_FINDS_NOBODY = 520  # the client asks again and again for half a minute at 502 or 503, not at this
+CDN_ERROR = 520  # the client retries 502 and 503 for half a minute, and 520 not at all
 
 
 def blob_name(body: bytes) -> str:
@@ -33,15 +33,19 @@ def blob_name(body: bytes) -> str:
 
 @dataclass
 class Hub:
-    """What it has, what it does wrong, and what it was asked."""
+    """Its files, its faults, and the requests that it got."""
 
     files: dict[str, bytes]
     url: str = ""
-    cuts: dict[str, list[int]] = field(default_factory=dict)  # bytes after which an answer breaks off, one per answer
-    swapped: dict[str, bytes] = field(default_factory=dict)  # sent instead of what is listed
-    held: dict[str, threading.Event] = field(default_factory=dict)  # half of the file leaves, the rest after this
+    cuts: dict[str, list[int]] = field(
+        default_factory=dict
+    )  # bytes after which a response breaks off, one per response
+    swapped: dict[str, bytes] = field(default_factory=dict)  # sent instead of the listed file
+    held: dict[str, threading.Event] = field(
+        default_factory=dict
+    )  # half of the file is sent at once, the rest after this event
     is_down: bool = False
-    asked: list[tuple[str, str | None]] = field(default_factory=list)  # files' names, each with its Range
+    asked: list[tuple[str, str | None]] = field(default_factory=list)  # requested files, each with its Range
 
     def tree(self) -> list[dict[str, Any]]:
         return [self.row(name, body) for name, body in self.files.items()]
@@ -56,8 +60,8 @@ class Hub:
         return [ranged for asked, ranged in self.asked if asked == name]
 
 
-class Answering(BaseHTTPRequestHandler):
-    hub: Hub  # its fixture makes a class for each
+class HubHandler(BaseHTTPRequestHandler):
+    hub: Hub  # the fixture makes a class per hub
     server: ThreadingHTTPServer
 
     def do_HEAD(self) -> None:
@@ -70,7 +74,7 @@ class Answering(BaseHTTPRequestHandler):
         path = unquote(self.path.partition("?")[0])
         name = path.rpartition("/")[2]
         if self.hub.is_down:
-            self.reply(CDN_FINDS_NOBODY, b"")
+            self.reply(CDN_ERROR, b"")
         elif path == f"/api/models/{REPOSITORY}/tree/{COMMIT}":
             self.reply(200, json.dumps(self.hub.tree()).encode())
         elif path in {f"/api/models/{REPOSITORY}/revision/{name}" for name in ("main", COMMIT)}:
@@ -89,8 +93,8 @@ class Answering(BaseHTTPRequestHandler):
         commit = {"X-Repo-Commit": COMMIT}
         if name.endswith(LARGE):
             linked = {"X-Linked-ETag": f'"{hashlib.sha256(body).hexdigest()}"', "X-Linked-Size": str(len(body))}
-            elsewhere = f"http://localhost:{self.server.server_port}"  # another host, as the public hub's
-            self.reply(302, b"", {**commit, **linked, "Location": f"{elsewhere}/objects/{name}"})
+            cdn = f"http://localhost:{self.server.server_port}"  # another host, as the public hub's
+            self.reply(302, b"", {**commit, **linked, "Location": f"{cdn}/objects/{name}"})
         elif self.command == "HEAD":
             self.reply(200, body, {**commit, "ETag": f'"{blob_name(body)}"'})
         else:
@@ -139,7 +143,7 @@ def tiny_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 @pytest.fixture
 def hub(tiny_files: dict[str, bytes]) -> Iterator[Hub]:
     served = Hub(tiny_files | {"README.md": b"no part of a checkpoint"})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (Answering,), {"hub": served}))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (HubHandler,), {"hub": served}))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     served.url = f"http://127.0.0.1:{server.server_address[1]}"
     yield served

@@ -331,7 +331,7 @@ async def test_a_client_far_behind_parks_the_sequence(start_server: Any, make_mo
         ):
             chunks = response.aiter_raw()
             first = await anext(chunks)
-            await asyncio.sleep(1.0)
+            await wait_until(lambda: server.load.parked_sequences > 0)
             assert model.steps_taken - before < 560
             rest = [chunk async for chunk in chunks]
         assert without_pauses(first + b"".join(rest), [291, 290]).size == 581 * PATCH
@@ -400,7 +400,7 @@ async def test_requests_are_counted_by_status_and_outcome(server: Any, wait_unti
     await post(server, input="")
     await post(server, model="other")
     await post(server, input="please refuse")
-    counted = {("200", "complete"): 1, ("400", "refused"): 1, ("404", "refused"): 1, ("500", "failed"): 1}
+    counted = {("200", "complete"): 1, ("400", "rejected"): 1, ("404", "rejected"): 1, ("500", "failed"): 1}
     await wait_until(lambda: requests_counted(server) == counted)
     assert requests_counted(server) == counted
 

@@ -239,4 +239,4 @@ async def test_the_speech_line_of_a_failed_or_left_request_has_its_outcome(
         await wait_until(lambda: server.load.running_sequences == 1)
         leaving.cancel()
         await wait_until(lambda: server.load.open_requests == 0)
-    assert [line["outcome"] for line in speech_lines(logged())] == ["failed", "left"]
+    assert [line["outcome"] for line in speech_lines(logged())] == ["failed", "disconnected"]

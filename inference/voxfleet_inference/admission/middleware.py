@@ -1,0 +1,124 @@
+"""ASGI middleware for the paths under /v1/, over HTTP and WebSocket: rejects other origins' pages, and unknown keys.
+
+Knows: ASGI, the headers in which a browser names the page, which requests have effects, and where a key is sent
+(Authorization as in RFC 6750, or a WebSocket's subprotocols). Health and the page are not guarded.
+Does not know: which origins and keys are valid, what a request asks for, or whether the limits admit it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, cast
+
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from voxfleet_inference.admission.api_keys import ApiKeys
+from voxfleet_inference.admission.callers import ANONYMOUS, Caller, CallerError, from_gateway_headers
+from voxfleet_inference.admission.subprotocols import offered_key
+from voxfleet_inference.errors import ApiError, ForbiddenOriginError, InvalidFieldError, NoApiKeyError
+from voxfleet_inference.origins import Visit, may_use, rejection_message
+
+_GUARDED_PATHS: Final = "/v1/"
+_STATE_KEY: Final = "caller"
+# Methods without effects, whose responses the browser hides from pages of other origins.
+_FREE_METHODS: Final = frozenset({"GET", "HEAD"})
+
+
+def caller_of(scope: Scope) -> Caller:
+    """Return the caller that `ApiKeyMiddleware` stored; anonymous outside of /v1/."""
+    return cast("Caller", scope.get("state", {}).get(_STATE_KEY, ANONYMOUS))
+
+
+class OriginMiddleware:
+    """Rejects requests of pages whose origin is not allowed; one without `Origin` is not from a browser, and passes."""
+
+    def __init__(self, app: ASGIApp, allowed_origins: frozenset[str], on_rejection: Callable[[int], None]) -> None:
+        self._app = app
+        self._allowed_origins = allowed_origins
+        self._on_rejection = on_rejection
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or send its error."""
+        origin = _forbidden_origin(scope, self._allowed_origins) if _is_guarded(scope) else None
+        if origin is None:
+            await self._app(scope, receive, send)
+            return
+        rejected = ForbiddenOriginError(rejection_message(origin), code="origin_not_allowed")
+        self._on_rejection(rejected.status)
+        await _reject(rejected, scope, receive, send)
+
+
+def _is_guarded(scope: Scope) -> bool:
+    if scope["type"] not in {"http", "websocket"} or not scope["path"].startswith(_GUARDED_PATHS):
+        return False
+    return scope["type"] == "websocket" or scope["method"] not in _FREE_METHODS
+
+
+def _forbidden_origin(scope: Scope, allowed: frozenset[str]) -> str | None:
+    headers = Headers(scope=scope)
+    origin = headers.get("origin")
+    if origin is None:
+        return None
+    visit = Visit(origin, headers.get("host", ""), headers.get("sec-fetch-site", ""))
+    return None if may_use(visit, allowed) else origin
+
+
+class ApiKeyMiddleware:
+    """Stores the caller in the scope; rejects a request without a valid key, unless `api_keys` is None."""
+
+    def __init__(
+        self, app: ASGIApp, api_keys: ApiKeys | None, on_rejection: Callable[[int], None], *, trusts_gateway: bool
+    ) -> None:
+        self._app = app
+        self._api_keys = api_keys
+        self._on_rejection = on_rejection
+        self._trusts_gateway = trusts_gateway
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on with its caller, or send its error."""
+        if scope["type"] in {"http", "websocket"} and scope["path"].startswith(_GUARDED_PATHS):
+            try:
+                scope.setdefault("state", {})[_STATE_KEY] = self._caller(scope)
+            except ApiError as rejected:
+                self._on_rejection(rejected.status)
+                await _reject(rejected, scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+    def _caller(self, scope: Scope) -> Caller:
+        headers = Headers(scope=scope)
+        caller = (
+            ANONYMOUS if self._api_keys is None else Caller(_key_name(self._api_keys, _presented_key(scope, headers)))
+        )
+        if not self._trusts_gateway:
+            return caller
+        try:
+            return from_gateway_headers(caller, headers)
+        except CallerError as error:
+            raise InvalidFieldError(str(error), code="invalid_header") from error
+
+
+def _presented_key(scope: Scope, headers: Headers) -> str:
+    """Return the key in a request; empty when there is none."""
+    scheme, _, key = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and key.strip():
+        return key.strip()
+    return offered_key(scope.get("subprotocols", ()))
+
+
+def _key_name(api_keys: ApiKeys, key: str) -> str:
+    if not key:
+        raise NoApiKeyError("an API key is needed: send it as 'Authorization: Bearer KEY'", has_key=False)
+    name = api_keys.name_of(key)
+    if name is None:
+        raise NoApiKeyError("the API key is unknown to this server", has_key=True)
+    return name
+
+
+async def _reject(rejected: ApiError, scope: Scope, receive: Receive, send: Send) -> None:
+    """Send an error in OpenAI's form; for a WebSocket, instead of its handshake."""
+    if scope["type"] == "websocket":
+        await receive()  # websocket.connect
+    await JSONResponse(rejected.body, rejected.status, rejected.headers)(scope, receive, send)
