@@ -136,4 +136,4 @@ async def test_records_are_decided_again_to_the_same_result(gateway: Any, speak:
     await gateway.until(lambda: len(gateway.records()) == 3, "records")
     replayed = list(replay(json.dumps(line) for line in gateway.lines))
     assert len(replayed) == 3
-    assert all(result.same for result in replayed)
+    assert all(result.is_same for result in replayed)
