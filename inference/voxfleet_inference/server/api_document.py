@@ -2,7 +2,7 @@
 
 Knows: the table of responses. FastAPI generates paths, parameters and bodies; the responses that it would generate
 (422) are never sent.
-Does not know: how requests are handled. OpenAPI cannot describe a WebSocket; docs/inference-server.md does.
+Does not know: how requests are handled. OpenAPI cannot describe a WebSocket; docs/speech-api.md does.
 """
 
 from __future__ import annotations

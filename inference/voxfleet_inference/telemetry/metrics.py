@@ -1,4 +1,4 @@
-"""Prometheus metrics; docs/inference-server.md lists every one, and a test compares.
+"""Prometheus metrics; docs/inference-metrics.md lists every one, and a test compares.
 
 Knows: names, units, buckets, and which field of the engine's reports fills which metric.
 Does not know: when events happen.

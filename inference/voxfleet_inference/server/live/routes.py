@@ -29,7 +29,7 @@ def add_live_speech(app: FastAPI, service: SpeechService) -> None:
     @app.get(PATH, include_in_schema=False)
     async def no_upgrade() -> None:
         """426 Upgrade Required (RFC 9110, 15.5.22), as browsers and curl get it."""
-        message = "this path speaks WebSocket; see docs/inference-server.md, or POST /v1/audio/speech"
+        message = "this path speaks WebSocket; see docs/speech-api.md, or POST /v1/audio/speech"
         raise HTTPException(426, message, {"Upgrade": "websocket", "Connection": "Upgrade"})
 
     @app.websocket(PATH)

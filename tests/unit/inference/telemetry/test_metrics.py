@@ -54,7 +54,7 @@ def value(server: Any, name: str, **labels: str) -> float:
 
 
 def test_the_table_in_the_docs_is_the_registry() -> None:
-    text = (ROOT / "docs" / "inference-server.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "inference-metrics.md").read_text(encoding="utf-8")
     documented = set(re.findall(r"^\| `(voxfleet_inference_\w+)` \|", text, re.MULTILINE))
     registered = {m.name + ("_total" if m.type == "counter" else "") for m in Metrics().registry.collect()}
     assert documented == registered

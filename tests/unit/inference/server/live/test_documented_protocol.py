@@ -1,4 +1,4 @@
-"""The events and sessions that docs/inference-server.md shows are those that a server sends."""
+"""The events and sessions that docs/speech-api.md shows are those that a server sends."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import websockets
 from voxfleet_inference.server.live.channel import CloseCode
 from voxfleet_inference.server.live.client_messages import MESSAGES
 
-DOCS = (Path(__file__).parents[5] / "docs" / "inference-server.md").read_text(encoding="utf-8")
+DOCS = (Path(__file__).parents[5] / "docs" / "speech-api.md").read_text(encoding="utf-8")
 SESSION = re.search(r"```session\n(.*?)```", DOCS, re.DOTALL)
 EVENTS = [json.loads(line[6:]) for line in DOCS.splitlines() if line.startswith("data: ")]
 PATIENCE_SECONDS = 60.0
