@@ -1,4 +1,4 @@
-"""The audio formats that a client may ask for, as a table.
+"""The values of `response_format`, as a table.
 
 Knows: names, media types, codecs, and which sample rates each can carry.
 Does not know: how samples become bytes.
@@ -35,22 +35,22 @@ class AudioFormat:
     sample_rates: tuple[int, ...] = ()  # empty: any from MIN_SAMPLE_RATE to MAX_SAMPLE_RATE
     codec: Codec | None = None  # None: raw 16-bit samples
 
-    def rate_for(self, asked: int | None, model_rate: int) -> int:
-        """The rate to send: what was asked for, else the format's default, else the model's or the nearest above."""
-        rate = asked or self.default_sample_rate or model_rate
+    def rate_for(self, requested: int | None, model_rate: int) -> int:
+        """Return the rate to send: the requested one, the format's default, or the model's (or the next higher one)."""
+        rate = requested or self.default_sample_rate or model_rate
         if not self.sample_rates or rate in self.sample_rates:
             return rate
         return min((each for each in self.sample_rates if each >= rate), default=max(self.sample_rates))
 
     def allows(self, sample_rate: int) -> bool:
-        """Whether a client may ask for this rate."""
+        """Return whether a request may have this `sample_rate`."""
         if self.sample_rates:
             return sample_rate in self.sample_rates
         return MIN_SAMPLE_RATE <= sample_rate <= MAX_SAMPLE_RATE
 
     @property
     def rates_in_words(self) -> str:
-        """The rates that a client may ask for, for an error message."""
+        """The rates that a request may have, as an error message says them."""
         if self.sample_rates:
             return "one of " + ", ".join(str(rate) for rate in self.sample_rates)
         return f"{MIN_SAMPLE_RATE} to {MAX_SAMPLE_RATE}"

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 from typer.testing import CliRunner
+from voxfleet_inference.audio.formats import FORMATS
 from voxfleet_inference.commands.cli import app
 from voxfleet_inference.settings import ServeSettings, environment_name, flag_name
 
@@ -16,6 +17,20 @@ def test_serve_help_shows_every_setting_with_its_variable_and_default() -> None:
         assert environment_name(name) in shown
         if not field.is_required() and field.default != "":
             assert f"default: ({field.default})" in shown or f"default: {field.default}" in shown
+
+
+@pytest.mark.parametrize(
+    ("command", "choices"),
+    [
+        ("bench", list(FORMATS)),
+        ("synthesize", ["fp32", "bf16", "float32", "bfloat16", "int8"]),
+        ("synthesize", ["cpu", "cuda"]),
+        ("serve", ["float32", "bfloat16", "int8"]),
+        ("serve", ["cpu", "cuda"]),
+    ],
+)
+def test_choices_come_from_the_tables_of_formats_and_settings(command: str, choices: list[str]) -> None:
+    assert f"<{'|'.join(choices)}>" in CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "400"}).output
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["serve", "--help"], ["synthesize", "--help"], ["fetch", "--help"]])
