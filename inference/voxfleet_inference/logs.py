@@ -16,8 +16,9 @@ from typing import Final
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+# A given id goes into the log and into a response header, so it must not contain control characters.
 _SAFE_ID: Final = re.compile(r"^[A-Za-z0-9._:-]{1,128}$")
-_QUIET_PATHS: Final = frozenset({"/health/live", "/health/ready", "/internal/load", "/metrics"})
+_QUIET_PATHS: Final = frozenset({"/health/live", "/health/ready", "/internal/load", "/metrics"})  # polled
 _logger: Final = structlog.get_logger("voxfleet_inference")
 
 
@@ -41,6 +42,7 @@ def configure_logging(level: str) -> None:
     )
     handler.setFormatter(formatter)
     handler.addFilter(_is_needed)
+    # uvicorn logs every WebSocket at level INFO.
     least = max(logging.WARNING, logging.getLevelNamesMapping()[level.upper()])
     logging.basicConfig(level=least, handlers=[handler], force=True)
 

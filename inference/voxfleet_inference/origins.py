@@ -67,6 +67,7 @@ def _parsed(part: str) -> str:
     origin = part.lower()
     if _ORIGIN.fullmatch(origin) is None:
         raise ValueError(f"{part!r} is no origin; write scheme://host or scheme://host:port without a path, or *")
+    # Browsers omit the default port of a scheme.
     default_port = _DEFAULT_PORTS.get(origin.partition("://")[0])
     return origin.removesuffix(f":{default_port}")
 
@@ -79,6 +80,7 @@ def _is_own_page(visit: Visit) -> bool:
     here = _split(f"{page.scheme}://{visit.host}")
     if here is None or _address(page) != _address(here):
         return False
+    # Over HTTPS the server has proved its name by a certificate.
     return page.scheme == "https" or _is_private(page.hostname or "")
 
 
@@ -86,7 +88,7 @@ def _split(url: str) -> SplitResult | None:
     """Split a URL; None when it is not valid."""
     try:
         parts = urlsplit(url)
-        _ = parts.port
+        _ = parts.port  # raises ValueError for an invalid one
     except ValueError:
         return None
     return parts if parts.hostname else None

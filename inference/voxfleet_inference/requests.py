@@ -28,13 +28,14 @@ from voxfleet_inference.audio.formats import FORMATS, MAX_SAMPLE_RATE, MIN_SAMPL
 from voxfleet_inference.engine.noise import MAX_SEED
 from voxfleet_inference.errors import InvalidFieldError, UnknownModelError
 
-MAX_TRANSCRIPT_CHARACTERS: Final = 1000
-_SHOWN_CHARACTERS: Final = 40
+MAX_TRANSCRIPT_CHARACTERS: Final = 1000  # several times what is said in the 30 s of a recording
+_SHOWN_CHARACTERS: Final = 40  # of a given value, in a message
 _DRAWN_SEEDS: Final = 2**32  # short enough to type, and exact in JSON parsers that read every number as a double
 Kind = TypeVar("Kind", bound=BaseModel)
 
 
 def _number(value: Any) -> Any:
+    # bool is a subclass of int, and pydantic would convert strings.
     if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
         raise ValueError("not a number")
     return value
@@ -75,6 +76,7 @@ VoiceName = Annotated[Text, BeforeValidator(_voice_name), WithJsonSchema(_VOICE_
 class SpeechRequest(BaseModel):
     """The fields of a speech request; each description completes the message "it must be ..."."""
 
+    # Unknown fields are ignored: OpenAI's clients may send ones that are newer than this server.
     model_config = ConfigDict(frozen=True, extra="ignore", title="SpeechRequest")
 
     model: Text = Field(description="a string, the name of a model that GET /v1/models lists")
@@ -143,7 +145,7 @@ def json_object(body: bytes | str, what: str = "body") -> dict[str, Any]:
     """
     try:
         fields = json.loads(body)
-    except (ValueError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # RecursionError: deeply nested arrays
         raise InvalidFieldError(f"the {what} must be a JSON object: {error}", code="invalid_json") from error
     if not isinstance(fields, dict):
         raise InvalidFieldError(f"the {what} must be a JSON object; given {_shown(fields)}", code="invalid_json")
@@ -201,6 +203,7 @@ def recording_bytes(reference_audio: str) -> bytes:
 
 
 def _first_error(kind: type[BaseModel], error: ValidationError) -> InvalidFieldError:
+    # OpenAI's form of an error names one field.
     first = error.errors(include_url=False, include_context=False)[0]
     field_name = str(first["loc"][0])
     wanted = kind.model_fields[field_name].description

@@ -22,12 +22,13 @@ DTYPES: Final[tuple[str, ...]] = get_args(_TorchDtype)
 DTYPE_ALIASES: Final[Mapping[str, str]] = {"fp32": "float32", "bf16": "bfloat16"}  # as VoxCPM's own scripts name them
 Dtype = Annotated[_TorchDtype, BeforeValidator(lambda name: DTYPE_ALIASES.get(name, name))]
 _STEP_SECONDS: Final[Mapping[str, float]] = {"cuda": 5.0, "cpu": 60.0}  # a full batch on a CPU may need a minute
-Port = Annotated[int, Field(ge=0, le=65535)]
+Port = Annotated[int, Field(ge=0, le=65535)]  # 0: any free one, for tests
 
 
 class ServeSettings(BaseModel):
     """The settings of the speech server; `--model-path` is `VOXFLEET_MODEL_PATH`, and so on."""
 
+    # protected_namespaces: pydantic warns about fields whose names begin with `model_`.
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
     model_path: Path = Field(description="Folder of a VoxCPM checkpoint in its published form.")

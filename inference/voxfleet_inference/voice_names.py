@@ -14,7 +14,7 @@ from typing import Final
 DEFAULT_VOICE: Final = "default"
 RANDOM_VOICE: Final = "random"
 BUILT_IN_VOICES: Final = (DEFAULT_VOICE, RANDOM_VOICE)
-VOICE_ID: Final = re.compile(r"voice_[0-9a-f]{32}")
+VOICE_ID: Final = re.compile(r"voice_[0-9a-f]{32}")  # 128 bits of a hash of the voice's content
 _ALIAS: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _OPENAI_VOICES: Final = tuple(
     "alloy ash ballad cedar coral echo fable marin nova onyx sage shimmer verse".split()  # noqa: SIM905

@@ -77,7 +77,7 @@ class ApiKeys:
         version = self._version_now()
         if version == self._version:
             return
-        self._version = version
+        self._version = version  # also when reading fails: one log line per change
         try:
             self._keys = self._read()
             _logger.info("API keys reloaded", keys=len(self._keys))
@@ -89,6 +89,7 @@ class ApiKeys:
             status = self._path.stat()
         except OSError:
             return None
+        # With the inode: editors and Kubernetes replace a file, perhaps by one of the same size and time.
         return (status.st_ino, status.st_mtime_ns, status.st_size)
 
     def _read(self) -> tuple[ApiKey, ...]:

@@ -14,6 +14,7 @@ from typing import Final
 TENANT_HEADER: Final = "voxfleet-tenant"
 PRIORITY_HEADER: Final = "voxfleet-priority"
 MAX_PRIORITY: Final = 100
+# The form of names in a file of API keys.
 _TENANT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]{0,127}")
 _PRIORITY: Final = re.compile(r"[+-]?\d{1,3}")
 

@@ -12,6 +12,7 @@ from typing import ClassVar, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+# Written to the socket, because uvicorn has no request yet to respond to (RFC 6585, 5; RFC 9110, 15.5.9).
 _TOO_LARGE: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 _TOO_SLOW: Final = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
@@ -25,7 +26,7 @@ def allow_many_connections() -> None:
 class BoundedConnection(HttpToolsProtocol):
     """An HTTP connection with limits: time and bytes for a request's head, time between two parts of its body."""
 
-    max_head_bytes: ClassVar[int] = 64 * 2**10
+    max_head_bytes: ClassVar[int] = 64 * 2**10  # most servers allow 8 to 64 KiB
     head_seconds: ClassVar[float] = 30.0
     silent_seconds: ClassVar[float] = 30.0  # between two parts of a body
 
@@ -88,6 +89,6 @@ class BoundedConnection(HttpToolsProtocol):
 
     def _drop(self, response: bytes) -> None:
         self._stop_timeout()
-        if self._is_in_head and not self.transport.is_closing():
+        if self._is_in_head and not self.transport.is_closing():  # later, a response may have begun
             self.transport.write(response)
         self.transport.close()

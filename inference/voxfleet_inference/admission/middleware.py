@@ -105,7 +105,7 @@ def _presented_key(scope: Scope, headers: Headers) -> str:
     scheme, _, key = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and key.strip():
         return key.strip()
-    return offered_key(scope.get("subprotocols", ()))
+    return offered_key(scope.get("subprotocols", ()))  # of a WebSocket from a browser
 
 
 def _key_name(api_keys: ApiKeys, key: str) -> str:

@@ -114,6 +114,7 @@ class RequestLimiter:
         exceeded = _exceeded(self.demand, self._bounds, audio_seconds)
         if exceeded:
             return Rejection(LimitScope.SERVER, f"the server is full: {exceeded}")
+        # Callers without a name cannot be distinguished, so they have no share.
         if caller.tenant == ANONYMOUS.tenant or self._is_alone(caller.tenant):
             return None
         exceeded = _exceeded(self._demand_of(caller.tenant), _share(self._bounds), audio_seconds)
@@ -141,7 +142,7 @@ def _share(bounds: Bounds) -> Bounds:
 
 def _exceeded(open_now: Demand, bounds: Bounds, audio_seconds: float) -> str:
     """Return a message that names the limit which one more request would exceed; empty when none."""
-    if open_now.requests == 0:
+    if open_now.requests == 0:  # or a text over the limit of audio could never be spoken
         return ""
     if open_now.requests >= bounds.max_requests:
         return f"{open_now.requests} requests are open; the limit is {bounds.max_requests}"

@@ -43,7 +43,7 @@ class RequestTracker:
             TooManyRequestsError: this tenant's share is reached.
         """
         permit = self._limiter.admit(caller, expected_seconds, time.monotonic())
-        if isinstance(permit, Rejection):
+        if isinstance(permit, Rejection):  # not counted here: the caller counts every rejection, of any kind
             retry_after = self.retry_after_seconds()
             if permit.full is LimitScope.TENANT:
                 raise TooManyRequestsError(permit.message, code="rate_limit_exceeded", retry_after_seconds=retry_after)

@@ -60,6 +60,7 @@ class _HeadMiddleware:
 
 def speech_app(service: SpeechService, api_keys: ApiKeys | None = None) -> FastAPI:
     """Return the application of the public port; without `api_keys` no request needs a key."""
+    # Without FastAPI's own pages, which load scripts from a CDN.
     app = FastAPI(title="VoxFleet speech server", docs_url=None, redoc_url=None)
     _add_middleware(app, service, api_keys)
     app.add_exception_handler(ApiError, _api_error_response)
@@ -71,7 +72,7 @@ def speech_app(service: SpeechService, api_keys: ApiKeys | None = None) -> FastA
     add_voices(app, service, lambda request: _body(request, service.settings.max_body_bytes))
     _add_health(app, service.supervisor)
     add_page(app, service.settings.model_name)
-    describe(app, service.settings)
+    describe(app, service.settings)  # last, because it reads the routes
     return app
 
 
@@ -122,6 +123,7 @@ def _add_speech(app: FastAPI, service: SpeechService) -> None:
 
 
 def _add_models(app: FastAPI, model_name: str) -> None:
+    # OpenAI's form; a checkpoint has no time of creation.
     model = {"id": model_name, "object": "model", "created": 0, "owned_by": "voxfleet"}
 
     @app.get("/v1/models")

@@ -91,7 +91,7 @@ def describe(app: FastAPI, settings: ServeSettings) -> None:
     document: dict[str, Any] = {}
 
     def openapi() -> dict[str, Any]:
-        if not document:
+        if not document:  # generated once: routes do not change
             document.update(_completed(make(), settings))
         return document
 

@@ -59,7 +59,7 @@ class EngineSupervisor:
         tracker: RequestTracker,
         warm_up: WarmUp,
         on_failure: Callable[[Failure], None],
-        control: EngineControl | None,
+        control: EngineControl | None,  # None: the process belongs to the caller, and is not restarted
     ) -> None:
         self.lifecycle = Lifecycle()
         self.loaded: Loaded | None = None  # the report; None until the weights are loaded
@@ -173,7 +173,7 @@ class EngineSupervisor:
         """Restart an engine whose process is gone, unless the limit of restarts is reached."""
         self.engine.close()
         if self._task is not None:
-            self._task.cancel()
+            self._task.cancel()  # a warm-up of the engine that died
         if self.lifecycle.phase is Phase.FAILED:
             return
         now, reason = time.monotonic(), self._kill_reason or message

@@ -60,7 +60,7 @@ def serve(settings: ServeSettings) -> int:
     except (PortInUseError, ApiKeysError) as error:
         _write_error(str(error))
         return CANNOT_START_EXIT_CODE
-    engine = EngineProcess(engine_settings(settings))
+    engine = EngineProcess(engine_settings(settings))  # before the event loop: weights load while HTTP starts
     try:
         exit_code: int = uvloop.run(_serve(settings, sockets, engine, api_keys))
     finally:
@@ -128,7 +128,7 @@ async def _serve(
     exit_code = await _show_failure(settings, failed.result()) if failed.done() else await _drain(service)
     for each in servers:
         each.should_exit = True
-    await asyncio.wait(serving, timeout=_CLOSE_CONNECTIONS_SECONDS + 1)
+    await asyncio.wait(serving, timeout=_CLOSE_CONNECTIONS_SECONDS + 1)  # uvicorn closes connections before that
     supervisor.engine.close()
     for watch in watching:
         watch.cancel()
@@ -159,11 +159,11 @@ def uvicorn_config(app: ASGIApp, max_message_bytes: int = 16 * 2**20) -> uvicorn
         ws_max_size=max_message_bytes,
         ws_ping_timeout=None,  # a ping waits behind unread audio, so a late pong is no sign of a dead client
         ws_per_message_deflate=False,  # compressed audio gets no smaller, and pcm barely
-        log_config=None,
-        access_log=False,
-        lifespan="off",
+        log_config=None,  # configure_logging() has set up the handlers
+        access_log=False,  # RequestLog writes one line per request
+        lifespan="off",  # the applications have no startup events
         server_header=False,
-        timeout_keep_alive=75,
+        timeout_keep_alive=75,  # longer than the usual 60 s of load balancers, so that they close first
         timeout_graceful_shutdown=_CLOSE_CONNECTIONS_SECONDS,
     )
 
@@ -181,7 +181,7 @@ def _bind_all(settings: ServeSettings) -> list[socket.socket]:
 
 def _bind(flag: str, host: str, port: int) -> socket.socket:
     bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a restart need not wait for TIME_WAIT
     try:
         bound.bind((host, port))
     except OSError as error:
@@ -222,6 +222,7 @@ async def _show_failure(settings: ServeSettings, failure: Failure) -> int:
 
 def engine_settings(settings: ServeSettings) -> EngineSettings:
     """Return the engine's settings: those of the server that have the same name, and the scheduler's limits."""
+    # Every admitted request may have all its parallel sentences in the engine's queue.
     waiting = (settings.max_batch_size + settings.max_queued_requests) * settings.max_parallel_sentences
     limits = Limits(
         max_rows=settings.max_batch_size,

@@ -53,6 +53,8 @@ class SpeechService:
         assert request.seed is not None, "with_seed() comes first"  # noqa: S101
         timesteps, cfg_value = request.inference_timesteps, request.cfg_value
         token_rate = self.supervisor.model_info.token_rate
+        # At least one patch, or a sequence would be parked before its first audio.
+        max_buffered_patches = max(1, int(self.settings.max_buffered_audio_seconds * token_rate))
         return Speech(
             sentences=split(plain_text(request.input) if request.normalize else request.input),
             normalizes=request.normalize,
@@ -60,10 +62,10 @@ class SpeechService:
             cfg_value=self.settings.cfg_value if cfg_value is None else cfg_value,
             inference_timesteps=self.settings.inference_timesteps if timesteps is None else timesteps,
             voice=await self._voice(request),
-            is_whole=not request.stream,
+            is_whole=not request.stream,  # nothing is sent early, so every attempt may be retried
             speed=request.speed,
             max_parallel_sentences=self.settings.max_parallel_sentences,
-            max_buffered_patches=max(1, int(self.settings.max_buffered_audio_seconds * token_rate)),
+            max_buffered_patches=max_buffered_patches,
             priority=caller.priority,
             deadline_seconds=self.settings.max_request_seconds,
         )
@@ -82,7 +84,8 @@ class SpeechService:
             EngineError: a sentence failed; no event follows.
         """
         sample_rate = self.supervisor.model_info.sample_rate
-        log, outcome = SpeechLog(self.settings, speech, sample_rate, time.monotonic()), RequestOutcome.DISCONNECTED
+        log = SpeechLog(self.settings, speech, sample_rate, time.monotonic())
+        outcome = RequestOutcome.DISCONNECTED  # what is left when the iterator is closed or cancelled
         try:
             async with aclosing(speak(self.supervisor.engine, speech, sample_rate, more, on_voice)) as events:
                 async for event in events:

@@ -179,9 +179,9 @@ class SpeechResponse(Response):
         self._has_begun = True
         headers = {
             "content-type": self._output.media_type,
-            "voxfleet-seed": str(self._asked.seed),
+            "voxfleet-seed": str(self._asked.seed),  # known before the audio: parsing draws it
             "voxfleet-sample-rate": str(self._output.sample_rate),
-            "cache-control": "no-store",
+            "cache-control": "no-store",  # without a seed, the same request gives other audio
             "x-accel-buffering": "no",  # nginx would buffer the audio
         }
         if content_length is not None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from voxfleet_inference.server.service import SpeechService
 
 PATHS: Final = ("/v1/audio/voices", "/v1/voices")
-UPLOAD_SECONDS: Final = 60.0
+UPLOAD_SECONDS: Final = 60.0  # for a whole body: 30 s of uncompressed audio at 350 kbit/s
 MAX_UPLOADS: Final = 4  # open at a time: each is in memory while it is decoded and encoded
 _SCHEMA: Final[dict[str, Any]] = {
     "type": "object",
@@ -97,6 +97,7 @@ class _Uploads:
         Raises:
             ApiError: the voice cannot be made here, now, or from this request.
         """
+        # Both checks come before the body is read, so that an upload which must fail is not received.
         self._service.supervisor.check_ready()
         self._service.voices.repository.check_writable()
         if self._open >= MAX_UPLOADS:

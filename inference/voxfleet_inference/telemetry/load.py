@@ -16,10 +16,10 @@ from typing import Final
 from voxfleet_inference.engine.messages import Occupancy
 
 _KEPT_MEASUREMENTS: Final = 512  # enough for a 95th percentile; at 6 steps a second the last 80 s
-_RATE_WINDOW_SECONDS: Final = 10.0
+_RATE_WINDOW_SECONDS: Final = 10.0  # averages over steps, and follows a change of load
 _SECONDS_PER_WEIGHT: Final = 0.075  # of a Latin letter; a Chinese character weighs three
 _MIN_RETRY_SECONDS: Final = 1
-_MAX_RETRY_SECONDS: Final = 60
+_MAX_RETRY_SECONDS: Final = 60  # less than the time for which RequestLimiter remembers a rejection
 
 
 @dataclass(slots=True)

@@ -170,6 +170,7 @@ class Metrics:
             "requests", "Speech requests ended, by HTTP status and outcome", "status", "outcome"
         )
         self.open_requests = make.gauge("open_requests", "Speech requests whose last byte has not been sent")
+        # Read from the limiter at each scrape; RequestTracker sets the function.
         self.queued_audio_seconds = make.gauge("queued_audio_seconds", "Audio that open requests still wait for")
         self.first_audio_seconds = make.histogram(
             "first_audio_seconds", "From a request's last byte in to its first audio byte out", _SECONDS_BUCKETS

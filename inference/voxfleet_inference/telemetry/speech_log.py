@@ -19,6 +19,7 @@ from voxfleet_inference.telemetry.metrics import RequestOutcome, SpeechMetrics
 SETTINGS_THAT_DECIDE_BITS: Final = (
     "device", "dtype", "deterministic", "cpu_threads", "max_batch_size", "max_prefill_tokens", "max_parallel_sentences",
 )  # fmt: skip
+# Personal data: left out of the log without --log-text; recordings are never logged.
 _TEXT_FIELDS: Final = {"input", "instructions", "reference_text", "reference_audio"}
 
 

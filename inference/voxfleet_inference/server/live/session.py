@@ -127,7 +127,7 @@ class Session:
         check_model(message.model, self._service.settings.model_name)
         if self._permit is None:
             self._service.supervisor.check_ready()
-            self._permit = self._service.tracker.opened(0.0, caller_of(self._socket.scope))
+            self._permit = self._service.tracker.opened(0.0, caller_of(self._socket.scope))  # text follows
         speech = await self._service.prepare(message, self._permit.caller)
         self._append(message.input)
         output = output_format(message, self._service.supervisor.model_info.sample_rate)
@@ -138,6 +138,7 @@ class Session:
             response_format=output.audio_format.name,
             sample_rate=output.sample_rate,
         )
+        # No deadline: a session may last as long as it is not idle.
         return Task(replace(speech, sentences=(), deadline_seconds=None), output, self._permit)
 
     async def _receive_all(self, speech: SessionSpeech) -> None:
@@ -188,7 +189,7 @@ class Session:
                     message = await self._socket.receive()
                 self._active_at = loop.time()
                 if message["type"] == "websocket.disconnect":
-                    raise WebSocketDisconnect(message.get("code", 1005))
+                    raise WebSocketDisconnect(message.get("code", 1005))  # 1005: no code received (RFC 6455, 7.1.5)
                 text: str | None = message.get("text")
                 return text
 

@@ -71,7 +71,7 @@ class SessionSpeech:
 
     async def cancel(self) -> None:
         """Stop the current speech and drop the waiting text."""
-        was_idle = self.is_idle
+        was_idle = self.is_idle  # before clear(), after which it always is
         self._text.clear()
         self.played_until = 0.0
         if was_idle or self._round is None or not self._round.cancel():

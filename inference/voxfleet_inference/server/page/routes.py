@@ -26,7 +26,7 @@ def add_page(app: FastAPI, model_name: str) -> None:
         "Content-Security-Policy": content_security_policy(source),
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "no-referrer",
-        "Cache-Control": "no-cache",
+        "Cache-Control": "no-cache",  # revalidate: after an update the page and the API must match
     }
     text = source.replace("{{model}}", html.escape(model_name, quote=True))
 
