@@ -89,7 +89,7 @@ def _log_end(scope: Scope, status: int, seconds: float) -> None:
 def _is_needed(record: logging.LogRecord) -> bool:
     """Return False for uvicorn's lines that repeat another line, or are wrong."""
     kind = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else ""
-    was_logged = kind == "BrokenResponseError"  # as "speech broken off"
+    was_logged = kind == "BrokenResponseError"  # as "speech_aborted"
     # uvicorn logs this for each WebSocket that is rejected with an HTTP response, as for a missing key; that is allowed
     is_wrong = str(record.msg).startswith("ASGI callable returned without completing handshake")
     return not (was_logged or is_wrong)

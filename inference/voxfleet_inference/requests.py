@@ -176,14 +176,14 @@ def check_together(request: SpeechRequest) -> None:
         raise InvalidFieldError("'reference_audio' and 'reference_text' go together", param=missing, code="missing")
 
 
-def check_model(asked: str, known: str) -> None:
+def check_model(given: str, known: str) -> None:
     """Check the name of a model against the one that this server has.
 
     Raises:
         UnknownModelError: it is another name.
     """
-    if asked != known:
-        message = f"the model '{asked}' does not exist; this server has '{known}'"
+    if given != known:
+        message = f"the model '{given}' does not exist; this server has '{known}'"
         raise UnknownModelError(message, param="model", code="model_not_found")
 
 

@@ -80,9 +80,9 @@ class ApiKeys:
         self._version = version  # also when reading fails: one log line per change
         try:
             self._keys = self._read()
-            _logger.info("API keys reloaded", keys=len(self._keys))
+            _logger.info("api_keys_reloaded", keys=len(self._keys))
         except ApiKeysError as error:
-            _logger.warning("API keys not reloaded", error=str(error))
+            _logger.warning("api_keys_not_reloaded", error=str(error))
 
     def _version_now(self) -> tuple[int, int, int] | None:
         try:

@@ -114,12 +114,12 @@ def _add_speech(app: FastAPI, service: SpeechService) -> None:
 
     async def respond(request: Request, received_at: float) -> SpeechResponse:
         settings = service.settings
-        asked = parse_speech_request(await _body(request, settings.max_body_bytes), settings.max_input_characters)
-        check_model(asked.model, settings.model_name)
+        body = await _body(request, settings.max_body_bytes)
+        speech_request = parse_speech_request(body, settings.max_input_characters)
+        check_model(speech_request.model, settings.model_name)
         service.supervisor.check_ready()
-        return SpeechResponse(
-            service, asked, output_format(asked, service.supervisor.model_info.sample_rate), received_at
-        )
+        output = output_format(speech_request, service.supervisor.model_info.sample_rate)
+        return SpeechResponse(service, speech_request, output, received_at)
 
 
 def _add_models(app: FastAPI, model_name: str) -> None:

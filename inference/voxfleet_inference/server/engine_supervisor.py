@@ -122,7 +122,7 @@ class EngineSupervisor:
         """Stop admitting requests, or admit them again; open requests continue."""
         self.lifecycle = self.lifecycle.draining(enabled=enabled)
         self._metrics.ready.set(self.lifecycle.is_ready)
-        _logger.info("draining" if enabled else "draining ended", open_requests=self._tracker.load.open_requests)
+        _logger.info("draining" if enabled else "draining_ended", open_requests=self._tracker.load.open_requests)
 
     def liveness_error(self, now: float) -> str:
         """Return why this process should be killed; empty while it should live."""
@@ -143,7 +143,7 @@ class EngineSupervisor:
         if not stall or self._control is None:
             return
         if self._killed_at is None:
-            _logger.error("engine killed", reason=stall)
+            _logger.error("engine_killed", reason=stall)
             self._killed_at, self._kill_reason = now, f"{stall}; it was killed"
             self._control.kill()
         elif now - self._killed_at > _DIE_SECONDS:

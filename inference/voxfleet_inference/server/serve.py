@@ -90,7 +90,7 @@ class EngineProcess:
             exit_code = self._process.wait(_ENGINE_DIE_SECONDS)
         except subprocess.TimeoutExpired as error:
             raise TimeoutError(f"process {self._process.pid} does not end after a kill") from error
-        _logger.error("engine process ended", exit_code=exit_code)
+        _logger.error("engine_process_ended", exit_code=exit_code)
         shut_down(self.connection)  # the old client's threads may still be about to use it
         self._process, self.connection = start_engine_process(self._settings)
 

@@ -76,7 +76,7 @@ class SpeechService:
         permit: Permit,
         more: AsyncIterable[TextSentence] | None = None,
         on_voice: Callable[[VoicePrompt], None] | None = None,
-        asked: SpeechRequest | None = None,
+        request: SpeechRequest | None = None,
     ) -> AsyncGenerator[SpeechEvent]:
         """Yield a speech's events, count its audio, and log it at its end; closing the iterator cancels the rest.
 
@@ -98,7 +98,7 @@ class SpeechService:
             outcome = RequestOutcome.FAILED
             raise
         finally:
-            self._log_speech(log, outcome, asked)
+            self._log_speech(log, outcome, request)
 
     async def _voice(self, request: SpeechRequest) -> VoicePrompt | None:
         try:
@@ -108,13 +108,13 @@ class SpeechService:
                 str(error), code="voices_busy", retry_after_seconds=self.tracker.retry_after_seconds()
             ) from error
 
-    def _log_speech(self, log: SpeechLog, outcome: RequestOutcome, asked: SpeechRequest | None) -> None:
+    def _log_speech(self, log: SpeechLog, outcome: RequestOutcome, request: SpeechRequest | None) -> None:
         now = time.monotonic()
         factor = log.real_time_factor(now)
-        if asked is not None and outcome is RequestOutcome.COMPLETE and factor is not None:
+        if request is not None and outcome is RequestOutcome.COMPLETE and factor is not None:
             self.tracker.metrics.speech.real_time_factor.observe(factor)
-        voice = "" if asked is None else self.voices.aliases.get(asked.voice, asked.voice)
-        _logger.info("speech", **log.line(outcome, asked, voice, now))
+        voice = "" if request is None else self.voices.aliases.get(request.voice, request.voice)
+        _logger.info("speech", **log.line(outcome, request, voice, now))
 
 
 def make_service(

@@ -51,10 +51,12 @@ class BrokenResponseError(Exception):
 class SpeechResponse(Response):
     """An ASGI response; opens the request with the tracker and ends it exactly once."""
 
-    def __init__(self, service: SpeechService, asked: SpeechRequest, output: OutputFormat, received_at: float) -> None:
+    def __init__(
+        self, service: SpeechService, request: SpeechRequest, output: OutputFormat, received_at: float
+    ) -> None:
         super().__init__()
         self._service = service
-        self._asked = asked
+        self._request = request
         self._output = output
         self._received_at = received_at
         self._usage = SpeechUsage(output.speed)
@@ -67,7 +69,7 @@ class SpeechResponse(Response):
         """Send the response; cancel the speech when the client disconnects."""
         try:
             self._service.supervisor.check_ready()
-            permit = self._service.tracker.opened(expected_audio_seconds(weight(self._asked.input)), caller_of(scope))
+            permit = self._service.tracker.opened(expected_audio_seconds(weight(self._request.input)), caller_of(scope))
         except ApiError as rejected:
             self._service.tracker.rejected(rejected.status)
             await send_error(send, rejected)
@@ -82,10 +84,10 @@ class SpeechResponse(Response):
         except Exception as error:
             status, outcome = 500, RequestOutcome.BROKEN
             if self._has_begun or not isinstance(error, EngineError | ApiError):
-                _logger.warning("speech broken off", error=str(error))
+                _logger.warning("speech_aborted", error=str(error))
                 raise BrokenResponseError(str(error)) from error
             api_error = as_api_error(error)
-            _logger.warning("speech failed", error=str(error))
+            _logger.warning("speech_failed", error=str(error))
             status = api_error.status
             outcome = failure_outcome(api_error)
             await send_error(send, api_error)
@@ -121,8 +123,8 @@ class SpeechResponse(Response):
     async def _chunks(self, permit: Permit) -> AsyncGenerator[bytes]:
         """Yield the audio in its format as it is made, or in one chunk for `stream: false`."""
         model_rate = self._service.supervisor.model_info.sample_rate
-        speech = await self._service.prepare(self._asked, permit.caller)
-        async with aclosing(self._service.speak(speech, permit, asked=self._asked)) as events:
+        speech = await self._service.prepare(self._request, permit.caller)
+        async with aclosing(self._service.speak(speech, permit, request=self._request)) as events:
             chunks = encoded(self._output, model_rate, events, self._usage)
             if self._output.is_whole:
                 yield self._output.whole(b"".join([chunk async for chunk in chunks]))
@@ -153,7 +155,7 @@ class SpeechResponse(Response):
 
     async def _end_with(self, send: Send, error: Exception) -> RequestOutcome:
         """Send an error as the last event: the status has already been sent."""
-        _logger.warning("speech ended with an error event", error=str(error))
+        _logger.warning("speech_error_event", error=str(error))
         await self._send_body(send, error_event(as_api_error(error)), more=False)
         return RequestOutcome.BROKEN
 
@@ -179,7 +181,7 @@ class SpeechResponse(Response):
         self._has_begun = True
         headers = {
             "content-type": self._output.media_type,
-            "voxfleet-seed": str(self._asked.seed),  # known before the audio: parsing draws it
+            "voxfleet-seed": str(self._request.seed),  # known before the audio: parsing draws it
             "voxfleet-sample-rate": str(self._output.sample_rate),
             "cache-control": "no-store",  # without a seed, the same request gives other audio
             "x-accel-buffering": "no",  # nginx would buffer the audio

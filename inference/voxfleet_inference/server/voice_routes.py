@@ -117,9 +117,9 @@ class _Uploads:
             raise RequestTimeoutError(message, code="upload_too_slow") from error
         return await parse_voice_request(request.headers, body)
 
-    async def _make(self, asked: VoiceRequest) -> VoiceMetadata:
+    async def _make(self, voice_request: VoiceRequest) -> VoiceMetadata:
         try:
-            return await self._service.voices.create(asked, self._service.supervisor.engine)
+            return await self._service.voices.create(voice_request, self._service.supervisor.engine)
         except VoiceBusyError as error:
             raise _busy(str(error)) from error
         except EngineError as error:

@@ -48,7 +48,7 @@ class GpuReader:
             self._device = _first_device(nvml, visible_devices)
             self._nvml = nvml
         except Exception as error:  # noqa: BLE001 - a missing driver or library raises several types
-            _logger.info("no GPU to watch", reason=f"{type(error).__name__}: {error}")
+            _logger.info("gpu_not_found", reason=f"{type(error).__name__}: {error}")
 
     @property
     def is_there(self) -> bool:

@@ -173,7 +173,9 @@ class Metrics:
         # Read from the limiter at each scrape; RequestTracker sets the function.
         self.queued_audio_seconds = make.gauge("queued_audio_seconds", "Audio that open requests still wait for")
         self.first_audio_seconds = make.histogram(
-            "first_audio_seconds", "From a request's last byte in to its first audio byte out", _SECONDS_BUCKETS
+            "first_audio_seconds",
+            "From a request's head, or a session's first sentence, to its first byte of audio",
+            _SECONDS_BUCKETS,
         )
         self.cancelled_requests = make.counter("cancelled_requests", "Requests whose client left before the end")
         self.engine_restarts = make.counter("engine_restarts", "Engine processes started because one had died")

@@ -49,8 +49,8 @@ class SpeechLog:
         """Return the time since the start per second of audio; None without audio."""
         return (now - self._started_at) / self.audio_seconds if self._samples else None
 
-    def line(self, outcome: RequestOutcome, asked: SpeechRequest | None, voice: str, now: float) -> dict[str, Any]:
-        """Return the fields of the log line; `asked` is None for a session."""
+    def line(self, outcome: RequestOutcome, request: SpeechRequest | None, voice: str, now: float) -> dict[str, Any]:
+        """Return the fields of the log line; `request` is None for a session."""
         line: dict[str, Any] = {
             "outcome": outcome.value,
             "seconds": round(now - self._started_at, 4),
@@ -60,14 +60,14 @@ class SpeechLog:
             "request": self._defaults(),
             "settings": {name: getattr(self._settings, name) for name in SETTINGS_THAT_DECIDE_BITS},
         }
-        if asked is None:
+        if request is None:
             return line
-        line["request"] = asked.model_dump(exclude=_TEXT_FIELDS) | self._defaults() | {"voice": voice}
-        line["input_characters"] = len(asked.input)
-        if asked.reference_audio is not None:
-            line["reference_audio_sha256"] = hashlib.sha256(recording_bytes(asked.reference_audio)).hexdigest()
+        line["request"] = request.model_dump(exclude=_TEXT_FIELDS) | self._defaults() | {"voice": voice}
+        line["input_characters"] = len(request.input)
+        if request.reference_audio is not None:
+            line["reference_audio_sha256"] = hashlib.sha256(recording_bytes(request.reference_audio)).hexdigest()
         if self._settings.log_text:
-            line |= {"input": asked.input, "reference_text": asked.reference_text}
+            line |= {"input": request.input, "reference_text": request.reference_text}
         return line
 
     def _defaults(self) -> dict[str, Any]:

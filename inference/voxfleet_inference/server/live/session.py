@@ -78,7 +78,7 @@ class Session:
         except WebSocketDisconnect:
             self._service.tracker.client_left()
         except SlowClientError as error:
-            _logger.warning("session aborted", error=str(error))
+            _logger.warning("session_aborted", error=str(error))
         except (EngineError, ApiError) as error:
             status, outcome = await self._end_with(as_api_error(error))
         finally:
@@ -209,7 +209,7 @@ class Session:
 
     async def _end_with(self, error: ApiError) -> tuple[int, RequestOutcome]:
         """Send the error that ends the session; return its status and outcome for the tracker."""
-        _logger.warning("session ended with an error", error=error.message)
+        _logger.warning("session_failed", error=error.message)
         if self._permit is None:
             self._service.tracker.rejected(error.status)
         with suppress(WebSocketDisconnect, SlowClientError):

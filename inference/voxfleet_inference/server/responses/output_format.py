@@ -43,15 +43,15 @@ class OutputFormat:
         return with_exact_wav_length(audio, self.sample_rate) if self.audio_format.name == "wav" else audio
 
 
-def output_format(asked: SpeechRequest, model_rate: int) -> OutputFormat:
+def output_format(request: SpeechRequest, model_rate: int) -> OutputFormat:
     """Return the form that a request, or a session's start, asks for."""
-    audio_format = FORMATS[asked.response_format]
+    audio_format = FORMATS[request.response_format]
     return OutputFormat(
         audio_format,
-        audio_format.rate_for(asked.sample_rate, model_rate),
-        is_whole=not asked.stream,
-        speed=asked.speed,
-        is_events=asked.stream_format == "sse",
+        audio_format.rate_for(request.sample_rate, model_rate),
+        is_whole=not request.stream,
+        speed=request.speed,
+        is_events=request.stream_format == "sse",
     )
 
 
