@@ -7,6 +7,7 @@ import json
 import logging
 import re
 import tomllib
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ import pytest
 import websockets
 from prometheus_client import generate_latest
 from voxfleet_inference import __version__
+from voxfleet_inference.engine.messages import Occupancy, StepDone
 from voxfleet_inference.logs import configure_logging
 from voxfleet_inference.server.internal import internal_app, load_row
+from voxfleet_inference.telemetry import metrics
 from voxfleet_inference.telemetry.gpu import GpuReading
 from voxfleet_inference.telemetry.metrics import Metrics
 
@@ -58,6 +61,12 @@ def test_the_table_in_the_docs_is_the_registry() -> None:
     documented = set(re.findall(r"^\| `(voxfleet_inference_\w+)` \|", text, re.MULTILINE))
     registered = {m.name + ("_total" if m.type == "counter" else "") for m in Metrics().registry.collect()}
     assert documented == registered
+
+
+def test_tables_of_reported_metrics_name_fields_of_the_reports() -> None:
+    assert metrics._STEP_COUNTERS.keys() <= {each.name for each in fields(StepDone)}
+    assert metrics._OCCUPANCY_GAUGES.keys() <= {each.name for each in fields(Occupancy)}
+    assert metrics._GPU_GAUGES.keys() == {each.name for each in fields(GpuReading)}
 
 
 def test_names_end_in_their_units() -> None:
