@@ -43,7 +43,7 @@ def parse_aliases(written: str) -> dict[str, str]:
                 " voice's id"
             )
         if alias in BUILT_IN_VOICES or is_voice_id(alias) or alias in given:
-            raise ValueError(f"{alias!r} already names a voice; choose another name")
+            raise ValueError(f"{alias!r} has a meaning already; choose another name")
         given[alias] = voice
     return {**OPENAI_ALIASES, **given}
 

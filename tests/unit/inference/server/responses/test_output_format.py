@@ -51,7 +51,7 @@ class StepGate(threading.Event):
 
 @pytest.fixture
 async def server(start_server: Any, make_model: Any, wait_until: Any) -> AsyncIterator[Any]:
-    model = type("ChirpModel", (make_model,), {"_hum": staticmethod(chirped)})()
+    model = type("ChirpModel", (make_model,), {"_tone": staticmethod(chirped)})()
     async with start_server(model) as running:
         await wait_until(lambda: running.lifecycle.is_ready)
         yield running
