@@ -15,7 +15,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from gpu_bench_record import Found, for_each
 from voxfleet_inference.engine.engine import Engine
-from voxfleet_inference.engine.messages import Report, Sentence, SequenceEnded, StepDone, Stop, Submit, VoicePrompt
+from voxfleet_inference.engine.messages import (
+    Report,
+    Sentence,
+    SequenceEnded,
+    SequenceParams,
+    StepDone,
+    Stop,
+    Submit,
+    VoicePrompt,
+)
 from voxfleet_inference.engine.scheduling.plans import Limits
 from voxfleet_inference.text.sentences import split
 
@@ -91,8 +100,8 @@ def _sentence(bench: Bench, index: int, text: str, patches: int, **place: int) -
     shape = (VOICE_PATCHES, bench.sizes.patch_size, bench.sizes.feat_dim)
     latents = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
     voice = VoicePrompt(LINE, latents)
-    place = {"request_id": index} | place
-    return Sentence(sequence_id=index, text=text, seed=index, max_steps=patches, prompt=voice, **place)
+    params = SequenceParams(**({"request_id": index} | place))
+    return Sentence(sequence_id=index, text=text, seed=index, max_steps=patches, prompt=voice, params=params)
 
 
 def listen(bench: Bench, sentences: Sequence[Sentence], deadline: float) -> tuple[float, Listening]:

@@ -22,7 +22,8 @@ from pydantic import ValidationError
 from voxfleet_inference.audio.encoding import make_encoder, with_exact_wav_length
 from voxfleet_inference.audio.formats import FORMATS
 from voxfleet_inference.audio.tempo import Tempo
-from voxfleet_inference.engine.client import EngineClient, EngineError
+from voxfleet_inference.engine.client import EngineClient
+from voxfleet_inference.engine.errors import EngineError
 from voxfleet_inference.engine.process import start_engine_process
 from voxfleet_inference.errors import ApiError
 from voxfleet_inference.logs import configure_logging

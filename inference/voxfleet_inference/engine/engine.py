@@ -1,26 +1,21 @@
-"""The engine's loop: plan a step, launch it, commit the one before.
+"""The engine's loop: schedule a step, launch it, update the scheduler with the step before.
 
-Knows: the scheduler, the runner, an inbox of commands and a way to report.
+Knows: the scheduler, the step executor, an inbox of commands and a function that sends reports.
 Does not know: pipes, processes, HTTP or torch.
 """
 
 from __future__ import annotations
 
-import os
 import queue
-import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final
 
 from voxfleet_inference.engine.messages import (
     Cancel,
     Command,
     EncodeVoice,
     Idle,
-    Occupancy,
     Outcome,
     Park,
     Report,
@@ -30,62 +25,57 @@ from voxfleet_inference.engine.messages import (
     StepDone,
     Stop,
     Submit,
-    VoiceEncoded,
 )
 from voxfleet_inference.engine.model_backend import ModelBackend, SentenceTooLongError, SequenceCost
 from voxfleet_inference.engine.scheduling.batch_scheduler import BatchScheduler
-from voxfleet_inference.engine.scheduling.plans import CommitResult, Ended, EngineCapacity, Limits, StepPlan, Submission
+from voxfleet_inference.engine.scheduling.plans import CommitResult, EngineCapacity, Limits, StepPlan
 from voxfleet_inference.engine.step_executor import Collected, InFlightStep, StepExecutor
-
-_MAX_VOICE_JOBS: Final = 16
-_LOWEST_PRIORITY: Final = 19
+from voxfleet_inference.engine.voice_encoder import VoiceEncoder
 
 
 @dataclass(frozen=True, slots=True)
 class _CostedSentence:
-    """A sentence whose needs are known, or why they are not."""
+    """A sentence with what it needs, or with why it ends before it is submitted."""
 
     sentence: Sentence
     cost: SequenceCost | SequenceEnded
 
 
 class Engine:
-    """Decodes sentences until told to stop; `tell` may be called from any thread."""
+    """Decodes sentences until a Stop command; `enqueue` may be called from any thread."""
 
     def __init__(
         self, model: ModelBackend, limits: Limits, patch_seconds: float, report: Callable[[Report], None]
     ) -> None:
         self._model = model
-        self._capacity = EngineCapacity(model.slots, model.kv_positions)
-        self._scheduler = BatchScheduler(limits, self._capacity, patch_seconds)
+        self._scheduler = BatchScheduler(limits, EngineCapacity(model.slots, model.kv_positions), patch_seconds)
         self._executor = StepExecutor(model)
+        self._voices = VoiceEncoder(model, report)
         self._report = report
         self._inbox: queue.SimpleQueue[Command | _CostedSentence] = queue.SimpleQueue()
-        self._voices = ThreadPoolExecutor(1, thread_name_prefix="voices", initializer=_lower_priority)
-        self._voice_slots = threading.BoundedSemaphore(_MAX_VOICE_JOBS)
+        self._commands = 0  # processed so far
         self._is_stopping = False
-        self._commands = 0  # obeyed so far
         self._handlers: dict[type, Callable[..., None]] = {
-            _CostedSentence: lambda told: self._submit(told.sentence, told.cost),
-            Cancel: lambda command: self._cancel(command.sequence_id),
-            Park: lambda command: self._scheduler.park(command.sequence_id, time.monotonic()),
-            Resume: lambda command: self._resume(command.sequence_id, command.unread_patches),
-            EncodeVoice: self._encode,
-            Stop: lambda _: self._stop(),
+            _CostedSentence: self._submit,
+            Cancel: self._cancel,
+            Park: lambda command: self._scheduler.park(command.sequence_id),
+            Resume: self._resume,
+            EncodeVoice: self._voices.submit,
+            Stop: self._stop,
         }
 
     def enqueue(self, command: Command) -> None:
         """Give the engine a command.
 
-        A sentence is measured here, so that the loop need not wait for it; a cancelled sequence is skipped even
-        before the loop looks.
+        The caller's thread estimates a sentence's cost, so that the loop need not. A cancelled sequence is skipped from
+        now on, even by a step that was scheduled already.
         """
         if isinstance(command, Cancel):
             self._executor.drop(command.sequence_id)
         self._inbox.put(self._costed(command.sentence) if isinstance(command, Submit) else command)
 
     def run(self) -> None:
-        """The loop: one step in flight, results of the one before committed meanwhile."""
+        """Run the loop until a Stop: while one step is in flight, the scheduler takes in the step before."""
         in_flight: InFlightStep | None = None
         while not self._is_stopping:
             launched = self._launch(self._scheduler.schedule(time.monotonic()))
@@ -93,29 +83,33 @@ class Engine:
             if in_flight is not None:
                 self._update(in_flight)
             if is_idle:
-                self._report(Idle(self._occupancy(), self._commands))
+                self._report(Idle(self._scheduler.occupancy(), self._commands))
             self._process_commands(after=launched, wait=is_idle)
             in_flight = launched
-        self._close()
+        self._executor.close()
+        self._voices.close()
 
     def _launch(self, plan: StepPlan) -> InFlightStep | None:
         for ended in plan.expired:
             self._executor.drop(ended.sequence_id)
-            self._end(ended)
-            self._forget(ended.sequence_id)
+            self._report(ended)
+            self._release_ended(ended.sequence_id)
         return None if plan.is_empty else self._executor.launch(plan)
 
-    def _update(self, launched: InFlightStep) -> None:
-        collected = self._executor.collect(launched)
+    def _update(self, step: InFlightStep) -> None:
+        collected = self._executor.collect(step)
         result = self._scheduler.update(collected.plan, collected.results, time.monotonic())
         self._report(self._step_done(collected, result))
         for ended in result.ended:
-            self._end(ended)
+            self._report(ended)
         for sequence_id in result.released:
             self._executor.release(sequence_id)
 
     def _process_commands(self, *, after: InFlightStep | None, wait: bool) -> None:
-        """Take every command that is there once the step is launched; with nothing to do, sleep until there is one."""
+        """Process the commands that are in the inbox once the step is launched.
+
+        With `wait`, sleep until there is one or a deadline passes.
+        """
         if after is not None:
             self._executor.wait_until_launched(after)
         while True:
@@ -136,7 +130,7 @@ class Engine:
         return StepDone(
             step_seconds=collected.step_seconds,
             patches=collected.patches,
-            occupancy=self._occupancy(),
+            occupancy=self._scheduler.occupancy(),
             commands=self._commands,
             step=plan.step,
             rows=len(plan.rows),
@@ -146,90 +140,40 @@ class Engine:
             part_seconds=collected.part_seconds,
         )
 
-    def _occupancy(self) -> Occupancy:
-        counts = self._scheduler.count()
-        return Occupancy(
-            running=counts.prefilling + counts.running + counts.parked,
-            waiting=counts.waiting,
-            prefilling=counts.prefilling,
-            parked=counts.parked,
-            slots_used=counts.slots_used,
-            slots=self._capacity.slots,
-            kv_positions_used=counts.kv_positions_used,
-            kv_positions=self._capacity.kv_positions,
-        )
-
     def _costed(self, sentence: Sentence) -> _CostedSentence:
         try:
             return _CostedSentence(sentence, self._model.estimate_cost(sentence))
-        except Exception as error:  # noqa: BLE001 - a sentence that cannot be read ends alone
-            outcome = Outcome.TOO_LONG if isinstance(error, SentenceTooLongError) else Outcome.FAILED
-            message = str(error) if outcome is Outcome.TOO_LONG else f"{type(error).__name__}: {error}"
-            return _CostedSentence(sentence, SequenceEnded(sentence.sequence_id, outcome, message))
+        except SentenceTooLongError as error:
+            ended = SequenceEnded(sentence.sequence_id, Outcome.TOO_LONG, str(error))
+        except Exception as error:  # noqa: BLE001 - a sentence that cannot be tokenized ends alone
+            ended = SequenceEnded(sentence.sequence_id, Outcome.FAILED, f"{type(error).__name__}: {error}")
+        return _CostedSentence(sentence, ended)
 
-    def _submit(self, sentence: Sentence, cost: SequenceCost | SequenceEnded) -> None:
+    def _submit(self, costed: _CostedSentence) -> None:
+        sentence, cost = costed.sentence, costed.cost
         if isinstance(cost, SequenceEnded):
             self._report(cost)
             return
-        submission = Submission(
-            sequence_id=sentence.sequence_id,
-            cost=cost,
-            request_id=sentence.request_id,
-            rank=sentence.rank,
-            priority=sentence.priority,
-            speed=sentence.speed,
-            deadline_seconds=sentence.deadline_seconds,
-        )
         self._executor.register(sentence, cost)
-        rejection = self._scheduler.submit(submission, time.monotonic())
-        if rejection is not None:
+        rejected = self._scheduler.submit(sentence.sequence_id, sentence.params, cost, time.monotonic())
+        if rejected is not None:
             self._executor.release(sentence.sequence_id)
-            self._report(SequenceEnded(sentence.sequence_id, rejection.outcome, rejection.message))
+            self._report(rejected)
 
-    def _cancel(self, sequence_id: int) -> None:
-        ended = self._scheduler.cancel(sequence_id)
+    def _cancel(self, command: Cancel) -> None:
+        ended = self._scheduler.cancel(command.sequence_id)
         if ended is not None:
-            self._end(ended)
-        self._forget(sequence_id)
+            self._report(ended)
+        self._release_ended(command.sequence_id)
 
-    def _resume(self, sequence_id: int, unread_patches: int) -> None:
-        self._scheduler.resume(sequence_id, time.monotonic(), unread_patches)
+    def _resume(self, command: Resume) -> None:
+        self._scheduler.resume(command.sequence_id, time.monotonic(), command.unread_patches)
 
-    def _end(self, ended: Ended) -> None:
-        self._report(SequenceEnded(ended.sequence_id, ended.outcome, ended.message, ended.patches, ended.text_tokens))
+    def _stop(self, _: Stop) -> None:
+        self._is_stopping = True
 
-    def _forget(self, sequence_id: int) -> None:
-        """Free the seat of a sequence that has ended, unless a step in flight names it: then its commit does."""
+    def _release_ended(self, sequence_id: int) -> None:
+        """Free the slot of an ended sequence, unless a step in flight uses it: then the step's update frees it."""
         self._scheduler.release_ended([sequence_id])
         if not self._scheduler.knows(sequence_id):
             self._executor.release(sequence_id)
-
-    def _encode(self, job: EncodeVoice) -> None:
-        if not self._voice_slots.acquire(blocking=False):
-            message = f"{_MAX_VOICE_JOBS} recordings are already being read"
-            self._report(VoiceEncoded(job.job_id, None, message, is_busy=True))
-            return
-        self._voices.submit(self._encode_now, job)
-
-    def _encode_now(self, job: EncodeVoice) -> None:
-        try:
-            report = VoiceEncoded(job.job_id, self._model.encode_voice(job.samples, job.sample_rate))
-        except Exception as error:  # noqa: BLE001 - a recording that cannot be read ends one request
-            report = VoiceEncoded(job.job_id, None, f"{type(error).__name__}: {error}")
-        self._voice_slots.release()
-        self._report(report)
-
-    def _stop(self) -> None:
-        self._is_stopping = True
-
-    def _close(self) -> None:
-        self._executor.close()
-        self._voices.shutdown(wait=True, cancel_futures=True)
-
-
-def _lower_priority() -> None:
-    """Let this thread, and those it will start, have what steps leave of the processors: listeners wait for steps.
-
-    While a recording was encoded on two cores, a step took 1.4 instead of 3.3 times as long as alone.
-    """
-    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOWEST_PRIORITY)  # on Linux, of one thread

@@ -1,7 +1,7 @@
-"""What crosses the pipe between the HTTP process and the engine.
+"""What the HTTP process and the engine process send each other, as plain values and numpy arrays.
 
-Knows: plain values and numpy arrays, so that either side can be imported without the other's packages.
-Does not know: how they travel or who acts on them.
+Knows: the commands, the reports and their fields; neither side needs the other's packages to import them.
+Does not know: how they are sent, or what either side does with them.
 """
 
 from __future__ import annotations
@@ -16,27 +16,38 @@ Float32Array = npt.NDArray[np.float32]
 
 
 class Outcome(enum.Enum):
-    """How a sequence ended."""
+    """Why a sequence ended."""
 
     FINISHED = "finished"
     CANCELLED = "cancelled"
     FAILED = "failed"
     EXPIRED = "expired"  # its deadline passed
-    TOO_LONG = "impossible"  # it needs more than the machine has
-    QUEUE_FULL = "refused"  # the queue was full
+    TOO_LONG = "too_long"  # it needs more than this server has, at any time
+    QUEUE_FULL = "queue_full"  # too many sequences wait; a later one may be accepted
 
 
 @dataclass(frozen=True, slots=True)
 class VoicePrompt:
-    """A voice to continue: what was said, and its latents [patches, patch_size, feat_dim]."""
+    """A voice to continue: its transcript, and its latents [patches, patch_size, feat_dim]."""
 
     text: str
     latents: Float32Array
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SequenceParams:
+    """What the scheduler needs to know of a sequence, passed on whole from the request to the scheduler."""
+
+    request_id: int = 0  # the sequences of one request share it; 0: a request of its own
+    rank: int = 0  # place of the sentence in the request's text
+    priority: int = 0  # a higher one is scheduled first
+    speed: float = 1.0  # playback speed: 2.0 plays two seconds of audio in one
+    deadline_seconds: float | None = None  # counted from the submission; then the sequence ends as EXPIRED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sentence:
-    """One sequence: a sentence and everything that decides its audio."""
+    """One sequence: a sentence, everything that decides its audio, and how it is scheduled."""
 
     sequence_id: int
     text: str
@@ -47,12 +58,8 @@ class Sentence:
     inference_timesteps: int = 10
     prompt: VoicePrompt | None = None
     max_steps: int | None = None
-    rank: int = 0  # its place in the request's text
-    request_id: int = 0  # sentences of one request share it; the client gives it
-    priority: int = 0  # a higher one goes first
-    speed: float = 1.0  # how many times faster than spoken it is played
-    deadline_seconds: float | None = None  # counted from its submission; then it ends as expired
     noise_tape: Float32Array | None = None  # [steps, patch_size, feat_dim]; replaces the seeded noise
+    params: SequenceParams = SequenceParams()
 
 
 # HTTP process -> engine
@@ -65,21 +72,21 @@ class Submit:
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """Nobody listens to this sequence any more."""
+    """End this sequence; its patches are not needed any more."""
 
     sequence_id: int
 
 
 @dataclass(frozen=True, slots=True)
 class Park:
-    """The listener is far behind: keep the sequence, skip its steps."""
+    """The client's buffer is full: keep the sequence, but skip its steps."""
 
     sequence_id: int
 
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """The listener caught up; so many patches he has yet to read."""
+    """The client's buffer drained; `unread_patches` are left in it."""
 
     sequence_id: int
     unread_patches: int = 0
@@ -87,10 +94,10 @@ class Resume:
 
 @dataclass(frozen=True, slots=True)
 class EncodeVoice:
-    """Turn a recording (mono float32) into latents, beside the steps."""
+    """Encode a recording into latents, beside the steps."""
 
     job_id: int
-    samples: Float32Array
+    samples: Float32Array  # [samples], mono
     sample_rate: int
 
 
@@ -105,11 +112,11 @@ Command = Submit | Cancel | Park | Resume | EncodeVoice | Stop
 # engine -> HTTP process
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The weights are in place; what the checkpoint is."""
+    """The weights are loaded; what the checkpoint is."""
 
     sample_rate: int
     patch_samples: int
-    token_rate: float
+    token_rate: float  # patches per second of audio
     patch_size: int
     feat_dim: int
     loaded_seconds: float
@@ -118,70 +125,68 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class LoadFailed:
-    """The weights are not what they should be; the message names file, tensor and shapes."""
+    """The weights cannot be used; the message names file, tensor and shapes."""
 
     message: str
 
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """160 ms of one sequence: latents [patch_size, feat_dim] and samples [patch_samples]."""
+    """One patch of a sequence, 160 ms of audio."""
 
     sequence_id: int
-    latents: Float32Array
-    samples: Float32Array
-    is_truncated: bool = (
-        False  # the last one, because the sentence had reached its bound: speech goes on and is not heard
-    )
+    latents: Float32Array  # [patch_size, feat_dim]
+    samples: Float32Array  # [patch_samples]
+    is_truncated: bool = False  # it reached the sentence's bound on patches, so its speech is cut off here
 
 
 @dataclass(frozen=True, slots=True)
 class SequenceEnded:
-    """A sequence's end, with the number of patches it made and of tokens that its own text has."""
+    """The end of a sequence: the scheduler returns it, the engine reports it, the client's stream keeps it."""
 
     sequence_id: int
     outcome: Outcome
     message: str = ""
-    patches: int = 0
-    text_tokens: int = 0
+    patches: int = 0  # that it made
+    text_tokens: int = 0  # of its own text, without the voice's transcript
 
 
 @dataclass(frozen=True, slots=True)
 class Occupancy:
     """How full the engine is."""
 
-    running: int  # sequences with a seat: being read, running or parked
-    waiting: int
+    running: int  # sequences with a slot that have not ended: prefilling, running or parked
+    waiting: int  # without a slot
     prefilling: int = 0
     parked: int = 0
     slots_used: int = 0
     slots: int = 0
-    kv_positions_used: int = 0  # reserved, not only written
+    kv_positions_used: int = 0  # reserved, whether written or not
     kv_positions: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class StepDone:
-    """One step's audio, and how the engine stands after it."""
+    """One step's audio, and the engine's state after it."""
 
     step_seconds: float
     patches: tuple[Patch, ...]
     occupancy: Occupancy
-    commands: int = 0  # how many had been obeyed
+    commands: int = 0  # processed so far
     step: int = 0  # counts from 1
-    rows: int = 0  # sequences that this step gave a patch to
+    rows: int = 0  # sequences for which this step made a patch
     prefill_positions: int = 0  # prompt positions that this step read
-    underruns: int = 0  # players that had run dry when this step's patch left
-    least_slack_seconds: float | None = None  # of the listener who is least far ahead
-    part_seconds: dict[str, float] = field(default_factory=dict)  # of the host: prefill, launch, wait
+    underruns: int = 0  # patches of this step that left after their client's playback buffer was empty
+    least_slack_seconds: float | None = None  # of the sequences that could take a step
+    part_seconds: dict[str, float] = field(default_factory=dict)  # host time: prefill, launch, wait
 
 
 @dataclass(frozen=True, slots=True)
 class Idle:
-    """The engine found no step to take: it sleeps until a command comes, or a deadline."""
+    """The engine has no step to take: it sleeps until a command comes or a deadline passes."""
 
     occupancy: Occupancy
-    commands: int = 0  # how many had been obeyed: whoever sent one of them waits by its decision
+    commands: int = 0  # processed so far; used to find unanswered ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,12 +196,12 @@ class VoiceEncoded:
     job_id: int
     latents: Float32Array | None
     message: str = ""
-    is_busy: bool = False  # not now, rather than not at all
+    is_busy: bool = False  # too many recordings were queued; a later attempt may succeed
 
 
 @dataclass(frozen=True, slots=True)
 class EngineGone:
-    """The engine is no more: nothing else will come."""
+    """The engine process has ended; this is the last report."""
 
     message: str
 

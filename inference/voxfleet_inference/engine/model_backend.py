@@ -1,8 +1,10 @@
-"""The model as the engine sees it: seats, numpy in and out, one launch at a time.
+"""The model as the engine uses it: slots, numpy in and out, one launch at a time.
 
-Knows: what the engine asks of a model. A *seat* is the place where a sequence keeps its state between steps (its
-extent of KV positions, its hidden states, the audio decoder's memory); a *row* is a seat's place in one step's batch.
-More sequences can sit than a step has rows: whoever is parked keeps its seat and skips steps.
+A *slot* holds a sequence's state between steps: its extent of KV positions, its hidden states, the audio decoder's
+state. A *row* is a slot's place in one step's batch. There are more slots than rows: a parked sequence keeps its slot
+and skips steps.
+
+Knows: what the engine requires of a model.
 Does not know: torch, queues, requests or clocks.
 """
 
@@ -19,7 +21,7 @@ from voxfleet_inference.engine.messages import Float32Array, Sentence
 
 
 class SentenceTooLongError(ValueError):
-    """A sentence that could never fit; says what it needs and what there is."""
+    """A sentence that could never fit; the message says what it needs and what there is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ class SequenceCost:
 
     prompt_positions: int  # KV positions of its prompt: tokens, the audio start token, the voice's patches
     max_steps: int  # the most patches that it may take
-    text_tokens: int = 0  # of its own text, without the prompt's
+    text_tokens: int = 0  # of its own text, without the voice's transcript
 
     @property
     def positions(self) -> int:
@@ -38,7 +40,7 @@ class SequenceCost:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """Where a sequence sits, and the extent of KV positions that is its own."""
+    """A sequence's slot, and its extent of KV positions."""
 
     index: int
     first_position: int
@@ -59,41 +61,41 @@ class Pending(Protocol):
     """A step that has been launched."""
 
     def collect(self) -> StepOutput:
-        """Wait for the device and fetch what the step made."""
+        """Wait for the device and return what the step made."""
 
 
 class ModelBackend(Protocol):
-    """A model with seats. All calls but `measure` and `encode_voice` come from one thread, in the engine's order.
+    """A model with slots. One thread makes all calls but `estimate_cost` and `encode_voice`, in the engine's order.
 
-    One that ran out of memory may be made again, for the same seats or for fewer: it has changed nothing that is heard.
+    A call that ran out of memory may be repeated for the same slots or for fewer: it has not changed their audio.
     """
 
     patch_size: int  # latent frames per patch
     feat_dim: int  # values per latent frame
     slots: int
-    kv_positions: int  # in all, to be divided among the seats
+    kv_positions: int  # in all, to be divided among the slots
 
     def estimate_cost(self, sentence: Sentence) -> SequenceCost:
-        """What the sentence needs.
+        """Compute what the sentence needs.
 
         Raises:
             SentenceTooLongError: it could never fit.
         """
 
     def admit(self, slot: Slot, sentence: Sentence) -> None:
-        """Give the sentence a seat; nothing is read yet."""
+        """Assign a slot to the sentence; nothing is computed yet."""
 
     def prefill(self, slot: int, positions: int) -> None:
-        """Read the next `positions` positions of the seat's prompt; the sum over calls is `prompt_positions`."""
+        """Read the next `positions` positions of the slot's prompt; over all calls they sum to `prompt_positions`."""
 
     def step(self, slots: Sequence[int], noise: Float32Array) -> Pending:
-        """Launch the next patch of these seats, whose prompts have been read; noise is [rows, patch_size, feat_dim]."""
+        """Launch the next patch of these slots, whose prompts have been read; noise is [rows, patch_size, feat_dim]."""
 
     def release(self, slot: int) -> None:
-        """Forget a seat that no launched step names."""
+        """Drop the state of a slot that no launched step uses."""
 
     def free_memory(self) -> None:
-        """Give up what is kept for speed alone, because a call ran out of memory."""
+        """Drop caches that only save time, because a call ran out of memory."""
 
     def encode_voice(self, samples: Float32Array, sample_rate: int) -> Float32Array:
-        """Latents [patches, patch_size, feat_dim] of a mono recording; beside the steps, on another thread."""
+        """Latents [patches, patch_size, feat_dim] of mono samples [samples]; called beside the steps, on its thread."""

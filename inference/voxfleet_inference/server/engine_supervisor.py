@@ -16,7 +16,8 @@ from typing import Final
 import structlog
 
 from voxfleet_inference.admission.request_tracker import RequestTracker
-from voxfleet_inference.engine.client import EngineClient, EngineError
+from voxfleet_inference.engine.client import EngineClient
+from voxfleet_inference.engine.errors import EngineError
 from voxfleet_inference.engine.messages import EngineGone, Idle, Loaded, LoadFailed, Report, StepDone
 from voxfleet_inference.engine.process import WRONG_WEIGHTS_EXIT_CODE
 from voxfleet_inference.errors import UnavailableError

@@ -17,8 +17,8 @@ import structlog
 from voxfleet_inference.admission.callers import ANONYMOUS, Caller
 from voxfleet_inference.admission.request_limiter import Permit
 from voxfleet_inference.admission.request_tracker import RequestTracker
-from voxfleet_inference.engine.client import EngineError, VoiceBusyError
-from voxfleet_inference.engine.messages import VoicePrompt
+from voxfleet_inference.engine.errors import EngineError, VoiceBusyError
+from voxfleet_inference.engine.messages import SequenceParams, VoicePrompt
 from voxfleet_inference.errors import UnavailableError
 from voxfleet_inference.requests import SpeechRequest
 from voxfleet_inference.server.engine_supervisor import EngineControl, EngineSupervisor, Failure
@@ -63,11 +63,11 @@ class SpeechService:
             inference_timesteps=self.settings.inference_timesteps if timesteps is None else timesteps,
             voice=await self._voice(request),
             is_whole=not request.stream,  # nothing is sent early, so every attempt may be retried
-            speed=request.speed,
             max_parallel_sentences=self.settings.max_parallel_sentences,
             max_buffered_patches=max_buffered_patches,
-            priority=caller.priority,
-            deadline_seconds=self.settings.max_request_seconds,
+            params=SequenceParams(
+                priority=caller.priority, speed=request.speed, deadline_seconds=self.settings.max_request_seconds
+            ),
         )
 
     async def speak(

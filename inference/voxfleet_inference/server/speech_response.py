@@ -21,7 +21,7 @@ from starlette.types import Receive, Scope, Send
 from voxfleet_inference.admission.middleware import caller_of
 from voxfleet_inference.admission.preferences import preferred_wait_seconds
 from voxfleet_inference.admission.request_limiter import Permit
-from voxfleet_inference.engine.client import EngineError
+from voxfleet_inference.engine.errors import EngineError
 from voxfleet_inference.errors import ApiError, UnavailableError
 from voxfleet_inference.requests import SpeechRequest
 from voxfleet_inference.server.responses.output_format import OutputFormat, encoded, with_keep_alives

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import FastAPI, Request
 
-from voxfleet_inference.engine.client import EngineError, VoiceBusyError
+from voxfleet_inference.engine.errors import EngineError, VoiceBusyError
 from voxfleet_inference.errors import InternalError, RequestTimeoutError, UnavailableError
 from voxfleet_inference.voice_names import BUILT_IN_VOICES
 from voxfleet_inference.voices.file_format import VoiceMetadata

@@ -11,13 +11,10 @@ from collections.abc import AsyncGenerator
 from dataclasses import replace
 from typing import Final
 
-from voxfleet_inference.engine.client import (
-    EngineClient,
-    QueueFullError,
-    SequenceExpiredError,
-    SequenceStream,
-)
+from voxfleet_inference.engine.client import EngineClient
+from voxfleet_inference.engine.errors import QueueFullError, SequenceExpiredError
 from voxfleet_inference.engine.messages import Patch, Sentence, SequenceEnded, VoicePrompt
+from voxfleet_inference.engine.streams import SequenceStream
 from voxfleet_inference.speech.derived_voice import VoicePatch, derive_voice, voice_patch
 from voxfleet_inference.speech.retry_policy import should_retry
 from voxfleet_inference.text.sentences import TextSentence

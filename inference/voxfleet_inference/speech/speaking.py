@@ -11,11 +11,11 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from voxfleet_inference.engine.client import EngineClient
-from voxfleet_inference.engine.messages import Sentence, VoicePrompt
+from voxfleet_inference.engine.messages import Sentence, SequenceParams, VoicePrompt
 from voxfleet_inference.speech.assembly import Assembly
 from voxfleet_inference.speech.events import SpeechEvent
 from voxfleet_inference.speech.sentence_run import SentenceRun
@@ -40,13 +40,11 @@ class Speech:
     is_whole: bool = False  # each sentence is sent only once it has ended, so that every runaway can be retried
     normalizes: bool = False  # spell out numbers and signs, sentence by sentence
     first_index: int = 0  # index of its first sentence; earlier speeches of a live session count on
-    request_id: int = 0
-    priority: int = 0
-    speed: float = 1.0
-    deadline_seconds: float | None = None
+    # Of each of its sequences, except the rank and the seconds that are left when it is submitted.
+    params: SequenceParams = field(default_factory=SequenceParams)
     attempts: tuple[int, ...] = ()  # in a replay: the attempt of each sentence that counted, from the log
 
-    def sentence(self, index: int, text: str, voice: VoicePrompt | None) -> Sentence:
+    def sentence(self, index: int, text: str, voice: VoicePrompt | None, remaining_seconds: float | None) -> Sentence:
         """Return the sequence of one sentence; seed, index and attempt are the key of its noise."""
         return Sentence(
             sequence_id=0,  # EngineClient sets it
@@ -57,11 +55,7 @@ class Speech:
             cfg_value=self.cfg_value,
             inference_timesteps=self.inference_timesteps,
             prompt=voice,
-            rank=index,
-            request_id=self.request_id,
-            priority=self.priority,
-            speed=self.speed,
-            deadline_seconds=self.deadline_seconds,
+            params=replace(self.params, rank=index, deadline_seconds=remaining_seconds),
         )
 
 
@@ -114,8 +108,8 @@ class _SentenceSubmitter:
         sentences: AsyncIterator[TextSentence],
         on_voice: Callable[[VoicePrompt], None] | None,
     ) -> None:
-        request_id = speech.request_id or engine.new_request_id()
-        self._engine, self._speech = engine, replace(speech, request_id=request_id)
+        request_id = speech.params.request_id or engine.new_request_id()
+        self._engine, self._speech = engine, replace(speech, params=replace(speech.params, request_id=request_id))
         self._on_voice = on_voice
         self._parallel = asyncio.Semaphore(speech.max_parallel_sentences)
         self._runs: asyncio.Queue[SentenceRun | None] = asyncio.Queue()
@@ -176,11 +170,10 @@ class _SentenceSubmitter:
         return await asyncio.to_thread(_normalized, text) if self._speech.normalizes else text
 
     def _submit(self, text_sentence: TextSentence, text: str, voice: VoicePrompt | None) -> SentenceRun:
-        sentence = self._speech.sentence(self._next_index, text, voice)
         run = SentenceRun(
             self._engine,
             text_sentence,
-            replace(sentence, deadline_seconds=self._remaining_seconds()),
+            self._speech.sentence(self._next_index, text, voice, self._remaining_seconds()),
             is_whole=self._speech.is_whole,
             max_waiting_patches=self._speech.max_buffered_patches,
             may_retry=not self._speech.attempts,
@@ -192,10 +185,11 @@ class _SentenceSubmitter:
 
     def _remaining_seconds(self) -> float | None:
         """Return what is left of the request's time; at least a millisecond, so that the engine reports the expiry."""
-        if self._speech.deadline_seconds is None:
+        deadline_seconds = self._speech.params.deadline_seconds
+        if deadline_seconds is None:
             return None
         elapsed = asyncio.get_running_loop().time() - self._started_at
-        return max(_LEAST_SECONDS, self._speech.deadline_seconds - elapsed)
+        return max(_LEAST_SECONDS, deadline_seconds - elapsed)
 
 
 def _normalized(text: str) -> str:

@@ -35,7 +35,7 @@ class SpeechLog:
     @property
     def audio_seconds(self) -> float:
         """The length of the audio, at the speed of the request."""
-        return self._samples / self._sample_rate / self._speech.speed
+        return self._samples / self._sample_rate / self._speech.params.speed
 
     def take(self, event: SpeechEvent, metrics: SpeechMetrics) -> None:
         """Count an event, also in `metrics`."""
@@ -56,7 +56,7 @@ class SpeechLog:
             "seconds": round(now - self._started_at, 4),
             "audio_seconds": round(self.audio_seconds, 3),
             "attempts": self._attempts,
-            "priority": self._speech.priority,
+            "priority": self._speech.params.priority,
             "request": self._defaults(),
             "settings": {name: getattr(self._settings, name) for name in SETTINGS_THAT_DECIDE_BITS},
         }

@@ -10,7 +10,8 @@ import time
 from typing import Final
 
 from voxfleet_inference.audio.recordings import RecordingError
-from voxfleet_inference.engine.client import EngineClient, VoiceError
+from voxfleet_inference.engine.client import EngineClient
+from voxfleet_inference.engine.errors import VoiceError
 from voxfleet_inference.engine.messages import VoicePrompt
 from voxfleet_inference.errors import InvalidFieldError, UnknownVoiceError
 from voxfleet_inference.requests import SpeechRequest, recording_bytes

@@ -12,7 +12,8 @@ from typing import Final
 import numpy as np
 
 from voxfleet_inference.audio.recordings import Recording, read_recording
-from voxfleet_inference.engine.client import EngineClient, EngineError
+from voxfleet_inference.engine.client import EngineClient
+from voxfleet_inference.engine.errors import EngineError
 from voxfleet_inference.engine.messages import Sentence, VoicePrompt
 from voxfleet_inference.speech.sentence_run import SentenceRun
 from voxfleet_inference.text.sentences import TextSentence

@@ -1,1 +1,1 @@
-"""The parts of the scheduler's decisions, all pure: seats, memory, playback, order, parking."""
+"""The scheduler: which sequences take the next step. Plain Python, no torch, no clock."""

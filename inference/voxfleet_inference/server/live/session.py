@@ -16,7 +16,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from voxfleet_inference.admission.middleware import caller_of
 from voxfleet_inference.admission.request_limiter import Permit
-from voxfleet_inference.engine.client import EngineError
+from voxfleet_inference.engine.errors import EngineError
 from voxfleet_inference.errors import (
     ApiError,
     InvalidFieldError,
@@ -139,7 +139,8 @@ class Session:
             sample_rate=output.sample_rate,
         )
         # No deadline: a session may last as long as it is not idle.
-        return Task(replace(speech, sentences=(), deadline_seconds=None), output, self._permit)
+        params = replace(speech.params, deadline_seconds=None)
+        return Task(replace(speech, sentences=(), params=params), output, self._permit)
 
     async def _receive_all(self, speech: SessionSpeech) -> None:
         while True:

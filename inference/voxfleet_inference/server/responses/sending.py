@@ -14,7 +14,7 @@ from typing import Final
 
 from starlette.types import Receive, Send
 
-from voxfleet_inference.engine.client import QueueFullError, SequenceExpiredError, SequenceTooLongError
+from voxfleet_inference.engine.errors import QueueFullError, SequenceExpiredError, SequenceTooLongError
 from voxfleet_inference.errors import ApiError, InternalError, InvalidFieldError, UnavailableError
 from voxfleet_inference.telemetry.metrics import RequestOutcome
 

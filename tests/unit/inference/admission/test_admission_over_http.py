@@ -202,8 +202,8 @@ async def test_a_gateways_priority_reaches_the_engine(start_server: Any, make_mo
         server.service.supervisor.engine.speak = listen
         answer = await post(server, {"Voxfleet-Tenant": "acme", "Voxfleet-Priority": "7"})
         assert answer.status_code == 200
-        assert [sentence.priority for sentence in submitted] == [7]
-        assert 3000 < submitted[0].deadline_seconds <= 3600
+        assert [sentence.params.priority for sentence in submitted] == [7]
+        assert 3000 < submitted[0].params.deadline_seconds <= 3600
 
 
 async def test_prefer_wait_limits_the_time_to_the_first_byte(

@@ -19,6 +19,7 @@ from voxfleet_inference.engine.messages import (
     Report,
     Resume,
     Sentence,
+    SequenceParams,
     Submit,
     VoiceEncoded,
 )
@@ -235,7 +236,7 @@ def test_a_deadline_ends_a_sentence_that_nothing_else_would_wake(
     """The engine sleeps, because the only sentence is parked; it wakes up for the deadline."""
     running = start_engine(tone_model)
     running.engine.enqueue(Park(1))
-    running.submit(1, "x" * 50_000, deadline_seconds=0.3)
+    running.submit(1, "x" * 50_000, params=SequenceParams(deadline_seconds=0.3))
     running.engine.enqueue(Park(1))
     ended = running.listener.wait_for_ends(1)[1]
     assert ended.outcome is Outcome.EXPIRED

@@ -14,19 +14,28 @@ from typing import Any
 
 import numpy as np
 import pytest
-from voxfleet_inference.engine.client import (
-    EngineClient,
+from voxfleet_inference.engine.client import EngineClient
+from voxfleet_inference.engine.errors import (
     EngineError,
     EngineGoneError,
     QueueFullError,
     SequenceExpiredError,
-    SequenceStream,
     SequenceTooLongError,
     VoiceBusyError,
     VoiceError,
 )
-from voxfleet_inference.engine.messages import EngineGone, Loaded, LoadFailed, Outcome, Report, Sentence, SequenceEnded
+from voxfleet_inference.engine.messages import (
+    EngineGone,
+    Loaded,
+    LoadFailed,
+    Outcome,
+    Report,
+    Sentence,
+    SequenceEnded,
+    SequenceParams,
+)
 from voxfleet_inference.engine.process import EngineSettings, WrongWeightsError, shut_down
+from voxfleet_inference.engine.streams import SequenceStream
 
 
 class Pipe:
@@ -138,11 +147,11 @@ async def test_a_failed_sentence_raises_its_message(pipe: Pipe) -> None:
     ("text", "more", "error"),
     [
         ("an endless sentence", {}, SequenceTooLongError),
-        ("x" * 50_000, {"deadline_seconds": 0.1}, SequenceExpiredError),
+        ("x" * 50_000, {"params": SequenceParams(deadline_seconds=0.1)}, SequenceExpiredError),
     ],
 )
 async def test_a_sentence_that_cannot_end_well_says_which_way(
-    pipe: Pipe, tone_model: Any, text: str, more: dict[str, float], error: type[EngineError]
+    pipe: Pipe, tone_model: Any, text: str, more: dict[str, Any], error: type[EngineError]
 ) -> None:
     tone_model.step_seconds = 0.01
     with pytest.raises(error):
@@ -160,7 +169,7 @@ async def test_a_sentence_that_cannot_end_well_says_which_way(
     ],
 )
 async def test_a_stream_tells_how_its_sentence_ended(pipe: Pipe, outcome: Outcome, error: type[EngineError]) -> None:
-    stream = SequenceStream(pipe.client, 1, max_waiting_patches=8)
+    stream = SequenceStream(1, 8, pipe.client.send, pipe.client.forget)
     stream.put(SequenceEnded(1, outcome, "because"))
     with pytest.raises(error, match="because") as raised:
         await anext(stream)

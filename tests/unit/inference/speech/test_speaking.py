@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from voxfleet_inference.engine.client import EngineError, QueueFullError
-from voxfleet_inference.engine.messages import Outcome, Patch, Sentence, SequenceEnded, VoicePrompt
+from voxfleet_inference.engine.errors import EngineError, QueueFullError
+from voxfleet_inference.engine.messages import Outcome, Patch, Sentence, SequenceEnded, SequenceParams, VoicePrompt
 from voxfleet_inference.speech.events import SentenceEnded, SentenceStarted, SpeechAudio
 from voxfleet_inference.speech.speaking import Speech, speak
 from voxfleet_inference.text.sentences import TextSentence, split
@@ -118,7 +118,7 @@ async def test_sentences_come_in_order_with_their_times_and_pauses(engine: Scrip
         assert following.at_seconds - one.until_seconds == pytest.approx(pause)
     assert len(audio_of(events)) == round((3 * 0.48 + sum(pauses)) * RATE)
     assert engine.most_open <= parallel
-    assert {sentence.request_id for sentence in engine.submitted} == {77}
+    assert {sentence.params.request_id for sentence in engine.submitted} == {77}
     assert engine.open == set()
 
 
@@ -260,7 +260,7 @@ async def test_a_whole_speech_retries_a_runaway(engine: ScriptedEngine) -> None:
     assert [(event.attempts, event.patches) for event in events if isinstance(event, SentenceEnded)] == [(2, 3)] * 3
     spoken = audio_of(events)
     assert {round(float(each), 3) for each in np.unique(spoken)} == {0.0, 0.501, 0.511, 0.521}  # second attempts alone
-    assert {each.rank for each in engine.submitted} == {0, 1, 2}
+    assert {each.params.rank for each in engine.submitted} == {0, 1, 2}
 
 
 async def test_a_sentence_has_three_attempts_at_most(engine: ScriptedEngine) -> None:
@@ -333,8 +333,8 @@ async def test_a_deadline_counts_from_the_request_not_from_the_sentence(engine: 
         await asyncio.sleep(0.05)
         yield TextSentence("A little later.")
 
-    await events_of(engine, speech(sentences=(), deadline_seconds=60.0), more=more())
-    first, second = (each.deadline_seconds for each in engine.submitted)
+    await events_of(engine, speech(sentences=(), params=SequenceParams(deadline_seconds=60.0)), more=more())
+    first, second = (each.params.deadline_seconds for each in engine.submitted)
     assert first is not None
     assert second is not None
     assert second <= first - 0.04

@@ -5,9 +5,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 from voxfleet_inference.engine.model_backend import Slot
-from voxfleet_inference.engine.scheduling.kv_extents import KvExtents
 from voxfleet_inference.engine.scheduling.plans import EngineCapacity
-from voxfleet_inference.engine.scheduling.slot_allocator import SlotAllocator
+from voxfleet_inference.engine.scheduling.slot_allocator import KvExtents, SlotAllocator
 
 POSITIONS = 64
 

@@ -14,6 +14,7 @@ from typing import Protocol
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from voxfleet_inference.engine.messages import SequenceParams
 from voxfleet_inference.engine.model_backend import SequenceCost
 from voxfleet_inference.engine.scheduling.batch_scheduler import BatchScheduler
 from voxfleet_inference.engine.scheduling.plans import (
@@ -22,7 +23,6 @@ from voxfleet_inference.engine.scheduling.plans import (
     Limits,
     RowResult,
     StepPlan,
-    Submission,
 )
 
 PATCH_SECONDS = 0.16
@@ -37,7 +37,7 @@ ROOM = EngineCapacity(SLOTS, kv_positions=10**6)
 class Order(Protocol):
     """What the machine asks of whoever decides."""
 
-    def submit(self, submission: Submission, now: float) -> object: ...
+    def submit(self, sequence_id: int, params: SequenceParams, cost: SequenceCost, now: float) -> object: ...
     def schedule(self, now: float) -> StepPlan: ...
     def update(self, plan: StepPlan, results: Iterable[RowResult], now: float) -> CommitResult: ...
 
@@ -50,10 +50,10 @@ class Unordered:
         self.last_served: dict[int, int] = {}
         self.step = 0
 
-    def submit(self, submission: Submission, now: float) -> None:
-        del now
-        self.left[submission.sequence_id] = submission.cost.max_steps
-        self.last_served[submission.sequence_id] = 0
+    def submit(self, sequence_id: int, params: SequenceParams, cost: SequenceCost, now: float) -> None:
+        del params, now
+        self.left[sequence_id] = cost.max_steps
+        self.last_served[sequence_id] = 0
 
     def update(self, plan: StepPlan, results: Iterable[RowResult], now: float) -> CommitResult:
         del plan, results, now
@@ -120,7 +120,7 @@ def listen(order: Order, listeners: list[Listener]) -> None:
         while coming and coming[0][1].arrives_at <= now:
             sequence_id, listener = coming.popleft()
             cost = SequenceCost(prompt_positions=40, max_steps=listener.patches)
-            order.submit(Submission(sequence_id=sequence_id, cost=cost, speed=listener.speed), now)
+            order.submit(sequence_id, SequenceParams(speed=listener.speed), cost, now)
         plan = order.schedule(now)
         starts_at = now
         if in_flight is not None:

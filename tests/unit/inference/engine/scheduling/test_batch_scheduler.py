@@ -1,19 +1,16 @@
 from __future__ import annotations
 
 import pytest
-from voxfleet_inference.engine.messages import Outcome
+from voxfleet_inference.engine.messages import Outcome, SequenceEnded, SequenceParams
 from voxfleet_inference.engine.model_backend import SequenceCost, Slot
 from voxfleet_inference.engine.scheduling.batch_scheduler import BatchScheduler
 from voxfleet_inference.engine.scheduling.plans import (
     Admitted,
     Chunk,
-    Ended,
     EngineCapacity,
     Limits,
-    Rejection,
     RowResult,
     StepPlan,
-    Submission,
 )
 
 PATCH_SECONDS = 0.16
@@ -24,9 +21,10 @@ def scheduler(slots: int = 4, kv_positions: int = 10_000, **limits: int) -> Batc
     return BatchScheduler(bounds, EngineCapacity(slots, kv_positions), PATCH_SECONDS)
 
 
-def submission(sequence_id: int, prompt: int = 5, steps: int = 50, **more: float) -> Submission:
-    cost = SequenceCost(prompt, steps, text_tokens=prompt - 1)
-    return Submission(sequence_id=sequence_id, cost=cost, **more)  # type: ignore[arg-type]
+def submission(
+    sequence_id: int, prompt: int = 5, steps: int = 50, **params: float
+) -> tuple[int, SequenceParams, SequenceCost]:
+    return sequence_id, SequenceParams(**params), SequenceCost(prompt, steps, text_tokens=prompt - 1)  # type: ignore[arg-type]
 
 
 def went_on(plan: StepPlan) -> tuple[RowResult, ...]:
@@ -47,15 +45,15 @@ def make_patches(batch: BatchScheduler, sequence_id: int, count: int, now: float
 
 def test_a_short_prompt_is_read_and_followed_by_the_first_patch_in_one_step() -> None:
     batch = scheduler()
-    batch.submit(submission(1), 0.0)
+    batch.submit(*submission(1), 0.0)
     assert batch.schedule(0.0) == StepPlan(1, Admitted(1, Slot(0, 0, 55)), Chunk(1, 5), (1,), (), 0.0)
 
 
 def test_a_long_prompt_is_read_in_chunks_while_others_go_on() -> None:
     batch = scheduler()
-    batch.submit(submission(1), 0.0)
+    batch.submit(*submission(1), 0.0)
     step(batch)
-    batch.submit(submission(2, prompt=23), 0.0)
+    batch.submit(*submission(2, prompt=23), 0.0)
     plans = [step(batch) for _ in range(3)]
     assert [plan.chunk for plan in plans] == [Chunk(2, 10), Chunk(2, 10), Chunk(2, 3)]
     assert [plan.rows for plan in plans[:2]] == [(1,), (1,)]
@@ -65,15 +63,15 @@ def test_a_long_prompt_is_read_in_chunks_while_others_go_on() -> None:
 def test_one_chunk_per_step_and_one_newcomer() -> None:
     batch = scheduler()
     for sequence_id in (1, 2, 3):
-        batch.submit(submission(sequence_id), 0.0)
+        batch.submit(*submission(sequence_id), 0.0)
     assert [step(batch).chunk for _ in range(4)] == [Chunk(1, 5), Chunk(2, 5), Chunk(3, 5), None]
 
 
 def test_rows_are_bounded_and_the_least_slack_goes_first() -> None:
     batch = scheduler(max_rows=1)
-    batch.submit(submission(1), 0.0)
+    batch.submit(*submission(1), 0.0)
     make_patches(batch, 1, 3)
-    batch.submit(submission(2), 0.0)
+    batch.submit(*submission(2), 0.0)
     rows = [step(batch).rows for _ in range(5)]
     assert rows == [(2,), (2,), (2,), (1,), (2,)]  # 0.48 s each, then in turns
 
@@ -81,15 +79,15 @@ def test_rows_are_bounded_and_the_least_slack_goes_first() -> None:
 def test_two_listeners_take_turns_at_one_row() -> None:
     batch = scheduler(max_rows=1)
     for sequence_id in (1, 2):
-        batch.submit(submission(sequence_id), 0.0)
+        batch.submit(*submission(sequence_id), 0.0)
     rows = [step(batch).rows[0] for _ in range(10)]
     assert rows.count(1) == rows.count(2) == 5
 
 
 def test_speed_counts_who_listens_faster_runs_out_sooner() -> None:
     batch = scheduler(max_rows=1)
-    batch.submit(submission(1, speed=1.0), 0.0)
-    batch.submit(submission(2, speed=4.0), 0.0)
+    batch.submit(*submission(1, speed=1.0), 0.0)
+    batch.submit(*submission(2, speed=4.0), 0.0)
     rows = [step(batch).rows[0] for _ in range(50)]
     assert rows.count(2) == pytest.approx(4 * rows.count(1), abs=2)
 
@@ -97,26 +95,26 @@ def test_speed_counts_who_listens_faster_runs_out_sooner() -> None:
 def test_first_sentences_go_before_later_ones() -> None:
     batch = scheduler(max_rows=1, slots=8)
     for rank in (0, 1, 2):
-        batch.submit(submission(1 + rank, request_id=1, rank=rank), 0.0)
-    batch.submit(submission(9, request_id=2), 0.0)
+        batch.submit(*submission(1 + rank, request_id=1, rank=rank), 0.0)
+    batch.submit(*submission(9, request_id=2), 0.0)
     newcomers = [step(batch).admitted for _ in range(4)]
     assert [each.sequence_id for each in newcomers if each is not None] == [1, 9, 2, 3]
 
 
 def test_a_later_sentence_becomes_urgent_once_it_is_the_one_that_is_heard() -> None:
     batch = scheduler(max_rows=1)
-    batch.submit(submission(1, steps=2, request_id=1, rank=0), 0.0)
-    batch.submit(submission(2, request_id=1, rank=1), 0.0)
+    batch.submit(*submission(1, steps=2, request_id=1, rank=0), 0.0)
+    batch.submit(*submission(2, request_id=1, rank=1), 0.0)
     make_patches(batch, 1, 2)
-    batch.submit(submission(3, request_id=2), 0.3)
+    batch.submit(*submission(3, request_id=2), 0.3)
     assert step(batch, 0.3).rows == (3,)  # no slack at all; the other's listener has 0.02 s left
     assert step(batch, 0.35).rows == (2,)
 
 
 def test_a_higher_class_goes_first_and_the_lower_one_does_not_starve() -> None:
     batch = scheduler(max_rows=1)
-    batch.submit(submission(1, priority=0, steps=500), 0.0)
-    batch.submit(submission(2, priority=1, steps=500), 0.0)
+    batch.submit(*submission(1, priority=0, steps=500), 0.0)
+    batch.submit(*submission(2, priority=1, steps=500), 0.0)
     served = [step(batch, PATCH_SECONDS * at).rows[0] for at in range(400)]  # 64 s; a row for one listener
     assert set(served[:60]) == {2}
     assert 3 <= served.count(1) <= 8  # once in ten seconds
@@ -124,16 +122,16 @@ def test_a_higher_class_goes_first_and_the_lower_one_does_not_starve() -> None:
 
 def test_a_listener_of_a_higher_class_who_is_far_ahead_makes_way_all_the_same() -> None:
     batch = scheduler(max_rows=1)
-    batch.submit(submission(1, priority=3, steps=500), 0.0)
+    batch.submit(*submission(1, priority=3, steps=500), 0.0)
     make_patches(batch, 1, 69)
-    batch.submit(submission(2), 0.0)
+    batch.submit(*submission(2), 0.0)
     assert step(batch).rows == (2,)
 
 
 def test_no_more_sentences_of_one_request_sit_than_may() -> None:
     batch = scheduler(max_parallel_sentences=2)
     for rank in range(4):
-        batch.submit(submission(1 + rank, request_id=5, rank=rank), 0.0)
+        batch.submit(*submission(1 + rank, request_id=5, rank=rank), 0.0)
     for _ in range(5):
         plan = step(batch)
     assert set(plan.rows) == {1, 2}
@@ -144,36 +142,36 @@ def test_no_more_sentences_of_one_request_sit_than_may() -> None:
 
 def test_a_full_queue_refuses_with_its_numbers() -> None:
     batch = scheduler(max_waiting=1)
-    assert batch.submit(submission(1), 0.0) is None
+    assert batch.submit(*submission(1), 0.0) is None
     message = "the engine's queue is full: 1 of 1 sentences wait"
-    assert batch.submit(submission(2), 0.0) == Rejection(Outcome.QUEUE_FULL, message)
+    assert batch.submit(*submission(2), 0.0) == SequenceEnded(2, Outcome.QUEUE_FULL, message)
     assert not batch.knows(2)
 
 
 def test_what_could_never_fit_is_told_at_once() -> None:
     batch = scheduler(kv_positions=100)
-    rejection = batch.submit(submission(1, prompt=60, steps=41), 0.0)
+    rejection = batch.submit(*submission(1, prompt=60, steps=41), 0.0)
     assert rejection is not None
     assert rejection.outcome is Outcome.TOO_LONG
     assert "needs up to 101 KV positions, and this server has 100" in rejection.message
-    assert batch.submit(submission(1, prompt=60, steps=40), 0.0) is None
+    assert batch.submit(*submission(1, prompt=60, steps=40), 0.0) is None
 
 
 def test_an_id_in_use_is_refused() -> None:
     batch = scheduler()
-    batch.submit(submission(1), 0.0)
+    batch.submit(*submission(1), 0.0)
     with pytest.raises(ValueError, match="sequence 1 is already waiting"):
-        batch.submit(submission(1), 0.0)
+        batch.submit(*submission(1), 0.0)
 
 
 def test_a_seat_is_reused_only_after_its_last_step_in_flight() -> None:
     batch = scheduler(slots=1)
-    batch.submit(submission(1), 0.0)
-    batch.submit(submission(2), 0.0)
+    batch.submit(*submission(1), 0.0)
+    batch.submit(*submission(2), 0.0)
     first = batch.schedule(0.0)
     second = batch.schedule(0.1)
     result = batch.update(first, [RowResult(1, is_last=True)], 0.1)
-    assert result.ended == (Ended(1, Outcome.FINISHED, patches=1, text_tokens=4),)
+    assert result.ended == (SequenceEnded(1, Outcome.FINISHED, patches=1, text_tokens=4),)
     assert result.released == ()
     assert batch.schedule(0.2).is_empty
     assert batch.update(second, went_on(second), 0.2).released == (1,)
@@ -182,7 +180,7 @@ def test_a_seat_is_reused_only_after_its_last_step_in_flight() -> None:
 
 def test_a_step_that_is_known_to_be_the_last_is_followed_by_none() -> None:
     batch = scheduler()
-    batch.submit(submission(1), 0.0)
+    batch.submit(*submission(1), 0.0)
     first = batch.schedule(0.0)
     second = batch.schedule(0.0)
     assert second.rows == (1,)
@@ -193,7 +191,7 @@ def test_a_step_that_is_known_to_be_the_last_is_followed_by_none() -> None:
 
 def test_the_bound_is_known_from_the_start() -> None:
     batch = scheduler()
-    batch.submit(submission(1, steps=2), 0.0)
+    batch.submit(*submission(1, steps=2), 0.0)
     plans = [batch.schedule(0.0) for _ in range(3)]
     assert [plan.rows for plan in plans] == [(1,), (1,), ()]
     batch.update(plans[0], went_on(plans[0]), 0.0)
@@ -203,9 +201,9 @@ def test_the_bound_is_known_from_the_start() -> None:
 @pytest.mark.parametrize("steps_in_flight", [0, 1, 2])
 def test_a_cancelled_sequence_takes_no_further_step(steps_in_flight: int) -> None:
     batch = scheduler()
-    batch.submit(submission(1), 0.0)
+    batch.submit(*submission(1), 0.0)
     plans = [batch.schedule(float(at)) for at in range(steps_in_flight)]
-    assert batch.cancel(1) == Ended(1, Outcome.CANCELLED, text_tokens=4)
+    assert batch.cancel(1) == SequenceEnded(1, Outcome.CANCELLED, text_tokens=4)
     assert batch.cancel(1) is None
     assert batch.schedule(9.0).is_empty
     for plan in plans:
@@ -216,35 +214,35 @@ def test_a_cancelled_sequence_takes_no_further_step(steps_in_flight: int) -> Non
 def test_a_failure_ends_its_sequence_alone() -> None:
     batch = scheduler()
     for sequence_id in (1, 2):
-        batch.submit(submission(sequence_id), 0.0)
+        batch.submit(*submission(sequence_id), 0.0)
         step(batch)
     plan = batch.schedule(0.0)
     results = [RowResult(1, failure="ValueError: no"), RowResult(2)]
-    assert batch.update(plan, results, 0.0).ended == (Ended(1, Outcome.FAILED, "ValueError: no", 2, 4),)
+    assert batch.update(plan, results, 0.0).ended == (SequenceEnded(1, Outcome.FAILED, "ValueError: no", 2, 4),)
     assert batch.schedule(0.0).rows == (2,)
 
 
 def test_a_deadline_ends_a_sequence_wherever_it_is() -> None:
     batch = scheduler(slots=1)
-    batch.submit(submission(1, deadline_seconds=5.0), 0.0)
-    batch.submit(submission(2, deadline_seconds=4.0), 0.0)
+    batch.submit(*submission(1, deadline_seconds=5.0), 0.0)
+    batch.submit(*submission(2, deadline_seconds=4.0), 0.0)
     step(batch)
     assert batch.next_deadline == 4.0
     message = "the sentence was not spoken within {} seconds"
-    assert batch.schedule(4.5).expired == (Ended(2, Outcome.EXPIRED, message.format(4), 0, 4),)
+    assert batch.schedule(4.5).expired == (SequenceEnded(2, Outcome.EXPIRED, message.format(4), 0, 4),)
     plan = batch.schedule(5.0)
-    assert plan.expired == (Ended(1, Outcome.EXPIRED, message.format(5), 1, 4),)
+    assert plan.expired == (SequenceEnded(1, Outcome.EXPIRED, message.format(5), 1, 4),)
     assert plan.is_empty
 
 
 def test_a_sequence_whose_reader_stopped_skips_steps_and_keeps_its_seat() -> None:
     batch = scheduler(slots=1)
-    batch.submit(submission(1), 0.0)
+    batch.submit(*submission(1), 0.0)
     step(batch)
-    batch.park(1, 0.0)
-    batch.submit(submission(2), 0.0)
+    batch.park(1)
+    batch.submit(*submission(2), 0.0)
     assert batch.schedule(1.0).is_empty
-    assert batch.count().parked == 1
+    assert batch.occupancy().parked == 1
     batch.resume(1, 2.0)
     assert batch.schedule(2.0).rows == (1,)
 
@@ -252,10 +250,10 @@ def test_a_sequence_whose_reader_stopped_skips_steps_and_keeps_its_seat() -> Non
 @pytest.mark.parametrize("parked_early", [True, False])
 def test_one_parked_before_it_runs_runs_once_it_is_resumed(parked_early: bool) -> None:  # noqa: FBT001
     batch = scheduler()
-    batch.submit(submission(1, prompt=15), 0.0)
+    batch.submit(*submission(1, prompt=15), 0.0)
     if not parked_early:
         step(batch)
-    batch.park(1, 0.0)
+    batch.park(1)
     assert [step(batch).rows for _ in range(3)] == [()] * 3
     batch.resume(1, 1.0)
     assert step(batch, 1.0).rows == (1,)
@@ -263,9 +261,9 @@ def test_one_parked_before_it_runs_runs_once_it_is_resumed(parked_early: bool) -
 
 def test_a_reader_that_stopped_did_not_play_meanwhile() -> None:
     batch = scheduler()
-    batch.submit(submission(1), 0.0)
+    batch.submit(*submission(1), 0.0)
     make_patches(batch, 1, 10)  # 1.6 s
-    batch.park(1, 1.0)
+    batch.park(1)
     batch.resume(1, 31.0, unread_patches=4)
     plan = batch.schedule(31.0)
     assert plan.least_slack_seconds == pytest.approx(0.64)
@@ -274,16 +272,16 @@ def test_a_reader_that_stopped_did_not_play_meanwhile() -> None:
 
 def test_parking_or_resuming_a_stranger_changes_nothing() -> None:
     batch = scheduler()
-    batch.park(99, 0.0)
+    batch.park(99)
     batch.resume(99, 0.0)
-    batch.submit(submission(1), 0.0)
+    batch.submit(*submission(1), 0.0)
     batch.resume(1, 0.0)
     assert batch.schedule(0.0).rows == (1,)
 
 
 def far_ahead(batch: BatchScheduler) -> None:
     """Sequence 1 with eleven seconds of audio that nobody has heard yet."""
-    batch.submit(submission(1, steps=500), 0.0)
+    batch.submit(*submission(1, steps=500), 0.0)
     make_patches(batch, 1, 69)
 
 
@@ -296,7 +294,7 @@ def test_a_lone_listener_runs_ahead_without_bound_from_here() -> None:
 def test_who_is_far_ahead_makes_way_for_who_is_short_and_comes_back_before_he_is() -> None:
     batch = scheduler()
     far_ahead(batch)
-    batch.submit(submission(2, steps=5000, speed=4.0), 0.0)
+    batch.submit(*submission(2, steps=5000, speed=4.0), 0.0)
     resumed_at = None
     for at in range(1, 300):
         now = at * 0.04  # the other listens as fast as his audio is made: he is always short
@@ -310,7 +308,7 @@ def test_who_is_far_ahead_makes_way_for_who_is_short_and_comes_back_before_he_is
 def test_nobody_stays_parked_when_nobody_is_short() -> None:
     batch = scheduler()
     far_ahead(batch)
-    batch.submit(submission(2, steps=500), 0.0)
+    batch.submit(*submission(2, steps=500), 0.0)
     rows = [step(batch, 0.0).rows for _ in range(15)]
     assert rows[0] == (2,)
     assert set(rows[-1]) == {1, 2}  # 2 has its two seconds, and rows are to spare
@@ -318,7 +316,7 @@ def test_nobody_stays_parked_when_nobody_is_short() -> None:
 
 def test_a_player_that_ran_dry_is_counted_once_and_waits() -> None:
     batch = scheduler()
-    batch.submit(submission(1), 0.0)
+    batch.submit(*submission(1), 0.0)
     step(batch, 0.0)
 
     def underruns(now: float) -> int:
@@ -333,28 +331,28 @@ def test_a_player_that_ran_dry_is_counted_once_and_waits() -> None:
 
 def test_a_sentence_said_again_starts_its_listener_over() -> None:
     batch = scheduler()
-    batch.submit(submission(1, steps=3, request_id=4), 0.0)
+    batch.submit(*submission(1, steps=3, request_id=4), 0.0)
     make_patches(batch, 1, 3)
-    batch.submit(submission(2, request_id=4), 0.2)
+    batch.submit(*submission(2, request_id=4), 0.2)
     assert batch.schedule(0.2).least_slack_seconds == 0.0
 
 
 def test_a_request_is_remembered_between_its_sentences() -> None:
     """The sentence that becomes the voice of the others is over before the others come."""
     batch = scheduler()
-    batch.submit(submission(1, steps=10, request_id=4), 0.0)
+    batch.submit(*submission(1, steps=10, request_id=4), 0.0)
     make_patches(batch, 1, 10)
     assert not batch.knows(1)
-    batch.submit(submission(2, request_id=4, rank=1), 0.5)
+    batch.submit(*submission(2, request_id=4, rank=1), 0.5)
     assert batch.schedule(0.5).least_slack_seconds == pytest.approx(1.1)
 
 
 def test_text_that_comes_late_finds_its_listener_waiting_and_nobody_to_blame() -> None:
     """As in a live session: all was said and heard, and a while later there is more to say."""
     batch = scheduler()
-    batch.submit(submission(1, steps=5, request_id=4), 0.0)
+    batch.submit(*submission(1, steps=5, request_id=4), 0.0)
     make_patches(batch, 1, 5)
-    batch.submit(submission(2, request_id=4, rank=1), 30.0)
+    batch.submit(*submission(2, request_id=4, rank=1), 30.0)
     plan = batch.schedule(30.0)
     assert plan.least_slack_seconds == pytest.approx(0.0)
     assert batch.update(plan, went_on(plan), 30.0).underruns == 0
@@ -363,7 +361,7 @@ def test_text_that_comes_late_finds_its_listener_waiting_and_nobody_to_blame() -
 def test_a_reader_that_reads_as_he_plays_is_not_thought_to_be_further_ahead_every_time_he_is_full() -> None:
     """Five patches fit, and whoever has fewer than three asks for more: parked and resumed all the time."""
     batch = scheduler()
-    assert batch.submit(submission(1, steps=9_000), 0.0) is None
+    assert batch.submit(*submission(1, steps=9_000), 0.0) is None
     unread, played, is_parked, least_slack = 0, 0, False, 0.0
     for at in range(6000):  # a minute, steps of 10 ms
         now = at * 0.01
@@ -375,7 +373,7 @@ def test_a_reader_that_reads_as_he_plays_is_not_thought_to_be_further_ahead_ever
             unread, played = unread - 1, played + 1
         if unread >= 5 and not is_parked:
             is_parked = True
-            batch.park(1, now)
+            batch.park(1)
         elif unread < 3 and is_parked:
             is_parked = False
             batch.resume(1, now, unread)

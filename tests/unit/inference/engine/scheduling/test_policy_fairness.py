@@ -7,11 +7,11 @@ import itertools
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from voxfleet_inference.engine.messages import SequenceParams
 from voxfleet_inference.engine.model_backend import SequenceCost
-from voxfleet_inference.engine.scheduling.admission import MAX_SKIPPED
 from voxfleet_inference.engine.scheduling.batch_scheduler import BatchScheduler
-from voxfleet_inference.engine.scheduling.ordering import AGING_SECONDS
-from voxfleet_inference.engine.scheduling.plans import EngineCapacity, Limits, RowResult, StepPlan, Submission
+from voxfleet_inference.engine.scheduling.plans import EngineCapacity, Limits, RowResult, StepPlan
+from voxfleet_inference.engine.scheduling.policy import AGING_SECONDS, MAX_SKIPPED
 
 STEP_SECONDS = 0.1
 
@@ -24,10 +24,10 @@ class Machine:
         self.now = 0.0
         self.ids = itertools.count(1)
 
-    def submit(self, positions: int, steps: int, **more: int) -> int:
+    def submit(self, positions: int, steps: int, **params: int) -> int:
         sequence_id = next(self.ids)
         cost = SequenceCost(positions - steps, steps)
-        assert self.batch.submit(Submission(sequence_id=sequence_id, cost=cost, **more), self.now) is None  # type: ignore[arg-type]
+        assert self.batch.submit(sequence_id, SequenceParams(**params), cost, self.now) is None
         return sequence_id
 
     def step(self) -> StepPlan:
@@ -88,7 +88,7 @@ def test_a_lower_class_is_served_again_and_again_however_many_of_a_higher_one_co
     served_at = [machine.now]
     while machine.now < 100:
         for _ in range(newcomers):
-            if machine.batch.count().waiting < 20:
+            if machine.batch.occupancy().waiting < 20:
                 machine.submit(30, 20, priority=higher)
         if neglected in machine.step().rows:
             served_at.append(machine.now)
@@ -104,5 +104,5 @@ def test_whatever_waits_is_spoken_in_the_end(crowd: list[tuple[int, int, int]]) 
         machine.submit(positions, max(1, positions // 4), priority=priority, request_id=request_id)
     for _ in range(sum(positions for positions, _, _ in crowd) + 3 * len(crowd)):
         machine.step()
-    count = machine.batch.count()
+    count = machine.batch.occupancy()
     assert (count.waiting, count.slots_used, count.kv_positions_used) == (0, 0, 0)

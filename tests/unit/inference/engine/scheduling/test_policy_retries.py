@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from voxfleet_inference.engine.messages import SequenceParams
 from voxfleet_inference.engine.model_backend import SequenceCost
 from voxfleet_inference.engine.scheduling.batch_scheduler import BatchScheduler
-from voxfleet_inference.engine.scheduling.plans import EngineCapacity, Limits, RowResult, StepPlan, Submission
+from voxfleet_inference.engine.scheduling.plans import EngineCapacity, Limits, RowResult, StepPlan
 
 MAX_AHEAD = 3  # patches that wait to be heard before a sentence is told to stop
 STEPS_TO_ASK_AGAIN = 3
@@ -57,10 +58,8 @@ class World:
         take.sequence_id, take.made, text.unheard[rank] = next(self.ids), 0, 0
         self.rank_of[take.sequence_id] = (text, rank)
         cost = SequenceCost(prompt_positions=3, max_steps=max(take.attempts))
-        submission = Submission(
-            sequence_id=take.sequence_id, cost=cost, request_id=text.request_id, rank=rank, speed=4.0
-        )
-        assert self.batch.submit(submission, self.now) is None
+        params = SequenceParams(request_id=text.request_id, rank=rank, speed=4.0)
+        assert self.batch.submit(take.sequence_id, params, cost, self.now) is None
 
     def step(self) -> None:
         while self.asking and self.asking[0][0] <= self.steps:
@@ -80,7 +79,7 @@ class World:
             text.unheard[rank] += 1
             results.append(RowResult(sequence_id, is_last=take.made == take.attempts[0]))
             if text.unheard[rank] >= MAX_AHEAD:
-                self.batch.park(sequence_id, self.now)
+                self.batch.park(sequence_id)
         for ended in self.batch.update(plan, results, self.now).ended:
             self.end(*self.rank_of[ended.sequence_id])
 

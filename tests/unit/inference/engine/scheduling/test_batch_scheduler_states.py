@@ -9,10 +9,10 @@ from itertools import pairwise
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from voxfleet_inference.engine.messages import Outcome
+from voxfleet_inference.engine.messages import Outcome, SequenceEnded, SequenceParams
 from voxfleet_inference.engine.model_backend import SequenceCost, Slot
 from voxfleet_inference.engine.scheduling.batch_scheduler import BatchScheduler
-from voxfleet_inference.engine.scheduling.plans import Ended, EngineCapacity, Limits, RowResult, StepPlan, Submission
+from voxfleet_inference.engine.scheduling.plans import EngineCapacity, Limits, RowResult, StepPlan
 
 MAX_ROWS, MAX_WAITING, MAX_PARALLEL, MAX_CHUNK = 3, 6, 2, 8
 ROOM = EngineCapacity(slots=5, kv_positions=120)
@@ -27,7 +27,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         self.batch = BatchScheduler(LIMITS, ROOM, patch_seconds=0.16)
         self.now = 100.0
         self.in_flight: deque[StepPlan] = deque()
-        self.taken: dict[int, Submission] = {}
+        self.taken: dict[int, tuple[SequenceParams, SequenceCost]] = {}
         self.ends: Counter[int] = Counter()
         self.slots: dict[int, Slot] = {}  # whose seat was given out and not released
         self.read: Counter[int] = Counter()
@@ -35,7 +35,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         self.finished: list[int] = []
         self.next_id = 1
 
-    def told(self, ended: tuple[Ended, ...]) -> None:
+    def told(self, ended: tuple[SequenceEnded, ...]) -> None:
         self.ends.update(end.sequence_id for end in ended)
 
     def any_id(self, data: st.DataObject) -> int:
@@ -53,20 +53,15 @@ class SchedulerMachine(RuleBasedStateMachine):
     def submit(
         self, request: int, rank: int, priority: int, prompt: int, steps: int, deadline: float | None, speed: float
     ) -> None:
-        submission = Submission(
-            sequence_id=self.next_id,
-            cost=SequenceCost(prompt, steps, prompt),
-            request_id=request,
-            rank=rank,
-            priority=priority,
-            speed=speed,
-            deadline_seconds=deadline,
+        params = SequenceParams(
+            request_id=request, rank=rank, priority=priority, speed=speed, deadline_seconds=deadline
         )
-        waiting = self.batch.count().waiting
-        rejection = self.batch.submit(submission, self.now)
+        cost = SequenceCost(prompt, steps, prompt)
+        waiting = self.batch.occupancy().waiting
+        rejection = self.batch.submit(self.next_id, params, cost, self.now)
         assert (rejection is not None) == (waiting >= MAX_WAITING)
         if rejection is None:
-            self.taken[self.next_id] = submission
+            self.taken[self.next_id] = params, cost
         self.next_id += 1
 
     @precondition(lambda self: self.finished)
@@ -74,15 +69,15 @@ class SchedulerMachine(RuleBasedStateMachine):
     def restart_sentence(self, data: st.DataObject) -> None:
         """As its reader does who has heard nothing of it yet; later ones of its text may sit where it sat."""
         before = data.draw(st.sampled_from(self.finished))
-        submission = replace(self.taken[before], sequence_id=self.next_id, deadline_seconds=None)
-        if self.batch.submit(submission, self.now) is None:
-            self.taken[self.next_id] = submission
+        params, cost = self.taken[before]
+        params = replace(params, deadline_seconds=None)
+        if self.batch.submit(self.next_id, params, cost, self.now) is None:
+            self.taken[self.next_id] = params, cost
         self.next_id += 1
 
     @rule(prompt=st.integers(100, 300))
     def submit_what_never_fits(self, prompt: int) -> None:
-        submission = Submission(sequence_id=self.next_id, cost=SequenceCost(prompt, 21))
-        rejection = self.batch.submit(submission, self.now)
+        rejection = self.batch.submit(self.next_id, SequenceParams(), SequenceCost(prompt, 21), self.now)
         assert rejection is not None
         assert rejection.outcome is Outcome.TOO_LONG
 
@@ -96,7 +91,11 @@ class SchedulerMachine(RuleBasedStateMachine):
 
     @rule(data=st.data(), parks=st.booleans())
     def park_or_resume(self, data: st.DataObject, *, parks: bool) -> None:
-        (self.batch.park if parks else self.batch.resume)(self.any_id(data), self.now)
+        sequence_id = self.any_id(data)
+        if parks:
+            self.batch.park(sequence_id)
+        else:
+            self.batch.resume(sequence_id, self.now)
 
     @rule(seconds=st.sampled_from([0.01, 0.2, 3.0, 20.0]))
     def time_passes(self, seconds: float) -> None:
@@ -132,7 +131,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         self.finished += [end.sequence_id for end in result.ended if end.outcome is Outcome.FINISHED]
 
     def sit(self, sequence_id: int, slot: Slot) -> None:
-        assert slot.positions == self.taken[sequence_id].cost.positions
+        assert slot.positions == self.taken[sequence_id][1].positions
         assert 0 <= slot.index < ROOM.slots
         assert slot.index not in {other.index for other in self.slots.values()}
         self.slots[sequence_id] = slot
@@ -145,12 +144,12 @@ class SchedulerMachine(RuleBasedStateMachine):
         assert 1 <= positions <= MAX_CHUNK
         assert sequence_id in self.slots
         self.read[sequence_id] += positions
-        assert self.read[sequence_id] <= self.taken[sequence_id].cost.prompt_positions
+        assert self.read[sequence_id] <= self.taken[sequence_id][1].prompt_positions
 
     def check_rows(self, plan: StepPlan) -> None:
         assert len(plan.rows) == len(set(plan.rows)) <= MAX_ROWS
         for sequence_id in plan.rows:
-            cost = self.taken[sequence_id].cost
+            cost = self.taken[sequence_id][1]
             assert not self.ends[sequence_id]
             assert sequence_id in self.slots
             assert self.read[sequence_id] == cost.prompt_positions
@@ -165,7 +164,7 @@ class SchedulerMachine(RuleBasedStateMachine):
 
     @invariant()
     def bounds_hold_and_ends_are_told_once(self) -> None:
-        count = self.batch.count()
+        count = self.batch.occupancy()
         assert count.waiting <= MAX_WAITING
         assert count.slots_used == len(self.slots) <= ROOM.slots
         assert count.kv_positions_used == sum(slot.positions for slot in self.slots.values()) <= ROOM.kv_positions
@@ -174,20 +173,20 @@ class SchedulerMachine(RuleBasedStateMachine):
 
     @invariant()
     def no_request_sits_more_often_than_it_may(self) -> None:
-        sitting = Counter(self.taken[each].request_id for each in self.slots if not self.ends[each])
+        sitting = Counter(self.taken[each][0].request_id for each in self.slots if not self.ends[each])
         assert all(count <= MAX_PARALLEL for request_id, count in sitting.items() if request_id)
 
     def next_played(self) -> list[int]:
         """Of each request the first sentence that has not ended: no later one is read before it."""
         first: dict[int, int] = {}
-        for sequence_id in sorted(set(self.taken) - set(self.ends), key=lambda each: (self.taken[each].rank, each)):
-            first.setdefault(self.taken[sequence_id].request_id or -sequence_id, sequence_id)
+        for sequence_id in sorted(set(self.taken) - set(self.ends), key=lambda each: (self.taken[each][0].rank, each)):
+            first.setdefault(self.taken[sequence_id][0].request_id or -sequence_id, sequence_id)
         return list(first.values())
 
     def teardown(self) -> None:
         """Whatever happened: while readers read what they hear next, every sequence ends, and everything is free."""
         for sequence_id in self.taken:
-            self.batch.park(sequence_id, self.now)
+            self.batch.park(sequence_id)
         for _ in range(600):
             for sequence_id in self.next_played():
                 self.batch.resume(sequence_id, self.now)
@@ -201,7 +200,7 @@ class SchedulerMachine(RuleBasedStateMachine):
                 self.freed(result.released)
             self.now += 0.05
         assert self.ends == Counter(list(self.taken))
-        count = self.batch.count()
+        count = self.batch.occupancy()
         assert (count.waiting, count.slots_used, count.kv_positions_used) == (0, 0, 0)
 
 

@@ -3,18 +3,21 @@ from __future__ import annotations
 import itertools
 
 import pytest
+from voxfleet_inference.engine.messages import SequenceParams
 from voxfleet_inference.engine.model_backend import SequenceCost
-from voxfleet_inference.engine.sequences import HAS_SLOT, TRANSITIONS, Event, Sequence, State, TransitionError
+from voxfleet_inference.engine.scheduling.playback import Playback
+from voxfleet_inference.engine.scheduling.sequences import Request, Sequence
+from voxfleet_inference.engine.scheduling.states import HAS_SLOT, TRANSITIONS, Event, State, TransitionError
 
 
 def a_sequence(state: State) -> Sequence:
     return Sequence(
         sequence_id=7,
-        request_id=1,
-        rank=0,
-        priority=0,
-        arrival=1,
+        params=SequenceParams(request_id=1),
         cost=SequenceCost(3, 5),
+        request=Request(1, Playback(0.16)),
+        text_order=(0, 7),
+        arrival=1,
         served_at=0.0,
         state=state,
         last_patch=5,
@@ -25,10 +28,11 @@ def a_sequence(state: State) -> Sequence:
 def test_a_sequence_follows_the_table_and_nothing_else(state: State, event: Event) -> None:
     sequence = a_sequence(state)
     if (state, event) in TRANSITIONS:
-        assert sequence.after(event).state is TRANSITIONS[state, event]
+        sequence.apply(event)
+        assert sequence.state is TRANSITIONS[state, event]
         return
     with pytest.raises(TransitionError, match=f"sequence 7 is {state.value}"):
-        sequence.after(event)
+        sequence.apply(event)
 
 
 @pytest.mark.parametrize("state", [state for state in State if state not in {State.GONE, State.LEAVING}])
@@ -50,7 +54,5 @@ def test_a_seat_is_held_from_admission_until_the_last_step_is_collected() -> Non
 @pytest.mark.parametrize("planned", range(6))
 def test_there_is_work_until_its_last_patch_is_planned(planned: int) -> None:
     sequence = a_sequence(State.RUNNING)
-    planned_so_far = Sequence(
-        **{**{name: getattr(sequence, name) for name in Sequence.__slots__}, "patches_planned": planned}
-    )
-    assert planned_so_far.has_work == (planned < 5)
+    sequence.patches_planned = planned
+    assert sequence.has_work == (planned < 5)
