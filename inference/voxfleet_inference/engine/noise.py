@@ -1,6 +1,10 @@
-"""The noise that a sentence is made from: Philox4x32-10 and Box-Muller, on the host.
+"""The normal noise that patches are solved from: Philox4x32-10 and Box-Muller, on the host.
 
-Knows: counters, keys and the order of numbers in a patch. The same arguments give the same bits on every device.
+A counter-based generator, so a patch's noise depends on its key alone: not on the batch, the device or the order of
+steps. The same arguments give the same bits everywhere.
+Source: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011 (Philox); Box and Muller, 1958.
+
+Knows: counters, keys and the order of numbers in a patch.
 Does not know: models, batches or global random state.
 """
 
@@ -15,6 +19,7 @@ import numpy.typing as npt
 
 Words = npt.NDArray[np.uint64]
 _ROUNDS: Final = 10
+# Multipliers and key increments of Philox4x32, from the paper's reference code Random123.
 _MULTIPLIERS: Final = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
 _KEY_STEPS: Final = (np.uint64(0x9E3779B9), np.uint64(0xBB67AE85))
 _WORD: Final = 0xFFFFFFFF
@@ -22,12 +27,12 @@ _LOW_BITS: Final = np.uint64(_WORD)
 _WORD_BITS: Final = np.uint64(32)
 _TWO_TO_32: Final = 4294967296.0
 _WORDS_PER_BLOCK: Final = 4
-MAX_SEED: Final = 2**63 - 1
+MAX_SEED: Final = 2**63 - 1  # the largest signed 64-bit integer
 
 
 @dataclass(frozen=True, slots=True)
 class NoiseKey:
-    """The numbers that name one patch's noise."""
+    """What identifies one patch's noise."""
 
     seed: int
     sentence: int
@@ -51,7 +56,7 @@ def philox4x32(counters: Words, key: tuple[int, int] | tuple[Words, Words]) -> W
     return np.stack([c0, c1, c2, c3], axis=1)  # [blocks, 4]
 
 
-def patch_noise(  # noqa: PLR0913, PLR0917 - the six numbers that name one patch's noise
+def patch_noise(  # noqa: PLR0913, PLR0917 - four numbers identify a patch, two its shape
     seed: int, sentence: int, attempt: int, step: int, patch_size: int, feat_dim: int
 ) -> npt.NDArray[np.float32]:
     """Standard normal noise of one patch, float32 [patch_size, feat_dim]."""
@@ -80,7 +85,7 @@ def step_noise(keys: Sequence[NoiseKey], patch_size: int, feat_dim: int) -> npt.
 def _box_muller(words: Words) -> npt.NDArray[np.float32]:
     """Pairs of words to pairs of normal numbers; computed in float64, rounded once."""
     uniform = words.astype(np.float64).reshape(-1, 2)  # [pairs, 2]
-    radius = np.sqrt(-2.0 * np.log((uniform[:, 0] + 1.0) / _TWO_TO_32))
+    radius = np.sqrt(-2.0 * np.log((uniform[:, 0] + 1.0) / _TWO_TO_32))  # + 1: the logarithm of 0 does not exist
     angle = 2.0 * np.pi * (uniform[:, 1] / _TWO_TO_32)
     pairs = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
     return pairs.astype(np.float32)

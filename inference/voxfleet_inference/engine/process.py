@@ -1,8 +1,8 @@
-"""The engine in a process of its own, at the end of one pipe.
+"""Both ends of the engine process: starting it, and serving its pipe.
 
-Knows: how to start that process, the order of reports (Loaded or LoadFailed first), and what ends it: Stop, or the
-pipe's other end going away.
-Does not know: HTTP, or what is inside a model.
+Knows: the settings it is started with, the order of reports (Loaded or LoadFailed first), and what ends it: a Stop, or
+the end of the pipe.
+Does not know: HTTP, or what a model does.
 """
 
 from __future__ import annotations
@@ -26,30 +26,31 @@ from voxfleet_inference.engine.messages import Loaded, LoadFailed, Report, Stop
 from voxfleet_inference.engine.model_backend import ModelBackend
 from voxfleet_inference.engine.scheduling.plans import Limits
 
-WRONG_WEIGHTS_EXIT_CODE: Final = 3
+WRONG_WEIGHTS_EXIT_CODE: Final = 3  # so that the server's process exits with a code of its own: a restart cannot help
 
 CodecDtype = Literal["fp32", "tf32", "bf16"]
 _logger: Final = logging.getLogger(__name__)
-_PREFILL_TOKENS: Final = {"cuda": 512, "cpu": 16}  # docs/measuring.md says why 16
+# A chunk that a device reads in about the time of one step. docs/measuring.md has the table behind the CPU's 16.
+_PREFILL_TOKENS: Final = {"cuda": 512, "cpu": 16}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineSettings:
-    """What the engine process is told first."""
+    """The first message on the pipe: what to load, and the scheduler's limits."""
 
     model_path: Path
     device: str = "cpu"
     dtype: str = "float32"
     limits: Limits
-    cpu_threads: int = 0
-    kv_cache_positions: int = 0  # 0: as many as the machine has room for
+    cpu_threads: int = 0  # 0: by the model's size and the processors that are granted
+    kv_cache_positions: int = 0  # 0: as many as fit into the device's memory
     deterministic: bool = False
     vae_dtype: Literal["auto"] | CodecDtype = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
 
 def prefill_tokens(device: str, asked: int = 0) -> int:
-    """How many positions of a prompt one step reads: what was asked for, else what the device does in a moment."""
+    """Prompt positions to read in one step: `asked`, or the device's default for 0."""
     return asked or _PREFILL_TOKENS[device]
 
 
@@ -61,7 +62,7 @@ Loader = Callable[[EngineSettings], tuple[ModelBackend, Loaded]]
 
 
 def serve_connection(connection: Connection, load: Loader) -> int:
-    """Read the settings, load, then decode until told to stop; returns the process's exit code."""
+    """Read the settings, load the model, then run the engine until a Stop; returns the process's exit code."""
     settings: EngineSettings = connection.recv()
     report = _Reporter(connection)
     started = time.monotonic()
@@ -72,13 +73,13 @@ def serve_connection(connection: Connection, load: Loader) -> int:
         return WRONG_WEIGHTS_EXIT_CODE
     engine = Engine(model, settings.limits, 1 / loaded.token_rate, report)
     report(replace(loaded, loaded_seconds=time.monotonic() - started))
-    threading.Thread(target=_listen, args=(connection, engine), daemon=True, name="commands").start()
+    threading.Thread(target=_read_commands, args=(connection, engine), daemon=True, name="commands").start()
     engine.run()
     return 0
 
 
 def start_engine_process(settings: EngineSettings) -> tuple[subprocess.Popen[bytes], Connection]:
-    """Start the child and hand it its settings."""
+    """Start the engine process and send its settings; returns it with this end of the pipe."""
     ours, theirs = socket.socketpair()
     command = [sys.executable, "-m", "voxfleet_inference.worker", str(theirs.fileno()), settings.log_level]
     with theirs:
@@ -89,16 +90,17 @@ def start_engine_process(settings: EngineSettings) -> tuple[subprocess.Popen[byt
 
 
 def shut_down(connection: Connection) -> None:
-    """End a pipe for both sides, and keep its descriptor's number until nobody has the connection any more.
+    """End a pipe for both sides without closing this side's file descriptor.
 
-    A freed number is given to whatever is opened next, which then loses bytes to a thread that was about to read.
+    A closed descriptor's number is given to the next file or socket that is opened, and a thread that is about to read
+    the pipe would read from that one.
     """
     with suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as pipe:
         pipe.shutdown(socket.SHUT_RDWR)
 
 
 class _Reporter:
-    """Sends reports from any thread, whole and in order; a gone reader is the listener's business."""
+    """Sends reports from any thread, one at a time; errors are ignored, because `_read_commands` sees the same end."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -112,13 +114,13 @@ class _Reporter:
                 return
 
 
-def _listen(connection: Connection, engine: Engine) -> None:
-    """Pass commands on until the other end is gone, which means Stop; so does what cannot be read."""
+def _read_commands(connection: Connection, engine: Engine) -> None:
+    """Enqueue commands until the pipe ends; its end, and a message that cannot be unpickled, mean Stop."""
     try:
         while True:
             engine.enqueue(connection.recv())
     except (EOFError, OSError):
         engine.enqueue(Stop())
     except Exception:
-        _logger.exception("the server sent what cannot be read")
+        _logger.exception("a command cannot be unpickled; stopping the engine")
         engine.enqueue(Stop())

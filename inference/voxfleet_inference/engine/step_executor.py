@@ -1,9 +1,10 @@
-"""Carries out plans over the model and collects what they made.
+"""Carries out step plans on the model, and collects what the steps made.
 
-Knows: a model by its protocol, each sequence's sentence, seat and noise, and one thread that makes every call in the
-engine's order. A sequence that was dropped is skipped by the steps that are still to be launched, at once. What runs
-out of memory is done again in halves, so that only a sentence that does not fit alone fails.
-Does not know: who is chosen, queues, pipes or torch.
+One thread makes every call of the model, in the engine's order. A call that runs out of memory is repeated in halves,
+so that only a sequence that does not fit alone fails. A dropped sequence is skipped by every step not yet launched.
+
+Knows: a model by its protocol, and each sequence's sentence, slot and noise.
+Does not know: how sequences are chosen, queues, pipes or torch.
 """
 
 from __future__ import annotations
@@ -19,14 +20,13 @@ from typing import Final
 
 import numpy as np
 
+from voxfleet_inference.engine.device_errors import is_fatal, is_out_of_memory
 from voxfleet_inference.engine.messages import Float32Array, Patch, Sentence
 from voxfleet_inference.engine.model_backend import ModelBackend, Pending, SequenceCost, Slot
 from voxfleet_inference.engine.noise import NoiseKey, step_noise
 from voxfleet_inference.engine.scheduling.plans import RowResult, StepPlan
 
-_WORDS_OF_A_DEAD_DEVICE: Final = ("CUDA error", "Triton Error [CUDA]")
-_WORDS_OF_A_FULL_MEMORY: Final = ("CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED", "can't allocate memory")
-_CAREFUL_STEPS: Final = 256  # in pieces, once a step ran out of memory
+_CAREFUL_STEPS: Final = 256  # steps in pieces after one ran out of memory; then all rows are tried together again
 _logger: Final = logging.getLogger(__name__)
 
 
@@ -36,6 +36,8 @@ class TapeTooShortError(Exception):
 
 @dataclass(slots=True)
 class _Row:
+    """A registered sequence; it has a slot once it is admitted."""
+
     sentence: Sentence
     cost: SequenceCost
     slot: int | None = None
@@ -44,7 +46,7 @@ class _Row:
 
 @dataclass(slots=True)
 class _Part:
-    """Rows that were launched together: which patch of which sequence each is."""
+    """Rows that were launched together."""
 
     pending: Pending
     rows: list[tuple[int, int]]  # (sequence id, number of the patch, from 1)
@@ -52,17 +54,17 @@ class _Part:
 
 @dataclass(slots=True)
 class _Launched:
-    """A step on its way, as a rule in one part, and who failed before it began."""
+    """A launched step: one part, or more after memory ran out."""
 
     started_at: float
     parts: list[_Part] = field(default_factory=list)
-    failures: dict[int, str] = field(default_factory=dict)
-    part_seconds: dict[str, float] = field(default_factory=dict)
+    failures: dict[int, str] = field(default_factory=dict)  # sequence id -> why it has no patch
+    part_seconds: dict[str, float] = field(default_factory=dict)  # host time: prefill, launch, wait
 
 
 @dataclass(frozen=True, slots=True)
 class InFlightStep:
-    """A step in flight."""
+    """A step that was given to the model's thread."""
 
     plan: StepPlan
     launched: Future[_Launched]
@@ -80,7 +82,7 @@ class Collected:
 
 
 class StepExecutor:
-    """Keeps what the scheduler does not: sentences and noise; and the thread that the model belongs to."""
+    """Keeps the sentences, their noise, and the thread that calls the model."""
 
     def __init__(self, model: ModelBackend) -> None:
         self._model = model
@@ -89,19 +91,20 @@ class StepExecutor:
         self._lock = threading.Lock()
         self._steps = ThreadPoolExecutor(1, thread_name_prefix="steps")
         self._collected_at = 0.0
+        # For so many steps no more rows than this are launched together: half of those that ran out of memory.
         self._careful_steps, self._rows_that_fit = 0, 0
 
     def register(self, sentence: Sentence, cost: SequenceCost) -> None:
-        """Keep a sentence until it gets a seat."""
+        """Keep a sentence from before its admission until `release`."""
         self._rows[sentence.sequence_id] = _Row(sentence, cost)
 
     def drop(self, sequence_id: int) -> None:
-        """Skip this sequence from now on; callable from any thread."""
+        """Skip this sequence from now on; may be called from any thread."""
         with self._lock:
             self._dropped.add(sequence_id)
 
     def release(self, sequence_id: int) -> None:
-        """Forget a sequence that no step in flight names, and free its seat before the next step."""
+        """Drop a sequence that no step in flight uses, and release its slot before the next step."""
         row = self._rows.pop(sequence_id, None)
         with self._lock:
             self._dropped.discard(sequence_id)
@@ -109,28 +112,29 @@ class StepExecutor:
             self._steps.submit(self._model.release, row.slot)
 
     def launch(self, plan: StepPlan) -> InFlightStep:
-        """Start a step; returns at once."""
+        """Give a step to the model's thread; returns at once."""
         return InFlightStep(plan, self._steps.submit(self._launch, plan))
 
     @staticmethod
     def wait_until_launched(step: InFlightStep) -> None:
-        """Until the device has the step; on a CPU, which has no queue, until the step is over."""
+        """Wait until the device has the step queued; on a CPU, which has no queue, until the step is done."""
         step.launched.exception()
 
     def collect(self, step: InFlightStep) -> Collected:
-        """Wait for a step.
+        """Wait for a step and return what it made.
 
         Raises:
-            Exception: the device is of no use any more.
+            Exception: the device failed; no later call can succeed.
         """
         launched = step.launched.result()
         waiting_since = time.perf_counter()
         patches: list[Patch] = []
         results: list[RowResult] = []
         for part in launched.parts:
-            self._take_in(part, launched, patches, results)
+            self._collect_part(part, launched, patches, results)
         now = time.perf_counter()
         launched.part_seconds["wait"] = now - waiting_since
+        # The device works on one step at a time: this one began when it was launched, or when the one before was done.
         step_seconds = now - max(launched.started_at, self._collected_at)
         self._collected_at = now
         results += [RowResult(each, failure=message) for each, message in launched.failures.items()]
@@ -145,6 +149,7 @@ class StepExecutor:
         if plan.admitted is not None:
             self._try([plan.admitted.sequence_id], partial(self._admit, plan.admitted.slot), launched)
         if plan.chunk is not None:
+            # is_last: _prefill halves its positions itself, and has tried with a single one
             self._try([plan.chunk.sequence_id], partial(self._prefill, plan.chunk.positions), launched, is_last=True)
         launched.part_seconds["prefill"] = time.perf_counter() - launched.started_at
         self._step(plan, launched)
@@ -156,33 +161,34 @@ class StepExecutor:
         self._model.admit(slot, rows[0].sentence)
 
     def _prefill(self, positions: int, rows: list[_Row]) -> None:
-        """Read so many positions; those that ran out of memory again in halves, down to a single one."""
+        """Read positions of a prompt; if memory runs out, in halves, down to a single position."""
         try:
             self._model.prefill(_slot(rows[0]), positions)
         except Exception as error:
-            if positions == 1 or not _is_out_of_memory(error):
+            if positions == 1 or not is_out_of_memory(error):
                 raise
             self._free_memory(f"reading {positions} positions", error)
             for half in (positions // 2, positions - positions // 2):
                 self._prefill(half, rows)
 
     def _step(self, plan: StepPlan, launched: _Launched) -> None:
-        going_on = [each for each in plan.rows if self._is_going_on(each)]
-        tapes: dict[int, Float32Array] = {}
-        for sequence_id in going_on:
+        active = [each for each in plan.rows if self._is_active(each)]
+        tapes: dict[int, Float32Array] = {}  # sequence id -> noise [patch_size, feat_dim]
+        for sequence_id in active:  # one by one: a tape that is too short fails its sequence alone
             self._try([sequence_id], lambda rows: tapes.update(_from_tape(rows[0])), launched)
-        stepping = [each for each in going_on if each not in launched.failures]
+        stepping = [each for each in active if each not in launched.failures]
         for rows_together in self._divided(stepping):
             self._try(rows_together, lambda rows: self._step_rows(rows, tapes, launched), launched)
 
     def _divided(self, stepping: list[int]) -> list[list[int]]:
-        """All rows at once; for a while after memory ran out as many as fitted."""
+        """All rows at once; for _CAREFUL_STEPS after memory ran out, as many as fitted."""
         self._careful_steps = max(0, self._careful_steps - 1)
         size = self._rows_that_fit if self._careful_steps else max(1, len(stepping))
         return [stepping[at : at + size] for at in range(0, len(stepping), size)]
 
     def _step_rows(self, rows: list[_Row], tapes: dict[int, Float32Array], launched: _Launched) -> None:
-        noise = step_noise([_noise_key(row) for row in rows], self._model.patch_size, self._model.feat_dim)
+        keys = [_noise_key(row) for row in rows]
+        noise = step_noise(keys, self._model.patch_size, self._model.feat_dim)  # [rows, patch_size, feat_dim]
         for at, row in enumerate(rows):
             noise[at] = tapes.get(row.sentence.sequence_id, noise[at])
         part = _Part(self._model.step([_slot(row) for row in rows], noise), [])
@@ -194,24 +200,24 @@ class StepExecutor:
     def _try(
         self, sequence_ids: list[int], work: Callable[[list[_Row]], None], launched: _Launched, *, is_last: bool = False
     ) -> None:
-        """Do something for sequences; unless the device is to blame, its failure is theirs alone.
+        """Do `work` for the sequences that are active; an error fails them alone, unless the device failed.
 
-        What ran out of memory is done again: by two halves, or by a lone sequence as its last attempt.
+        Work that ran out of memory is repeated: in two halves, or once more for a single sequence.
         """
-        going_on = [each for each in sequence_ids if self._is_going_on(each)]
-        if not going_on:
+        active = [each for each in sequence_ids if self._is_active(each)]
+        if not active:
             return
         try:
-            work([self._rows[each] for each in going_on])
+            work([self._rows[each] for each in active])
         except Exception as error:
-            if _is_out_of_memory(error) and not is_last:
-                self._free_memory(f"{len(going_on)} rows", error)
-                for part in self._halves(going_on):
-                    self._try(part, work, launched, is_last=len(going_on) == 1)
-            elif _is_fatal(error):
+            if is_out_of_memory(error) and not is_last:
+                self._free_memory(f"{len(active)} rows", error)
+                for part in self._halves(active):
+                    self._try(part, work, launched, is_last=len(active) == 1)
+            elif is_fatal(error):
                 raise
             else:
-                launched.failures |= self._failures(going_on, error)
+                launched.failures |= self._failures(active, error)
 
     def _halves(self, sequence_ids: list[int]) -> list[list[int]]:
         if len(sequence_ids) == 1:
@@ -220,8 +226,8 @@ class StepExecutor:
         self._careful_steps, self._rows_that_fit = _CAREFUL_STEPS, half
         return [sequence_ids[:half], sequence_ids[half:]]
 
-    def _free_memory(self, for_what: str, error: Exception) -> None:
-        _logger.warning("out of memory with %s, trying again with less: %s", for_what, error)
+    def _free_memory(self, work: str, error: Exception) -> None:
+        _logger.warning("out of memory with %s, trying again with less: %s", work, error)
         self._model.free_memory()
 
     def _failures(self, sequence_ids: list[int], error: Exception) -> dict[int, str]:
@@ -229,28 +235,28 @@ class StepExecutor:
             self.drop(each)
         return dict.fromkeys(sequence_ids, f"{type(error).__name__}: {error}")
 
-    def _take_in(self, part: _Part, launched: _Launched, patches: list[Patch], results: list[RowResult]) -> None:
+    def _collect_part(self, part: _Part, launched: _Launched, patches: list[Patch], results: list[RowResult]) -> None:
         try:
             output = part.pending.collect()
         except Exception as error:
-            if _is_fatal(error):
+            if is_fatal(error):
                 raise
             launched.failures |= self._failures([sequence_id for sequence_id, _ in part.rows], error)
             return
         for at, (sequence_id, number) in enumerate(part.rows):
-            if self._is_going_on(sequence_id):
+            if self._is_active(sequence_id):
                 is_last, next_is_last = bool(output.is_last[at]), bool(output.next_is_last[at])
                 is_truncated = not is_last and number == self._rows[sequence_id].cost.max_steps
                 patches.append(Patch(sequence_id, output.latents[at], output.samples[at], is_truncated))
                 results.append(RowResult(sequence_id, is_last, next_is_last))
 
-    def _is_going_on(self, sequence_id: int) -> bool:
+    def _is_active(self, sequence_id: int) -> bool:
         with self._lock:
             return sequence_id not in self._dropped
 
 
 def _slot(row: _Row) -> int:
-    assert row.slot is not None, "the scheduler seats a sequence before it names it"  # noqa: S101
+    assert row.slot is not None, "the scheduler admits a sequence before it plans a step for it"  # noqa: S101
     return row.slot
 
 
@@ -260,23 +266,10 @@ def _noise_key(row: _Row) -> NoiseKey:
 
 
 def _from_tape(row: _Row) -> dict[int, Float32Array]:
-    """The next noise of a recorded sentence; nothing for one whose noise is made from its seed."""
+    """The next noise of a sentence with a tape, by its sequence id; empty for one with seeded noise."""
     tape, step = row.sentence.noise_tape, row.patches_launched
     if tape is None:
         return {}
     if step >= len(tape):
         raise TapeTooShortError(f"the noise tape has {len(tape)} steps; step {step + 1} is needed")
     return {row.sentence.sequence_id: np.asarray(tape[step], np.float32)}
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    """Whether the same with less may succeed."""
-    is_said_by_type = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
-    return is_said_by_type or any(words in str(error) for words in _WORDS_OF_A_FULL_MEMORY)
-
-
-def _is_fatal(error: Exception) -> bool:
-    """After an error of the device itself every later call fails too: the engine has to start anew."""
-    if _is_out_of_memory(error):
-        return False
-    return type(error).__name__ == "AcceleratorError" or any(words in str(error) for words in _WORDS_OF_A_DEAD_DEVICE)

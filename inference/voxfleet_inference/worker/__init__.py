@@ -1,1 +1,1 @@
-"""The engine process: loads a checkpoint and runs the engine with PyTorch behind it."""
+"""The engine process: loads a checkpoint and runs the engine with PyTorch as its model backend."""

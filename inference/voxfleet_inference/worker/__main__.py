@@ -1,7 +1,7 @@
 """The engine process: `python -m voxfleet_inference.worker FD LEVEL`, started by the server, never by hand.
 
-Knows: the number of the file descriptor that is its pipe, and the least severe line to log.
-Does not know: anything else; its settings are the first thing that it reads.
+Knows: its two arguments, the pipe's file descriptor and the log level, and what must be set before torch is imported.
+Does not know: its settings, which are the first message on the pipe.
 """
 
 from __future__ import annotations
@@ -18,28 +18,32 @@ from voxfleet_inference.engine.process import serve_connection
 from voxfleet_inference.logs import configure_logging
 from voxfleet_inference.model.cuda.writable_kernels import use_writable_kernels
 
-CRASHED_EXIT_CODE: Final = 1
+CRASHED_EXIT_CODE: Final = 1  # as Python's own after an exception that nothing caught
 
 
 def main() -> None:
-    """Serve the pipe; signals are the parent's business, and its end of the pipe is ours."""
+    """Serve the pipe until it ends or a Stop comes.
+
+    Signals are ignored: a terminal's Ctrl-C reaches this process too, while the server still drains its requests.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     level = sys.argv[2]
     configure_logging(level)
-    logging.getLogger("voxfleet_inference.model").setLevel(level.upper())  # how far loading is, among others
-    # Threads that wait for one another spin for microseconds, then sleep: a neighbour else costs a step tenfold.
-    os.environ.setdefault("GOMP_SPINCOUNT", "20000")  # read when torch is imported
-    use_writable_kernels(os.environ)  # read when Triton is imported
-    from voxfleet_inference.worker.loading import load_backend  # noqa: PLC0415 - torch belongs to this process
+    logging.getLogger("voxfleet_inference.model").setLevel(level.upper())  # progress of loading
+    # OpenMP threads that wait for one another spin for microseconds, then sleep: with endless spinning, another process
+    # on the same processors made a step ten times as long. libgomp reads this when torch is imported.
+    os.environ.setdefault("GOMP_SPINCOUNT", "20000")
+    use_writable_kernels(os.environ)  # Triton reads it when it is imported
+    from voxfleet_inference.worker.loading import load_backend  # noqa: PLC0415 - imports torch, after the variables
 
     try:
         exit_code = serve_connection(Connection(int(sys.argv[1])), load_backend)
-    except BaseException:  # noqa: BLE001 - a device in error can keep a thread for ever: waiting for it is no farewell
+    except BaseException:  # noqa: BLE001 - exit at once: a thread can be blocked for ever by a device in error
         traceback.print_exc()
         exit_code = CRASHED_EXIT_CODE
     sys.stderr.flush()
-    os._exit(exit_code)  # torch's threads need no farewell
+    os._exit(exit_code)  # without joining threads or running exit handlers, for the same reason
 
 
 if __name__ == "__main__":

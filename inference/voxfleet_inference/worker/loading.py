@@ -1,4 +1,4 @@
-"""From settings to a model that can speak: a checkpoint on its device, with as much room as the machine has.
+"""Loads a checkpoint onto its device, by the settings, with as many slots and KV positions as fit.
 
 Knows: devices, threads, number formats and memory.
 Does not know: what the engine does with the model.
@@ -22,18 +22,19 @@ from voxfleet_inference.model.voxcpm import VoxCPM
 from voxfleet_inference.worker.voxcpm_backend import VoxCpmBackend
 
 DTYPES: Final = {"float32": torch.float32, "bfloat16": torch.bfloat16, "int8": torch.int8}
+# Of weights. With fewer, threads wait for one another longer than they compute.
 _WORTH_DIVIDING_BYTES: Final = 100_000_000
-_SLOTS_PER_ROW: Final = 4  # whoever is parked keeps a seat and takes no row
+_SLOTS_PER_ROW: Final = 4  # a parked sequence keeps its slot and takes no row
 _CPU_POSITIONS_PER_ROW: Final = 1024  # a long sentence with a long voice prompt
-_FEWEST_POSITIONS: Final = 512  # below that many an ordinary sentence would be refused
-_SHARE_OF_FREE_MEMORY: Final = 0.7  # of a GPU, for KV positions; the rest is for what steps need on their way
+_FEWEST_POSITIONS: Final = 512  # with fewer, ordinary sentences would be rejected as too long
+_SHARE_OF_FREE_MEMORY: Final = 0.7  # of a GPU, for KV positions; the rest is for a step's activations
 
 
 def load_backend(settings: EngineSettings) -> tuple[VoxCpmBackend, Loaded]:
-    """Load a checkpoint onto its device.
+    """Load a checkpoint onto its device; returns the backend and what the checkpoint is.
 
     Raises:
-        WrongWeightsError: the checkpoint or the device is not what the settings say.
+        WrongWeightsError: the checkpoint cannot be loaded, or the device is absent or too small.
     """
     vae_dtype = codec_dtype(settings)
     model = _loaded(settings)
@@ -45,10 +46,10 @@ def load_backend(settings: EngineSettings) -> tuple[VoxCpmBackend, Loaded]:
 
 
 def codec_dtype(settings: EngineSettings) -> CodecDtype:
-    """How the codec computes: as asked, else TF32 on a GPU, where float32 has no tensor cores.
+    """The codec's number format: the setting, or for `auto` TF32 on a GPU, where float32 has no tensor cores.
 
     Raises:
-        WrongWeightsError: it cannot compute like that here.
+        WrongWeightsError: the format does not go with the device or with --deterministic.
     """
     exact = settings.device == "cpu" or settings.deterministic
     if settings.vae_dtype == "auto":
@@ -60,13 +61,13 @@ def codec_dtype(settings: EngineSettings) -> CodecDtype:
 
 
 def _on_gpu(model: VoxCPM, config: RunnerConfig, vae_dtype: CodecDtype) -> VoxCpmBackend:
-    """Fused, and its steps recorded; Triton is loaded here and only here."""
-    from voxfleet_inference.model.cuda.fusing import prepare, record  # noqa: PLC0415 - CPUs need nothing of it
+    """The backend with fused kernels and recorded steps; nothing else imports Triton."""
+    from voxfleet_inference.model.cuda.fusing import prepare, record  # noqa: PLC0415 - a CPU needs no Triton
 
-    return VoxCpmBackend(prepare(model, vae_dtype), config, lambda runner: record(runner, _say_progress))
+    return VoxCpmBackend(prepare(model, vae_dtype), config, lambda runner: record(runner, _print_progress))
 
 
-def _say_progress(done: int, total: int) -> None:
+def _print_progress(done: int, total: int) -> None:
     sys.stderr.write(f"voxfleet-inference: recorded {done} of {total} batch sizes\n")
     sys.stderr.flush()
 
@@ -87,7 +88,7 @@ def _loaded(settings: EngineSettings) -> VoxCPM:
 
 
 def _cpu_threads(settings: EngineSettings) -> int:
-    """What was asked for; one for a small model, whose matrices are not worth dividing; else a processor's each."""
+    """The setting; for 0, one thread for a small model, else one for each processor that is granted."""
     if settings.cpu_threads:
         return settings.cpu_threads
     weights = sum(each.stat().st_size for each in settings.model_path.glob("*") if each.is_file())
@@ -98,20 +99,21 @@ def _cpu_threads(settings: EngineSettings) -> int:
 
 
 def _kv_positions(settings: EngineSettings, model: VoxCPM) -> int:
-    """What was asked for; else as many as the device's free memory holds, and never more than could be used."""
+    """The setting; for 0, as many as the device's free memory holds, but no more than all slots could use."""
     if settings.kv_cache_positions:
         return settings.kv_cache_positions
     longest = model.config.max_length
     if settings.device == "cpu":
         return max(longest, _CPU_POSITIONS_PER_ROW * settings.limits.max_rows)
     lms = (model.config.base_lm, model.config.residual_lm)
+    # A position is a key and a value in every layer of both language models.
     position_bytes = sum(2 * lm.layers * lm.kv_heads * lm.head_dim for lm in lms) * model.dtype.itemsize
     free_bytes, _ = torch.cuda.mem_get_info(model.device)
     positions = int(free_bytes * _SHARE_OF_FREE_MEMORY) // position_bytes
     if positions < _FEWEST_POSITIONS:
         raise WrongWeightsError(
             f"{free_bytes / 2**20:.0f} MiB of GPU memory are free behind the weights, room for {positions} KV"
-            " positions: stop what else uses the GPU, or give a larger one"
+            f" positions, and {_FEWEST_POSITIONS} are needed: stop other processes on the GPU, or use a larger GPU"
         )
     return min(positions, _SLOTS_PER_ROW * settings.limits.max_rows * longest)
 
