@@ -1,12 +1,12 @@
-"""First audio on a CPU by `--max-prefill-tokens`, and what it costs whoever listens already.
+"""First audio on a CPU by `--max-prefill-tokens`, and what that costs a sentence that plays already.
 
     python benchmarks/cpu_prefill.py [--size tiny|small|middle|full] [--dtype int8] [--threads 2]
         [--rounds 4] [--tokens 16 32 64 128]
 
 A whole engine in this process, with random weights. Two scenes: so many sentences come at
-once (`burst`), or come while another is heard (`beside`). Each has a voice of 9.6 s and 121 positions to read. Sizes in
+once (`burst`), or come while another plays (`beside`). Each has a voice of 9.6 s and 121 positions to read. Sizes in
 turn, in another order in every round, so that a busy neighbour slows all of them: medians, ratios to the first one.
-`silences` are those of a player that began with the first patch of the sentence that was heard.
+`silent ms` is the time that a player which began with the playing sentence's first patch had no audio.
 """
 
 import argparse
@@ -42,20 +42,20 @@ from voxfleet_inference.worker.loading import load_backend
 
 PATCH_SECONDS = 0.16
 PATIENCE_SECONDS = 300.0
-TEXT = "It is raining in the old town, and nobody is out."
+TEXT = "It is raining in the old town, and nobody is out."  # words: speech
 LATENTS = np.random.default_rng(0).standard_normal((60, 4, 64), dtype=np.float32)
 VOICE = VoicePrompt(BUILT_IN_VOICE_TEXT + BUILT_IN_VOICE_TEXT, LATENTS)
-HEARD, FIRST_NEWCOMER = 1, 10  # sequence ids
+PLAYING, FIRST_ARRIVAL = 1, 10  # sequence ids
 SIZES = {
     "small": (256, 8, 2),
     "middle": (512, 12, 4),
     "full": (1024, 24, 8),
-}  # hidden, layers of the first LM, of the others
+}  # hidden size, layers of the first LM, layers of the others
 
 
 @dataclass
-class Listener:
-    """Keeps when the patches of each sequence came."""
+class Arrivals:
+    """Records when the patches of each sequence came."""
 
     came: dict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
     steps: list[tuple[float, float]] = field(default_factory=list)  # when it was over, seconds
@@ -63,7 +63,7 @@ class Listener:
     news: threading.Condition = field(default_factory=threading.Condition)
 
     def __call__(self, report: Report) -> None:
-        """Take in what the engine says."""
+        """Record a report of the engine."""
         with self.news:
             now = time.perf_counter()
             if isinstance(report, StepDone):
@@ -75,13 +75,17 @@ class Listener:
             self.news.notify_all()
 
     def wait(self, condition: Any) -> None:
-        """Until something has happened."""
+        """Wait until a condition holds.
+
+        Raises:
+            TimeoutError: it did not within PATIENCE_SECONDS.
+        """
         with self.news:
             if not self.news.wait_for(condition, PATIENCE_SECONDS):
-                raise TimeoutError(f"the engine has not gone on for {PATIENCE_SECONDS:g} s")
+                raise TimeoutError(f"the engine made no progress within {PATIENCE_SECONDS:g} s")
 
     def silent_seconds(self, sequence_id: int, until: float) -> float:
-        """How long a player had nothing to play."""
+        """Seconds until the moment `until` in which a player had no audio."""
         came = [moment for moment in self.came[sequence_id] if moment <= until]
         played_until, silent = came[0], 0.0
         for moment in came:
@@ -90,32 +94,32 @@ class Listener:
         return silent
 
 
-def measure(model: ModelBackend, tokens: int, newcomers: int, *, is_beside: bool) -> tuple[float, float, float, float]:
-    """Mean and longest wait for the first audio, the silence of whoever was heard meanwhile, and the longest step."""
-    listener = Listener()
-    engine = Engine(model, Limits(8, 64, max_prefill_tokens=tokens), PATCH_SECONDS, listener)
+def measure(model: ModelBackend, tokens: int, sentences: int, *, is_beside: bool) -> tuple[float, float, float, float]:
+    """Mean and longest wait for first audio, the playing sentence's silence, and the longest step, in seconds."""
+    arrivals = Arrivals()
+    engine = Engine(model, Limits(8, 64, max_prefill_tokens=tokens), PATCH_SECONDS, arrivals)
     thread = threading.Thread(target=engine.run)
     thread.start()
     if is_beside:
-        engine.enqueue(Submit(Sentence(sequence_id=HEARD, text=TEXT, seed=HEARD, prompt=VOICE)))
-        listener.wait(lambda: len(listener.came[HEARD]) > 2)  # noqa: PLR2004 - it is under way
-    ids = range(FIRST_NEWCOMER, FIRST_NEWCOMER + newcomers)
+        engine.enqueue(Submit(Sentence(sequence_id=PLAYING, text=TEXT, seed=PLAYING, prompt=VOICE)))
+        arrivals.wait(lambda: len(arrivals.came[PLAYING]) > 2)  # noqa: PLR2004 - it is under way
+    ids = range(FIRST_ARRIVAL, FIRST_ARRIVAL + sentences)
     began = time.perf_counter()
     for each in ids:
         engine.enqueue(Submit(Sentence(sequence_id=each, text=TEXT, seed=each, prompt=VOICE, max_steps=3)))
-    listener.wait(lambda: listener.ended.issuperset(ids))
+    arrivals.wait(lambda: arrivals.ended.issuperset(ids))
     over = time.perf_counter()
-    engine.enqueue(Cancel(HEARD))
+    engine.enqueue(Cancel(PLAYING))
     engine.enqueue(Stop())
     thread.join()
-    waits = [listener.came[each][0] - began for each in ids]
-    silent = listener.silent_seconds(HEARD, over) if is_beside else 0.0
-    longest = max(seconds for moment, seconds in listener.steps if began <= moment <= over)
+    waits = [arrivals.came[each][0] - began for each in ids]
+    silent = arrivals.silent_seconds(PLAYING, over) if is_beside else 0.0
+    longest = max(seconds for moment, seconds in arrivals.steps if began <= moment <= over)
     return statistics.mean(waits), max(waits), silent, longest
 
 
 def model_of(size: str, dtype: str, threads: int, folder: Path) -> ModelBackend:
-    """Random weights of some size; the tiny ones always in float32."""
+    """A backend with random weights of a size; `tiny` is always in float32."""
     config = copy.deepcopy(TINY_CONFIG)
     if size in SIZES:
         hidden, layers, few = SIZES[size]
@@ -152,12 +156,12 @@ def main() -> None:
                     made = measure(model, tokens, scene[1], is_beside=scene[0])
                     found[*scene, tokens] += [made] if at else []
     print("scene     sentences  tokens  first ms  ratio  last ms  ratio  silent ms  longest step ms")
-    for (is_beside, newcomers, tokens), made in sorted(found.items()):
-        first = found[is_beside, newcomers, asked.tokens[0]]
+    for (is_beside, sentences, tokens), made in sorted(found.items()):
+        first = found[is_beside, sentences, asked.tokens[0]]
         mean, last, silent, longest = (1e3 * statistics.median(column) for column in zip(*made, strict=True))
         ratios = [statistics.median(a[at] / b[at] for a, b in zip(made, first, strict=True)) for at in (0, 1)]
         print(
-            f"{'beside' if is_beside else 'burst':9} {newcomers:9} {tokens:7} {mean:9.0f} {ratios[0]:6.2f}"
+            f"{'beside' if is_beside else 'burst':9} {sentences:9} {tokens:7} {mean:9.0f} {ratios[0]:6.2f}"
             f" {last:8.0f} {ratios[1]:6.2f} {silent:10.0f} {longest:16.0f}"
         )
 

@@ -1,6 +1,6 @@
-"""An engine without a model: it implements the pipe's protocol and sends each sentence 160 ms of noise on schedule.
+"""An engine without a model: it serves the pipe and sends each sentence 160 ms of noise when a GPU would.
 
-Knows: the pipe's messages, and the pace of a GPU. Does not know: HTTP.
+Knows: the messages on the pipe, and the rows of a GPU's step. Does not know: HTTP.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from voxfleet_inference.engine.messages import (
     Submit,
 )
 
-PATCH_SECONDS, PATCH_SAMPLES, MODEL_RATE = 0.16, 7056, 44100  # VoxCPM 1.5's
-ROWS = 32  # the default batch size
+PATCH_SECONDS, PATCH_SAMPLES, MODEL_RATE = 0.16, 7056, 44100
+ROWS = 32
 
 
 @dataclass(slots=True)
-class Spoken:
-    """An open sentence, and the time at which its next patch is due."""
+class OpenSentence:
+    """An open sentence, and when its next patch is due."""
 
     sentence: Sentence
     due_at: float
@@ -39,18 +39,18 @@ class Spoken:
 
 
 class StubEngine:
-    """Sends patches on schedule over the engine's pipe."""
+    """Sends patches when they are due, until a Stop or the end of the pipe."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._open: dict[int, Spoken] = {}
+        self._open: dict[int, OpenSentence] = {}
         self._commands = 0
         noise = np.random.default_rng(0)
         self._samples = noise.standard_normal(PATCH_SAMPLES, dtype=np.float32) * 0.1
         self._latents = noise.standard_normal((4, 64), dtype=np.float32)
 
     def run(self) -> None:
-        """Process commands and send patches until a Stop arrives or the pipe closes."""
+        """Serve the pipe until a Stop or its end."""
         self._connection.recv()
         self._connection.send(Loaded(MODEL_RATE, PATCH_SAMPLES, 1 / PATCH_SECONDS, 4, 64, 0.0, "stub"))
         with contextlib.suppress(EOFError, OSError):
@@ -58,7 +58,7 @@ class StubEngine:
                 self._step(time.monotonic())
 
     def _process_commands(self) -> bool:
-        """Process commands until a patch is due; returns whether to continue."""
+        """Process commands until a patch is due; returns False after a Stop."""
         if not self._open:
             self._connection.send(Idle(Occupancy(0, 0), self._commands))
         pause = min((each.due_at for each in self._open.values()), default=time.monotonic() + 1) - time.monotonic()
@@ -66,7 +66,7 @@ class StubEngine:
             self._commands += 1
             match self._connection.recv():
                 case Submit(sentence):
-                    self._open[sentence.sequence_id] = Spoken(sentence, time.monotonic())
+                    self._open[sentence.sequence_id] = OpenSentence(sentence, time.monotonic())
                 case Cancel(sequence_id):
                     self._open.pop(sequence_id, None)
                 case Stop():
@@ -82,7 +82,7 @@ class StubEngine:
         self._connection.send(StepDone(0.005, patches, Occupancy(len(self._open), 0), self._commands))
         for each in due:
             each.made += 1
-            each.due_at += PATCH_SECONDS if each.made > 1 else 0.0  # one patch ahead of playback
+            each.due_at += PATCH_SECONDS if each.made > 1 else 0.0  # one patch ahead of the player
             if each.made >= len(each.sentence.text):
                 number = each.sentence.sequence_id
                 self._connection.send(SequenceEnded(number, Outcome.FINISHED, patches=each.made, text_tokens=each.made))

@@ -1,13 +1,15 @@
-"""An engine in a thread, over the model that hums, with somebody who hears every report."""
+"""An engine in a thread over the tone model, with a log of its reports; and the client of one, over a real pipe."""
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
+from voxfleet_inference.engine.client import EngineClient
 from voxfleet_inference.engine.engine import Engine
 from voxfleet_inference.engine.messages import Patch, Report, Sentence, SequenceEnded, StepDone, Stop, Submit
 from voxfleet_inference.engine.scheduling.plans import Limits
@@ -15,7 +17,9 @@ from voxfleet_inference.engine.scheduling.plans import Limits
 PATIENCE_SECONDS = 60.0
 
 
-class Listener:
+class ReportLog:
+    """Called with every report; can wait for one."""
+
     def __init__(self) -> None:
         self.reports: list[Report] = []
         self.news = threading.Condition()
@@ -43,10 +47,12 @@ class Listener:
         return self.ends()
 
 
-class Running:
+class RunningEngine:
+    """An engine in a thread of its own."""
+
     def __init__(self, model: Any, limits: Limits) -> None:
-        self.listener = Listener()
-        self.engine = Engine(model, limits, 0.16, self.listener)
+        self.log = ReportLog()
+        self.engine = Engine(model, limits, 0.16, self.log)
         self.thread = threading.Thread(target=self.engine.run, daemon=True)
         self.thread.start()
 
@@ -67,12 +73,12 @@ def wait_until(condition: Callable[[], Any]) -> None:
 
 
 @pytest.fixture
-def start_engine() -> Iterator[Callable[..., Running]]:
+def start_engine() -> Iterator[Callable[..., RunningEngine]]:
     """Starts engines, and stops them when the test is over."""
-    started: list[Running] = []
+    started: list[RunningEngine] = []
 
-    def start(model: Any, **limits: Any) -> Running:
-        started.append(Running(model, Limits(**{"max_rows": 2, "max_waiting": 8, **limits})))
+    def start(model: Any, **limits: Any) -> RunningEngine:
+        started.append(RunningEngine(model, Limits(**{"max_rows": 2, "max_waiting": 8, **limits})))
         return started[-1]
 
     yield start
@@ -81,7 +87,7 @@ def start_engine() -> Iterator[Callable[..., Running]]:
 
 
 @pytest.fixture
-def running(tone_model: Any, start_engine: Callable[..., Running]) -> Running:
+def running(tone_model: Any, start_engine: Callable[..., RunningEngine]) -> RunningEngine:
     return start_engine(tone_model)
 
 
@@ -91,5 +97,37 @@ def until() -> Callable[[Callable[[], Any]], None]:
 
 
 @pytest.fixture
-def listener() -> Listener:
-    return Listener()
+def report_log() -> ReportLog:
+    return ReportLog()
+
+
+class Pipe:
+    """The client of an engine in a thread, and the reports that it delivered."""
+
+    def __init__(self, engine: Any) -> None:
+        self.engine = engine
+        self.reports: list[Report] = []
+        self.client = EngineClient(engine.connection, self.reports.append)
+        self.client.start()
+
+    async def first_report(self) -> Report:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not self.reports:  # noqa: ASYNC110 - a test watches from outside
+                await asyncio.sleep(0.005)
+        return self.reports[0]
+
+    async def end(self) -> None:
+        self.client.close()
+        await self.engine.join()
+
+
+@pytest.fixture
+def open_pipe() -> type[Pipe]:
+    return Pipe
+
+
+@pytest.fixture
+async def pipe(tone_model: Any, tone_loaded: Any, start_engine_thread: Any) -> AsyncIterator[Pipe]:
+    opened = Pipe(start_engine_thread(lambda _: (tone_model, tone_loaded)))
+    yield opened
+    await opened.end()

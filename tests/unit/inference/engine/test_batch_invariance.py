@@ -1,4 +1,4 @@
-"""The whole engine over a real, if tiny, model: what one sentence sounds like is nobody else's business."""
+"""The engine over a real, tiny model: a sentence has the same bits alone and in any batch."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TEXTS = ["Hi.", "Rain fell on the old town.", "你好，世界。", "One, two.",
 
 
 @pytest.fixture(scope="module")
-def speech(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     threads = torch.get_num_threads()
     folder: Path = tmp_path_factory.mktemp("tiny")
     write_tiny_checkpoint(folder)
@@ -31,7 +31,7 @@ def speech(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 
 def sentence(number: int) -> Sentence:
-    """Everything that may differ within a step does: text, voice, strength, solver points, seed."""
+    """A sentence that differs from the others in all that may differ within a step."""
     latents = np.random.default_rng(number).standard_normal((number, 4, 64), dtype=np.float32)
     return Sentence(
         sequence_id=number + 1,
@@ -44,32 +44,32 @@ def sentence(number: int) -> Sentence:
     )
 
 
-def spoken(speech: Any, start_engine: Any, numbers: list[int], cancelled: int | None = None) -> dict[int, bytes]:
-    """The bits of each of these, submitted in this order."""
-    running = start_engine(speech, **LIMITS)
+def spoken(backend: Any, start_engine: Any, numbers: list[int], cancelled: int | None = None) -> dict[int, bytes]:
+    """The bytes of each sentence, submitted in this order."""
+    running = start_engine(backend, **LIMITS)
     for number in numbers:
         running.engine.enqueue(Submit(sentence(number)))
     if cancelled is not None:
-        running.listener.wait_for(lambda _: running.listener.patches(cancelled + 1))
+        running.log.wait_for(lambda _: running.log.patches(cancelled + 1))
         running.engine.enqueue(Cancel(cancelled + 1))
-    ends = running.listener.wait_for_ends(len(numbers))
+    ends = running.log.wait_for_ends(len(numbers))
     assert all(ends[number + 1].outcome is Outcome.FINISHED for number in numbers if number != cancelled)
     running.stop()
-    patches = {number: running.listener.patches(number + 1) for number in numbers}
+    patches = {number: running.log.patches(number + 1) for number in numbers}
     return {
         number: b"".join(patch.latents.tobytes() + patch.samples.tobytes() for patch in made)
         for number, made in patches.items()
     }
 
 
-def test_a_sentence_is_the_same_to_the_bit_alone_and_in_any_company(speech: Any, start_engine: Any) -> None:
-    alone = {number: spoken(speech, start_engine, [number])[number] for number in range(len(TEXTS))}
+def test_a_sentence_has_the_same_bits_alone_and_in_any_batch(backend: Any, start_engine: Any) -> None:
+    alone = {number: spoken(backend, start_engine, [number])[number] for number in range(len(TEXTS))}
     assert len(set(alone.values())) == len(TEXTS)
     for order in ([0, 1, 2, 3, 4, 5], [5, 2, 4, 0, 3, 1]):
-        assert spoken(speech, start_engine, order) == alone
+        assert spoken(backend, start_engine, order) == alone
 
 
-def test_a_neighbour_that_leaves_and_the_one_that_takes_its_seat_are_not_heard(speech: Any, start_engine: Any) -> None:
-    alone = {number: spoken(speech, start_engine, [number])[number] for number in (1, 2, 5)}
-    together = spoken(speech, start_engine, [4, 1, 2, 5], cancelled=4)
+def test_cancelling_a_row_and_reusing_its_slot_changes_no_bit_of_the_others(backend: Any, start_engine: Any) -> None:
+    alone = {number: spoken(backend, start_engine, [number])[number] for number in (1, 2, 5)}
+    together = spoken(backend, start_engine, [4, 1, 2, 5], cancelled=4)
     assert {number: together[number] for number in alone} == alone

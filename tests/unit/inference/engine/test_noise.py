@@ -85,14 +85,14 @@ GOLDEN_BITS = [0x3F7DBB33, 0xBF6CB6B0, 0xBF1E1B9F, 0xBEF6D1B2]
 @given(
     st.lists(st.tuples(st.integers(0, 2**63 - 1), word, st.integers(0, 2), st.integers(0, 400)), min_size=1, max_size=9)
 )
-def test_the_noise_of_a_step_is_to_the_bit_that_of_its_patches(names: list[tuple[int, int, int, int]]) -> None:
+def test_step_noise_has_the_same_bits_as_patch_noise(names: list[tuple[int, int, int, int]]) -> None:
     together = step_noise([NoiseKey(*each) for each in names], 4, 64)
     alone = [patch_noise(*each, 4, 64) for each in names]
     assert together.tobytes() == np.stack(alone).tobytes()
 
 
 @pytest.mark.parametrize(("patch_size", "feat_dim"), [(1, 1), (2, 3), (4, 64)])
-def test_noise_of_any_shape_is_whole(patch_size: int, feat_dim: int) -> None:
+def test_noise_of_any_shape_is_finite(patch_size: int, feat_dim: int) -> None:
     noise = step_noise([NoiseKey(1, 0, 0, 0), NoiseKey(2, 0, 0, 0)], patch_size, feat_dim)
     assert noise.shape == (2, patch_size, feat_dim)
     assert np.isfinite(noise).all()

@@ -1,4 +1,4 @@
-"""Memory that runs out: what was asked is done again with less, and only what does not fit alone fails."""
+"""Out of memory: work is repeated in smaller pieces, and only a sequence that does not fit alone fails."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def test_a_sentence_that_does_not_fit_alone_fails_and_its_neighbours_go_on(
     for sequence_id, text in ((2, "a greedy one"), (3, "a third sentence"), (4, "the last one")):
         running.submit(sequence_id, text)
     tone_model.gate.set()
-    ends = running.listener.wait_for_ends(4)
+    ends = running.log.wait_for_ends(4)
     assert {each: ends[each].outcome for each in (1, 3, 4)} == dict.fromkeys((1, 3, 4), Outcome.FINISHED)
     assert ends[2].outcome is Outcome.FAILED
     assert "OutOfMemoryError: CUDA out of memory" in ends[2].message
     for sequence_id in (1, 3, 4):
-        patches = running.listener.patches(sequence_id)
+        patches = running.log.patches(sequence_id)
         samples = np.concatenate([patch.samples for patch in patches])
         hum = 0.5 * np.sin(2 * np.pi * 440 * np.arange(len(samples)) / 44100)
         assert len(patches) == ends[sequence_id].patches
@@ -41,7 +41,7 @@ def test_a_sentence_that_does_not_fit_alone_fails_and_its_neighbours_go_on(
     until(lambda: not tone_model.assigned)
 
 
-def test_a_step_that_does_not_fit_is_taken_in_pieces_for_a_while(
+def test_a_step_that_does_not_fit_is_split_for_the_next_steps_too(
     tone_model: Any, start_engine: Any, until: Any
 ) -> None:
     tone_model.gate, tone_model.rows_that_fit = threading.Event(), 3
@@ -51,17 +51,17 @@ def test_a_step_that_does_not_fit_is_taken_in_pieces_for_a_while(
     for sequence_id in range(2, 9):
         running.submit(sequence_id, "x" * (_CAREFUL_STEPS + 100))
     tone_model.gate.set()
-    assert {each.outcome for each in running.listener.wait_for_ends(8).values()} == {Outcome.FINISHED}
+    assert {each.outcome for each in running.log.wait_for_ends(8).values()} == {Outcome.FINISHED}
     assert max(tone_model.batches) == 3
-    # 4, 5, ... 8 rows come together one by one; what fits is learnt twice, and tried again a good while later.
+    # The batch grows to 4, 5, ... 8 rows; each size may run out of memory once, and again after _CAREFUL_STEPS.
     assert 1 <= tone_model.times_freed <= 8
 
 
-def test_a_piece_of_a_prompt_that_does_not_fit_is_read_in_halves(tone_model: Any, start_engine: Any) -> None:
+def test_a_prompt_chunk_that_does_not_fit_is_read_in_halves(tone_model: Any, start_engine: Any) -> None:
     tone_model.positions_that_fit = 10
     running = start_engine(tone_model, max_prefill_tokens=32)
     running.submit(1, "x" * 40)
-    ended = running.listener.wait_for_ends(1)[1]
+    ended = running.log.wait_for_ends(1)[1]
     assert (ended.outcome, ended.patches) == (Outcome.FINISHED, 40)
     assert tone_model.chunks == [8, 8, 8, 8, 9]
     assert tone_model.times_freed == 3
@@ -71,14 +71,14 @@ def test_a_prompt_of_which_not_one_position_fits_fails(tone_model: Any, start_en
     tone_model.positions_that_fit = 0
     running = start_engine(tone_model)
     running.submit(1, "x" * 40)
-    assert running.listener.wait_for_ends(1)[1].outcome is Outcome.FAILED
+    assert running.log.wait_for_ends(1)[1].outcome is Outcome.FAILED
     until(lambda: not tone_model.assigned)
     tone_model.positions_that_fit = 100
     running.submit(2, "abc")
-    assert running.listener.wait_for_ends(2)[2].patches == 3
+    assert running.log.wait_for_ends(2)[2].patches == 3
 
 
-# A real, if tiny, model from here on: every third call of a part runs out of memory after it did its work.
+# A real, tiny model from here on: every third call of a part runs out of memory after it did its work.
 PARTS: dict[str, Callable[[Any], tuple[Any, str]]] = {
     "the solver": lambda runner: (runner.network, "sample_patch"),
     "the codec": lambda runner: (runner.vae, "decode"),
@@ -91,7 +91,7 @@ TEXTS = ["Hi.", "Rain fell on the old town.", "你好，世界。"]
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["deterministic", "plain"])
-def speech(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def backend(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     threads = torch.get_num_threads()
     folder: Path = tmp_path_factory.mktemp("tiny")
     write_tiny_checkpoint(folder)
@@ -101,21 +101,21 @@ def speech(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     torch.set_num_threads(threads)
 
 
-def spoken(speech: Any, start_engine: Any) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Latents and samples of three sentences: side by side where that changes no bit, else one after the other."""
-    is_deterministic = speech._runner.config.is_deterministic
-    running = start_engine(speech, max_rows=3 if is_deterministic else 1, max_waiting=20, max_prefill_tokens=20)
+def spoken(backend: Any, start_engine: Any) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Latents and samples of three sentences: in one batch if deterministic, else one after the other."""
+    is_deterministic = backend._runner.config.is_deterministic
+    running = start_engine(backend, max_rows=3 if is_deterministic else 1, max_waiting=20, max_prefill_tokens=20)
     latents = np.random.default_rng(1).standard_normal((21, 4, 64), dtype=np.float32)
     for number, text in enumerate(TEXTS, 1):
         prompt = VoicePrompt("a voice", latents) if number == 2 else None
         sentence = Sentence(sequence_id=number, text=text, seed=number, prompt=prompt, max_steps=7 + number)
         running.engine.enqueue(Submit(sentence))
         if not is_deterministic:
-            running.listener.wait_for_ends(number)
-    ends = running.listener.wait_for_ends(3)
+            running.log.wait_for_ends(number)
+    ends = running.log.wait_for_ends(3)
     running.stop()
     assert {each.outcome for each in ends.values()} == {Outcome.FINISHED}
-    made = [running.listener.patches(number) for number in (1, 2, 3)]
+    made = [running.log.patches(number) for number in (1, 2, 3)]
     return [
         (np.stack([each.latents for each in patches]), np.concatenate([each.samples for each in patches]))
         for patches in made
@@ -123,12 +123,12 @@ def spoken(speech: Any, start_engine: Any) -> list[tuple[np.ndarray, np.ndarray]
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_what_is_done_again_sounds_as_if_memory_had_never_run_out(
-    speech: Any, start_engine: Any, part: str, monkeypatch: pytest.MonkeyPatch
+def test_steps_repeated_after_out_of_memory_make_the_same_audio(
+    backend: Any, start_engine: Any, part: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = spoken(speech, start_engine)
-    speech.free_memory()  # kept voices would spare the codec and the encoder their work
-    owner, name = PARTS[part](speech._runner)
+    expected = spoken(backend, start_engine)
+    backend.free_memory()  # with cached voices the codec and the encoder would not be called
+    owner, name = PARTS[part](backend._runner)
     call, calls = getattr(owner, name), iter(range(10_000))
 
     def runs_out(*given: Any) -> Any:
@@ -138,7 +138,7 @@ def test_what_is_done_again_sounds_as_if_memory_had_never_run_out(
         return made
 
     monkeypatch.setattr(owner, name, runs_out)
-    found = spoken(speech, start_engine)
+    found = spoken(backend, start_engine)
     assert next(calls) > 3
     for (latents, samples), (expected_latents, expected_samples) in zip(found, expected, strict=True):
         assert latents.shape == expected_latents.shape

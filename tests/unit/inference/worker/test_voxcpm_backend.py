@@ -1,4 +1,4 @@
-"""Recordings at the model's rate: torchaudio's bits, in few lengths."""
+"""Resampling of recordings: torchaudio's samples, from inputs of few lengths."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ RATES = st.sampled_from([8000, 16000, 22050, 24000, 44100, 48000, 96000, 192000]
 
 
 @given(length=st.integers(1, 50_000), rate=RATES)
-def test_the_same_bits_as_torchaudios(length: int, rate: int) -> None:
+def test_resampling_equals_torchaudio(length: int, rate: int) -> None:
     samples = torch.randn(length, generator=torch.Generator().manual_seed(length))
     theirs = torchaudio.functional.resample(samples, rate, 44100)
     ours = resampled(samples, rate, 44100)
@@ -21,7 +21,7 @@ def test_the_same_bits_as_torchaudios(length: int, rate: int) -> None:
     torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=0)
 
 
-def test_many_lengths_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recordings_are_padded_to_few_lengths(monkeypatch: pytest.MonkeyPatch) -> None:
     lengths = set()
 
     def resample(samples: torch.Tensor, rate: int, wanted_rate: int) -> torch.Tensor:

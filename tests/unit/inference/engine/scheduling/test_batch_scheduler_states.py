@@ -1,4 +1,4 @@
-"""Any order of events: whatever happens, every sequence that was taken ends once and nothing is given to two."""
+"""Any order of events: every accepted sequence ends exactly once, and no slot or position is given to two."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from voxfleet_inference.engine.scheduling.batch_scheduler import BatchScheduler
 from voxfleet_inference.engine.scheduling.plans import EngineCapacity, Limits, RowResult, StepPlan
 
 MAX_ROWS, MAX_WAITING, MAX_PARALLEL, MAX_CHUNK = 3, 6, 2, 8
-ROOM = EngineCapacity(slots=5, kv_positions=120)
+ENGINE_CAPACITY = EngineCapacity(slots=5, kv_positions=120)
 LIMITS = Limits(MAX_ROWS, MAX_WAITING, MAX_CHUNK, MAX_PARALLEL, park_above_seconds=1.0, resume_below_seconds=0.4)
 
 
 class SchedulerMachine(RuleBasedStateMachine):
-    """Submissions, cancels, readers that stop and go on, time, deadlines, plans and commits, two steps deep at most."""
+    """Submissions, cancels, parking, time, deadlines, plans and updates, with at most two steps in flight."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.batch = BatchScheduler(LIMITS, ROOM, patch_seconds=0.16)
+        self.batch = BatchScheduler(LIMITS, ENGINE_CAPACITY, patch_seconds=0.16)
         self.now = 100.0
         self.in_flight: deque[StepPlan] = deque()
         self.taken: dict[int, tuple[SequenceParams, SequenceCost]] = {}
         self.ends: Counter[int] = Counter()
-        self.slots: dict[int, Slot] = {}  # whose seat was given out and not released
+        self.slots: dict[int, Slot] = {}  # assigned and not released, by sequence
         self.read: Counter[int] = Counter()
         self.planned: Counter[int] = Counter()
         self.finished: list[int] = []
         self.next_id = 1
 
-    def told(self, ended: tuple[SequenceEnded, ...]) -> None:
+    def record_ends(self, ended: tuple[SequenceEnded, ...]) -> None:
         self.ends.update(end.sequence_id for end in ended)
 
     def any_id(self, data: st.DataObject) -> int:
@@ -67,7 +67,7 @@ class SchedulerMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.finished)
     @rule(data=st.data())
     def restart_sentence(self, data: st.DataObject) -> None:
-        """As its reader does who has heard nothing of it yet; later ones of its text may sit where it sat."""
+        """Retry a sentence of which no patch was read; later ones of its request may have its memory now."""
         before = data.draw(st.sampled_from(self.finished))
         params, cost = self.taken[before]
         params = replace(params, deadline_seconds=None)
@@ -86,7 +86,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         sequence_id = self.any_id(data)
         ended = self.batch.cancel(sequence_id)
         assert (ended is not None) == (sequence_id in self.taken and not self.ends[sequence_id])
-        self.told((ended,) if ended is not None else ())
+        self.record_ends((ended,) if ended is not None else ())
         self.freed(self.batch.release_ended([sequence_id]))
 
     @rule(data=st.data(), parks=st.booleans())
@@ -105,10 +105,10 @@ class SchedulerMachine(RuleBasedStateMachine):
     @rule()
     def plan(self) -> None:
         plan = self.batch.schedule(self.now)
-        self.told(plan.expired)
+        self.record_ends(plan.expired)
         self.freed(self.batch.release_ended(ended.sequence_id for ended in plan.expired))
         if plan.admitted is not None:
-            self.sit(plan.admitted.sequence_id, plan.admitted.slot)
+            self.check_slot(plan.admitted.sequence_id, plan.admitted.slot)
         if plan.chunk is not None:
             self.check_chunk(plan.chunk.sequence_id, plan.chunk.positions)
         self.check_rows(plan)
@@ -126,18 +126,18 @@ class SchedulerMachine(RuleBasedStateMachine):
                 failure = "ValueError: no" if kind == "fails" else ""
                 results.append(RowResult(sequence_id, kind == "ends", kind == "ends next", failure))
         result = self.batch.update(plan, results, self.now)
-        self.told(result.ended)
+        self.record_ends(result.ended)
         self.freed(result.released)
         self.finished += [end.sequence_id for end in result.ended if end.outcome is Outcome.FINISHED]
 
-    def sit(self, sequence_id: int, slot: Slot) -> None:
+    def check_slot(self, sequence_id: int, slot: Slot) -> None:
         assert slot.positions == self.taken[sequence_id][1].positions
-        assert 0 <= slot.index < ROOM.slots
+        assert 0 <= slot.index < ENGINE_CAPACITY.slots
         assert slot.index not in {other.index for other in self.slots.values()}
         self.slots[sequence_id] = slot
         used = sorted((each.first_position, each.first_position + each.positions) for each in self.slots.values())
         assert used[0][0] >= 0
-        assert used[-1][1] <= ROOM.kv_positions
+        assert used[-1][1] <= ENGINE_CAPACITY.kv_positions
         assert all(end <= start for (_, end), (start, _) in pairwise(used))
 
     def check_chunk(self, sequence_id: int, positions: int) -> None:
@@ -163,18 +163,22 @@ class SchedulerMachine(RuleBasedStateMachine):
             del self.slots[sequence_id]
 
     @invariant()
-    def bounds_hold_and_ends_are_told_once(self) -> None:
+    def bounds_hold_and_ends_are_reported_once(self) -> None:
         count = self.batch.occupancy()
         assert count.waiting <= MAX_WAITING
-        assert count.slots_used == len(self.slots) <= ROOM.slots
-        assert count.kv_positions_used == sum(slot.positions for slot in self.slots.values()) <= ROOM.kv_positions
+        assert count.slots_used == len(self.slots) <= ENGINE_CAPACITY.slots
+        assert (
+            count.kv_positions_used
+            == sum(slot.positions for slot in self.slots.values())
+            <= ENGINE_CAPACITY.kv_positions
+        )
         assert all(times == 1 for times in self.ends.values())
         assert set(self.ends) <= set(self.taken)
 
     @invariant()
-    def no_request_sits_more_often_than_it_may(self) -> None:
-        sitting = Counter(self.taken[each][0].request_id for each in self.slots if not self.ends[each])
-        assert all(count <= MAX_PARALLEL for request_id, count in sitting.items() if request_id)
+    def no_request_has_more_slots_than_max_parallel_sentences(self) -> None:
+        assigned = Counter(self.taken[each][0].request_id for each in self.slots if not self.ends[each])
+        assert all(count <= MAX_PARALLEL for request_id, count in assigned.items() if request_id)
 
     def next_played(self) -> list[int]:
         """Of each request the first sentence that has not ended: no later one is read before it."""
@@ -184,7 +188,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         return list(first.values())
 
     def teardown(self) -> None:
-        """Whatever happened: while readers read what they hear next, every sequence ends, and everything is free."""
+        """After any history: if clients read what they play next, every sequence ends and everything is free."""
         for sequence_id in self.taken:
             self.batch.park(sequence_id)
         for _ in range(600):
@@ -196,7 +200,7 @@ class SchedulerMachine(RuleBasedStateMachine):
                 plan = self.in_flight.popleft()
                 results = tuple(RowResult(each) for each in plan.rows)
                 result = self.batch.update(plan, results, self.now)
-                self.told(result.ended)
+                self.record_ends(result.ended)
                 self.freed(result.released)
             self.now += 0.05
         assert self.ends == Counter(list(self.taken))

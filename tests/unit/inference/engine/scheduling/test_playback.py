@@ -29,7 +29,7 @@ def test_slack_is_audio_in_front_minus_time_since_the_first() -> None:
     assert playback.slack(0, 103.0) == pytest.approx(-1.4)
 
 
-def test_audio_behind_a_sentence_is_not_in_front_of_it() -> None:
+def test_audio_of_later_sentences_adds_no_slack() -> None:
     playback = made(5)
     for _ in range(7):
         playback.patch_sent(1, 100.0, is_next_played=False)
@@ -45,14 +45,14 @@ def test_a_later_sentence_does_not_start_the_player() -> None:
     assert playback.started_at == 60.0
 
 
-def test_a_player_that_ran_dry_goes_on_when_the_patch_comes() -> None:
+def test_after_an_underrun_the_player_goes_on_with_the_patch() -> None:
     playback = made(5)  # played at 100.8
     assert playback.patch_sent(0, 103.0, is_next_played=True)
     assert playback.slack(0, 103.0) == pytest.approx(PATCH_SECONDS)
     assert not playback.patch_sent(0, 103.1, is_next_played=True)
 
 
-def test_a_sentence_said_again_counts_from_the_start() -> None:
+def test_a_restarted_sentence_counts_from_zero() -> None:
     playback = made(5)
     playback.patch_sent(1, 100.2, is_next_played=False)
     playback.restart_sentence(1)
@@ -62,7 +62,7 @@ def test_a_sentence_said_again_counts_from_the_start() -> None:
 
 
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=120))
-def test_a_book_of_sentences_keeps_its_sum_in_little_memory(lengths: list[int]) -> None:
+def test_many_sentences_keep_their_sum_in_bounded_memory(lengths: list[int]) -> None:
     playback = Playback(PATCH_SECONDS)
     for rank, patches in enumerate(lengths):
         for _ in range(patches):

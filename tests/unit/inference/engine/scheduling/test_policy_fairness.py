@@ -1,4 +1,4 @@
-"""Nobody waits for ever: neither the large behind the small, nor the small behind the large, nor a lower class."""
+"""No sequence waits for ever: no large one behind small ones, no small one behind a large one, no lower priority."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ STEP_SECONDS = 0.1
 
 
 class Machine:
-    """A scheduler whose steps are over at once."""
+    """A scheduler whose steps are done at once."""
 
     def __init__(self, rows: int, capacity: EngineCapacity) -> None:
         self.batch = BatchScheduler(Limits(rows, max_waiting=10_000), capacity, patch_seconds=0.16)
@@ -37,7 +37,7 @@ class Machine:
         return plan
 
 
-def test_a_large_one_is_passed_by_small_ones_but_not_for_ever() -> None:
+def test_a_large_sequence_is_skipped_at_most_max_skipped_times() -> None:
     machine = Machine(rows=4, capacity=EngineCapacity(slots=8, kv_positions=100))
     for _ in range(5):
         machine.submit(20, 10)
@@ -52,11 +52,11 @@ def test_a_large_one_is_passed_by_small_ones_but_not_for_ever() -> None:
             break
         passed_by |= {admitted.sequence_id} if admitted is not None else set()
     else:
-        pytest.fail("the large one was never seated")
+        pytest.fail("the large one was never admitted")
     assert 1 <= len({each for each in passed_by if each > large}) <= MAX_SKIPPED
 
 
-def test_while_a_large_one_waits_for_memory_small_ones_use_what_is_free() -> None:
+def test_a_small_sequence_uses_memory_that_a_large_one_does_not_fit_into() -> None:
     machine = Machine(rows=4, capacity=EngineCapacity(slots=8, kv_positions=100))
     machine.submit(60, 50)
     machine.step()
@@ -67,8 +67,8 @@ def test_while_a_large_one_waits_for_memory_small_ones_use_what_is_free() -> Non
     assert admitted.sequence_id == small
 
 
-def test_a_later_sentence_never_sits_while_an_earlier_one_of_its_request_waits() -> None:
-    """It would keep its memory until it is heard, and it is heard only after the other."""
+def test_a_later_sentence_gets_no_slot_while_an_earlier_one_of_its_request_waits() -> None:
+    """It would keep its memory until it is played, and it is played only after the other."""
     machine = Machine(rows=4, capacity=EngineCapacity(slots=8, kv_positions=100))
     machine.submit(60, 50)
     machine.step()
@@ -79,18 +79,18 @@ def test_a_later_sentence_never_sits_while_an_earlier_one_of_its_request_waits()
 
 @settings(max_examples=8, deadline=None)
 @given(st.integers(1, 3), st.integers(0, 3), st.integers(1, 3))
-def test_a_lower_class_is_served_again_and_again_however_many_of_a_higher_one_come(
-    rows: int, higher: int, newcomers: int
+def test_a_lower_priority_waits_a_bounded_time_under_any_load_of_a_higher_one(
+    rows: int, higher: int, arrivals: int
 ) -> None:
     machine = Machine(rows, EngineCapacity(slots=8, kv_positions=10**6))
-    neglected = machine.submit(600, 500)
-    machine.step()  # it has its seat
+    low = machine.submit(600, 500)
+    machine.step()  # it has its slot
     served_at = [machine.now]
     while machine.now < 100:
-        for _ in range(newcomers):
+        for _ in range(arrivals):
             if machine.batch.occupancy().waiting < 20:
                 machine.submit(30, 20, priority=higher)
-        if neglected in machine.step().rows:
+        if low in machine.step().rows:
             served_at.append(machine.now)
     longest = max(later - earlier for earlier, later in itertools.pairwise([*served_at, machine.now]))
     assert longest <= (higher + 2) * AGING_SECONDS
@@ -98,11 +98,11 @@ def test_a_lower_class_is_served_again_and_again_however_many_of_a_higher_one_co
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.tuples(st.integers(2, 100), st.integers(0, 2), st.integers(0, 4)), min_size=1, max_size=40))
-def test_whatever_waits_is_spoken_in_the_end(crowd: list[tuple[int, int, int]]) -> None:
+def test_every_waiting_sequence_ends(load: list[tuple[int, int, int]]) -> None:
     machine = Machine(rows=2, capacity=EngineCapacity(slots=4, kv_positions=100))
-    for positions, priority, request_id in crowd:
+    for positions, priority, request_id in load:
         machine.submit(positions, max(1, positions // 4), priority=priority, request_id=request_id)
-    for _ in range(sum(positions for positions, _, _ in crowd) + 3 * len(crowd)):
+    for _ in range(sum(positions for positions, _, _ in load) + 3 * len(load)):
         machine.step()
     count = machine.batch.occupancy()
     assert (count.waiting, count.slots_used, count.kv_positions_used) == (0, 0, 0)

@@ -1,6 +1,6 @@
-"""Listeners in virtual time: nobody's player runs dry while the machine is fast enough for all of them.
+"""Clients in virtual time: no player has an underrun while the machine is fast enough for all of them.
 
-The players here are the test's own: they know when patches came and when they had to be there, and nothing else.
+The players here are the test's own: they know when patches came and when they were due, and nothing of the scheduler.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from voxfleet_inference.engine.scheduling.plans import (
 PATCH_SECONDS = 0.16
 ROWS, SLOTS = 8, 80
 STEP_SECONDS, ROW_SECONDS, CHUNK_SECONDS = 0.010, 0.00125, 0.002
-CAPACITY = ROWS * PATCH_SECONDS / (STEP_SECONDS + ROWS * ROW_SECONDS)  # 64 listeners
-PATIENCE_SECONDS = 1.0  # to wait longer than this for the first audio is as bad as to run dry
+CAPACITY = ROWS * PATCH_SECONDS / (STEP_SECONDS + ROWS * ROW_SECONDS)  # 64 clients
+PATIENCE_SECONDS = 1.0  # a longer wait for the first audio is as bad as an underrun
 LIMITS = Limits(ROWS, max_waiting=1000)
-ROOM = EngineCapacity(SLOTS, kv_positions=10**6)
+ENGINE_CAPACITY = EngineCapacity(SLOTS, kv_positions=10**6)
 
 
 class Order(Protocol):
-    """What the machine asks of whoever decides."""
+    """What the machine calls: the scheduler, or a simpler order to compare it with."""
 
     def submit(self, sequence_id: int, params: SequenceParams, cost: SequenceCost, now: float) -> object: ...
     def schedule(self, now: float) -> StepPlan: ...
@@ -43,7 +43,7 @@ class Order(Protocol):
 
 
 class Unordered:
-    """What the strawmen share: sequences with their patches, nothing of listeners."""
+    """What the simpler orders share: sequences with their patches, and no playback."""
 
     def __init__(self) -> None:
         self.left: dict[int, int] = {}
@@ -84,8 +84,8 @@ class InTurns(Unordered):
 
 
 @dataclass
-class Listener:
-    """Comes at a moment and listens to so many patches at some speed."""
+class Client:
+    """Arrives at a moment and plays so many patches at some speed."""
 
     arrives_at: float
     patches: int
@@ -97,7 +97,7 @@ class Listener:
         return self.came_at[0] - self.arrives_at
 
     @property
-    def silences(self) -> int:
+    def underruns(self) -> int:
         """How often the player had nothing to play; it goes on when the next patch comes."""
         played_until, count = self.came_at[0], 0
         for came_at in self.came_at:
@@ -106,33 +106,33 @@ class Listener:
         return count
 
     @property
-    def was_let_down(self) -> bool:
-        return self.silences > 0 or self.first_audio_seconds > PATIENCE_SECONDS
+    def has_failed(self) -> bool:
+        return self.underruns > 0 or self.first_audio_seconds > PATIENCE_SECONDS
 
 
-def listen(order: Order, listeners: list[Listener]) -> None:
-    """Run the machine, one step in flight, until everybody has heard everything."""
-    coming = deque(sorted(enumerate(listeners, 1), key=lambda each: each[1].arrives_at))
-    missing = sum(each.patches for each in listeners)
+def play(order: Order, clients: list[Client]) -> None:
+    """Run the machine, one step in flight, until every client has all its patches."""
+    arriving = deque(sorted(enumerate(clients, 1), key=lambda each: each[1].arrives_at))
+    missing = sum(each.patches for each in clients)
     in_flight: tuple[StepPlan, float] | None = None
     now = 0.0
     while missing:
-        while coming and coming[0][1].arrives_at <= now:
-            sequence_id, listener = coming.popleft()
-            cost = SequenceCost(prompt_positions=40, max_steps=listener.patches)
-            order.submit(sequence_id, SequenceParams(speed=listener.speed), cost, now)
+        while arriving and arriving[0][1].arrives_at <= now:
+            sequence_id, client = arriving.popleft()
+            cost = SequenceCost(prompt_positions=40, max_steps=client.patches)
+            order.submit(sequence_id, SequenceParams(speed=client.speed), cost, now)
         plan = order.schedule(now)
         starts_at = now
         if in_flight is not None:
             done, starts_at = in_flight
             for sequence_id in done.rows:
-                listeners[sequence_id - 1].came_at.append(starts_at)
+                clients[sequence_id - 1].came_at.append(starts_at)
             missing -= len(done.rows)
             order.update(done, [RowResult(each) for each in done.rows], starts_at)
         now = starts_at
         in_flight = None if plan.is_empty else (plan, starts_at + seconds_of(plan))
-        if in_flight is None and coming:
-            now = max(now, coming[0][1].arrives_at)
+        if in_flight is None and arriving:
+            now = max(now, arriving[0][1].arrives_at)
 
 
 def seconds_of(plan: StepPlan) -> float:
@@ -140,44 +140,44 @@ def seconds_of(plan: StepPlan) -> float:
     return STEP_SECONDS + ROW_SECONDS * len(plan.rows) + chunk
 
 
-def a_crowd(seed: int, share_of_capacity: float, speeds: tuple[float, ...] = (1.0,)) -> list[Listener]:
-    """Listeners who come within three seconds and stay for a quarter of a minute, together so much of the capacity."""
-    draw = random.Random(seed)  # noqa: S311 - a test's crowd
-    crowd: list[Listener] = []
+def a_load(seed: int, share_of_capacity: float, speeds: tuple[float, ...] = (1.0,)) -> list[Client]:
+    """Clients that arrive within three seconds and play for 10 to 20 s, together so much of the capacity."""
+    draw = random.Random(seed)  # noqa: S311 - a test's load
+    load: list[Client] = []
     while True:
         speed = draw.choice(speeds)
-        if sum(each.speed for each in crowd) + speed > share_of_capacity * CAPACITY:
-            return crowd
+        if sum(each.speed for each in load) + speed > share_of_capacity * CAPACITY:
+            return load
         patches = int(draw.uniform(10, 20) * speed / PATCH_SECONDS)
-        crowd.append(Listener(draw.uniform(0, 3), patches, speed))
+        load.append(Client(draw.uniform(0, 3), patches, speed))
 
 
-def let_down(order: Order, crowd: list[Listener]) -> int:
-    listen(order, listeners := [replace(each, came_at=[]) for each in crowd])
-    return sum(each.was_let_down for each in listeners)
-
-
-@settings(max_examples=5, deadline=None)
-@given(st.integers(0, 2**32))
-def test_nobody_runs_dry_below_the_capacity(seed: int) -> None:
-    assert let_down(BatchScheduler(LIMITS, ROOM, PATCH_SECONDS), a_crowd(seed, 0.85)) == 0
+def count_failed(order: Order, load: list[Client]) -> int:
+    play(order, clients := [replace(each, came_at=[]) for each in load])
+    return sum(each.has_failed for each in clients)
 
 
 @settings(max_examples=5, deadline=None)
 @given(st.integers(0, 2**32))
-def test_nobody_runs_dry_when_some_listen_faster(seed: int) -> None:
-    crowd = a_crowd(seed, 0.85, speeds=(0.5, 1.0, 2.0))
-    assert let_down(BatchScheduler(LIMITS, ROOM, PATCH_SECONDS), crowd) == 0
+def test_no_client_has_an_underrun_below_the_capacity(seed: int) -> None:
+    assert count_failed(BatchScheduler(LIMITS, ENGINE_CAPACITY, PATCH_SECONDS), a_load(seed, 0.85)) == 0
+
+
+@settings(max_examples=5, deadline=None)
+@given(st.integers(0, 2**32))
+def test_no_client_has_an_underrun_at_mixed_speeds(seed: int) -> None:
+    load = a_load(seed, 0.85, speeds=(0.5, 1.0, 2.0))
+    assert count_failed(BatchScheduler(LIMITS, ENGINE_CAPACITY, PATCH_SECONDS), load) == 0
 
 
 @pytest.mark.parametrize("order", [FirstComeFirstServed, InTurns])
-def test_the_order_is_what_keeps_the_players_playing(order: type[FirstComeFirstServed | InTurns]) -> None:
-    """The same crowd, the same machine, another order."""
-    crowd = a_crowd(1, 0.85, speeds=(0.5, 1.0, 2.0))
-    assert let_down(BatchScheduler(LIMITS, ROOM, PATCH_SECONDS), crowd) == 0
-    assert let_down(order(), crowd) > len(crowd) // 8
+def test_other_orders_have_underruns_under_the_same_load(order: type[FirstComeFirstServed | InTurns]) -> None:
+    """The same load and machine, another order."""
+    load = a_load(1, 0.85, speeds=(0.5, 1.0, 2.0))
+    assert count_failed(BatchScheduler(LIMITS, ENGINE_CAPACITY, PATCH_SECONDS), load) == 0
+    assert count_failed(order(), load) > len(load) // 8
 
 
-def test_beyond_the_capacity_somebody_is_let_down() -> None:
+def test_beyond_the_capacity_there_are_underruns() -> None:
     """The players of this test can run dry."""
-    assert let_down(BatchScheduler(LIMITS, ROOM, PATCH_SECONDS), a_crowd(1, 1.5)) > 0
+    assert count_failed(BatchScheduler(LIMITS, ENGINE_CAPACITY, PATCH_SECONDS), a_load(1, 1.5)) > 0

@@ -36,7 +36,7 @@ def test_a_sequence_follows_the_table_and_nothing_else(state: State, event: Even
 
 
 @pytest.mark.parametrize("state", [state for state in State if state not in {State.GONE, State.LEAVING}])
-def test_every_living_state_can_end(state: State) -> None:
+def test_every_unended_state_can_end(state: State) -> None:
     assert (state, Event.END) in TRANSITIONS
 
 
@@ -44,7 +44,7 @@ def test_nothing_leaves_gone() -> None:
     assert not any(state is State.GONE for state, _ in TRANSITIONS)
 
 
-def test_a_seat_is_held_from_admission_until_the_last_step_is_collected() -> None:
+def test_a_slot_is_held_from_admission_until_the_last_step_is_collected() -> None:
     gains = {target for (state, _), target in TRANSITIONS.items() if state is State.WAITING} & HAS_SLOT
     losses = {state for (state, _), target in TRANSITIONS.items() if target is State.GONE} & HAS_SLOT
     assert gains == {State.PREFILLING}

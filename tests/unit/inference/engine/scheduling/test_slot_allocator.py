@@ -19,7 +19,7 @@ def longest_gap(taken: dict[int, int]) -> int:
 
 
 @given(st.data())
-def test_extents_never_overlap_and_are_refused_only_when_no_piece_is_long_enough(data: st.DataObject) -> None:
+def test_extents_never_overlap_and_fail_only_when_no_piece_is_long_enough(data: st.DataObject) -> None:
     extents, taken = KvExtents(POSITIONS), dict[int, int]()
     for _ in range(data.draw(st.integers(1, 40))):
         if taken and data.draw(st.booleans()):
@@ -49,7 +49,7 @@ def test_the_first_gap_that_is_long_enough_is_taken() -> None:
     assert extents.allocate(1) is None
 
 
-def test_a_seat_that_finds_no_memory_stays_free() -> None:
+def test_a_slot_without_kv_positions_stays_free() -> None:
     allocator = SlotAllocator(EngineCapacity(slots=2, kv_positions=10))
     assert allocator.allocate(8) == Slot(0, 0, 8)
     assert allocator.allocate(8) is None
@@ -59,7 +59,7 @@ def test_a_seat_that_finds_no_memory_stays_free() -> None:
     assert (allocator.slots_used, allocator.kv_positions_used) == (2, 10)
 
 
-def test_without_a_free_seat_memory_is_not_touched() -> None:
+def test_without_a_free_slot_no_kv_positions_are_reserved() -> None:
     allocator = SlotAllocator(EngineCapacity(slots=1, kv_positions=10))
     slot = allocator.allocate(4)
     assert slot is not None
