@@ -1,12 +1,12 @@
-"""First audio on a CPU by `--max-prefill-tokens`, and what that costs a sentence that plays already.
+"""Time to first audio on a CPU by `--max-prefill-tokens`, and the underruns of a stream that is already playing.
 
     python benchmarks/cpu_prefill.py [--size tiny|small|middle|full] [--dtype int8] [--threads 2]
         [--rounds 4] [--tokens 16 32 64 128]
 
-A whole engine in this process, with random weights. Two scenes: so many sentences come at
-once (`burst`), or come while another plays (`beside`). Each has a voice of 9.6 s and 121 positions to read. Sizes in
-turn, in another order in every round, so that a busy neighbour slows all of them: medians, ratios to the first one.
-`silent ms` is the time that a player which began with the playing sentence's first patch had no audio.
+An engine in this process, with random weights. Two scenes: so many sentences arrive at once (`burst`), or arrive while
+another is playing (`beside`). Each has a voice of 9.6 s and 121 positions to prefill. Sizes are measured in turn, in
+another order in every round, so that other load on the machine slows all of them: medians, and ratios to the first.
+`silent ms` is the time without audio of a player that started with the first patch of the sentence that is playing.
 """
 
 import argparse
@@ -37,7 +37,7 @@ from voxfleet_inference.engine.model_backend import ModelBackend
 from voxfleet_inference.engine.process import EngineSettings
 from voxfleet_inference.engine.scheduling.plans import Limits
 from voxfleet_inference.model.random_weights.tiny_checkpoint import TINY_CONFIG, write_tiny_checkpoint
-from voxfleet_inference.voices.prompt_builders import BUILT_IN_VOICE_TEXT
+from voxfleet_inference.voices.prompt_making import BUILT_IN_VOICE_TEXT
 from voxfleet_inference.worker.loading import load_backend
 
 PATCH_SECONDS = 0.16
@@ -45,81 +45,81 @@ PATIENCE_SECONDS = 300.0
 TEXT = "It is raining in the old town, and nobody is out."  # words: speech
 LATENTS = np.random.default_rng(0).standard_normal((60, 4, 64), dtype=np.float32)
 VOICE = VoicePrompt(BUILT_IN_VOICE_TEXT + BUILT_IN_VOICE_TEXT, LATENTS)
-PLAYING, FIRST_ARRIVAL = 1, 10  # sequence ids
+PLAYING, FIRST_ARRIVING = 1, 10  # sequence ids
 SIZES = {
     "small": (256, 8, 2),
     "middle": (512, 12, 4),
     "full": (1024, 24, 8),
-}  # hidden size, layers of the first LM, layers of the others
+}  # hidden, layers of the first LM, of the others
 
 
 @dataclass
-class Arrivals:
-    """Records when the patches of each sequence came."""
+class ReportCollector:
+    """Collects the arrival times of each sequence's patches."""
 
-    came: dict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
-    steps: list[tuple[float, float]] = field(default_factory=list)  # when it was over, seconds
+    arrivals: dict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
+    steps: list[tuple[float, float]] = field(default_factory=list)  # end, duration; seconds
     ended: set[int] = field(default_factory=set)
-    news: threading.Condition = field(default_factory=threading.Condition)
+    changed: threading.Condition = field(default_factory=threading.Condition)
 
     def __call__(self, report: Report) -> None:
-        """Record a report of the engine."""
-        with self.news:
+        """Take a report; called by the engine's thread."""
+        with self.changed:
             now = time.perf_counter()
             if isinstance(report, StepDone):
                 self.steps.append((now, report.step_seconds))
                 for patch in report.patches:
-                    self.came[patch.sequence_id].append(now)
+                    self.arrivals[patch.sequence_id].append(now)
             elif isinstance(report, SequenceEnded):
                 self.ended.add(report.sequence_id)
-            self.news.notify_all()
+            self.changed.notify_all()
 
     def wait(self, condition: Any) -> None:
-        """Wait until a condition holds.
+        """Wait for a condition on the reports.
 
         Raises:
-            TimeoutError: it did not within PATIENCE_SECONDS.
+            TimeoutError: it is not met within PATIENCE_SECONDS.
         """
-        with self.news:
-            if not self.news.wait_for(condition, PATIENCE_SECONDS):
+        with self.changed:
+            if not self.changed.wait_for(condition, PATIENCE_SECONDS):
                 raise TimeoutError(f"the engine made no progress within {PATIENCE_SECONDS:g} s")
 
     def silent_seconds(self, sequence_id: int, until: float) -> float:
-        """Seconds until the moment `until` in which a player had no audio."""
-        came = [moment for moment in self.came[sequence_id] if moment <= until]
-        played_until, silent = came[0], 0.0
-        for moment in came:
-            silent += max(0.0, moment - played_until)
-            played_until = max(played_until, moment) + PATCH_SECONDS
+        """Return the seconds in which a player's buffer was empty."""
+        arrivals = [arrived for arrived in self.arrivals[sequence_id] if arrived <= until]
+        played_until, silent = arrivals[0], 0.0
+        for arrived in arrivals:
+            silent += max(0.0, arrived - played_until)
+            played_until = max(played_until, arrived) + PATCH_SECONDS
         return silent
 
 
-def measure(model: ModelBackend, tokens: int, sentences: int, *, is_beside: bool) -> tuple[float, float, float, float]:
-    """Mean and longest wait for first audio, the playing sentence's silence, and the longest step, in seconds."""
-    arrivals = Arrivals()
-    engine = Engine(model, Limits(8, 64, max_prefill_tokens=tokens), PATCH_SECONDS, arrivals)
+def measure(model: ModelBackend, tokens: int, arriving: int, *, is_beside: bool) -> tuple[float, float, float, float]:
+    """Return mean and longest time to first audio, silence of the playing stream, and longest step, in seconds."""
+    collector = ReportCollector()
+    engine = Engine(model, Limits(8, 64, max_prefill_tokens=tokens), PATCH_SECONDS, collector)
     thread = threading.Thread(target=engine.run)
     thread.start()
     if is_beside:
         engine.enqueue(Submit(Sentence(sequence_id=PLAYING, text=TEXT, seed=PLAYING, prompt=VOICE)))
-        arrivals.wait(lambda: len(arrivals.came[PLAYING]) > 2)  # noqa: PLR2004 - it is under way
-    ids = range(FIRST_ARRIVAL, FIRST_ARRIVAL + sentences)
+        collector.wait(lambda: len(collector.arrivals[PLAYING]) > 2)  # noqa: PLR2004 - it is playing
+    ids = range(FIRST_ARRIVING, FIRST_ARRIVING + arriving)
     began = time.perf_counter()
     for each in ids:
         engine.enqueue(Submit(Sentence(sequence_id=each, text=TEXT, seed=each, prompt=VOICE, max_steps=3)))
-    arrivals.wait(lambda: arrivals.ended.issuperset(ids))
+    collector.wait(lambda: collector.ended.issuperset(ids))
     over = time.perf_counter()
     engine.enqueue(Cancel(PLAYING))
     engine.enqueue(Stop())
     thread.join()
-    waits = [arrivals.came[each][0] - began for each in ids]
-    silent = arrivals.silent_seconds(PLAYING, over) if is_beside else 0.0
-    longest = max(seconds for moment, seconds in arrivals.steps if began <= moment <= over)
+    waits = [collector.arrivals[each][0] - began for each in ids]
+    silent = collector.silent_seconds(PLAYING, over) if is_beside else 0.0
+    longest = max(seconds for arrived, seconds in collector.steps if began <= arrived <= over)
     return statistics.mean(waits), max(waits), silent, longest
 
 
 def model_of(size: str, dtype: str, threads: int, folder: Path) -> ModelBackend:
-    """A backend with random weights of a size; `tiny` is always in float32."""
+    """Load a model of some size with random weights; the tiny one always in float32."""
     config = copy.deepcopy(TINY_CONFIG)
     if size in SIZES:
         hidden, layers, few = SIZES[size]
@@ -138,7 +138,7 @@ def model_of(size: str, dtype: str, threads: int, folder: Path) -> ModelBackend:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", choices=("tiny", *SIZES), default="small")
     parser.add_argument("--dtype", choices=("bfloat16", "int8", "float32"), default="bfloat16")
@@ -156,12 +156,12 @@ def main() -> None:
                     made = measure(model, tokens, scene[1], is_beside=scene[0])
                     found[*scene, tokens] += [made] if at else []
     print("scene     sentences  tokens  first ms  ratio  last ms  ratio  silent ms  longest step ms")
-    for (is_beside, sentences, tokens), made in sorted(found.items()):
-        first = found[is_beside, sentences, asked.tokens[0]]
+    for (is_beside, arriving, tokens), made in sorted(found.items()):
+        first = found[is_beside, arriving, asked.tokens[0]]
         mean, last, silent, longest = (1e3 * statistics.median(column) for column in zip(*made, strict=True))
         ratios = [statistics.median(a[at] / b[at] for a, b in zip(made, first, strict=True)) for at in (0, 1)]
         print(
-            f"{'beside' if is_beside else 'burst':9} {sentences:9} {tokens:7} {mean:9.0f} {ratios[0]:6.2f}"
+            f"{'beside' if is_beside else 'burst':9} {arriving:9} {tokens:7} {mean:9.0f} {ratios[0]:6.2f}"
             f" {last:8.0f} {ratios[1]:6.2f} {silent:10.0f} {longest:16.0f}"
         )
 

@@ -2,10 +2,10 @@
 
     python benchmarks/cpu_step.py [--threads 2] [--threads 1] [--steps 8] [--dtype int8 ...] [--json F]
 
-Weights are random (their values cost nothing), shapes those of VoxCPM 1.5; each step gives 160 ms of sound. All sides
-take their steps in turn, so that a busy neighbour slows all of them: medians, and of those only ratios mean much. The
-reference runs in bfloat16, as it is published. `error` is the relative L2 distance of latents from our float32's, all
-fed the latents of float32 (`--no-errors` saves the time that takes). Needs the `oracle` dependencies and 8 GB.
+Weights are random (their values do not change the time), shapes those of VoxCPM 1.5; a step is 160 ms of audio. All
+sides take their steps in turn, so that other load on the machine slows all of them: compare ratios of medians. The
+reference runs in bfloat16, as published. `error` is the relative L2 distance of latents from our float32's, with all
+models fed the latents of float32 (`--no-errors` skips it). Needs the `oracle` dependencies and 8 GB.
 """
 
 import argparse
@@ -24,18 +24,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-# Threads that wait spin for microseconds, then sleep, as in the engine: a busy neighbour else costs a step tenfold.
+# Waiting threads spin for microseconds and then sleep, as in the engine; otherwise other load slows a step tenfold.
 os.environ.setdefault("GOMP_SPINCOUNT", "20000")
 
 import torch
 from full_size_models import as_type, full_config, our_model, reference_model
-from teacher_forcing import TEXT, assigned, error, exact_latents
+from teacher_forcing import TEXT, error, exact_latents, prefilled_runner
 from voxfleet_inference.model.random_weights.tiny_checkpoint import TINY_CONFIG
 from voxfleet_inference.model.random_weights.tiny_tokenizer import write_tiny_tokenizer
 from voxfleet_inference.model.shapes import TransformerShape
 from voxfleet_inference.model.voxcpm import VoxCPM
 
-STEP_MS = 160.0  # of sound
+STEP_MS = 160.0  # of audio
 WARM_UP = 2
 PARTS = ("CFM", "base LM", "residual LM", "LocEnc", "VAE")
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "int8": torch.int8}
@@ -43,14 +43,14 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "int8": torch.int8}
 
 @dataclass
 class Side:
-    """Somebody who takes steps, and how long they and their parts took, in milliseconds."""
+    """A model that takes steps, and the milliseconds of its steps and their parts."""
 
     name: str
     step: Callable[[], object]
     parts: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in (*PARTS, "step")})
 
     def watch(self, part: str, owner: Any, method: str) -> None:
-        """From now on clock a method of a module."""
+        """Time every later call of a method of a module."""
         inner = getattr(owner, method)
 
         def timed(*args: Any, **named: Any) -> Any:
@@ -61,23 +61,23 @@ class Side:
 
     @contextmanager
     def clock(self, part: str) -> Iterator[None]:
-        """Note how long the body took."""
+        """Record the time of the body."""
         started = time.perf_counter()
         yield
         self.parts[part].append(1e3 * (time.perf_counter() - started))
 
     def take_step(self) -> None:
-        """One step, clocked."""
+        """Take one step and record its time."""
         with self.clock("step"):
             self.step()
 
     def median(self, part: str) -> float:
-        """Milliseconds, warm-up left out."""
+        """Return the median of a part in milliseconds, without warm-up."""
         return statistics.median(self.parts[part][WARM_UP:])
 
 
 def the_reference(model: Any, steps: int) -> Side:
-    """Their streaming generator: each next() is a step."""
+    """Return the reference as a side: each next() of its streaming generator is a step."""
     generator = model.generate_with_prompt_cache_streaming(TEXT, None, max_len=steps)
     next(generator)  # reads the prompt
     side = Side("reference", lambda: next(generator))
@@ -90,8 +90,8 @@ def the_reference(model: Any, steps: int) -> Side:
 
 
 def ours(name: str, model: VoxCPM, steps: int) -> Side:
-    """Our step for one seat."""
-    runner = assigned(model, steps)
+    """Return our model as a side, with one slot."""
+    runner = prefilled_runner(model, steps)
     noise = torch.randn(1, model.config.patch_size, model.config.feat_dim)
     side = Side(name, lambda: runner.step([0], noise))
     network = model.network
@@ -103,7 +103,7 @@ def ours(name: str, model: VoxCPM, steps: int) -> Side:
 
 
 def table(sides: list[Side]) -> str:
-    """A row per part, a column per side, each but the first with its ratio to the first."""
+    """Format a row per part and a column per side, with the speedup over the first."""
     reference = sides[0]
     head = f"{'ms per step':14}" + "".join(f"{side.name:>20}" for side in sides)
     rows = []
@@ -118,7 +118,7 @@ def table(sides: list[Side]) -> str:
 
 
 def weights_read(model: VoxCPM) -> int:
-    """Layer weights that a step reads, those of the solver once per evaluation."""
+    """Count the layer weights that a step reads, those of the solver once per evaluation."""
     sizes = model.config
     passes = (
         (sizes.base_lm, 1),
@@ -130,13 +130,13 @@ def weights_read(model: VoxCPM) -> int:
 
 
 def layer_weights(shape: TransformerShape) -> int:
-    """Of one layer: attention and feed-forward."""
+    """Count the weights of one layer: attention and feed-forward."""
     attention = shape.hidden * shape.head_dim * 2 * (shape.heads + shape.kv_heads)
     return attention + 3 * shape.hidden * shape.ffn
 
 
 def read_bandwidth() -> float:
-    """Bytes per second that summing a large tensor reads."""
+    """Measure the bytes per second that summing a large tensor reads."""
     large = torch.ones(2**28 // 4)
     seconds = []
     for _ in range(5):
@@ -147,13 +147,13 @@ def read_bandwidth() -> float:
 
 
 def say(line: str) -> None:
-    """Print at once."""
+    """Print a line and flush."""
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 
 
 def measure(reference: Any, models: dict[str, VoxCPM], steps: int) -> list[Side]:
-    """Let all take their steps in turn."""
+    """Run all sides, one step each in turn."""
     sides = [the_reference(reference, steps + WARM_UP + 2)]
     sides += [ours(name, model, steps + WARM_UP + 1) for name, model in models.items()]
     for _ in range(steps + WARM_UP):
@@ -163,7 +163,7 @@ def measure(reference: Any, models: dict[str, VoxCPM], steps: int) -> list[Side]
 
 
 def arguments() -> argparse.Namespace:
-    """What was asked for."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", choices=("full", "tiny"), default="full")
     parser.add_argument("--threads", type=int, action="append")
@@ -175,7 +175,7 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Build once; measure with each number of threads."""
+    """Build the models once and measure with each number of threads."""
     given, report = arguments(), {}
     config = full_config() if given.size == "full" else copy.deepcopy(TINY_CONFIG)
     with tempfile.TemporaryDirectory() as name:

@@ -1,6 +1,6 @@
 """Models of VoxCPM 1.5's full size with random weights: the public reference package's, and ours on the same tensors.
 
-Knows shapes and how both are built in memory. Does not know what is measured. Needs the `oracle` dependencies.
+Knows: shapes, and how both are built in memory. Does not know: what is measured. Needs the `oracle` dependencies.
 """
 
 import copy
@@ -13,7 +13,7 @@ from torch import Tensor
 from voxfleet_inference.model.audio_vae import AudioVae
 from voxfleet_inference.model.checkpoint import read_tokenizer
 from voxfleet_inference.model.config import ModelConfig
-from voxfleet_inference.model.cpu.packing import arithmetic_of, fill_packed, fuse_codec
+from voxfleet_inference.model.cpu.packing import compute_dtype_of, fill_packed, fuse_codec
 from voxfleet_inference.model.network import Network
 from voxfleet_inference.model.random_weights.tiny_checkpoint import TINY_CONFIG
 from voxfleet_inference.model.voxcpm import VoxCPM
@@ -23,7 +23,7 @@ MATRIX = 2  # dimensions
 
 
 class LoadedWeights(WeightFile):
-    """The reference's own tensors, shared and not copied."""
+    """The reference model's tensors as a weight file, without a copy."""
 
     def __init__(self, tensors: dict[str, Tensor]) -> None:
         super().__init__(Path("the reference model"))
@@ -33,12 +33,12 @@ class LoadedWeights(WeightFile):
         return name in self._tensors
 
     def read(self, name: str) -> Tensor:
-        """The tensor of that name."""
+        """Return the tensor of that name."""
         return self._tensors[name]
 
 
 def full_config() -> dict[str, Any]:
-    """VoxCPM 1.5 as published, but for the tokenizer."""
+    """Return VoxCPM 1.5's published config, except for the tokenizer's vocabulary."""
     config = copy.deepcopy(TINY_CONFIG)
     lm = {"hidden_size": 1024, "intermediate_size": 4096, "num_attention_heads": 16, "num_hidden_layers": 24}
     factors = [1.0 + 0.05 * index for index in range(32)]
@@ -53,7 +53,7 @@ def full_config() -> dict[str, Any]:
 
 
 def reference_model(config: dict[str, Any], folder: Path, device: str = "cpu") -> Any:
-    """The public model, never stopping. Its random weights keep numbers as large as they are, so that errors show."""
+    """Build the public model with random weights of unit gain, so that errors do not fade; it never predicts a stop."""
     from transformers import LlamaTokenizerFast  # noqa: PLC0415 - heavy
     from voxcpm.model.voxcpm import AudioVAE, VoxCPMConfig, VoxCPMModel  # noqa: PLC0415
 
@@ -69,8 +69,8 @@ def reference_model(config: dict[str, Any], folder: Path, device: str = "cpu") -
 
 
 def our_model(reference: Any, config: dict[str, Any], folder: Path, dtype: torch.dtype) -> VoxCPM:
-    """Our model on the reference's tensors, packed as a checkpoint is when it is loaded."""
-    parsed, cpu, arithmetic = ModelConfig.model_validate(config), torch.device("cpu"), arithmetic_of(dtype)
+    """Build our model on the reference's tensors, packed as when a checkpoint is loaded."""
+    parsed, cpu, arithmetic = ModelConfig.model_validate(config), torch.device("cpu"), compute_dtype_of(dtype)
     with torch.device("meta"):
         network, vae = Network(parsed, cpu, arithmetic), AudioVae(parsed.audio_vae_config)
     fill_packed(network, LoadedWeights(reference.state_dict()), dtype)
@@ -81,7 +81,7 @@ def our_model(reference: Any, config: dict[str, Any], folder: Path, dtype: torch
 
 
 def as_type(reference: Any, dtype: torch.dtype) -> None:
-    """Move the reference to a type the way it loads itself: everything but the codec, caches too."""
+    """Convert the reference to a dtype as its own loader does: everything but the codec, including its caches."""
     name = str(dtype).removeprefix("torch.")
     reference.to(dtype)
     reference.audio_vae.to(torch.float32)

@@ -1,6 +1,6 @@
-"""How far a model's latents are from another's when both hear the same: errors do not add up over the steps.
+"""Teacher-forced distance of a model's latents from another's: both get the same patches, so errors do not accumulate.
 
-Knows one seat of one speaker. Does not know number formats or time.
+Knows: one slot of one ModelRunner. Does not know: number formats or times.
 """
 
 import torch
@@ -13,8 +13,8 @@ from voxfleet_inference.model.voxcpm import VoxCPM
 TEXT = "今天天气很好，我们去北京。Hello, this is the first test sentence."
 
 
-def assigned(model: VoxCPM, steps: int) -> ModelRunner:
-    """A speaker with one seat that has read the text."""
+def prefilled_runner(model: VoxCPM, steps: int) -> ModelRunner:
+    """Return a ModelRunner with one slot that has prefilled the text."""
     prompt = Prompt(model.tokenizer.encode(TEXT))
     config = RunnerConfig(slots=1, positions=prompt.positions + steps)
     runner = ModelRunner(model, config)
@@ -24,15 +24,15 @@ def assigned(model: VoxCPM, steps: int) -> ModelRunner:
 
 
 def forced_latents(model: VoxCPM, noises: Tensor, forced: list[Tensor] | None) -> list[Tensor]:
-    """Each step's latents, while the model hears the forced ones instead (its own where there are none)."""
-    runner, made = assigned(model, len(noises)), []
+    """Return each step's latents while the LMs get the forced ones instead (the model's own without any)."""
+    runner, made = prefilled_runner(model, len(noises)), []
 
     def sample_and_lm_step(rows: StepBatch, noise: Tensor) -> PatchResult:
         states = runner.slot_states.gather(rows)
         latents = model.network.sample_patch(noise, states.previous, states.hidden, states.guidance)
-        heard = latents if forced is None else forced[len(made)].to(latents.dtype)
+        collected = latents if forced is None else forced[len(made)].to(latents.dtype)
         made.append(latents.float())
-        is_last = runner.lm_step(rows, states, heard)
+        is_last = runner.lm_step(rows, states, collected)
         return PatchResult(latents.float(), latents, is_last, is_last)
 
     runner.step_fn = sample_and_lm_step
@@ -42,17 +42,17 @@ def forced_latents(model: VoxCPM, noises: Tensor, forced: list[Tensor] | None) -
 
 
 def noise_tape(model: VoxCPM, steps: int) -> Tensor:
-    """The same noise for everybody."""
+    """Return the noise of all steps, the same for every model."""
     torch.manual_seed(0)
     return torch.randn(steps, model.config.patch_size, model.config.feat_dim)
 
 
 def exact_latents(model: VoxCPM, steps: int) -> list[Tensor]:
-    """What the model says when it hears itself; the model can go afterwards."""
+    """Return the model's latents without forcing; the model is not needed afterwards."""
     return forced_latents(model, noise_tape(model, steps), None)
 
 
 def error(model: VoxCPM, exact: list[Tensor]) -> float:
-    """How far from float32's a model's teacher-forced latents are."""
+    """Return the relative L2 distance of a model's teacher-forced latents from the exact ones."""
     made, truth = forced_latents(model, noise_tape(model, len(exact)), exact), torch.stack(exact)
     return float((torch.stack(made) - truth).norm() / truth.norm())

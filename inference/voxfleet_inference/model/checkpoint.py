@@ -1,7 +1,7 @@
-"""A folder in the published format to a model that can speak.
+"""Load a checkpoint folder in the published format.
 
-Knows which files there are and in which order they are checked: the cheap ones first. Does not know how weights are
-stored or what they compute.
+Knows: which files a checkpoint has, and the order in which they are checked, the cheap ones first. Does not know: how
+weights are stored or what they compute.
 """
 
 import json
@@ -15,7 +15,7 @@ from pydantic_core import ErrorDetails
 from voxfleet_inference.model.audio_vae import AudioVae
 from voxfleet_inference.model.config import ModelConfig
 from voxfleet_inference.model.cpu.memory import return_freed_memory
-from voxfleet_inference.model.cpu.packing import arithmetic_of, fill_packed, fuse_codec
+from voxfleet_inference.model.cpu.packing import compute_dtype_of, fill_packed, fuse_codec
 from voxfleet_inference.model.errors import (
     InvalidConfigError,
     InvalidTokenizerError,
@@ -35,23 +35,26 @@ VAE_FILES = ("audiovae.safetensors", "audiovae.pth")
 
 
 def load_checkpoint(path: Path | str, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> VoxCPM:
-    """Load a checkpoint folder onto a device; raises a CheckpointError that says what is wrong with it.
+    """Load a checkpoint folder onto a device.
 
-    `torch.int8` (on a CPU) keeps the matrices of the layers as bytes and computes the rest in float32.
+    With `torch.int8` (on a CPU) the matrices of the transformer layers are quantized and the rest computes in float32.
+
+    Raises:
+        CheckpointError: a file is missing, damaged or of another model; the message names the file and the way out.
     """
-    folder, place = Path(path), torch.device(device)
+    folder, target = Path(path), torch.device(device)
     config = read_config(folder)
     tokenizer = read_tokenizer(folder, config)
-    arithmetic = arithmetic_of(dtype)
-    with torch.device("meta"):
-        network, vae = Network(config, place, arithmetic), AudioVae(config.audio_vae_config)
-    is_on_cpu = place.type == "cpu"
-    weights = open_weights(folder, MODEL_FILES, place)
+    compute_dtype = compute_dtype_of(dtype)
+    with torch.device("meta"):  # shapes only: every parameter is replaced by a tensor from a file
+        network, vae = Network(config, target, compute_dtype), AudioVae(config.audio_vae_config)
+    is_on_cpu = target.type == "cpu"
+    weights = open_weights(folder, MODEL_FILES, target)
     if is_on_cpu:
         fill_packed(network, weights, dtype)
     else:
-        fill(network, weights, arithmetic)
-    fill(vae, open_weights(folder, VAE_FILES, place), torch.float32)
+        fill(network, weights, compute_dtype)
+    fill(vae, open_weights(folder, VAE_FILES, target), torch.float32)
     vae.pack()
     if is_on_cpu:
         fuse_codec(vae)
@@ -60,7 +63,11 @@ def load_checkpoint(path: Path | str, device: torch.device | str = "cpu", dtype:
 
 
 def read_config(folder: Path) -> ModelConfig:
-    """Read and check config.json."""
+    """Read and validate config.json.
+
+    Raises:
+        MissingFileError, InvalidConfigError, WrongArchitectureError: it cannot be served.
+    """
     path = _existing(folder / CONFIG_FILE)
     try:
         fields: Any = json.loads(path.read_text(encoding="utf-8"))
@@ -71,7 +78,7 @@ def read_config(folder: Path) -> ModelConfig:
     architecture = str(fields.get("architecture", ARCHITECTURE)).lower()
     if architecture != ARCHITECTURE:
         raise WrongArchitectureError(
-            f"{path}: architecture is {architecture!r}, this server speaks {ARCHITECTURE!r} (VoxCPM 0.5B and 1.5):"
+            f"{path}: architecture is {architecture!r}, this server runs {ARCHITECTURE!r} (VoxCPM 0.5B and 1.5):"
             " point --model-path at such a checkpoint"
         )
     try:
@@ -81,12 +88,16 @@ def read_config(folder: Path) -> ModelConfig:
 
 
 def read_tokenizer(folder: Path, config: ModelConfig) -> Tokenizer:
-    """Read tokenizer.json and check that the model has an embedding for each of its tokens."""
+    """Read tokenizer.json and check that the model has an embedding for each of its tokens.
+
+    Raises:
+        MissingFileError, InvalidTokenizerError: it cannot be used.
+    """
     path = _existing(folder / TOKENIZER_FILE)
     try:
         tokenizer = Tokenizer.from_file(path)
     except Exception as error:
-        raise InvalidTokenizerError(f"{path} is no readable tokenizer ({error}): download it again") from error
+        raise InvalidTokenizerError(f"{path} is not a readable tokenizer ({error}): download it again") from error
     if tokenizer.vocabulary_size > config.lm_config.vocab_size:
         raise InvalidTokenizerError(
             f"{path} has token ids up to {tokenizer.vocabulary_size - 1}, config.json says vocab_size"

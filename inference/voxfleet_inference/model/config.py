@@ -1,8 +1,8 @@
-"""What a checkpoint's config.json says, checked once at the border.
+"""The fields of a checkpoint's config.json, validated when it is read.
 
-Knows the published fields and their defaults. Does not know weights, devices or torch: `TransformerShape` is the value
-from which the network is built. Settings that change the mathematics in ways this server does not implement
-(VoxCPM 2's options) are refused here, by name.
+Knows: the published fields and their defaults. Does not know: weights, devices or torch; the network is built from
+`TransformerShape`. Settings that change the mathematics in ways this server does not implement (VoxCPM 2's options)
+are rejected here, by name: they are `Literal[False]`.
 """
 
 import math
@@ -16,7 +16,7 @@ __all__ = ("AudioVaeConfig", "ModelConfig", "RotaryShape", "TransformerShape")
 
 
 class RopeScaling(BaseModel):
-    """LongRoPE's tables."""
+    """LongRoPE's rescale factors, one per rotary frequency (arXiv:2402.13753)."""
 
     short_factor: list[float]
     long_factor: list[float]
@@ -24,7 +24,7 @@ class RopeScaling(BaseModel):
 
 
 class LanguageModelConfig(BaseModel):
-    """`lm_config`: the base LM, and whatever the other three transformers do not override."""
+    """`lm_config`: the base LM, and the defaults of the other three transformers."""
 
     hidden_size: PositiveInt
     intermediate_size: PositiveInt
@@ -44,7 +44,7 @@ class LanguageModelConfig(BaseModel):
 
 
 class LocalTransformerConfig(BaseModel):
-    """`encoder_config` and `dit_config`: the two transformers that see one patch at a time."""
+    """`encoder_config` and `dit_config`: the two transformers whose context is a patch."""
 
     hidden_dim: PositiveInt = 1024
     ffn_dim: PositiveInt = 4096
@@ -72,7 +72,7 @@ class AudioVaeConfig(BaseModel):
 
 
 class ModelConfig(BaseModel):
-    """The whole of config.json, as far as inference needs it."""
+    """All fields of config.json that inference needs."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -90,7 +90,7 @@ class ModelConfig(BaseModel):
     dit_mean_mode: Literal[False] = False
 
     @model_validator(mode="after")
-    def _check_that_parts_fit(self) -> Self:
+    def _check_consistency(self) -> Self:
         vae = self.audio_vae_config
         if vae.latent_dim != self.feat_dim:
             raise ValueError(f"audio_vae_config.latent_dim {vae.latent_dim} must equal feat_dim {self.feat_dim}")
@@ -103,42 +103,42 @@ class ModelConfig(BaseModel):
 
     @property
     def sample_rate(self) -> int:
-        """Samples per second of what the model speaks."""
+        """Samples per second of the model's audio."""
         return self.audio_vae_config.sample_rate
 
     @property
     def patch_samples(self) -> int:
-        """Samples of one patch, that is of one step."""
+        """Samples of one patch, which is the output of one step."""
         return self.patch_size * self.audio_vae_config.hop_samples
 
     @property
     def patches_per_second(self) -> float:
-        """The token rate: 6.25 for VoxCPM 1.5."""
+        """Patches (steps) per second of audio: 6.25 for VoxCPM 1.5."""
         return self.sample_rate / self.patch_samples
 
     @property
     def embedding_scale(self) -> float:
-        """What text embeddings are multiplied by."""
+        """The factor of text embeddings; MiniCPM's muP scaling, where it is used."""
         return self.lm_config.scale_emb if self.lm_config.use_mup else 1.0
 
     @property
     def base_lm(self) -> TransformerShape:
-        """The language model that reads text and patches."""
+        """The language model over text and patches (TSLM in the paper)."""
         return self._language_model(self.lm_config.num_hidden_layers, self.lm_config.vocab_size)
 
     @property
     def residual_lm(self) -> TransformerShape:
-        """The language model that restores what quantization took away; it has no vocabulary."""
+        """The language model that restores the acoustic detail lost in quantization (RALM); it has no vocabulary."""
         return self._language_model(self.residual_lm_num_layers, vocabulary=0)
 
     @property
     def local_encoder(self) -> TransformerShape:
-        """The transformer that turns a patch into one embedding."""
+        """The transformer that encodes a patch as one embedding (LocEnc)."""
         return self._local(self.encoder_config)
 
     @property
     def local_dit(self) -> TransformerShape:
-        """The diffusion transformer that turns noise into a patch."""
+        """The diffusion transformer that turns noise into a patch (LocDiT)."""
         return self._local(self.dit_config)
 
     def _language_model(self, layers: int, vocabulary: int) -> TransformerShape:
@@ -175,7 +175,7 @@ class ModelConfig(BaseModel):
 
 
 def _rotary_shape(lm: LanguageModelConfig, head_dim: int) -> RotaryShape:
-    """LongRoPE uses its long factors, and an amplitude above 1, only where the context was extended."""
+    """Select LongRoPE's long factors, and an amplitude above 1, only if the context was extended."""
     original = lm.rope_scaling.original_max_position_embeddings
     extension = lm.max_position_embeddings / original
     factors = lm.rope_scaling.long_factor if extension > 1 else lm.rope_scaling.short_factor

@@ -1,39 +1,39 @@
-"""The one exception tree of checkpoint reading. Every message names what was found, what was expected, what to do.
+"""The exception tree of checkpoint reading. Every message names what was found, what was expected, and the way out.
 
 CheckpointError
-├── MissingFileError        a file of the published format is not there
-├── TruncatedFileError      a file ends before it should, or is no such file at all
-├── InvalidConfigError      config.json is no JSON, or a field has a value that this server cannot run
+├── MissingFileError        a file of the published format does not exist
+├── TruncatedFileError      a file is shorter than its header says, or has another format
+├── InvalidConfigError      config.json is not JSON, or a field has a value that this server cannot run
 ├── WrongArchitectureError  config.json names another model
-├── InvalidTokenizerError   tokenizer.json does not load, or has tokens that the model has no embedding for
+├── InvalidTokenizerError   tokenizer.json does not load, or has tokens without an embedding in the model
 ├── MissingTensorError      a weight file lacks a tensor
 ├── WrongTensorShapeError   a tensor has another shape than config.json implies
-└── UnsupportedFormatError  this machine cannot compute in the asked number format
+└── UnsupportedFormatError  this machine cannot compute in the requested number format
 """
 
 
 class CheckpointError(Exception):
-    """The checkpoint cannot be served; the message says which file, what is wrong, and what to do."""
+    """The checkpoint cannot be served; the message names the file, the fault and the way out."""
 
 
 class MissingFileError(CheckpointError):
-    """A file of the published format is not there."""
+    """A file of the published format does not exist."""
 
 
 class TruncatedFileError(CheckpointError):
-    """A file ends before it should, or is no such file at all."""
+    """A file is shorter than its header says, or has another format."""
 
 
 class InvalidConfigError(CheckpointError):
-    """config.json is no JSON, or a field has a value that this server cannot run."""
+    """config.json is not JSON, or a field has a value that this server cannot run."""
 
 
 class WrongArchitectureError(CheckpointError):
-    """config.json names another model than VoxCPM 1.x."""
+    """config.json names a model other than VoxCPM 0.5B and 1.5."""
 
 
 class InvalidTokenizerError(CheckpointError):
-    """tokenizer.json does not load, or has tokens that the model has no embedding for."""
+    """tokenizer.json does not load, or has tokens without an embedding in the model."""
 
 
 class MissingTensorError(CheckpointError):
@@ -45,4 +45,4 @@ class WrongTensorShapeError(CheckpointError):
 
 
 class UnsupportedFormatError(CheckpointError):
-    """This machine cannot compute in the asked number format."""
+    """This machine cannot compute in the requested number format."""

@@ -1,7 +1,7 @@
-"""A matrix and a table, as the published checkpoints name them.
+"""Linear layers and embeddings with the parameter names of the published checkpoints.
 
-Knows weights that come from a file, and that something faster may take a matrix's place. Does not know what the
-weights mean, where in the model they stand, or how a packed matrix multiplies.
+Knows: weights come from a file, and a packed matrix may replace them. Does not know: what the weights mean, where in
+the model they are, or how a packed matrix multiplies.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ Multiply = Callable[[Tensor], Tensor]  # [..., inputs] to [..., outputs], bias a
 
 
 class Linear(nn.Module):
-    """A matrix and perhaps a bias. Unlike PyTorch's own it fills nothing in, because weights come from a file."""
+    """A linear layer without initialization, because its weights come from a file."""
 
     def __init__(self, inputs: int, outputs: int, *, bias: bool = True) -> None:
         super().__init__()
@@ -23,24 +23,24 @@ class Linear(nn.Module):
         self.packed: Multiply | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        """`[..., inputs]` to `[..., outputs]`."""
+        """Map `[..., inputs]` to `[..., outputs]`."""
         if self.packed is not None:
             return self.packed(x)
         return functional.linear(x, self.weight, self.bias)
 
     def pack(self, into: Callable[[Tensor, Tensor | None], Multiply]) -> None:
-        """Let a packed copy of the weights multiply from now on, and free the weights themselves."""
+        """Replace the weights by a packed copy that multiplies from now on, and free them."""
         self.packed = into(self.weight.detach(), None if self.bias is None else self.bias.detach())
         del self.weight, self.bias
 
 
 class Embedding(nn.Module):
-    """A row of numbers for each token."""
+    """An embedding table without initialization."""
 
     def __init__(self, tokens: int, hidden: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(tokens, hidden))
 
     def forward(self, token_ids: Tensor) -> Tensor:
-        """`[...]` ids to `[..., hidden]`."""
+        """Look up `[...]` ids: `[..., hidden]`."""
         return functional.embedding(token_ids, self.weight)

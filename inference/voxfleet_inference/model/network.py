@@ -1,6 +1,10 @@
-"""VoxCPM's network: its parts under their published names, and the four moves that a step is made of.
+"""VoxCPM's network: its parts under their published names, and the operations that prefill and steps consist of.
 
-Knows tensors of `[rows, ...]`. Does not know sequences, settings, audio or files.
+The paper's names (arXiv:2509.24650): `base_lm` is TSLM, the text-semantic language model; `fsq_layer` its
+semi-discrete bottleneck; `residual_lm` RALM, the residual acoustic language model; `feat_encoder` LocEnc;
+`feat_decoder` LocDiT with its solver.
+
+Knows: tensors `[rows, ...]`. Does not know: sequences, settings, audio or files.
 """
 
 from __future__ import annotations
@@ -22,12 +26,12 @@ if TYPE_CHECKING:
     from voxfleet_inference.model.shapes import TransformerShape
 
 
-STOP = 1  # the stop head's second class
+STOP_CLASS = 1  # of the stop head's two classes
 
 
 @dataclass(frozen=True, slots=True)
 class KvCaches:
-    """What the two language models remember; a sequence has the same extent in both."""
+    """The KV caches of the two language models; a sequence has the same extent in both."""
 
     base: KvCache
     residual: KvCache
@@ -35,14 +39,14 @@ class KvCaches:
 
 @dataclass(frozen=True, slots=True)
 class Hidden:
-    """What the two language models think after the newest position: `[rows, hidden]` each."""
+    """The last hidden states of both language models, `[rows, hidden]` each."""
 
     base: Tensor
     residual: Tensor
 
 
 class LocalEncoder(nn.Module):
-    """Reads a patch behind a special token and keeps what that token became."""
+    """Encodes a patch as one embedding: the output at a special token in front of the patch's frames."""
 
     def __init__(self, shape: TransformerShape, feat_dim: int, rotary: RotaryTable) -> None:
         super().__init__()
@@ -51,13 +55,17 @@ class LocalEncoder(nn.Module):
         self.encoder = Transformer(shape, rotary)
 
     def forward(self, patches: Tensor) -> Tensor:
-        """`[patches, patch, feat_dim]` to `[patches, hidden]`."""
-        first = self.special_token[0].expand(patches.shape[0], 1, -1)
+        """Encode `[patches, patch, feat_dim]` as `[patches, hidden]`."""
+        first = self.special_token[0].expand(patches.shape[0], 1, -1)  # [patches, 1, hidden]
         return self.encoder(torch.cat((first, self.in_proj(patches)), dim=1))[:, 0]  # type: ignore[no-any-return]
 
 
 class ScalarQuantizer(nn.Module):
-    """Squeezes a hidden state through a few numbers, each rounded to one of `2 scale + 1` values."""
+    """Finite scalar quantization (FSQ, arXiv:2309.15505) of a hidden state in `latent` dimensions.
+
+    Each dimension is bounded by tanh and rounded to one of `2 scale + 1` values. A code on the edge between two values
+    may fall to either side when a sum is ordered differently; then results differ by a whole code.
+    """
 
     def __init__(self, hidden: int, latent: int, scale: int) -> None:
         super().__init__()
@@ -66,13 +74,13 @@ class ScalarQuantizer(nn.Module):
         self.scale = scale
 
     def forward(self, x: Tensor) -> Tensor:
-        """`[..., hidden]` to the same shape."""
-        codes = torch.round(torch.tanh(self.in_proj(x)) * self.scale) / self.scale
+        """Quantize `[..., hidden]` and project back to the same shape."""
+        codes = torch.round(torch.tanh(self.in_proj(x)) * self.scale) / self.scale  # [..., latent]
         return self.out_proj(codes)  # type: ignore[no-any-return]
 
 
 class Network(nn.Module):
-    """Everything in model.safetensors."""
+    """All parameters of model.safetensors."""
 
     def __init__(self, config: ModelConfig, device: torch.device, dtype: torch.dtype) -> None:
         super().__init__()
@@ -94,40 +102,40 @@ class Network(nn.Module):
         self.embedding_scale = config.embedding_scale
 
     def embed_text(self, token_ids: Tensor) -> Tensor:
-        """`[rows, tokens]` ids to `[rows, tokens, hidden]`."""
+        """Embed `[rows, tokens]` ids as `[rows, tokens, hidden]`."""
         embedded: Tensor = self.base_lm.embed_tokens(token_ids)
         return embedded * self.embedding_scale
 
     def embed_patches(self, patches: Tensor) -> Tensor:
-        """`[rows, patches, patch, feat_dim]` latents to `[rows, patches, hidden]`."""
+        """Embed latents `[rows, patches, patch, feat_dim]` as `[rows, patches, hidden]`."""
         flat: Tensor = self.enc_to_lm_proj(self.feat_encoder(patches.flatten(0, 1)))
         return flat.view(*patches.shape[:2], flat.shape[-1])
 
     def forward_lms(self, text: Tensor, audio: Tensor, kv_caches: KvCaches, metadata: AttentionMetadata) -> Hidden:
-        """Let both LMs read text embeddings `[rows, t, hidden]`, then patch embeddings `[rows, p, hidden]`.
+        """Run both LMs over text embeddings `[rows, t, hidden]` followed by patch embeddings `[rows, p, hidden]`.
 
-        Returns what each thinks after the newest position. Only audio positions are quantized, and only there
-        does the residual LM see the unquantized embedding again.
+        Returns the last position's hidden states. Only audio positions are quantized, and only there the residual LM
+        receives the unquantized patch embedding again, added to the quantized state.
         """
         hidden = self.base_lm(torch.cat((text, audio), dim=1), kv_caches.base, metadata)  # [rows, t + p, hidden]
         hidden_text, hidden_audio = hidden.split((text.shape[1], audio.shape[1]), dim=1)
-        hidden_audio = self.fsq_layer(hidden_audio)
-        newest = torch.cat((hidden_text, hidden_audio), dim=1)[:, -1]
-        restored = self.residual_lm(torch.cat((hidden_text, hidden_audio + audio), dim=1), kv_caches.residual, metadata)
-        return Hidden(newest, restored[:, -1])
+        hidden_audio = self.fsq_layer(hidden_audio)  # [rows, p, hidden]
+        last = torch.cat((hidden_text, hidden_audio), dim=1)[:, -1]  # [rows, hidden]
+        residual = self.residual_lm(torch.cat((hidden_text, hidden_audio + audio), dim=1), kv_caches.residual, metadata)
+        return Hidden(last, residual[:, -1])
 
     def sample_patch(self, noise: Tensor, previous: Tensor, hidden: Hidden, guidance: Guidance) -> Tensor:
         """Refine noise `[rows, patch, feat_dim]` into the patch that follows `previous`."""
         condition = self.lm_to_dit_proj(hidden.base) + self.res_to_dit_proj(hidden.residual)  # [rows, dit_hidden]
         return self.feat_decoder(noise, condition, previous, guidance)  # type: ignore[no-any-return]
 
-    def wants_to_stop(self, lm_hidden: Tensor) -> Tensor:
-        """`[rows, hidden]` to `[rows]` bool: the patch drawn from this hidden state is the last."""
-        return self.stop_head(functional.silu(self.stop_proj(lm_hidden))).argmax(dim=-1) == STOP  # type: ignore[no-any-return]
+    def predict_stop(self, lm_hidden: Tensor) -> Tensor:
+        """Predict from `[rows, hidden]` whether the patch sampled from this state is the last, `[rows]` bool."""
+        return self.stop_head(functional.silu(self.stop_proj(lm_hidden))).argmax(dim=-1) == STOP_CLASS  # type: ignore[no-any-return]
 
 
 class _RotaryTables:
-    """One table per head size; a local transformer's few positions are the beginning of the LMs'."""
+    """One rotary table per head size; the local transformers use the first rows of the LMs' table."""
 
     def __init__(self, config: ModelConfig, device: torch.device, dtype: torch.dtype) -> None:
         self._positions, self._device, self._dtype = config.max_length, device, dtype

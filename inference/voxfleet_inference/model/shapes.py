@@ -1,6 +1,6 @@
 """The sizes from which a network is built, as plain values.
 
-Knows nothing of files or pydantic, so that a network can be built where only PyTorch is installed.
+Does not know: files or pydantic, so that a network can be built where only PyTorch is installed.
 """
 
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class RotaryShape:
-    """How positions become angles: LongRoPE's factors are already chosen, its amplitude computed."""
+    """Rotary position embedding with LongRoPE's factors already selected and its amplitude computed."""
 
     head_dim: int
-    theta: float
-    factors: tuple[float, ...]
-    amplitude: float
+    theta: float  # base of the frequencies
+    factors: tuple[float, ...]  # [head_dim / 2], each divides the angles of one frequency
+    amplitude: float  # of cosines and sines
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,6 @@ class TransformerShape:
     kv_heads: int
     head_dim: int
     norm_epsilon: float
-    residual_scale: float
-    vocabulary: int
+    residual_scale: float  # of what a layer adds; 1 without muP
+    vocabulary: int  # 0: no embedding table
     rotary: RotaryShape

@@ -1,7 +1,7 @@
-"""Text to token ids, as VoxCPM was trained to see them.
+"""Text to token ids, as in VoxCPM's training.
 
-Knows tokenizer.json and one rule on top of it: Chinese is read character by character. Does not know sentences,
-normalisation or the model's control tokens.
+Knows: tokenizer.json, and one rule on top of it: multi-character Chinese tokens are split into characters. Does not
+know: sentences, text normalization or the model's control tokens.
 """
 
 import json
@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tokenizers import Tokenizer as BytePairTokenizer
 
-WORD_MARK = "\u2581"
+WORD_MARK = "\u2581"  # SentencePiece's replacement of a space
 
 
 def collapse_whitespace(text: str) -> str:
-    """Runs of whitespace become one space; the tokenizer never sees others."""
+    """Replace every run of whitespace by one space, as the reference does before tokenizing."""
     return re.sub(r"\s+", " ", text)
 
 
 def is_chinese_word(text: str) -> bool:
-    """Two or more characters, all of them from the basic block of Chinese ideographs."""
+    """Return whether a token is two or more characters of the block CJK Unified Ideographs."""
     return len(text) > 1 and all("\u4e00" <= character <= "\u9fff" for character in text)
 
 
 class Tokenizer:
-    """A byte-pair tokenizer whose Chinese words are taken apart."""
+    """A byte-pair tokenizer whose Chinese words are split into characters."""
 
     def __init__(self, tokenizer: "BytePairTokenizer") -> None:
         self._tokenizer = tokenizer
@@ -41,10 +41,10 @@ class Tokenizer:
 
     @classmethod
     def from_file(cls, path: Path) -> "Tokenizer":
-        """Read a tokenizer.json and, from the tokenizer_config.json beside it, where words get their marks.
+        """Read a tokenizer.json, and from the tokenizer_config.json beside it which words get a word mark.
 
-        Raises what the tokenizers package raises. Like the reference's tokenizer class, it replaces the file's own
-        normalizer: a text that begins with a space or a mark does not get another one.
+        Raises what the tokenizers package raises. As in the reference's tokenizer class, the file's own normalizer is
+        replaced: a text that begins with a space or a mark does not get another mark.
         """
         from tokenizers import Tokenizer as BytePairTokenizer  # noqa: PLC0415 - loaded when a model is
         from tokenizers.pre_tokenizers import Metaspace  # noqa: PLC0415
@@ -58,7 +58,7 @@ class Tokenizer:
         return cls(tokenizer)
 
     def encode(self, text: str) -> list[int]:
-        """Token ids without control tokens. A Chinese word loses its word mark as it is taken apart."""
+        """Return token ids without control tokens. A Chinese word loses its word mark when it is split."""
         encoded = self._tokenizer.encode(text, add_special_tokens=False)
         ids: list[int] = []
         for token, token_id in zip(encoded.tokens, encoded.ids, strict=True):

@@ -1,8 +1,11 @@
-"""The MiniCPM4 transformer that all four parts of VoxCPM share: RMSNorm, rotary positions, grouped attention, SwiGLU.
+"""The MiniCPM4 transformer (arXiv:2506.07900) that all four parts of VoxCPM share.
 
-Knows tensors of `[rows, tokens, hidden]`. Does not know text, patches or steps. Attribute names are those of the
-published checkpoints, so that weights load by name. Roundings in bfloat16 are where the model was trained with them:
-rotary tables are rounded but multiplied in float32, a norm's interior is float32 and rounded before its weight.
+Pre-norm layers of RMSNorm (arXiv:1910.07467), rotary position embedding (arXiv:2104.09864) with LongRoPE's factors,
+grouped-query attention (arXiv:2305.13245) and SwiGLU (arXiv:2002.05202).
+
+Knows: tensors `[rows, tokens, hidden]`. Does not know: text, patches or steps. Attribute names are those of the
+published checkpoints, so that weights load by name. bfloat16 rounds where the reference rounds: rotary tables are
+rounded but multiplied in float32; a norm computes in float32 and rounds before its weight.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class RmsNorm(nn.Module):
-    """Root-mean-square normalisation over the last dimension."""
+    """Root-mean-square normalization over the last dimension."""
 
     def __init__(self, hidden: int, epsilon: float) -> None:
         super().__init__()
@@ -29,8 +32,8 @@ class RmsNorm(nn.Module):
         self.epsilon = epsilon
 
     def forward(self, x: Tensor) -> Tensor:
-        """`[..., hidden]` to the same shape."""
-        mean_square = x.float().square().mean(dim=-1, keepdim=True)
+        """Normalize `[..., hidden]`."""
+        mean_square = x.float().square().mean(dim=-1, keepdim=True)  # [..., 1] float32
         return (x * torch.rsqrt(mean_square + self.epsilon)).to(x.dtype) * self.weight
 
 
@@ -46,28 +49,28 @@ class RotaryTable:
         angles = torch.cat((angles, angles), dim=-1)
         self._cosines = (angles.cos() * shape.amplitude).to(dtype)
         sines = (angles.sin() * shape.amplitude).to(dtype)
-        sines[:, : shape.head_dim // 2] *= -1  # the first half takes the second's negative
+        sines[:, : shape.head_dim // 2] *= -1  # the sign of "rotate half", so that `rotate` only adds
         self._sines = sines
 
     def first(self, tokens: int) -> tuple[Tensor, Tensor]:
-        """Cosines and sines for positions 0, 1, ..., each `[tokens, 1, head_dim]`."""
+        """Return cosines and sines of positions 0 to `tokens - 1`, each `[tokens, 1, head_dim]`."""
         return self._cosines[:tokens, None], self._sines[:tokens, None]
 
     def at(self, positions: Tensor) -> tuple[Tensor, Tensor]:
-        """Cosines and sines for `[rows, tokens]` positions, each `[rows, tokens, 1, head_dim]`."""
+        """Return cosines and sines of `[rows, tokens]` positions, each `[rows, tokens, 1, head_dim]`."""
         return self._cosines[positions][..., None, :], self._sines[positions][..., None, :]
 
 
 def rotate(x: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
-    """Turn `[rows, tokens, heads, head_dim]` by its positions' angles."""
+    """Rotate `[rows, tokens, heads, head_dim]` by the angles of its positions, in float32."""
     cosines, sines = angles
     wide = x.float()
-    swapped = wide.roll(x.shape[-1] // 2, dims=-1)
+    swapped = wide.roll(x.shape[-1] // 2, dims=-1)  # the halves of each head exchanged
     return (wide * cosines + swapped * sines).to(x.dtype)
 
 
 class Attention(nn.Module):
-    """Grouped-query attention; queries outnumber keys and values by `heads / kv_heads`."""
+    """Grouped-query attention: `heads / kv_heads` query heads share a key and value head."""
 
     def __init__(self, shape: TransformerShape, layer: int) -> None:
         super().__init__()
@@ -80,10 +83,10 @@ class Attention(nn.Module):
     def forward(
         self, x: Tensor, angles: tuple[Tensor, Tensor], cache: KvCache | None, metadata: AttentionMetadata | None
     ) -> Tensor:
-        """`[rows, tokens, hidden]` to the same shape; without an arena every token sees every other."""
+        """Map `[rows, tokens, hidden]` to the same shape: causal with a cache, bidirectional without one."""
         queries = rotate(self._heads(self.q_proj(x)), angles)  # [rows, tokens, heads, head_dim]
         keys = rotate(self._heads(self.k_proj(x)), angles)  # [rows, tokens, kv_heads, head_dim]
-        values = self._heads(self.v_proj(x))
+        values = self._heads(self.v_proj(x))  # [rows, tokens, kv_heads, head_dim]
         if cache is None or metadata is None:
             return self.o_proj(grouped_attention(queries, keys, values))  # type: ignore[no-any-return]
         return self.o_proj(cache.attend(cache.layers[self.layer], metadata, queries, keys, values))  # type: ignore[no-any-return]
@@ -93,7 +96,7 @@ class Attention(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """SwiGLU."""
+    """The SwiGLU feed-forward block."""
 
     def __init__(self, shape: TransformerShape) -> None:
         super().__init__()
@@ -102,12 +105,12 @@ class FeedForward(nn.Module):
         self.down_proj = Linear(shape.ffn, shape.hidden, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """`[..., hidden]` to the same shape."""
+        """Map `[..., hidden]` to the same shape."""
         return self.down_proj(functional.silu(self.gate_proj(x)) * self.up_proj(x))  # type: ignore[no-any-return]
 
 
 class Layer(nn.Module):
-    """Attention and feed-forward, each normalised before and added after."""
+    """Attention and feed-forward, each with a norm before and a residual connection around it."""
 
     def __init__(self, shape: TransformerShape, layer: int) -> None:
         super().__init__()
@@ -120,7 +123,7 @@ class Layer(nn.Module):
     def forward(
         self, x: Tensor, angles: tuple[Tensor, Tensor], cache: KvCache | None, metadata: AttentionMetadata | None
     ) -> Tensor:
-        """`[rows, tokens, hidden]` to the same shape."""
+        """Map `[rows, tokens, hidden]` to the same shape."""
         x = x + self._scaled(self.self_attn(self.input_layernorm(x), angles, cache, metadata))
         return x + self._scaled(self.mlp(self.post_attention_layernorm(x)))
 
@@ -129,7 +132,10 @@ class Layer(nn.Module):
 
 
 class Transformer(nn.Module):
-    """A stack of layers. With an arena it is causal and goes on where the span says; without, it sees all."""
+    """A stack of layers and a final norm.
+
+    With a cache attention is causal and the metadata give the positions; without one it is bidirectional.
+    """
 
     def __init__(self, shape: TransformerShape, rotary: RotaryTable) -> None:
         super().__init__()
@@ -140,7 +146,7 @@ class Transformer(nn.Module):
         self.rotary = rotary
 
     def forward(self, x: Tensor, cache: KvCache | None = None, metadata: AttentionMetadata | None = None) -> Tensor:
-        """`[rows, tokens, hidden]` to the same shape."""
+        """Map `[rows, tokens, hidden]` to the same shape."""
         angles = self.rotary.first(x.shape[1]) if metadata is None else self.rotary.at(metadata.positions)
         for layer in self.layers:
             x = layer(x, angles, cache, metadata)

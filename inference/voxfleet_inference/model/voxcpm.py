@@ -1,6 +1,6 @@
-"""A loaded checkpoint: tokenizer, network and codec, on one device.
+"""A loaded checkpoint: tokenizer, network and audio codec on one device.
 
-Knows how a recording becomes the latents of a voice prompt. Does not know sentences, seats or steps.
+Knows: how a recording becomes the latents of a voice prompt. Does not know: sentences, slots or steps.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class VoxCPM:
-    """A loaded model on one device; `model.seats` lets it speak."""
+    """A loaded model on one device; `runner.model_runner.ModelRunner` decodes with it."""
 
     def __init__(self, config: ModelConfig, tokenizer: Tokenizer, network: Network, vae: AudioVae) -> None:
         self.config, self.tokenizer, self.network, self.vae = config, tokenizer, network, vae
@@ -32,21 +32,21 @@ class VoxCPM:
 
     @property
     def patches_per_second(self) -> float:
-        """Steps that one second of speech takes."""
+        """Steps per second of audio."""
         return self.config.patches_per_second
 
     @torch.inference_mode()
     def encode_prompt_audio(self, samples: Tensor) -> Tensor:
-        """Mono samples `[n]` at the model's rate to latents `[patches, patch_size, feat_dim]` float32.
+        """Encode mono samples `[n]` at the model's rate as latents `[patches, patch_size, feat_dim]` float32.
 
-        A recording that is no whole number of patches is padded at its beginning: its end is what speech continues.
+        A recording that is not a whole number of patches is padded at its beginning, because speech continues its end.
         """
         padding = -len(samples) % self.patch_samples
-        whole = functional.pad(samples.to(self.device, torch.float32), (padding, 0))
+        whole = functional.pad(samples.to(self.device, torch.float32), (padding, 0))  # [patches * patch_samples]
         latents = self.vae.encode(whole[None])[0]  # [feat_dim, frames]
         return latents.T.reshape(-1, self.config.patch_size, self.config.feat_dim)
 
 
 def frames_of(latents: Tensor) -> Tensor:
-    """Latents `[rows, frames, feat_dim]` as the audio decoder takes them: `[rows, feat_dim, frames]`."""
+    """Transpose latents `[rows, frames, feat_dim]` to the audio decoder's layout `[rows, feat_dim, frames]`."""
     return latents.transpose(1, 2)

@@ -1,7 +1,7 @@
-"""Weight files: which there are, what is in them, and modules filled from them.
+"""Weight files, and modules filled from them.
 
-Knows safetensors (memory-mapped), PyTorch's pickles (weights only) and weight normalisation. Does not know what the
-tensors mean. Every failure says file, tensor, both shapes and what to do.
+Knows: safetensors (memory-mapped), PyTorch's pickles (weights only) and weight normalization (arXiv:1602.07868). Does
+not know: what the tensors mean. Every error names the file, the tensor, both shapes and the way out.
 """
 
 import json
@@ -23,18 +23,18 @@ from voxfleet_inference.model.errors import (
 )
 
 REDOWNLOAD = "download it again, or check that the disk was not full"
-ALIGNMENT_BYTES = 64
-QUARTERS = 4
+ALIGNMENT_BYTES = 64  # a cache line, and the widest vector of a CPU
+QUARTERS = 4  # progress is logged after each quarter of a file
 OTHER_VERSION = "config.json and the weights must come from the same release: download both again"
 
 
 _logger = logging.getLogger(__name__)
 
-Filled = Callable[[str, nn.Module], None]
+PartHook = Callable[[str, nn.Module], None]  # the name and module of a part that has got its weights
 
 
-def leave(_name: str, _part: nn.Module) -> None:
-    """Nothing is rearranged."""
+def keep_as_loaded(_name: str, _part: nn.Module) -> None:
+    """A PartHook that changes nothing."""
 
 
 class WeightFile(ABC):
@@ -48,10 +48,14 @@ class WeightFile(ABC):
 
     @abstractmethod
     def read(self, name: str) -> Tensor:
-        """The tensor of that name."""
+        """Return the tensor of that name."""
 
     def tensor(self, name: str, shape: torch.Size) -> Tensor:
-        """The tensor of that name, checked; a weight stored in two parts is put together in float32."""
+        """Return the tensor of that name; a weight stored as direction and length is folded in float32.
+
+        Raises:
+            MissingTensorError, WrongTensorShapeError: the file has no such tensor.
+        """
         if name not in self and f"{name}_v" in self:
             direction = self._checked(f"{name}_v", shape).float()
             length = self._checked(f"{name}_g", torch.Size((shape[0], *(1 for _ in shape[1:])))).float()
@@ -61,7 +65,7 @@ class WeightFile(ABC):
     def _checked(self, name: str, shape: torch.Size) -> Tensor:
         if name not in self:
             raise MissingTensorError(
-                f"{self.path} has no tensor {name} (shape {list(shape)} by config.json): {OTHER_VERSION}"
+                f"{self.path} has no tensor {name} (shape {list(shape)} in config.json): {OTHER_VERSION}"
             )
         found = self.read(name)
         if found.shape != shape:
@@ -73,7 +77,7 @@ class WeightFile(ABC):
 
 
 class SafetensorsFile(WeightFile):
-    """Tensors mapped from the file straight to the device."""
+    """A safetensors file, mapped into memory and read to the device."""
 
     def __init__(self, path: Path, device: torch.device) -> None:
         from safetensors import SafetensorError, safe_open  # noqa: PLC0415 - loaded when a model is
@@ -89,20 +93,20 @@ class SafetensorsFile(WeightFile):
         return name in self._names
 
     def read(self, name: str) -> Tensor:
-        """The tensor of that name."""
+        """Return the tensor of that name."""
         return self._file.get_tensor(name)  # type: ignore[no-any-return,no-untyped-call]
 
 
 class PickleFile(WeightFile):
-    """Tensors of a file by torch.save; no code in it is run."""
+    """A file by torch.save, read without running code in it (`weights_only`)."""
 
     def __init__(self, path: Path, device: torch.device) -> None:
         super().__init__(path)
         try:
-            # Files of the present form are mapped as well; the oldest form can only be read whole.
+            # Zip files (PyTorch 1.6 and later) can be mapped; the older format can only be read whole.
             stored = torch.load(path, map_location=device, weights_only=True, mmap=is_zipfile(path))
         except Exception as error:
-            message = f"{path} ({path.stat().st_size} bytes) is no readable PyTorch weight file: {REDOWNLOAD}"
+            message = f"{path} ({path.stat().st_size} bytes) is not a readable PyTorch weight file: {REDOWNLOAD}"
             raise TruncatedFileError(message) from error
         self._tensors: dict[str, Tensor] = stored.get("state_dict", stored)
 
@@ -110,12 +114,17 @@ class PickleFile(WeightFile):
         return name in self._tensors
 
     def read(self, name: str) -> Tensor:
-        """The tensor of that name."""
+        """Return the tensor of that name."""
         return self._tensors[name]
 
 
 def open_weights(folder: Path, names: tuple[str, ...], device: torch.device) -> WeightFile:
-    """Open the first of these files that is there."""
+    """Open the first of these files that exists.
+
+    Raises:
+        MissingFileError: none exists.
+        TruncatedFileError: it cannot be read.
+    """
     for name in names:
         path = folder / name
         if path.is_file():
@@ -123,11 +132,11 @@ def open_weights(folder: Path, names: tuple[str, ...], device: torch.device) -> 
     raise MissingFileError(f"{folder} has no {' or '.join(names)}: point --model-path at a complete checkpoint folder")
 
 
-def fill(module: nn.Module, weights: WeightFile, dtype: torch.dtype, then: Filled = leave) -> None:
-    """Give every parameter of a module (built on the meta device) its tensor from the file, part by part.
+def fill(module: nn.Module, weights: WeightFile, dtype: torch.dtype, then: PartHook = keep_as_loaded) -> None:
+    """Replace every parameter of a module (built on the meta device) by its tensor from the file, part by part.
 
-    `then` is told of each part that has got its own, and may rearrange it: what it frees is gone before the next part
-    is read, so that the whole never lies in memory twice.
+    `then` is called with each part after its parameters are set, and may pack it: what it frees is freed before the
+    next part is read, so that the weights are never in memory twice.
     """
     progress = _Progress(weights.path, sum(empty.numel() for empty in module.parameters()))
     for name, part in module.named_modules():
@@ -140,13 +149,13 @@ def fill(module: nn.Module, weights: WeightFile, dtype: torch.dtype, then: Fille
 
 
 class _Progress:
-    """Tells the log after each quarter how far a file has been read."""
+    """Logs after each quarter how much of a file has been read."""
 
     def __init__(self, path: Path, weights: int) -> None:
         self._path, self._weights, self._read = path, weights, 0
 
     def add(self, weights: int) -> None:
-        """So many more were read."""
+        """Count `weights` more numbers as read."""
         before = QUARTERS * self._read // self._weights
         self._read += weights
         done = QUARTERS * self._read // self._weights
@@ -155,12 +164,12 @@ class _Progress:
 
 
 def _aligned(tensor: Tensor) -> Tensor:
-    """At an address that suits every kernel: where a file maps a tensor decides which kernel multiplies it."""
+    """Copy a tensor that is not aligned: libraries choose another kernel, with other last bits, for such an address."""
     return tensor.clone() if tensor.data_ptr() % ALIGNMENT_BYTES else tensor
 
 
 def _safetensors_damage(path: Path) -> str:
-    """In words: how far the file is from what its own header promises."""
+    """Describe how a safetensors file differs from what its own header declares."""
     size = path.stat().st_size
     with path.open("rb") as file:
         length_bytes = file.read(8)

@@ -62,9 +62,11 @@ def codec_dtype(settings: EngineSettings) -> CodecDtype:
 
 def _on_gpu(model: VoxCPM, config: RunnerConfig, vae_dtype: CodecDtype) -> VoxCpmBackend:
     """The backend with fused kernels and recorded steps; nothing else imports Triton."""
-    from voxfleet_inference.model.cuda.fusing import prepare, record  # noqa: PLC0415 - a CPU needs no Triton
+    from voxfleet_inference.model.cuda.optimize import capture_steps, optimize_model  # noqa: PLC0415 - no CPU needs it
 
-    return VoxCpmBackend(prepare(model, vae_dtype), config, lambda runner: record(runner, _print_progress))
+    return VoxCpmBackend(
+        optimize_model(model, vae_dtype), config, lambda runner: capture_steps(runner, _print_progress)
+    )
 
 
 def _print_progress(done: int, total: int) -> None:

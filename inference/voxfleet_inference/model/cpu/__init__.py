@@ -1,1 +1,4 @@
-"""What a CPU computes in another way: matrices rearranged for its instructions, once, when they are loaded."""
+"""The same network for CPUs: weights packed at loading, and C kernels for whole stacks of layers and the codec.
+
+Read `packing` first (what is packed when), then `stack` and `codec` (what the kernels take over), then `kernels/`.
+"""

@@ -1,7 +1,7 @@
-"""Each half of the audio codec as one call into C: time before channels, so that every dense convolution is a product.
+"""The audio codec's encoder and decoder, each as one call into C.
 
-Knows the codec's parts and how their weights lie for `kernels/codec.c`, whose structures it mirrors. Does not know
-files, patches or sentences. Samples, frames and memory look from outside as the original codec's do.
+Knows: the codec's modules, and the layout of their weights for `kernels/codec.c`, whose structures are mirrored here.
+Does not know: files, patches or sentences. Samples, frames and CodecState have the shapes of `audio_vae`.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from torch.nn import functional
 from voxfleet_inference.model.audio_vae import (
     CausalConv,
     CausalUpsampling,
+    CodecState,
     Decoder,
     DecoderBlock,
     Encoder,
     ResidualUnit,
     Snake,
-    StreamMemory,
 )
 from voxfleet_inference.model.cpu.compile import COLUMNS, kernels
-from voxfleet_inference.model.cpu.memory import LargePages
+from voxfleet_inference.model.cpu.memory import HugePages
 
-ENCODED_AT_ONCE = 25  # frames, about a second
+ENCODER_CHUNK_FRAMES = 25  # about a second of audio, which bounds the scratch memory of a long recording
 
 
 class _Snake(Structure):
@@ -43,194 +43,211 @@ class _Stage(Structure):
         *((name, c_void_p) for name in ("filter", "filter_bias")),
         ("after_filter", _Snake),
         *((name, c_void_p) for name in ("panels", "bias")),
-        *((name, c_int64) for name in ("channels", "reach", "taps", "dilation")),
-        *((name, c_int64) for name in ("window", "stride", "outputs", "growth", "is_added")),
+        *((name, c_int64) for name in ("channels", "left_context", "taps", "dilation")),
+        *((name, c_int64) for name in ("kernel", "stride", "outputs", "upsampling", "is_residual")),
     )
 
 
 class _Run(Structure):
     _fields_ = (
         ("stages", c_void_p),
-        *((name, c_void_p) for name in ("memories", "memory_strides", "given", "made", "scratch")),
+        *((name, c_void_p) for name in ("states", "state_strides", "input", "output", "scratch")),
         *((name, c_int64) for name in ("stage_count", "rows", "time", "threads")),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Snake, perhaps a filter of every channel by itself and another Snake, then a product of all channels."""
+    """An optional Snake, an optional depthwise convolution with a Snake, and a dense convolution."""
 
     product: CausalConv | CausalUpsampling
     snake: Snake | None = None
     filter: CausalConv | None = None
     after_filter: Snake | None = None
-    is_added: bool = False
+    is_residual: bool = False
 
     @property
-    def grows(self) -> int:
-        """Moments that its numbers are, of one that it is given."""
+    def upsampling(self) -> int:
+        """Output time steps per input time step."""
         return self.product.stride if isinstance(self.product, CausalUpsampling) else 1
 
     @property
-    def shrinks(self) -> int:
-        """Moments that it takes for one that it makes."""
+    def stride(self) -> int:
+        """Input time steps per output time step."""
         return 1 if isinstance(self.product, CausalUpsampling) else self.product.stride
 
     @property
-    def remembering(self) -> CausalConv | CausalUpsampling:
-        """The convolution that needs inputs from before."""
+    def stateful_conv(self) -> CausalConv | CausalUpsampling:
+        """The convolution with a left context: the depthwise one where there is one."""
         return self.filter or self.product
 
 
 class Chain:
-    """Stages one behind the other, which take over the weights of convolutions."""
+    """A sequence of stages with packed copies of their weights."""
 
     def __init__(self, stages: list[Stage]) -> None:
-        """Raises NoKernelsError where there are none."""
+        """Pack the weights of all stages.
+
+        Raises:
+            NoKernelsError: no kernels can be loaded or compiled.
+        """
         library = kernels()
         self._run, self._scratch_floats = library.run_stages, library.scratch_floats
         self._scratch_floats.restype = c_int64
-        self.outputs, self.channels = stages[-1].product.bias.numel(), [each.remembering.channels for each in stages]
-        self.reaches = [each.remembering.reach for each in stages]
-        self._kept: list[Tensor] = []  # what the structures below point to
+        self.outputs, self.channels = stages[-1].product.bias.numel(), [each.stateful_conv.channels for each in stages]
+        self.left_contexts = [each.stateful_conv.left_context for each in stages]
+        self._keep_alive: list[Tensor] = []  # keeps alive what the structures point to
         products = [_panels_of(stage.product) for stage in stages]
-        self._pages = LargePages(sum(panels.nbytes for panels, _ in products))
-        self._stages = (_Stage * len(stages))(*map(self._described, stages, products))
+        self._pages = HugePages(sum(panels.nbytes for panels, _ in products))
+        self._stages = (_Stage * len(stages))(*map(self._stage_struct, stages, products))
 
-    def __call__(self, x: Tensor, memory: list[Tensor], moments: int) -> Tensor:
-        """`[rows, channels, time]` to `[rows, outputs, moments]`; the memory has a part for each stage."""
-        given = x.transpose(1, 2).contiguous()  # [rows, time, channels]
-        made = torch.empty(len(x), moments, self.outputs)
-        count = len(memory)
-        memories = (c_void_p * count)(*(part.data_ptr() for part in memory))
-        strides = (c_int64 * count)(*(part.stride(0) for part in memory))
-        asked = _Run(
+    def __call__(self, x: Tensor, state: list[Tensor], out_time: int) -> Tensor:
+        """Run `[rows, channels, time]` to `[rows, outputs, out_time]` and update the state, one tensor per stage."""
+        source = x.transpose(1, 2).contiguous()  # [rows, time, channels]
+        output = torch.empty(len(x), out_time, self.outputs)  # [rows, time, channels]
+        count = len(state)
+        states = (c_void_p * count)(*(part.data_ptr() for part in state))
+        strides = (c_int64 * count)(*(part.stride(0) for part in state))
+        arguments = _Run(
             stages=ctypes.addressof(self._stages),
-            memories=ctypes.addressof(memories),
-            memory_strides=ctypes.addressof(strides),
-            given=given.data_ptr(),
-            made=made.data_ptr(),
+            states=ctypes.addressof(states),
+            state_strides=ctypes.addressof(strides),
+            input=source.data_ptr(),
+            output=output.data_ptr(),
             stage_count=count,
             rows=len(x),
             time=x.shape[2],
             threads=torch.get_num_threads(),
         )
-        scratch = torch.empty(self._scratch_floats(byref(asked)))
-        asked.scratch = scratch.data_ptr()
-        self._run(byref(asked))
-        return made.transpose(1, 2)
+        scratch = torch.empty(self._scratch_floats(byref(arguments)))
+        arguments.scratch = scratch.data_ptr()
+        self._run(byref(arguments))
+        return output.transpose(1, 2)
 
-    def _described(self, stage: Stage, product: tuple[Tensor, Tensor]) -> _Stage:
+    def _stage_struct(self, stage: Stage, product: tuple[Tensor, Tensor]) -> _Stage:
         panels, bias = product
-        channels = stage.remembering.channels
-        described = _Stage(
-            snake=self._bending(stage.snake),
-            after_filter=self._bending(stage.after_filter),
-            panels=self._pages.keep(panels).data_ptr(),
+        channels = stage.stateful_conv.channels
+        struct = _Stage(
+            snake=self._snake_struct(stage.snake),
+            after_filter=self._snake_struct(stage.after_filter),
+            panels=self._pages.append(panels).data_ptr(),
             bias=self._address(bias),
             channels=channels,
-            reach=stage.remembering.reach,
-            window=panels.shape[1] // channels,
-            stride=stage.shrinks,
+            left_context=stage.stateful_conv.left_context,
+            kernel=panels.shape[1] // channels,
+            stride=stage.stride,
             outputs=stage.product.bias.numel(),
-            growth=stage.grows,
-            is_added=stage.is_added,
+            upsampling=stage.upsampling,
+            is_residual=stage.is_residual,
         )
         if stage.filter is not None:
-            _, _, described.taps = stage.filter.weight.shape
-            described.dilation = stage.filter.dilation
-            described.filter = self._address(stage.filter.weight[:, 0].T)  # [taps, channels]
-            described.filter_bias = self._address(stage.filter.bias)
-        return described
+            _, _, struct.taps = stage.filter.weight.shape
+            struct.dilation = stage.filter.dilation
+            struct.filter = self._address(stage.filter.weight[:, 0].T)  # [taps, channels]
+            struct.filter_bias = self._address(stage.filter.bias)
+        return struct
 
-    def _bending(self, snake: Snake | None) -> _Snake:
+    def _snake_struct(self, snake: Snake | None) -> _Snake:
         if snake is None:
             return _Snake()
         alpha = snake.alpha.flatten()
         return _Snake(self._address(alpha), self._address((alpha + 1e-9).reciprocal()))
 
     def _address(self, tensor: Tensor) -> int:
-        self._kept.append(tensor.detach().clone(memory_format=torch.contiguous_format))
-        return self._kept[-1].data_ptr()
+        self._keep_alive.append(tensor.detach().clone(memory_format=torch.contiguous_format))
+        return self._keep_alive[-1].data_ptr()
 
 
 class FusedDecoder(nn.Module):
-    """Latent frames to samples, in place of a `Decoder` whose upsamplings were packed."""
+    """A drop-in replacement of a `Decoder` whose upsamplings have been packed."""
 
     def __init__(self, decoder: Decoder) -> None:
-        """Raises NoKernelsError where there are none."""
+        """Pack the decoder's weights.
+
+        Raises:
+            NoKernelsError: no kernels can be loaded or compiled.
+        """
         super().__init__()
         stages = list(decoder_stages(decoder))
-        self._reaches, self._slots = decoder.reaches, [stage.remembering.slot for stage in stages]
-        self._chain, self._growth = Chain(stages), math.prod(stage.grows for stage in stages)
+        self._state_sizes = decoder.state_sizes
+        self._state_indices = [stage.stateful_conv.state_index for stage in stages]
+        self._chain, self._upsampling = Chain(stages), math.prod(stage.upsampling for stage in stages)
 
-    def start(self, rows: int) -> StreamMemory:
-        """The memory of streams that have not begun, as the original has it."""
-        return [torch.zeros(rows, channels, reach) for channels, reach in self._reaches]
+    def initial_state(self, rows: int) -> CodecState:
+        """Return the state of `rows` streams that have not begun, as `Decoder.initial_state` does."""
+        return [torch.zeros(rows, channels, left_context) for channels, left_context in self._state_sizes]
 
-    def forward(self, frames: Tensor, memory: StreamMemory) -> Tensor:
-        """`[rows, latent, frames]` to `[rows, 1, samples]`, continuing where the memory stands."""
-        in_order = [memory[slot] for slot in self._slots]
-        return self._chain(frames, in_order, frames.shape[2] * self._growth).tanh_()
+    def forward(self, frames: Tensor, state: CodecState) -> Tensor:
+        """Decode `[rows, latent, frames]` to `[rows, 1, samples]` and update the state in place."""
+        in_order = [state[index] for index in self._state_indices]
+        return self._chain(frames, in_order, frames.shape[2] * self._upsampling).tanh_()
 
 
 class FusedEncoder(nn.Module):
-    """Samples to latent frames, in place of an `Encoder`; piece by piece, so that memory does not grow with length."""
+    """A drop-in replacement of an `Encoder` that works in chunks, so that memory does not grow with the recording."""
 
     def __init__(self, encoder: Encoder) -> None:
-        """Raises NoKernelsError where there are none."""
+        """Pack the encoder's weights.
+
+        Raises:
+            NoKernelsError: no kernels can be loaded or compiled.
+        """
         super().__init__()
         stages = list(encoder_stages(encoder))
-        self._chain, self._hop = Chain(stages), math.prod(stage.shrinks for stage in stages)
+        self._chain, self._hop = Chain(stages), math.prod(stage.stride for stage in stages)
 
     def forward(self, samples: Tensor) -> Tensor:
-        """`[rows, 1, samples]`, a whole number of frames, to `[rows, latent, frames]`."""
-        memory = [
-            torch.zeros(len(samples), channels, reach)
-            for channels, reach in zip(self._chain.channels, self._chain.reaches, strict=True)
+        """Encode `[rows, 1, samples]`, a whole number of frames, as `[rows, latent, frames]`."""
+        state = [
+            torch.zeros(len(samples), channels, left_context)
+            for channels, left_context in zip(self._chain.channels, self._chain.left_contexts, strict=True)
         ]
-        pieces = torch.split(samples, ENCODED_AT_ONCE * self._hop, dim=2)
-        return torch.cat([self._chain(piece, memory, piece.shape[2] // self._hop) for piece in pieces], dim=2)
+        pieces = torch.split(samples, ENCODER_CHUNK_FRAMES * self._hop, dim=2)
+        return torch.cat([self._chain(piece, state, piece.shape[2] // self._hop) for piece in pieces], dim=2)
 
 
 def decoder_stages(decoder: Decoder) -> Iterator[Stage]:
-    """What a decoder is made of, in order."""
+    """Yield the stages of a decoder in order.
+
+    Raises:
+        TypeError: the decoder has a module of another type.
+    """
     parts: list[Any] = list(decoder.model)
-    filtering, mixing, *blocks, snake, last = parts
-    yield Stage(mixing, filter=filtering)
+    depthwise, pointwise, *blocks, snake, last = parts
+    yield Stage(pointwise, filter=depthwise)
     for block in blocks:
         if not isinstance(block, DecoderBlock):
-            raise TypeError(f"{type(block).__name__} is no part of a decoder")
+            raise TypeError(f"{type(block).__name__} is no part of a decoder: the kernels know DecoderBlock")
         inner: list[Any] = list(block.block)
-        before, growing, *units = inner
-        yield Stage(growing, before)
+        before, upsampling_conv, *units = inner
+        yield Stage(upsampling_conv, before)
         yield from map(_unit, units)
     yield Stage(last, snake)
 
 
 def encoder_stages(encoder: Encoder) -> Iterator[Stage]:
-    """What an encoder is made of, in order."""
+    """Yield the stages of an encoder in order."""
     parts: list[Any] = list(encoder.block)
     first, *blocks = parts
     yield Stage(first)
     for block in blocks:
         inner: list[Any] = list(block.block)
-        *units, before, shrinking = inner
+        *units, before, downsampling_conv = inner
         yield from map(_unit, units)
-        yield Stage(shrinking, before)
+        yield Stage(downsampling_conv, before)
     yield Stage(encoder.fc_mu)
 
 
 def _unit(unit: ResidualUnit) -> Stage:
     parts: list[Any] = list(unit.block)
-    first, filtering, second, mixing = parts
-    return Stage(mixing, first, filtering, second, is_added=True)
+    first, depthwise, second, pointwise = parts
+    return Stage(pointwise, first, depthwise, second, is_residual=True)
 
 
 def _panels_of(product: CausalConv | CausalUpsampling) -> tuple[Tensor, Tensor]:
-    """Weights `[panels, window * inputs, COLUMNS]`, inputs in order of time, and the bias of all columns."""
-    weight, bias = product.weight.data, product.bias.data  # [outputs, inputs, window], [outputs]
-    if isinstance(product, CausalUpsampling):  # makes a block of outputs, which in this layout lie in order of time
+    """Return weights `[panels, kernel * inputs, COLUMNS]`, inputs in order of time, and the bias of all columns."""
+    weight, bias = product.weight.data, product.bias.data  # [outputs, inputs, kernel], [outputs]
+    if isinstance(product, CausalUpsampling):  # its outputs are `stride` time steps, which here come before channels
         weight, bias = _time_first(weight, product.stride), _time_first(bias, product.stride)
     missing = -len(bias) % COLUMNS
     flat = functional.pad(weight.transpose(1, 2).flatten(1), (0, 0, 0, missing))
@@ -238,5 +255,5 @@ def _panels_of(product: CausalConv | CausalUpsampling) -> tuple[Tensor, Tensor]:
 
 
 def _time_first(packed: Tensor, stride: int) -> Tensor:
-    """`[outputs * stride, ...]` to `[stride * outputs, ...]`."""
+    """Reorder `[outputs * stride, ...]` to `[stride * outputs, ...]`."""
     return packed.view(-1, stride, *packed.shape[1:]).transpose(0, 1).flatten(0, 1)

@@ -1,10 +1,10 @@
-"""The C kernels as a library: compiled when an image is built, else when a server first needs them.
+"""Compile the C kernels to a shared library: when an image is built, or else when a server first needs them.
 
     python -m voxfleet_inference.model.cpu.compile
 
-compiles them for every processor of this architecture, beside their sources. Knows compilers, processors' instructions
-and folders. Does not know what the kernels compute. The code is C without PyTorch's headers, so that compiling takes
-a second; its threads are those of the OpenMP library that PyTorch has loaded already, which has the same name.
+compiles them for every instruction set of this architecture, next to their sources. Knows: compilers, instruction sets
+and folders. Does not know: what the kernels compute. The code is C without PyTorch's headers, so that compiling takes
+a second; its threads are those of the OpenMP library that PyTorch has already loaded, which has the same name.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from pathlib import Path
 import torch
 
 SOURCES = Path(__file__).with_name("kernels")
-COLUMNS = 16  # outputs of a panel, as kernels/panels.h has it
+COLUMNS = 16  # outputs of a panel; the same constant as in kernels/panels.h
 FLAGS = ("-std=gnu11", "-O3", "-fPIC", "-shared", "-fopenmp")
-# Largest values are found by instructions that overlook NaN and the sign of zero. But sums keep their order unless a
-# loop says otherwise: else a row's last bit would depend on where it lies.
+# Maxima may use instructions that ignore NaN and the sign of zero. Sums keep their order unless a loop says otherwise
+# (`omp simd reduction`): with -fassociative-math a row's last bit depended on its place in the batch.
 MATH = ("-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros", "-ffinite-math-only", "-fno-associative-math")
 
 
 class NoKernelsError(Exception):
-    """There are no kernels for this machine; the message says what to install."""
+    """No kernels can be loaded or compiled on this machine; the message names what to install."""
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """What to compile for processors that have certain instructions, as PyTorch names those."""
+    """One build of the kernels: compiler flags, and the instructions that a CPU needs to run it, in PyTorch's names."""
 
     name: str
     flags: tuple[str, ...] = ()
@@ -46,7 +46,7 @@ class Variant:
 
     @property
     def file(self) -> str:
-        """Named by all that decides its content."""
+        """The library's file name, with a hash of everything that determines its content."""
         content = b"".join(path.read_bytes() for path in sorted(SOURCES.glob("*.[ch]")))
         digest = hashlib.sha256(content + " ".join((*FLAGS, *MATH, *self.flags)).encode()).hexdigest()[:16]
         return f"kernels-{platform.machine()}-{self.name}-{digest}.so"
@@ -54,7 +54,7 @@ class Variant:
 
 _WIDE = frozenset({"avx512_f", "avx512_bw", "avx512_cd", "avx512_dq", "avx512_vl"})
 PLAIN = Variant("plain")
-VARIANTS = {  # the best first
+VARIANTS = {  # fastest first
     "x86_64": (
         Variant(
             "bf16",
@@ -69,22 +69,22 @@ VARIANTS = {  # the best first
 
 
 def variants() -> tuple[Variant, ...]:
-    """What there is for this architecture, the best first."""
+    """Return the variants for this architecture, fastest first."""
     return VARIANTS.get(platform.machine(), (PLAIN,))
 
 
 def best_variant() -> Variant:
-    """The best that this processor can run."""
+    """Return the fastest variant that this CPU can run."""
     has = {name for name, is_there in torch.cpu.get_capabilities().items() if is_there is True}
     return next(each for each in variants() if each.needs <= has)
 
 
 @cache
 def kernels() -> ctypes.CDLL:
-    """The library for this processor.
+    """Load the library for this CPU.
 
     Raises:
-        NoKernelsError: it was not compiled ahead, and cannot be compiled or loaded here.
+        NoKernelsError: it was not compiled ahead of time, and cannot be compiled or loaded here.
     """
     library = library_file(best_variant())
     try:
@@ -96,19 +96,25 @@ def kernels() -> ctypes.CDLL:
 
 
 def library_file(variant: Variant) -> Path:
-    """Where a variant lies: beside the sources if it was compiled ahead, else in a cache, made now if need be."""
+    """Return the path of a variant's library: next to the sources or in the cache, where it is compiled if absent."""
     folders = (SOURCES, _cache_folder())
     found = [folder / variant.file for folder in folders if (folder / variant.file).is_file()]
     return found[0] if found else compile_variant(variant, _writable(folders[1]))
 
 
 def compile_variant(variant: Variant, folder: Path) -> Path:
-    """Compile into a folder; whoever looks finds the whole file or none."""
+    """Compile a variant into a folder.
+
+    The file is renamed into place, so that concurrent processes find the whole file or none.
+
+    Raises:
+        NoKernelsError: there is no compiler, or it fails.
+    """
     compiler = shutil.which(os.environ.get("CC", "gcc"))
     if compiler is None:
         raise NoKernelsError(
-            "the kernels for this CPU were not compiled ahead and gcc is not here to do it now: install gcc (Debian:"
-            " apt-get install gcc libc6-dev)"
+            "the kernels for this CPU were not compiled ahead of time and there is no gcc to do it now: install gcc"
+            " (Debian: apt-get install gcc libc6-dev)"
         )
     made = folder / f"{variant.file}.{os.getpid()}"
     command = [compiler, *FLAGS, *MATH, *variant.flags, *map(str, sorted(SOURCES.glob("*.c"))), "-o", str(made), "-lm"]
@@ -126,7 +132,7 @@ def _cache_folder() -> Path:
 
 
 def _writable(folder: Path) -> Path:
-    """The folder, or one that lasts as long as the machine does, where there is no home to write to."""
+    """Return the folder, or a new temporary one if it cannot be created or written to."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:
@@ -135,9 +141,9 @@ def _writable(folder: Path) -> Path:
 
 
 def main() -> None:
-    """Compile all variants."""
+    """Compile all variants of this architecture and print their paths."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=SOURCES, help="folder (default: beside the sources)")
+    parser.add_argument("--out", type=Path, default=SOURCES, help="output folder (default: next to the sources)")
     folder = parser.parse_args().out
     try:
         for variant in variants():

@@ -1,8 +1,8 @@
-"""How much of the machine's processors a container was granted.
+"""The CPU quota of a container.
 
-Knows Linux's control groups, in both versions. Does not know threads. A quota is a share of time and hides no
-processor: who starts a thread for each of them runs for a moment and is then stopped, all threads at once, until its
-next share.
+Knows: Linux's control groups, both versions. Does not know: threads. A quota limits time and hides no CPU: a process
+that starts a thread for each CPU uses up the quota early in every period, and the kernel then throttles all of its
+threads until the next one.
 """
 
 from pathlib import Path
@@ -11,7 +11,7 @@ CGROUP = Path("/sys/fs/cgroup")
 
 
 def granted_processors(root: Path = CGROUP) -> float | None:
-    """Processors' worth of time that this container may use, or None if all."""
+    """Return how many CPUs' time this container may use, or None if it is not limited."""
     quota = _read(root / "cpu.max") or [
         *_read(root / "cpu" / "cpu.cfs_quota_us"),
         *_read(root / "cpu" / "cpu.cfs_period_us"),
@@ -20,7 +20,7 @@ def granted_processors(root: Path = CGROUP) -> float | None:
 
 
 def processors_of(quota: list[str]) -> float | None:
-    """Microseconds of work per microseconds of time, as the kernel writes them; "max" or -1 is no bound."""
+    """Parse a quota and a period in microseconds, as the kernel writes them; "max" and -1 mean no limit."""
     if len(quota) != 2 or not all(number.isdigit() for number in quota) or int(quota[1]) == 0:  # noqa: PLR2004 - a pair
         return None
     return int(quota[0]) / int(quota[1])

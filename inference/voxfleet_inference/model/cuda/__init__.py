@@ -1,6 +1,7 @@
-"""The same network for NVIDIA GPUs: fewer and larger kernels, whole steps recorded as CUDA graphs.
+"""The same network for NVIDIA GPUs: fewer and larger kernels, and whole steps captured as CUDA graphs.
 
-Read `stack` first (a transformer in 8 or 5 kernels per layer), then the kernels, each beside its twin in plain PyTorch:
-`norms`, `linears`, `attention` (`splitting` where few rows decode, `softmax` what both share). `graphs` records steps,
-`compile` fills Triton's cache when an image is built. Nothing here is imported on a CPU unless somebody asks for it.
+Read `optimize` first (what is replaced), then `stack` (a transformer in 8 or 5 kernels per layer) and the kernels, each
+next to its reference in plain PyTorch: `norms`, `linears`, `attention` (`split_kv` for small batches, `softmax` for
+what both share). `graphs` captures steps, `compile` fills Triton's cache when an image is built. A server on a CPU
+imports none of this.
 """

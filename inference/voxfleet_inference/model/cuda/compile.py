@@ -1,10 +1,10 @@
-"""Compile the kernels when an image is built: no GPU is needed, and a server's first start compiles nothing.
+"""Compile the Triton kernels ahead of time, without a GPU, so that a server's first start compiles nothing.
 
     python -m voxfleet_inference.model.cuda.compile --arch sm_80 --arch sm_90 --out /opt/triton-cache
 
-Knows VoxCPM 1.5's shapes and what Triton keeps in its cache. It runs the very layers that the server runs, on tensors
-without memory, so that keys are the same by construction. Triton writes absolute paths into its cache: use the folder
-where it was made, with TRITON_CACHE_DIR. Kernels of other shapes are compiled when they are first needed.
+Knows: VoxCPM 1.5's shapes, and what Triton keeps in its cache. The layers that the server runs are run here on meta
+tensors, so that cache keys are the same by construction. Triton writes absolute paths into its cache: use the folder
+where it was created, with TRITON_CACHE_DIR. Kernels of other shapes are compiled when they are first launched.
 """
 
 from __future__ import annotations
@@ -32,49 +32,52 @@ from triton.runtime import driver
 from triton.runtime.build import compile_module_from_src, platform_key
 from triton.runtime.cache import get_cache_manager
 
-from voxfleet_inference.model.cuda.kernels.launching import compiling_only
+from voxfleet_inference.model.cuda.kernels.launch import compiling_only
 from voxfleet_inference.model.cuda.shapes import VOXCPM_15_LANGUAGE_MODEL, VOXCPM_15_LOCAL
 from voxfleet_inference.model.cuda.stack import FusedTransformer
 from voxfleet_inference.model.kv_cache import AttentionMetadata, KvCache
 from voxfleet_inference.model.shapes import TransformerShape
 from voxfleet_inference.model.transformer import RotaryTable, Transformer
 
-# What one program may have of a GPU's shared memory, in bytes.
+# Shared memory that one thread block may use, in bytes (CUDA C++ Programming Guide, technical specifications).
 ARCHITECTURES = {"sm_80": 166_912, "sm_86": 101_376, "sm_89": 101_376, "sm_90": 232_448, "sm_100": 232_448}
-BATCHES = (1, 2, 4, 8, 16, 32, 64)
-PROMPT_PIECE = 512
+BATCHES = (1, 2, 4, 8, 16, 32, 64)  # the buckets of `graphs`
+PREFILL_TOKENS = 512  # more than the largest tile has rows; kernels are not specialized on the number
 _META = torch.device("meta")
 _WARP = 32
 
 
-class AbsentGpu:
-    """What Triton asks of a driver before it compiles; its device's number is its architecture's."""
+class OfflineDriver:
+    """Stands in for Triton's driver while compiling; the device's number is its architecture's."""
 
     def __init__(self, architecture: str) -> None:
         self._number = int(architecture.removeprefix("sm_"))
 
     def get_current_device(self) -> int:
-        """Each architecture is a device of its own, so that none takes another's kernels."""
+        """Return a device number per architecture, because Triton caches kernels in memory by device."""
         return self._number
 
     def get_current_target(self) -> GPUTarget:
-        """What to compile for."""
+        """Return the architecture to compile for."""
         return GPUTarget("cuda", self._number, _WARP)
 
     def get_current_stream(self, _device: int) -> int:
-        """Nothing is ever started."""
+        """Return the default stream; nothing is ever launched on it."""
         return 0
 
 
-Compiled = dict[str, Any]  # what Triton tells of a kernel: its source, its files, whether it was there already
+Compiled = dict[str, Any]  # Triton's report of a compilation: source, files, metadata, whether the cache had it
 
 
 def compile_kernels(
     architecture: str, shapes: Sequence[tuple[TransformerShape, int]], batches: Sequence[int]
 ) -> list[Compiled]:
-    """Compile what these transformers, `(shape, tokens at once)`, need for these batches.
+    """Compile the kernels that these transformers, `(shape, tokens per row)`, need for these batch sizes.
 
-    A transformer of one token at a time is a language model and reads prompts as well.
+    A transformer with one token per row is a language model, and is compiled for prefill as well.
+
+    Raises:
+        RuntimeError: a kernel needs too much shared memory or too many registers.
     """
     with compiling_for(architecture) as made:
         for shape, tokens in shapes:
@@ -82,16 +85,20 @@ def compile_kernels(
             for batch in batches:
                 _pass(stack, shape, batch, tokens)
             if tokens == 1:
-                _pass(stack, shape, 1, PROMPT_PIECE)
+                _pass(stack, shape, 1, PREFILL_TOKENS)
     return made
 
 
 @contextmanager
 def compiling_for(architecture: str) -> Iterator[list[Compiled]]:
-    """Whatever kernels are called within it are compiled for this architecture, with what starts them."""
+    """Compile the kernels that are called in this context for an architecture, and their launchers at its end.
+
+    Raises:
+        RuntimeError: a kernel needs too much shared memory or too many registers.
+    """
     made: list[Compiled] = []
     before = driver._active, knobs.compilation.listener  # noqa: SLF001 - the public way fails where there is no GPU
-    driver.set_active(AbsentGpu(architecture))
+    driver.set_active(OfflineDriver(architecture))
     knobs.compilation.listener = lambda **compiled: made.append(compiled)
     try:
         with compiling_only():
@@ -104,25 +111,25 @@ def compiling_for(architecture: str) -> Iterator[list[Compiled]]:
 
 
 def _check_memory(made: Sequence[Compiled], architecture: str) -> None:
-    """A kernel that asks for too much compiles all the same, and fails when it is started."""
+    """Check shared memory: a kernel that needs too much compiles without an error and fails at launch."""
     for each in made:
-        asked, there = each["metadata"]["shared"], ARCHITECTURES.get(architecture, min(ARCHITECTURES.values()))
-        if asked > there:
+        needed, limit = each["metadata"]["shared"], ARCHITECTURES.get(architecture, min(ARCHITECTURES.values()))
+        if needed > limit:
             name = each["metadata"]["name"]
             raise RuntimeError(
-                f"{name} asks for {asked} bytes of shared memory, {architecture} has {there}: shrink its tile"
+                f"{name} asks for {needed} bytes of shared memory, {architecture} has {limit}: shrink its tile"
             )
 
 
 def _check_registers(made: Sequence[Compiled], architecture: str) -> None:
-    """A kernel with more variables than registers compiles too, and keeps them in memory, which is slow."""
+    """Check register spills: a kernel with more values than registers keeps them in slow local memory."""
     for each in made:
         path = each["metadata_group"].get(f"{each['metadata']['name']}.cubin")
         if path is None or each["cache_hit"]:
             continue
         command = [knobs.nvidia.cuobjdump.path, "-res-usage", path]
-        told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        spilled = sum(int(found) for found in re.findall(r"(?:STACK|LOCAL):(\d+)", told))
+        report = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        spilled = sum(int(found) for found in re.findall(r"(?:STACK|LOCAL):(\d+)", report))
         if spilled:
             raise RuntimeError(
                 f"{each['metadata']['name']} spills {spilled} bytes of registers on {architecture}: shrink its tile"
@@ -137,18 +144,18 @@ def _stack(shape: TransformerShape) -> FusedTransformer:
 
 
 def _pass(stack: FusedTransformer, shape: TransformerShape, batch: int, tokens: int) -> None:
-    """Both ways through, because which one a server takes is its own choice."""
+    """Run both forward methods, because the server's settings choose between them."""
     x = torch.empty(batch, tokens, shape.hidden, device=_META, dtype=torch.bfloat16)
     past: tuple[Any, Any] = (None, None)
-    if tokens in {1, PROMPT_PIECE}:
+    if tokens in {1, PREFILL_TOKENS}:
         lengths = torch.zeros(batch, device=_META, dtype=torch.int64)
         past = (KvCache(shape, 1024, _META, torch.bfloat16), AttentionMetadata.after(lengths, lengths, tokens, ()))
     stack(x, *past)
-    stack.in_eight(x.flatten(0, 1), tokens, *past)
+    stack.forward_cublas(x.flatten(0, 1), tokens, *past)
 
 
 def _build_launchers(sources: Sequence[Any]) -> None:
-    """The small C modules that start kernels. They are linked against a stand-in for the driver's library."""
+    """Build the C modules that launch kernels, linked against an empty library in place of the driver's."""
     with tempfile.TemporaryDirectory() as folder:
         stand_in = Path(folder) / nvidia.libraries[0]
         empty = ["gcc", "-shared", "-x", "c", "/dev/null", "-o", str(stand_in), f"-Wl,-soname,{nvidia.libraries[0]}"]
@@ -156,7 +163,9 @@ def _build_launchers(sources: Sequence[Any]) -> None:
             subprocess.run(empty, check=True)
             ctypes.CDLL(str(stand_in), mode=ctypes.RTLD_GLOBAL)
         except (OSError, subprocess.CalledProcessError) as error:
-            logging.getLogger(__name__).warning("no launchers built ahead: %s", error)
+            logging.getLogger(__name__).warning(
+                "launchers were not built (%s): the server needs gcc to build them at its first start", error
+            )
             return
         _build_module("cuda_utils", (Path(nvidia.__file__).parent / "driver.c").read_text(encoding="utf-8"), folder)
         for source in sources:
@@ -169,21 +178,25 @@ def _by_path(constants: dict[Any, Any]) -> dict[Any, Any]:
 
 
 def _build_module(name: str, code: str, library_folder: str) -> None:
-    key = hashlib.sha256((code + platform_key()).encode()).hexdigest()  # as Triton makes it
+    key = hashlib.sha256((code + platform_key()).encode()).hexdigest()  # as in Triton's compile_module_from_src
     if get_cache_manager(key).has_file(f"{name}{sysconfig.get_config_var('EXT_SUFFIX')}"):
         return
     folders = [nvidia.libdevice_dir, library_folder]
     try:
         compile_module_from_src(code, name, folders, nvidia.include_dirs, nvidia.libraries)
-    except ImportError:  # built and kept; it cannot be loaded here, where there is no driver
+    except ImportError:  # built and cached; loading it needs the driver, which this machine may not have
         return
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Compile for every architecture asked for."""
+    """Compile for every architecture given on the command line and print a line for each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--arch", action="append", help=f"again for each; all of {' '.join(ARCHITECTURES)} if absent")
-    parser.add_argument("--out", required=True, type=Path, help="Triton's cache; TRITON_CACHE_DIR of the server")
+    parser.add_argument(
+        "--arch", action="append", help=f"architecture, repeatable (default: {' '.join(ARCHITECTURES)})"
+    )
+    parser.add_argument(
+        "--out", required=True, type=Path, help="folder of Triton's cache; the server's TRITON_CACHE_DIR"
+    )
     given = parser.parse_args(arguments)
     knobs.cache.dir = str(given.out.absolute())
     shapes = [(VOXCPM_15_LANGUAGE_MODEL, 1), (VOXCPM_15_LOCAL, 5), (VOXCPM_15_LOCAL, 9)]

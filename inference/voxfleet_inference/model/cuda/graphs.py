@@ -1,8 +1,7 @@
-"""Whole steps recorded as CUDA graphs: one launch instead of a thousand, and the codec beside the language models.
+"""Whole steps captured as CUDA graphs: one launch instead of a thousand, with the codec on a second stream.
 
-Knows buckets of rows, how a batch is filled up with empty seats, and what a recording needs: tensors that stay where
-they are, and a first run before it. Does not know what a step computes. On a CPU the same class calls the step
-directly, on the same padded rows.
+Knows: batch-size buckets, padding, and what a capture needs: tensors at fixed addresses, and warm-up runs before it.
+Does not know: what a step computes. On a CPU the same class runs the step directly, on the same padded batch.
 """
 
 from __future__ import annotations
@@ -16,153 +15,159 @@ from torch import Tensor
 
 from voxfleet_inference.model.runner.decoding import PatchResult
 from voxfleet_inference.model.runner.model_runner import ModelRunner
-from voxfleet_inference.model.runner.slot_states import MOST_EVALUATIONS, StepBatch
+from voxfleet_inference.model.runner.slot_states import MAX_EVALUATIONS, StepBatch
 
-BUCKETS = (1, 2, 4, 8, 16, 32, 64)
-# A row that needs fewer evaluations than its graph has stands still for the rest: few graphs serve every request.
-EVALUATIONS = (4, 9, 14, 19, 29, 39, MOST_EVALUATIONS)
-USUAL_EVALUATIONS = 9  # of 10 timesteps, the default
-_FIRST_RUNS = 2  # kernels are loaded, libraries choose theirs and reserve memory
+BUCKETS = (1, 2, 4, 8, 16, 32, 64)  # batch sizes
+# A row with fewer evaluations than its graph has step size 0 for the rest, so a few graphs serve every setting.
+EVALUATIONS = (4, 9, 14, 19, 29, 39, MAX_EVALUATIONS)
+DEFAULT_EVALUATIONS = 9  # of 10 timesteps, the default
+_WARM_UP_RUNS = 2  # before a capture: kernels are loaded, libraries select algorithms and allocate workspaces
 
-Progress = Callable[[int, int], None]  # graphs recorded, and to be recorded
+Progress = Callable[[int, int], None]  # graphs captured so far, and in total
 
 
 def buckets_up_to(rows: int) -> tuple[int, ...]:
-    """The batch sizes that are recorded; the largest is what a step may have."""
+    """Return the batch sizes that are captured, up to `rows`, the largest batch of a step."""
     return (*(size for size in BUCKETS if size < rows), rows)
 
 
-def least(sizes: Sequence[int], needed: int) -> int:
-    """The smallest that suffices."""
+def smallest_fitting(sizes: Sequence[int], needed: int) -> int:
+    """Return the first of the ascending sizes that is at least `needed`."""
     return next(size for size in sizes if size >= needed)
 
 
 @dataclass(frozen=True, slots=True)
 class StepInputs:
-    """Where a step finds what it is given."""
+    """The inputs of a captured step, at fixed addresses."""
 
-    index: Tensor  # [bucket] int64, seats
+    slot_indices: Tensor  # [bucket] int64
     noise: Tensor  # [bucket, patch_size, feat_dim], in the model's dtype
-    empty: Tensor  # [bucket] int64, the seats that fill up a batch
+    padding: Tensor  # [bucket] int64, the padding slots
 
     @classmethod
     def of(cls, runner: ModelRunner, bucket: int) -> StepInputs:
-        """For so many rows, all of them empty."""
+        """Allocate inputs for `bucket` rows, all of them padding."""
         config, first = runner.model.config, runner.config.slots
-        empty = torch.arange(first, first + bucket, device=runner.device)
+        padding = torch.arange(first, first + bucket, device=runner.device)
         noise = torch.zeros(bucket, config.patch_size, config.feat_dim, device=runner.device, dtype=runner.model.dtype)
-        return cls(empty.clone(), noise, empty)
+        return cls(padding.clone(), noise, padding)
 
-    def fill(self, rows: StepBatch, noise: Tensor) -> None:
-        """Rows first, empty seats behind them."""
-        count = len(rows.slots)
-        self.index[:count].copy_(rows.index)
-        self.index[count:].copy_(self.empty[count:])
+    def fill(self, batch: StepBatch, noise: Tensor) -> None:
+        """Copy the rows of a batch to the front, and fill up with padding slots."""
+        count = len(batch.slots)
+        self.slot_indices[:count].copy_(batch.slot_indices)
+        self.slot_indices[count:].copy_(self.padding[count:])
         self.noise[:count].copy_(noise)
 
 
 class StepGraphs:
-    """Takes steps in place of `Speaker.take_step`."""
+    """A `step_fn` for ModelRunner that pads a batch to a bucket and replays its graph."""
 
-    def __init__(self, runner: ModelRunner, *, is_recording: bool | None = None) -> None:
-        """Steps are recorded wherever there is CUDA, unless told otherwise."""
+    def __init__(self, runner: ModelRunner, *, uses_graphs: bool | None = None) -> None:
+        """Allocate inputs and padding slots; `uses_graphs` defaults to whether the runner is on a GPU."""
         self._runner = runner
         self._buckets = buckets_up_to(runner.config.rows)
         self._inputs = {bucket: StepInputs.of(runner, bucket) for bucket in self._buckets}
         self._graphs: dict[tuple[int, int], tuple[torch.cuda.CUDAGraph, PatchResult]] = {}
-        self._is_recording = not runner.is_on_cpu if is_recording is None else is_recording
-        self._settle_empty_slots()
-        if self._is_recording:
-            self._beside, self._recording = torch.cuda.Stream(), torch.cuda.Stream()
-            self._memory = torch.cuda.graph_pool_handle()
+        self._uses_graphs = not runner.is_on_cpu if uses_graphs is None else uses_graphs
+        self._initialize_padding_slots()
+        if self._uses_graphs:
+            self._codec_stream, self._capture_stream = torch.cuda.Stream(), torch.cuda.Stream()
+            self._memory_pool = torch.cuda.graph_pool_handle()
 
-    def __call__(self, rows: StepBatch, noise: Tensor) -> PatchResult:
-        """The next patch of these rows; its tensors are overwritten by the next call."""
-        bucket = least(self._buckets, len(rows.slots))
-        evaluations = least(EVALUATIONS, rows.evaluations)
-        self._inputs[bucket].fill(rows, noise)
-        if not self._is_recording:
-            made = self._take(self._padded(rows, bucket, evaluations), bucket)
+    def __call__(self, batch: StepBatch, noise: Tensor) -> PatchResult:
+        """Compute the next patches of a batch; the next call overwrites the result's tensors."""
+        bucket = smallest_fitting(self._buckets, len(batch.slots))
+        evaluations = smallest_fitting(EVALUATIONS, batch.evaluations)
+        self._inputs[bucket].fill(batch, noise)
+        if not self._uses_graphs:
+            result = self._run_step(self._padded_batch(batch, bucket, evaluations), bucket)
         else:
-            graph, made = self._graph(bucket, evaluations)
+            graph, result = self._graph_for(bucket, evaluations)
             graph.replay()
-        return made.first(len(rows.slots))
+        return result.first(len(batch.slots))
 
     @torch.inference_mode()
-    def warm_up(self, progress: Progress = lambda *_: None, evaluations: Sequence[int] = (USUAL_EVALUATIONS,)) -> None:
-        """Record what is usual, the largest first, because the others fit into its memory."""
+    def warm_up(
+        self, progress: Progress = lambda *_: None, evaluations: Sequence[int] = (DEFAULT_EVALUATIONS,)
+    ) -> None:
+        """Capture all buckets for the default timesteps, the largest first: the others fit into its memory pool."""
         todo = [(bucket, each) for bucket in reversed(self._buckets) for each in evaluations]
         for done, (bucket, each) in enumerate(todo, start=1):
-            if not self._is_recording:
-                self._take(self._padded(StepBatch(self._inputs[bucket].empty, (), (), each), bucket, each), bucket)
+            if not self._uses_graphs:
+                padding = StepBatch(self._inputs[bucket].padding, (), (), each)
+                self._run_step(self._padded_batch(padding, bucket, each), bucket)
             else:
-                self._graph(bucket, each)
+                self._graph_for(bucket, each)
             progress(done, len(todo))
 
     @torch.inference_mode()
-    def _settle_empty_slots(self) -> None:
-        """They take steps as others do, and so must hold numbers; their KV position is already theirs."""
+    def _initialize_padding_slots(self) -> None:
+        """Reset the padding slots: their rows are computed like any other, so uninitialized values could be NaN."""
         runner, guidance = self._runner, self._runner.network.feat_decoder.guidance(2, 1.0)
         silence = torch.zeros_like(self._inputs[self._buckets[-1]].noise[0])  # [patch_size, feat_dim]
         for slot in range(runner.config.slots, runner.config.slots + runner.config.rows):
-            runner.slot_states.begin(slot, runner.empty_position(slot), silence, guidance)
+            runner.slot_states.assign(slot, runner.padding_position(slot), silence, guidance)
             runner.codec_states.reset(slot)
 
-    def _graph(self, bucket: int, evaluations: int) -> tuple[torch.cuda.CUDAGraph, PatchResult]:
+    def _graph_for(self, bucket: int, evaluations: int) -> tuple[torch.cuda.CUDAGraph, PatchResult]:
         key = (bucket, evaluations)
         if key not in self._graphs:
-            self._graphs[key] = self._recorded(bucket, evaluations)
+            self._graphs[key] = self._capture(bucket, evaluations)
         return self._graphs[key]
 
-    def _recorded(self, bucket: int, evaluations: int) -> tuple[torch.cuda.CUDAGraph, PatchResult]:
-        """Run it first on empty seats, so that nobody's state moves; recording runs nothing."""
+    def _capture(self, bucket: int, evaluations: int) -> tuple[torch.cuda.CUDAGraph, PatchResult]:
+        """Warm up and capture a step; the warm-up runs on padding slots, so that no sequence's state changes."""
         inputs = self._inputs[bucket]
-        given = (inputs.index.clone(), inputs.noise.clone())
-        inputs.index.copy_(inputs.empty)
-        rows = StepBatch(inputs.index, tuple(range(bucket)), (), evaluations)
-        self._recording.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(self._recording):
-            for _ in range(_FIRST_RUNS):
-                self._take(rows, bucket)
+        before = (inputs.slot_indices.clone(), inputs.noise.clone())  # a capture may be needed in the middle of a step
+        inputs.slot_indices.copy_(inputs.padding)
+        batch = StepBatch(inputs.slot_indices, tuple(range(bucket)), (), evaluations)
+        self._capture_stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self._capture_stream):
+            for _ in range(_WARM_UP_RUNS):
+                self._run_step(batch, bucket)
         torch.cuda.synchronize()
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self._memory, stream=self._recording, capture_error_mode="thread_local"):
-            made = self._take(rows, bucket)
-        inputs.index.copy_(given[0])
-        inputs.noise.copy_(given[1])
-        return graph, made
+        # Thread-local, so that calls of other threads, such as encoding a voice, do not invalidate the capture.
+        with torch.cuda.graph(
+            graph, pool=self._memory_pool, stream=self._capture_stream, capture_error_mode="thread_local"
+        ):
+            result = self._run_step(batch, bucket)
+        inputs.slot_indices.copy_(before[0])
+        inputs.noise.copy_(before[1])
+        return graph, result
 
-    def _take(self, rows: StepBatch, bucket: int) -> PatchResult:
-        """The step, its codec on a second stream from where the patch is known to the end."""
+    def _run_step(self, batch: StepBatch, bucket: int) -> PatchResult:
+        """Compute a step; once the patch is known, the codec runs on its own stream next to the language models."""
         runner = self._runner
-        states = runner.slot_states.gather(rows)
-        noise = self._inputs[bucket].noise
+        states = runner.slot_states.gather(batch)
+        noise = self._inputs[bucket].noise  # [bucket, patch_size, feat_dim]
         latents = runner.network.sample_patch(noise, states.previous, states.hidden, states.guidance)
         try:
             with self._fork():
-                samples = runner.decode_audio(rows, latents)  # [bucket, patch_samples]
-            next_is_last = runner.lm_step(rows, states, latents)
-        finally:  # a recording that ends with a loose stream tells of that, and not of the memory that ran out
+                samples = runner.decode_audio(batch, latents)  # [bucket, patch_samples]
+            next_is_last = runner.lm_step(batch, states, latents)
+        finally:  # join the stream on error too, or the capture reports the unjoined stream instead of the error
             self._join()
         return PatchResult(latents.float(), samples, states.next_is_last, next_is_last)
 
     def _fork(self) -> AbstractContextManager[object]:
-        if not self._is_recording:
+        if not self._uses_graphs:
             return nullcontext()
-        self._beside.wait_stream(torch.cuda.current_stream())
-        return torch.cuda.stream(self._beside)
+        self._codec_stream.wait_stream(torch.cuda.current_stream())
+        return torch.cuda.stream(self._codec_stream)
 
     def _join(self) -> None:
-        if self._is_recording:
-            torch.cuda.current_stream().wait_stream(self._beside)
+        if self._uses_graphs:
+            torch.cuda.current_stream().wait_stream(self._codec_stream)
 
-    def _padded(self, rows: StepBatch, bucket: int, evaluations: int) -> StepBatch:
-        """What the host knows of a filled-up batch, which kernels read on the device."""
-        config, count = self._runner.config, len(rows.slots)
-        empty = range(count, bucket)
+    def _padded_batch(self, batch: StepBatch, bucket: int, evaluations: int) -> StepBatch:
+        """Pad the host's copy of the metadata, which plain attention reads; kernels read the device's."""
+        config, count = self._runner.config, len(batch.slots)
+        padding = range(count, bucket)
         return StepBatch(
-            self._inputs[bucket].index,
-            (*rows.slots, *(config.slots + each for each in empty)),
-            (*rows.extents, *((config.positions + each, 0) for each in empty)),
+            self._inputs[bucket].slot_indices,
+            (*batch.slots, *(config.slots + each for each in padding)),
+            (*batch.extents, *((config.positions + each, 0) for each in padding)),
             evaluations,
         )

@@ -1,6 +1,6 @@
-"""VoxCPM 1.5's sizes without its files: what kernels are compiled for, and what a benchmark builds with random weights.
+"""VoxCPM 1.5's sizes without its files, for compiling kernels and for models with random weights.
 
-Knows the published numbers. `Sizes` has the fields of `ModelConfig` that a network, a codec and their seats read.
+Knows: the published numbers. `Sizes` has the fields of `ModelConfig` that the network, the codec and the runner read.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from voxfleet_inference.model.shapes import RotaryShape, TransformerShape
 
+# LongRoPE's published factors are in a checkpoint's config.json; any factors give the same shapes.
 _ROTARY = RotaryShape(64, 10_000.0, tuple(1.0 + 0.05 * index for index in range(32)), 1.0)
 VOXCPM_15_LANGUAGE_MODEL = TransformerShape(
     layers=24,
@@ -28,7 +29,7 @@ VOXCPM_15_LOCAL = replace(VOXCPM_15_LANGUAGE_MODEL, layers=8, vocabulary=0)
 
 @dataclass(frozen=True, slots=True)
 class CodecSizes:
-    """`audio_vae_config`."""
+    """The sizes of `audio_vae_config`."""
 
     encoder_dim: int = 64
     encoder_rates: tuple[int, ...] = (2, 3, 6, 7, 7)
@@ -45,7 +46,7 @@ class CodecSizes:
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """The whole model's."""
+    """The sizes of the whole model."""
 
     base_lm: TransformerShape = VOXCPM_15_LANGUAGE_MODEL
     residual_lm: TransformerShape = VOXCPM_15_LOCAL
@@ -61,22 +62,22 @@ class Sizes:
 
     @property
     def sample_rate(self) -> int:
-        """Samples per second of what the model speaks."""
+        """Samples per second of the model's audio."""
         return self.audio_vae_config.sample_rate
 
     @property
     def patch_samples(self) -> int:
-        """Samples of one patch, that is of one step."""
+        """Samples of one patch, which is the output of one step."""
         return self.patch_size * self.audio_vae_config.hop_samples
 
     @property
     def patches_per_second(self) -> float:
-        """The token rate."""
+        """Patches (steps) per second of audio."""
         return self.sample_rate / self.patch_samples
 
 
 def tiny_sizes() -> Sizes:
-    """The same built small: every line runs, in no time."""
+    """Return small sizes, so that tests run every line in milliseconds."""
     rotary = RotaryShape(16, 10_000.0, tuple(1.0 + 0.125 * index for index in range(8)), 1.0)
     local = replace(VOXCPM_15_LOCAL, layers=2, hidden=64, ffn=128, heads=4, head_dim=16, rotary=rotary)
     return Sizes(

@@ -1,7 +1,7 @@
-"""Where compiled kernels lie: in the image, which may be read-only, or in a copy of that folder which is not.
+"""Triton's cache of compiled kernels, copied to a writable folder if the image is read-only.
 
-Knows: TRITON_CACHE_DIR, and that Triton writes into it whenever it meets a kernel that was not compiled ahead. What it
-finds there names other files by their paths in the image, which stay readable.
+Knows: TRITON_CACHE_DIR, and that Triton writes into it for every kernel that was not compiled ahead of time. Entries
+name other files by their paths in the image, which stay readable.
 Does not know: Triton, torch or kernels.
 """
 
@@ -17,7 +17,7 @@ VARIABLE = "TRITON_CACHE_DIR"
 
 
 def use_writable_kernels(environment: MutableMapping[str, str]) -> None:
-    """Point the environment at a copy when the folder it names cannot be written; call it before torch is imported."""
+    """Point TRITON_CACHE_DIR to a copy if its folder is not writable; call it before torch is imported."""
     given = environment.get(VARIABLE)
     if not given or os.access(given, os.W_OK):
         return
@@ -29,7 +29,7 @@ def use_writable_kernels(environment: MutableMapping[str, str]) -> None:
 
 
 def _make_folders_writable(folder: Path) -> None:
-    """A copied tree keeps the folders' modes, and those were read-only."""
+    """Make folders writable: `copytree` keeps the modes of the read-only original."""
     for each in (folder, *folder.rglob("*")):
         if each.is_dir():
             each.chmod(0o755)

@@ -1,1 +1,1 @@
-"""Models of random weights, for tests, trials and benchmarks."""
+"""Models with random weights, for tests, demos and benchmarks."""

@@ -1,7 +1,7 @@
-"""A model of any size with random weights, made where it will run: for benchmarks and tests without a checkpoint.
+"""A model of any size with random weights, created on its device: for benchmarks and tests without a checkpoint.
 
-Knows sizes, and gains that keep sound and hidden states finite. It makes noise and never wants to stop. Needs PyTorch
-alone.
+Knows: sizes, and gains that keep samples and hidden states finite. The model's audio is noise, and it never predicts a
+stop. Needs PyTorch alone.
 """
 
 from __future__ import annotations
@@ -16,44 +16,44 @@ from voxfleet_inference.model.cuda.shapes import Sizes
 from voxfleet_inference.model.network import Network
 from voxfleet_inference.model.voxcpm import VoxCPM
 
-_RESIDUAL_GAIN = 0.3
-_LOUDNESS = 0.1
+_RESIDUAL_GAIN = 0.3  # of the codec's residual units, see `_limit_gain`
+_LOUDNESS = 0.1  # gain of the codec's last convolution
 
 
 class OneTokenPerCharacter:
-    """Stands in for a tokenizer."""
+    """A tokenizer that needs no file."""
 
     def __init__(self, vocabulary_size: int) -> None:
         self.vocabulary_size = vocabulary_size
 
     def encode(self, text: str) -> list[int]:
-        """A token for each character; none is a control token."""
+        """Return one token per character; none is a control token, whose ids are below 200."""
         return [200 + ord(character) % (self.vocabulary_size - 200) for character in text]
 
 
 def random_model(sizes: Sizes, device: torch.device, dtype: torch.dtype, seed: int = 0) -> VoxCPM:
-    """The same seed gives the same weights on the same kind of device."""
+    """Create a model; the same seed gives the same weights on the same kind of device."""
     random = torch.Generator(device).manual_seed(seed)
     with torch.device("meta"):
         network = Network(sizes, device, dtype)  # type: ignore[arg-type]  # it reads what ModelConfig and Sizes share
         vae = AudioVae(sizes.audio_vae_config)  # type: ignore[arg-type]
     _fill(network, random, dtype)
-    network.stop_head.weight.data.zero_()
+    network.stop_head.weight.data.zero_()  # both classes equal: the first, "go on", wins
     _fill(vae, random, torch.float32)
-    _calm(vae)
+    _limit_gain(vae)
     vae.pack()
     tokenizer = OneTokenPerCharacter(sizes.base_lm.vocabulary)
     return VoxCPM(sizes, tokenizer, network, vae)  # type: ignore[arg-type]
 
 
 def _fill(module: nn.Module, random: torch.Generator, dtype: torch.dtype) -> None:
-    tensors = {name: _drawn(name, empty.shape, random).to(dtype) for name, empty in module.state_dict().items()}
+    tensors = {name: _random_tensor(name, empty.shape, random).to(dtype) for name, empty in module.state_dict().items()}
     module.load_state_dict(tensors, assign=True)
     module.eval().requires_grad_(requires_grad=False)
 
 
-def _drawn(name: str, shape: torch.Size, random: torch.Generator) -> Tensor:
-    """Unit gain for matrices, about 1 for norms, small for biases."""
+def _random_tensor(name: str, shape: torch.Size, random: torch.Generator) -> Tensor:
+    """Draw a weight by its kind: unit gain for matrices, about 1 for norms, small for biases."""
     normal = torch.randn(shape, generator=random, device=random.device)
     if name.endswith(("embed_tokens.weight", "special_token")):
         return normal
@@ -62,10 +62,10 @@ def _drawn(name: str, shape: torch.Size, random: torch.Generator) -> Tensor:
     return 0.1 * normal if len(shape) == 1 else normal / math.sqrt(math.prod(shape[1:]))
 
 
-def _calm(vae: AudioVae) -> None:
-    """Thirty residual units in a row would grow the signal beyond what float32 resolves."""
+def _limit_gain(vae: AudioVae) -> None:
+    """Scale the codec down: thirty residual units of unit gain would grow the signal beyond float32's resolution."""
     for part in vae.modules():
-        if isinstance(part, CausalUpsampling):  # an output sees two taps of every input
+        if isinstance(part, CausalUpsampling):  # an output is a sum over two taps of every input
             part.weight.data.mul_(math.sqrt(math.prod(part.weight.shape[1:]) / (2 * part.weight.shape[0])))
         if isinstance(part, ResidualUnit):
             _scale(part.block[3], _RESIDUAL_GAIN)

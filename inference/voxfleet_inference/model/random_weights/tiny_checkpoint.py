@@ -1,8 +1,9 @@
-"""A tiny checkpoint in the published format, made from a seed: for tests, demos and machines without weights.
+"""A tiny checkpoint in the published format, generated from a seed: for tests, demos and machines without weights.
 
-It makes noise, not speech. Knows every tensor's name and shape from the network itself, and draws each by its own
-name and the seed, so the same seed gives the same bytes. All weights are unit-gain random, which makes any fault of
-the mathematics show; a few are set by hand so that an utterance's length follows its text (see `_set_stop_clock`).
+Its audio is noise, not speech. Names and shapes of tensors come from the network itself; each is drawn from a generator
+seeded with its name and the seed, so that the same seed gives the same bytes. Weights are random with unit gain, so
+that any fault of the mathematics changes the output; a few are set by hand so that the length of an utterance follows
+the length of its text (see `_wire_stop_head`).
 """
 
 import json
@@ -22,10 +23,10 @@ from voxfleet_inference.model.random_weights.tiny_tokenizer import write_tiny_to
 
 Tensors = dict[str, Tensor]
 
-LOUDNESS = 0.3  # of the noise it makes, before the final tanh
-RESIDUAL_GAIN = 0.3
-PATCHES_PER_TOKEN = 1.25
-TAG, BALANCE, VERDICT = 0, 1, 2  # hidden channels kept free for the stop clock
+LOUDNESS = 0.3  # root mean square of the samples before the final tanh
+RESIDUAL_GAIN = 0.3  # of the codec's residual units
+PATCHES_PER_TOKEN = 1.25  # length of an utterance
+TAG, BALANCE, VERDICT = 0, 1, 2  # hidden channels reserved for predicting the stop
 
 TINY_CONFIG: dict[str, Any] = {
     "architecture": "voxcpm",
@@ -80,7 +81,7 @@ TINY_CONFIG: dict[str, Any] = {
 
 
 def write_tiny_checkpoint(folder: Path | str, seed: int = 0, config: dict[str, Any] | None = None) -> None:
-    """Write all files of a checkpoint into a folder, which is made if need be."""
+    """Write all files of a checkpoint into a folder, which is created if it does not exist."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     fields = json.loads(json.dumps(config or TINY_CONFIG))
@@ -94,13 +95,13 @@ def write_tiny_checkpoint(folder: Path | str, seed: int = 0, config: dict[str, A
 def _network_tensors(config: ModelConfig, seed: int) -> Tensors:
     with torch.device("meta"):
         shapes = Network(config, torch.device("cpu"), torch.float32).state_dict()
-    tensors = {name: _drawn(name, empty.shape, seed) for name, empty in shapes.items()}
-    _set_stop_clock(tensors, config)
+    tensors = {name: _random_tensor(name, empty.shape, seed) for name, empty in shapes.items()}
+    _wire_stop_head(tensors, config)
     return tensors
 
 
-def _drawn(name: str, shape: torch.Size, seed: int) -> Tensor:
-    """Unit gain for matrices, about 1 for norms, small for biases."""
+def _random_tensor(name: str, shape: torch.Size, seed: int) -> Tensor:
+    """Draw a weight by its kind: unit gain for matrices, about 1 for norms, small for biases."""
     random = torch.Generator().manual_seed(zlib.crc32(f"{seed}/{name}".encode()))
     normal = torch.randn(shape, generator=random)
     if name.endswith(("embed_tokens.weight", "special_token")):
@@ -110,12 +111,12 @@ def _drawn(name: str, shape: torch.Size, seed: int) -> Tensor:
     return 0.1 * normal if len(shape) == 1 else normal / math.sqrt(math.prod(shape[1:]))
 
 
-def _set_stop_clock(tensors: Tensors, config: ModelConfig) -> None:
-    """Let an utterance end after about PATCHES_PER_TOKEN patches per text token.
+def _wire_stop_head(tensors: Tensors, config: ModelConfig) -> None:
+    """Set weights so that an utterance ends after about PATCHES_PER_TOKEN patches per text token.
 
-    Text embeddings carry +1 in channel TAG, patch embeddings less than 0. One head of the first layer looks at all
-    positions alike and writes their mean tag to channel BALANCE; when patches outweigh text, one quantizer code turns
-    positive, comes out in channel VERDICT, and the stop head reads it.
+    Text embeddings have +1 in channel TAG, patch embeddings a negative number. One head of the first layer attends to
+    all positions equally and writes their mean tag to channel BALANCE. When patches outweigh text, one quantizer code
+    becomes positive, is projected to channel VERDICT, and the stop head reads it there.
     """
     layers, head_dim = config.base_lm.layers, config.base_lm.head_dim
     tensors["base_lm.embed_tokens.weight"][:, TAG] = 1.0
@@ -139,7 +140,7 @@ def _set_stop_clock(tensors: Tensors, config: ModelConfig) -> None:
 
 
 def _connect(weight: Tensor, wires: dict[tuple[int, int], float]) -> None:
-    """Give these outputs one input each and no other."""
+    """Connect each of these outputs to one input with a gain, and to no other."""
     for (output, source), gain in wires.items():
         weight[output] = 0.0
         weight[output, source] = gain
@@ -148,12 +149,12 @@ def _connect(weight: Tensor, wires: dict[tuple[int, int], float]) -> None:
 def _vae_tensors(config: ModelConfig, seed: int) -> Tensors:
     with torch.device("meta"):
         vae = AudioVae(config.audio_vae_config)
-    folded = {name: _drawn(name, empty.shape, seed) for name, empty in vae.state_dict().items()}
+    folded = {name: _random_tensor(name, empty.shape, seed) for name, empty in vae.state_dict().items()}
     for name, part in vae.named_modules():
-        if isinstance(part, CausalUpsampling):  # an output sees two taps of every input
+        if isinstance(part, CausalUpsampling):  # an output is a sum over two taps of every input
             outputs, taps = math.prod(part.weight.shape[1:]), 2 * part.weight.shape[0]
             folded[f"{name}.weight"].mul_(math.sqrt(outputs / taps))
-        if isinstance(part, ResidualUnit):  # 30 of them would grow the signal beyond what float32 resolves
+        if isinstance(part, ResidualUnit):  # 30 of unit gain would grow the signal beyond float32's resolution
             folded[f"{name}.block.3.weight"].mul_(RESIDUAL_GAIN)
     _set_loudness(vae, config.audio_vae_config, folded)
     means = {name: tensor for name, tensor in folded.items() if "fc_mu" in name}
@@ -162,31 +163,31 @@ def _vae_tensors(config: ModelConfig, seed: int) -> Tensors:
 
 
 def _set_loudness(vae: AudioVae, config: AudioVaeConfig, folded: Tensors) -> None:
-    """Scale both last convolutions so that unit noise comes out at LOUDNESS, and such sound as unit latents.
+    """Scale both last convolutions: unit latents decode to samples at LOUDNESS, and these encode to unit latents.
 
-    The factors are measured, then rounded, so that the last bits of a machine's arithmetic do not show.
+    The factors are measured and then rounded, so that they do not depend on the last bits of a machine's arithmetic.
     """
     vae.load_state_dict({name: folded[name].clone() for name in vae.state_dict()}, assign=True)
     vae.pack()
     random = torch.Generator().manual_seed(0)
     with torch.inference_mode():
         frames = torch.randn(1, config.latent_dim, 32, generator=random)
-        sound = vae.decoder.before_tanh(frames, vae.decoder.start(1))
-        noise = LOUDNESS * torch.randn(1, sound.shape[-1], generator=random)
-        latents = vae.encode(noise)
-    gains = {f"decoder.model.{len(vae.decoder.model) - 1}": LOUDNESS / rms(sound), "encoder.fc_mu": 1 / rms(latents)}
+        samples = vae.decoder.before_tanh(frames, vae.decoder.initial_state(1))  # [1, 1, samples]
+        noise = LOUDNESS * torch.randn(1, samples.shape[-1], generator=random)
+        latents = vae.encode(noise)  # [1, latent, frames]
+    gains = {f"decoder.model.{len(vae.decoder.model) - 1}": LOUDNESS / rms(samples), "encoder.fc_mu": 1 / rms(latents)}
     for name, gain in gains.items():
         folded[f"{name}.weight"].mul_(float(f"{gain:.2g}"))
         folded[f"{name}.bias"].mul_(float(f"{gain:.2g}"))
 
 
 def rms(x: Tensor) -> float:
-    """Root mean square."""
+    """Return the root mean square of all elements."""
     return x.square().mean().sqrt().item()
 
 
 def _split_norms(folded: Tensors) -> list[tuple[str, Tensor]]:
-    """Weight normalisation as it is published: a direction and a length per output."""
+    """Split weights as published checkpoints store them (weight normalization): a direction and a length per output."""
     split: list[tuple[str, Tensor]] = []
     for name, tensor in folded.items():
         if not name.endswith(".weight"):

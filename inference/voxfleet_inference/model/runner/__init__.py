@@ -1,4 +1,4 @@
-"""Many sentences in one model at once: each has a seat that keeps its state, and any of them take a step together.
+"""Batched decoding: every sequence keeps its state in a slot, and any slots take a step together.
 
-Read `speaker` first (the loop of one step), then `pools` (what a seat keeps) and `prompts` (what is read before).
+Read `model_runner` first (the order of a step), then `slot_states` (the state of a slot) and `prompts` (prefill).
 """

@@ -1,10 +1,19 @@
-"""A model whose seats speak: read a seat's prompt, then let any seats take a step together.
+"""Runs VoxCPM for many sequences at once: prefill the prompt of a slot, then step any slots together.
 
-Knows the order of a step and what a seat keeps between steps. Does not know requests, queues, noise seeds or sound
-formats. No method waits for the device. Order of a step: refine noise into a patch, decode it to samples, let the
-language models hear the patch, and learn from what they now think whether the next patch is the last. A call that runs
-out of memory may be made again: what a seat remembers changes last, when all of it is computed, and KV positions are
-written anew with the same values.
+A step computes one patch (160 ms of audio in VoxCPM 1.5) for each row of a batch, in this order:
+
+1. gather    the state of the rows' slots: both LMs' last hidden states, the previous patch, the solver's schedule
+2. sample    refine noise into a patch of latents by flow matching, conditioned on hidden states and previous patch
+3. decode    the patch to samples, continuing the streaming audio decoder's state
+4. encode    the patch to an embedding, and run both LMs over it; their keys and values go into the KV caches
+5. stop      predict from the new hidden state whether the next patch is the last
+6. scatter   write hidden states, patch, decoder state and stop flag back to the slots
+
+Step 3 and steps 4-5 do not depend on each other, so a GPU runs them on two streams (`cuda.graphs`).
+
+Knows: the order of a step and the state between steps. Does not know: requests, queues, noise seeds or audio formats.
+No method waits for the device. A call that runs out of memory can be repeated: slot state is written last, after
+everything has been computed, and KV positions are overwritten with the same values.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -16,255 +25,285 @@ from torch import Tensor
 from voxfleet_inference.model.flow_matching import Guidance
 from voxfleet_inference.model.kv_cache import Attend, AttentionMetadata, Extent, KvCache, attend_padded, attend_rows
 from voxfleet_inference.model.network import Hidden, KvCaches
-from voxfleet_inference.model.runner.decoding import SHORTEST_UTTERANCE_STEPS, DecodingSettings, PatchResult, Prompt
-from voxfleet_inference.model.runner.prompts import PromptCursor, VoiceEmbeddingCache, VoiceEmbeddings, sent
-from voxfleet_inference.model.runner.slot_states import MOST_EVALUATIONS, CodecStates, RowStates, SlotStates, StepBatch
+from voxfleet_inference.model.runner.decoding import MIN_UTTERANCE_STEPS, DecodingSettings, PatchResult, Prompt
+from voxfleet_inference.model.runner.prompts import PromptCursor, VoiceEmbeddingCache, VoiceEmbeddings, copy_to_device
+from voxfleet_inference.model.runner.slot_states import MAX_EVALUATIONS, CodecStates, RowStates, SlotStates, StepBatch
 from voxfleet_inference.model.voxcpm import VoxCPM, frames_of
 
-PRIMING_PATCHES = 2  # of a voice prompt, decoded and dropped, so that the first new patch joins on
-VOICES_BYTES = 256 * 2**20
-PIECE = {"cpu": 16, "cuda": 256}  # positions or patches, where they must be read in the same pieces whoever asks
+PRIMING_PATCHES = 2  # of the voice prompt, decoded and dropped, so that the first new patch joins without a click
+VOICE_CACHE_BYTES = 256 * 2**20
+# Positions per prefill chunk in deterministic mode (patches per embedding group always): kernels are chosen by shape,
+# so chunks of a fixed size give the same bits however the scheduler divides a prompt.
+PREFILL_CHUNK = {"cpu": 16, "cuda": 256}
 
 
 @dataclass(frozen=True, slots=True)
 class RunnerConfig:
-    """How much a speaker holds. Behind the seats are as many empty ones as a step has rows, to fill up a batch."""
+    """The capacity of a ModelRunner.
+
+    `rows` padding slots and KV positions are allocated behind the assignable ones, to fill up a batch.
+    """
 
     slots: int
-    positions: int
-    rows: int = 1  # the most that take a step together
+    positions: int  # of each KV cache
+    rows: int = 1  # largest batch of a step
     is_deterministic: bool = False
 
 
 @dataclass(slots=True)
-class SlotState:
-    """What the host keeps of a seat."""
+class AssignedSlot:
+    """The host's bookkeeping for a slot that holds a sequence; its tensors are in SlotStates."""
 
     extent: Extent
-    reading: PromptCursor
+    cursor: PromptCursor
     evaluations: int
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """A step that is computed and that no seat remembers yet."""
+class PendingStep:
+    """A computed step whose results have not been written back to the slots."""
 
-    rows: StepBatch
+    batch: StepBatch
     before: RowStates
     hidden: Hidden
-    memory: Tensor  # [rows, values], the audio decoder's
+    codec_state: Tensor  # [rows, values], after the patch
     latents: Tensor  # [rows, patch_size, feat_dim], in the model's dtype
     samples: Tensor  # [rows, patch_samples]
     next_is_last: Tensor  # [rows] bool
 
 
 class ModelRunner:
-    """The seats of one model on one device."""
+    """One model on one device with its slots and KV caches.
+
+    The caller assigns slots and KV extents: `admit`, `prefill` until the prompt is read, `step` for each patch, then
+    `release`. `step_fn` computes a batch; `cuda.optimize.capture_steps` replaces it by replayed CUDA graphs.
+    """
 
     def __init__(self, model: VoxCPM, config: RunnerConfig, attend: Attend | None = None) -> None:
         self.model, self.config = model, config
         self.network, self.vae, self.device = model.network, model.vae, model.device
         self.is_on_cpu = self.device.type == "cpu"
         attend = attend or (attend_rows if self.is_on_cpu or config.is_deterministic else attend_padded)
-        self.kv_caches = self._kv_caches(attend)
-        self.slot_states, self.codec_states = self._make_states()
-        self._piece = PIECE[self.device.type]
-        self.voices = VoiceEmbeddingCache(self._embed, self.device, at_once=self._piece, limit_bytes=VOICES_BYTES)
+        self.kv_caches = self._allocate_kv_caches(attend)
+        self.slot_states, self.codec_states = self._allocate_states()
+        self._chunk = PREFILL_CHUNK[self.device.type]
+        self.voice_cache = VoiceEmbeddingCache(
+            self._embed_patches, self.device, group_size=self._chunk, limit_bytes=VOICE_CACHE_BYTES
+        )
         self.step_fn: Callable[[StepBatch, Tensor], PatchResult] = self.compute_step
-        self._slot_states: dict[int, SlotState] = {}
-        self._guidance: dict[int, Guidance] = {}
+        self._assigned: dict[int, AssignedSlot] = {}
+        self._guidance: dict[int, Guidance] = {}  # by timesteps, with a guidance strength of 1
 
     @torch.inference_mode()
     def admit(self, slot: int, first: int, positions: int, prompt: Prompt, settings: DecodingSettings) -> None:
-        """Give a prompt a seat and its own `positions` of the arenas from `first` on; nothing is read yet."""
-        voice = None if prompt.latents is None or not len(prompt.latents) else self.voices.of(prompt.latents)
+        """Assign a slot and the KV extent `[first, first + positions)` to a prompt; nothing is read yet.
+
+        Raises:
+            ValueError: more timesteps than a slot has room for.
+        """
+        voice = None if prompt.latents is None or not len(prompt.latents) else self.voice_cache.get(prompt.latents)
         guidance = self._guidance_of(settings)
-        reading = PromptCursor(prompt.token_ids, voice, self.device)
-        self._slot_states[slot] = SlotState(Extent(first, positions), reading, guidance.step_sizes.shape[1])
+        cursor = PromptCursor(prompt.token_ids, voice, self.device)
+        self._assigned[slot] = AssignedSlot(Extent(first, positions), cursor, guidance.step_sizes.shape[1])
+        # The first patch is conditioned on the voice's last patch, or on zeros, as in the reference.
         silence = torch.zeros(self.model.config.patch_size, self.model.config.feat_dim, device=self.device)
-        self.slot_states.begin(slot, first, voice.latents[-1] if voice else silence, guidance)
+        self.slot_states.assign(slot, first, voice.latents[-1] if voice else silence, guidance)
         self.codec_states.reset(slot)
 
     @torch.inference_mode()
     def prefill(self, slot: int, positions: int) -> None:
-        """Read the next positions of a seat's prompt."""
-        state = self._slot_states[slot]
-        asked = min(state.reading.asked + positions, state.reading.positions)
-        for count in self._pieces(state.reading, asked):
-            self._read(slot, state, count)
-        state.reading.asked = asked
+        """Read the next `positions` positions of a slot's prompt.
+
+        Raises:
+            ExtentFullError: the slot's extent has fewer free positions.
+        """
+        assigned = self._assigned[slot]
+        scheduled = min(assigned.cursor.scheduled + positions, assigned.cursor.positions)
+        for count in self._chunks(assigned.cursor, scheduled):
+            self._prefill_chunk(slot, assigned, count)
+        assigned.cursor.scheduled = scheduled
 
     @torch.inference_mode()
     def step(self, slots: Sequence[int], noise: Tensor) -> PatchResult:
-        """Turn noise `[rows, patch_size, feat_dim]` into each seat's next patch, and get ready for the one after."""
-        noise = sent(noise, self.device).to(self.model.dtype)
+        """Turn noise `[rows, patch_size, feat_dim]` into the next patch of each slot.
+
+        Raises:
+            ExtentFullError: a slot has no free KV position.
+        """
+        noise = copy_to_device(noise, self.device).to(self.model.dtype)
         if not self.config.is_deterministic:
-            return self._together(slots, noise)
-        if self.is_on_cpu:  # one fixed batch shape: a batch filled up would cost a CPU its size in time
-            return self._one_by_one(slots, noise)
-        return self._filled_up(slots, noise)
+            return self._step_batched(slots, noise)
+        if self.is_on_cpu:  # rows one at a time: a padded batch would take a CPU as long as a full one
+            return self._step_row_by_row(slots, noise)
+        return self._step_padded(slots, noise)
 
     def release(self, slot: int) -> None:
-        """Forget a seat; its state stays where it is until somebody else sits down."""
-        self._slot_states.pop(slot, None)
+        """Free a slot; its tensors keep their values until the slot is assigned again."""
+        self._assigned.pop(slot, None)
 
     def free_memory(self) -> None:
-        """Give up what is kept for speed alone."""
-        self.voices.forget_all()
+        """Drop caches that exist for speed alone."""
+        self.voice_cache.clear()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 
-    def compute_step(self, rows: StepBatch, noise: Tensor) -> PatchResult:
-        """The whole step on the device: no waiting, no shape that depends on data."""
-        return self._kept(self._computed(rows, noise))
+    def compute_step(self, batch: StepBatch, noise: Tensor) -> PatchResult:
+        """Compute a whole step on the device without waiting, in shapes that do not depend on data."""
+        return self._commit(self._compute(batch, noise))
 
-    def decode_audio(self, rows: StepBatch, latents: Tensor) -> Tensor:
-        """The patches' samples `[rows, patch_samples]`; needs nothing of what the language models do."""
-        samples, memory = self._decoded(rows, latents)
-        self.codec_states.scatter(rows, memory)
+    def decode_audio(self, batch: StepBatch, latents: Tensor) -> Tensor:
+        """Decode patches to samples `[rows, patch_samples]` and update the decoder states; independent of the LMs."""
+        samples, codec_state = self._decode(batch, latents)
+        self.codec_states.scatter(batch, codec_state)
         return samples
 
-    def lm_step(self, rows: StepBatch, states: RowStates, latents: Tensor) -> Tensor:
-        """Let the language models hear the patches; returns whether the next one is the last, `[rows]`."""
-        hidden, next_is_last = self._lm_states(rows, states, latents)
-        self.slot_states.scatter(rows, states, hidden, latents, next_is_last)
+    def lm_step(self, batch: StepBatch, states: RowStates, latents: Tensor) -> Tensor:
+        """Run the LMs over new patches and update the slots; returns whether the next patch is the last, `[rows]`."""
+        hidden, next_is_last = self._run_lms(batch, states, latents)
+        self.slot_states.scatter(batch, states, hidden, latents, next_is_last)
         return next_is_last
 
-    def rows_of(self, slots: Sequence[int]) -> StepBatch:
-        """Look up what the host knows of these seats; a seat beyond the room's is an empty one."""
-        states = [self._slot_states.get(slot) for slot in slots]
+    def batch_of(self, slots: Sequence[int]) -> StepBatch:
+        """Build the batch of these slots; slot numbers from `config.slots` on are padding slots."""
+        assigned = [self._assigned.get(slot) for slot in slots]
         extents = tuple(
-            (each.extent.first, each.extent.length) if each else (self.empty_position(slot), 0)
-            for slot, each in zip(slots, states, strict=True)
+            (each.extent.first, each.extent.length) if each else (self.padding_position(slot), 0)
+            for slot, each in zip(slots, assigned, strict=True)
         )
         return StepBatch(
-            sent(torch.tensor(slots), self.device),
+            copy_to_device(torch.tensor(slots), self.device),
             tuple(slots),
             extents,
-            max((each.evaluations for each in states if each), default=0),
+            max((each.evaluations for each in assigned if each), default=0),
         )
 
-    def empty_position(self, slot: int) -> int:
-        """The one KV position of an empty seat."""
+    def padding_position(self, slot: int) -> int:
+        """Return the one KV position of a padding slot, behind those of sequences."""
         return self.config.positions + slot - self.config.slots
 
-    def _computed(self, rows: StepBatch, noise: Tensor) -> Step:
-        states = self.slot_states.gather(rows)
-        latents = self.network.sample_patch(noise, states.previous, states.hidden, states.guidance)
-        samples, memory = self._decoded(rows, latents)
-        hidden, next_is_last = self._lm_states(rows, states, latents)
-        return Step(rows, states, hidden, memory, latents, samples, next_is_last)
+    def _compute(self, batch: StepBatch, noise: Tensor) -> PendingStep:
+        states = self.slot_states.gather(batch)
+        latents = self.network.sample_patch(noise, states.previous, states.hidden, states.guidance)  # as noise
+        samples, codec_state = self._decode(batch, latents)
+        hidden, next_is_last = self._run_lms(batch, states, latents)
+        return PendingStep(batch, states, hidden, codec_state, latents, samples, next_is_last)
 
-    def _kept(self, step: Step) -> PatchResult:
-        made = PatchResult(step.latents.float(), step.samples, step.before.next_is_last, step.next_is_last)
-        self.codec_states.scatter(step.rows, step.memory)
-        self.slot_states.scatter(step.rows, step.before, step.hidden, step.latents, step.next_is_last)
-        return made
+    def _commit(self, step: PendingStep) -> PatchResult:
+        result = PatchResult(step.latents.float(), step.samples, step.before.next_is_last, step.next_is_last)
+        self.codec_states.scatter(step.batch, step.codec_state)
+        self.slot_states.scatter(step.batch, step.before, step.hidden, step.latents, step.next_is_last)
+        return result
 
-    def _decoded(self, rows: StepBatch, latents: Tensor) -> tuple[Tensor, Tensor]:
-        """Samples, and what the audio decoder remembers after them."""
-        whole, memory = self.codec_states.gather(rows)
-        return self.vae.decode(frames_of(latents.float()), memory), whole
+    def _decode(self, batch: StepBatch, latents: Tensor) -> tuple[Tensor, Tensor]:
+        """Return samples `[rows, patch_samples]` and the decoder states after them `[rows, values]`."""
+        whole, state = self.codec_states.gather(batch)  # `state` is views of `whole`, which decoding updates in place
+        return self.vae.decode(frames_of(latents.float()), state), whole
 
-    def _lm_states(self, rows: StepBatch, states: RowStates, latents: Tensor) -> tuple[Hidden, Tensor]:
-        heard = self.network.embed_patches(latents[:, None])  # [rows, 1, hidden]
-        metadata = AttentionMetadata.after(states.first, states.lengths, 1, rows.extents)
-        hidden = self.network.forward_lms(heard[:, :0], heard, self.kv_caches, metadata)
-        may_stop = states.steps >= SHORTEST_UTTERANCE_STEPS - 2
-        return hidden, self.network.wants_to_stop(hidden.base) & may_stop
+    def _run_lms(self, batch: StepBatch, states: RowStates, latents: Tensor) -> tuple[Hidden, Tensor]:
+        embedded = self.network.embed_patches(latents[:, None])  # [rows, 1, hidden]
+        metadata = AttentionMetadata.after(states.first, states.lengths, 1, batch.extents)
+        hidden = self.network.forward_lms(embedded[:, :0], embedded, self.kv_caches, metadata)
+        # This step computed patch `steps`, counted from 0, so an utterance that ends with the next has `steps + 2`.
+        may_stop = states.steps >= MIN_UTTERANCE_STEPS - 2  # [rows] bool
+        return hidden, self.network.predict_stop(hidden.base) & may_stop
 
-    def _together(self, slots: Sequence[int], noise: Tensor) -> PatchResult:
+    def _step_batched(self, slots: Sequence[int], noise: Tensor) -> PatchResult:
         self._check_capacity(slots)
-        made = self.step_fn(self.rows_of(slots), noise)
-        self._lengthen(slots)
-        return made
+        result = self.step_fn(self.batch_of(slots), noise)
+        self._extend_lengths(slots)
+        return result
 
-    def _one_by_one(self, slots: Sequence[int], noise: Tensor) -> PatchResult:
-        """One fixed batch shape; all of them are computed before any seat remembers."""
+    def _step_row_by_row(self, slots: Sequence[int], noise: Tensor) -> PatchResult:
+        """Step in batches of one row; all rows are computed before the first slot is updated."""
         self._check_capacity(slots)
-        steps = [self._computed(self.rows_of([slot]), row[None]) for slot, row in zip(slots, noise, strict=True)]
-        made = PatchResult.joined([self._kept(step) for step in steps])
-        self._lengthen(slots)
-        return made
+        steps = [self._compute(self.batch_of([slot]), row[None]) for slot, row in zip(slots, noise, strict=True)]
+        result = PatchResult.concatenate([self._commit(step) for step in steps])
+        self._extend_lengths(slots)
+        return result
+
+    def _step_padded(self, slots: Sequence[int], noise: Tensor) -> PatchResult:
+        """Step in a batch of `config.rows` rows, filled up with padding slots."""
+        missing = self.config.rows - len(slots)
+        padding = range(self.config.slots, self.config.slots + missing)
+        result = self._step_batched([*slots, *padding], torch.cat((noise, noise.new_zeros(missing, *noise.shape[1:]))))
+        return result.first(len(slots))
 
     def _check_capacity(self, slots: Sequence[int]) -> None:
         for slot in slots:
-            if slot in self._slot_states:
-                self._slot_states[slot].extent.check_capacity(1)
+            if slot in self._assigned:
+                self._assigned[slot].extent.check_capacity(1)
 
-    def _lengthen(self, slots: Sequence[int]) -> None:
+    def _extend_lengths(self, slots: Sequence[int]) -> None:
         for slot in slots:
-            if slot in self._slot_states:
-                self._slot_states[slot].extent.length += 1
+            if slot in self._assigned:
+                self._assigned[slot].extent.length += 1
 
-    def _filled_up(self, slots: Sequence[int], noise: Tensor) -> PatchResult:
-        missing = self.config.rows - len(slots)
-        empty = range(self.config.slots, self.config.slots + missing)
-        made = self._together([*slots, *empty], torch.cat((noise, noise.new_zeros(missing, *noise.shape[1:]))))
-        return made.first(len(slots))
-
-    def _read(self, slot: int, state: SlotState, count: int) -> None:
-        """Read `count` positions; behind the last one the seat is ready to speak."""
-        extent, reading = state.extent, state.reading
+    def _prefill_chunk(self, slot: int, assigned: AssignedSlot, count: int) -> None:
+        """Read `count` positions; after the prompt's last position the slot is ready to step."""
+        extent, cursor = assigned.extent, assigned.cursor
         extent.check_capacity(count)
-        token_ids, (begin, end) = reading.next(count)
+        token_ids, (begin, end) = cursor.next_chunk(count)
         text = self.network.embed_text(token_ids)  # [1, t, hidden]
-        audio = reading.voice.embedded(begin, end) if reading.voice and end > begin else text[:, :0]  # [1, p, hidden]
-        here = slice(slot, slot + 1)
+        audio = cursor.voice.embeddings(begin, end) if cursor.voice and end > begin else text[:, :0]  # [1, p, hidden]
+        here = slice(slot, slot + 1)  # a view instead of an index: no copy to the device
         metadata = AttentionMetadata.after(
             self.slot_states.first[here], self.slot_states.lengths[here], count, ((extent.first, extent.length),)
         )
         hidden = self.network.forward_lms(text, audio, self.kv_caches, metadata)
-        if reading.read + count == reading.positions:
-            self._prime(slot, reading.voice)
+        if cursor.prefilled + count == cursor.positions:
+            self._prime_codec(slot, cursor.voice)
             self.slot_states.hidden_base[here], self.slot_states.hidden_residual[here] = hidden.base, hidden.residual
+        # Counters last: if anything above runs out of memory, the chunk can be read again.
         self.slot_states.lengths[here] += count
         extent.length += count
-        reading.read += count
+        cursor.prefilled += count
 
-    def _pieces(self, reading: PromptCursor, asked: int) -> Iterator[int]:
-        """How to read up to what was asked: at once, or in pieces that depend on the prompt alone."""
-        while self.config.is_deterministic and asked - reading.read >= self._piece:
-            yield self._piece
-        may_rest = self.config.is_deterministic and asked < reading.positions
-        if reading.read < asked and not may_rest:
-            yield asked - reading.read
+    def _chunks(self, cursor: PromptCursor, scheduled: int) -> Iterator[int]:
+        """Yield chunk sizes up to `scheduled`; in deterministic mode they depend on the prompt alone."""
+        while self.config.is_deterministic and scheduled - cursor.prefilled >= self._chunk:
+            yield self._chunk
+        may_defer = self.config.is_deterministic and scheduled < cursor.positions
+        if cursor.prefilled < scheduled and not may_defer:
+            yield scheduled - cursor.prefilled
 
-    def _prime(self, slot: int, voice: VoiceEmbeddings | None) -> None:
-        """Let the audio decoder hear the end of the voice, or remember what it was like."""
+    def _prime_codec(self, slot: int, voice: VoiceEmbeddings | None) -> None:
+        """Prime the decoder state with the voice prompt's last patches, or restore the cached state."""
         if voice is None:
             return
-        if voice.stream is None:
+        if voice.codec_state is None:
             tail = voice.latents[None, -PRIMING_PATCHES:].flatten(1, 2)  # [1, frames, feat_dim]
             self.codec_states.reset(slot)
-            self.vae.decode(frames_of(tail.to(self.model.dtype).float()), self.codec_states.of(slot))
-            voice.stream = self.codec_states.flat[slot].clone()
-        self.codec_states.flat[slot] = voice.stream
+            self.vae.decode(frames_of(tail.to(self.model.dtype).float()), self.codec_states.view(slot))
+            voice.codec_state = self.codec_states.flat[slot].clone()
+        self.codec_states.flat[slot] = voice.codec_state
 
-    def _embed(self, latents: Tensor) -> Tensor:
+    def _embed_patches(self, latents: Tensor) -> Tensor:
         return self.network.embed_patches(latents.to(self.model.dtype))
 
     def _guidance_of(self, settings: DecodingSettings) -> Guidance:
         if settings.inference_timesteps not in self._guidance:
             guidance = self.network.feat_decoder.guidance(settings.inference_timesteps, 1.0)
-            if guidance.step_sizes.shape[1] > MOST_EVALUATIONS:
-                raise ValueError(f"inference_timesteps {settings.inference_timesteps}: at most {MOST_EVALUATIONS + 2}")
+            if guidance.step_sizes.shape[1] > MAX_EVALUATIONS:
+                raise ValueError(
+                    f"inference_timesteps {settings.inference_timesteps}: at most {MAX_EVALUATIONS + 2} are supported"
+                )
             self._guidance[settings.inference_timesteps] = guidance
         found = self._guidance[settings.inference_timesteps]
         return Guidance(found.time_vectors, found.step_sizes, torch.full_like(found.cfg_values, settings.cfg_value))
 
-    def _kv_caches(self, attend: Attend) -> KvCaches:
-        positions = self.config.positions + self.config.rows
+    def _allocate_kv_caches(self, attend: Attend) -> KvCaches:
+        positions = self.config.positions + self.config.rows  # one for each padding slot
+        may_split_kv = not self.config.is_deterministic
         base, residual = (
-            KvCache(shape, positions, self.device, self.model.dtype, attend, may_split=not self.config.is_deterministic)
+            KvCache(shape, positions, self.device, self.model.dtype, attend, may_split_kv=may_split_kv)
             for shape in (self.model.config.base_lm, self.model.config.residual_lm)
         )
         return KvCaches(base, residual)
 
     @torch.inference_mode()
-    def _make_states(self) -> tuple[SlotStates, CodecStates]:
+    def _allocate_states(self) -> tuple[SlotStates, CodecStates]:
         slots = self.config.slots + self.config.rows
         slot_states = SlotStates(self.model.config, slots, self.device, self.model.dtype)
         for slot in range(self.config.slots, slots):
-            slot_states.first[slot], slot_states.growth[slot] = self.empty_position(slot), 0
-        return slot_states, CodecStates(self.vae.decoder.start(1), slots)
+            slot_states.first[slot], slot_states.position_increment[slot] = self.padding_position(slot), 0
+        return slot_states, CodecStates(self.vae.decoder.initial_state(1), slots)

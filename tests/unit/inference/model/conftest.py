@@ -1,7 +1,7 @@
-"""Checkpoints and the reference package, each made once per test run.
+"""Checkpoints and the reference package, each created once per test run.
 
-`Reference` drives the public `voxcpm` package on the same files as our model, with the initial noise of every step
-taken from a tape and the quantizer's codes written down, because no seed of ours can equal its global generator's.
+`Reference` runs the public `voxcpm` package on the same files as our model. Its initial noise is replaced by a tape,
+because it draws from a global generator, and its quantizer codes are recorded.
 """
 
 import copy
@@ -25,8 +25,9 @@ from voxfleet_inference.model.voxcpm import VoxCPM
 CodesOf = list[Tensor]
 
 
-@pytest.fixture(scope="session", autouse=True)
-def one_thread() -> Iterator[None]:
+@pytest.fixture(scope="module", autouse=True)
+def torch_threads() -> Iterator[None]:
+    """One thread: the tests run beside others, and threads that wait for one another are slow there."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -62,7 +63,7 @@ def config_of(version: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def checkpoint_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, bool], Path]:
-    """Folder of a version's checkpoint; `endless` ones never stop by themselves."""
+    """Folder of a version's checkpoint; `endless` ones never predict a stop."""
     made: dict[tuple[str, bool], Path] = {}
 
     def folder_of(version: str, endless: bool) -> Path:  # noqa: FBT001
@@ -81,7 +82,7 @@ def checkpoint_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str
 
 @dataclass
 class Spoken:
-    """What either side made of a sentence."""
+    """The output of either side for a sentence."""
 
     latents: Tensor  # [patches, patch_size, feat_dim], without the prompt's
     samples: Tensor  # [samples]
@@ -162,7 +163,7 @@ def speak(
     prompt: VoicePrompt | None = None,
     limit: int = 2000,
 ) -> Spoken:
-    """Our model, as an engine drives it: one seat of one speaker."""
+    """Decode with our model as an engine does, in one slot of a ModelRunner."""
     ids = model.tokenizer.encode((prompt.text if prompt else "") + text)
     steps = maximum_steps(len(model.tokenizer.encode(text)), limit)
     read = Prompt(ids, prompt.latents if prompt else None)

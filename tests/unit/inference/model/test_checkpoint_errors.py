@@ -1,4 +1,4 @@
-"""Every way in which a checkpoint folder can be wrong, done to a real one."""
+"""Damaged checkpoint folders: every error names the file and the fault."""
 
 import json
 import shutil
@@ -56,7 +56,7 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 4, 8, 5000, 1_000_000])
-def test_truncated_safetensors_say_how_far_they_got(folder: Path, size: int) -> None:
+def test_truncated_safetensors_are_named_with_their_size(folder: Path, size: int) -> None:
     path = folder / "model.safetensors"
     cut(path, size)
     message = refused(folder, TruncatedFileError)
@@ -65,14 +65,14 @@ def test_truncated_safetensors_say_how_far_they_got(folder: Path, size: int) -> 
     assert "download it again" in message
 
 
-def test_truncated_safetensors_say_how_long_they_should_be(folder: Path) -> None:
+def test_truncated_safetensors_are_named_with_the_size_in_the_header(folder: Path) -> None:
     path = folder / "model.safetensors"
     whole = path.stat().st_size
     cut(path, whole - 1)
     assert f"has {whole - 1} bytes, its header promises {whole}" in refused(folder, TruncatedFileError)
 
 
-def test_what_is_no_safetensors_file_is_said_to_be_none(folder: Path) -> None:
+def test_a_file_that_is_not_safetensors_is_named(folder: Path) -> None:
     (folder / "model.safetensors").write_bytes(b"\x10\0\0\0\0\0\0\0<html>not found" + b"x" * 100)
     assert "has no safetensors header" in refused(folder, TruncatedFileError)
 
@@ -118,7 +118,7 @@ def test_a_missing_tensor_is_named_with_the_shape_it_should_have(folder: Path) -
 
 
 @pytest.mark.parametrize("architecture", ["voxcpm2", "VoxCPM2", "llama"])
-def test_another_architecture_is_refused_by_name(folder: Path, architecture: str) -> None:
+def test_another_architecture_is_rejected_by_name(folder: Path, architecture: str) -> None:
     edit_config(folder, architecture=architecture)
     message = refused(folder, WrongArchitectureError)
     assert repr(architecture.lower()) in message
@@ -152,9 +152,7 @@ def test_a_setting_that_cannot_be_run_is_named_with_its_value(folder: Path, fiel
         ("dit_config", "kv_channels", 32, "8 factors for a head of 32"),
     ],
 )
-def test_parts_that_do_not_fit_each_other_are_named(
-    folder: Path, section: str, field: str, value: object, said: str
-) -> None:
+def test_inconsistent_parts_are_named(folder: Path, section: str, field: str, value: object, said: str) -> None:
     config = json.loads((folder / "config.json").read_text())
     edit_config(folder, **{section: config[section] | {field: value}})
     assert said in refused(folder, InvalidConfigError)
@@ -165,7 +163,7 @@ def test_a_corrupt_tokenizer_is_named(folder: Path) -> None:
     assert str(folder / "tokenizer.json") in refused(folder, InvalidTokenizerError)
 
 
-def test_a_tokenizer_of_another_model_is_refused(folder: Path) -> None:
+def test_a_tokenizer_of_another_model_is_rejected(folder: Path) -> None:
     config = json.loads((folder / "config.json").read_text())
     config["lm_config"]["vocab_size"] = 200
     (folder / "config.json").write_text(json.dumps(config))
@@ -173,7 +171,7 @@ def test_a_tokenizer_of_another_model_is_refused(folder: Path) -> None:
     assert "vocab_size 200" in message
 
 
-def test_all_are_one_family() -> None:
+def test_every_error_is_a_checkpoint_error() -> None:
     leaves = [MissingFileError, TruncatedFileError, InvalidConfigError, WrongArchitectureError, InvalidTokenizerError]
     for error in (*leaves, MissingTensorError, WrongTensorShapeError):
         assert issubclass(error, CheckpointError)

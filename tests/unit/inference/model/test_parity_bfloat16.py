@@ -42,8 +42,8 @@ def theirs(folder: Path) -> Reference:
 
 @pytest.fixture(scope="module")
 def rounded(folder: Path) -> VoxCPM:
-    """Packed as full-size weights are on a CPU; these would be too small to be worth it."""
-    with patch.object(packing, "WORTH_PACKING", 1000):
+    """Packed as full-size weights are on a CPU; by default these are too small to be packed."""
+    with patch.object(packing, "MIN_PACKED_WEIGHTS", 1000):
         return load_checkpoint(folder, "cpu", torch.bfloat16)
 
 
@@ -95,7 +95,7 @@ def guidance_of(model: VoxCPM, rows: int, timesteps: int) -> Guidance:
 
 
 def widened(guidance: Guidance) -> Guidance:
-    """The times that the model was trained to see, in float32: they are its input, not its arithmetic."""
+    """The same times in float32: their rounding belongs to the model's input, not to its arithmetic."""
     return Guidance(guidance.time_vectors.float(), guidance.step_sizes.float(), guidance.cfg_values)
 
 
@@ -125,7 +125,7 @@ def cache(model: VoxCPM) -> KvCache:
 
 
 def metadata(length: int, tokens: int) -> AttentionMetadata:
-    """The next positions of a lone sequence."""
+    """The next positions of a single sequence."""
     return AttentionMetadata.after(torch.zeros(1, dtype=torch.int64), torch.tensor([length]), tokens, ((0, length),))
 
 
@@ -173,7 +173,7 @@ def test_language_model_steps(theirs: Reference, rounded: VoxCPM, exact: VoxCPM)
 
 
 @torch.inference_mode()
-def test_what_a_step_draws_from_the_same_state(
+def test_a_patch_sampled_from_the_same_state(
     theirs: Reference, rounded: VoxCPM, exact: VoxCPM, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Projections and solver together, as a step runs them."""
@@ -188,7 +188,7 @@ def test_what_a_step_draws_from_the_same_state(
     assert_within_gate(mine, public.transpose(1, 2), truth)
 
 
-def test_a_sentence_in_bfloat16_is_sound(rounded: VoxCPM, tape: Callable[[VoxCPM], Tensor]) -> None:
+def test_a_sentence_in_bfloat16_has_audible_samples(rounded: VoxCPM, tape: Callable[[VoxCPM], Tensor]) -> None:
     spoken = speak(rounded, "Hello 今天天气很好", tape(rounded), 10, 2.0, limit=12)
     assert spoken.latents.dtype == spoken.samples.dtype == torch.float32
     assert spoken.samples.abs().max() <= 1

@@ -94,9 +94,9 @@ def test_every_kind_of_sentence(
     ours: Model,
     tape: Tape,
 ) -> None:
-    """Forty patches compare forty lengths: a shorter sentence is the beginning of a longer one (see below).
+    """Forty patches compare forty lengths, because a shorter sentence is the beginning of a longer one (see below).
 
-    Forty points cost most of the time; what they change is over with the patch, so one text of that length suffices.
+    Forty timesteps take most of the time and affect one patch at a time, so one text has the full length with them.
     """
     patches = 40 if timesteps < 40 or text == MIXED else 10
     model = ours(version, True)
@@ -125,7 +125,7 @@ def test_a_shorter_sentence_is_the_beginning_of_a_longer_one(
 
 
 @pytest.mark.parametrize("version", ["1.5", "0.5b"])
-def test_from_49_points_on_two_of_them_stand_still(version: str, reference: Of, ours: Model, tape: Tape) -> None:
+def test_from_49_points_on_two_have_zero_velocity(version: str, reference: Of, ours: Model, tape: Tape) -> None:
     model = ours(version, True)
     theirs, mine = both(reference(version, True), model, CHINESE, tape(model), 49, limit=4)
     assert_same(theirs, mine)
@@ -151,7 +151,7 @@ def test_the_model_stops_where_the_reference_stops(
     assert_same(theirs, mine)
 
 
-def test_the_published_entry_point_speaks_the_tiny_checkpoint(
+def test_the_published_entry_point_runs_the_tiny_checkpoint(
     checkpoint_folder: Callable[[str, bool], object], ours: Model
 ) -> None:
     from voxcpm import VoxCPM as Published  # noqa: PLC0415 - heavy
@@ -163,7 +163,7 @@ def test_the_published_entry_point_speaks_the_tiny_checkpoint(
 
 
 def test_a_one_patch_prompt_keeps_the_first_new_patch(ours: Model, tape: Tape) -> None:
-    """The reference drops it: it always crops two patches, though such a prompt brought only one."""
+    """The reference drops it, because it always crops two patches, although such a prompt has only one."""
     model = ours("1.5", True)
     mine = speak(model, ENGLISH, tape(model), 2, 2.0, voice(model, 0.1), limit=3)
     assert len(mine.samples) == 3 * model.patch_samples
@@ -182,7 +182,7 @@ def test_the_tolerance_would_catch_a_rotary_position_off_by_one(
     def crooked_keys(table: RotaryTable, tokens: int) -> tuple[Tensor, Tensor]:
         return tuple(angles.roll(1, 0) for angles in straight(table, tokens))  # type: ignore[return-value]
 
-    monkeypatch.setattr(RotaryTable, "first", crooked)  # all shifted alike: attention sees differences only
+    monkeypatch.setattr(RotaryTable, "first", crooked)  # all shifted alike: attention depends on differences only
     shifted = speak(model, ENGLISH, tape(model), 10, 2.0, limit=2)
     torch.testing.assert_close(shifted.latents, theirs.latents, atol=TOLERANCE, rtol=0)
     monkeypatch.setattr(RotaryTable, "first", crooked_keys)

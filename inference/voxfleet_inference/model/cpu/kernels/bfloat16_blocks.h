@@ -1,7 +1,7 @@
-// The innermost product of bfloat16: up to MOST_ROWS rows of activations with one panel of outputs.
+// The innermost loop of a bfloat16 product: up to MAX_ROWS rows of activations with one panel of outputs.
 //
-// A panel is [inputs / 2][COLUMNS][2] weights, a block of activations [inputs / 2][rows][2]. A row's sum has one order,
-// whatever block it is in.
+// A panel is [inputs / 2][COLUMNS][2] weights, a block of activations [inputs / 2][rows][2]. A row's sum has the same
+// order in every block.
 #pragma once
 #include <stdint.h>
 #include <string.h>
@@ -20,7 +20,7 @@ typedef void multiply_block(const uint16_t *panel, const uint16_t *block, int64_
     UNROLLED for (int row = 0; row < ROWS; row++) sum[row] = _mm512_setzero_ps(); \
     for (; groups > 0; groups--, panel += 2 * COLUMNS, block += 2 * ROWS) { \
       const __m512i weights = _mm512_load_si512(panel); \
-      _mm_prefetch((const char *)panel + AHEAD, _MM_HINT_T0); \
+      _mm_prefetch((const char *)panel + PREFETCH_BYTES, _MM_HINT_T0); \
       UNROLLED for (int row = 0; row < ROWS; row++) \
         __asm__("vdpbf16ps %2%{1to16%}, %1, %0" \
                 : "+v"(sum[row]) : "v"(weights), "m"(*(const int32_t *)(block + 2 * row))); \
@@ -33,7 +33,7 @@ typedef void multiply_block(const uint16_t *panel, const uint16_t *block, int64_
 typedef float columns __attribute__((vector_size(COLUMNS * sizeof(float))));
 typedef uint32_t column_bits __attribute__((vector_size(COLUMNS * sizeof(float))));
 
-// Both weights of a pair become floats: one lies in the upper half of its 32 bits already.
+// Without AVX512_BF16: both weights of a pair are widened to float. The second is in the upper half of its 32 bits already.
 #define MULTIPLY_BLOCK(ROWS) \
   static void multiply_##ROWS(const uint16_t *panel, const uint16_t *block, int64_t groups, float *sums) { \
     columns sum[ROWS]; \
@@ -42,7 +42,7 @@ typedef uint32_t column_bits __attribute__((vector_size(COLUMNS * sizeof(float))
       const column_bits pairs = *(const column_bits *)panel; \
       const columns first = (columns)(pairs << 16), second = (columns)(pairs & 0xFFFF0000u); \
       UNROLLED for (int row = 0; row < ROWS; row++) \
-        sum[row] += first * kept_value(block[2 * row]) + second * kept_value(block[2 * row + 1]); \
+        sum[row] += first * widen(block[2 * row]) + second * widen(block[2 * row + 1]); \
     } \
     memcpy(sums, sum, sizeof(sum)); \
   }

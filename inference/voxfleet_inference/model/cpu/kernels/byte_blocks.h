@@ -1,8 +1,8 @@
-// The innermost product of bytes: up to MOST_ROWS rows of activations with one panel of COLUMNS outputs.
+// The innermost loop of an int8 product: up to MAX_ROWS rows of activations with one panel of COLUMNS outputs.
 //
-// A panel is [inputs / GROUP][COLUMNS][GROUP] weights, each a signed byte moved up by OFFSET; a block of activations is
-// [inputs / GROUP][rows][GROUP] signed bytes. So each instruction takes GROUP inputs of one row with all columns, reads
-// memory in order, and no weight is read twice. Sums are exact in 32 bits: their order does not matter.
+// A panel is [inputs / GROUP][COLUMNS][GROUP] weights, each a signed byte plus OFFSET; a block of activations is
+// [inputs / GROUP][rows][GROUP] signed bytes. So an instruction multiplies GROUP inputs of one row with all columns, memory
+// is read in order, and no weight is read twice. Sums are exact in 32 bits, so their order does not matter.
 #pragma once
 #include <stdint.h>
 
@@ -16,14 +16,14 @@ typedef void multiply_block(const uint8_t *panel, const int8_t *codes, int64_t g
 #if defined(__AVX512VNNI__)
 #include <immintrin.h>
 
-// The accumulators are operands of assembly because GCC 12 copies those of its own builtin at every turn.
+// Inline assembly, because GCC 12 copies the accumulators of its own builtin in every iteration.
 #define MULTIPLY_BLOCK(ROWS) \
   static void multiply_##ROWS(const uint8_t *panel, const int8_t *codes, int64_t groups, int32_t *sums) { \
     __m512i sum[ROWS]; \
     UNROLLED for (int row = 0; row < ROWS; row++) sum[row] = _mm512_setzero_si512(); \
     for (; groups > 0; groups--, panel += PANEL_STEP, codes += ROWS * GROUP) { \
       const __m512i weights = _mm512_load_si512(panel); \
-      _mm_prefetch((const char *)panel + AHEAD, _MM_HINT_T0); \
+      _mm_prefetch((const char *)panel + PREFETCH_BYTES, _MM_HINT_T0); \
       UNROLLED for (int row = 0; row < ROWS; row++) \
         __asm__("vpdpbusd %2%{1to16%}, %1, %0" \
                 : "+v"(sum[row]) : "v"(weights), "m"(*(const int32_t *)(codes + row * GROUP))); \
@@ -34,7 +34,7 @@ typedef void multiply_block(const uint8_t *panel, const int8_t *codes, int64_t g
 #elif defined(__AVX2__)
 #include <immintrin.h>
 
-// Without an instruction for bytes: both sides become 16 bits wide, pairs of products are added without saturation.
+// Without VNNI: both factors are widened to 16 bits, and pairs of products are added without saturation.
 static void multiply_row(const uint8_t *panel, const int8_t *codes, int64_t stride, int64_t groups, int32_t *sums) {
   __m256i sum[4];  // each [4 columns][2 halves of a group]
   UNROLLED for (int part = 0; part < 4; part++) sum[part] = _mm256_setzero_si256();

@@ -1,7 +1,7 @@
-// The innermost product of floats: up to FLOAT_ROWS rows with one panel of outputs, [inputs][COLUMNS] weights.
+// The innermost loop of a float product: up to FLOAT_ROWS rows with one panel of outputs, [inputs][COLUMNS] weights.
 //
-// Written with GCC's vectors, which become whatever the processor has. FLOAT_ROWS is how many rows have an address of their
-// own in registers. A row's sum has one order, whatever block it is in.
+// Written with GCC's vector extension, which compiles to the CPU's widest vectors. With FLOAT_ROWS rows the address of each
+// fits into a register. A row's sum has the same order in every block.
 #pragma once
 #include <stdint.h>
 
@@ -11,7 +11,7 @@ typedef float columns __attribute__((vector_size(COLUMNS * sizeof(float))));
 
 enum { FLOAT_ROWS = 8 };
 
-// `stride` floats lie between two rows of x; `sums` is [rows][COLUMNS].
+// Rows of x are `stride` floats apart; `sums` is [rows][COLUMNS].
 typedef void multiply_floats(const columns *panel, const float *x, int64_t stride, int64_t inputs, columns *sums);
 
 #define MULTIPLY_FLOATS(ROWS) \

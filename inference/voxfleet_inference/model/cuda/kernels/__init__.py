@@ -1,1 +1,1 @@
-"""Triton kernels, each beside the same in plain PyTorch."""
+"""Triton kernels, each next to its reference in plain PyTorch."""

@@ -1,8 +1,9 @@
-"""Attention of few rows that each add one token: what a row remembers is divided among programs, then merged.
+"""Split-KV attention for small decode batches: the cached positions of a row are divided among programs, then merged.
 
-A row and a key head alone are too few programs to keep a GPU's memory busy. Here each of `parts` programs takes every
-`parts`-th block of keys and leaves its softmax unfinished; a second kernel joins them, always in the same order. How
-many parts there are follows from the shape of the pass alone, so that a recording holds for every length.
+This is Flash-Decoding (Dao, Haziza, Massa and Sizov, 2023): one program per row and key head would be too few to keep a
+GPU's memory busy. Each of `splits` programs takes every `splits`-th block of keys and stores its unfinished softmax; a
+second kernel merges them, always in the same order. The number of splits follows from the shape of the pass alone, so
+that a captured graph is valid for every length.
 """
 
 from __future__ import annotations
@@ -15,92 +16,92 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from voxfleet_inference.model.cuda.kernels.launching import launch, power_of_two
-from voxfleet_inference.model.cuda.kernels.softmax import attend_cached, attend_new, rotated
+from voxfleet_inference.model.cuda.kernels.launch import launch, next_power_of_two
+from voxfleet_inference.model.cuda.kernels.softmax import attend_cached, attend_new, load_rotated
 
 if TYPE_CHECKING:
     from voxfleet_inference.model.cuda.kernels.softmax import Heads
 
-MOST_PARTS = 16
-_WORTH_PROGRAMS = 64  # with so many a pass keeps enough loads in flight; more would merge more than they read
+MAX_SPLITS = 16
+_TARGET_PROGRAMS = 64  # enough loads in flight; with more programs merging costs more than the split saves
 _BLOCK_KEYS = 64
 
 
-def parts_for(rows: int, tokens: int, kv_heads: int) -> int:
-    """Among how many programs a row's memory is divided for each key head; prompts have programs enough."""
-    return max(1, min(MOST_PARTS, _WORTH_PROGRAMS // (rows * kv_heads))) if tokens == 1 else 1
+def splits_for(rows: int, tokens: int, kv_heads: int) -> int:
+    """Return the number of splits per row and key head; prefill has enough programs without."""
+    return max(1, min(MAX_SPLITS, _TARGET_PROGRAMS // (rows * kv_heads))) if tokens == 1 else 1
 
 
-@triton.jit(do_not_specialize=["tokens"], do_not_specialize_on_alignment=["first_at", "lengths_at"])
-def _part_kernel(
-    qkv_at, keys_at, values_at, first_at, lengths_at, cosines_at, sines_at, best_at, weight_at, mixed_at, tokens, scale,
-    HEADS: tl.constexpr, KV_HEADS: tl.constexpr, DIM: tl.constexpr, BLOCK_DIM: tl.constexpr,
+@triton.jit(do_not_specialize=["tokens"], do_not_specialize_on_alignment=["first_ptr", "lengths_ptr"])
+def _split_kernel(
+    qkv_ptr, keys_ptr, values_ptr, first_ptr, lengths_ptr, cosines_ptr, sines_ptr, max_ptr, sum_ptr, acc_ptr, tokens,
+    scale, HEADS: tl.constexpr, KV_HEADS: tl.constexpr, DIM: tl.constexpr, BLOCK_DIM: tl.constexpr,
     BLOCK_QUERIES: tl.constexpr, BLOCK_KEYS: tl.constexpr,
 ):  # fmt: skip
-    """The queries of one row's new token that share one key head, over a part of their keys; the first has the new."""
-    row, kv_head, part = tl.program_id(0).to(tl.int64), tl.program_id(1), tl.program_id(2)
-    parts = tl.num_programs(2)
+    """The query heads of one row that share a key head, over one split of the keys; split 0 takes the new token too."""
+    row, kv_head, split = tl.program_id(0).to(tl.int64), tl.program_id(1), tl.program_id(2)
+    splits = tl.num_programs(2)
     group: tl.constexpr = HEADS // KV_HEADS
     dim = tl.arange(0, BLOCK_DIM)
-    length, slot = tl.load(lengths_at + row), tl.load(first_at + row)
-    query = tl.arange(0, BLOCK_QUERIES)
-    head = kv_head * group + query % group
-    mask = (query < group)[:, None] & (dim < DIM)[None, :]
-    query_at = qkv_at + row * ((HEADS + 2 * KV_HEADS) * DIM) + head * DIM
-    turned = rotated(query_at, length + query * 0, cosines_at, sines_at, dim, mask, DIM)
-    best = tl.full((BLOCK_QUERIES,), -1e30, dtype=tl.float32)
-    weight = tl.zeros((BLOCK_QUERIES,), dtype=tl.float32)
-    mixed = tl.zeros((BLOCK_QUERIES, BLOCK_DIM), dtype=tl.float32)
-    best, weight, mixed = attend_cached(
-        turned, best, weight, mixed, keys_at, values_at, slot, length, kv_head, part, parts, scale,
+    length, first = tl.load(lengths_ptr + row), tl.load(first_ptr + row)
+    index = tl.arange(0, BLOCK_QUERIES)
+    head = kv_head * group + index % group
+    mask = (index < group)[:, None] & (dim < DIM)[None, :]
+    query_ptr = qkv_ptr + row * ((HEADS + 2 * KV_HEADS) * DIM) + head * DIM
+    query = load_rotated(query_ptr, length + index * 0, cosines_ptr, sines_ptr, dim, mask, DIM)
+    row_max = tl.full((BLOCK_QUERIES,), -1e30, dtype=tl.float32)
+    row_sum = tl.zeros((BLOCK_QUERIES,), dtype=tl.float32)
+    acc = tl.zeros((BLOCK_QUERIES, BLOCK_DIM), dtype=tl.float32)
+    row_max, row_sum, acc = attend_cached(
+        query, row_max, row_sum, acc, keys_ptr, values_ptr, first, length, kv_head, split, splits, scale,
         KV_HEADS, DIM, BLOCK_DIM, BLOCK_KEYS,
     )  # fmt: skip
-    if part == 0:
-        best, weight, mixed = attend_new(
-            turned, best, weight, mixed, qkv_at, keys_at, values_at, cosines_at, sines_at, row, query * 0, tokens, slot,
-            length, kv_head, part == 0, scale, HEADS, KV_HEADS, DIM, BLOCK_DIM, 16, True,
+    if split == 0:
+        row_max, row_sum, acc = attend_new(
+            query, row_max, row_sum, acc, qkv_ptr, keys_ptr, values_ptr, cosines_ptr, sines_ptr, row, index * 0, tokens,
+            first, length, kv_head, split == 0, scale, HEADS, KV_HEADS, DIM, BLOCK_DIM, 16, True,
         )  # fmt: skip
-    at = (row * HEADS + head) * parts + part
-    tl.store(best_at + at, best, mask=query < group)
-    tl.store(weight_at + at, weight, mask=query < group)
-    tl.store(mixed_at + at[:, None] * DIM + dim[None, :], mixed, mask=mask)
+    part = (row * HEADS + head) * splits + split  # [BLOCK_QUERIES]
+    tl.store(max_ptr + part, row_max, mask=index < group)
+    tl.store(sum_ptr + part, row_sum, mask=index < group)
+    tl.store(acc_ptr + part[:, None] * DIM + dim[None, :], acc, mask=mask)
 
 
-@triton.jit(do_not_specialize=["parts"])
+@triton.jit(do_not_specialize=["splits"])
 def _merge_kernel(
-    best_at, weight_at, mixed_at, out_at, parts,
-    HEADS: tl.constexpr, DIM: tl.constexpr, BLOCK_DIM: tl.constexpr, BLOCK_PARTS: tl.constexpr,
+    max_ptr, sum_ptr, acc_ptr, out_ptr, splits,
+    HEADS: tl.constexpr, DIM: tl.constexpr, BLOCK_DIM: tl.constexpr, BLOCK_SPLITS: tl.constexpr,
 ):  # fmt: skip
-    """One head of one row: unfinished softmaxes brought to one maximum, added and divided."""
-    whole = tl.program_id(0).to(tl.int64) * HEADS + tl.program_id(1)
-    part, dim = tl.arange(0, BLOCK_PARTS), tl.arange(0, BLOCK_DIM)
-    there = part < parts
-    mask = there[:, None] & (dim < DIM)[None, :]
-    best = tl.load(best_at + whole * parts + part, mask=there, other=-1e30)
-    fade = tl.exp(best - tl.max(best, axis=0))
-    weight = tl.sum(tl.load(weight_at + whole * parts + part, mask=there, other=0.0) * fade, axis=0)
-    mixed = tl.load(mixed_at + (whole * parts + part)[:, None] * DIM + dim[None, :], mask=mask, other=0.0)
-    made = tl.sum(mixed * fade[:, None], axis=0) / weight
-    tl.store(out_at + whole * DIM + dim, made.to(out_at.dtype.element_ty), mask=dim < DIM)
+    """One head of one row: rescale the splits to their common maximum, sum and divide."""
+    row_head = tl.program_id(0).to(tl.int64) * HEADS + tl.program_id(1)
+    split, dim = tl.arange(0, BLOCK_SPLITS), tl.arange(0, BLOCK_DIM)
+    inside = split < splits
+    mask = inside[:, None] & (dim < DIM)[None, :]
+    row_max = tl.load(max_ptr + row_head * splits + split, mask=inside, other=-1e30)
+    rescale = tl.exp(row_max - tl.max(row_max, axis=0))
+    row_sum = tl.sum(tl.load(sum_ptr + row_head * splits + split, mask=inside, other=0.0) * rescale, axis=0)
+    acc = tl.load(acc_ptr + (row_head * splits + split)[:, None] * DIM + dim[None, :], mask=mask, other=0.0)
+    output = tl.sum(acc * rescale[:, None], axis=0) / row_sum
+    tl.store(out_ptr + row_head * DIM + dim, output.to(out_ptr.dtype.element_ty), mask=dim < DIM)
 
 
 def split_kv_attention(
-    qkv: Tensor, memory: tuple[Tensor, ...], tables: tuple[Tensor, Tensor], out: Tensor, heads: Heads, parts: int
+    qkv: Tensor, cache: tuple[Tensor, ...], tables: tuple[Tensor, Tensor], out: Tensor, heads: Heads, splits: int
 ) -> None:
-    """Fill `out`, `[rows, 1, heads * head_dim]`; new keys are remembered."""
+    """Write the attention of one new token per row to `out`, `[rows, 1, heads * head_dim]`, and update the cache."""
     rows, tokens, _ = qkv.shape
-    best, weight = (qkv.new_empty(rows, heads.queries, parts, dtype=torch.float32) for _ in range(2))
-    mixed = qkv.new_empty(rows, heads.queries, parts, heads.dim, dtype=torch.float32)
-    sizes = {"HEADS": heads.queries, "DIM": heads.dim, "BLOCK_DIM": power_of_two(heads.dim)}
+    row_max, row_sum = (qkv.new_empty(rows, heads.queries, splits, dtype=torch.float32) for _ in range(2))
+    acc = qkv.new_empty(rows, heads.queries, splits, heads.dim, dtype=torch.float32)
+    sizes = {"HEADS": heads.queries, "DIM": heads.dim, "BLOCK_DIM": next_power_of_two(heads.dim)}
     launch(
-        _part_kernel,
-        (rows, heads.keys, parts),
-        *(qkv, *memory, *tables, best, weight, mixed, tokens, 1 / math.sqrt(heads.dim)),
+        _split_kernel,
+        (rows, heads.keys, splits),
+        *(qkv, *cache, *tables, row_max, row_sum, acc, tokens, 1 / math.sqrt(heads.dim)),
         **sizes,
         KV_HEADS=heads.keys,
-        BLOCK_QUERIES=power_of_two(heads.queries // heads.keys),
+        BLOCK_QUERIES=next_power_of_two(heads.queries // heads.keys),
         BLOCK_KEYS=_BLOCK_KEYS,
         num_warps=4,
         num_stages=2 if qkv.itemsize == 2 else 1,  # noqa: PLR2004 - bytes; float32 takes twice the shared memory
     )
-    launch(_merge_kernel, (rows, heads.queries), best, weight, mixed, out, parts, **sizes, BLOCK_PARTS=MOST_PARTS)
+    launch(_merge_kernel, (rows, heads.queries), row_max, row_sum, acc, out, splits, **sizes, BLOCK_SPLITS=MAX_SPLITS)

@@ -1,0 +1,275 @@
+"""The model on the device: created, optimized, captured; and the times of its steps by batch size and by part.
+
+Knows: the model's parts. Times on a GPU are between events of the device. Parts are captured as graphs, so that the
+host's speed does not count; a step is timed as a server runs it: fill a graph's inputs and replay it.
+"""
+
+from __future__ import annotations
+
+import gc
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from result_file import Results, for_each
+from torch import Tensor
+from voxfleet_inference.model.cuda.codec import CodecDtype
+from voxfleet_inference.model.cuda.graphs import StepGraphs
+from voxfleet_inference.model.cuda.optimize import optimize_model
+from voxfleet_inference.model.cuda.shapes import Sizes, tiny_sizes
+from voxfleet_inference.model.kv_cache import AttentionMetadata
+from voxfleet_inference.model.random_weights.random_model import random_model
+from voxfleet_inference.model.runner.decoding import DecodingSettings, Prompt
+from voxfleet_inference.model.runner.model_runner import ModelRunner, RunnerConfig
+from voxfleet_inference.model.voxcpm import VoxCPM
+from voxfleet_inference.worker.voxcpm_backend import VoxCpmBackend
+
+POSITIONS = 256  # KV positions of each slot
+PROMPT = Prompt([300 + index for index in range(50)])
+REPEATS = {"cuda": 20, "cpu": 3}
+PrintLine = Callable[[str], None]
+
+
+@dataclass
+class ModelUnderTest:
+    """The optimized model with its graphs; `start` creates them."""
+
+    device: torch.device
+    size: str
+    rows: int
+    asked_codec: CodecDtype | None
+    print_line: PrintLine
+    mode: str = "recorded"  # with CUDA graphs; or "launched" (kernels alone), or "plain" (neither)
+    before_start: Results = field(default_factory=dict)  # seconds of the process before it can create a model
+    is_started: bool = False
+    runner: ModelRunner | None = None
+
+    def __post_init__(self) -> None:
+        self.sizes = Sizes() if self.size == "full" else tiny_sizes()
+        self.dtype = torch.bfloat16 if self.is_gpu else torch.float32
+        self.codec: CodecDtype = self.asked_codec or ("tf32" if self.is_gpu else "fp32")
+        self.patch_seconds = 1 / self.sizes.patches_per_second
+        self._stream: torch.cuda.Stream | None = None
+
+    @property
+    def is_gpu(self) -> bool:
+        """Whether the device is a GPU."""
+        return self.device.type == "cuda"
+
+    def model(self, dtype: torch.dtype) -> VoxCPM:
+        """Create a plain model; the weights are the same in every dtype, but for rounding."""
+        model = random_model(self.sizes, self.device, torch.float32)
+        model.network.to(dtype)
+        for transformer in transformers(model):
+            transformer.rotary = rounded_rotary(self.sizes, self.device, dtype)
+        return VoxCPM(model.config, model.tokenizer, model.network, model.vae)
+
+    def start(self, _deadline: float) -> Iterator[Results]:
+        """Start as a server does, except for reading files; yields the seconds of each phase."""
+        found = dict(self.before_start)
+        for name, work in self._phases():
+            began = time.monotonic()
+            work()
+            self.wait()
+            found[f"{name}_seconds"] = round(time.monotonic() - began, 3)
+            self.print_line(f"{name}: {found[f'{name}_seconds']} s")
+            yield found
+        self.is_started = True
+
+    def _phases(self) -> Iterator[tuple[str, Callable[[], object]]]:
+        yield "weights", self._make
+        if self.mode != "plain":
+            yield "fuse", lambda: optimize_model(self.made, self.codec)
+        yield "slots", self._make_backend
+        yield "kernels_and_first_step", lambda: first_step(self.started_runner())
+        if self.mode == "recorded":
+            yield "graphs", self._record
+
+    def _make(self) -> None:
+        self.made = self.model(self.dtype)
+
+    def _make_backend(self) -> None:
+        config = RunnerConfig(4 * self.rows, 4 * self.rows * POSITIONS, self.rows)
+        self.speech = VoxCpmBackend(self.made, config, self._keep_runner)
+
+    def _keep_runner(self, runner: ModelRunner) -> None:
+        self.runner = runner
+
+    def _record(self) -> None:
+        graphs = StepGraphs(self.started_runner())
+        graphs.warm_up(lambda done, of: self.print_line(f"  graph {done} of {of}"))
+        self.started_runner().step_fn = graphs
+
+    def started_runner(self) -> ModelRunner:
+        """Return the optimized model's runner.
+
+        Raises:
+            RuntimeError: the model was not started.
+        """
+        if self.runner is None:
+            raise RuntimeError("the model was not started")
+        return self.runner
+
+    def wait(self) -> None:
+        """Wait for the device."""
+        if self.is_gpu:
+            torch.cuda.synchronize()
+
+    def milliseconds(self, work: Callable[[], object]) -> float:
+        """Return the median time of `work`: between events on a GPU, and captured as a graph in mode "recorded"."""
+        run = recorded(work, self._recording_stream()) if self.is_gpu and self.mode == "recorded" else work
+        run()
+        clock = _between_events if self.is_gpu else clocked_ms
+        return statistics.median(clock(run) for _ in range(REPEATS[self.device.type]))
+
+    def _recording_stream(self) -> torch.cuda.Stream:
+        """One stream for all captures, because cuBLAS allocates a workspace for every stream."""
+        if self._stream is None:
+            self._stream = torch.cuda.Stream()
+        return self._stream
+
+    def refuse_more_rows(self, rows: int) -> None:
+        """Reject a batch that is larger than the model was started with.
+
+        Raises:
+            ValueError: it is.
+        """
+        if rows > self.rows:
+            raise ValueError(f"the model was started with room for {self.rows} rows: no measurement of {rows}")
+
+    def free(self) -> None:
+        """Free the memory that a failed measurement left behind."""
+        gc.collect()
+        if self.is_gpu:
+            torch.cuda.empty_cache()
+
+    def memory(self) -> Results:
+        """Return the peak and reserved memory of the device."""
+        if not self.is_gpu:
+            return {}
+        peak, reserved = torch.cuda.max_memory_allocated(), torch.cuda.memory_reserved()
+        return {"peak_gib": peak / 2**30, "reserved_gib": reserved / 2**30}
+
+
+def machine(device: torch.device, size: str) -> Results:
+    """Describe the device and the versions of the packages."""
+    found: Results = {
+        "device": device.type,
+        "size": size,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "weights": "random",
+    }
+    try:
+        import triton  # noqa: PLC0415
+
+        found["triton"] = triton.__version__
+    except ImportError:
+        found["triton"] = None
+    if device.type == "cuda":
+        properties = torch.cuda.get_device_properties(device)
+        found["device"] = properties.name
+        found |= {"capability": f"{properties.major}.{properties.minor}"}
+        found |= {"memory_gib": properties.total_memory / 2**30, "multiprocessors": properties.multi_processor_count}
+    return found
+
+
+def transformers(model: VoxCPM) -> list[Any]:
+    """Return the model's four transformers."""
+    network = model.network
+    return [network.base_lm, network.residual_lm, network.feat_encoder.encoder, network.feat_decoder.estimator.decoder]
+
+
+def rounded_rotary(sizes: Sizes, device: torch.device, dtype: torch.dtype) -> Any:
+    """Return a rotary table in `dtype`: the reference rounds its tables as it rounds weights."""
+    from voxfleet_inference.model.transformer import RotaryTable  # noqa: PLC0415
+
+    return RotaryTable(sizes.base_lm.rotary, sizes.max_length, device, dtype)
+
+
+def recorded(work: Callable[[], object], stream: Any) -> Callable[[], object]:
+    """Capture `work` as a CUDA graph; returns its replay."""
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(2):
+            work()
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph, stream=stream):
+        work()
+    return graph.replay  # type: ignore[no-any-return]
+
+
+def clocked_ms(work: Callable[[], object]) -> float:
+    """Return the milliseconds of `work` on the host's clock."""
+    began = time.perf_counter()
+    work()
+    return 1e3 * (time.perf_counter() - began)
+
+
+def _between_events(run: Callable[[], object]) -> float:
+    """Return the milliseconds between two events of the device around `run`."""
+    before, after = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    before.record()
+    run()
+    after.record()
+    after.synchronize()
+    return before.elapsed_time(after)
+
+
+def prefill_all(runner: ModelRunner, rows: int, positions: int = POSITIONS) -> None:
+    """Admit and prefill a sentence in each of the first `rows` slots."""
+    for slot in range(rows):
+        runner.admit(slot, slot * positions, positions, PROMPT, DecodingSettings(10, 2.0))
+        runner.prefill(slot, PROMPT.positions)
+
+
+def noise_of(runner: ModelRunner, rows: int) -> Tensor:
+    """Return the noise of a batch, the same in every call."""
+    config = runner.model.config
+    random = torch.Generator().manual_seed(rows)
+    return torch.randn(rows, config.patch_size, config.feat_dim, generator=random)
+
+
+def first_step(runner: ModelRunner) -> None:
+    """Take one step of one row without a graph: kernels are compiled, or loaded from the cache."""
+    prefill_all(runner, 1)
+    runner.step([0], noise_of(runner, 1))
+
+
+def measure_steps(target: ModelUnderTest, batches: Sequence[int], deadline: float) -> Iterator[Results]:
+    """Measure a step and its parts by batch size; every row has a prompt of 51 positions."""
+    yield from for_each("rows", batches, deadline, partial(_step_and_parts, target), target.free)
+
+
+@torch.inference_mode()
+def _step_and_parts(target: ModelUnderTest, rows: int) -> Results:
+    target.refuse_more_rows(rows)
+    runner = target.started_runner()
+    prefill_all(runner, rows)
+    given = noise_of(runner, rows).to(target.device, target.dtype)
+    step = partial(runner.step_fn, runner.batch_of(list(range(rows))), given)  # a graph, filled and replayed
+    step()
+    clock = _between_events if target.is_gpu else clocked_ms
+    step_ms = statistics.median(clock(step) for _ in range(REPEATS[target.device.type]))
+    parts = {name: target.milliseconds(work) for name, work in parts_of(runner, rows, given).items()}
+    return {"step_ms": step_ms, "times_real_time": rows * target.patch_seconds / step_ms * 1e3, "part_ms": parts}
+
+
+def parts_of(runner: ModelRunner, rows: int, noise: Tensor) -> dict[str, Callable[[], object]]:
+    """Return the parts of a step as functions that run alone."""
+    here = runner.batch_of(list(range(rows)))
+    states, network = runner.slot_states.gather(here), runner.network
+    collected = network.embed_patches(noise[:, None])
+    metadata = AttentionMetadata.after(states.first, states.lengths, 1, here.extents)
+    return {
+        "solver": lambda: network.sample_patch(noise, states.previous, states.hidden, states.guidance),
+        "codec": lambda: runner.decode_audio(here, noise),
+        "encoder": lambda: network.embed_patches(noise[:, None]),
+        "lms": lambda: network.forward_lms(collected[:, :0], collected, runner.kv_caches, metadata),
+    }
