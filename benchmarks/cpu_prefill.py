@@ -37,7 +37,7 @@ from voxfleet_inference.engine.model_backend import ModelBackend
 from voxfleet_inference.engine.process import EngineSettings
 from voxfleet_inference.engine.scheduling.plans import Limits
 from voxfleet_inference.model.random_weights.tiny_checkpoint import TINY_CONFIG, write_tiny_checkpoint
-from voxfleet_inference.voices.prompt_making import BUILT_IN_VOICE_TEXT
+from voxfleet_inference.voices.prompt_builders import BUILT_IN_VOICE_TEXT
 from voxfleet_inference.worker.loading import load_backend
 
 PATCH_SECONDS = 0.16

@@ -201,14 +201,14 @@ async def test_a_body_of_another_kind_or_too_large_is_refused(
         assert (await upload(server)).status_code == 413
 
 
-async def test_the_bound_on_voices_is_told(keeper: Any) -> None:
+async def test_more_voices_than_the_limit_are_507(keeper: Any) -> None:
     answers = [await upload(keeper, transcript=f"Number {number}.") for number in range(4)]
     assert [answer.status_code for answer in answers] == [200, 200, 200, 507]
     assert "the limit is 3 (--max-voices)" in answers[-1].json()["error"]["message"]
     assert (await upload(keeper, transcript="Number 0.", name="again")).status_code == 200
 
 
-async def test_a_full_disk_is_told_and_leaves_nothing(keeper: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_full_disk_is_507_and_leaves_no_file(keeper: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_room(_: int) -> None:
         raise OSError(28, "No space left on device")
 
