@@ -10,7 +10,7 @@ import torch
 from model_under_test import POSITIONS, ModelUnderTest, clocked_ms, noise_of, prefill_all, transformers
 from result_file import Results, for_each
 from torch import Tensor
-from voxfleet_inference.model.kv_cache import AttentionMetadata
+from voxfleet_inference.model.layers.kv_cache import AttentionMetadata
 from voxfleet_inference.model.runner.model_runner import ModelRunner, RunnerConfig
 
 CONTEXTS = (50, 250, 1000, 4000)

@@ -22,7 +22,7 @@ from voxfleet_inference.model.cuda.codec import CodecDtype
 from voxfleet_inference.model.cuda.graphs import StepGraphs
 from voxfleet_inference.model.cuda.optimize import optimize_model
 from voxfleet_inference.model.cuda.shapes import Sizes, tiny_sizes
-from voxfleet_inference.model.kv_cache import AttentionMetadata
+from voxfleet_inference.model.layers.kv_cache import AttentionMetadata
 from voxfleet_inference.model.random_weights.random_model import random_model
 from voxfleet_inference.model.runner.decoding import DecodingSettings, Prompt
 from voxfleet_inference.model.runner.model_runner import ModelRunner, RunnerConfig
@@ -187,7 +187,7 @@ def transformers(model: VoxCPM) -> list[Any]:
 
 def rounded_rotary(sizes: Sizes, device: torch.device, dtype: torch.dtype) -> Any:
     """Return a rotary table in `dtype`: the reference rounds its tables as it rounds weights."""
-    from voxfleet_inference.model.transformer import RotaryTable  # noqa: PLC0415
+    from voxfleet_inference.model.layers.transformer import RotaryTable  # noqa: PLC0415
 
     return RotaryTable(sizes.base_lm.rotary, sizes.max_length, device, dtype)
 

@@ -18,7 +18,7 @@ from voxfleet_inference.model.cuda.codec import CodecDtype, set_tf32
 from voxfleet_inference.model.cuda.kernels import attention, linears, norms
 from voxfleet_inference.model.cuda.kernels.softmax import Heads
 from voxfleet_inference.model.cuda.optimize import fuse_transformers
-from voxfleet_inference.model.kv_cache import AttentionMetadata, KvLayer
+from voxfleet_inference.model.layers.kv_cache import AttentionMetadata, KvLayer
 from voxfleet_inference.model.runner.model_runner import ModelRunner, RunnerConfig
 from voxfleet_inference.model.voxcpm import VoxCPM
 

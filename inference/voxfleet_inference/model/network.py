@@ -16,10 +16,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from voxfleet_inference.model.flow_matching import FlowMatching, Guidance, LocalDit
-from voxfleet_inference.model.kv_cache import AttentionMetadata, KvCache
-from voxfleet_inference.model.linear import Linear
-from voxfleet_inference.model.transformer import RotaryTable, Transformer
+from voxfleet_inference.model.layers.flow_matching import FlowMatching, Guidance, LocalDit
+from voxfleet_inference.model.layers.kv_cache import AttentionMetadata, KvCache
+from voxfleet_inference.model.layers.linear import Linear
+from voxfleet_inference.model.layers.transformer import RotaryTable, Transformer
 
 if TYPE_CHECKING:
     from voxfleet_inference.model.config import ModelConfig

@@ -17,12 +17,12 @@ from voxfleet_inference.model.cpu.compile import COLUMNS, kernels
 from voxfleet_inference.model.cpu.matrices import Int8Matrix
 from voxfleet_inference.model.cpu.memory import HugePages
 from voxfleet_inference.model.errors import UnsupportedFormatError
-from voxfleet_inference.model.linear import Linear
-from voxfleet_inference.model.transformer import Transformer
+from voxfleet_inference.model.layers.linear import Linear
+from voxfleet_inference.model.layers.transformer import Transformer
 
 if TYPE_CHECKING:
-    from voxfleet_inference.model.kv_cache import AttentionMetadata, KvCache
-    from voxfleet_inference.model.transformer import Layer
+    from voxfleet_inference.model.layers.kv_cache import AttentionMetadata, KvCache
+    from voxfleet_inference.model.layers.transformer import Layer
 
 OFFSET = 128  # the kernels multiply signed activations with unsigned weights
 GROUPS = {torch.int8: 4, torch.bfloat16: 2}  # consecutive inputs that one instruction multiplies per output

@@ -15,9 +15,9 @@ from voxfleet_inference.model.cuda.kernels.attention import KvContext, attention
 from voxfleet_inference.model.cuda.kernels.linears import linear_residual, norm_linear
 from voxfleet_inference.model.cuda.kernels.norms import add_norm, swiglu
 from voxfleet_inference.model.cuda.kernels.softmax import Heads
-from voxfleet_inference.model.kv_cache import AttentionMetadata, KvCache
-from voxfleet_inference.model.linear import Linear
-from voxfleet_inference.model.transformer import Layer, Transformer
+from voxfleet_inference.model.layers.kv_cache import AttentionMetadata, KvCache
+from voxfleet_inference.model.layers.linear import Linear
+from voxfleet_inference.model.layers.transformer import Layer, Transformer
 
 ALIGNMENT_BYTES = 16  # the widest load of a thread; Triton compiles other kernels for unaligned addresses
 FUSED_MAX_ROWS = 64  # rows times tokens; cuBLAS is faster with more

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from voxfleet_inference.model.flow_matching import Guidance
-from voxfleet_inference.model.kv_cache import allocate
+from voxfleet_inference.model.layers.flow_matching import Guidance
+from voxfleet_inference.model.layers.kv_cache import allocate
 from voxfleet_inference.model.network import Hidden
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from voxfleet_inference.model.checkpoint import load_checkpoint
 from voxfleet_inference.model.cpu import packing
-from voxfleet_inference.model.flow_matching import Guidance, Schedule, sinusoids
-from voxfleet_inference.model.kv_cache import AttentionMetadata, KvCache
+from voxfleet_inference.model.layers.flow_matching import Guidance, Schedule, sinusoids
+from voxfleet_inference.model.layers.kv_cache import AttentionMetadata, KvCache
 from voxfleet_inference.model.network import Hidden
 from voxfleet_inference.model.runner.model_runner import ModelRunner, RunnerConfig
 from voxfleet_inference.model.voxcpm import VoxCPM

@@ -12,7 +12,7 @@ from unittest.mock import patch
 import pytest
 import torch
 from torch import Tensor
-from voxfleet_inference.model.transformer import RotaryTable
+from voxfleet_inference.model.layers.transformer import RotaryTable
 from voxfleet_inference.model.voxcpm import VoxCPM
 
 from .conftest import CodesOf, Reference, Spoken, VoicePrompt, speak

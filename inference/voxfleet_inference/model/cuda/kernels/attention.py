@@ -20,11 +20,11 @@ from torch import Tensor
 from voxfleet_inference.model.cuda.kernels.launch import cdiv, launch, next_power_of_two, uses_kernels
 from voxfleet_inference.model.cuda.kernels.softmax import Heads, attend_cached, attend_new, load_rotated
 from voxfleet_inference.model.cuda.kernels.split_kv import split_kv_attention, splits_for
-from voxfleet_inference.model.kv_cache import attend_padded, grouped_attention
-from voxfleet_inference.model.transformer import RotaryTable, rotate
+from voxfleet_inference.model.layers.kv_cache import attend_padded, grouped_attention
+from voxfleet_inference.model.layers.transformer import RotaryTable, rotate
 
 if TYPE_CHECKING:
-    from voxfleet_inference.model.kv_cache import AttentionMetadata, KvLayer
+    from voxfleet_inference.model.layers.kv_cache import AttentionMetadata, KvLayer
 
 _BLOCK_QUERIES = 16  # query heads that share a key head, times tokens
 _BLOCK_KEYS = 64

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 from voxfleet_inference.model.cpu.matrices import FloatMatrix, Int8Matrix, row_scales
-from voxfleet_inference.model.linear import Linear, Multiply
+from voxfleet_inference.model.layers.linear import Linear, Multiply
 
 SHAPES = [(64, 1), (96, 320), (1024, 128)]  # inputs and outputs, aligned and not
 

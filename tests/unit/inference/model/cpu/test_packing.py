@@ -13,7 +13,7 @@ from voxfleet_inference.model.cpu.compile import NoKernelsError
 from voxfleet_inference.model.cpu.matrices import FloatMatrix, Int8Matrix
 from voxfleet_inference.model.cpu.stack import FusedTransformer
 from voxfleet_inference.model.errors import UnsupportedFormatError
-from voxfleet_inference.model.linear import Linear
+from voxfleet_inference.model.layers.linear import Linear
 from voxfleet_inference.model.random_weights.tiny_checkpoint import write_tiny_checkpoint
 from voxfleet_inference.model.runner.decoding import DecodingSettings, PatchResult, Prompt
 from voxfleet_inference.model.runner.model_runner import ModelRunner, RunnerConfig

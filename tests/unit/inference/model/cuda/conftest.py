@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from voxfleet_inference.model import kv_cache
+from voxfleet_inference.model.layers import kv_cache
 from voxfleet_inference.model.runner import slot_states
 
 HOST_WAITS = {torch.ops.aten._local_scalar_dense.default, torch.ops.aten.nonzero.default}

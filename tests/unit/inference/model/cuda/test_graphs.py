@@ -9,7 +9,7 @@ from voxfleet_inference.model.cuda.graphs import EVALUATIONS, StepGraphs, bucket
 from voxfleet_inference.model.cuda.kernels import attention
 from voxfleet_inference.model.cuda.optimize import capture_steps, fuse_transformers, optimize_model
 from voxfleet_inference.model.cuda.shapes import tiny_sizes
-from voxfleet_inference.model.kv_cache import AttentionMetadata, KvLayer, grouped_attention
+from voxfleet_inference.model.layers.kv_cache import AttentionMetadata, KvLayer, grouped_attention
 from voxfleet_inference.model.random_weights.random_model import random_model
 from voxfleet_inference.model.runner.decoding import DecodingSettings, PatchResult, Prompt
 from voxfleet_inference.model.runner.model_runner import ModelRunner, RunnerConfig

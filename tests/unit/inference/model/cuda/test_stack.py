@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from voxfleet_inference.model.cuda.shapes import tiny_sizes
 from voxfleet_inference.model.cuda.stack import FusedTransformer
-from voxfleet_inference.model.kv_cache import AttentionMetadata, KvCache
-from voxfleet_inference.model.transformer import RotaryTable, Transformer
+from voxfleet_inference.model.layers.kv_cache import AttentionMetadata, KvCache
+from voxfleet_inference.model.layers.transformer import RotaryTable, Transformer
 
 CPU = torch.device("cpu")
 SHAPE = replace(tiny_sizes().base_lm, vocabulary=0, layers=4)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor
-from voxfleet_inference.model.kv_cache import (
+from voxfleet_inference.model.layers.kv_cache import (
     ExtentFullError,
 )
 from voxfleet_inference.model.runner.decoding import DecodingSettings, PatchResult, Prompt

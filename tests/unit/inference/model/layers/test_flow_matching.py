@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor
-from voxfleet_inference.model.flow_matching import Guidance, Schedule, cfg_zero_star
+from voxfleet_inference.model.layers.flow_matching import Guidance, Schedule, cfg_zero_star
 from voxfleet_inference.model.voxcpm import VoxCPM
 
 Model = Callable[[str, bool], VoxCPM]

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
-from voxfleet_inference.model.kv_cache import (
+from voxfleet_inference.model.layers.kv_cache import (
     Attend,
     AttentionMetadata,
     KvCache,

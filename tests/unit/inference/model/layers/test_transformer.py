@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 from voxfleet_inference.model.config import RotaryShape
-from voxfleet_inference.model.transformer import RotaryTable, rotate
+from voxfleet_inference.model.layers.transformer import RotaryTable, rotate
 
 CPU = torch.device("cpu")
 

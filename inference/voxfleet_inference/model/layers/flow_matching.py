@@ -19,8 +19,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from voxfleet_inference.model.linear import Linear
-from voxfleet_inference.model.transformer import RotaryTable, Transformer
+from voxfleet_inference.model.layers.linear import Linear
+from voxfleet_inference.model.layers.transformer import RotaryTable, Transformer
 
 if TYPE_CHECKING:
     from voxfleet_inference.model.shapes import TransformerShape

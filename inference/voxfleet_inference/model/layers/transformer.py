@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from voxfleet_inference.model.kv_cache import AttentionMetadata, KvCache, grouped_attention
-from voxfleet_inference.model.linear import Embedding, Linear
+from voxfleet_inference.model.layers.kv_cache import AttentionMetadata, KvCache, grouped_attention
+from voxfleet_inference.model.layers.linear import Embedding, Linear
 
 if TYPE_CHECKING:
     from voxfleet_inference.model.shapes import RotaryShape, TransformerShape
