@@ -34,9 +34,10 @@ check: lint types ## run the checks that start no program of the project
 format: setup ## format the sources and fix what the linter can fix
 	@$(VENV)/ruff format . && $(VENV)/ruff check --fix .
 
-lint: setup ## run ruff, the import contracts and shellcheck
+lint: setup ## run ruff, the import contracts, the word list and shellcheck
 	@$(VENV)/ruff format --check . && $(VENV)/ruff check . && $(VENV)/lint-imports
-	@$(VENV)/shellcheck .ci/* scripts/* inference/*.sh
+	@$(VENV)/python scripts/check_words.py
+	@$(VENV)/shellcheck .ci/* scripts/lock scripts/setup inference/*.sh
 
 types: setup ## run mypy, strict
 	@$(VENV)/mypy operator inference gateway testbed demo

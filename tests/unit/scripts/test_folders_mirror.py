@@ -12,7 +12,8 @@ PACKAGES = {
     "testbed": ROOT / "testbed/voxfleet_testbed",
     "demo": ROOT / "demo/voxfleet_demo",
 }
-BESIDE_THE_PACKAGE = {"packaging"}  # start.sh and the image, which are no modules
+# No modules: start.sh and the image; the CUDA path on fake tensors, whose fixtures replace CUDA for a whole folder.
+BESIDE_THE_PACKAGE = {"packaging", "without_gpu"}
 
 
 @pytest.mark.parametrize("part", PACKAGES)

@@ -16,8 +16,8 @@ from voxfleet_inference.model.cpu.memory import return_freed_memory
 from voxfleet_inference.model.cpu.stack import GROUPS, FusedTransformer, has_whole_panels, linears_of, weights_of
 from voxfleet_inference.model.errors import UnsupportedFormatError
 from voxfleet_inference.model.layers.linear import Linear
-from voxfleet_inference.model.network import Network
 from voxfleet_inference.model.layers.transformer import Transformer
+from voxfleet_inference.model.network import Network
 from voxfleet_inference.model.weights import WeightFile, fill
 
 MIN_PACKED_WEIGHTS = 65_536  # for smaller matrices the call of a packed product costs more than the product

@@ -36,8 +36,8 @@ from voxfleet_inference.model.cuda.kernels.launch import compiling_only
 from voxfleet_inference.model.cuda.shapes import VOXCPM_15_LANGUAGE_MODEL, VOXCPM_15_LOCAL
 from voxfleet_inference.model.cuda.stack import FusedTransformer
 from voxfleet_inference.model.layers.kv_cache import AttentionMetadata, KvCache
-from voxfleet_inference.model.shapes import TransformerShape
 from voxfleet_inference.model.layers.transformer import RotaryTable, Transformer
+from voxfleet_inference.model.shapes import TransformerShape
 
 # Shared memory that one thread block may use, in bytes (CUDA C++ Programming Guide, technical specifications).
 ARCHITECTURES = {"sm_80": 166_912, "sm_86": 101_376, "sm_89": 101_376, "sm_90": 232_448, "sm_100": 232_448}

@@ -23,7 +23,14 @@ import torch
 from torch import Tensor
 
 from voxfleet_inference.model.layers.flow_matching import Guidance
-from voxfleet_inference.model.layers.kv_cache import Attend, AttentionMetadata, Extent, KvCache, attend_padded, attend_rows
+from voxfleet_inference.model.layers.kv_cache import (
+    Attend,
+    AttentionMetadata,
+    Extent,
+    KvCache,
+    attend_padded,
+    attend_rows,
+)
 from voxfleet_inference.model.network import Hidden, KvCaches
 from voxfleet_inference.model.runner.decoding import MIN_UTTERANCE_STEPS, DecodingSettings, PatchResult, Prompt
 from voxfleet_inference.model.runner.prompts import PromptCursor, VoiceEmbeddingCache, VoiceEmbeddings, copy_to_device

@@ -21,8 +21,8 @@ from voxfleet_inference.model.cpu.stack import FusedTransformer, has_whole_panel
 from voxfleet_inference.model.errors import UnsupportedFormatError
 from voxfleet_inference.model.layers.kv_cache import AttentionMetadata, KvCache
 from voxfleet_inference.model.layers.linear import Linear
-from voxfleet_inference.model.shapes import RotaryShape, TransformerShape
 from voxfleet_inference.model.layers.transformer import RotaryTable, Transformer
+from voxfleet_inference.model.shapes import RotaryShape, TransformerShape
 
 ROTARY = RotaryShape(head_dim=16, theta=10_000.0, factors=(1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5), amplitude=1.1)
 SHAPE = TransformerShape(

@@ -25,8 +25,8 @@ from voxfleet_inference.model.cuda.kernels.softmax import Heads
 from voxfleet_inference.model.cuda.shapes import tiny_sizes
 from voxfleet_inference.model.cuda.stack import FusedTransformer
 from voxfleet_inference.model.layers.kv_cache import AttentionMetadata, KvCache, KvLayer
-from voxfleet_inference.model.shapes import RotaryShape
 from voxfleet_inference.model.layers.transformer import RotaryTable, Transformer
+from voxfleet_inference.model.shapes import RotaryShape
 
 assert repaired_interpreter.interpreter
 random = torch.Generator().manual_seed(0)
