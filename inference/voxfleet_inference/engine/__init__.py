@@ -1,1 +1,1 @@
-"""The engine: which sequence runs when, and the loop that keeps one step in flight."""
+"""The engine: schedules sequences, and keeps one step in flight on the model. No torch here; worker/ has the model."""

@@ -15,7 +15,7 @@ from typing import Final
 from voxfleet_inference.engine.messages import EncodeVoice, Report, VoiceEncoded
 from voxfleet_inference.engine.model_backend import ModelBackend
 
-_MAX_JOBS: Final = 16  # queued or running; each holds up to a minute of samples
+_MAX_JOBS: Final = 16  # queued or running; each holds up to 30 s of samples
 _LOWEST_PRIORITY: Final = 19  # the highest nice value, setpriority(2)
 
 
