@@ -81,7 +81,7 @@ def checkpoint_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str
 
 
 @dataclass
-class Spoken:
+class Decoded:
     """The output of either side for a sentence."""
 
     latents: Tensor  # [patches, patch_size, feat_dim], without the prompt's
@@ -107,9 +107,9 @@ class Reference:
             warnings.simplefilter("ignore")
             self.model = VoxCPMModel.from_local(str(folder), optimize=False, device="cpu")
 
-    def speak(
+    def decode(
         self, text: str, tape: Tensor, timesteps: int, cfg: float, prompt: VoicePrompt | None = None, limit: int = 2000
-    ) -> Spoken:
+    ) -> Decoded:
         rows = iter(tape)
         codes: CodesOf = []
         hook = self.model.fsq_layer.in_proj.register_forward_hook(lambda _m, _i, out: codes.append(torch.tanh(out)))
@@ -127,7 +127,7 @@ class Reference:
         finally:
             hook.remove()
         borrowed = min(2, len(prompt.latents)) if prompt else 0
-        return Spoken(latents[borrowed:].float(), samples[0], codes)
+        return Decoded(latents[borrowed:].float(), samples[0], codes)
 
 
 @pytest.fixture(scope="session")
@@ -154,7 +154,7 @@ def ours(checkpoint_folder: Callable[[str, bool], Path]) -> Callable[[str, bool]
     return model_of
 
 
-def speak(
+def decode(
     model: VoxCPM,
     text: str,
     tape: Tensor,
@@ -162,7 +162,7 @@ def speak(
     cfg: float,
     prompt: VoicePrompt | None = None,
     limit: int = 2000,
-) -> Spoken:
+) -> Decoded:
     """Decode with our model as an engine does, in one slot of a ModelRunner."""
     ids = model.tokenizer.encode((prompt.text if prompt else "") + text)
     steps = maximum_steps(len(model.tokenizer.encode(text)), limit)
@@ -177,7 +177,7 @@ def speak(
         samples.append(result.samples[0])
         if result.is_last.item():
             break
-    return Spoken(torch.stack(latents), torch.cat(samples))
+    return Decoded(torch.stack(latents), torch.cat(samples))
 
 
 @pytest.fixture(scope="session")

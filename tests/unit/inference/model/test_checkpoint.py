@@ -12,7 +12,7 @@ from torch import Tensor
 from voxfleet_inference.model.checkpoint import load_checkpoint
 from voxfleet_inference.model.voxcpm import VoxCPM
 
-from .conftest import speak
+from .conftest import decode
 
 TWENTY_TOKENS = "我们今天去北京，天气很好，人工智能语音合成测试"
 FILES = {
@@ -37,9 +37,9 @@ def test_other_file_formats_of_the_same_weights_give_the_same_samples(
     save_file({name: tensor.contiguous() for name, tensor in vae.items()}, tmp_path / "audiovae.safetensors")
     (tmp_path / "audiovae.pth").write_bytes(b"broken")
     there, here = (load_checkpoint(folder) for folder in (source, tmp_path))
-    spoken = [speak(model, "Hello", tape(model), 2, 2.0, limit=3) for model in (there, here)]
+    decoded = [decode(model, "Hello", tape(model), 2, 2.0, limit=3) for model in (there, here)]
     # Not to the bit: kernels are chosen by the address of a tensor, which depends on its offset in the file.
-    torch.testing.assert_close(spoken[0].samples, spoken[1].samples, atol=1e-4, rtol=0)
+    torch.testing.assert_close(decoded[0].samples, decoded[1].samples, atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

@@ -15,7 +15,7 @@ from torch import Tensor
 from voxfleet_inference.model.layers.transformer import RotaryTable
 from voxfleet_inference.model.voxcpm import VoxCPM
 
-from .conftest import CodesOf, Reference, Spoken, VoicePrompt, speak
+from .conftest import CodesOf, Decoded, Reference, VoicePrompt, decode
 
 TOLERANCE = 1e-4
 EDGE = 1e-3  # in units of a code
@@ -29,7 +29,7 @@ Tape = Callable[[VoxCPM], Tensor]
 
 @contextmanager
 def guided_codes(model: VoxCPM, reference_codes: CodesOf, positions: int) -> Iterator[None]:
-    """Give our quantizer the reference's codes wherever both stand on an edge; anywhere else they must agree."""
+    """Give our quantizer the reference's codes wherever both are on an edge; anywhere else they must agree."""
     quantizer = model.network.fsq_layer
     queue = iter([reference_codes[0][:, positions:], *(step[:, None] for step in reference_codes[1:])])
 
@@ -59,15 +59,15 @@ def both(
     cfg: float = 2.0,
     prompt: VoicePrompt | None = None,
     limit: int = 2000,
-) -> tuple[Spoken, Spoken]:
-    theirs = reference.speak(text, tape, timesteps, cfg, prompt, limit)
+) -> tuple[Decoded, Decoded]:
+    theirs = reference.decode(text, tape, timesteps, cfg, prompt, limit)
     positions = len(model.tokenizer.encode((prompt.text if prompt else "") + text)) + 1
     with guided_codes(model, theirs.codes, positions):
-        mine = speak(model, text, tape, timesteps, cfg, prompt, limit)
+        mine = decode(model, text, tape, timesteps, cfg, prompt, limit)
     return theirs, mine
 
 
-def assert_same(theirs: Spoken, mine: Spoken) -> None:
+def assert_same(theirs: Decoded, mine: Decoded) -> None:
     assert mine.latents.shape == theirs.latents.shape
     assert mine.samples.shape == theirs.samples.shape
     torch.testing.assert_close(mine.latents, theirs.latents, atol=TOLERANCE, rtol=0)
@@ -114,7 +114,7 @@ def test_a_shorter_sentence_is_the_beginning_of_a_longer_one(
     """The reference decodes whole sentences at once, ours patch by patch: both are cut at any length alike."""
     model, theirs = ours(version, True), reference(version, True)
     prompt = voice(model, seconds) if seconds else None
-    longest = theirs.speak(CHINESE, tape(model), 2, 2.0, prompt, 40)
+    longest = theirs.decode(CHINESE, tape(model), 2, 2.0, prompt, 40)
     for patches in (1, 2, 3, 4, 5, 13, 39):
         their, mine = both(theirs, model, CHINESE, tape(model), 2, prompt=prompt, limit=patches)
         assert len(mine.latents) == patches
@@ -165,7 +165,7 @@ def test_the_published_entry_point_runs_the_tiny_checkpoint(
 def test_a_one_patch_prompt_keeps_the_first_new_patch(ours: Model, tape: Tape) -> None:
     """The reference drops it, because it always crops two patches, although such a prompt has only one."""
     model = ours("1.5", True)
-    mine = speak(model, ENGLISH, tape(model), 2, 2.0, voice(model, 0.1), limit=3)
+    mine = decode(model, ENGLISH, tape(model), 2, 2.0, voice(model, 0.1), limit=3)
     assert len(mine.samples) == 3 * model.patch_samples
 
 
@@ -173,7 +173,7 @@ def test_the_tolerance_would_catch_a_rotary_position_off_by_one(
     reference: Of, ours: Model, tape: Tape, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = ours("1.5", True)
-    theirs = reference("1.5", True).speak(ENGLISH, tape(model), 10, 2.0, limit=2)
+    theirs = reference("1.5", True).decode(ENGLISH, tape(model), 10, 2.0, limit=2)
     straight = RotaryTable.first
 
     def crooked(table: RotaryTable, tokens: int) -> tuple[Tensor, Tensor]:
@@ -183,8 +183,8 @@ def test_the_tolerance_would_catch_a_rotary_position_off_by_one(
         return tuple(angles.roll(1, 0) for angles in straight(table, tokens))  # type: ignore[return-value]
 
     monkeypatch.setattr(RotaryTable, "first", crooked)  # all shifted alike: attention depends on differences only
-    shifted = speak(model, ENGLISH, tape(model), 10, 2.0, limit=2)
+    shifted = decode(model, ENGLISH, tape(model), 10, 2.0, limit=2)
     torch.testing.assert_close(shifted.latents, theirs.latents, atol=TOLERANCE, rtol=0)
     monkeypatch.setattr(RotaryTable, "first", crooked_keys)
-    wrong = speak(model, ENGLISH, tape(model), 10, 2.0, limit=2)
+    wrong = decode(model, ENGLISH, tape(model), 10, 2.0, limit=2)
     assert (wrong.latents - theirs.latents).abs().max() > 100 * TOLERANCE

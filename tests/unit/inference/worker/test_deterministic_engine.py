@@ -48,7 +48,7 @@ def sentences() -> list[Sentence]:
     ]
 
 
-def spoken(
+def decode_in_engine(
     loaded: tuple[VoxCpmBackend, Loaded], order: Sequence[Sentence], prefill_tokens: int
 ) -> dict[int, Float32Array]:
     """Samples of each sentence when all are submitted at once."""
@@ -60,15 +60,15 @@ def spoken(
     thread = threading.Thread(target=engine.run, daemon=True)
     thread.start()
     samples: dict[int, list[Float32Array]] = {sentence.sequence_id: [] for sentence in order}
-    going_on = len(order)
-    while going_on:
+    unfinished = len(order)
+    while unfinished:
         report = reports.get(timeout=PATIENCE_SECONDS)
         if isinstance(report, StepDone):
             for patch in report.patches:
                 samples[patch.sequence_id].append(patch.samples)
         if isinstance(report, SequenceEnded):
             assert report.outcome is Outcome.FINISHED, report.message
-            going_on -= 1
+            unfinished -= 1
     engine.enqueue(Stop())
     thread.join(PATIENCE_SECONDS)
     return {sequence_id: np.concatenate(patches) for sequence_id, patches in samples.items()}
@@ -76,10 +76,10 @@ def spoken(
 
 def test_a_deterministic_engine_is_batch_invariant_to_the_bit(loaded: tuple[VoxCpmBackend, Loaded]) -> None:
     asked = sentences()
-    alone = {each.sequence_id: spoken(loaded, [each], 512)[each.sequence_id] for each in asked}
+    alone = {each.sequence_id: decode_in_engine(loaded, [each], 512)[each.sequence_id] for each in asked}
     for order, prefill_tokens in zip(
         itertools.islice(itertools.permutations(asked), 7, 100, 40), (512, 5, 16), strict=True
     ):
-        together = spoken(loaded, order, prefill_tokens)
+        together = decode_in_engine(loaded, order, prefill_tokens)
         for sequence_id, samples in alone.items():
             assert np.array_equal(together[sequence_id], samples)

@@ -70,8 +70,8 @@ def test_capacity_follows_the_settings(
     positions: int,
     checkpoint_folder: Callable[[str, bool], Path],
 ) -> None:
-    speech, model_info = load_backend(settings_of(checkpoint_folder("tiny", False), kv_cache_positions=asked))
-    assert (speech.kv_positions, speech.slots) == (positions, 8)
+    backend, model_info = load_backend(settings_of(checkpoint_folder("tiny", False), kv_cache_positions=asked))
+    assert (backend.kv_positions, backend.slots) == (positions, 8)
     assert (model_info.sample_rate, model_info.patch_samples, model_info.patch_size, model_info.feat_dim) == (
         44_100,
         7056,
@@ -98,10 +98,10 @@ def test_a_gpu_without_memory_for_a_sentence_is_rejected(ours: Model, monkeypatc
 def test_deterministic_loading_fixes_shapes_and_addresses(
     checkpoint_folder: Callable[[str, bool], Path],
 ) -> None:
-    speech, _ = load_backend(settings_of(checkpoint_folder("tiny", False), deterministic=True))
-    model = speech._model
+    backend, _ = load_backend(settings_of(checkpoint_folder("tiny", False), deterministic=True))
+    model = backend._model
     assert {each.data_ptr() % 64 for part in (model.network, model.vae) for each in part.parameters()} == {0}
-    assert speech._runner.config.is_deterministic
+    assert backend._runner.config.is_deterministic
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device is here")

@@ -88,9 +88,9 @@ def test_rows_are_independent_to_the_bit() -> None:
     """Whatever else is in the batch, and at every place in it."""
     _, vae = both(RATES[0])
     frames = torch.randn(9, 16, 4, generator=torch.Generator().manual_seed(1)) * torch.logspace(-2, 2, 9)[:, None, None]
-    memory, lonely = vae.decoder.initial_state(9), vae.decoder.initial_state(1)
+    memory, single = vae.decoder.initial_state(9), vae.decoder.initial_state(1)
     for _ in range(3):
-        together, alone = vae.decode(frames, memory), vae.decode(frames[5:6], lonely)
+        together, alone = vae.decode(frames, memory), vae.decode(frames[5:6], single)
         assert torch.equal(together[5:6], alone)
 
 

@@ -163,13 +163,13 @@ def test_rows_are_independent_to_the_bit(
 
 @torch.inference_mode()
 def test_a_long_context_is_batch_invariant_to_the_bit(fast: FusedTransformer, drawn: Draw, dtype: torch.dtype) -> None:
-    kept, lonely = cache(dtype), cache(dtype)
+    kept, single = cache(dtype), cache(dtype)
     for row, length in enumerate((90, 3, 65)):
         fast(drawn(1, length, SHAPE.hidden, seed=row), kept, metadata([95 * row if row < 2 else 110], [0], length))
-    fast(drawn(1, 90, SHAPE.hidden, seed=0), lonely, metadata([0], [0], 90))
+    fast(drawn(1, 90, SHAPE.hidden, seed=0), single, metadata([0], [0], 90))
     x = drawn(3, 1, SHAPE.hidden, seed=9)
     together = fast(x, kept, metadata([0, 95, 110], [90, 3, 65], 1))
-    assert torch.equal(together[:1], fast(x[:1], lonely, metadata([0], [90], 1)))
+    assert torch.equal(together[:1], fast(x[:1], single, metadata([0], [90], 1)))
 
 
 @torch.inference_mode()

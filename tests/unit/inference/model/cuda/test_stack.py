@@ -26,7 +26,7 @@ def plain(scale: float = 1.0, dtype: torch.dtype = torch.float32) -> Transformer
     return model.requires_grad_(requires_grad=False).to(dtype)
 
 
-def spoken(model: torch.nn.Module, dtype: torch.dtype = torch.float32) -> Tensor:
+def outputs_of(model: torch.nn.Module, dtype: torch.dtype = torch.float32) -> Tensor:
     """Its output for a prompt and two more steps, with two rows in one KV cache."""
     random = torch.Generator().manual_seed(4)
     cache = KvCache(SHAPE, 100, CPU, dtype)
@@ -41,8 +41,8 @@ def spoken(model: torch.nn.Module, dtype: torch.dtype = torch.float32) -> Tensor
 @EVERY_WAY
 @pytest.mark.parametrize("scale", [1.0, 0.7])
 def test_cached_attention_is_exact_in_float32(fused_max_rows: int, scale: float) -> None:
-    expected = spoken(plain(scale))
-    assert (spoken(FusedTransformer(plain(scale), fused_max_rows)) - expected).abs().max() < 1e-4
+    expected = outputs_of(plain(scale))
+    assert (outputs_of(FusedTransformer(plain(scale), fused_max_rows)) - expected).abs().max() < 1e-4
     assert expected.abs().max() > 1
 
 
@@ -55,10 +55,10 @@ def test_a_short_sequence_is_exact_in_float32(fused_max_rows: int, tokens: int) 
 
 @EVERY_WAY
 def test_bfloat16_is_no_further_from_float32_than_the_plain_one(fused_max_rows: int) -> None:
-    exact = spoken(plain())
-    theirs = (spoken(plain(dtype=torch.bfloat16), torch.bfloat16).float() - exact).norm()
+    exact = outputs_of(plain())
+    theirs = (outputs_of(plain(dtype=torch.bfloat16), torch.bfloat16).float() - exact).norm()
     ours = (
-        spoken(FusedTransformer(plain(dtype=torch.bfloat16), fused_max_rows), torch.bfloat16).float() - exact
+        outputs_of(FusedTransformer(plain(dtype=torch.bfloat16), fused_max_rows), torch.bfloat16).float() - exact
     ).norm()
     assert 0 < ours < 1.2 * theirs
 

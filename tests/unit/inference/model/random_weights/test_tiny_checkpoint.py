@@ -13,7 +13,7 @@ from voxfleet_inference.model.checkpoint import load_checkpoint
 from voxfleet_inference.model.random_weights.tiny_checkpoint import write_tiny_checkpoint
 from voxfleet_inference.model.voxcpm import VoxCPM
 
-from ..conftest import speak  # noqa: TID252 - tests are no package
+from ..conftest import decode  # noqa: TID252 - tests are no package
 
 TWENTY_TOKENS = "我们今天去北京，天气很好，人工智能语音合成测试"
 FILES = {
@@ -63,10 +63,10 @@ def test_its_audio_is_audible_and_of_finite_length(seed: int, tmp_path: Path, ta
     write_tiny_checkpoint(tmp_path, seed)
     model = load_checkpoint(tmp_path)
     assert 18 <= len(model.tokenizer.encode(TWENTY_TOKENS)) <= 26
-    spoken = speak(model, TWENTY_TOKENS, tape(model), 10, 2.0)
-    assert 10 <= len(spoken.latents) <= 40
-    assert spoken.samples.abs().max() <= 1
-    loudness = spoken.samples.view(-1, model.patch_samples).square().mean(dim=1).sqrt()
+    decoded = decode(model, TWENTY_TOKENS, tape(model), 10, 2.0)
+    assert 10 <= len(decoded.latents) <= 40
+    assert decoded.samples.abs().max() <= 1
+    loudness = decoded.samples.view(-1, model.patch_samples).square().mean(dim=1).sqrt()
     assert (loudness > 0.05).all()
     assert (loudness < 0.7).all()
 

@@ -62,13 +62,13 @@ class Request:
 
 
 def requests_for(model: VoxCPM, count: int) -> list[Request]:
-    dice, generator = random.Random(5), torch.Generator().manual_seed(5)  # noqa: S311
+    rng, generator = random.Random(5), torch.Generator().manual_seed(5)  # noqa: S311
     shape = (model.config.patch_size, model.config.feat_dim)
     voices = [torch.randn(patches, *shape, generator=generator) for patches in (1, 3, 20)]
     return [
         Request(
-            Prompt(model.tokenizer.encode(dice.choice(TEXTS)), dice.choice([None, *voices])),
-            DecodingSettings(dice.choice([1, 2, 3, 10, 40]), dice.uniform(1, 6)),
+            Prompt(model.tokenizer.encode(rng.choice(TEXTS)), rng.choice([None, *voices])),
+            DecodingSettings(rng.choice([1, 2, 3, 10, 40]), rng.uniform(1, 6)),
             torch.randn(STEPS, *shape, generator=generator),
         )
         for _ in range(count)
@@ -106,8 +106,8 @@ class QuantizerProbe:
 
     def _forward(self, x: Tensor) -> Tensor:
         """`[rows, audio positions, hidden]` to the same shape."""
-        bent = torch.tanh(self.quantizer.in_proj(x))
-        codes = torch.round(bent * self.quantizer.scale)
+        bounded = torch.tanh(self.quantizer.in_proj(x))
+        codes = torch.round(bounded * self.quantizer.scale)
         for row, (request, alone) in enumerate(self._rows):
             for position in range(x.shape[1]):
                 if alone is not None:
@@ -115,7 +115,7 @@ class QuantizerProbe:
                     flipped = codes[row, position] != torch.round(theirs)
                     assert (((theirs - torch.floor(theirs)) - 0.5).abs()[flipped] < EDGE).all()
                     codes[row, position] = torch.round(theirs)
-                request.codes.append(bent[row, position].clone())
+                request.codes.append(bounded[row, position].clone())
         hidden: Tensor = self.quantizer.out_proj(codes / self.quantizer.scale)
         return hidden
 
@@ -136,26 +136,26 @@ def decode_together(
     probe: QuantizerProbe, requests: Sequence[Request], references: Sequence[Request | None], seed: int
 ) -> list[Request]:
     """Admit requests in any order, prefill their prompts in any chunks, and step any of those that are ready."""
-    dice = random.Random(seed)  # noqa: S311
+    rng = random.Random(seed)  # noqa: S311
     decoded = [request.fresh() for request in requests]
     firsts = torch.tensor([0, *(request.positions for request in requests)]).cumsum(0).tolist()
     waiting = list(range(len(requests)))
-    dice.shuffle(waiting)
+    rng.shuffle(waiting)
     unread: dict[int, int] = {}
     slots: dict[int, int] = {}
     with probe.installed():
         while waiting or not all(each.is_done for each in decoded):
-            for number in [waiting.pop() for _ in range(min(len(waiting), dice.randint(1, 8)))]:
+            for number in [waiting.pop() for _ in range(min(len(waiting), rng.randint(1, 8)))]:
                 slots[number], unread[number] = len(requests) - 1 - len(slots), requests[number].prompt.positions
                 request = requests[number]
                 place = (slots[number], firsts[number], request.positions)
                 probe.runner.admit(*place, request.prompt, request.settings)
             for number, left in unread.items():
-                piece = dice.randint(0, left)
+                piece = rng.randint(0, left)
                 probe.prefill(slots[number], piece, decoded[number], references[number])
                 unread[number] -= piece
             ready = [number for number in slots if not unread[number] and not decoded[number].is_done]
-            chosen = dice.sample(ready, dice.randint(min(len(ready), 1), len(ready)))
+            chosen = rng.sample(ready, rng.randint(min(len(ready), 1), len(ready)))
             if chosen:
                 probe.step([(slots[number], decoded[number], references[number]) for number in chosen])
     return decoded

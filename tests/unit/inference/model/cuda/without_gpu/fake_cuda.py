@@ -220,7 +220,7 @@ class FakeCuda(TorchDispatchMode):
         self._kept.extend(each.untyped_storage() for each in tensors)
 
     def launch(self, kernel: Any, grid: tuple[int, ...], *arguments: Any, **constants: Any) -> None:
-        """Stands in for `launching.launch`."""
+        """Stands in for `launch.launch`."""
         read, written = check_launch(kernel, grid, arguments, constants)
         self.launches.append(kernel.fn.__name__)
         self.use({_key(each) for each in read} - {_key(each) for each in written}, {_key(each) for each in written})

@@ -46,16 +46,16 @@ def loaded(checkpoint: Path, rows: int = 2, **given: Any) -> VoxCpmBackend:
     return load_backend(settings)[0]
 
 
-def spoken(speech: VoxCpmBackend, timesteps: int = 10) -> LaunchedStep:
+def take_two_steps(backend: VoxCpmBackend, timesteps: int = 10) -> LaunchedStep:
     """Admit two sentences, one with a voice, prefill them, and take two steps that are in flight at once."""
     prompts = (None, VoicePrompt("Well", VOICE))
     for slot, prompt in enumerate(prompts):
         sentence = Sentence(sequence_id=slot, text="Hello there.", seed=0, prompt=prompt, inference_timesteps=timesteps)
-        speech.admit(Slot(slot, 100 * slot, 100), sentence)
-        speech.prefill(slot, 5)
-        speech.prefill(slot, 50)
-    made = speech.step([0, 1], NOISE)
-    speech.step([1], NOISE[:1])
+        backend.admit(Slot(slot, 100 * slot, 100), sentence)
+        backend.prefill(slot, 5)
+        backend.prefill(slot, 50)
+    made = backend.step([0, 1], NOISE)
+    backend.step([1], NOISE[:1])
     return made
 
 
@@ -63,9 +63,9 @@ def spoken(speech: VoxCpmBackend, timesteps: int = 10) -> LaunchedStep:
 def test_prefill_and_steps_have_no_wait_no_host_tensor_and_no_race(
     fake_cuda: FakeCuda, checkpoint: Path, given: dict[str, Any]
 ) -> None:
-    speech = loaded(checkpoint, **given)
+    backend = loaded(checkpoint, **given)
     with fake_cuda.never_waiting():
-        made = spoken(speech)
+        made = take_two_steps(backend)
     output = made.collect()
     assert [part.shape for part in (output.latents, output.samples)] == [(2, 4, 64), (2, 7056)]
     assert {"stream 1", "stream 2"} <= {stream.name for stream in fake_cuda.streams}
@@ -79,29 +79,29 @@ def test_prefill_and_steps_have_no_wait_no_host_tensor_and_no_race(
 
 
 def test_other_timesteps_are_captured_at_first_use(fake_cuda: FakeCuda, checkpoint: Path) -> None:
-    speech = loaded(checkpoint)
+    backend = loaded(checkpoint)
     recorded = len(fake_cuda.graphs)
-    spoken(speech, timesteps=4)
+    take_two_steps(backend, timesteps=4)
     assert len(fake_cuda.graphs) == recorded + 2  # of two rows, and of one
     with fake_cuda.never_waiting():
-        spoken(speech, timesteps=4)
+        take_two_steps(backend, timesteps=4)
 
 
 def test_a_voice_is_encoded_on_a_stream_of_its_own(fake_cuda: FakeCuda, checkpoint: Path) -> None:
-    speech = loaded(checkpoint, rows=1)
+    backend = loaded(checkpoint, rows=1)
     for rate in (44100, 16000):
-        assert speech.encode_voice(np.zeros(rate // 2, np.float32), rate).shape == (4, 4, 64)
+        assert backend.encode_voice(np.zeros(rate // 2, np.float32), rate).shape == (4, 4, 64)
         assert fake_cuda.host.seen[fake_cuda.streams[-1].name] > fake_cuda.host.seen["default"]
 
 
 @pytest.mark.usefixtures("fake_cuda")
 def test_a_host_tensor_among_gpu_tensors_fails(checkpoint: Path) -> None:
-    speech = loaded(checkpoint)
-    slot_states = speech._runner.slot_states
+    backend = loaded(checkpoint)
+    slot_states = backend._runner.slot_states
     slot_states.position_increment = torch.ones(len(slot_states.position_increment), dtype=torch.int64)
-    speech._runner.step_fn = speech._runner.compute_step
+    backend._runner.step_fn = backend._runner.compute_step
     with pytest.raises(FaultError, match=r"index\.Tensor has a GPU's tensors and the host's"):
-        spoken(speech)
+        take_two_steps(backend)
 
 
 @pytest.mark.usefixtures("fake_cuda")
