@@ -84,8 +84,8 @@ PARTS: dict[str, Callable[[Any], tuple[Any, str]]] = {
     "the codec": lambda runner: (runner.vae, "decode"),
     "the language models": lambda runner: (runner.network, "forward_lms"),
     "the encoder of patches": lambda runner: (runner.network, "embed_patches"),
-    "the stop head": lambda runner: (runner.network, "wants_to_stop"),
-    "taking a slot": lambda runner: (runner.slot_states, "begin"),
+    "the stop head": lambda runner: (runner.network, "predict_stop"),
+    "taking a slot": lambda runner: (runner.slot_states, "assign"),
 }
 TEXTS = ["Hi.", "Rain fell on the old town.", "你好，世界。"]
 

@@ -128,7 +128,7 @@ def test_every_example_is_named_in_the_page_of_examples() -> None:
     [
         ("openai_client", (), "http://127.0.0.1:1: Connection error."),
         ("cloning", ("ada.wav", "What I said."), "http://127.0.0.1:1: Connection error."),
-        ("cloning", ("nobody.wav", "What I said."), "there is no recording nobody.wav"),
+        ("cloning", ("nobody.wav", "What I said."), "nobody.wav: no such file"),
         ("streaming_playback", (), "http://127.0.0.1:1: "),
         ("live_text", (), "ws://127.0.0.1:1: "),
     ],
@@ -142,7 +142,9 @@ def test_without_a_server_an_example_prints_one_line(
 
 
 def test_a_missing_player_is_named(tmp_path: Path) -> None:
-    assert "there is no player nobody; install it" in ran(tmp_path, "streaming_playback", VOXFLEET_PLAYER="nobody -r 1")
+    assert "nobody is not installed; install it, or set VOXFLEET_PLAYER" in ran(
+        tmp_path, "streaming_playback", VOXFLEET_PLAYER="nobody -r 1"
+    )
 
 
 def ran(folder: Path, script: str, *arguments: str, **environment: str) -> str:

@@ -18,7 +18,7 @@ async def test_a_disconnect_cancels_every_sentence_at_once(server: Any, wait_unt
         await anext(response.aiter_raw())
         await wait_until(lambda: len(server.model.assigned) > 2, 60)
     await wait_until(lambda: not server.model.assigned, 60)
-    await wait_until(lambda: server.service.load.open_requests == 0, 60)
+    await wait_until(lambda: server.load.open_requests == 0, 60)
     steps = server.model.steps_taken
     assert steps - before < len(TEXT) - 10  # by far not all of it
     server.model.step_seconds = 0.0
