@@ -13,7 +13,7 @@ from torch import Tensor
 from voxfleet_inference.model.layers.kv_cache import AttentionMetadata
 from voxfleet_inference.model.runner.model_runner import ModelRunner, RunnerConfig
 
-CONTEXTS = (50, 250, 1000, 4000)
+CONTEXTS = (50, 250, 1000, 4000)  # KV positions: a short sentence, a long one, and beyond what the model is used for
 
 
 def measure_kernels(target: ModelUnderTest, deadline: float) -> Iterator[Results]:

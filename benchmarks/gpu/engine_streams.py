@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 LINE = "今天天气很好，我们一起去北京看看那座古老的城墙吧。"  # 25 characters
 FIFTY_CHARACTERS = LINE * 2
 LONG_TEXT = LINE * 12
-VOICE_PATCHES = 30
+VOICE_PATCHES = 30  # 4.8 s
 NEVER_PARKED = 1e9  # seconds of unplayed audio
 
 
@@ -117,7 +117,7 @@ def run_sentences(
     collected = ReportCollector(expected=len(sentences))
     most = max(len(sentences), 8)
     limits = Limits(target.rows, most, max_parallel_sentences=most, park_above_seconds=NEVER_PARKED)
-    engine, failed = Engine(target.speech, limits, target.patch_seconds, collected), list[Exception]()
+    engine, failed = Engine(target.backend, limits, target.patch_seconds, collected), list[Exception]()
 
     def run() -> None:
         try:

@@ -28,7 +28,7 @@ def measure_profile(target: ModelUnderTest, batches: Sequence[int], deadline: fl
 
 @torch.inference_mode()
 def _by_part(target: ModelUnderTest, rows: int) -> Results:
-    target.refuse_more_rows(rows)
+    target.check_rows(rows)
     runner = target.started_runner()
     prefill_all(runner, rows)
     given = noise_of(runner, rows).to(target.device, target.dtype)

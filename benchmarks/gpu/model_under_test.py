@@ -30,8 +30,8 @@ from voxfleet_inference.model.voxcpm import VoxCPM
 from voxfleet_inference.worker.voxcpm_backend import VoxCpmBackend
 
 POSITIONS = 256  # KV positions of each slot
-PROMPT = Prompt([300 + index for index in range(50)])
-REPEATS = {"cuda": 20, "cpu": 3}
+PROMPT = Prompt([300 + index for index in range(50)])  # 50 tokens, none of them a control token
+REPEATS = {"cuda": 20, "cpu": 3}  # of which the median counts; on a CPU a step takes long
 PrintLine = Callable[[str], None]
 
 
@@ -51,7 +51,7 @@ class ModelUnderTest:
 
     def __post_init__(self) -> None:
         self.sizes = Sizes() if self.size == "full" else tiny_sizes()
-        self.dtype = torch.bfloat16 if self.is_gpu else torch.float32
+        self.dtype = torch.bfloat16 if self.is_gpu else torch.float32  # plain bfloat16 is slow on most CPUs
         self.codec: CodecDtype = self.asked_codec or ("tf32" if self.is_gpu else "fp32")
         self.patch_seconds = 1 / self.sizes.patches_per_second
         self._stream: torch.cuda.Stream | None = None
@@ -82,25 +82,25 @@ class ModelUnderTest:
         self.is_started = True
 
     def _phases(self) -> Iterator[tuple[str, Callable[[], object]]]:
-        yield "weights", self._make
+        yield "weights", self._create
         if self.mode != "plain":
-            yield "fuse", lambda: optimize_model(self.made, self.codec)
+            yield "fuse", lambda: optimize_model(self.optimized, self.codec)
         yield "slots", self._make_backend
         yield "kernels_and_first_step", lambda: first_step(self.started_runner())
         if self.mode == "recorded":
-            yield "graphs", self._record
+            yield "graphs", self._capture
 
-    def _make(self) -> None:
-        self.made = self.model(self.dtype)
+    def _create(self) -> None:
+        self.optimized = self.model(self.dtype)
 
     def _make_backend(self) -> None:
         config = RunnerConfig(4 * self.rows, 4 * self.rows * POSITIONS, self.rows)
-        self.speech = VoxCpmBackend(self.made, config, self._keep_runner)
+        self.backend = VoxCpmBackend(self.optimized, config, self._keep_runner)
 
     def _keep_runner(self, runner: ModelRunner) -> None:
         self.runner = runner
 
-    def _record(self) -> None:
+    def _capture(self) -> None:
         graphs = StepGraphs(self.started_runner())
         graphs.warm_up(lambda done, of: self.print_line(f"  graph {done} of {of}"))
         self.started_runner().step_fn = graphs
@@ -122,18 +122,18 @@ class ModelUnderTest:
 
     def milliseconds(self, work: Callable[[], object]) -> float:
         """Return the median time of `work`: between events on a GPU, and captured as a graph in mode "recorded"."""
-        run = recorded(work, self._recording_stream()) if self.is_gpu and self.mode == "recorded" else work
+        run = captured(work, self._capture_stream()) if self.is_gpu and self.mode == "recorded" else work
         run()
         clock = _between_events if self.is_gpu else clocked_ms
         return statistics.median(clock(run) for _ in range(REPEATS[self.device.type]))
 
-    def _recording_stream(self) -> torch.cuda.Stream:
+    def _capture_stream(self) -> torch.cuda.Stream:
         """One stream for all captures, because cuBLAS allocates a workspace for every stream."""
         if self._stream is None:
             self._stream = torch.cuda.Stream()
         return self._stream
 
-    def refuse_more_rows(self, rows: int) -> None:
+    def check_rows(self, rows: int) -> None:
         """Reject a batch that is larger than the model was started with.
 
         Raises:
@@ -192,7 +192,7 @@ def rounded_rotary(sizes: Sizes, device: torch.device, dtype: torch.dtype) -> An
     return RotaryTable(sizes.base_lm.rotary, sizes.max_length, device, dtype)
 
 
-def recorded(work: Callable[[], object], stream: Any) -> Callable[[], object]:
+def captured(work: Callable[[], object], stream: Any) -> Callable[[], object]:
     """Capture `work` as a CUDA graph; returns its replay."""
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
@@ -249,7 +249,7 @@ def measure_steps(target: ModelUnderTest, batches: Sequence[int], deadline: floa
 
 @torch.inference_mode()
 def _step_and_parts(target: ModelUnderTest, rows: int) -> Results:
-    target.refuse_more_rows(rows)
+    target.check_rows(rows)
     runner = target.started_runner()
     prefill_all(runner, rows)
     given = noise_of(runner, rows).to(target.device, target.dtype)

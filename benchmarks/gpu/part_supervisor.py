@@ -31,8 +31,8 @@ PARTS = {
 }
 WITHOUT_MODEL = ("reference",)  # the public package, in a process of its own
 MODES = ("recorded", "launched", "plain")  # graphs and kernels, kernels alone, neither
-NO_DEVICE = 2
-LEAST_SECONDS = 15.0
+NO_DEVICE = 2  # exit status of a process that finds no GPU
+LEAST_SECONDS = 15.0  # a new process needs about as long to import and to create the model
 
 
 @dataclass(frozen=True, slots=True)

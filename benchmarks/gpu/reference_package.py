@@ -18,10 +18,10 @@ from typing import Any
 from model_under_test import ModelUnderTest, clocked_ms
 from result_file import Results, describe
 
-STEPS = 8
-WARM_UP = 3
+STEPS = 8  # timed
+WARM_UP = 3  # steps before
 TEXT = "今天天气很好，我们去北京。Hello, this is the first test sentence."
-SECONDS_TO_COMPILE = 25.0
+SECONDS_TO_COMPILE = 25.0  # about what torch.compile takes; with less time left it is skipped
 
 
 def measure_reference(target: ModelUnderTest, deadline: float) -> Iterator[Results]:

@@ -74,7 +74,7 @@ def rotary(dim: int, dtype: torch.dtype) -> RotaryTable:
     return RotaryTable(RotaryShape(dim, 1e4, factors, 1.0), 1024, torch.device("cpu"), dtype)
 
 
-def remembered(
+def cached_attention(
     heads: Heads, lengths: list[int], tokens: int, dtype: torch.dtype, *, may_split_kv: bool = False
 ) -> tuple[float, float]:
     """Attention over a KV cache: outputs, and every key and value in it."""
@@ -98,7 +98,7 @@ def attention_kernels(dtype: torch.dtype) -> dict[str, tuple[float, float]]:
     for heads in (Heads(4, 2, 16), Heads(4, 2, 24), Heads(16, 2, 64)):
         for lengths, tokens in (([0, 5, 90], 1), ([3, 66], 4)):
             name = f"{tokens} more after {lengths}, head {heads.dim}"
-            found[name] = remembered(heads, lengths, tokens, dtype)
+            found[name] = cached_attention(heads, lengths, tokens, dtype)
         qkv = normal(2, 9, sum(heads.widths), dtype=dtype)
         table = rotary(heads.dim, dtype)
         found[f"9 on their own, head {heads.dim}"] = distance(
@@ -106,9 +106,9 @@ def attention_kernels(dtype: torch.dtype) -> dict[str, tuple[float, float]]:
         )
         for lengths in ([0, 5, 90], [1, 64, 65, 128]):  # parts of none, one and more blocks
             name = f"1 in splits after {lengths}, head {heads.dim}"
-            found[name] = remembered(heads, lengths, 1, dtype, may_split_kv=True)
-    found["1 in splits after [700], head 16"] = remembered(Heads(32, 8, 16), [700], 1, dtype, may_split_kv=True)
-    found["66 more after [10], head 16"] = remembered(Heads(2, 2, 16), [10], 66, dtype)
+            found[name] = cached_attention(heads, lengths, 1, dtype, may_split_kv=True)
+    found["1 in splits after [700], head 16"] = cached_attention(Heads(32, 8, 16), [700], 1, dtype, may_split_kv=True)
+    found["66 more after [10], head 16"] = cached_attention(Heads(2, 2, 16), [10], 66, dtype)
     return found
 
 

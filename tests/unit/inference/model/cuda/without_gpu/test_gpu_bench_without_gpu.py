@@ -140,7 +140,7 @@ def test_a_dead_engine_ends_the_measurement(monkeypatch: pytest.MonkeyPatch) -> 
             raise RuntimeError("CUDA error: gone")
 
     monkeypatch.setattr(engine_streams, "Engine", DeadEngine)
-    target = SimpleNamespace(rows=1, speech=None, patch_seconds=0.16)
+    target = SimpleNamespace(rows=1, backend=None, patch_seconds=0.16)
     with pytest.raises(RuntimeError, match="gone"):
         engine_streams.run_sentences(target, [], time.monotonic() + 600)
 
@@ -148,7 +148,7 @@ def test_a_dead_engine_ends_the_measurement(monkeypatch: pytest.MonkeyPatch) -> 
 def test_more_rows_than_the_model_has_are_rejected_by_name() -> None:
     target = model_under_test.ModelUnderTest(torch.device("cpu"), "tiny", 2, None, print)
     with pytest.raises(ValueError, match="room for 2 rows: no measurement of 3"):
-        target.refuse_more_rows(3)
+        target.check_rows(3)
     with pytest.raises(RuntimeError, match="not started"):
         target.started_runner()
 
