@@ -119,7 +119,8 @@ class Run:
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(SUPERVISOR_STOP_SECONDS)
             try:
-                connection.connect(str(self.folder.socket))
+                with self.folder.socket_address() as address:
+                    connection.connect(address)
             except OSError as error:
                 raise StartError(f"the testbed in {self.folder.path} is gone ({error})") from error
             with connection.makefile("rw") as stream:

@@ -46,6 +46,19 @@ class RunFolder:
         """The Unix socket of the supervisor."""
         return self.path / "supervisor.sock"
 
+    @contextlib.contextmanager
+    def socket_address(self, name: str = "") -> Iterator[str]:
+        """Yield an address for the supervisor's socket, or for a file `name` beside it.
+
+        A Unix socket's path has at most 107 bytes (unix(7)), and a run may lie deeper: the address goes through an open
+        descriptor of the folder, so its length is fixed.
+        """
+        folder = os.open(self.path, os.O_PATH | os.O_DIRECTORY)
+        try:
+            yield f"/proc/self/fd/{folder}/{name or self.socket.name}"
+        finally:
+            os.close(folder)
+
     @property
     def logs(self) -> Path:
         """The folder of the log files, one per process."""

@@ -117,7 +117,7 @@ def main(arguments: list[str]) -> None:
 
 def _serve(supervisor: Supervisor, owner: int, signals: socket.socket) -> None:
     with socket.socket(socket.AF_UNIX) as listener, selectors.DefaultSelector() as selector:
-        _listen(listener, supervisor.run.socket)
+        _listen(listener, supervisor.run)
         selector.register(listener, selectors.EVENT_READ)
         selector.register(owner, selectors.EVENT_READ)
         selector.register(signals, selectors.EVENT_READ)
@@ -135,13 +135,14 @@ def _serve(supervisor: Supervisor, owner: int, signals: socket.socket) -> None:
                 selector.unregister(owner)
 
 
-def _listen(listener: socket.socket, path: Path) -> None:
+def _listen(listener: socket.socket, run: RunFolder) -> None:
     """Bind under a temporary name and rename once it listens: a process that finds the socket can connect."""
-    unnamed = path.with_suffix(".new")
-    listener.bind(str(unnamed))
+    unnamed = run.socket.with_suffix(".new")
+    with run.socket_address(unnamed.name) as address:
+        listener.bind(address)
     unnamed.chmod(0o600)  # write access is the right to start programs as this user
     listener.listen()
-    unnamed.rename(path)
+    unnamed.rename(run.socket)
 
 
 def _answer_one(supervisor: Supervisor, listener: socket.socket) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import socket
 import stat
 from pathlib import Path
 
 import pytest
-from voxfleet_testbed.supervision.run_folder import create_run, is_alive
+from voxfleet_testbed.supervision.run_folder import RunFolder, create_run, is_alive
 
 
 def test_a_run_is_alive_while_its_lock_is_held(tmp_path: Path) -> None:
@@ -45,3 +46,20 @@ def test_another_users_folder_is_rejected(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(os, "getuid", lambda: 54321)
     with pytest.raises(PermissionError, match="belongs to another user; set TMPDIR"):
         create_run(tmp_path)
+
+
+def test_a_socket_works_in_a_folder_deeper_than_its_address_allows(tmp_path: Path) -> None:
+    deep = RunFolder(tmp_path.joinpath(*["a folder with a long name"] * 8))
+    deep.path.mkdir(parents=True)
+    assert len(str(deep.socket)) > 200
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as client:
+        with deep.socket_address() as address:
+            listener.bind(address)
+        listener.listen()
+        assert deep.socket.is_socket()
+        with deep.socket_address() as address:
+            client.connect(address)
+        connection, _ = listener.accept()
+        with connection:
+            connection.sendall(b"hello")
+        assert client.recv(5) == b"hello"
