@@ -1,0 +1,1 @@
+"""Texts to train on, made from a grammar and a word list of clean provenance."""
