@@ -1,0 +1,1 @@
+"""The codec: features, latents, and the AudioVAE whose decoder turns latents into sound."""
