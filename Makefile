@@ -10,7 +10,7 @@ ifneq ($(origin KUBECONFIG),command line)
 unexport KUBECONFIG
 endif
 
-.PHONY: help setup demo demo-down test check format lint types unit integration e2e soak gpu-bench crds lock clean
+.PHONY: help setup demo demo-down test check format lint types unit integration e2e soak gpu-bench voice crds lock clean
 
 help: ## list the targets
 	@printf 'VoxFleet: make TARGET\n\n'
@@ -37,10 +37,10 @@ format: setup ## format the sources and fix what the linter can fix
 lint: setup ## run ruff, the import contracts, the word list and shellcheck
 	@$(VENV)/ruff format --check . && $(VENV)/ruff check . && $(VENV)/lint-imports
 	@$(VENV)/python scripts/check_words.py
-	@$(VENV)/shellcheck .ci/* scripts/lock scripts/setup inference/*.sh
+	@$(VENV)/shellcheck .ci/* scripts/lock scripts/setup inference/*.sh voice/setup voice/train
 
 types: setup ## run mypy, strict
-	@$(VENV)/mypy operator inference gateway testbed demo
+	@$(VENV)/mypy operator inference gateway testbed demo voice
 
 unit: setup ## run unit, property and parity tests
 	@OMP_NUM_THREADS=1 $(VENV)/pytest $(TWO_AT_ONCE) tests/unit
@@ -57,6 +57,9 @@ soak: setup ## run 200 clients, some misbehaving, for three minutes on the real 
 
 gpu-bench: ## run all benchmarks on this machine's GPU, nine minutes; needs PyTorch, Triton and numpy, installs nothing
 	@$(if $(wildcard $(VENV)/python),$(VENV)/python,python3) benchmarks/gpu_bench.py $(ARGS)
+
+voice: ## train the demo voice, or go on training it: about 4 hours on two idle cores (WORK=folder, PRESET=smoke)
+	@voice/train $(WORK) $(PRESET)
 
 crds: setup ## generate crds/ and the chart's copy from the pydantic models
 	@$(VENV)/python -m voxfleet_operator crds > crds/voxfleet.dev_voxttsdeployments.yaml

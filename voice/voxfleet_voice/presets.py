@@ -1,0 +1,47 @@
+"""Presets: how much of everything. `full` is the voice that ships, `smoke` runs the whole chain in two minutes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from voxfleet_voice.codec.audio_vae import VaeSizes
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """Amounts of data, steps, and sizes of networks."""
+
+    seed: int = 1
+    recording_shards: int = 22
+    recording_seconds: float = 60.0  # a shard
+    latent_shards: int = 120
+    latent_seconds: float = 600.0  # a shard; 20 hours in all
+    held_out_seconds: float = 200.0
+    vae: VaeSizes = field(default_factory=VaeSizes)
+    decoder_steps: int = 4_000
+    encoder_steps: int = 3_000
+    codec_batch: int = 4
+    language_steps: int = 14_000
+    language_batch: int = 32
+    held_out_utterances: int = 40
+    guidance: float = 0.5
+
+
+FULL: Final = Preset()
+SMOKE: Final = replace(
+    FULL,
+    recording_shards=1,
+    recording_seconds=20.0,
+    latent_shards=1,
+    latent_seconds=60.0,
+    held_out_seconds=10.0,
+    vae=VaeSizes(encoder_dim=4, decoder_dim=32),
+    decoder_steps=20,
+    encoder_steps=20,
+    language_steps=20,
+    language_batch=8,
+    held_out_utterances=2,
+)
+PRESETS: Final[Mapping[str, Preset]] = {"full": FULL, "smoke": SMOKE}
