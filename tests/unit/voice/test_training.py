@@ -1,3 +1,5 @@
+import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -7,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from voxfleet_voice.language.pools import POOL_BATCHES, POOL_SHARDS, batch_of, shards_of
-from voxfleet_voice.training.files import write_atomically
+from voxfleet_voice.training.files import exclusive, write_atomically
 from voxfleet_voice.training.learning_rate import CosineRate, PlateauRate
 from voxfleet_voice.training.loop import Loop, run
 from voxfleet_voice.training.seeds import seed_of
@@ -84,6 +86,22 @@ def test_a_file_that_could_not_be_written_leaves_the_old_one(tmp_path: Path) -> 
         write_atomically(path, fails)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_second_process_waits_for_the_first(tmp_path: Path) -> None:
+    events: list[str] = []
+
+    def second() -> None:
+        with exclusive(tmp_path / "state", lambda: events.append("waits")):
+            events.append("works")
+
+    with exclusive(tmp_path / "state", lambda: events.append("first waits")):
+        thread = threading.Thread(target=second)
+        thread.start()
+        while not events:
+            time.sleep(0.01)
+    thread.join()
+    assert events == ["waits", "works"]
 
 
 def test_seeds_depend_on_every_part() -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from voxfleet_voice.corpus.speaking import Speaking, load_speaking
+from voxfleet_voice.training.files import exclusive
 from voxfleet_voice.training.progress import Write
 from voxfleet_voice.training.seeds import seed_of
 
@@ -38,6 +39,11 @@ class ShardSet:
 
 def make_shards(shards: ShardSet, write_shard: WriteShard, teacher_folder: Path, workers: int, write: Write) -> None:
     """Make the shards that are missing."""
+    with exclusive(shards.folder, lambda: write(f"{shards.folder.name}: another process makes them; waiting")):
+        _make_missing(shards, write_shard, teacher_folder, workers, write)
+
+
+def _make_missing(shards: ShardSet, write_shard: WriteShard, teacher_folder: Path, workers: int, write: Write) -> None:
     missing = [(path, seed_of("shard", shards.seed, index)) for index, path in enumerate(shards.paths())]
     missing = [(path, seed) for path, seed in missing if not path.exists()]
     if not missing:

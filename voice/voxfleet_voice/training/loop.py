@@ -16,7 +16,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from voxfleet_voice.training.files import write_atomically
+from voxfleet_voice.training.files import exclusive, write_atomically
 from voxfleet_voice.training.learning_rate import LearningRate
 from voxfleet_voice.training.progress import Means, Write, formatted
 from voxfleet_voice.training.seeds import seed_of
@@ -59,6 +59,11 @@ class Loop:
 
 def run(task: Task, loop: Loop, path: Path, write: Write) -> None:
     """Train from the checkpoint at `path`, or from the beginning, until the last step; leave a checkpoint of it."""
+    with exclusive(path, lambda: write(f"{task.name}: another process trains it; waiting")):
+        _run(task, loop, path, write)
+
+
+def _run(task: Task, loop: Loop, path: Path, write: Write) -> None:
     optimizer = torch.optim.AdamW(
         task.trained(), loop.rate.peak, loop.betas, weight_decay=loop.weight_decay, fused=True
     )
