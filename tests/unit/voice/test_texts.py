@@ -4,7 +4,7 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from voxfleet_inference.text.normalizing import normalized
+from voxfleet_inference.text.normalization import normalized
 from voxfleet_voice.export.tokenizer import TRAINED
 from voxfleet_voice.texts.grammar import RULES, expand, read_rules
 from voxfleet_voice.texts.number_words import cardinal, one_by_one, ordinal, year
