@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Final, Literal, get_args
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -17,8 +17,6 @@ from voxfleet_inference.voice_names import checked_aliases
 
 Device = Literal["cpu", "cuda"]
 _TorchDtype = Literal["float32", "bfloat16", "int8"]
-DEVICES: Final[tuple[str, ...]] = get_args(Device)
-DTYPES: Final[tuple[str, ...]] = get_args(_TorchDtype)
 DTYPE_ALIASES: Final[Mapping[str, str]] = {"fp32": "float32", "bf16": "bfloat16"}  # as VoxCPM's own scripts name them
 Dtype = Annotated[_TorchDtype, BeforeValidator(lambda name: DTYPE_ALIASES.get(name, name))]
 _STEP_SECONDS: Final[Mapping[str, float]] = {"cuda": 5.0, "cpu": 60.0}  # a full batch on a CPU may need a minute
