@@ -49,27 +49,29 @@ Prose = Iterator[tuple[int, str]]  # line number, text
 
 
 def python_prose(text: str) -> Prose:
-    """Yield comments, docstrings, messages with white space, and the words of defined names."""
+    """Yield a module's comments, names, docstrings, and every other literal with white space: messages and help."""
+    yield from comments_and_names(text)
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        if token.type == tokenize.COMMENT:
-            yield token.start[0], token.string
-        elif token.type == tokenize.STRING and PROSE_STRINGS.search(token.string):
+        if token.type == tokenize.STRING and PROSE_STRINGS.search(token.string):
             yield from enumerate(token.string.splitlines(), token.start[0])
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, DEFINITIONS):
-            yield node.lineno, words_of(node.name)
 
 
-def comments_and_docstrings(text: str) -> Prose:
-    """Yield what describes a test: comments, docstrings, names; its literals are what the test is made of."""
-    for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        if token.type == tokenize.COMMENT:
-            yield token.start[0], token.string
+def prose_of_tests(text: str) -> Prose:
+    """Yield what describes a test: comments, names, docstrings; its other literals are what the test is made of."""
+    yield from comments_and_names(text)
     for node in ast.walk(ast.parse(text)):
-        if isinstance(node, DEFINITIONS):
-            yield node.lineno, words_of(node.name)
         if isinstance(node, (ast.Module, *DEFINITIONS)) and (docstring := ast.get_docstring(node, clean=False)):
             yield from enumerate(docstring.splitlines(), node.body[0].lineno)
+
+
+def comments_and_names(text: str) -> Prose:
+    """Yield the comments, and the words of defined functions and classes."""
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.start[0], token.string
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, DEFINITIONS):
+            yield node.lineno, words_of(node.name)
 
 
 def words_of(name: str) -> str:
@@ -111,7 +113,7 @@ READERS: Final[dict[str, Callable[[str], Prose]]] = {
 def reader_of(path: Path) -> Callable[[str], Prose] | None:
     """Return how a file's prose is read, or None for data."""
     if path.suffix == ".py" and path.parts[0] == "tests":
-        return comments_and_docstrings
+        return prose_of_tests
     return READERS.get(path.suffix)
 
 

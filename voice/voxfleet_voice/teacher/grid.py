@@ -9,7 +9,6 @@ from typing import Final
 SAMPLE_RATE_HZ: Final = 44_100
 HOP_SAMPLES: Final = 1_764  # of one latent frame at 44.1 kHz
 FRAMES_PER_SECOND: Final = SAMPLE_RATE_HZ // HOP_SAMPLES
-TEACHER_RATE_HZ: Final = 24_000
 SUBFRAMES: Final = 3  # of a latent frame
 SUBFRAME_SAMPLES: Final = 320  # at 24 kHz
 FRAME_SAMPLES: Final = SUBFRAMES * SUBFRAME_SAMPLES  # at 24 kHz
