@@ -5,27 +5,8 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sentence_cases import TEXTS, letters, texts_of
 from voxfleet_inference.text.sentences import MAX_WEIGHT, split, weight
-
-
-def texts_of(text: str, **bounds: int) -> tuple[str, ...]:
-    return tuple(sentence.text for sentence in split(text, **bounds))
-
-
-TEXTS = st.one_of(
-    st.text(max_size=300),
-    st.text(alphabet=st.sampled_from('ab Z9.,!?…。！？，"”’()\n中文3-#\t\u200d\u0301'), max_size=500),
-    st.lists(
-        st.sampled_from(
-            ["Mr. ", "U.S. ", "No. ", "e.g. ", "3.14", "Then ", "he ", "? ", "! ", '"', "。", "他说", "\n", "\n\n"]
-        ),
-        max_size=60,
-    ).map("".join),
-)
-
-
-def letters(text: str) -> str:
-    return re.sub(r"\s", "", text)
 
 
 @given(TEXTS, st.integers(min_value=20, max_value=120))

@@ -8,46 +8,15 @@ import textwrap
 import threading
 from pathlib import Path
 
-import numpy as np
 import pytest
+from stored_voices import designed, voice
 from voxfleet_inference.voice_names import is_voice_id
 from voxfleet_inference.voices.disk_store import DiskStoreError, DiskStoreFullError, DiskVoiceStore, StoreLimits
 from voxfleet_inference.voices.file_format import (
-    StoredVoice,
     VoiceFileError,
-    VoiceMetadata,
-    voice_id,
 )
 
 ROOMY = StoreLimits(max_voices=100, max_bytes=10_000_000)
-
-
-def voice(transcript: str = "What I said.", payload: bytes = b"sound" * 100, created_at: int = 1) -> StoredVoice:
-    metadata = VoiceMetadata(
-        id=voice_id("audio_sample", payload, transcript),
-        name="Ada",
-        created_at=created_at,
-        type="audio_sample",
-        transcript=transcript,
-        consent="yes",
-        payload_bytes=len(payload),
-    )
-    return StoredVoice(metadata, payload)
-
-
-def designed(shape: tuple[int, int, int] = (3, 4, 64), seed: int = 7) -> StoredVoice:
-    payload = np.arange(np.prod(shape), dtype="<f4").tobytes()
-    metadata = VoiceMetadata(
-        id=voice_id("seed", payload, "Hello."),
-        name="seven",
-        created_at=2,
-        type="seed",
-        transcript="Hello.",
-        seed=seed,
-        latents_shape=shape,
-        payload_bytes=len(payload),
-    )
-    return StoredVoice(metadata, payload)
 
 
 def test_a_stored_voice_is_read_back_unchanged(tmp_path: Path) -> None:
