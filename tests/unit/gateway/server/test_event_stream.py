@@ -256,10 +256,10 @@ async def test_a_pod_that_breaks_off_after_comments_is_an_error_event_too() -> N
 async def test_openais_client_raises_what_the_event_says() -> None:
     async with world(breaking_off(DELTA, DELTA[:20])) as there:
         there.held.passing.set_result(None)
-        client = openai.AsyncOpenAI(base_url=f"{there.url}/v1", api_key="none", max_retries=0)
         received: list[Any] = []
-        with pytest.raises(openai.APIError, match="broke off before everything was spoken"):
-            await read_events(client, received)
+        async with openai.AsyncOpenAI(base_url=f"{there.url}/v1", api_key="none", max_retries=0) as client:
+            with pytest.raises(openai.APIError, match="broke off before everything was spoken"):
+                await read_events(client, received)
         assert len(received) == 1
 
 

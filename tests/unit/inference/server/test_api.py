@@ -23,6 +23,7 @@ SPEECH = {"model": "voxcpm-1.5", "input": LINE, "voice": "default", "response_fo
 
 
 def client_of(server: Any) -> openai.AsyncOpenAI:
+    """Return a client to be closed: one that is not closes itself in the event loop of whichever test runs later."""
     return openai.AsyncOpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0)
 
 
@@ -50,9 +51,10 @@ def tone(patches: int) -> Any:
 
 
 async def test_the_openai_client_gets_the_whole_sentence_as_pcm(server: Any) -> None:
-    speech = await client_of(server).audio.speech.create(
-        model="voxcpm-1.5", voice="default", input=LINE, response_format="pcm", extra_body={"sample_rate": 44100}
-    )
+    async with client_of(server) as client:
+        speech = await client.audio.speech.create(
+            model="voxcpm-1.5", voice="default", input=LINE, response_format="pcm", extra_body={"sample_rate": 44100}
+        )
     samples = np.frombuffer(speech.content, "<i2") / 32767
     assert len(samples) == len(LINE) * PATCH
     assert np.allclose(samples, tone(len(LINE)), atol=1e-3)
@@ -102,9 +104,12 @@ async def test_the_first_patch_arrives_before_the_second_is_made(
         await wait_until(lambda: server.lifecycle.is_ready, 20)
         model.step_seconds = 0.2
         warm_steps = model.steps_taken
-        async with client_of(server).audio.speech.with_streaming_response.create(
-            model="voxcpm-1.5", voice="default", input="abcdefgh", response_format="mp3"
-        ) as response:
+        async with (
+            client_of(server) as client,
+            client.audio.speech.with_streaming_response.create(
+                model="voxcpm-1.5", voice="default", input="abcdefgh", response_format="mp3"
+            ) as response,
+        ):
             chunks = response.iter_bytes()
             assert len(await anext(chunks)) > 100
             assert model.steps_taken - warm_steps <= 3
@@ -126,10 +131,10 @@ async def test_the_first_patch_arrives_before_the_second_is_made(
 async def test_wrong_requests_get_openai_errors(
     server: Any, changes: dict[str, Any], status: int, param: str, words: str
 ) -> None:
-    with pytest.raises(openai.APIStatusError) as caught:
-        await client_of(server).audio.speech.create(
-            **{"model": "voxcpm-1.5", "voice": "default", "input": "hi", **split_extra(changes)}
-        )
+    arguments = {"model": "voxcpm-1.5", "voice": "default", "input": "hi", **split_extra(changes)}
+    async with client_of(server) as client:
+        with pytest.raises(openai.APIStatusError) as caught:
+            await client.audio.speech.create(**arguments)
     assert caught.value.status_code == status
     assert isinstance(caught.value.body, dict)
     assert caught.value.body["param"] == param
@@ -350,7 +355,8 @@ async def test_a_client_that_reads_nothing_is_disconnected(start_server: Any, ma
 
 
 async def test_models_voices_health_and_page(server: Any) -> None:
-    models = await client_of(server).models.list()
+    async with client_of(server) as openai_client:
+        models = await openai_client.models.list()
     assert [model.id for model in models.data] == ["voxcpm-1.5"]
     async with httpx.AsyncClient(base_url=server.url) as client:
         assert (await client.get("/v1/models/voxcpm-1.5")).json()["id"] == "voxcpm-1.5"

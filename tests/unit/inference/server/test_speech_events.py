@@ -63,10 +63,12 @@ async def test_speed_moves_the_times_of_sentences(server: Any) -> None:
 
 
 async def test_openais_client_streams_the_events(server: Any) -> None:
-    client = openai.AsyncOpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0)
-    async with client.audio.speech.with_streaming_response.create(
-        model="voxcpm-1.5", voice="alloy", input=TWO, response_format="mp3", stream_format="sse"
-    ) as response:
+    async with (
+        openai.AsyncOpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0) as client,
+        client.audio.speech.with_streaming_response.create(
+            model="voxcpm-1.5", voice="alloy", input=TWO, response_format="mp3", stream_format="sse"
+        ) as response,
+    ):
         lines = [line async for line in response.iter_lines()]
     events = [json.loads(line[6:]) for line in lines if line.startswith("data: ")]
     assert [each["type"] for each in events][-1] == "speech.audio.done"

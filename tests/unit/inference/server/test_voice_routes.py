@@ -76,17 +76,17 @@ async def test_an_uploaded_voice_speaks_and_is_encoded_once(keeper: Any) -> None
 
 
 async def test_openais_client_makes_and_deletes_a_voice(keeper: Any) -> None:
-    client = openai.AsyncOpenAI(base_url=f"{keeper.url}/v1", api_key="none", max_retries=0)
-    made = await client.audio.voices.create(
-        name="Ada",
-        audio_sample=("ada.mp3", recording(name="mp3")),
-        consent="cons_1234",
-        extra_body={"transcript": "What I said."},
-    )
-    assert made.id.startswith("voice_")
-    assert (await client.audio.voices.delete(made.id)).deleted
-    with pytest.raises(openai.NotFoundError):
-        await client.audio.voices.delete(made.id)
+    async with openai.AsyncOpenAI(base_url=f"{keeper.url}/v1", api_key="none", max_retries=0) as client:
+        made = await client.audio.voices.create(
+            name="Ada",
+            audio_sample=("ada.mp3", recording(name="mp3")),
+            consent="cons_1234",
+            extra_body={"transcript": "What I said."},
+        )
+        assert made.id.startswith("voice_")
+        assert (await client.audio.voices.delete(made.id)).deleted
+        with pytest.raises(openai.NotFoundError):
+            await client.audio.voices.delete(made.id)
     assert files_of(keeper) == []
 
 
