@@ -10,7 +10,7 @@ ifneq ($(origin KUBECONFIG),command line)
 unexport KUBECONFIG
 endif
 
-.PHONY: help setup demo demo-down test check format lint types unit integration e2e soak gpu-bench voice voice-smoke crds lock clean
+.PHONY: help setup demo demo-down test check format lint types unit integration e2e soak gpu-bench voice crds lock clean
 
 help: ## list the targets
 	@printf 'VoxFleet: make TARGET\n\n'
@@ -37,7 +37,7 @@ format: setup ## format the sources and fix what the linter can fix
 lint: setup ## run ruff, the import contracts, the word list and shellcheck
 	@$(VENV)/ruff format --check . && $(VENV)/ruff check . && $(VENV)/lint-imports
 	@$(VENV)/python scripts/check_words.py
-	@$(VENV)/shellcheck .ci/* scripts/lock scripts/setup inference/*.sh voice/setup voice/train
+	@$(VENV)/shellcheck .ci/* scripts/lock scripts/setup inference/*.sh voice/train
 
 types: setup ## run mypy, strict
 	@$(VENV)/mypy operator inference gateway testbed demo voice
@@ -60,9 +60,6 @@ gpu-bench: ## run all benchmarks on this machine's GPU, nine minutes; needs PyTo
 
 voice: ## train the demo voice, or go on training it: about 4 hours on two idle cores (WORK=folder, PRESET=smoke)
 	@voice/train $(WORK) $(PRESET)
-
-voice-smoke: setup ## train a toy voice through every stage, two minutes; not part of make test yet
-	@VOXFLEET_VOICE_PYTHON=$$(voice/setup) $(VENV)/pytest tests/integration/voice
 
 crds: setup ## generate crds/ and the chart's copy from the pydantic models
 	@$(VENV)/python -m voxfleet_operator crds > crds/voxfleet.dev_voxttsdeployments.yaml

@@ -25,11 +25,23 @@ class Preset:
     codec_batch: int = 4
     language_steps: int = 14_000
     language_batch: int = 32
-    held_out_utterances: int = 40
+    language_rate: float = 1.6e-3
+    decay_share: float = 0.25  # of the language models' steps, at the end
+    guided_share: float = 0.2  # of them, at the end
     guidance: float = 0.5
+    held_out_utterances: int = 40
 
 
 FULL: Final = Preset()
+CONTINUED: Final = replace(
+    FULL,
+    latent_shards=105,  # 17.5 hours
+    decoder_steps=0,
+    language_steps=3_600,
+    language_rate=1.2e-3,
+    decay_share=0.5,
+    guided_share=0.45,
+)
 SMOKE: Final = replace(
     FULL,
     recording_shards=1,
@@ -44,4 +56,4 @@ SMOKE: Final = replace(
     language_batch=8,
     held_out_utterances=2,
 )
-PRESETS: Final[Mapping[str, Preset]] = {"full": FULL, "smoke": SMOKE}
+PRESETS: Final[Mapping[str, Preset]] = {"full": FULL, "continued": CONTINUED, "smoke": SMOKE}

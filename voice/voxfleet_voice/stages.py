@@ -38,9 +38,6 @@ from voxfleet_voice.workspace import Workspace
 
 Stage = Callable[[Workspace, int, Write], None]  # workspace, processes, progress lines
 _CODEC_RATE: Final = 3e-3
-_LANGUAGE_RATE: Final = 1.6e-3
-_DECAY_SHARE: Final = 0.25  # of the steps, at the end
-_GUIDED_SHARE: Final = 0.2
 
 
 def make_recordings(workspace: Workspace, workers: int, write: Write) -> None:
@@ -98,14 +95,14 @@ def train_language(workspace: Workspace, _: int, write: Write) -> None:
     """Train the language models, LocEnc and LocDiT."""
     preset = workspace.preset
     steps = preset.language_steps
-    guided_steps, decay_steps = round(_GUIDED_SHARE * steps), round(_DECAY_SHARE * steps)
+    guided_steps, decay_steps = round(preset.guided_share * steps), round(preset.decay_share * steps)
     task = LanguageTask(
         _initial_network(workspace),
         Pools(workspace.latents.paths(), _examples, preset.language_batch, preset.seed),
         _examples(*workspace.held_out_latents.paths())[: preset.held_out_utterances],
         GuidanceRamp(preset.guidance, steps - guided_steps, max(1, guided_steps // 4)),
     )
-    rate = PlateauRate(_LANGUAGE_RATE, steps, steps - decay_steps)
+    rate = PlateauRate(preset.language_rate, steps, steps - decay_steps)
     run(task, Loop(rate, (0.9, 0.98), seed=preset.seed), workspace.language, write)
 
 

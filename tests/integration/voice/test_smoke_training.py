@@ -2,27 +2,29 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
-import pytest
 import torch
 from voxfleet_inference.model.checkpoint import load_checkpoint
 
-pytestmark = pytest.mark.voice
 ROOT = Path(__file__).parents[3]
 STAGES = ("recordings", "decoder", "encoder", "latents", "language", "export")
 
 
-def trainer() -> str:
-    """Return the Python that has the teacher: `make voice-smoke` names it, since .venv does not have it."""
-    python = os.environ.get("VOXFLEET_VOICE_PYTHON")
-    if python is None:
-        pytest.skip("make voice-smoke runs this test with the teacher, hibari-tts, installed")
-    return python
-
-
 def train(work: Path, *arguments: str) -> str:
-    command = [trainer(), "-m", "voxfleet_voice", "train", "--work", str(work), "--preset", "smoke", "--threads", "1"]
+    command = [
+        sys.executable,
+        "-m",
+        "voxfleet_voice",
+        "train",
+        "--work",
+        str(work),
+        "--preset",
+        "smoke",
+        "--threads",
+        "1",
+    ]
     environment = os.environ | {"PYTHONPATH": str(ROOT / "voice"), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [*command, *arguments], env=environment, check=False, capture_output=True, text=True, timeout=560
@@ -45,7 +47,7 @@ def test_the_smoke_preset_ends_in_a_checkpoint_that_the_server_loads(tmp_path: P
 
 
 def test_an_unknown_stage_is_refused_with_the_known_ones(tmp_path: Path) -> None:
-    command = [trainer(), "-m", "voxfleet_voice", "train", "--work", str(tmp_path), "--stages", "latent"]
+    command = [sys.executable, "-m", "voxfleet_voice", "train", "--work", str(tmp_path), "--stages", "latent"]
     environment = os.environ | {"PYTHONPATH": str(ROOT / "voice")}
     done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True, timeout=120)
     assert done.returncode == 2
