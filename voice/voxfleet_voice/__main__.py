@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from voxfleet_voice.presets import PRESETS
-from voxfleet_voice.stages import STAGES
+from voxfleet_voice.stages import STAGES, begin_from
 from voxfleet_voice.training.progress import write_line
 from voxfleet_voice.workspace import Workspace
 
@@ -22,6 +22,7 @@ def main() -> None:
     train.add_argument("--preset", choices=PRESETS, default="full", help="how much of everything (default: full)")
     train.add_argument("--stages", default=",".join(STAGES), help="comma-separated, default: %(default)s")
     train.add_argument("--threads", type=int, default=torch.get_num_threads(), help="default: %(default)s")
+    train.add_argument("--begin-from", type=Path, metavar="DIR", help="checkpoint to begin a new folder with")
     arguments = parser.parse_args()
     stages = arguments.stages.split(",")
     if unknown := sorted(set(stages) - set(STAGES)):
@@ -29,6 +30,8 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     arguments.work.mkdir(parents=True, exist_ok=True)
     workspace = Workspace(arguments.work, PRESETS[arguments.preset])
+    if arguments.begin_from and not workspace.basis.exists():
+        begin_from(arguments.begin_from, workspace)
     for stage in stages:
         STAGES[stage](workspace, arguments.threads, write_line)
 

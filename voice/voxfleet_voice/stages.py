@@ -22,7 +22,7 @@ from voxfleet_voice.corpus.latents import read_latents, write_latents
 from voxfleet_voice.corpus.recordings import read_recordings, write_recordings
 from voxfleet_voice.corpus.segments import Segments
 from voxfleet_voice.corpus.shards import ShardSet, make_shards
-from voxfleet_voice.export.checkpoint import write_checkpoint
+from voxfleet_voice.export.checkpoint import read_checkpoint, write_checkpoint
 from voxfleet_voice.export.tokenizer import token_ids, vocabulary
 from voxfleet_voice.language.examples import Example, example_of
 from voxfleet_voice.language.losses import TrainedNetwork
@@ -31,7 +31,7 @@ from voxfleet_voice.language.pools import Pools
 from voxfleet_voice.language.task import GuidanceRamp, LanguageTask
 from voxfleet_voice.teacher.phones import PHONE_CLASSES, PHONES
 from voxfleet_voice.training.learning_rate import CosineRate, PlateauRate
-from voxfleet_voice.training.loop import Loop, run
+from voxfleet_voice.training.loop import Loop, run, save_start
 from voxfleet_voice.training.progress import Write
 from voxfleet_voice.training.seeds import seed_of
 from voxfleet_voice.workspace import Workspace
@@ -111,9 +111,24 @@ def export(workspace: Workspace, _: int, write: Write) -> None:
     network, codec = _initial_network(workspace), _initial_codec(workspace)
     network.load_state_dict(torch.load(workspace.language, weights_only=True)["network"])
     codec.load_state_dict(torch.load(workspace.encoder, weights_only=True)["network"])
-    gains = torch.from_numpy(load_basis(workspace.basis).gains)
-    write_checkpoint(workspace.checkpoint, network.voice, codec, gains)
+    write_checkpoint(workspace.checkpoint, network.voice, codec, load_basis(workspace.basis))
     write(f"export: {workspace.checkpoint}")
+
+
+def begin_from(checkpoint: Path, workspace: Workspace) -> None:
+    """Begin a run with the networks and the latents' basis of a checkpoint instead of random ones.
+
+    Raises:
+        FileExistsError: the folder has a run already.
+        FileNotFoundError: the checkpoint lacks a file.
+    """
+    if workspace.basis.exists():
+        raise FileExistsError(workspace.basis)
+    network, codec = _initial_network(workspace), _initial_codec(workspace)
+    basis = read_checkpoint(checkpoint, network.voice, codec)
+    save_start(workspace.language, network)
+    save_start(workspace.decoder, codec)
+    basis.save(workspace.basis)  # last: a run that has it is complete
 
 
 def _initial_network(workspace: Workspace) -> TrainedNetwork:

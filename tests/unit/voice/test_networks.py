@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,11 @@ from torch import Tensor, nn
 from voxcpm.model.voxcpm import VoxCPMModel
 from voxfleet_inference.model.checkpoint import read_config, read_tokenizer
 from voxfleet_voice.codec.audio_vae import AudioVae, SnakeFunction, VaeSizes
-from voxfleet_voice.codec.latent_basis import LATENTS, fit_basis, load_basis
+from voxfleet_voice.codec.latent_basis import LATENTS, LatentBasis, fit_basis, load_basis
 from voxfleet_voice.codec.spectral_loss import SpectralLoss
 from voxfleet_voice.corpus.latents import SpokenText
 from voxfleet_voice.export import checkpoint
-from voxfleet_voice.export.checkpoint import write_checkpoint
+from voxfleet_voice.export.checkpoint import read_checkpoint, write_checkpoint
 from voxfleet_voice.export.tokenizer import ALIASES, token_ids, vocabulary
 from voxfleet_voice.language.examples import Batch, attention_targets, collate, example_of
 from voxfleet_voice.language.losses import TrainedNetwork, flow_loss, losses_of
@@ -41,18 +42,25 @@ def codec() -> AudioVae:
 
 
 @pytest.fixture(scope="module")
-def gains() -> Tensor:
-    return torch.rand(LATENTS) + 0.5
+def basis() -> LatentBasis:
+    features = np.random.default_rng(1).normal(size=(400, 162)).astype(np.float32)
+    gains = np.random.default_rng(2).uniform(0.5, 1.5, LATENTS).astype(np.float32)
+    return replace(fit_basis(features), gains=gains)
+
+
+@pytest.fixture(scope="module")
+def gains(basis: LatentBasis) -> Tensor:
+    return torch.from_numpy(basis.gains)
 
 
 @pytest.fixture(scope="module")
 def folder(
-    network: VoiceNetwork, codec: AudioVae, gains: Tensor, tmp_path_factory: pytest.TempPathFactory
+    network: VoiceNetwork, codec: AudioVae, basis: LatentBasis, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("voice")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(checkpoint, "DTYPE", torch.float32)  # bf16 would hide what differs
-        write_checkpoint(folder, network, codec, gains)
+        write_checkpoint(folder, network, codec, basis)
     return folder
 
 
@@ -152,6 +160,22 @@ def test_characters_share_rows_in_the_checkpoint_only(network: VoiceNetwork, ref
     for character, like in ALIASES.items():
         torch.testing.assert_close(rows[ids[character]], rows[ids[like]])
     assert not torch.equal(network.base_lm.embed_tokens.weight[ids["A"]], rows[ids["a"]])
+
+
+def test_a_checkpoint_is_read_back_for_training(
+    folder: Path, network: VoiceNetwork, codec: AudioVae, basis: LatentBasis
+) -> None:
+    other, other_codec = VoiceNetwork(NetworkSizes(len(vocabulary()))), AudioVae(VaeSizes())
+    read = read_checkpoint(folder, other, other_codec)
+    np.testing.assert_array_equal(read.components, basis.components)
+    for name, tensor in codec.state_dict().items():
+        torch.testing.assert_close(other_codec.state_dict()[name], tensor)
+    embedding = "base_lm.embed_tokens.weight"
+    for name, tensor in network.state_dict().items():
+        if name != embedding:
+            torch.testing.assert_close(other.state_dict()[name], tensor)
+    trained = [index for token, index in vocabulary().items() if token not in ALIASES]
+    torch.testing.assert_close(other.state_dict()[embedding][trained], network.state_dict()[embedding][trained])
 
 
 def test_snake_has_the_right_gradients() -> None:

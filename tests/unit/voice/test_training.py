@@ -1,6 +1,7 @@
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from voxfleet_voice.language.pools import POOL_BATCHES, POOL_SHARDS, batch_of, shards_of
 from voxfleet_voice.training.files import exclusive, write_atomically
 from voxfleet_voice.training.learning_rate import CosineRate, PlateauRate
-from voxfleet_voice.training.loop import Loop, run
+from voxfleet_voice.training.loop import Loop, run, save_start
 from voxfleet_voice.training.seeds import seed_of
 
 
@@ -56,6 +57,17 @@ def test_a_killed_run_ends_with_the_same_weights(tmp_path: Path) -> None:
     run(resumed, loop(), tmp_path / "killed.pt", lambda _: None)
     assert killed.seen + resumed.seen == whole.seen
     assert weights(resumed) == weights(whole)
+
+
+def test_a_run_begins_from_given_weights(tmp_path: Path) -> None:
+    given, task = LineTask(), LineTask()
+    with torch.no_grad():
+        for parameter in given.network.parameters():
+            parameter.fill_(3.0)
+    save_start(tmp_path / "line.pt", given.network)
+    run(task, replace(loop(1), rate=CosineRate(0.0, 1)), tmp_path / "line.pt", lambda _: None)
+    assert len(task.seen) == 1
+    assert weights(task) == weights(given)
 
 
 def test_a_run_that_is_over_is_not_repeated(tmp_path: Path) -> None:

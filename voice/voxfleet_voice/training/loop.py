@@ -112,11 +112,18 @@ def save(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, step:
     write_atomically(path, lambda file: torch.save(state, file))
 
 
+def save_start(path: Path, network: nn.Module) -> None:
+    """Write a network from which a run begins, at step 0 and with an optimizer that has seen nothing."""
+    state = {"network": network.state_dict(), "step": 0}
+    write_atomically(path, lambda file: torch.save(state, file))
+
+
 def restore(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer) -> int:
-    """Load what `save` wrote and return its step; 0 where there is no checkpoint."""
+    """Load what `save` or `save_start` wrote and return its step; 0 where there is no checkpoint."""
     if not path.exists():
         return 0
     state = torch.load(path, weights_only=True)
     network.load_state_dict(state["network"])
-    optimizer.load_state_dict(state["optimizer"])
+    if "optimizer" in state:
+        optimizer.load_state_dict(state["optimizer"])
     return int(state["step"])
