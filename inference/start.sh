@@ -9,8 +9,8 @@
 #                always requires a token: JUPYTER_TOKEN, or a random one, which is printed.
 #
 # The server reads its settings from its flags and VOXFLEET_ variables, as `serve --help` lists them. This script reads
-# those of the model's folder (default /models/voxcpm), the device (cuda), the three ports, and the voices' folder
-# (/voices, if it can be written).
+# those of the model's folder (default /models/voxcpm; without weights there, the demo voice), the device (cuda), the
+# three ports, and the voices' folder (/voices, if it can be written).
 set -euo pipefail
 
 readonly MIN_DRIVER=580 # of CUDA 13, which PyTorch's wheels hold; test_start_script compares it with the lock
@@ -82,6 +82,18 @@ check_weights() { # folder
     report_missing "audiovae.safetensors or audiovae.pth in $1" "$advice"
 }
 
+# Prints the model's folder where none is named: mounted weights, else the demo voice of the image or the checkout.
+default_model() {
+  local folder
+  for folder in /models/voxcpm /models/demo "$(dirname "$0")/models/demo"; do
+    if [[ -n "$(ls -A "$folder" 2>/dev/null)" ]]; then
+      printf '%s' "$folder"
+      return
+    fi
+  done
+  printf /models/voxcpm
+}
+
 check_port() { # flag or variable, port
   if (exec 3<>"/dev/tcp/127.0.0.1/$2") 2>/dev/null; then
     report_missing "a free port $2" "stop the process that listens there, or choose another with $1"
@@ -130,7 +142,7 @@ while (($#)); do
   shift
 done
 
-model_path="$(setting --model-path /models/voxcpm "${flags[@]}")"
+model_path="$(setting --model-path "$(default_model)" "${flags[@]}")"
 device="$(setting --device cuda "${flags[@]}")"
 voices_dir="$(setting --voices-dir /voices "${flags[@]}")"
 port="$(setting --port 6006 "${flags[@]}")"
@@ -156,6 +168,9 @@ else
 fi
 export VOXFLEET_MODEL_PATH="$model_path"
 say "the model in $model_path on $device, port $port"
+if [[ "$model_path" == */demo ]]; then
+  say "this is the demo voice, small and English only; weights in /models/voxcpm or --model-path replace it"
+fi
 if "$only_check"; then exit 0; fi
 if "$with_notebook"; then
   start_notebook

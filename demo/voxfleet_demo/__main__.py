@@ -35,7 +35,7 @@ class DemoOptions:
     kubeconfig: Path | None  # KUBECONFIG: the user's cluster; None: start a local one
     images: str  # IMAGES: the registry prefix that the user's cluster pulls from
     image_tag: str
-    model_path: Path | None  # MODEL_PATH: real weights; None: the tiny checkpoint
+    model_path: Path | None  # MODEL_PATH: real weights; None: the demo voice
 
 
 def read_options(variables: Mapping[str, str]) -> DemoOptions:

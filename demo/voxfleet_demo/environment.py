@@ -38,7 +38,7 @@ def start_local_environment(settings: Settings, report: Report, *, weights: Path
     Args:
         settings: the testbed's settings.
         report: receives the phases.
-        weights: a checkpoint folder of this machine that pods may mount; None: the images' tiny checkpoint.
+        weights: a checkpoint folder of this machine that pods may mount; None: the images' demo voice.
 
     Raises:
         TestbedError: a package or Go is missing, or a build or a start failed.

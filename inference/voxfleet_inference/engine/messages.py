@@ -121,6 +121,7 @@ class Loaded:
     feat_dim: int
     loaded_seconds: float
     description: str = ""
+    languages: tuple[str, ...] = ()  # that the checkpoint speaks, BCP 47; empty: it does not say
 
 
 @dataclass(frozen=True, slots=True)

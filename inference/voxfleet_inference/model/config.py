@@ -87,6 +87,7 @@ class ModelConfig(BaseModel):
     scalar_quantization_latent_dim: PositiveInt = 256
     scalar_quantization_scale: PositiveInt = 9
     max_length: PositiveInt = 4096
+    languages: tuple[str, ...] = ()  # BCP 47; not in published checkpoints, which say nothing about it
     dit_mean_mode: Literal[False] = False
 
     @model_validator(mode="after")

@@ -67,7 +67,7 @@ def speech_app(service: SpeechService, api_keys: ApiKeys | None = None) -> FastA
     app.add_exception_handler(HTTPException, _http_error_response)
     app.add_exception_handler(ClientDisconnect, _disconnect_response)
     _add_speech(app, service)
-    _add_models(app, service.settings.model_name)
+    _add_models(app, service.settings.model_name, service.supervisor)
     add_live_speech(app, service)
     add_voices(app, service, lambda request: _body(request, service.settings.max_body_bytes))
     _add_health(app, service.supervisor)
@@ -122,20 +122,24 @@ def _add_speech(app: FastAPI, service: SpeechService) -> None:
         return SpeechResponse(service, speech_request, output, received_at)
 
 
-def _add_models(app: FastAPI, model_name: str) -> None:
-    # OpenAI's form; a checkpoint has no time of creation.
-    model = {"id": model_name, "object": "model", "created": 0, "owned_by": "voxfleet"}
+def _add_models(app: FastAPI, model_name: str, supervisor: EngineSupervisor) -> None:
+    def model() -> dict[str, Any]:
+        """Return OpenAI's form, and the languages where the checkpoint names them."""
+        # A checkpoint has no time of creation.
+        entry = {"id": model_name, "object": "model", "created": 0, "owned_by": "voxfleet"}
+        languages = supervisor.loaded.languages if supervisor.loaded else ()
+        return entry | ({"languages": [*languages]} if languages else {})
 
     @app.get("/v1/models")
     async def models() -> dict[str, Any]:
         """The one model of this server."""
-        return {"object": "list", "data": [model]}
+        return {"object": "list", "data": [model()]}
 
     @app.get("/v1/models/{name:path}")
     async def one_model(name: str) -> dict[str, Any]:
         """The one model of this server, by its name."""
         check_model(name, model_name)
-        return model
+        return model()
 
 
 def _add_health(app: FastAPI, supervisor: EngineSupervisor) -> None:

@@ -34,7 +34,7 @@ _MODEL: Final = {"id": _STRING, "object": {"const": "model"}, "created": _INTEGE
 _VOICE: Final = {"id": _STRING, "object": {"const": "audio.voice"}, "created_at": _INTEGER, "name": _STRING}
 _SCHEMAS: Final[Mapping[str, _Schema]] = {
     "Error": _object({"error": _object({"message": _STRING, "type": _STRING, "param": _NULLABLE, "code": _NULLABLE})}),
-    "Model": _object(_MODEL),
+    "Model": _object(_MODEL, languages={"type": "array", "items": _STRING}),
     "ModelList": _object({"object": {"const": "list"}, "data": {"type": "array", "items": _ref("Model")}}),
     "Voice": _object({**_VOICE, "type": _STRING}, seed=_INTEGER, transcript=_STRING, consent=_NULLABLE),
     "VoiceList": _object(

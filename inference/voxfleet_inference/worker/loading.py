@@ -128,4 +128,5 @@ def _model_info(model: VoxCPM) -> Loaded:
         patch_size=model.config.patch_size,
         feat_dim=model.config.feat_dim,
         loaded_seconds=0.0,
+        languages=model.config.languages,
     )

@@ -1,6 +1,6 @@
-"""The folders that are mounted into every container: the speech server's packages and the tiny checkpoint.
+"""The folder that is mounted into every container: the speech server's packages.
 
-Does: makes each one in the cache, once per content. Knows: uv, and the command that writes a tiny checkpoint.
+Does: makes it in the cache, once per lock file. Knows: uv.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import shutil
 import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,21 +40,6 @@ def make_site_packages(cache: Path, requirements: Path) -> Path:
             with unfinished(folder) as partial:
                 _run(install_command(find_uv(cache), requirements, partial))
                 _run(["chmod", "-R", "a+rX", str(partial)])  # containers run as another user
-    return folder
-
-
-def make_tiny_checkpoint(cache: Path, sources: Path) -> Path:
-    """Write the tiny checkpoint with the speech server's own command, once per version of its sources.
-
-    Raises:
-        BuildError: the command failed.
-    """
-    folder = cache / "tiny-checkpoint" / _key(sorted(sources.rglob("*.py")))
-    with locked(folder):
-        if not folder.exists():
-            with unfinished(folder) as partial:
-                _run([sys.executable, "-m", "voxfleet_inference", "tiny-checkpoint", str(partial), "--seed", "0"])
-                _run(["chmod", "-R", "a+rX", str(partial)])
     return folder
 
 

@@ -14,22 +14,20 @@ from pathlib import Path
 from voxfleet_testbed.events import Report, ignore, phase
 from voxfleet_testbed.images.base_image import make_base_image
 from voxfleet_testbed.images.buildah import Buildah, locked, unfinished
-from voxfleet_testbed.images.mounts import Mount, make_site_packages, make_tiny_checkpoint
+from voxfleet_testbed.images.mounts import Mount, make_site_packages
 from voxfleet_testbed.settings import REPOSITORY, Settings
 
 PARTS = ("operator", "gateway", "inference")
 TAG = "testbed"
 KEPT_ARCHIVES = 3  # per part: other checkouts and a change that is taken back then build nothing
 SITE_PACKAGES = "/testbed/site-packages"
-TINY_CHECKPOINT = "/testbed/tiny"
 BUILD_ARGUMENTS: Mapping[str, Mapping[str, str]] = {"inference": {"DEPENDENCIES": "mounted"}}
 # The mounts appear in every container, so they are below /testbed, where no image has files; only the speech server's
 # image links there.
 LINKED_DOCKERFILE = f"""ARG IMAGE
 FROM ${{IMAGE}}
 USER 0:0
-RUN rmdir /opt/voxfleet/site-packages /models/tiny \\
- && ln -s {SITE_PACKAGES} /opt/voxfleet/site-packages && ln -s {TINY_CHECKPOINT} /models/tiny
+RUN rmdir /opt/voxfleet/site-packages && ln -s {SITE_PACKAGES} /opt/voxfleet/site-packages
 USER 65532:65532
 """
 
@@ -80,9 +78,7 @@ def make_mounts(settings: Settings, report: Report = ignore, repository: Path = 
     """Make the folders that the speech server's image expects at its mount points."""
     with phase(report, "inference packages"):
         packages = make_site_packages(settings.cache, repository / "requirements" / "inference.txt")
-    with phase(report, "tiny checkpoint"):
-        checkpoint = make_tiny_checkpoint(settings.cache, repository / "inference")
-    return (Mount(packages, SITE_PACKAGES), Mount(checkpoint, TINY_CHECKPOINT))
+    return (Mount(packages, SITE_PACKAGES),)
 
 
 def image_name(part: str) -> str:

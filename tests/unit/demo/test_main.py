@@ -7,7 +7,7 @@ import typer
 from voxfleet_demo.__main__ import read_options
 
 
-def test_without_variables_the_demo_starts_a_local_cluster_with_the_tiny_checkpoint() -> None:
+def test_without_variables_the_demo_starts_a_local_cluster_with_the_demo_voice() -> None:
     options = read_options({})
     assert (options.kubeconfig, options.model_path) == (None, None)
 

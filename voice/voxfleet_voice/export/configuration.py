@@ -34,6 +34,7 @@ def configuration(sizes: NetworkSizes, vae: VaeSizes, dtype: str) -> dict[str, A
         "max_length": 2048,
         "device": "cpu",
         "dtype": dtype,
+        "languages": ["en"],  # not a published field: servers of this project say so in /v1/models and on their page
     }
 
 

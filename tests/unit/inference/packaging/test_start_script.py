@@ -148,6 +148,14 @@ def test_missing_weights_are_one_line_with_their_folder(machine: Machine, tmp_pa
     assert line.startswith(f"the model's weights (no files in {tmp_path / 'nowhere'})")
 
 
+def test_without_weights_the_demo_voice_speaks(machine: Machine) -> None:
+    del machine.environment["VOXFLEET_MODEL_PATH"]
+    done = machine.start("--check")
+    assert done.returncode == 0
+    assert re.search(r"the model in \S+/models/demo on cuda", done.stderr)
+    assert "English only; weights in /models/voxcpm or --model-path replace it" in done.stderr
+
+
 def test_a_python_without_the_package_is_missing(machine: Machine) -> None:
     machine.put("python", "#!/bin/bash\nexit 1\n")
     assert missing(machine.start())[0].startswith("the package voxfleet_inference;")

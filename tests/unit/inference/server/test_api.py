@@ -5,6 +5,7 @@ import base64
 import io
 import struct
 import threading
+from dataclasses import replace
 from typing import Any
 
 import av
@@ -352,6 +353,14 @@ async def test_a_client_that_reads_nothing_is_disconnected(start_server: Any, ma
         await wait_until(lambda: server.load.open_requests == 0)
         assert reader is not None
         writer.close()
+
+
+async def test_a_model_names_the_languages_that_its_checkpoint_names(server: Any) -> None:
+    async with httpx.AsyncClient(base_url=server.url) as client:
+        assert "languages" not in (await client.get("/v1/models/voxcpm-1.5")).json()
+        server.service.supervisor.loaded = replace(server.service.supervisor.loaded, languages=("en", "zh"))
+        [model] = (await client.get("/v1/models")).json()["data"]
+    assert model["languages"] == ["en", "zh"]
 
 
 async def test_models_voices_health_and_page(server: Any) -> None:

@@ -100,7 +100,6 @@ def test_a_failed_build_leaves_no_archive(
 
 def test_the_image_links_to_every_mount(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(project, "make_site_packages", lambda cache, _requirements: cache / "site-packages" / "1")
-    monkeypatch.setattr(project, "make_tiny_checkpoint", lambda cache, _sources: cache / "tiny" / "1")
     for mount in make_mounts(settings):
         assert f"ln -s {mount.destination} " in project.LINKED_DOCKERFILE
         assert mount.source.is_relative_to(settings.cache)

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-OWN_VALUES = {"v1/audio/speech", "v1/audio/voices"}
+OWN_VALUES = {"v1/audio/speech", "v1/audio/voices", "v1/models"}
 
 
 class Elements(HTMLParser):
