@@ -16,8 +16,8 @@ from voxfleet_voice.corpus.latents import SpokenText
 from voxfleet_voice.export import checkpoint
 from voxfleet_voice.export.checkpoint import read_checkpoint, write_checkpoint
 from voxfleet_voice.export.tokenizer import ALIASES, token_ids, vocabulary
-from voxfleet_voice.language.examples import Batch, attention_targets, collate, example_of
-from voxfleet_voice.language.losses import TrainedNetwork, flow_loss, losses_of
+from voxfleet_voice.language.examples import Batch, attention_targets, collate, example_of, prompted
+from voxfleet_voice.language.losses import TrainedNetwork, _without_prompts, flow_loss, losses_of
 from voxfleet_voice.language.network import AUDIO_START, LocDit, NetworkSizes, Predictions, VoiceNetwork
 from voxfleet_voice.language.task import GuidanceRamp
 from voxfleet_voice.teacher.pitch import MAX_PERIODS, MIN_PERIODS
@@ -160,6 +160,25 @@ def test_characters_share_rows_in_the_checkpoint_only(network: VoiceNetwork, ref
     for character, like in ALIASES.items():
         torch.testing.assert_close(rows[ids[character]], rows[ids[like]])
     assert not torch.equal(network.base_lm.embed_tokens.weight[ids["A"]], rows[ids["a"]])
+
+
+def test_a_prompt_precedes_an_utterance_as_in_the_server(network: VoiceNetwork) -> None:
+    ids, classes = vocabulary(), {phone: phone for phone in range(4)}
+    first, second = spoken("one two.", seed=1), spoken("three", 4 * 3, seed=2)
+    prompt, target = (example_of(each, token_ids(each.written, ids), classes) for each in (first, second))
+    joined = prompted(prompt, target)
+    assert [*joined.tokens] == [*token_ids("one two.three", ids), AUDIO_START]
+    text = joined.tokens[joined.pointers[len(prompt.patches) :]]
+    np.testing.assert_array_equal(text, target.tokens[target.pointers])
+    assert (prompt.has_final_mark, target.has_final_mark) == (True, False)
+    both, alone = collate([joined]), collate([target])
+    assert both.is_target.tolist() == [False] * PATCHES + [True] * 3
+    trained = TrainedNetwork(network.sizes, 4).eval()
+    with torch.no_grad():
+        assert losses_of(trained, both, 0.0)["mean"] != losses_of(trained, alone, 0.0)["mean"]
+        given, _ = _without_prompts(both, trained.voice(both.sequences))
+    torch.testing.assert_close(given.sequences.patches, alone.sequences.patches)
+    assert torch.equal(given.phones, alone.phones)
 
 
 def test_a_checkpoint_is_read_back_for_training(

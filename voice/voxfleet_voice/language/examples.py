@@ -21,6 +21,7 @@ from voxfleet_voice.language.network import AUDIO_START, Sequences
 from voxfleet_voice.teacher.hibari_voice import Floats
 
 PATCH: Final = 4
+_FINAL_MARKS: Final = (".", "?", "!")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,8 @@ class Example:
     patches: Floats  # [patches, 4, 32]
     phones: NDArray[np.int64]  # [patches, 4]
     pointers: NDArray[np.int64]  # [patches, 12], the token being spoken in each sub-frame
+    has_final_mark: bool  # its text may stand directly before another
+    prompt_patches: int = 0  # the first ones, which are a prompt: seen, and not trained on
 
     def __len__(self) -> int:
         """Return the number of positions."""
@@ -46,6 +49,7 @@ class Batch:
     is_last: Tensor  # [patches], 1 for an utterance's last patch
     attention: Tensor  # [patches, longest text], the share of each token in this patch's time
     utterances: Tensor  # [patches], the row of each patch's utterance
+    is_target: Tensor  # [patches], False for the patches of a prompt
 
 
 def example_of(spoken: SpokenText, token_ids: Sequence[int], phone_classes: Mapping[int, int]) -> Example:
@@ -59,6 +63,20 @@ def example_of(spoken: SpokenText, token_ids: Sequence[int], phone_classes: Mapp
         latents.reshape(-1, PATCH, latents.shape[1]),
         phones.reshape(-1, PATCH),
         pointers.reshape(len(latents) // PATCH, -1).astype(np.int64),
+        spoken.written[-1:] in _FINAL_MARKS,
+    )
+
+
+def prompted(prompt: Example, target: Example) -> Example:
+    """Put a prompt before an utterance as the server does: text directly before text, patches before patches."""
+    text = np.concatenate([prompt.tokens[:-1], target.tokens[1:]])  # one word mark in front, one audio start behind
+    return Example(
+        text,
+        np.concatenate([prompt.patches, target.patches]),
+        np.concatenate([prompt.phones, target.phones]),
+        np.concatenate([prompt.pointers, target.pointers + len(prompt.tokens) - 2]),
+        target.has_final_mark,
+        len(prompt.patches),
     )
 
 
@@ -74,6 +92,7 @@ def collate(examples: Sequence[Example]) -> Batch:
         is_text[row, :text] = True
         is_patch[row, text : len(example)] = True
     counts = torch.tensor([len(example.patches) for example in examples])
+    is_target = torch.cat([torch.arange(len(each.patches)) >= each.prompt_patches for each in examples])
     is_last = torch.zeros(int(counts.sum()), dtype=torch.long)
     is_last[counts.cumsum(0) - 1] = 1
     patches, phones, pointers = (
@@ -86,6 +105,7 @@ def collate(examples: Sequence[Example]) -> Batch:
         is_last,
         attention_targets(pointers, longest_text),
         torch.repeat_interleave(torch.arange(rows), counts),
+        is_target,
     )
 
 

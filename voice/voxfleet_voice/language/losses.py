@@ -7,6 +7,7 @@ enters LocDiT a linear layer names the phones and another regresses the patch.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 import torch
@@ -46,6 +47,7 @@ class TrainedNetwork(nn.Module):
 def losses_of(network: TrainedNetwork, batch: Batch, guidance: float) -> dict[str, Tensor]:
     """Return all losses of a batch, `total`, and `accuracy`, the share of phones named rightly."""
     predictions = network.voice(_with_noisy_history(batch) if network.training else batch.sequences)
+    batch, predictions = _without_prompts(batch, predictions)
     target = batch.sequences.patches
     phones = network.helps.phone(predictions.wanted).unflatten(-1, (PATCH, -1))  # [patches, 4, phones]
     mean = network.helps.mean(predictions.wanted).view_as(target)
@@ -59,6 +61,22 @@ def losses_of(network: TrainedNetwork, batch: Batch, guidance: float) -> dict[st
     total = torch.stack([weight * losses[name] for name, weight in _WEIGHTS.items()]).sum()
     accuracy = (phones.argmax(-1) == batch.phones).float().mean()
     return {"total": total, **losses, "accuracy": accuracy}
+
+
+def _without_prompts(batch: Batch, predictions: Predictions) -> tuple[Batch, Predictions]:
+    """Return the rows of what is trained on: an utterance behind a prompt, without the prompt's own patches."""
+    rows = batch.is_target
+    if rows.all():
+        return batch, predictions
+    kept = replace(
+        batch,
+        sequences=replace(batch.sequences, patches=batch.sequences.patches[rows]),
+        phones=batch.phones[rows],
+        is_last=batch.is_last[rows],
+        attention=batch.attention[rows],
+    )
+    scores = [score[rows] for score in predictions.text_scores]
+    return kept, Predictions(predictions.wanted[rows], predictions.stop[rows], predictions.before[rows], scores)
 
 
 def _with_noisy_history(batch: Batch) -> Sequences:

@@ -15,11 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from voxfleet_voice.language.examples import Example
+from voxfleet_voice.language.examples import Example, prompted
 from voxfleet_voice.training.seeds import seed_of
 
 POOL_BATCHES: Final = 12
 POOL_SHARDS: Final = 3  # of ten minutes each: a little more than the batches of a pool
+PROMPTED: Final = 0.6  # share of the batches whose utterances follow a prompt, as nearly all of a server's do
+PROMPT_PATCHES: Final = range(8, 41)  # 1.3 to 6.4 s
 _POLL_SECONDS: Final = 5.0
 
 
@@ -45,6 +47,17 @@ def batch_of(lengths: Sequence[int], batch: int, seed: int, step: int) -> list[i
     return drawn[start : start + batch]
 
 
+def prompts_of(pool: Sequence[Example], count: int, seed: int, step: int) -> list[Example]:
+    """Choose `count` prompts of similar length for a step's examples, or none."""
+    source = random.Random(seed_of("prompts", seed, step))  # noqa: S311
+    fitting = [each for each in pool if len(each.patches) in PROMPT_PATCHES and each.has_final_mark]
+    if source.random() >= PROMPTED or not fitting:
+        return []
+    fitting.sort(key=len)
+    start = source.randrange(max(1, len(fitting) - 2 * count))
+    return source.choices(fitting[start : start + 2 * count], k=count)
+
+
 @dataclass(frozen=True)
 class Pools:
     """The training set of the language models, read shard by shard."""
@@ -57,7 +70,9 @@ class Pools:
     def at(self, step: int) -> list[Example]:
         """Return the examples of a step."""
         pool = self._pool(step // POOL_BATCHES)
-        return [pool[index] for index in batch_of([len(each) for each in pool], self.batch, self.seed, step)]
+        examples = [pool[index] for index in batch_of([len(each) for each in pool], self.batch, self.seed, step)]
+        prompts = prompts_of(pool, len(examples), self.seed, step)
+        return [prompted(*pair) for pair in zip(prompts, examples, strict=True)] if prompts else examples
 
     @functools.lru_cache(maxsize=1)  # noqa: B019 - one set lives as long as its process
     def _pool(self, number: int) -> list[Example]:
