@@ -22,7 +22,8 @@ class PodState:
     created_at: float
     address: str = ""
     ready_at: float | None = None
-    is_active: bool = True  # as in Kubernetes' controllers: neither being deleted nor Failed nor Succeeded
+    is_deleting: bool = False
+    is_finished: bool = False  # phase Failed or Succeeded: no process runs, though the object may stay for days
     restarts: int = 0
     waiting_reason: str = ""
     waiting_message: str = ""
@@ -33,6 +34,11 @@ class PodState:
     sandbox_at: float | None = None
     started_at: float | None = None
     is_watched_from_creation: bool = False
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it runs or will run, as in Kubernetes' controllers: neither being deleted nor finished."""
+        return not self.is_deleting and not self.is_finished
 
     @property
     def is_ready(self) -> bool:
@@ -148,6 +154,14 @@ class RegionState:
         return tuple(pod for pod in self.pods if pod.is_ready)
 
     @property
+    def unfinished_pods(self) -> tuple[PodState, ...]:
+        """Pods with processes: pods that are being deleted too, until their containers have ended.
+
+        A ReplicaSet never deletes a pod that was evicted or whose node shut down, so finished ones may stay for days.
+        """
+        return tuple(pod for pod in self.pods if not pod.is_finished)
+
+    @property
     def active_pods(self) -> tuple[PodState, ...]:
-        """Pods that run or will run: neither being deleted nor Failed nor Succeeded."""
+        """Pods that run or will run: neither being deleted nor finished."""
         return tuple(pod for pod in self.pods if pod.is_active)

@@ -78,7 +78,7 @@ def _blocked(observed: RegionState, _now: float) -> RegionPlan | None:
 def _suspended(observed: RegionState, _now: float) -> RegionPlan | None:
     if not observed.is_suspended:
         return None
-    if observed.pods:
+    if observed.unfinished_pods:
         return _at_zero(observed, Phase.DRAINING, "Suspended", "suspended: servers are finishing their requests")
     return _at_zero(observed, Phase.SUSPENDED, "Suspended", "suspended: set suspend to false to serve again")
 
@@ -107,7 +107,7 @@ def _asleep(observed: RegionState, now: float) -> RegionPlan | None:
         return None
     if is_wanted(observed, now):
         return _woken(observed, now)
-    if observed.pods:
+    if observed.unfinished_pods:
         return _at_zero(observed, Phase.DRAINING, "Draining", "falling asleep: servers are finishing")
     return _at_zero(observed, Phase.ASLEEP, "Asleep", "")
 

@@ -205,7 +205,11 @@ class Loop:
         status = {"phase": "Running", "podIP": POD_ADDRESS, "conditions": conditions}
         path = ObjectRef("Pod", "default", name).path
         self.api.objects[path] = {"kind": "Pod", "metadata": metadata}
-        self.api.put(path, lambda found: found.update(status=status))
+        self.set_pod_status(name, status)
+
+    def set_pod_status(self, name: str, status: Body) -> None:
+        """Write a pod's status as a kubelet does."""
+        self.api.put(ObjectRef("Pod", "default", name).path, lambda found: found.update(status=status))
 
     def report_idle(self) -> None:
         """One gateway reports that nothing is open."""

@@ -82,6 +82,20 @@ async def test_after_the_idle_timeout_the_lease_is_marked_and_the_next_reconcile
     assert loop.status()["regions"][0]["phase"] == "Draining"
 
 
+async def test_an_evicted_pod_does_not_keep_a_region_draining(loop: Loop) -> None:
+    """No controller deletes a Failed pod: neither the ReplicaSet nor, for days, the pod garbage collector."""
+    await awake(loop, autoscaling={"idleTimeoutSeconds": 60})
+    loop.set_pod_status("pod-1", {"phase": "Failed", "reason": "Evicted"})
+    loop.add_ready_pod("pod-2")
+    loop.now += 61
+    loop.report_idle()
+    await loop.writes_of(2)
+    loop.api.remove(ObjectRef("Pod", "default", "pod-2").path)
+    await loop.reconcile()
+    assert loop.status()["regions"][0]["phase"] == "Asleep"
+    assert loop.condition("Reconciling") == ("False", "Settled")
+
+
 async def test_a_conflict_on_the_mark_keeps_the_region_awake(loop: Loop) -> None:
     """The Lease is renewed after the decision's observation: the event has not arrived when the mark is sent."""
     await awake(loop, autoscaling={"idleTimeoutSeconds": 60})

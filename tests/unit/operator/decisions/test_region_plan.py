@@ -197,6 +197,13 @@ def test_suspended_drains_and_stays_at_zero() -> None:
     assert decide(region(is_suspended=True), NOW).phase == Phase.SUSPENDED
 
 
+def test_a_pod_that_is_being_deleted_drains_and_one_that_has_finished_does_not() -> None:
+    for state in (region(), region(is_suspended=True)):
+        assert decide(replace(state, pods=(pod(is_deleting=True),)), NOW).phase == Phase.DRAINING
+        finished = replace(state, pods=(pod(is_finished=True), pod(is_finished=True, is_deleting=True)))
+        assert decide(finished, NOW) == decide(state, NOW)
+
+
 def test_a_clock_that_runs_ahead_counts_from_when_it_was_seen() -> None:
     assert clamp_renewal(NOW + 4, NOW) == (NOW + 4, False)
     assert clamp_renewal(NOW + 6, NOW) == (NOW, True)
@@ -243,7 +250,8 @@ pods = st.builds(
     region=st.just("eu"),
     created_at=timestamps,
     ready_at=maybe_instants,
-    is_active=st.booleans(),
+    is_deleting=st.booleans(),
+    is_finished=st.booleans(),
     restarts=st.integers(0, 5),
     waiting_reason=st.sampled_from(["", "ImagePullBackOff", "CrashLoopBackOff", "ErrImageNeverPull"]),
     exit_code=st.sampled_from([None, 1, 3, 137]),
@@ -264,7 +272,9 @@ failures = st.builds(
     generation=st.integers(1, 2),
     count=st.integers(1, 20),
 )
-ready_pods = pods.map(lambda seen: replace(seen, is_active=True, ready_at=seen.ready_at or NOW - 3))
+ready_pods = pods.map(
+    lambda seen: replace(seen, is_deleting=False, is_finished=False, ready_at=seen.ready_at or NOW - 3)
+)
 unready_pods = pods.map(lambda seen: replace(seen, ready_at=None))
 workloads = st.builds(WorkloadState, st.integers(1, 8), maybe_instants)
 
@@ -378,6 +388,14 @@ def test_property_a_loading_pod_is_never_deleted_for_idleness(seen: RegionState)
 def test_property_a_load_ends_at_the_wake_timeout(seen: RegionState) -> None:
     much_later = seen.local.unready_since + seen.autoscaling.wake_timeout_seconds + 1
     assert decide(seen, much_later).phase == Phase.FAILED
+
+
+@settings(max_examples=100, deadline=None)
+@given(regions, pods)
+def test_property_a_finished_pod_changes_no_decision(seen: RegionState, finished: PodState) -> None:
+    """An evicted pod stays for days: it neither serves, nor loads, nor drains."""
+    more = replace(seen, pods=(*seen.pods, replace(finished, is_finished=True)))
+    assert decide(more, NOW) == decide(seen, NOW)
 
 
 @settings(max_examples=100, deadline=None)
