@@ -13,7 +13,7 @@ from voxfleet_operator.decisions.features import blocked_reason
 from voxfleet_operator.decisions.idle_timers import renewal_period
 from voxfleet_operator.decisions.load import Readings, load_of_region
 from voxfleet_operator.decisions.observed import LeaseState, LocalState, RegionState, WorkloadState
-from voxfleet_operator.decisions.scaling import replicas_for_demand
+from voxfleet_operator.decisions.scaling import replicas_to_record
 from voxfleet_operator.decisions.wake_timing import is_of_this_wake
 from voxfleet_operator.kinds import ObjectRef
 from voxfleet_operator.resources import Autoscaling, Key, Region, Resource, effective_autoscaling
@@ -111,7 +111,8 @@ def _record_demand(history: RegionHistory, observed: RegionState, now: float) ->
     So a restarted operator shrinks nothing before it has observed a whole stabilization window.
     """
     is_first = not history.asked
-    asked = max(observed.replicas, 1) if is_first else replicas_for_demand(observed.load, observed.autoscaling)
+    recorded = replicas_to_record(observed.replicas, observed.load, observed.autoscaling)
+    asked = max(observed.replicas, 1) if is_first else recorded
     if observed.replicas == 0:
         history.asked.clear()
         return

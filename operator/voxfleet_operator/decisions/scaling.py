@@ -1,7 +1,8 @@
 """Computes how many replicas an awake region shall have.
 
 Knows demand, target and bounds. Growing is immediate; shrinking waits for the stabilization window and, until pods
-can be drained one by one, for a moment without open requests. Does not know sleep, wake or failure.
+can be drained one by one, for a moment without open requests. While load is unknown replicas only grow: the demand
+that is missing may be larger than what is known. Does not know sleep, wake or failure.
 """
 
 from math import ceil
@@ -20,10 +21,20 @@ def replicas_for_demand(load: LoadState, autoscaling: Autoscaling) -> int:
     return clamped(ceil(load.demand / autoscaling.target_requests_per_replica), autoscaling)
 
 
+def replicas_to_record(current: int, load: LoadState, autoscaling: Autoscaling) -> int:
+    """Return the replicas that the stabilization window records for this moment.
+
+    Unknown load asks for at least the present replicas: otherwise five minutes of silence would count as five minutes
+    without demand, and the first reading after them would shrink the region.
+    """
+    asked = replicas_for_demand(load, autoscaling)
+    return asked if load.is_known else max(asked, current)
+
+
 def awake_replicas(current: int, peak_replicas: int, load: LoadState, autoscaling: Autoscaling) -> int:
-    """Return the replicas of an awake region now; unknown load changes nothing beyond the bounds."""
+    """Return the replicas of an awake region now; unknown load removes none but those above the bounds."""
     if not load.is_known:
-        return clamped(current, autoscaling)
+        return max(clamped(current, autoscaling), replicas_for_demand(load, autoscaling))
     goal = max(replicas_for_demand(load, autoscaling), clamped(peak_replicas, autoscaling))
     # The Deployment controller chooses the pod to delete: it may be the one with the open requests.
     if goal < current and load.open_requests > 0:

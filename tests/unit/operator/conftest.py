@@ -217,6 +217,10 @@ class Loop:
         answer = GatewayLoad.model_validate({"gateway": "gw-0", "pods": [{**row, "age_seconds": 0, "load": {}}]})
         self.observer.readings = Readings((Reading("gw-0", self.now, answer),))
 
+    def report_silence(self) -> None:
+        """The gateway does not answer, and its last answer is too old."""
+        self.observer.readings = Readings((Reading("gw-0", error="connection refused"),))
+
     def status(self) -> Body:
         found: Body = self.api.objects[resource_path(NARRATOR)].get("status") or {}
         return found

@@ -96,6 +96,23 @@ async def test_an_evicted_pod_does_not_keep_a_region_draining(loop: Loop) -> Non
     assert loop.condition("Reconciling") == ("False", "Settled")
 
 
+async def test_a_time_without_readings_is_no_time_without_demand(loop: Loop) -> None:
+    await awake(loop, autoscaling={"idleTimeoutSeconds": 3600, "minReplicas": 4})
+    loop.change_spec(autoscaling={"idleTimeoutSeconds": 3600})
+    loop.report_silence()
+    for _ in range(61):
+        loop.now += 5
+        await loop.reconcile()
+    loop.report_idle()
+    await loop.reconcile()
+    assert loop.object("Deployment")["spec"]["replicas"] == 4, "305 s of silence, then one reading of 0"
+    for _ in range(61):
+        loop.now += 5
+        loop.report_idle()
+        await loop.reconcile()
+    assert loop.object("Deployment")["spec"]["replicas"] == 1
+
+
 async def test_a_conflict_on_the_mark_keeps_the_region_awake(loop: Loop) -> None:
     """The Lease is renewed after the decision's observation: the event has not arrived when the mark is sent."""
     await awake(loop, autoscaling={"idleTimeoutSeconds": 60})

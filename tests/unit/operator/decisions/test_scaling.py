@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 from voxfleet_operator.decisions.observed import LoadState
-from voxfleet_operator.decisions.scaling import awake_replicas, clamped, replicas_for_demand
+from voxfleet_operator.decisions.scaling import awake_replicas, clamped, replicas_for_demand, replicas_to_record
 from voxfleet_operator.resources import Autoscaling
 
 AUTOSCALING = Autoscaling(min_replicas=0, max_replicas=4, target_requests_per_replica=16)
@@ -25,8 +25,37 @@ def test_shrinking_waits_for_the_stabilization_window_and_for_open_requests() ->
     assert awake_replicas(3, 1, LoadState(), AUTOSCALING) == 1
 
 
-def test_unknown_load_changes_nothing() -> None:
-    assert awake_replicas(3, 1, LoadState(unknown_reason="no gateway is ready"), AUTOSCALING) == 3
+def unknown(**fields: int) -> LoadState:
+    return LoadState(unknown_reason="gateway 10.0.0.9 does not answer", **fields)
+
+
+def test_unknown_load_removes_no_replica_and_grows_for_the_demand_that_is_known() -> None:
+    assert awake_replicas(3, 1, unknown(), AUTOSCALING) == 3
+    assert awake_replicas(1, 1, unknown(held_requests=40), AUTOSCALING) == 3
+
+
+def test_unknown_load_is_recorded_as_the_present_replicas() -> None:
+    assert replicas_to_record(4, unknown(), AUTOSCALING) == 4
+    assert replicas_to_record(1, unknown(held_requests=40), AUTOSCALING) == 3
+    assert replicas_to_record(4, LoadState(), AUTOSCALING) == 1
+
+
+loads = st.builds(LoadState, unknown_reason=st.sampled_from(["", "silent"]), held_requests=st.integers(0, 70))
+
+
+@given(st.lists(loads, min_size=1, max_size=40), st.integers(1, 4))
+def test_property_replicas_shrink_only_after_a_whole_window_of_known_load(seen: list[LoadState], first: int) -> None:
+    """A window of five moments, and one reading at each."""
+    replicas, recorded = first, [first] * 5
+    for index, load in enumerate(seen):
+        recorded = [*recorded[1:], replicas_to_record(replicas, load, AUTOSCALING)]
+        goal = awake_replicas(replicas, max(recorded), load, AUTOSCALING)
+        if goal < replicas:
+            window = seen[max(0, index - 4) : index + 1]
+            assert len(window) == 5
+            assert all(each.is_known for each in window)
+            assert all(replicas_for_demand(each, AUTOSCALING) <= goal for each in window)
+        replicas = goal
 
 
 @given(st.integers(0, 2000), st.integers(0, 8), st.integers(1, 8))
