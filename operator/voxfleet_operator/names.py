@@ -27,6 +27,10 @@ FIELD_MANAGER = "voxfleet-operator"
 
 POOL_ON_DEMAND = "ondemand"
 
+# Containers of a pod; every other one was injected.
+CONTAINER_SERVER = "inference"
+CONTAINER_FETCHER = "fetch-weights"
+
 
 def regional_name(name: str, region: str) -> str:
     """Return the name of a region's Service; its Deployments append a suffix to it."""

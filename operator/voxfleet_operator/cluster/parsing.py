@@ -1,7 +1,8 @@
 """Parses objects, as the API server sends them in JSON, into small frozen states.
 
-Knows which fields of a Deployment, Lease, Pod or EndpointSlice matter, and how drift of an applied object is detected:
-by a digest over the fields that the operator may have applied. Keeps nothing; whole objects are dropped.
+Knows which fields of a Deployment, Lease or EndpointSlice matter (of a Pod: pod_parsing.py), and how drift of an
+applied object is detected: by a digest over the fields that the operator may have applied. Keeps nothing; whole
+objects are dropped.
 """
 
 import json
@@ -11,8 +12,9 @@ from hashlib import sha256
 from typing import Any
 
 from voxfleet_operator import names
+from voxfleet_operator.cluster.pod_parsing import Receipt, parse_pod
 from voxfleet_operator.decisions.idle_timers import clamp_renewal
-from voxfleet_operator.decisions.observed import LeaseState, PodState, WorkloadState
+from voxfleet_operator.decisions.observed import LeaseState, WorkloadState
 from voxfleet_operator.decisions.timestamps import to_seconds
 from voxfleet_operator.kinds import KINDS
 
@@ -43,14 +45,6 @@ class EndpointState:
 
     addresses: tuple[str, ...]
     port: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """When an object reached this process, and whether in a listing (which may be long after the change)."""
-
-    at: float
-    is_listing: bool
 
 
 def parse_object(kind: str, body: Body) -> ObjectState:
@@ -112,77 +106,6 @@ def parse_lease(body: Body, before: object, receipt: Receipt) -> LeaseState:
         is_clock_ahead=is_clock_ahead,
         raw_renewed_at=raw_renewed_at,
     )
-
-
-def parse_pod(body: Body, before: object, receipt: Receipt) -> PodState:
-    """Return the state of an inference pod.
-
-    New milestones get the time of receipt, because condition times have whole seconds only; those of a listing, which
-    may be old, keep the time that Kubernetes wrote.
-    """
-    known = before if isinstance(before, PodState) else None
-    metadata, status = body["metadata"], body.get("status") or {}
-    conditions = {condition["type"]: condition for condition in status.get("conditions") or []}
-
-    def milestone(name: str, recorded_at: float | None) -> float | None:
-        condition = conditions.get(name, {})
-        if recorded_at or condition.get("status") != "True":
-            return recorded_at
-        return to_seconds(condition.get("lastTransitionTime")) if receipt.is_listing else receipt.at
-
-    is_ready = conditions.get("Ready", {}).get("status") == "True"
-    scheduled = conditions.get("PodScheduled", {})
-    return PodState(
-        namespace=metadata["namespace"],
-        name=metadata["name"],
-        deployment=metadata["labels"][names.LABEL_DEPLOYMENT],
-        region=metadata["labels"].get(names.LABEL_REGION, ""),
-        created_at=to_seconds(metadata.get("creationTimestamp")) or receipt.at,
-        address=status.get("podIP", ""),
-        ready_at=milestone("Ready", known.ready_at if known else None) if is_ready else None,
-        is_deleting=bool(metadata.get("deletionTimestamp")),
-        is_finished=status.get("phase") in {"Failed", "Succeeded"},
-        unschedulable_message=scheduled.get("message", "") if scheduled.get("reason") == "Unschedulable" else "",
-        scheduled_at=milestone("PodScheduled", known.scheduled_at if known else None),
-        sandbox_at=milestone("PodReadyToStartContainers", known.sandbox_at if known else None),
-        started_at=_started_at(status, known, receipt),
-        is_watched_from_creation=known.is_watched_from_creation if known else not receipt.is_listing,
-        **_container_fields(status),
-    )
-
-
-def _server(status: Body) -> Body:
-    return next(iter(status.get("containerStatuses") or []), {})
-
-
-def _started_at(status: Body, known: PodState | None, receipt: Receipt) -> float | None:
-    if known is not None and known.started_at:
-        return known.started_at
-    return receipt.at if _server(status).get("state", {}).get("running") else None
-
-
-def _container_fields(status: Body) -> Body:
-    """Restarts, waiting reason and last exit; init containers first, because one of them fetches the weights."""
-    containers = [*(status.get("initContainerStatuses") or []), _server(status)]
-    waiting: Body = next((c["state"]["waiting"] for c in containers if c.get("state", {}).get("waiting")), {})
-    terminated = _terminated(containers)
-    return {
-        "restarts": max((container.get("restartCount", 0) for container in containers), default=0),
-        "waiting_reason": waiting.get("reason", ""),
-        "waiting_message": waiting.get("message", ""),
-        "exit_code": terminated.get("exitCode"),
-        "termination_message": (terminated.get("message") or "").strip(),
-    }
-
-
-def _terminated(containers: list[Body]) -> Body:
-    """Return the newest termination with an exit code other than 0, or an empty dict."""
-    for state in ("state", "lastState"):
-        for container in containers:
-            terminated: Body | None = container.get(state, {}).get("terminated")
-            if terminated and terminated.get("exitCode"):
-                return terminated
-    return {}
 
 
 def parse_endpoint_slice(body: Body, _before: object, _receipt: Receipt) -> EndpointState:

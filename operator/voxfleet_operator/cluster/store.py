@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
 from voxfleet_operator import names
-from voxfleet_operator.cluster.parsing import PARSERS, EndpointState, ObjectState, Receipt, parse_object
+from voxfleet_operator.cluster.parsing import PARSERS, EndpointState, ObjectState, parse_object
+from voxfleet_operator.cluster.pod_parsing import Receipt
 from voxfleet_operator.decisions.observed import PodState, WorkloadState
 from voxfleet_operator.kinds import KINDS, UNOWNED_KINDS, ObjectRef, Watch
 from voxfleet_operator.resources import Key, Resource

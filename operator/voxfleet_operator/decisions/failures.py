@@ -6,10 +6,12 @@ not know demand.
 
 from voxfleet_operator.decisions.observed import PodState, RegionState
 from voxfleet_operator.decisions.timestamps import to_micro_time
+from voxfleet_operator.names import CONTAINER_FETCHER, CONTAINER_SERVER
 from voxfleet_operator.resources import Failure
 
 WEIGHTS_INVALID_EXIT_CODE = 3  # of the inference server; every other code may be a passing error
 RESTARTS_UNTIL_FAILED = 3
+OUT_OF_MEMORY = "OOMKilled"  # the kubelet's reason, with exit code 137 and no message
 # A registry that is slow or limits its rate recovers within one or two pulls; the kubelet waits 10 s, then 20 s.
 IMAGE_PULL_GRACE_SECONDS = 45.0
 START_GRACE_SECONDS = 30.0
@@ -60,8 +62,8 @@ def waiting_for(observed: RegionState) -> str:
     pod = min(pods, key=lambda each: (each.ready_at is None, each.created_at))
     if pod.unschedulable_message:
         return f"pod {pod.name} has no node: {pod.unschedulable_message}"
-    if pod.termination_message:
-        return f"pod {pod.name} ended (exit code {pod.exit_code}): {pod.termination_message}"
+    if pod.exit_code is not None:
+        return f"pod {pod.name}: {_ending(pod)}" + ("; it runs again and is loading" if pod.is_running else "")
     if pod.waiting_reason:
         return f"pod {pod.name}: {pod.waiting_reason} {pod.waiting_message}".rstrip()
     if pod.scheduled_at is None:
@@ -79,13 +81,23 @@ def pod_warnings(observed: RegionState, now: float) -> list[tuple[str, str]]:
             text = f"pod {pod.name} has no node: {pod.unschedulable_message}"
             found.append(("NoSurgeCapacity", f"region {observed.name} serves on, but {text}"))
         elif pod.waiting_reason in IMAGE_REASONS or pod.restarts > 0:
-            text = pod.termination_message or f"{pod.waiting_reason} {pod.waiting_message}".strip()
+            text = _ending(pod) if pod.exit_code is not None else f"{pod.waiting_reason} {pod.waiting_message}".strip()
             found.append(("PodFailing", f"region {observed.name} serves on, but pod {pod.name} does not start: {text}"))
     return found
 
 
+def _ending(pod: PodState) -> str:
+    """Return a message that says how the container ended that holds the pod up."""
+    reason = f", {pod.termination_reason}" if pod.termination_reason not in {"", "Error"} else ""
+    remedy = "; raise resources.limits.memory" if pod.termination_reason == OUT_OF_MEMORY else ""
+    text = f": {pod.termination_message}" if pod.termination_message else ""
+    return f"container {pod.container} ended (exit code {pod.exit_code}{reason}){text}{remedy}"
+
+
 def _weights_invalid(pod: PodState) -> tuple[str, str] | None:
-    if pod.exit_code != WEIGHTS_INVALID_EXIT_CODE or pod.restarts < RESTARTS_UNTIL_FAILED:
+    # Any other container may use the exit code for something else.
+    is_own = pod.container in {CONTAINER_SERVER, CONTAINER_FETCHER}
+    if not is_own or pod.exit_code != WEIGHTS_INVALID_EXIT_CODE or pod.restarts < RESTARTS_UNTIL_FAILED:
         return None
     message = pod.termination_message or f"the server rejected its weights; see the logs of {pod.name}"
     return "WeightsInvalid", message

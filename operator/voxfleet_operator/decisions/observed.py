@@ -6,6 +6,7 @@ follows from them (region_plan.py). Timestamps are seconds since 1970.
 
 from dataclasses import dataclass, field
 
+from voxfleet_operator.names import CONTAINER_SERVER
 from voxfleet_operator.resources import Autoscaling, Failure, LastWake, Phase
 
 SECONDS_UNTIL_STALE = 15.0  # three polls of 5 s
@@ -13,7 +14,10 @@ SECONDS_UNTIL_STALE = 15.0  # three polls of 5 s
 
 @dataclass(frozen=True, slots=True)
 class PodState:
-    """One inference pod. Timestamps of milestones are the operator's times of receipt (cluster/parsing.py)."""
+    """One inference pod. Timestamps of milestones are the operator's times of receipt (cluster/pod_parsing.py).
+
+    `container` is the one that holds the pod up, and the fields from `restarts` to `termination_message` describe it.
+    """
 
     namespace: str
     name: str
@@ -24,10 +28,13 @@ class PodState:
     ready_at: float | None = None
     is_deleting: bool = False
     is_finished: bool = False  # phase Failed or Succeeded: no process runs, though the object may stay for days
+    container: str = CONTAINER_SERVER
+    is_running: bool = False
     restarts: int = 0
     waiting_reason: str = ""
     waiting_message: str = ""
     exit_code: int | None = None
+    termination_reason: str = ""
     termination_message: str = ""
     unschedulable_message: str = ""
     scheduled_at: float | None = None

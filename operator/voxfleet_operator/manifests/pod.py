@@ -25,7 +25,6 @@ API_PORT = 6006
 METRICS_PORT = 9090
 INTERNAL_PORT = 9091
 USER_ID = 65_532  # of the account in the image (inference/Dockerfile)
-CONTAINER = "inference"
 THREADS = "VOXFLEET_CPU_THREADS"
 HOME = "/home/voxfleet"
 GRACE_BEYOND_DRAIN_SECONDS = 30
@@ -129,7 +128,7 @@ def _server(
     resource: Resource, added: PodTemplate, weights: Weights, image: str, settings: PodSettings
 ) -> dict[str, Any]:
     container = {
-        "name": CONTAINER,
+        "name": names.CONTAINER_SERVER,
         "args": _arguments(resource, weights, settings),
         "env": _environment(resource, added),
         "ports": [

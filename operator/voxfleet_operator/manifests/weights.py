@@ -6,6 +6,7 @@ Knows the schemes of model.source. Does not know the rest of the pod.
 from dataclasses import dataclass
 from typing import Any
 
+from voxfleet_operator.names import CONTAINER_FETCHER
 from voxfleet_operator.resources import VoxTTSDeploymentSpec
 
 VOLUME = "weights"
@@ -61,7 +62,7 @@ def _downloaded(spec: VoxTTSDeploymentSpec) -> Weights:
         reference = {"name": model.secret_ref.name, "key": "token"}
         token = [{"name": "HF_TOKEN", "valueFrom": {"secretKeyRef": reference}}]
     fetcher = {
-        "name": "fetch-weights",
+        "name": CONTAINER_FETCHER,
         "args": ["fetch", "--source", model.source, "--revision", model.revision, "--target", MOUNT],
         "env": [{"name": "HOME", "value": "/tmp"}, *token],  # noqa: S108 - an empty folder of the pod itself
         "volumeMounts": [{"name": VOLUME, "mountPath": MOUNT}, {"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108

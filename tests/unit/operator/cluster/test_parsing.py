@@ -2,15 +2,9 @@
 
 from typing import Any
 
-import pytest
 from voxfleet_operator import names
-from voxfleet_operator.cluster.parsing import (
-    Receipt,
-    parse_deployment,
-    parse_endpoint_slice,
-    parse_object,
-    parse_pod,
-)
+from voxfleet_operator.cluster.parsing import parse_deployment, parse_endpoint_slice, parse_object
+from voxfleet_operator.cluster.pod_parsing import Receipt
 
 NOW = 1_795_000_000.0
 EVENT = Receipt(NOW, is_listing=False)
@@ -20,38 +14,6 @@ LABELS = names.pool_labels("default", "narrator", "eu", "ondemand")
 def body(**parts: Any) -> dict[str, Any]:
     metadata = {"name": "x", "namespace": "default", "uid": "u", "resourceVersion": "1", "labels": LABELS}
     return {"metadata": {**metadata, **parts.pop("metadata", {})}, **parts}
-
-
-def container(**fields: Any) -> dict[str, Any]:
-    return {"name": "inference", "restartCount": 0, "state": {}, **fields}
-
-
-def test_the_error_of_an_init_container_is_the_pods_error() -> None:
-    failed = container(lastState={"terminated": {"exitCode": 1, "message": " 404 not found \n"}}, restartCount=2)
-    status = {"initContainerStatuses": [failed], "containerStatuses": [container()]}
-    pod = parse_pod(body(status=status), None, EVENT)
-    assert (pod.exit_code, pod.termination_message, pod.restarts) == (1, "404 not found", 2)
-
-
-def test_the_newest_termination_with_an_error_counts() -> None:
-    states = {"lastState": {"terminated": {"exitCode": 1}}, "state": {"terminated": {"exitCode": 3, "message": "new"}}}
-    pod = parse_pod(body(status={"containerStatuses": [container(**states)]}), None, EVENT)
-    assert (pod.exit_code, pod.termination_message) == (3, "new")
-    ended_well = container(lastState={"terminated": {"exitCode": 0}})
-    assert parse_pod(body(status={"containerStatuses": [ended_well]}), None, EVENT).exit_code is None
-
-
-@pytest.mark.parametrize(
-    ("metadata", "phase", "is_active"),
-    [
-        ({}, "Running", True),
-        ({}, "Failed", False),
-        ({}, "Succeeded", False),
-        ({"deletionTimestamp": "2026-11-18T10:00:00Z"}, "Running", False),
-    ],
-)
-def test_a_pod_is_active_as_in_kubernetes_controllers(metadata: dict[str, Any], phase: str, is_active: bool) -> None:  # noqa: FBT001
-    assert parse_pod(body(metadata=metadata, status={"phase": phase}), None, EVENT).is_active == is_active
 
 
 def test_a_deployment_is_updated_only_once_its_controller_has_observed_it() -> None:

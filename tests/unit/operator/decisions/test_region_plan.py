@@ -217,6 +217,22 @@ def test_the_message_of_a_waking_region_says_what_it_waits_for() -> None:
     assert "Insufficient nvidia.com/gpu" in plan.message
 
 
+def test_the_message_says_how_the_container_ended_that_holds_the_pod_up() -> None:
+    def message(**fields: object) -> str:
+        return decide(region(workload=WorkloadState(1, woken_at=NOW), pods=(pod(**fields),)), NOW).message
+
+    killed = message(exit_code=137, termination_reason="OOMKilled", waiting_reason="CrashLoopBackOff")
+    assert "container inference ended (exit code 137, OOMKilled); raise resources.limits.memory" in killed
+    again = message(exit_code=1, termination_message="no route", container="fetch-weights", is_running=True)
+    assert again == "pod p: container fetch-weights ended (exit code 1): no route; it runs again and is loading"
+
+
+def test_another_containers_exit_code_says_nothing_about_the_weights() -> None:
+    mesh = pod(container="istio-proxy", exit_code=3, restarts=9)
+    seen = region(workload=WorkloadState(1, woken_at=NOW), lease=LeaseState("7", NOW), pods=(mesh,))
+    assert decide(seen, NOW).phase == Phase.WAKING
+
+
 def test_a_pod_that_does_not_start_beside_a_ready_one_is_a_warning() -> None:
     broken = pod(name="q", waiting_reason="ImagePullBackOff", waiting_message="not found")
     unschedulable = pod(name="r", unschedulable_message="0/2 nodes are available")
