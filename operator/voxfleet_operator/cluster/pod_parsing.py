@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from voxfleet_operator import names
-from voxfleet_operator.decisions.observed import PodState
+from voxfleet_operator.decisions.observed import IMAGE_PULL_REASONS, PULL_FAILED, PodState
 from voxfleet_operator.decisions.timestamps import to_seconds
 
 Body = dict[str, Any]
@@ -41,6 +41,7 @@ def parse_pod(body: Body, before: object, receipt: Receipt) -> PodState:
             return recorded_at
         return to_seconds(condition.get("lastTransitionTime")) if receipt.is_listing else receipt.at
 
+    container = _container_fields(_decisive(status))
     is_ready = conditions.get("Ready", {}).get("status") == "True"
     scheduled = conditions.get("PodScheduled", {})
     return PodState(
@@ -58,7 +59,8 @@ def parse_pod(body: Body, before: object, receipt: Receipt) -> PodState:
         sandbox_at=milestone("PodReadyToStartContainers", known.sandbox_at if known else None),
         started_at=_started_at(status, known, receipt),
         is_watched_from_creation=known.is_watched_from_creation if known else not receipt.is_listing,
-        **_container_fields(_decisive(status)),
+        **container,
+        **_pull_fields(container["waiting_reason"], known, receipt),
     )
 
 
@@ -108,6 +110,16 @@ def _container_fields(container: Body) -> Body:
         "termination_reason": ended.get("reason", "") if ended else "",
         "termination_message": (ended.get("message") or "").strip(),
     }
+
+
+def _pull_fields(waiting_reason: str, known: PodState | None, receipt: Receipt) -> Body:
+    """Count the failed pulls in a row: each one shows as ErrImagePull, then as ImagePullBackOff until the next."""
+    if waiting_reason not in IMAGE_PULL_REASONS:
+        return {"pull_failures": 0, "pull_failed_at": None}
+    if known is None or not known.pull_failures:
+        return {"pull_failures": 1, "pull_failed_at": receipt.at}
+    is_another = waiting_reason == PULL_FAILED != known.waiting_reason
+    return {"pull_failures": known.pull_failures + is_another, "pull_failed_at": known.pull_failed_at}
 
 
 def _termination(container: Body) -> Body:

@@ -4,7 +4,7 @@ Knows the signs of invalid weights and of images that cannot be pulled, and the 
 not know demand.
 """
 
-from voxfleet_operator.decisions.observed import PodState, RegionState
+from voxfleet_operator.decisions.observed import IMAGE_PULL_REASONS, PodState, RegionState
 from voxfleet_operator.decisions.timestamps import to_micro_time
 from voxfleet_operator.names import CONTAINER_FETCHER, CONTAINER_SERVER
 from voxfleet_operator.resources import Failure
@@ -12,8 +12,10 @@ from voxfleet_operator.resources import Failure
 WEIGHTS_INVALID_EXIT_CODE = 3  # of the inference server; every other code may be a passing error
 RESTARTS_UNTIL_FAILED = 3
 OUT_OF_MEMORY = "OOMKilled"  # the kubelet's reason, with exit code 137 and no message
-# A registry that is slow or limits its rate recovers within one or two pulls; the kubelet waits 10 s, then 20 s.
-IMAGE_PULL_GRACE_SECONDS = 45.0
+# A registry that is slow or limits its rate recovers within one or two pulls; the kubelet waits 10 s, then 20 s. Both
+# bounds are needed: one pull may take minutes, and three may fail at once when a node has just started.
+PULLS_UNTIL_FAILED = 3
+IMAGE_PULL_GRACE_SECONDS = 45.0  # from the first failed pull of the pod
 START_GRACE_SECONDS = 30.0
 FIRST_BACK_OFF_SECONDS = 60
 LONGEST_BACK_OFF_SECONDS = 1800
@@ -22,7 +24,7 @@ LONGEST_MESSAGE = 2000  # characters; the CRD's own limit is 4096 for it and wha
 
 # Reasons of the kubelet that no retry can mend, and those that a retry may.
 FATAL_IMAGE_REASONS = ("InvalidImageName", "ErrImageNeverPull")
-IMAGE_REASONS = ("ErrImagePull", "ImagePullBackOff", *FATAL_IMAGE_REASONS)
+IMAGE_REASONS = (*IMAGE_PULL_REASONS, *FATAL_IMAGE_REASONS)
 
 
 def back_off_seconds(count: int) -> int:
@@ -37,13 +39,17 @@ def current_failure(observed: RegionState) -> Failure | None:
 
 
 def detect_failure(observed: RegionState, now: float) -> Failure | None:
-    """Return the failure that the pods show now, or None; a region with a ready pod has not failed."""
+    """Return the failure that the pods show now, or None; a region with a ready pod has not failed.
+
+    A pod that cannot start ends the wake only if no other pod progresses: its node may be the only one without the
+    image or with a damaged disk.
+    """
     if observed.ready_pods:
         return None
-    for pod in observed.active_pods:
-        found = _weights_invalid(pod) or _image_not_found(pod, now)
-        if found:
-            return _recorded(observed, *found, now)
+    pods = observed.active_pods
+    failed = [found for pod in pods if (found := _weights_invalid(pod) or _image_not_found(pod, now))]
+    if failed and not any(_is_progressing(pod) for pod in pods):
+        return _recorded(observed, *failed[0], now)
     timeout_seconds = observed.autoscaling.wake_timeout_seconds
     if now - observed.local.unready_since < timeout_seconds:
         return None
@@ -103,9 +109,15 @@ def _weights_invalid(pod: PodState) -> tuple[str, str] | None:
     return "WeightsInvalid", message
 
 
+def _is_progressing(pod: PodState) -> bool:
+    """Whether it has a node, and no error so far."""
+    return pod.scheduled_at is not None and pod.exit_code is None and pod.waiting_reason not in IMAGE_REASONS
+
+
 def _image_not_found(pod: PodState, now: float) -> tuple[str, str] | None:
     is_fatal = pod.waiting_reason in FATAL_IMAGE_REASONS
-    is_late = pod.waiting_reason in IMAGE_REASONS and now - pod.created_at >= IMAGE_PULL_GRACE_SECONDS
+    is_late = pod.pull_failed_at is not None and now - pod.pull_failed_at >= IMAGE_PULL_GRACE_SECONDS
+    is_late = is_late and pod.pull_failures >= PULLS_UNTIL_FAILED
     return ("ImageNotFound", pod.waiting_message or pod.waiting_reason) if is_fatal or is_late else None
 
 

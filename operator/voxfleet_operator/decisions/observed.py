@@ -11,6 +11,10 @@ from voxfleet_operator.resources import Autoscaling, Failure, LastWake, Phase
 
 SECONDS_UNTIL_STALE = 15.0  # three polls of 5 s
 
+# Reasons of the kubelet: a pull has failed; the next one waits for its back-off.
+PULL_FAILED = "ErrImagePull"
+IMAGE_PULL_REASONS = (PULL_FAILED, "ImagePullBackOff")
+
 
 @dataclass(frozen=True, slots=True)
 class PodState:
@@ -36,6 +40,9 @@ class PodState:
     exit_code: int | None = None
     termination_reason: str = ""
     termination_message: str = ""
+    # Failed pulls of an image in a row, as this process has observed them, and the time of the first one.
+    pull_failures: int = 0
+    pull_failed_at: float | None = None
     unschedulable_message: str = ""
     scheduled_at: float | None = None
     sandbox_at: float | None = None

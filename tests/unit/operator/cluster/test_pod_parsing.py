@@ -83,6 +83,26 @@ def test_the_newest_termination_with_an_error_counts() -> None:
     assert pod(container({"lastState": {"terminated": {"exitCode": 0}}})).exit_code is None
 
 
+def test_failed_pulls_are_counted_from_the_first_until_one_succeeds() -> None:
+    seen, counts = None, []
+    reasons = (
+        "ContainerCreating",
+        "ErrImagePull",
+        "ErrImagePull",
+        "ImagePullBackOff",
+        "ErrImagePull",
+        "",
+        "ErrImagePull",
+    )
+    for second, reason in enumerate(reasons):
+        state = {"state": {"waiting": {"reason": reason}} if reason else RUNNING["state"]}
+        known = {"name": "x", "namespace": "default", "uid": "u", "resourceVersion": "1", "labels": LABELS}
+        body = {"metadata": known, "status": {"containerStatuses": [container(state)]}}
+        seen = parse_pod(body, seen, Receipt(100.0 + second, is_listing=False))
+        counts.append((seen.pull_failures, seen.pull_failed_at))
+    assert counts == [(0, None), (1, 101), (1, 101), (1, 101), (2, 101), (0, None), (1, 106)]
+
+
 @pytest.mark.parametrize(
     ("metadata", "phase", "is_active"),
     [

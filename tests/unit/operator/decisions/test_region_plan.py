@@ -170,12 +170,36 @@ def test_wrong_weights_fail_after_three_restarts_with_the_pods_message() -> None
     assert plan.retry_after_seconds == 60
 
 
-def test_an_image_that_cannot_be_pulled_fails() -> None:
-    missing = pod(waiting_reason="ImagePullBackOff", waiting_message="not found: localhost/x")
-    seen = region(workload=WorkloadState(1, woken_at=NOW), pods=(missing,))
-    assert decide(seen, NOW + 1).failure is not None
-    young = replace(seen, pods=(replace(missing, created_at=NOW),))
-    assert decide(young, NOW + 10).phase == Phase.WAKING
+def pulling(failures: int, since: float, **fields: object) -> PodState:
+    reason = fields.pop("waiting_reason", "ImagePullBackOff")
+    known = {"waiting_reason": reason, "waiting_message": "not found: localhost/x", "scheduled_at": NOW - 60}
+    return pod(pull_failures=failures, pull_failed_at=since, **known, **fields)
+
+
+def waking(*pods_of_it: PodState) -> RegionState:
+    return region(workload=WorkloadState(2, woken_at=NOW), lease=LeaseState("7", NOW), pods=pods_of_it)
+
+
+def test_an_image_fails_after_three_pulls_and_45_seconds_from_the_first_error() -> None:
+    slow_node = {"created_at": NOW - 180}
+    assert decide(waking(pulling(1, NOW, **slow_node)), NOW).phase == Phase.WAKING, "one 429 of the registry"
+    assert decide(waking(pulling(3, NOW - 44, **slow_node)), NOW).phase == Phase.WAKING
+    assert decide(waking(pulling(2, NOW - 90, **slow_node)), NOW).phase == Phase.WAKING, "the third pull takes long"
+    plan = decide(waking(pulling(3, NOW - 45, **slow_node)), NOW)
+    assert (plan.phase, plan.reason, plan.message) == (Phase.FAILED, "ImageNotFound", "not found: localhost/x")
+
+
+def test_an_image_name_that_cannot_work_fails_at_once() -> None:
+    assert decide(waking(pulling(0, NOW, waiting_reason="InvalidImageName")), NOW).reason == "ImageNotFound"
+
+
+def test_a_pod_that_cannot_start_ends_no_wake_while_another_loads() -> None:
+    loading = pod(name="q", scheduled_at=NOW - 20)
+    damaged = pod(exit_code=3, restarts=3, scheduled_at=NOW - 60)
+    for broken in (pulling(5, NOW - 90), damaged):
+        assert decide(waking(broken, loading), NOW).phase == Phase.WAKING
+        assert decide(waking(broken, replace(loading, scheduled_at=None)), NOW).phase == Phase.FAILED, "it has no node"
+        assert decide(waking(broken, replace(loading, is_deleting=True)), NOW).phase == Phase.FAILED
 
 
 def test_failed_waits_for_the_back_off_and_for_new_demand() -> None:
@@ -271,6 +295,9 @@ pods = st.builds(
     restarts=st.integers(0, 5),
     waiting_reason=st.sampled_from(["", "ImagePullBackOff", "CrashLoopBackOff", "ErrImageNeverPull"]),
     exit_code=st.sampled_from([None, 1, 3, 137]),
+    pull_failures=st.integers(0, 5),
+    pull_failed_at=maybe_instants,
+    scheduled_at=maybe_instants,
 )
 leases = st.builds(LeaseState, st.just("7"), maybe_instants, maybe_instants)
 loads = st.builds(
@@ -397,6 +424,15 @@ def test_property_a_loading_pod_is_never_deleted_for_idleness(seen: RegionState)
     assert plan.replicas > 0 or plan.phase == Phase.FAILED
     if plan.phase == Phase.FAILED and plan.reason == "WakeTimeout":
         assert NOW - seen.local.unready_since >= seen.autoscaling.wake_timeout_seconds
+
+
+@settings(max_examples=100, deadline=None)
+@given(loading, pods)
+def test_property_a_pod_that_progresses_keeps_a_wake_going(seen: RegionState, other: PodState) -> None:
+    fresh = replace(other, ready_at=None, is_deleting=False, is_finished=False, scheduled_at=NOW, exit_code=None)
+    more = replace(seen, pods=(*seen.pods, replace(fresh, waiting_reason="")))
+    plan = decide(more, NOW)
+    assert plan.phase == Phase.WAKING or plan.reason == "WakeTimeout"
 
 
 @settings(max_examples=100, deadline=None)
