@@ -23,7 +23,7 @@ from voxfleet_operator.kinds import PER_REGION_KINDS, UNOWNED_KINDS, ObjectRef, 
 from voxfleet_operator.manifests import Installation, Manifest, desired_objects
 from voxfleet_operator.resources import API_VERSION, KIND, Key, Resource, VoxTTSDeploymentStatus, read_resource
 from voxfleet_operator.status.conditions import ConditionInput, Problem, paused_conditions
-from voxfleet_operator.status.problems import problems_of
+from voxfleet_operator.status.problems import apply_problem, problems_of
 from voxfleet_operator.status.resource_status import as_json, is_verified, next_write_at, resource_status
 
 log = structlog.get_logger(__name__)
@@ -45,6 +45,7 @@ class Reconciler:
     clock: Callable[[], float] = time.time
     writer: ObjectWriter = field(init=False)
     status_written_at: dict[Key, float] = field(default_factory=dict)
+    failing_since: dict[Key, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.writer = ObjectWriter(self.api, self.store)
@@ -52,7 +53,8 @@ class Reconciler:
     async def reconcile(self, key: Key) -> float | None:
         """Reconcile one resource once; return when to do it again if no event comes before.
 
-        Raises the first KubernetesError or NameTakenError, after everything else was tried and the status says so.
+        Raises a KubernetesError or NameTakenError, after everything else was tried and the status says so: of several
+        the first, or the one with the longest Retry-After.
         """
         try:
             return await self._converge(key)
@@ -83,10 +85,19 @@ class Reconciler:
         errors += [] if errors else await self._delete_left_regions(resource, manifests)
         errors += await self._patch_leases(resource, observed, plans, now)
         problems = problems_of(resource, owner, self.installation.allowed_host_paths)
-        requeue_at = await self._update_status(resource, observed, plans, (*problems, *map(_as_problem, errors)))
+        failed = self._failed(key, errors, now)
+        requeue_at = await self._update_status(resource, observed, plans, (*problems, *failed))
         if errors:
-            raise errors[0]
+            raise max(errors, key=_retry_after_seconds)
         return requeue_at
+
+    def _failed(self, key: Key, errors: list[Exception], now: float) -> list[Problem]:
+        """Return the problems of this reconcile's errors, and record since when there are any."""
+        if not errors:
+            self.failing_since.pop(key, None)
+            return []
+        failing_seconds = now - self.failing_since.setdefault(key, now)
+        return [_as_problem(error, failing_seconds) for error in errors]
 
     async def _apply_all(self, resource: Resource, manifests: list[Manifest]) -> list[Exception]:
         """Apply every object; a failure does not keep the others from being applied."""
@@ -175,6 +186,7 @@ class Reconciler:
         orphans = self.store.refs_of(key, UNOWNED_KINDS)
         self.observer.forget(key)
         self.status_written_at.pop(key, None)
+        self.failing_since.pop(key, None)
         self.writer.forget(orphans)
         if not orphans or await self.writer.resource_exists(key):
             return
@@ -183,8 +195,14 @@ class Reconciler:
             log.info("orphan deleted", kind=ref.kind, name=ref.name, resource=str(key))
 
 
-def _as_problem(error: Exception) -> Problem:
-    return Problem("NameTaken" if isinstance(error, NameTakenError) else "ApplyFailed", str(error))
+def _as_problem(error: Exception, failing_seconds: float) -> Problem:
+    if isinstance(error, KubernetesError):
+        return apply_problem(error.status, str(error), failing_seconds)
+    return Problem("NameTaken", str(error), is_lasting=True)
+
+
+def _retry_after_seconds(error: Exception) -> float:
+    return error.retry_after_seconds if isinstance(error, KubernetesError) else 0.0
 
 
 def _log_changes(resource: Resource, observed: States, plans: Plans) -> None:

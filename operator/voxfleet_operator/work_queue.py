@@ -74,13 +74,17 @@ class WorkQueue(Generic[KeyT]):
             self._dirty.discard(key)
             self.add(key)
 
-    def retry(self, key: KeyT) -> float:
-        """Queue a failed key again after its back-off, which doubles with each failure; return it in seconds."""
+    def retry(self, key: KeyT, at_least_seconds: float = 0.0) -> float:
+        """Queue a failed key again after its back-off, which doubles with each failure; return it in seconds.
+
+        `at_least_seconds` is what the server asked for; more than the longest back-off is not waited.
+        """
         count = self._failures.get(key, 0)
         self._failures[key] = count + 1
         pause_seconds = min(LONGEST_BACK_OFF_SECONDS, FIRST_BACK_OFF_SECONDS * 2.0 ** min(count, MOST_DOUBLINGS))
         # Half to all of it: resources that failed together do not retry together.
         pause_seconds *= 0.5 + self._jitter() / 2
+        pause_seconds = max(pause_seconds, min(at_least_seconds, LONGEST_BACK_OFF_SECONDS))
         self._processing.discard(key)
         self._dirty.discard(key)
         self.add_at(key, self._clock() + pause_seconds)

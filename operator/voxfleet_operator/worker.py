@@ -43,7 +43,8 @@ class Worker:
         try:
             requeue_at = await self.reconciler.reconcile(key)
         except (KubernetesError, NameTakenError) as error:
-            pause_seconds = self.queue.retry(key)
+            wanted_seconds = error.retry_after_seconds if isinstance(error, KubernetesError) else 0.0
+            pause_seconds = self.queue.retry(key, wanted_seconds)
             log.warning("reconcile failed", resource=str(key), error=str(error), retry_seconds=round(pause_seconds, 1))
             return "error"
         except Exception:

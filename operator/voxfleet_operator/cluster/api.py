@@ -27,12 +27,13 @@ Body = dict[str, Any]
 class KubernetesError(Exception):
     """The API server rejected a request (status: its HTTP status), or was not reached (status 0).
 
-    Subclasses: NotFoundError, ConflictError, GoneError.
+    `retry_after_seconds`: its header Retry-After, 0 without one. Subclasses: NotFoundError, ConflictError, GoneError.
     """
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, retry_after_seconds: float = 0.0) -> None:
         super().__init__(message)
         self.status = status
+        self.retry_after_seconds = retry_after_seconds
 
 
 class NotFoundError(KubernetesError):
@@ -163,4 +164,10 @@ async def _error(response: aiohttp.ClientResponse) -> KubernetesError:
     except ValueError:  # a proxy in between answers in HTML
         message = text
     kind = ERRORS.get(response.status, KubernetesError)
-    return kind(response.status, f"{response.method} {response.url.path}: {response.status} {message}")
+    text = f"{response.method} {response.url.path}: {response.status} {message}"
+    return kind(response.status, text, retry_after_seconds(response.headers.get("Retry-After", "")))
+
+
+def retry_after_seconds(header: str) -> float:
+    """Return the seconds of a header Retry-After; 0 for none, and for a date, which the API server never sends."""
+    return float(header) if header.isascii() and header.isdigit() else 0.0

@@ -16,14 +16,16 @@ REASONS: dict[str, str] = {
     "Suspended": "spec.suspend is true: nothing is served until it is false.",
     "Waking": "A region is starting; the message says what it waits for.",
     "Draining": "A region is going to zero; its servers finish their open requests.",
-    "Settled": "Reconciling: no region is waking or draining. Stalled: no region has failed.",
+    "Settled": "Reconciling: no region is waking or draining, and nothing is retried. "
+    "Stalled: no region has failed, and no object was rejected for good.",
     "Paused": "The annotation voxfleet.dev/reconcile: paused stops all changes; remove it to resume.",
     "WakeSucceeded": "A region became ready with this generation of the spec.",
     "NotYetWoken": "No region has become ready with this generation of the spec yet; the first request wakes one.",
     "WakeTimeout": "No server was ready within wakeTimeoutSeconds; the message says what it was waiting for.",
     "WeightsInvalid": "The server rejected its weights three times; the message says why; correct model.source.",
     "ImageNotFound": "The image cannot be pulled; correct spec.image or set podTemplate.imagePullSecrets.",
-    "ApplyFailed": "The API server rejected an object or was not reached; retried with back-off.",
+    "ApplyFailed": "The API server rejected an object or was not reached; retried with back-off. "
+    "Reconciling while a retry may help, Stalled when the object must change (403, 422) or after 5 minutes.",
     "NameTaken": "An object of the needed name has another owner; rename this resource or delete that object.",
     "ModelNameTaken": "An older resource owns the model name; this one answers as namespace/name only.",
     "FeatureNotAvailable": "The spec asks for something that this version does not offer; the message names the field.",
@@ -35,7 +37,7 @@ REASONS: dict[str, str] = {
     "AsExpected": "No problem is known.",
 }
 
-# Objects are missing or outdated: not Ready, and Stalled until a retry or a person succeeds.
+# Objects are missing or outdated: not Ready, and Stalled only when retries do not mend it.
 BLOCKING = ("ApplyFailed", "NameTaken")
 # Of several problems the first of these gives Degraded its reason; the message has them all.
 SEVERITY = (
@@ -54,10 +56,11 @@ LONGEST_MESSAGE = 4096  # characters, the CRD's limit; metav1.Condition itself a
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A reason of the table, and a message for the user."""
+    """A reason of the table, and a message for the user; `is_lasting`: a retry alone does not mend it."""
 
     reason: str
     message: str
+    is_lasting: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +116,7 @@ def _condition(state: ConditionState, before: Condition | None, generation: int,
 
 
 def _ready(given: ConditionInput) -> ConditionState:
-    blocking = _blocking(given)
+    blocking = _blocking(given, is_lasting=True) or _blocking(given, is_lasting=False)
     if blocking:
         return ConditionState("Ready", "False", blocking.reason, blocking.message)
     # A failed region before a waking one: it is the more severe reason.
@@ -139,15 +142,18 @@ def _verified(given: ConditionInput) -> ConditionState:
 
 
 def _reconciling(given: ConditionInput) -> ConditionState:
+    retried = _blocking(given, is_lasting=False)
+    if retried:
+        return ConditionState("Reconciling", "True", retried.reason, retried.message)
     for plan in given.plans:
         if plan.phase in (Phase.WAKING, Phase.DRAINING):
             return ConditionState("Reconciling", "True", str(plan.phase), _of_region(plan))
     return ConditionState("Reconciling", "False", "Settled", REASONS["Settled"])
 
 
-# kstatus reads Stalled=True as failed: Flux and Argo CD stop waiting.
+# kstatus reads Stalled=True as failed: Flux and Argo CD stop waiting, so a passing error must not set it.
 def _stalled(given: ConditionInput) -> ConditionState:
-    blocking = _blocking(given)
+    blocking = _blocking(given, is_lasting=True)
     if blocking:
         return ConditionState("Stalled", "True", blocking.reason, blocking.message)
     failed = next((plan for plan in given.plans if plan.phase == Phase.FAILED), None)
@@ -168,8 +174,9 @@ def _severity(problem: Problem) -> int:
     return SEVERITY.index(problem.reason) if problem.reason in SEVERITY else len(SEVERITY)
 
 
-def _blocking(given: ConditionInput) -> Problem | None:
-    return next((problem for problem in given.problems if problem.reason in BLOCKING), None)
+def _blocking(given: ConditionInput, *, is_lasting: bool) -> Problem | None:
+    found = (each for each in given.problems if each.reason in BLOCKING and each.is_lasting == is_lasting)
+    return next(found, None)
 
 
 def _of_region(plan: RegionPlan) -> str:

@@ -1,6 +1,7 @@
 """Judges a resource's spec: what it asks for and does not get, or gets differently.
 
-Knows missing features, model names with another owner, and conflicts of podTemplate. Pure: the owner of the model
+Knows missing features, model names with another owner, conflicts of podTemplate, and which failed requests a retry
+may mend. Pure: the owner of the model
 name comes in as an argument. Problems of running regions are warnings of their plans (decisions/region_plan.py).
 """
 
@@ -9,6 +10,17 @@ from voxfleet_operator.manifests.pod import template_conflicts
 from voxfleet_operator.manifests.weights import weights_of
 from voxfleet_operator.resources import Key, Resource, effective_pod_template
 from voxfleet_operator.status.conditions import Problem
+
+# HTTP statuses of a write that is refused again until the object, a grant or a quota changes.
+LASTING_STATUSES = frozenset({400, 403, 405, 413, 415, 422})
+# Longer than a restart of the API server or an overload of etcd.
+PASSING_SECONDS = 300.0
+
+
+def apply_problem(status: int, message: str, failing_seconds: float) -> Problem:
+    """Return the problem of a failed request; `failing_seconds`: for how long requests of this resource have failed."""
+    is_lasting = status in LASTING_STATUSES or failing_seconds >= PASSING_SECONDS
+    return Problem("ApplyFailed", message, is_lasting)
 
 
 def problems_of(

@@ -138,10 +138,30 @@ async def test_a_failing_write_keeps_no_other_object_and_becomes_a_condition(loo
         await loop.reconcile()
     assert loop.object("Deployment")["spec"]["replicas"] == 0
     assert loop.condition("Ready") == ("False", "ApplyFailed")
-    assert loop.condition("Stalled") == ("True", "ApplyFailed")
+    assert loop.condition("Reconciling") == ("True", "ApplyFailed")
+    assert loop.condition("Stalled") == ("False", "Settled")
     loop.api.failing.clear()
     assert await loop.writes_of() == [FRONT.path, STATUS], "only what is missing is sent again"
     assert loop.condition("Ready") == ("True", "Asleep")
+
+
+async def test_an_error_that_lasts_five_minutes_is_stalled_and_ends_with_the_first_success(loop: Loop) -> None:
+    loop.create()
+    loop.api.failing[FRONT.path] = KubernetesError(0, "API server not reached")
+    for waited_seconds, stalled in ((0, "False"), (299, "False"), (1, "True")):
+        loop.now += waited_seconds
+        with pytest.raises(KubernetesError):
+            await loop.reconcile()
+        assert loop.condition("Stalled")[0] == stalled
+    assert loop.condition("Reconciling") == ("False", "Settled")
+    loop.api.failing.clear()
+    await loop.reconcile()
+    assert loop.condition("Ready") == ("True", "Asleep")
+    loop.api.failing[FRONT.path] = KubernetesError(500, "etcd is slow")
+    loop.api.remove(FRONT.path)
+    with pytest.raises(KubernetesError):
+        await loop.reconcile()
+    assert loop.condition("Stalled")[0] == "False", "it counts from the first error after a success"
 
 
 async def test_a_failing_status_write_is_raised_and_sent_again(loop: Loop) -> None:

@@ -80,6 +80,11 @@ async def test_the_back_off_doubles_up_to_a_bound() -> None:
     assert pauses[-1] == 120.0
 
 
+async def test_the_server_may_ask_for_a_longer_pause_up_to_the_same_bound() -> None:
+    queue: WorkQueue[str] = WorkQueue(Clock(), jitter=lambda: 1.0)
+    assert [queue.retry("a", 30.0), queue.retry("a", 0.1), queue.retry("a", 9000.0)] == [30.0, 1.0, 120.0]
+
+
 async def test_done_resets_the_back_off() -> None:
     queue: WorkQueue[str] = WorkQueue(Clock(), jitter=lambda: 1.0)
     for _ in range(3):

@@ -41,6 +41,16 @@ async def test_a_failing_write_is_retried_with_growing_back_off_and_shows_as_a_c
     assert FRONT in loop.api.objects
 
 
+async def test_retry_after_is_the_shortest_pause(loop: Loop) -> None:
+    loop.create()
+    loop.api.failing[FRONT] = KubernetesError(429, "too many requests", retry_after_seconds=17)
+    assert await processed(loop) == "error"
+    loop.now += 16.9
+    assert loop.queue._add_due() == pytest.approx(0.1)
+    loop.now += 0.2
+    assert await processed(loop) == "error"
+
+
 async def test_results_are_counted(loop: Loop) -> None:
     loop.create()
     await settled(loop)

@@ -79,8 +79,19 @@ def test_the_most_severe_problem_gives_the_reason_and_the_message_has_all() -> N
 
 
 def test_a_blocking_problem_is_not_ready() -> None:
-    found = by_type(ConditionInput((plan(),), (Problem("NameTaken", "Service x"),)))
+    found = by_type(ConditionInput((plan(),), (Problem("NameTaken", "Service x", is_lasting=True),)))
     assert (found["Ready"].status, found["Stalled"].reason) == ("False", "NameTaken")
+
+
+def test_a_passing_error_is_reconciling_and_not_stalled() -> None:
+    """kstatus reads Stalled as failed: Flux would give up for one 429."""
+    passing = Problem("ApplyFailed", "429 too many requests")
+    found = by_type(ConditionInput((plan(),), (passing,)))
+    assert (found["Ready"].status, found["Reconciling"].status, found["Stalled"].status) == ("False", "True", "False")
+    assert (found["Reconciling"].reason, found["Reconciling"].message) == ("ApplyFailed", passing.message)
+    lasting = Problem("ApplyFailed", "403 exceeded quota", is_lasting=True)
+    both = by_type(ConditionInput((plan(),), (passing, lasting)))
+    assert (both["Ready"].message, both["Stalled"].message) == (lasting.message, lasting.message)
 
 
 def test_the_time_of_transition_stays_while_the_status_does() -> None:

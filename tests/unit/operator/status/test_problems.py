@@ -2,9 +2,10 @@
 
 from typing import Any
 
+import pytest
 from voxfleet_operator.resources import Key, Resource, read_resource
 from voxfleet_operator.status.conditions import Problem
-from voxfleet_operator.status.problems import problems_of
+from voxfleet_operator.status.problems import apply_problem, problems_of
 
 OWN = Key("default", "narrator")
 
@@ -16,6 +17,19 @@ def resource(**spec: Any) -> Resource:
 
 def reasons(problems: tuple[Problem, ...]) -> list[str]:
     return [problem.reason for problem in problems]
+
+
+@pytest.mark.parametrize(
+    ("status", "failing_seconds", "is_lasting"),
+    [
+        *((status, 0, False) for status in (0, 404, 409, 429, 500)),
+        *((status, 0, True) for status in (400, 403, 422)),
+        (500, 299, False),
+        (500, 300, True),
+    ],
+)
+def test_a_failed_request_lasts_when_no_retry_mends_it(status: int, failing_seconds: float, is_lasting: bool) -> None:  # noqa: FBT001
+    assert apply_problem(status, "x", failing_seconds) == Problem("ApplyFailed", "x", is_lasting)
 
 
 def test_a_plain_spec_has_no_problem() -> None:
