@@ -24,7 +24,7 @@ from voxfleet_operator.cluster.watches import list_and_watch
 from voxfleet_operator.kinds import Watch, watches
 from voxfleet_operator.load_poller import LoadPoller, gateway_token
 from voxfleet_operator.manifests import Installation
-from voxfleet_operator.manifests.pod import PodSettings
+from voxfleet_operator.manifests.containers import PodSettings
 from voxfleet_operator.reconcile import Reconciler
 from voxfleet_operator.resources import GROUP, PLURAL, VERSION, Key
 from voxfleet_operator.settings import Settings

@@ -10,7 +10,8 @@ from voxfleet_operator import names
 from voxfleet_operator.decisions.region_plan import RegionPlan
 from voxfleet_operator.decisions.timestamps import to_micro_time
 from voxfleet_operator.kinds import KINDS, ObjectRef, Ownership, Scope
-from voxfleet_operator.manifests.pod import API_PORT, INTERNAL_PORT, METRICS_PORT, PodSettings, pod_template
+from voxfleet_operator.manifests.containers import API_PORT, INTERNAL_PORT, METRICS_PORT, PodSettings
+from voxfleet_operator.manifests.pod import pod_template
 from voxfleet_operator.manifests.registry import registry_entry
 from voxfleet_operator.manifests.weights import weights_of
 from voxfleet_operator.resources import Region, Resource, effective_autoscaling

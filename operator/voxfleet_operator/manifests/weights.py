@@ -6,7 +6,6 @@ Knows the schemes of model.source. Does not know the rest of the pod.
 from dataclasses import dataclass
 from typing import Any
 
-from voxfleet_operator.names import CONTAINER_FETCHER
 from voxfleet_operator.resources import VoxTTSDeploymentSpec
 
 VOLUME = "weights"
@@ -14,13 +13,22 @@ MOUNT = "/weights"
 
 
 @dataclass(frozen=True, slots=True)
+class Download:
+    """What the fetcher, an init container of the server's image, needs to download the weights."""
+
+    arguments: tuple[str, ...]
+    env: tuple[dict[str, Any], ...]
+    mounts: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Weights:
-    """The server's --model-path, and the volumes, mounts and init containers that it needs."""
+    """The server's --model-path, the volumes and mounts that it needs, and the download before it."""
 
     model_path: str
     volumes: tuple[dict[str, Any], ...] = ()
     mounts: tuple[dict[str, Any], ...] = ()
-    fetchers: tuple[dict[str, Any], ...] = ()
+    download: Download | None = None
 
 
 def weights_of(spec: VoxTTSDeploymentSpec, allowed_host_paths: tuple[str, ...]) -> Weights:
@@ -55,21 +63,20 @@ def _from_claim(rest: str) -> Weights:
 
 
 def _downloaded(spec: VoxTTSDeploymentSpec) -> Weights:
-    """An init container of the server's image downloads into an emptyDir, which the server mounts read-only."""
+    """Into an emptyDir, which the server mounts read-only."""
     model = spec.model
     token: list[dict[str, Any]] = []
     if model.secret_ref is not None:
         reference = {"name": model.secret_ref.name, "key": "token"}
         token = [{"name": "HF_TOKEN", "valueFrom": {"secretKeyRef": reference}}]
-    fetcher = {
-        "name": CONTAINER_FETCHER,
-        "args": ["fetch", "--source", model.source, "--revision", model.revision, "--target", MOUNT],
-        "env": [{"name": "HOME", "value": "/tmp"}, *token],  # noqa: S108 - an empty folder of the pod itself
-        "volumeMounts": [{"name": VOLUME, "mountPath": MOUNT}, {"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108
-    }
+    download = Download(
+        arguments=("fetch", "--source", model.source, "--revision", model.revision, "--target", MOUNT),
+        env=tuple(token),
+        mounts=({"name": VOLUME, "mountPath": MOUNT}, {"name": "tmp", "mountPath": "/tmp"}),  # noqa: S108
+    )
     return Weights(
         MOUNT,
         volumes=({"name": VOLUME, "emptyDir": {}},),
         mounts=({"name": VOLUME, "mountPath": MOUNT, "readOnly": True},),
-        fetchers=(fetcher,),
+        download=download,
     )

@@ -95,7 +95,7 @@ class Resources(ResourceModel):
 
 
 class Serving(ResourceModel):
-    """How a server decodes. Every field is a flag of the inference server (manifests/pod.py)."""
+    """How a server decodes. Every field is a flag of the inference server (manifests/containers.py)."""
 
     max_batch_size: int = Field(default=32, ge=1, le=256, description="Most sentences decoded in one batch.")
     max_queued_requests: int = Field(default=128, ge=0, le=10_000, description="Most requests that wait in one server.")

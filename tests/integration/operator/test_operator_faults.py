@@ -10,7 +10,7 @@ from voxfleet_operator.cluster.observation import Observer
 from voxfleet_operator.cluster.store import Store
 from voxfleet_operator.decisions.load import GatewayLoad, Reading, Readings
 from voxfleet_operator.manifests import Installation
-from voxfleet_operator.manifests.pod import PodSettings
+from voxfleet_operator.manifests.containers import PodSettings
 from voxfleet_operator.reconcile import Reconciler
 from voxfleet_operator.resources import read_resource
 

@@ -13,7 +13,7 @@ from voxfleet_operator import load_poller
 from voxfleet_operator.decisions.load import GatewayLoad
 from voxfleet_operator.decisions.region_plan import RegionPlan
 from voxfleet_operator.manifests import Installation, desired_objects
-from voxfleet_operator.manifests.pod import PodSettings, internal_token_sha256
+from voxfleet_operator.manifests.containers import PodSettings, internal_token_sha256
 from voxfleet_operator.resources import Phase, read_resource
 
 KEY = RegionKey("default", "narrator", "eu-central")

@@ -14,7 +14,7 @@ from voxfleet_operator.decisions.load import GatewayLoad, Reading, Readings
 from voxfleet_operator.decisions.timestamps import to_micro_time, to_rfc3339
 from voxfleet_operator.kinds import ObjectRef, Watch, resource_path
 from voxfleet_operator.manifests import Installation
-from voxfleet_operator.manifests.pod import PodSettings
+from voxfleet_operator.manifests.containers import PodSettings
 from voxfleet_operator.reconcile import Reconciler
 from voxfleet_operator.resources import KIND, Key, read_resource
 from voxfleet_operator.telemetry import Metrics

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from voxfleet_operator.decisions.region_plan import RegionPlan
 from voxfleet_operator.manifests import Installation, Manifest, desired_objects
-from voxfleet_operator.manifests.pod import PodSettings
+from voxfleet_operator.manifests.containers import PodSettings
 from voxfleet_operator.resources import Phase, Resource, read_resource
 
 SETTINGS = PodSettings("localhost/voxfleet-inference:test", "IfNotPresent", "key")

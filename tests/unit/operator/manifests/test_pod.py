@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from voxfleet_operator.manifests import Manifest
-from voxfleet_operator.manifests.pod import internal_token_sha256
+from voxfleet_operator.manifests.containers import internal_token_sha256
 from voxfleet_operator.resources import Resource, Serving
 
 Resources = Callable[..., Resource]
