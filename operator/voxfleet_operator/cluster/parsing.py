@@ -80,6 +80,7 @@ def parse_deployment(body: Body, _before: object, _receipt: Receipt) -> Workload
     """Return the state of a region's Deployment."""
     metadata, spec, status = body["metadata"], body["spec"], body.get("status") or {}
     annotations = metadata.get("annotations") or {}
+    refused = (each for each in status.get("conditions") or [] if each["type"] == "ReplicaFailure")
     # Until the Deployment controller has observed this generation, its counts describe the one before.
     is_current = status.get("observedGeneration") == metadata.get("generation")
     return WorkloadState(
@@ -87,6 +88,7 @@ def parse_deployment(body: Body, _before: object, _receipt: Receipt) -> Workload
         woken_at=to_seconds(annotations.get(names.ANNOTATION_WOKEN_AT)),
         woken_reason=annotations.get(names.ANNOTATION_WOKEN_REASON, ""),
         is_updated=is_current and status.get("updatedReplicas", 0) > 0,
+        pods_refused=next((each.get("message", "") for each in refused if each["status"] == "True"), ""),
     )
 
 

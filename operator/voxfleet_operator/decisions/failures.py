@@ -63,9 +63,14 @@ def detect_failure(observed: RegionState, now: float) -> Failure | None:
 def waiting_for(observed: RegionState) -> str:
     """Return a message that says what a waking region waits for."""
     pods = observed.active_pods
-    if not pods:
-        return "no pod was created yet; look at the Deployment's events (quota, admission)"
-    pod = min(pods, key=lambda each: (each.ready_at is None, each.created_at))
+    if pods:
+        return _pod_waits_for(min(pods, key=lambda each: (each.ready_at is None, each.created_at)))
+    if observed.workload and observed.workload.pods_refused:
+        return f"the API server refuses its pods: {observed.workload.pods_refused}"
+    return "no pod was created yet; look at the Deployment's events"
+
+
+def _pod_waits_for(pod: PodState) -> str:
     if pod.unschedulable_message:
         return f"pod {pod.name} has no node: {pod.unschedulable_message}"
     if pod.exit_code is not None:
@@ -78,8 +83,11 @@ def waiting_for(observed: RegionState) -> str:
 
 
 def pod_warnings(observed: RegionState, now: float) -> list[tuple[str, str]]:
-    """Return (reason, message) for pods that do not become ready while others serve: Degraded, not Failed."""
+    """Return (reason, message) for pods that are not created or not ready while others serve: Degraded, not Failed."""
     found = []
+    if observed.workload and observed.workload.pods_refused:
+        text = f"the API server refuses more pods: {observed.workload.pods_refused}"
+        found.append(("PodFailing", f"region {observed.name} serves on, but {text}"))
     for pod in observed.active_pods:
         if pod.is_ready or now - pod.created_at < START_GRACE_SECONDS:
             continue

@@ -62,12 +62,16 @@ class PodState:
 
 @dataclass(frozen=True, slots=True)
 class WorkloadState:
-    """A region's Deployment. `is_updated`: the newest template has a pod."""
+    """A region's Deployment. `is_updated`: the newest template has a pod.
+
+    `pods_refused`: why the API server refuses its pods (quota, admission), as its condition ReplicaFailure says.
+    """
 
     replicas: int
     woken_at: float | None = None
     woken_reason: str = ""
     is_updated: bool = False
+    pods_refused: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,18 @@ def test_a_deployment_is_updated_only_once_its_controller_has_observed_it() -> N
     assert [parse_deployment(each, None, EVENT).is_updated for each in (stale, fresh)] == [False, True]
 
 
+def test_refused_pods_are_read_from_the_deployments_condition() -> None:
+    message = 'pods "narrator-x" is forbidden: failed quota: q: must specify limits.cpu for: inference'
+    refused = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": message}
+    progressing = {"type": "Progressing", "status": "True", "message": "ReplicaSet is progressing"}
+    for conditions, expected in (
+        ([progressing, refused], message),
+        ([progressing, {**refused, "status": "False"}], ""),
+    ):
+        deployment = body(spec={"replicas": 1}, status={"conditions": conditions})
+        assert parse_deployment(deployment, None, EVENT).pods_refused == expected
+
+
 def test_ready_endpoints_and_the_internal_port_of_a_slice() -> None:
     endpoints = [
         {"addresses": ["10.1.0.1"], "conditions": {"ready": True}},

@@ -241,6 +241,17 @@ def test_the_message_of_a_waking_region_says_what_it_waits_for() -> None:
     assert "Insufficient nvidia.com/gpu" in plan.message
 
 
+def test_refused_pods_are_a_message_while_waking_and_a_warning_while_awake() -> None:
+    refused = WorkloadState(1, woken_at=NOW, pods_refused="exceeded quota: gpus")
+    plan = decide(region(workload=refused), NOW)
+    assert plan.message == "the API server refuses its pods: exceeded quota: gpus"
+    late = decide(region(workload=refused), NOW + 100)
+    assert (late.reason, "exceeded quota: gpus" in late.message) == ("WakeTimeout", True)
+    serving_on = decide(replace(awake(), workload=replace(refused, replicas=2)), NOW)
+    assert [reason for reason, _ in serving_on.warnings] == ["PodFailing"]
+    assert "exceeded quota: gpus" in serving_on.warnings[0][1]
+
+
 def test_the_message_says_how_the_container_ended_that_holds_the_pod_up() -> None:
     def message(**fields: object) -> str:
         return decide(region(workload=WorkloadState(1, woken_at=NOW), pods=(pod(**fields),)), NOW).message
