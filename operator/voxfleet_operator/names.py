@@ -22,6 +22,8 @@ ANNOTATION_UID = "voxfleet.dev/uid"
 ANNOTATION_WOKEN_AT = "voxfleet.dev/woken-at"
 ANNOTATION_WOKEN_REASON = "voxfleet.dev/woken-reason"
 ANNOTATION_ASLEEP_SINCE = "voxfleet.dev/asleep-since"
+ANNOTATION_TEMPLATE = "voxfleet.dev/template"
+ANNOTATION_GENERATION = "voxfleet.dev/generation"
 ANNOTATION_RECONCILE = "voxfleet.dev/reconcile"
 FIELD_MANAGER = "voxfleet-operator"
 

@@ -12,7 +12,7 @@ from hashlib import sha256
 from typing import Any
 
 from voxfleet_operator import names
-from voxfleet_operator.cluster.pod_parsing import Receipt, parse_pod
+from voxfleet_operator.cluster.pod_parsing import Receipt, parse_pod, template_digest
 from voxfleet_operator.decisions.idle_timers import clamp_renewal
 from voxfleet_operator.decisions.observed import LeaseState, WorkloadState
 from voxfleet_operator.decisions.timestamps import to_seconds
@@ -81,13 +81,13 @@ def parse_deployment(body: Body, _before: object, _receipt: Receipt) -> Workload
     metadata, spec, status = body["metadata"], body["spec"], body.get("status") or {}
     annotations = metadata.get("annotations") or {}
     refused = (each for each in status.get("conditions") or [] if each["type"] == "ReplicaFailure")
-    # Until the Deployment controller has observed this generation, its counts describe the one before.
-    is_current = status.get("observedGeneration") == metadata.get("generation")
+    generation = annotations.get(names.ANNOTATION_GENERATION, "")
     return WorkloadState(
         replicas=spec.get("replicas", 1),
         woken_at=to_seconds(annotations.get(names.ANNOTATION_WOKEN_AT)),
         woken_reason=annotations.get(names.ANNOTATION_WOKEN_REASON, ""),
-        is_updated=is_current and status.get("updatedReplicas", 0) > 0,
+        template=template_digest(spec.get("template") or {}),
+        generation=int(generation) if generation.isdigit() else None,
         pods_refused=next((each.get("message", "") for each in refused if each["status"] == "True"), ""),
     )
 

@@ -59,9 +59,17 @@ def parse_pod(body: Body, before: object, receipt: Receipt) -> PodState:
         sandbox_at=milestone("PodReadyToStartContainers", known.sandbox_at if known else None),
         started_at=_started_at(status, known, receipt),
         is_watched_from_creation=known.is_watched_from_creation if known else not receipt.is_listing,
+        template=template_digest(body),
         **container,
         **_pull_fields(container["waiting_reason"], known, receipt),
     )
+
+
+def template_digest(body: Body) -> str:
+    """Return the digest that a pod template and its pods have as an annotation; empty without one."""
+    annotations = (body.get("metadata") or {}).get("annotations") or {}
+    digest: str = annotations.get(names.ANNOTATION_TEMPLATE, "")
+    return digest
 
 
 def _started_at(status: Body, known: PodState | None, receipt: Receipt) -> float | None:

@@ -48,6 +48,7 @@ class PodState:
     sandbox_at: float | None = None
     started_at: float | None = None
     is_watched_from_creation: bool = False
+    template: str = ""  # digest of the pod template that it was created from
 
     @property
     def is_active(self) -> bool:
@@ -62,15 +63,17 @@ class PodState:
 
 @dataclass(frozen=True, slots=True)
 class WorkloadState:
-    """A region's Deployment. `is_updated`: the newest template has a pod.
+    """A region's Deployment.
 
+    `template`: digest of its pod template; `generation`: of the resource, when the Deployment was applied last;
     `pods_refused`: why the API server refuses its pods (quota, admission), as its condition ReplicaFailure says.
     """
 
     replicas: int
     woken_at: float | None = None
     woken_reason: str = ""
-    is_updated: bool = False
+    template: str = ""
+    generation: int | None = None
     pods_refused: str = ""
 
 

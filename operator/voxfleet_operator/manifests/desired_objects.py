@@ -11,8 +11,10 @@ from voxfleet_operator.decisions.region_plan import RegionPlan
 from voxfleet_operator.decisions.timestamps import to_micro_time
 from voxfleet_operator.kinds import KINDS, ObjectRef, Ownership, Scope
 from voxfleet_operator.manifests.containers import API_PORT, INTERNAL_PORT, METRICS_PORT, PodSettings
+from voxfleet_operator.manifests.manifest import Manifest
 from voxfleet_operator.manifests.pod import pod_template
 from voxfleet_operator.manifests.registry import registry_entry
+from voxfleet_operator.manifests.templates import stamped
 from voxfleet_operator.manifests.weights import weights_of
 from voxfleet_operator.resources import Region, Resource, effective_autoscaling
 
@@ -34,19 +36,6 @@ class Installation:
     gateway_host: str
     pod: PodSettings
     allowed_host_paths: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Manifest:
-    """One object to apply."""
-
-    ref: ObjectRef
-    body: dict[str, Any]
-
-    @property
-    def kind(self) -> str:
-        """Kind of the object."""
-        return self.ref.kind
 
 
 def desired_objects(
@@ -106,10 +95,10 @@ def _deployment(resource: Resource, region: Region, plan: RegionPlan, installati
     """Every field in one apply, `replicas` included: an apply without it would reset it to 1."""
     key, pool = resource.key, names.POOL_ON_DEMAND
     labels = names.pool_labels(key.namespace, key.name, region.name, pool)
-    woken: dict[str, str] = {}
+    annotations = {names.ANNOTATION_GENERATION: str(resource.generation)}
     if plan.replicas > 0 and plan.woken_at is not None:
-        woken[names.ANNOTATION_WOKEN_AT] = to_micro_time(plan.woken_at)
-        woken[names.ANNOTATION_WOKEN_REASON] = plan.woken_reason
+        annotations[names.ANNOTATION_WOKEN_AT] = to_micro_time(plan.woken_at)
+        annotations[names.ANNOTATION_WOKEN_REASON] = plan.woken_reason
     weights = weights_of(resource.spec, installation.allowed_host_paths)
     timeout_seconds = effective_autoscaling(resource.spec, region).wake_timeout_seconds
     spec = {
@@ -118,10 +107,10 @@ def _deployment(resource: Resource, region: Region, plan: RegionPlan, installati
         "progressDeadlineSeconds": timeout_seconds + PROGRESS_GRACE_SECONDS,
         "selector": {"matchLabels": names.pod_selector(key.name, region.name, pool)},
         "strategy": {"type": "RollingUpdate", "rollingUpdate": STRATEGIES[resource.spec.rollout.strategy]},
-        "template": pod_template(resource, region, labels, weights, installation.pod),
+        "template": stamped(pod_template(resource, region, labels, weights, installation.pod)),
     }
     name = names.on_demand_name(key.name, region.name)
-    return _manifest(resource, installation, "Deployment", name, labels, annotations=woken, spec=spec)
+    return _manifest(resource, installation, "Deployment", name, labels, annotations=annotations, spec=spec)
 
 
 def _lease(resource: Resource, region: Region, installation: Installation) -> Manifest:

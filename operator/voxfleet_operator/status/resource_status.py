@@ -39,10 +39,18 @@ def resource_status(
 
 def is_verified(resource: Resource, observed: dict[str, RegionState]) -> bool:
     """Whether a region is ready with this generation, or was: a status that says so is believed."""
-    if any(state.ready_pods and state.workload and state.workload.is_updated for state in observed.values()):
+    if any(_runs(state, resource.generation) for state in observed.values()):
         return True
     verified = next((condition for condition in resource.status.conditions if condition.type == "Verified"), None)
     return verified is not None and verified.status == "True" and verified.observed_generation == resource.generation
+
+
+def _runs(state: RegionState, generation: int) -> bool:
+    """Whether a pod is ready whose template is the one that this generation asks for."""
+    workload = state.workload
+    if workload is None or workload.generation != generation or not workload.template:
+        return False
+    return any(pod.template == workload.template for pod in state.ready_pods)
 
 
 def next_write_at(before: VoxTTSDeploymentStatus, after: VoxTTSDeploymentStatus, last_write_at: float) -> float | None:

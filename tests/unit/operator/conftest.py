@@ -143,6 +143,13 @@ class Loop:
         self.worker = Worker(self.queue, self.reconciler, self.metrics)
         self.api.on_event = self._deliver
 
+    def restart(self, installation: Installation) -> None:
+        """Start the operator again, with other settings: it lists everything anew."""
+        self.__post_init__()
+        self.reconciler.installation = installation
+        for path, body in list(self.api.objects.items()):
+            self._deliver(path, copy.deepcopy(body), False)
+
     def _deliver(self, path: str, body: Body, is_deleted: bool) -> None:  # noqa: FBT001 - as FakeApi calls it
         kind = body.get("kind", "")
         if kind == KIND:
@@ -193,14 +200,17 @@ class Loop:
     def object(self, kind: str, region: str = "eu") -> Body:
         return self.api.objects[self.ref(kind, region).path]
 
-    def renew(self) -> None:
+    def renew(self, region: str = "eu") -> None:
         """Renew the Lease as a gateway does."""
         renewal = {"spec": {"renewTime": to_micro_time(self.now), "holderIdentity": "gw-0"}}
-        self.api.put(self.ref("Lease").path, lambda found: _merge(found, renewal))
+        self.api.put(self.ref("Lease", region).path, lambda found: _merge(found, renewal))
 
-    def add_ready_pod(self, name: str = "pod-1") -> None:
-        labels = names.pool_labels("default", "narrator", "eu", names.POOL_ON_DEMAND)
+    def add_ready_pod(self, name: str = "pod-1", region: str = "eu") -> None:
+        """Add a pod of the Deployment's present template."""
+        labels = names.pool_labels("default", "narrator", region, names.POOL_ON_DEMAND)
+        annotations = self.object("Deployment", region)["spec"]["template"]["metadata"]["annotations"]
         metadata = {"namespace": "default", "name": name, "uid": name, "resourceVersion": "0", "labels": labels}
+        metadata |= {"annotations": dict(annotations)}
         conditions = [{"type": kind, "status": "True"} for kind in ("PodScheduled", "Ready")]
         status = {"phase": "Running", "podIP": POD_ADDRESS, "conditions": conditions}
         path = ObjectRef("Pod", "default", name).path

@@ -199,12 +199,32 @@ async def test_a_field_that_another_manager_writes_is_no_drift(loop: Loop) -> No
     assert await loop.writes_of() == []
 
 
+async def test_a_generation_is_verified_by_a_ready_pod_of_its_template(loop: Loop) -> None:
+    await awake(loop)
+    assert loop.condition("Verified") == ("True", "WakeSucceeded")
+    loop.change_spec(image="localhost/does-not-exist:1")
+    await loop.writes_of(3)
+    assert loop.status()["observedGeneration"] == 2
+    assert loop.condition("Verified") == ("Unknown", "NotYetWoken"), "the ready pod runs the earlier image"
+    loop.add_ready_pod("pod-2")
+    await loop.reconcile()
+    assert loop.condition("Verified") == ("True", "WakeSucceeded")
+
+
+async def test_a_change_that_leaves_the_template_as_it_is_needs_no_new_pod(loop: Loop) -> None:
+    await awake(loop)
+    loop.change_spec(autoscaling={"idleTimeoutSeconds": 77})
+    await loop.writes_of(2)
+    assert loop.condition("Verified") == ("True", "WakeSucceeded")
+    assert loop.status()["observedGeneration"] == 2
+
+
 async def test_a_region_that_left_the_spec_is_deleted_after_the_registry_was_written(loop: Loop) -> None:
     await asleep(loop, "eu", "us")
     loop.change_spec(regions=[{"name": "eu"}])
     writes = await loop.writes_of()
     gone = [loop.ref(kind, "us").path for kind in ("Deployment", "Lease", "Service")]
-    assert writes == [loop.ref("ConfigMap").path, *gone, STATUS]
+    assert writes == [loop.ref("ConfigMap").path, loop.ref("Deployment").path, *gone, STATUS]
     assert not any(path in loop.api.objects for path in gone)
     assert await loop.writes_of() == []
 

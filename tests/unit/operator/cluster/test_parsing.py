@@ -16,11 +16,13 @@ def body(**parts: Any) -> dict[str, Any]:
     return {"metadata": {**metadata, **parts.pop("metadata", {})}, **parts}
 
 
-def test_a_deployment_is_updated_only_once_its_controller_has_observed_it() -> None:
-    deployment = body(metadata={"generation": 2}, spec={"replicas": 1}, status={"updatedReplicas": 1})
-    stale = {**deployment, "status": {"updatedReplicas": 1, "observedGeneration": 1}}
-    fresh = {**deployment, "status": {"updatedReplicas": 1, "observedGeneration": 2}}
-    assert [parse_deployment(each, None, EVENT).is_updated for each in (stale, fresh)] == [False, True]
+def test_template_and_generation_of_a_deployment_are_read_from_annotations() -> None:
+    template = {"metadata": {"annotations": {names.ANNOTATION_TEMPLATE: "abc"}}}
+    annotated = {"annotations": {names.ANNOTATION_GENERATION: "7"}}
+    seen = parse_deployment(body(metadata=annotated, spec={"replicas": 1, "template": template}), None, EVENT)
+    assert (seen.template, seen.generation) == ("abc", 7)
+    foreign = parse_deployment(body(metadata={"annotations": {names.ANNOTATION_GENERATION: "x"}}, spec={}), None, EVENT)
+    assert (foreign.template, foreign.generation) == ("", None)
 
 
 def test_refused_pods_are_read_from_the_deployments_condition() -> None:
