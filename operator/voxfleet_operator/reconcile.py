@@ -15,6 +15,7 @@ from voxfleet_operator import names
 from voxfleet_operator.cluster.api import ConflictError, KubernetesApi, KubernetesError, NotFoundError
 from voxfleet_operator.cluster.object_writer import NameTakenError, ObjectWriter
 from voxfleet_operator.cluster.observation import Observer
+from voxfleet_operator.cluster.rollouts import RolloutLimiter
 from voxfleet_operator.cluster.store import Store
 from voxfleet_operator.decisions.observed import RegionState
 from voxfleet_operator.decisions.region_plan import LeaseAction, RegionPlan, decide
@@ -44,11 +45,13 @@ class Reconciler:
     installation: Installation
     clock: Callable[[], float] = time.time
     writer: ObjectWriter = field(init=False)
+    rollouts: RolloutLimiter = field(init=False)
     status_written_at: dict[Key, float] = field(default_factory=dict)
     failing_since: dict[Key, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.writer = ObjectWriter(self.api, self.store)
+        self.rollouts = RolloutLimiter(self.api, self.store)
 
     async def reconcile(self, key: Key) -> float | None:
         """Reconcile one resource once; return when to do it again if no event comes before.
@@ -106,7 +109,7 @@ class Reconciler:
             await self.writer.check_resource(resource)
         for manifest in manifests:
             try:
-                await self.writer.apply(resource, manifest)
+                await self.writer.apply(resource, await self.rollouts.admitted(manifest, resource.generation))
             except (KubernetesError, NameTakenError) as error:
                 errors.append(error)
         return errors
@@ -188,6 +191,7 @@ class Reconciler:
         self.status_written_at.pop(key, None)
         self.failing_since.pop(key, None)
         self.writer.forget(orphans)
+        self.rollouts.forget_deleted()
         if not orphans or await self.writer.resource_exists(key):
             return
         for ref in orphans:

@@ -103,6 +103,12 @@ class Store:
         pods = (self.state(ref, PodState) for ref in self.refs_of(key, ("Pod",)))
         return tuple(pod for pod in pods if pod is not None and pod.region == region)
 
+    def pods_of_deployment(self, ref: ObjectRef) -> tuple[PodState, ...]:
+        """Return the pods of one Deployment, by name."""
+        owner = self.owners.get(ref)
+        found = [self.state(each, PodState) for each in self.refs_of(owner, ("Pod",))] if owner else []
+        return tuple(pod for pod in found if pod is not None and _is_of(pod, ref))
+
     def refs_of(self, key: Key, kinds: Iterable[str]) -> list[ObjectRef]:
         """Return the objects of some kinds that belong to a resource, sorted."""
         wanted = set(kinds)
@@ -170,6 +176,10 @@ class Store:
         if owner is not None:
             self.objects_of[owner].discard(ref)
             self.enqueue(owner)
+
+
+def _is_of(pod: PodState, deployment: ObjectRef) -> bool:
+    return names.on_demand_name(pod.deployment, pod.region) == deployment.name
 
 
 def _ref(kind: str, body: Body) -> ObjectRef:

@@ -1,10 +1,12 @@
 """The reconcile loop on an in-memory API server: what is written, in which order, and what a failure leaves behind."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from voxfleet_operator.cluster.api import KubernetesError
 from voxfleet_operator.cluster.object_writer import NameTakenError
+from voxfleet_operator.decisions.observed import WorkloadState
 from voxfleet_operator.kinds import TABLE, ObjectRef, resource_path
 from voxfleet_operator.resources import Key
 
@@ -217,6 +219,52 @@ async def test_a_change_that_leaves_the_template_as_it_is_needs_no_new_pod(loop:
     await loop.writes_of(2)
     assert loop.condition("Verified") == ("True", "WakeSucceeded")
     assert loop.status()["observedGeneration"] == 2
+
+
+def images(loop: Loop, *regions: str) -> list[str]:
+    templates = [loop.object("Deployment", region)["spec"]["template"] for region in regions]
+    return [template["spec"]["containers"][0]["image"] for template in templates]
+
+
+async def test_a_new_default_image_rolls_two_deployments_at_a_time(loop: Loop) -> None:
+    regions = ("ap", "eu", "sa", "us")
+    await asleep(loop, *regions)
+    for region in regions[:3]:
+        loop.renew(region)
+    await loop.reconcile()
+    for region in regions[:3]:
+        loop.add_ready_pod(f"old-{region}", region)
+    await loop.reconcile()
+    pod_settings = replace(loop.reconciler.installation.pod, image="image:2")
+    loop.restart(replace(loop.reconciler.installation, pod=pod_settings))
+    await loop.writes_of(3)
+    assert images(loop, *regions) == ["image:2", "image:2", "image", "image:2"], "us is asleep"
+    assert await loop.writes_of() == []
+    loop.add_ready_pod("new-ap", "ap")
+    await loop.writes_of(2)
+    assert images(loop, "sa") == ["image"], "ap has not ended its old pod yet"
+    loop.api.remove(ObjectRef("Pod", "default", "old-ap").path)
+    await loop.writes_of(2)
+    assert images(loop, "sa") == ["image:2"]
+
+
+async def test_a_waiting_deployment_is_kept_as_it_is_until_the_spec_changes(loop: Loop) -> None:
+    await awake(loop)
+    loop.reconciler.rollouts.running = {ObjectRef("Deployment", "other", name) for name in ("a", "b")}
+    for ref in loop.reconciler.rollouts.running:
+        loop.store.states[ref] = WorkloadState(1)
+    pod_settings = replace(loop.reconciler.installation.pod, image="image:2")
+    loop.reconciler.installation = replace(loop.reconciler.installation, pod=pod_settings)
+    await loop.reconcile()
+    assert images(loop, "eu") == ["image"]
+    foreign = {"containers": [{"name": "inference", "image": "foreign"}]}
+    loop.api.put(loop.ref("Deployment").path, lambda found: found["spec"]["template"]["spec"].update(foreign))
+    await loop.reconcile()
+    assert images(loop, "eu") == ["image"], "reverted to the template that it keeps"
+    loop.change_spec(serving={"maxBatchSize": 7})
+    await loop.reconcile()
+    assert images(loop, "eu") == ["image:2"], "the user's change is applied at once"
+    assert loop.reconciler.rollouts.kept == {}
 
 
 async def test_a_region_that_left_the_spec_is_deleted_after_the_registry_was_written(loop: Loop) -> None:

@@ -2,8 +2,12 @@
 
 from collections.abc import Callable
 
+from hypothesis import given
+from hypothesis import strategies as st
+from voxfleet_operator.decisions.observed import WorkloadState
+from voxfleet_operator.kinds import ObjectRef
 from voxfleet_operator.manifests import Manifest
-from voxfleet_operator.manifests.templates import stamped
+from voxfleet_operator.manifests.templates import awaits_rollout, stamped
 from voxfleet_operator.resources import Phase, Resource
 
 Resources = Callable[..., Resource]
@@ -37,3 +41,26 @@ def test_a_digest_is_the_same_for_the_same_content_in_another_order() -> None:
     one = {"metadata": {"annotations": {}}, "spec": {"a": 1, "b": 2}}
     other = {"spec": {"b": 2, "a": 1}, "metadata": {"annotations": {}}}
     assert stamped(one) == stamped(other)
+
+
+workloads = st.builds(
+    WorkloadState,
+    replicas=st.integers(0, 3),
+    template=st.sampled_from(["", "other"]),
+    generation=st.sampled_from([None, 3, 4]),
+)
+
+
+@given(workloads, st.integers(0, 3))
+def test_property_only_a_running_deployment_of_the_same_generation_waits(
+    workload: WorkloadState, replicas: int
+) -> None:
+    """The resource of these manifests has generation 4; what the spec asks for is never delayed."""
+    body = {"spec": {"replicas": replicas, "template": stamped({"metadata": {"annotations": {}}})}}
+    waits = awaits_rollout(workload, Manifest(REF, body), 4)
+    assert waits == (workload.replicas > 0 and replicas > 0 and workload.generation != 3)
+    current = WorkloadState(2, template=digest(Manifest(REF, body)), generation=4)
+    assert not awaits_rollout(current, Manifest(REF, body), 4)
+
+
+REF = ObjectRef("Deployment", "default", "narrator")
