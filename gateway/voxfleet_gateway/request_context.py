@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from voxfleet_gateway.decisions import record
+from voxfleet_gateway.decisions.caller import ANONYMOUS, Caller
 from voxfleet_gateway.decisions.record import DecisionRecord
 from voxfleet_gateway.regions import RegionKey
 
@@ -29,6 +30,7 @@ class RequestContext:
     region: str  # the region that serves: this gateway's own until a decision names another
     route: str = "gateway"  # the reason, sent as Voxfleet-Route
     started_seconds: float = field(default_factory=time.monotonic)
+    caller: Caller = ANONYMOUS
     model: str = ""
     key: RegionKey | None = None
     input_characters: int = 0

@@ -31,6 +31,7 @@ class RouteRequest:
     client_country: str | None = None
     rules: GatewayRules = DEFAULT_RULES
     is_model_suspended: bool = False
+    tenant: str = ""  # of the caller; empty without a key
 
 
 @dataclass(frozen=True, slots=True)

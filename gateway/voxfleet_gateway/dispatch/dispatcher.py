@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from voxfleet_gateway.decisions.caller import Caller
 from voxfleet_gateway.decisions.hold_queue import ReleaseReason, Ticket, may_pass, releasable
 from voxfleet_gateway.decisions.record import DecisionRecord
 from voxfleet_gateway.decisions.routing import Decision, RouteRequest, decide
@@ -33,7 +34,7 @@ class Dispatcher:
     ) -> Target:
         """Return a pod with capacity, now or after a wake; raises RequestRefusedError if there is none in time."""
         while True:
-            model = self.model(name)  # again after each hold: the registry may have changed meanwhile
+            model = self.model(name, context.caller)  # again after each hold: the registry may have changed meanwhile
             decision = self.decide(model, route_request, context)
             for region in decision.wake:
                 self.wake(model.key(region))
@@ -47,13 +48,18 @@ class Dispatcher:
                 return Target(key, model, pod, self.fleet, self.on_demand)
             await self._hold(key, model, ticket, context)
 
-    def model(self, name: str) -> ModelEntry:
-        """Return the model of this name; raises RequestRefusedError (404) when there is none."""
+    def model(self, name: str, caller: Caller) -> ModelEntry:
+        """Return the model of this name; raises RequestRefusedError (404) when the caller may use none."""
         registry = self.fleet.registry()
         model = registry.resolve(name)
-        if model is None:
-            raise RequestRefusedError(unknown_model(name, registry.names()))
+        if model is None or not caller.may_use(model.full_name):
+            raise RequestRefusedError(unknown_model(name, self.names(caller)))
         return model
+
+    def names(self, caller: Caller) -> tuple[str, ...]:
+        """Return every name of a model that the caller may use."""
+        registry = self.fleet.registry()
+        return tuple(name for name in registry.names() if caller.may_use(registry.by_name[name].full_name))
 
     def decide(self, model: ModelEntry, route_request: RouteRequest, context: RequestContext) -> Decision:
         """Decide on the regions' present state by the model's present rules, and keep the record in the context."""

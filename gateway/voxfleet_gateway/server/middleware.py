@@ -11,6 +11,7 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from voxfleet_gateway.decisions.caller import Caller
 from voxfleet_gateway.errors import Refusal, RequestRefusedError
 from voxfleet_gateway.refusals import internal_error
 from voxfleet_gateway.request_context import REQUEST_ID_HEADER, RequestContext, new_context
@@ -49,7 +50,7 @@ class RequestMiddleware:
 
     async def _respond(self, request: web.Request, handler: Handler, context: RequestContext) -> web.StreamResponse:
         try:
-            await authenticate(request)
+            context.caller = await authenticate(request, self.settings)
             response = await handler(request)
         except RequestRefusedError as refused:
             response = error_response(refused.refusal)
@@ -65,8 +66,9 @@ class RequestMiddleware:
         return response
 
 
-async def authenticate(_request: web.Request) -> None:
-    """Check the caller's API key, before anything is woken; today every caller that reaches the port is accepted."""
+async def authenticate(_request: web.Request, settings: Settings) -> Caller:
+    """Return the caller, before anything is woken; today every caller that reaches the port has the same rights."""
+    return Caller(max_body_bytes=settings.max_body_bytes)
 
 
 def _refusal_of(error: web.HTTPException, request: web.Request) -> Refusal:

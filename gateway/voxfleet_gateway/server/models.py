@@ -23,21 +23,22 @@ class Models:
     dispatcher: Dispatcher
     speech: Speech
 
-    async def list(self, _request: web.Request) -> web.Response:
-        """Respond with every name that a request may use."""
+    async def list(self, request: web.Request) -> web.Response:
+        """Respond with every name that the caller's requests may use."""
         registry = self.dispatcher.fleet.registry()
-        rows = [_row(name, registry.by_name[name]) for name in registry.names()]
+        rows = [_row(name, registry.by_name[name]) for name in self.dispatcher.names(request[CONTEXT].caller)]
         return web.json_response({"object": "list", "data": rows})
 
     async def get(self, request: web.Request) -> web.Response:
         """Respond with one model, or 404."""
         name = request.match_info["model"]
-        return web.json_response(_row(name, self.dispatcher.model(name)))
+        return web.json_response(_row(name, self.dispatcher.model(name, request[CONTEXT].caller)))
 
     async def wake(self, request: web.Request) -> web.Response:
         """Wake the region that this client's requests would be sent to; respond with 202, or 200 when it is awake."""
-        model = self.dispatcher.model(request.match_info["model"])
-        decision = self.dispatcher.decide(model, self.speech.route_request(request), request[CONTEXT])
+        context = request[CONTEXT]
+        model = self.dispatcher.model(request.match_info["model"], context.caller)
+        decision = self.dispatcher.decide(model, self.speech.route_request(request), context)
         if decision.region is None or decision.action == "refuse":
             raise RequestRefusedError(refused_by_decision(decision))
         self.dispatcher.wake(model.key(decision.region))

@@ -28,6 +28,7 @@ WRITE_SECONDS = 60.0  # without a byte taken by the client for so long, its conn
 MAX_ERROR_BYTES = 64 * 1024  # of a pod's error body; OpenAI's form has a few hundred
 
 FORWARDED_TO_POD = ("Content-Type", "Accept", "User-Agent", "traceparent", "tracestate")
+TENANT_HEADER, PRIORITY_HEADER = "Voxfleet-Tenant", "Voxfleet-Priority"  # believed with --trust-gateway-headers
 # RFC 9110, 7.6.1, and the two that older clients send.
 HOP_BY_HOP = {"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "upgrade"}
 HOP_BY_HOP |= {"transfer-encoding", "proxy-connection"}
@@ -47,6 +48,16 @@ class UpstreamStatusError(UpstreamFailedError):
         """Return the pod's response, with a Retry-After if it has none: no audio was sent, so a retry is safe."""
         status, headers, body = self.kept
         return web.Response(status=status, headers={"Retry-After": "5", **headers}, body=body)
+
+
+def headers_for_pod(given: Mapping[str, str], context: RequestContext) -> dict[str, str]:
+    """Return the headers of an attempt: some of the client's, and the caller's identity, set here only."""
+    headers = {name: given[name] for name in FORWARDED_TO_POD if name in given}
+    headers[REQUEST_ID_HEADER] = context.request_id
+    headers["Accept-Encoding"] = "identity"  # the body is passed on as it is, whatever the client accepts
+    if context.caller.tenant:
+        headers |= {TENANT_HEADER: context.caller.tenant, PRIORITY_HEADER: str(context.caller.priority)}
+    return headers
 
 
 @dataclass(slots=True)
@@ -76,9 +87,7 @@ class Proxy:
     async def _post(
         self, request: web.Request, url: str, body: bytes, context: RequestContext
     ) -> AsyncIterator[Upstream]:
-        headers = {name: request.headers[name] for name in FORWARDED_TO_POD if name in request.headers}
-        headers[REQUEST_ID_HEADER] = context.request_id
-        headers["Accept-Encoding"] = "identity"  # the body is passed on as it is, whatever the client accepts
+        headers = headers_for_pod(request.headers, context)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=SILENCE_SECONDS)
         try:
             upstream = await self.session.post(url, data=body, headers=headers, timeout=timeout, allow_redirects=False)

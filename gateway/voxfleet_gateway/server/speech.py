@@ -47,7 +47,7 @@ class Speech:
         body = await _read(request)
         name, fields = parse_model_name(body)
         # Before the other fields: 404 for an unknown model is more useful than 400 for its parameters.
-        model = self.dispatcher.model(name)
+        model = self.dispatcher.model(name, context.caller)
         speech = check_speech(name, fields, body)
         context.model, context.input_characters = name, speech.input_characters
         self.budget.earn()
@@ -93,7 +93,7 @@ class Speech:
         trusted = self.settings.trusted_networks
         location = client_location(request.headers.get(LOCATION_HEADER), request.remote, trusted)
         country = request.headers.get(COUNTRY_HEADER) if is_trusted(request.remote, trusted) else None
-        return RouteRequest(self.settings.region, location, country)
+        return RouteRequest(self.settings.region, location, country, tenant=request[CONTEXT].caller.tenant)
 
 
 async def _read(request: web.Request) -> bytes:

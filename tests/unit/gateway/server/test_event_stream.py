@@ -61,7 +61,7 @@ class HeldDispatcher:
         await self.passing
         return FakeTarget(self.url, self.served)
 
-    def model(self, _name: str) -> ModelEntry:
+    def model(self, *_: Any) -> ModelEntry:
         return self.served
 
 
