@@ -28,6 +28,7 @@ from voxfleet_gateway.regions import RegionKey
 from voxfleet_gateway.server.health import Health
 from voxfleet_gateway.server.models import Models
 from voxfleet_gateway.server.proxy import Proxy
+from voxfleet_gateway.server.request_body import BodyBudget
 from voxfleet_gateway.server.speech import Speech
 from voxfleet_gateway.settings import Settings
 
@@ -129,7 +130,8 @@ def _assemble(settings: Settings, api: KubernetesApi, session: aiohttp.ClientSes
     poller = LoadPoller(fleet, session, settings.internal_key.get_secret_value())
     lease_renewer = LeaseRenewer(fleet, leases)
     dispatcher = Dispatcher(fleet, hold_queues, lease_renewer.notify)
-    speech = Speech(settings, dispatcher, Proxy(session, lambda: health.is_draining), RetryBudget())
+    proxy, bodies = Proxy(session, lambda: health.is_draining), BodyBudget(settings.max_bodies_bytes)
+    speech = Speech(settings, dispatcher, proxy, RetryBudget(), bodies)
     watches = (
         ListWatch("models", api, registry_path(settings.system_namespace), registry, REGISTRY_SELECTOR),
         ListWatch("endpoints", api, ENDPOINT_PATH, endpoints, ENDPOINT_SELECTOR),

@@ -31,6 +31,35 @@ def body_too_slow(limit_seconds: float) -> Refusal:
     return Refusal(HTTPStatus.REQUEST_TIMEOUT, "request_timeout", message)
 
 
+def body_too_large(limit_bytes: int) -> Refusal:
+    """413: the body, declared or read so far, is larger than this caller's may be."""
+    message = f"The request's body is too large; the limit is {limit_bytes} bytes (VOXFLEET_MAX_BODY_BYTES)."
+    return Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "request_entity_too_large", message)
+
+
+def too_many_values(limit: int) -> Refusal:
+    """413: the JSON has more values than a speech request has."""
+    message = f"The request's JSON has too many values; the limit is {limit}, commas in its texts included."
+    return Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_many_values", message)
+
+
+def body_encoded(coding: str) -> Refusal:
+    """415: the body is compressed; a small one could inflate to any size."""
+    message = f"A request's body must not be encoded; its Content-Encoding is {coding!r:.{NAME_CHARACTERS}}."
+    return Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_encoding", message)
+
+
+def unknown_expectation() -> Refusal:
+    """417: `Expect` has another value than 100-continue."""
+    return Refusal(HTTPStatus.EXPECTATION_FAILED, "expectation_failed", "The only Expect is 100-continue.")
+
+
+def bodies_full(limit_bytes: int) -> Refusal:
+    """503: open and held requests keep as many bytes of bodies as this process may hold."""
+    message = f"This gateway holds {limit_bytes} bytes of request bodies, which is its limit; send the request again."
+    return _unavailable("bodies_full", message, BUSY_RETRY_AFTER_SECONDS)
+
+
 def refused_by_decision(decision: Decision) -> Refusal:
     """403 or 503: no region can serve, and none can be waited for."""
     forbidden = decision.route == "forbidden"

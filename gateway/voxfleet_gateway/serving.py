@@ -19,6 +19,7 @@ from voxfleet_gateway.server.internal import internal_app
 from voxfleet_gateway.settings import Settings
 
 KEEPALIVE_SECONDS = 75.0  # beyond the 60 s of most load balancers: the side that reuses a connection must close first
+LINGERING_SECONDS = 2.0  # in which the rest of a refused body is dropped, so that its client reads the response
 LAST_SECONDS = 2.0  # after the drain, for the last bytes of open responses
 
 log = structlog.get_logger(__name__)
@@ -72,6 +73,8 @@ async def listening(gateway: Gateway) -> AsyncIterator[dict[str, int]]:
                 handler_cancellation=True,  # a client that leaves cancels its handler, and with it the pod's work
                 access_log=None,
                 keepalive_timeout=KEEPALIVE_SECONDS,
+                auto_decompress=False,  # an encoded body is refused by its header, and never inflated
+                lingering_time=LINGERING_SECONDS,
                 shutdown_timeout=LAST_SECONDS,
             )
             runners.append(runner)

@@ -45,6 +45,9 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(
         default=16 * 2**20, ge=1024, description="Largest request body; a larger one is refused with 413."
     )
+    max_bodies_bytes: int = Field(
+        default=128 * 2**20, ge=2**20, description="Bytes of request bodies held at once; beyond it 503."
+    )
     drain_seconds: float = Field(default=120, ge=0, description="After SIGTERM: time for open requests to end.")
     drain_grace_seconds: float = Field(
         default=5, ge=0, description="After SIGTERM: time in which new requests are still served."

@@ -9,6 +9,7 @@ from voxfleet_gateway.server.health import Health
 from voxfleet_gateway.server.middleware import RequestMiddleware
 from voxfleet_gateway.server.models import Models
 from voxfleet_gateway.server.page import page
+from voxfleet_gateway.server.request_body import continue_later
 from voxfleet_gateway.server.speech import SPEECH_PATH, Speech
 from voxfleet_gateway.settings import Settings
 
@@ -17,10 +18,10 @@ def public_app(settings: Settings, speech: Speech, models: Models, health: Healt
     """Return the application of port 6006."""
     middleware = RequestMiddleware(settings, health).middleware
     app = web.Application(middlewares=[middleware], client_max_size=settings.max_body_bytes)
-    app.router.add_post(SPEECH_PATH, speech.post)
+    app.router.add_post(SPEECH_PATH, speech.post, expect_handler=continue_later)
     app.router.add_get("/v1/models", models.list)
     # A full name holds a slash, hence .+
-    app.router.add_post("/v1/models/{model:.+}/wake", models.wake)
+    app.router.add_post("/v1/models/{model:.+}/wake", models.wake, expect_handler=continue_later)
     app.router.add_get("/v1/models/{model:.+}", models.get)
     app.router.add_get("/health/live", health.live)
     app.router.add_get("/health/ready", health.ready)

@@ -25,6 +25,7 @@ from voxfleet_gateway.telemetry import BROKEN_STREAMS, FIRST_BYTE
 CONNECT_SECONDS = 2.0  # within a cluster a connection takes milliseconds
 SILENCE_SECONDS = 300.0  # without a byte from the pod for so long, the attempt fails
 WRITE_SECONDS = 60.0  # without a byte taken by the client for so long, its connection is closed
+PIECE_BYTES = 64 * 1024
 MAX_ERROR_BYTES = 64 * 1024  # of a pod's error body; OpenAI's form has a few hundred
 
 FORWARDED_TO_POD = ("Content-Type", "Accept", "User-Agent", "traceparent", "tracestate")
@@ -87,10 +88,12 @@ class Proxy:
     async def _post(
         self, request: web.Request, url: str, body: bytes, context: RequestContext
     ) -> AsyncIterator[Upstream]:
-        headers = headers_for_pod(request.headers, context)
+        headers = headers_for_pod(request.headers, context) | {"Content-Length": str(len(body))}
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=SILENCE_SECONDS)
         try:
-            upstream = await self.session.post(url, data=body, headers=headers, timeout=timeout, allow_redirects=False)
+            upstream = await self.session.post(
+                url, data=_pieces(body), headers=headers, timeout=timeout, allow_redirects=False
+            )
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise UpstreamFailedError(_failure(error), repr(error)) from error
         finished = False
@@ -166,6 +169,12 @@ class _Relay:
             request.transport.close()  # the last chunk is missing, and what was sent still arrives
         else:
             request.transport.abort()  # without chunks a plain end would look like the end of the audio
+
+
+async def _pieces(body: bytes) -> AsyncIterator[bytes]:
+    """Yield the body in pieces, so that a slow pod's transport keeps no second copy of a large one."""
+    for start in range(0, len(body), PIECE_BYTES):
+        yield body[start : start + PIECE_BYTES]
 
 
 async def _first_chunk(upstream: Upstream) -> bytes:

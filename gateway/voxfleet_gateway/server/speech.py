@@ -3,7 +3,6 @@
 Knows: the order of the steps. Does not know: how any of them is done.
 """
 
-import asyncio
 import re
 from dataclasses import dataclass
 
@@ -15,18 +14,19 @@ from voxfleet_gateway.decisions.routing import RouteRequest
 from voxfleet_gateway.dispatch.dispatcher import Dispatcher
 from voxfleet_gateway.dispatch.target import Target
 from voxfleet_gateway.errors import RequestRefusedError, UpstreamFailedError
-from voxfleet_gateway.refusals import body_too_slow, no_pod_responded
+from voxfleet_gateway.refusals import no_pod_responded
 from voxfleet_gateway.regions import ModelEntry
+from voxfleet_gateway.request_context import RequestContext
 from voxfleet_gateway.server.event_stream import KEEP_ALIVE_SECONDS, EventStream
 from voxfleet_gateway.server.middleware import CONTEXT
 from voxfleet_gateway.server.proxy import Proxy, UpstreamStatusError
+from voxfleet_gateway.server.request_body import BodyBudget, read_body
 from voxfleet_gateway.server.speech_request import SpeechRequest, check_speech, parse_model_name
 from voxfleet_gateway.settings import Settings
 from voxfleet_gateway.telemetry import RETRIES, UPSTREAM_FAILURES
 
 SPEECH_PATH = "/v1/audio/speech"
 COUNTRY_HEADER = "Voxfleet-Client-Country"
-BODY_SECONDS = 30.0  # 16 MiB at 5 Mbit/s; a slower client is refused with 408
 
 PREFER_WAIT = re.compile(r"(?:^|[,;\s])wait=(\d{1,6})(?:$|[,;\s])")  # RFC 7240, 4.3
 
@@ -39,17 +39,30 @@ class Speech:
     dispatcher: Dispatcher
     proxy: Proxy
     budget: RetryBudget
+    bodies: BodyBudget
     keep_alive_seconds: float = KEEP_ALIVE_SECONDS
 
     async def post(self, request: web.Request) -> web.StreamResponse:
         """Serve one request."""
         context = request[CONTEXT]
-        body = await _read(request)
+        with self.bodies.reserve() as reservation:
+            body = await read_body(request, reservation, context.caller.max_body_bytes)
+            speech, model = self._check(body, context)
+            reservation.grow(max(0, len(speech.body) - len(body)))
+            del body  # the request keeps one copy
+            return await self._respond(request, speech, model)
+
+    def _check(self, body: bytes, context: RequestContext) -> tuple[SpeechRequest, ModelEntry]:
+        """Return the checked request and its model; the parsed JSON ends with this call."""
         name, fields = parse_model_name(body)
         # Before the other fields: 404 for an unknown model is more useful than 400 for its parameters.
         model = self.dispatcher.model(name, context.caller)
         speech = check_speech(name, fields, body)
         context.model, context.input_characters = name, speech.input_characters
+        return speech.naming(model.model), model
+
+    async def _respond(self, request: web.Request, speech: SpeechRequest, model: ModelEntry) -> web.StreamResponse:
+        context = request[CONTEXT]
         self.budget.earn()
         if not speech.wants_events:
             return await self._send(request, speech, model, self.settings.hold_seconds)
@@ -68,7 +81,7 @@ class Speech:
         ticket = self.dispatcher.hold_queues.new_ticket(hold_seconds(request, model, default_hold_seconds))
         retries = 0
         while True:
-            target = await self.dispatcher.find_target(speech.model, route_request, ticket, context)
+            target = await self.dispatcher.find_target(context.model, route_request, ticket, context)
             try:
                 return await self._attempt(request, speech, target, events)
             except UpstreamFailedError as failed:
@@ -84,7 +97,7 @@ class Speech:
     ) -> web.StreamResponse:
         context = request[CONTEXT]
         context.attempts += 1
-        body = speech.body_for(target.model.model)
+        body = speech.naming(target.model.model).body
         with target.sending():
             return await self.proxy.attempt(request, target.url(SPEECH_PATH), body, context, events)
 
@@ -94,14 +107,6 @@ class Speech:
         location = client_location(request.headers.get(LOCATION_HEADER), request.remote, trusted)
         country = request.headers.get(COUNTRY_HEADER) if is_trusted(request.remote, trusted) else None
         return RouteRequest(self.settings.region, location, country, tenant=request[CONTEXT].caller.tenant)
-
-
-async def _read(request: web.Request) -> bytes:
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            return await request.read()
-    except TimeoutError as error:
-        raise RequestRefusedError(body_too_slow(BODY_SECONDS)) from error
 
 
 def hold_seconds(request: web.Request, model: ModelEntry, default_seconds: float) -> float:

@@ -5,12 +5,14 @@ Does not know: voices, which the servers keep; other fields, which are passed on
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from voxfleet_gateway.errors import RequestRefusedError
-from voxfleet_gateway.refusals import bad_request
+from voxfleet_gateway.refusals import bad_request, too_many_values
 
+MAX_JSON_VALUES = 10_000  # a speech request has some 20; its text may hold 4,096 commas
+COUNTED_BYTES = 64 * 1024
 MAX_INPUT_CHARACTERS = 4096  # as OpenAI's API and the inference server
 EVENTS = "sse"
 RESPONSE_FORMATS = ("mp3", "opus", "aac", "flac", "wav", "pcm")
@@ -20,31 +22,24 @@ SPEED_BOUNDS = (0.25, 4.0)  # as OpenAI's API
 
 @dataclass(frozen=True, slots=True)
 class SpeechRequest:
-    """A request whose fields passed the checks here; a server may still refuse it for others."""
+    """A request whose fields passed the checks here; only its bytes are kept. A server may refuse it for others."""
 
     model: str
-    fields: dict[str, Any]
     body: bytes
+    input_characters: int
+    wants_events: bool  # the response is an event stream, which comments can keep open while the request is held
 
-    @property
-    def input_characters(self) -> int:
-        """Characters of text."""
-        return len(self.fields["input"])
-
-    @property
-    def wants_events(self) -> bool:
-        """Whether the response is an event stream, which comments can keep open while the request is held."""
-        return self.fields.get("stream_format") == EVENTS
-
-    def body_for(self, served_model: str) -> bytes:
-        """Return the body with the model name that the server serves; the original bytes when it is the same."""
+    def naming(self, served_model: str) -> "SpeechRequest":
+        """Return the request with the model name that the server serves; itself when the name is the same."""
         if self.model == served_model:
-            return self.body
-        return json.dumps({**self.fields, "model": served_model}).encode()  # ASCII: lone surrogates pass too
+            return self
+        fields = {**json.loads(self.body), "model": served_model}
+        return replace(self, model=served_model, body=json.dumps(fields).encode())  # ASCII: lone surrogates pass too
 
 
 def parse_model_name(body: bytes) -> tuple[str, dict[str, Any]]:
-    """Return the model's name and the JSON's fields. Raises RequestRefusedError (400)."""
+    """Return the model's name and the JSON's fields. Raises RequestRefusedError (400, or 413 for too many values)."""
+    _check_values(body)
     try:
         fields = json.loads(body)
     except (ValueError, RecursionError) as error:
@@ -57,13 +52,23 @@ def parse_model_name(body: bytes) -> tuple[str, dict[str, Any]]:
     return model, fields
 
 
+def _check_values(body: bytes) -> None:
+    """Refuse a document with many values before it is parsed: each becomes an object of some 60 bytes."""
+    count = 0
+    for start in range(0, len(body), COUNTED_BYTES):  # in parts, so that a dense document ends the count early
+        # Every value follows one of these; those within strings count too, and a text has at most 4,096 characters.
+        count += sum(body.count(mark, start, start + COUNTED_BYTES) for mark in (b",", b"[", b"{"))
+        if count > MAX_JSON_VALUES:
+            raise RequestRefusedError(too_many_values(MAX_JSON_VALUES))
+
+
 def check_speech(model: str, fields: dict[str, Any], body: bytes) -> SpeechRequest:
     """Return the checked request. Raises RequestRefusedError (400), which names the field and its bounds."""
     _check_input(fields.get("input"))
     _check_choice(fields, "response_format", RESPONSE_FORMATS)
     _check_choice(fields, "stream_format", STREAM_FORMATS)
     _check_speed(fields.get("speed"))
-    return SpeechRequest(model, fields, body)
+    return SpeechRequest(model, body, len(fields["input"]), fields.get("stream_format") == EVENTS)
 
 
 def _check_input(text: Any) -> None:

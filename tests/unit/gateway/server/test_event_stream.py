@@ -22,6 +22,7 @@ from voxfleet_gateway.server.event_stream import MAX_PENDING_BYTES, SseFramer
 from voxfleet_gateway.server.health import Health
 from voxfleet_gateway.server.middleware import RequestMiddleware
 from voxfleet_gateway.server.proxy import Proxy
+from voxfleet_gateway.server.request_body import BodyBudget
 from voxfleet_gateway.server.speech import SPEECH_PATH, Speech
 from voxfleet_gateway.settings import Settings
 
@@ -98,7 +99,7 @@ async def world(pod: Handler) -> AsyncIterator[World]:
         there.session, there.held = session, HeldDispatcher(model)
         there.held.url = pod_url
         dispatcher: Any = there.held
-        speech = Speech(settings, dispatcher, Proxy(session), RetryBudget(), keep_alive_seconds=0.05)
+        speech = Speech(settings, dispatcher, Proxy(session), RetryBudget(), BodyBudget(2**24), keep_alive_seconds=0.05)
         app = web.Application(middlewares=[RequestMiddleware(settings, Health(missing=list)).middleware])
         app.router.add_post(SPEECH_PATH, speech.post)
         async with serving(app) as there.url, asyncio.timeout(PATIENCE_SECONDS):

@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from voxfleet_gateway.errors import RequestRefusedError
-from voxfleet_gateway.server.speech_request import MAX_INPUT_CHARACTERS, SpeechRequest, check_speech, parse_model_name
+from voxfleet_gateway.server.speech_request import (
+    MAX_INPUT_CHARACTERS,
+    MAX_JSON_VALUES,
+    SpeechRequest,
+    check_speech,
+    parse_model_name,
+)
 
 
 def check(fields: Any) -> SpeechRequest:
@@ -58,11 +64,37 @@ def test_messages_name_the_bounds() -> None:
     assert "0.25 to 4.0" in refused(GOOD | {"speed": 9})[2]
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b"[" * 100_000])
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b"[" * 9_000, b"1" * 5_000])
 def test_a_body_that_is_no_json_is_refused(body: bytes) -> None:
     with pytest.raises(RequestRefusedError) as caught:
         parse_model_name(body)
     assert caught.value.refusal.code == "invalid_json"
+
+
+@pytest.mark.parametrize("value", [b"{}", b"[]", b"1", b'{"a":1}', b"[" * 20])
+def test_a_document_of_many_values_is_refused_before_it_is_parsed(
+    value: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json, "loads", None)
+    with pytest.raises(RequestRefusedError) as caught:
+        parse_model_name(b'{"model":"m","input":"hi","x":[' + (value + b",") * MAX_JSON_VALUES + b"0]}")
+    assert (caught.value.refusal.status, caught.value.refusal.code) == (413, "too_many_values")
+
+
+def count_values(value: Any) -> int:
+    inner = [*value.values()] if isinstance(value, dict) else value if isinstance(value, list) else []
+    return 1 + sum(map(count_values, inner))
+
+
+@given(st.recursive(st.none() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
+def test_no_document_has_more_values_than_are_counted(value: Any) -> None:
+    body = json.dumps({"model": "m", "x": value}).encode()
+    marks = sum(map(body.count, (b",", b"[", b"{")))
+    assert count_values({"model": "m", "x": value}) <= 1 + marks
+
+
+def test_the_longest_text_of_commas_passes() -> None:
+    check(GOOD | {"input": "," * MAX_INPUT_CHARACTERS})
 
 
 def test_unknown_fields_pass_unread() -> None:
@@ -74,14 +106,15 @@ def test_the_body_is_unchanged_unless_the_name_differs() -> None:
     body = b'{ "model":"m",  "input":"\xe4\xbd\xa0" }'
     name, fields = parse_model_name(body)
     speech = check_speech(name, fields, body)
-    assert speech.body_for("m") is body
-    assert json.loads(speech.body_for("other")) == {"model": "other", "input": "你"}
+    assert speech.naming("m") is speech
+    assert speech.body is body
+    assert json.loads(speech.naming("other").body) == {"model": "other", "input": "你"}
 
 
 def test_a_lone_surrogate_is_passed_on_unchanged() -> None:
     body = b'{"model": "m", "input": "a\\ud800"}'
     name, fields = parse_model_name(body)
-    assert json.loads(check_speech(name, fields, body).body_for("other"))["input"] == "a\ud800"
+    assert json.loads(check_speech(name, fields, body).naming("other").body)["input"] == "a\ud800"
 
 
 @given(st.recursive(st.none() | st.booleans() | st.floats() | st.text(), st.lists), st.text(max_size=20))
