@@ -10,7 +10,7 @@ GatewayError
 │   └── ClusterRefusedError     any other 4xx: the same call will fail again
 ├── RequestRefusedError         a client's request that gets an error response
 └── UpstreamFailedError         a pod did not respond, or broke the connection
-    └── UpstreamStatusError     it responded with 500 or more (server/proxy.py)
+    └── UpstreamStatusError     it responded with 500 or more (server/upstream/attempt.py)
 """
 
 from dataclasses import dataclass
@@ -74,8 +74,11 @@ class UpstreamFailure(StrEnum):
 
     CONNECT = "connect"  # no connection: the pod has received nothing
     RESET = "reset"  # connected, then closed without a response
-    TIMEOUT = "timeout"  # connected, no response in time
+    TIMEOUT = "timeout"  # connected, no first byte in time
+    LOST = "lost"  # connected, no first byte, and the pod has stopped reporting or is gone
+    FULL = "full"  # 503 with Retry-After: the pod takes no further request at the moment
     ERROR_5XX = "error_5xx"  # a response of 500 or more
+    INVALID = "invalid"  # a response whose status no speech server has, as a redirect
 
 
 class UpstreamFailedError(GatewayError):

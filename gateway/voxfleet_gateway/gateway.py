@@ -27,9 +27,9 @@ from voxfleet_gateway.pods.load_poller import LoadPoller
 from voxfleet_gateway.regions import RegionKey
 from voxfleet_gateway.server.health import Health
 from voxfleet_gateway.server.models import Models
-from voxfleet_gateway.server.proxy import Proxy
-from voxfleet_gateway.server.request_body import BodyBudget
+from voxfleet_gateway.server.requests.request_body import BodyBudget
 from voxfleet_gateway.server.speech import Speech
+from voxfleet_gateway.server.upstream.proxy import Proxy
 from voxfleet_gateway.settings import Settings
 
 FLUSH_SECONDS = 3.0  # for the last renewals, when the API server is slow or away

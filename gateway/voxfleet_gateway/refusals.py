@@ -18,6 +18,21 @@ def bad_request(message: str, param: str | None, code: str = "invalid_value") ->
     return Refusal(HTTPStatus.BAD_REQUEST, code, message, param)
 
 
+def unknown_framing() -> Refusal:
+    """400: the body's framing is not understood (RFC 9112, 6.1)."""
+    message = "Transfer-Encoding must be 'chunked', once, and in HTTP/1.1."
+    return Refusal(HTTPStatus.BAD_REQUEST, "unknown_framing", message)
+
+
+def foreign_page(origin: str) -> Refusal:
+    """403: the browser's page is not this gateway's own."""
+    message = (
+        f"The page's origin, {origin!r:.{NAME_CHARACTERS}}, is not this gateway's own. Serve the page under the "
+        "gateway's name, or call the API from a server."
+    )
+    return Refusal(HTTPStatus.FORBIDDEN, "origin_forbidden", message)
+
+
 def unknown_model(name: str, known: tuple[str, ...]) -> Refusal:
     """404: no resource declares the model."""
     there_are = f"known models: {', '.join(known)}" if known else "no model is deployed"

@@ -32,6 +32,8 @@ class RequestContext:
     started_seconds: float = field(default_factory=time.monotonic)
     caller: Caller = ANONYMOUS
     model: str = ""
+    model_ref: tuple[str, str] | None = None  # namespace and name of the resource, once it is known
+    is_speech: bool = False  # counted as a speech request
     key: RegionKey | None = None
     input_characters: int = 0
     held_seconds: float = 0.0
@@ -47,6 +49,15 @@ class RequestContext:
     def elapsed_seconds(self) -> float:
         """Seconds since the request's head was read."""
         return time.monotonic() - self.started_seconds
+
+    @property
+    def labels(self) -> tuple[str, str, str]:
+        """Values of the metric labels namespace, name, region: of the registry or empty, so that they are few."""
+        if self.key is not None:
+            return self.key.labels
+        if self.model_ref is None:
+            return ("", "", "")
+        return (*self.model_ref, self.decided.decision.region or "" if self.decided else "")
 
     def record_decision(self, decided: DecisionRecord) -> None:
         """Keep the newest decision; it replaces the earlier one of a request that was held."""

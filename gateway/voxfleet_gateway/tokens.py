@@ -21,8 +21,10 @@ def gateway_token(key: str) -> str:
 
 def bearer_matches(header: str | None, token: str) -> bool:
     """Whether an Authorization header holds the token; compares in constant time."""
-    presented = (header or "").removeprefix(BEARER)
-    return hmac.compare_digest(presented.encode(), token.encode())
+    given = header or ""
+    if not given.isascii() or not given.startswith(BEARER):  # other bytes arrive as surrogates, which no token has
+        return False
+    return hmac.compare_digest(given.removeprefix(BEARER).encode(), token.encode())
 
 
 def _derive(key: str, purpose: str) -> str:

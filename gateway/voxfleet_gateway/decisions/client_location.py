@@ -5,11 +5,14 @@ Does not know: address databases and measured round trips.
 """
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
 LOCATION_HEADER = "Voxfleet-Client-Location"
+COUNTRY_HEADER = "Voxfleet-Client-Country"
+COUNTRY = re.compile(r"[A-Z]{2}")  # ISO 3166-1 alpha-2
 
 EARTH_RADIUS_KM = 6371.0
 # Round trip without a measurement, fitted over 246 cities: 26.3 ms and 17.1 ms per 1,000 km.
@@ -47,13 +50,18 @@ def is_trusted(peer: str | None, networks: Sequence[IPv4Network | IPv6Network]) 
     return any((mapped or address) in network for network in networks)
 
 
-def client_location(
-    header: str | None, peer: str | None, trusted: Sequence[IPv4Network | IPv6Network]
-) -> Location | None:
-    """Return the location in the header of a trusted peer; None without header, trust or a valid value."""
-    if header is None or not is_trusted(peer, trusted):
-        return None
-    return parse_location(header)
+def client_place(
+    locations: Sequence[str], countries: Sequence[str], peer: str | None, trusted: Sequence[IPv4Network | IPv6Network]
+) -> tuple[Location | None, str | None]:
+    """Return the client's location and country from the values of a trusted peer's headers; None is unknown.
+
+    A proxy that adds its header to the client's own sends two: then neither value is known to be the proxy's.
+    """
+    if not is_trusted(peer, trusted):
+        return None, None
+    location = parse_location(locations[0]) if len(locations) == 1 else None
+    country = countries[0] if len(countries) == 1 and COUNTRY.fullmatch(countries[0]) else None
+    return location, country
 
 
 def distance_km(a: Location, b: Location) -> float:

@@ -18,7 +18,7 @@ from voxfleet_gateway.pods.fleet import Fleet
 from voxfleet_gateway.refusals import gateway_draining, refused_by_decision, still_full, still_waking, unknown_model
 from voxfleet_gateway.regions import ModelEntry, RegionKey
 from voxfleet_gateway.request_context import RequestContext
-from voxfleet_gateway.telemetry import HELD, WAKES
+from voxfleet_gateway.telemetry import WAKES
 
 
 @dataclass(slots=True)
@@ -94,7 +94,6 @@ class Dispatcher:
         held_seconds = time.monotonic() - began_seconds
         context.held_seconds += held_seconds
         context.held_route = context.route
-        HELD.labels(*key.labels).observe(held_seconds)
         if reason is ReleaseReason.EXPIRED:
             raise RequestRefusedError(_expired(key.region, context, held_seconds))
         if reason is ReleaseReason.DRAINED:

@@ -6,11 +6,11 @@ Knows: paths. Does not know: what the handlers do, what surrounds them (middlewa
 from aiohttp import web
 
 from voxfleet_gateway.server.health import Health
-from voxfleet_gateway.server.middleware import RequestMiddleware
+from voxfleet_gateway.server.middleware import SPEECH_PATH, RequestMiddleware
 from voxfleet_gateway.server.models import Models
 from voxfleet_gateway.server.page import page
-from voxfleet_gateway.server.request_body import continue_later
-from voxfleet_gateway.server.speech import SPEECH_PATH, Speech
+from voxfleet_gateway.server.requests.request_body import continue_later
+from voxfleet_gateway.server.speech import Speech
 from voxfleet_gateway.settings import Settings
 
 

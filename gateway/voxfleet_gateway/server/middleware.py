@@ -16,10 +16,12 @@ from voxfleet_gateway.errors import Refusal, RequestRefusedError
 from voxfleet_gateway.refusals import internal_error
 from voxfleet_gateway.request_context import REQUEST_ID_HEADER, RequestContext, new_context
 from voxfleet_gateway.server.health import HEALTH_PATHS, Health
+from voxfleet_gateway.server.requests.head_checks import refusal_of_head
 from voxfleet_gateway.server.responses import error_response
 from voxfleet_gateway.settings import Settings
-from voxfleet_gateway.telemetry import REQUESTS
+from voxfleet_gateway.telemetry import HELD, REQUESTS
 
+SPEECH_PATH = "/v1/audio/speech"
 CLIENT_LEFT = 499  # nginx's status for a client that closed the connection; only in logs and metrics
 CONTEXT = web.RequestKey("context", RequestContext)  # request[CONTEXT], set before any handler runs
 
@@ -38,6 +40,7 @@ class RequestMiddleware:
         """Count and log the request, also when it fails or the client leaves."""
         given_id = request.headers.get(REQUEST_ID_HEADER, "")
         context = request[CONTEXT] = new_context(given_id, request.method, request.path, self.settings.region)
+        context.is_speech = request.method == "POST" and request.path == SPEECH_PATH
         try:
             response = await self._respond(request, handler, context)
             context.status = response.status
@@ -49,7 +52,10 @@ class RequestMiddleware:
         return response
 
     async def _respond(self, request: web.Request, handler: Handler, context: RequestContext) -> web.StreamResponse:
+        refusal = refusal_of_head(request.method, request.version, request.headers)
         try:
+            if refusal is not None:
+                raise RequestRefusedError(refusal)  # noqa: TRY301  # written like every other refusal
             context.caller = await authenticate(request, self.settings)
             response = await handler(request)
         except RequestRefusedError as refused:
@@ -61,8 +67,9 @@ class RequestMiddleware:
             response = error_response(internal_error())
         if not response.prepared:  # the head of a streamed response was sent by its handler
             response.headers.update(context.headers())
-            if self.health.is_draining:
-                response.force_close()  # the client's next request must reach another gateway
+            # Draining: the client's next request must reach another gateway. Refused: where it begins is uncertain.
+            if self.health.is_draining or refusal is not None:
+                response.force_close()
         return response
 
 
@@ -81,6 +88,8 @@ def _refusal_of(error: web.HTTPException, request: web.Request) -> Refusal:
 def _account(context: RequestContext) -> None:
     if context.path in HEALTH_PATHS:  # probes come every few seconds and would fill the log
         return
-    if context.key is not None:
-        REQUESTS.labels(*context.key.labels, str(context.status), context.route).inc()
+    if context.is_speech:
+        REQUESTS.labels(*context.labels, str(context.status), context.route).inc()
+    if context.key is not None and context.held_seconds > 0:
+        HELD.labels(*context.key.labels).observe(context.held_seconds)
     log.info("request", **context.log_fields())

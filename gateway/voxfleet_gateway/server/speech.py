@@ -3,12 +3,13 @@
 Knows: the order of the steps. Does not know: how any of them is done.
 """
 
+import asyncio
 import re
 from dataclasses import dataclass
 
 from aiohttp import web
 
-from voxfleet_gateway.decisions.client_location import LOCATION_HEADER, client_location, is_trusted
+from voxfleet_gateway.decisions.client_location import COUNTRY_HEADER, LOCATION_HEADER, client_place
 from voxfleet_gateway.decisions.retry_policy import RetryBudget, may_retry
 from voxfleet_gateway.decisions.routing import RouteRequest
 from voxfleet_gateway.dispatch.dispatcher import Dispatcher
@@ -17,17 +18,16 @@ from voxfleet_gateway.errors import RequestRefusedError, UpstreamFailedError
 from voxfleet_gateway.refusals import no_pod_responded
 from voxfleet_gateway.regions import ModelEntry
 from voxfleet_gateway.request_context import RequestContext
-from voxfleet_gateway.server.event_stream import KEEP_ALIVE_SECONDS, EventStream
-from voxfleet_gateway.server.middleware import CONTEXT
-from voxfleet_gateway.server.proxy import Proxy, UpstreamStatusError
-from voxfleet_gateway.server.request_body import BodyBudget, read_body
-from voxfleet_gateway.server.speech_request import SpeechRequest, check_speech, parse_model_name
+from voxfleet_gateway.server.middleware import CONTEXT, SPEECH_PATH
+from voxfleet_gateway.server.requests.request_body import BodyBudget, read_body
+from voxfleet_gateway.server.requests.speech_request import SpeechRequest, check_speech, parse_model_name
+from voxfleet_gateway.server.upstream.attempt import UpstreamStatusError
+from voxfleet_gateway.server.upstream.event_stream import KEEP_ALIVE_SECONDS, EventStream
+from voxfleet_gateway.server.upstream.proxy import Proxy
 from voxfleet_gateway.settings import Settings
 from voxfleet_gateway.telemetry import RETRIES, UPSTREAM_FAILURES
 
-SPEECH_PATH = "/v1/audio/speech"
-COUNTRY_HEADER = "Voxfleet-Client-Country"
-
+FIRST_BYTE_SECONDS = 300.0
 PREFER_WAIT = re.compile(r"(?:^|[,;\s])wait=(\d{1,6})(?:$|[,;\s])")  # RFC 7240, 4.3
 
 
@@ -57,6 +57,7 @@ class Speech:
         name, fields = parse_model_name(body)
         # Before the other fields: 404 for an unknown model is more useful than 400 for its parameters.
         model = self.dispatcher.model(name, context.caller)
+        context.model_ref = (model.namespace, model.name)
         speech = check_speech(name, fields, body)
         context.model, context.input_characters = name, speech.input_characters
         return speech.naming(model.model), model
@@ -98,14 +99,15 @@ class Speech:
         context = request[CONTEXT]
         context.attempts += 1
         body = speech.naming(target.model.model).body
+        timer = asyncio.timeout(FIRST_BYTE_SECONDS)
         with target.sending():
-            return await self.proxy.attempt(request, target.url(SPEECH_PATH), body, context, events)
+            return await self.proxy.attempt(request, target.url(SPEECH_PATH), body, context, timer, events)
 
     def route_request(self, request: web.Request) -> RouteRequest:
         """Return what routing needs of the request: the client's location and country, if a trusted proxy sent them."""
-        trusted = self.settings.trusted_networks
-        location = client_location(request.headers.get(LOCATION_HEADER), request.remote, trusted)
-        country = request.headers.get(COUNTRY_HEADER) if is_trusted(request.remote, trusted) else None
+        given = request.headers
+        locations, countries = given.getall(LOCATION_HEADER, []), given.getall(COUNTRY_HEADER, [])
+        location, country = client_place(locations, countries, request.remote, self.settings.trusted_networks)
         return RouteRequest(self.settings.region, location, country, tenant=request[CONTEXT].caller.tenant)
 
 

@@ -14,6 +14,9 @@ def test_tokens_are_derived_from_the_key_by_the_contract() -> None:
     assert gateway_token("key") == hmac.new(b"key", b"gateway", hashlib.sha256).hexdigest()
 
 
-@pytest.mark.parametrize(("header", "matches"), [("Bearer t", True), ("Bearer x", False), ("", False), (None, False)])
+@pytest.mark.parametrize(
+    ("header", "matches"),
+    [("Bearer t", True), ("Bearer x", False), ("", False), (None, False), ("t", False), ("Bearer \udcff\udcfe", False)],
+)
 def test_only_the_token_itself_matches(header: str | None, matches: bool) -> None:  # noqa: FBT001
     assert bearer_matches(header, "t") is matches

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from voxfleet_gateway.decisions.client_location import (
     PRIOR_SECONDS,
     Location,
-    client_location,
+    client_place,
     distance_km,
     expected_rtt_seconds,
     is_trusted,
@@ -36,8 +36,13 @@ def test_a_location_is_read() -> None:
 )
 def test_only_the_header_of_a_trusted_peer_is_used(peer: str | None, trusted: bool) -> None:  # noqa: FBT001
     assert is_trusted(peer, TRUSTED) is trusted
-    assert (client_location("1,2", peer, TRUSTED) is not None) is trusted
-    assert client_location(None, peer, TRUSTED) is None
+    assert client_place(["1,2"], ["DE"], peer, TRUSTED) == ((Location(1, 2), "DE") if trusted else (None, None))
+    assert client_place([], [], peer, TRUSTED) == (None, None)
+
+
+@pytest.mark.parametrize("countries", [["DE", "US"], ["DE", "DE"], ["DE,US"], ["de"], ["DEU"], [""], ["D\u00cb"]])
+def test_a_country_that_is_not_given_exactly_once_is_unknown(countries: list[str]) -> None:
+    assert client_place(["1,2", "3,4"], countries, "10.0.0.1", TRUSTED) == (None, None)
 
 
 def test_the_prior_matches_the_measurements() -> None:

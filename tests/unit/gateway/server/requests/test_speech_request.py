@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from voxfleet_gateway.errors import RequestRefusedError
-from voxfleet_gateway.server.speech_request import (
+from voxfleet_gateway.server.requests.speech_request import (
     MAX_INPUT_CHARACTERS,
     MAX_JSON_VALUES,
     SpeechRequest,

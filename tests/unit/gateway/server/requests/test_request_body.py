@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from voxfleet_gateway.errors import RequestRefusedError
-from voxfleet_gateway.server.request_body import SMALL_BODY_BYTES, UPLOAD_SHARE, BodyBudget
+from voxfleet_gateway.server.requests.request_body import SMALL_BODY_BYTES, UPLOAD_SHARE, BodyBudget
 
 MIB = 2**20
 

@@ -18,12 +18,12 @@ from voxfleet_gateway.decisions.retry_policy import RetryBudget
 from voxfleet_gateway.dispatch.hold_queues import HoldQueues
 from voxfleet_gateway.errors import Refusal, RequestRefusedError
 from voxfleet_gateway.regions import ModelEntry, ObjectRef, RegionEntry, RegionKey
-from voxfleet_gateway.server.event_stream import MAX_PENDING_BYTES, SseFramer
 from voxfleet_gateway.server.health import Health
-from voxfleet_gateway.server.middleware import RequestMiddleware
-from voxfleet_gateway.server.proxy import Proxy
-from voxfleet_gateway.server.request_body import BodyBudget
-from voxfleet_gateway.server.speech import SPEECH_PATH, Speech
+from voxfleet_gateway.server.middleware import SPEECH_PATH, RequestMiddleware
+from voxfleet_gateway.server.requests.request_body import BodyBudget
+from voxfleet_gateway.server.speech import Speech
+from voxfleet_gateway.server.upstream.event_stream import MAX_PENDING_BYTES, SseFramer
+from voxfleet_gateway.server.upstream.proxy import Proxy
 from voxfleet_gateway.settings import Settings
 
 PATIENCE_SECONDS = 60

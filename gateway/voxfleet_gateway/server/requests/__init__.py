@@ -1,0 +1,1 @@
+"""What a client sends: bounds of its body, checks of its fields."""

@@ -1,0 +1,178 @@
+"""Streams one pod's response to one client unchanged, as its bytes arrive.
+
+Knows: back-pressure; that an attempt may be repeated until the first byte has been sent to the client, and that a
+failure after it must break the connection, in an event stream after an `error` event.
+Does not know: how a response begins (attempt.py), how the pod was found, whether there will be another attempt.
+"""
+
+import asyncio
+import socket
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+
+import aiohttp
+from aiohttp import web
+
+from voxfleet_gateway.refusals import broke_off
+from voxfleet_gateway.request_context import RequestContext
+from voxfleet_gateway.server.responses import error_response
+from voxfleet_gateway.server.upstream.attempt import (
+    FirstByteTimer,
+    Upstream,
+    headers_for_pod,
+    is_delimited,
+    passed_headers,
+    read_error,
+    started,
+)
+from voxfleet_gateway.server.upstream.event_stream import MEDIA_TYPE, EventStream, SseFramer, error_event
+from voxfleet_gateway.telemetry import BROKEN_STREAMS, FIRST_BYTE
+
+SILENCE_SECONDS = 120.0  # a parked sequence resumes well before; without a byte for so long the pod has broken off
+WRITE_SECONDS = 60.0  # without a byte taken by the client for so long, its connection is closed
+
+
+@dataclass(slots=True)
+class Proxy:
+    """Shared by all requests of this gateway."""
+
+    session: aiohttp.ClientSession
+    is_draining: Callable[[], bool] = lambda: False
+
+    async def attempt(  # noqa: PLR0913, PLR0917  # a request, where it goes, and how long it may wait there
+        self,
+        request: web.Request,
+        url: str,
+        body: bytes,
+        context: RequestContext,
+        timer: FirstByteTimer,
+        events: EventStream | None = None,
+    ) -> web.StreamResponse:
+        """Send once and stream the response; raises UpstreamFailedError while no byte was sent to the client."""
+        headers = headers_for_pod(request.headers, context)
+        async with started(self.session, url, headers, body, timer) as (upstream, first):
+            begun = await events.claim() if events is not None else None
+            if begun is not None and upstream.status != HTTPStatus.OK:
+                # The head is sent already: the caller writes this error as an event.
+                return web.Response(status=upstream.status, body=await read_error(upstream, first))
+            response = begun or _response(upstream, context)
+            if self.is_draining():
+                response.force_close()  # the client's next request must reach another gateway
+            await _Relay(request, response, context).run(upstream, first)
+            return response
+
+
+@dataclass(slots=True)
+class _Relay:
+    """One pod's response on its way to one client."""
+
+    request: web.Request
+    response: web.StreamResponse
+    context: RequestContext
+
+    async def run(self, upstream: Upstream, first: bytes) -> None:
+        """Pass the body on; close the client's connection when the pod breaks off or the client takes nothing."""
+        framer = SseFramer() if upstream.content_type == MEDIA_TYPE else None
+        try:
+            await self._pass_on(upstream, first, framer)
+        except (aiohttp.ClientPayloadError, aiohttp.ServerTimeoutError, aiohttp.ClientOSError):
+            self._truncate(may_flush=framer is not None and not framer.is_mid_event and await self._write_error())
+        except TimeoutError:  # WRITE_SECONDS passed
+            self._truncate(is_stalled=True)
+        except ConnectionResetError:  # the client closed the connection
+            self.context.is_truncated = True
+        except BaseException:  # cancelled, as by the end of a drain, or a mistake here: no complete end either
+            self._close()
+            raise
+
+    async def _pass_on(self, upstream: Upstream, first: bytes, framer: SseFramer | None) -> None:
+        await self.response.prepare(self.request)
+        if self._is_undelimited:
+            set_reset_on_close(self.request.transport, is_on=True)  # whatever closes it, the process's end included
+        await self._write(first if framer is None else framer.feed(first))
+        self._count_first_byte(upstream.status)
+        while chunk := await _next_chunk(upstream):
+            await self._write(chunk if framer is None else framer.feed(chunk))
+        if upstream.status == HTTPStatus.OK and not is_delimited(upstream):
+            raise aiohttp.ClientPayloadError(
+                "the pod's response has neither a length nor chunks: its end proves nothing"
+            )
+        await self._write(b"" if framer is None else framer.pending)
+        if self._is_undelimited:
+            set_reset_on_close(self.request.transport, is_on=False)
+        await self.response.write_eof()
+
+    @property
+    def _is_undelimited(self) -> bool:
+        """Whether the response ends with its connection: HTTP/1.0 has no chunks."""
+        return self.request.version < (1, 1) and self.response.content_length is None
+
+    async def _write(self, chunk: bytes) -> None:
+        # Awaits while the client's window is full; the pod's stream is not read meanwhile, which slows the pod down.
+        if chunk:
+            async with asyncio.timeout(WRITE_SECONDS):
+                await self.response.write(chunk)
+            self.context.bytes_sent += len(chunk)
+
+    async def _write_error(self) -> bool:
+        """Write an event that says that the pod broke off; return False when the client did not take it."""
+        try:
+            await self._write(error_event(error_response(broke_off(self.context.region))))
+        except (TimeoutError, ConnectionResetError):
+            return False
+        return True
+
+    def _count_first_byte(self, status: int) -> None:
+        context = self.context
+        context.first_byte_seconds = context.elapsed_seconds
+        if context.key is not None and status == HTTPStatus.OK:
+            FIRST_BYTE.labels(*context.key.labels).observe(context.first_byte_seconds)
+
+    def _truncate(self, *, may_flush: bool = False, is_stalled: bool = False) -> None:
+        """Count a broken response and close its connection; `may_flush` after an error event."""
+        if self.context.key is not None:
+            BROKEN_STREAMS.labels(*self.context.key.labels).inc()
+        self._close(may_flush=may_flush, is_stalled=is_stalled)
+
+    def _close(self, *, may_flush: bool = False, is_stalled: bool = False) -> None:
+        """Close the client's connection so that the response does not look complete."""
+        request = self.request
+        self.context.is_truncated = True
+        if request.transport is None:
+            return
+        if may_flush:
+            set_reset_on_close(request.transport, is_on=False)  # the event is read as the end that it is
+        if is_stalled:
+            request.transport.abort()  # what is unsent will never be taken
+        else:
+            request.transport.close()  # the last chunk is missing, and what was sent still arrives
+
+
+async def _next_chunk(upstream: Upstream) -> bytes:
+    """Return what has arrived, or wait for it; b"" at the end. Raises ClientPayloadError after SILENCE_SECONDS."""
+    try:
+        # aiohttp's own sock_read does not see every end: a malformed chunk closes the connection and wakes no reader.
+        async with asyncio.timeout(SILENCE_SECONDS):
+            return await upstream.content.readany()
+    except TimeoutError as error:
+        raise aiohttp.ClientPayloadError(f"the pod sent nothing for {SILENCE_SECONDS:.0f} s") from error
+
+
+def set_reset_on_close(transport: asyncio.Transport | None, *, is_on: bool) -> None:
+    """Let the connection be closed with RST, which no client takes for the end of a response; or with FIN again."""
+    connection = transport.get_extra_info("socket") if transport is not None else None
+    if connection is not None:
+        # struct linger: on or off, 0 s. `transport.abort` alone sends FIN.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", is_on, 0))
+
+
+def _response(upstream: Upstream, context: RequestContext) -> web.StreamResponse:
+    """Return the client's response: with the length that the pod announced, else in chunks."""
+    headers = passed_headers(upstream)
+    headers.update(context.headers())
+    response = web.StreamResponse(status=upstream.status, headers=headers)
+    if upstream.content_length is not None:
+        response.content_length = upstream.content_length
+    return response

@@ -1,0 +1,49 @@
+"""Every speech request is counted once, whatever becomes of it."""
+
+from typing import Any
+
+import pytest
+from voxfleet_gateway.telemetry import REQUESTS
+
+MODEL, NONE = ("d", "n", "eu"), ("", "", "")
+
+
+def counted() -> dict[tuple[str, ...], float]:
+    (family,) = REQUESTS.collect()
+    names = ("namespace", "name", "region", "code", "route")
+    rows = [sample for sample in family.samples if sample.name.endswith("_total")]
+    return {tuple(row.labels[name] for name in names): row.value for row in rows}
+
+
+@pytest.mark.parametrize(
+    ("region", "request_", "row"),
+    [
+        ({"phase": "Failed"}, {}, (*MODEL, "503", "failed")),
+        ({"suspended": True}, {}, ("d", "n", "", "503", "suspended")),
+        ({"local": False}, {}, ("d", "n", "", "503", "unreachable")),
+        ({"allowed_clients": ("DE",)}, {}, ("d", "n", "", "403", "forbidden")),
+        ({}, {"body": b"{"}, (*NONE, "400", "gateway")),
+        ({}, {"body": b'{"model":"m"}'}, ("d", "n", "", "400", "gateway")),
+        ({}, {"body": b'{"model":"x","input":"hi"}'}, (*NONE, "404", "gateway")),
+        ({}, {"extra": b"Origin: https://evil.example\r\n"}, (*NONE, "403", "gateway")),
+        ({}, {"extra": b"Content-Encoding: gzip\r\n"}, (*NONE, "415", "gateway")),
+    ],
+)
+async def test_every_refusal_is_counted_once(
+    wire: Any, region: dict[str, Any], request_: dict[str, Any], row: tuple[str, ...]
+) -> None:
+    before = counted()
+    async with wire.gateway(**region) as (port, _):
+        for _ in range(3):
+            await wire.send(port, wire.post(**request_))
+        await wire.send(port, b"GET /v1/models HTTP/1.1\r\nHost: g\r\nConnection: close\r\n\r\n")
+    after = counted()
+    assert {key: value - before.get(key, 0) for key, value in after.items() if value != before.get(key, 0)} == {row: 3}
+
+
+async def test_a_full_hold_queue_is_counted(wire: Any) -> None:
+    row = ("d", "n", "eu", "503", "hold-full")
+    before = counted().get(row, 0)
+    async with wire.gateway(rules={"max_held_requests": 0}) as (port, _):
+        await wire.send(port, wire.post())
+    assert counted()[row] == before + 1
