@@ -18,7 +18,7 @@ import typer
 from voxfleet_testbed.errors import TestbedError
 from voxfleet_testbed.settings import Settings, read_settings
 
-from voxfleet_demo.demo_runner import RESOURCE, DemoRunner
+from voxfleet_demo.demo_runner import RESOURCE, STORY, DemoRunner
 from voxfleet_demo.environment import end_demo, find_or_build_tools, keep_running, start_local_environment
 from voxfleet_demo.installation import CHECKOUT, Installation, InstallationError, Values
 from voxfleet_demo.output import DemoOutput, demo_output
@@ -82,7 +82,8 @@ def up(
             installation.apply_quickstart(source=f"file://{options.model_path}" if options.model_path else None)
         # Service addresses are routed from this machine only in a local cluster.
         url_of = _forwarded_urls(stack, installation) if options.kubeconfig else installation.gateway_url
-        DemoRunner(output, installation, url_of, folder, started).run()
+        has_real_weights = options.model_path is not None
+        DemoRunner(output, installation, url_of, folder, started, has_real_weights=has_real_weights).run()
         output.print(_next_steps(installation, time.monotonic() - started, is_local=options.kubeconfig is None))
 
 
@@ -124,12 +125,13 @@ def _forwarded_urls(stack: ExitStack, installation: Installation) -> Callable[[s
 
 def _next_steps(installation: Installation, seconds: float, *, is_local: bool) -> str:
     """Return the commands that a user can type after the demo."""
+    story = " ".join(f"demo/story-{region}.wav" for region in STORY)
     lines = [f"\nDone in {seconds:.0f} s. Look around:", f"  export KUBECONFIG={installation.kubeconfig}"]
     if is_local:
         kubectl = installation.programs.kubectl
         lines += [] if shutil.which("kubectl") else [f"  export PATH=$PATH:{kubectl.parent}"]
         lines += [f"  curl {installation.gateway_url()}/v1/models"]
-    lines += ["  kubectl get vtts -o wide", f"  kubectl describe vtts {RESOURCE}", "  play demo/chinese.wav"]
+    lines += ["  kubectl get vtts -o wide", f"  kubectl describe vtts {RESOURCE}", f"  play {story}"]
     return "\n".join([*lines, *(["`make demo-down` removes the cluster and all its files."] if is_local else [])])
 
 

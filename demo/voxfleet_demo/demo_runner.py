@@ -17,6 +17,7 @@ from voxfleet_demo.scenario import Speech, speak
 RESOURCE = "narrator"
 EUROPE, AMERICA = REGIONS
 TEXTS = CHECKOUT / "demo" / "texts"
+STORY = {region: f"story.{region}.en.txt" for region in REGIONS}  # each half names the place it is spoken in
 WAKE_SECONDS = 600.0  # real weights from a cold disk take minutes
 SLEEP_SECONDS = 180.0  # the quickstart's idle time-out, plus pods that drain
 POLL_SECONDS = 0.5
@@ -32,6 +33,7 @@ class DemoRunner:
     gateway_url_of: Callable[[str], str]  # region -> URL
     folder: Path  # for the WAV files
     started: float  # time.monotonic() when the command started
+    has_real_weights: bool = False  # MODEL_PATH is set
 
     def run(self) -> None:
         """Run all steps, in order.
@@ -40,16 +42,28 @@ class DemoRunner:
             ScenarioError: a step failed or missed its deadline.
         """
         self.all_asleep()
-        self.request_speech(EUROPE, "hometown.zh.txt", "chinese.wav", "a request wakes its region")
+        self.request_speech(EUROPE, STORY[EUROPE], f"story-{EUROPE}.wav", "a request wakes its region")
         self.output.print(f"    {time.monotonic() - self.started:.0f} s since the start of the demo")
         self.output.print(
             "  A second client, in the other region. Its region sleeps, so the region that is awake answers"
         )
         self.output.print("  at once while the client's own wakes; the next requests are served there.")
         self.request_speech(AMERICA, "loomings.en.txt", "english.wav", "the other region wakes meanwhile")
-        self.request_speech(AMERICA, "loomings.en.txt", "english-local.wav", "the second client, served locally")
+        self.request_speech(AMERICA, STORY[AMERICA], f"story-{AMERICA}.wav", "the second client, served locally")
+        self.output.print(
+            f"  Play story-{EUROPE}.wav, then story-{AMERICA}.wav: one story, and each half names its region."
+        )
         self.fall_asleep()
-        self.request_speech(EUROPE, "loomings.en.txt", "again.wav", "the next request wakes it again")
+        self.request_speech(EUROPE, *self.last_text(), "the next request wakes it again")
+
+    def last_text(self) -> tuple[str, str]:
+        """Return the last request's text file and WAV file; only real weights speak Chinese."""
+        if self.has_real_weights:
+            return "hometown.zh.txt", "chinese.wav"
+        self.output.print(
+            "  The demo's own voice speaks English only; MODEL_PATH=folder has VoxCPM-1.5 speak Chinese too."
+        )
+        return "loomings.en.txt", "again.wav"
 
     def all_asleep(self) -> None:
         """Wait until the resource is ready with no pod in any region."""
