@@ -1,0 +1,47 @@
+"""Word errors between the text that was to be spoken and the text that was recognised.
+
+Both sides pass through Whisper's own normalizer of English first, so that "twenty three dollars" equals "$23".
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import jiwer
+from whisper_normalizer.english import EnglishTextNormalizer
+
+_NORMALIZER = EnglishTextNormalizer()
+# The normalizer reads "seven thirty" as 730, but "7:30" as two numbers.
+_CLOCK_TIME = re.compile(r"(?<=\d):(?=\d\d\b)")
+_NO_WORDS = "<no words>"  # jiwer rejects an empty reference; this one differs from every hypothesis
+
+
+@dataclass(frozen=True, slots=True)
+class WordErrors:
+    """Substituted, deleted and inserted words, and the words of the reference."""
+
+    errors: int
+    words: int
+
+    def __add__(self, other: WordErrors) -> WordErrors:
+        return WordErrors(self.errors + other.errors, self.words + other.words)
+
+    @property
+    def rate(self) -> float:
+        """Errors per word of the reference; above 1 if more words were inserted than the reference has."""
+        return self.errors / max(1, self.words)
+
+
+def normalized(text: str) -> str:
+    """Return lower-case words without punctuation, numbers in digits."""
+    return str(_NORMALIZER(_CLOCK_TIME.sub("", text))).strip()
+
+
+def count_word_errors(reference: str, hypothesis: str) -> WordErrors:
+    """Compare two texts after normalization."""
+    expected = normalized(reference)
+    counts = jiwer.process_words(expected or _NO_WORDS, normalized(hypothesis))
+    errors = counts.substitutions + counts.deletions + counts.insertions
+    words = len(expected.split())
+    return WordErrors(errors if words else counts.insertions, words)
