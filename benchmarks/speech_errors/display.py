@@ -32,7 +32,10 @@ class Display:
 
     @contextmanager
     def showing(self) -> Iterator[Display]:
-        """Draw for as long as the block runs; without a terminal only the complete table is printed."""
+        """Draw for as long as the block runs; without a terminal each row is printed once, when it is added."""
+        if not self.console.is_terminal:
+            yield self
+            return
         with self._live:
             yield self
 
@@ -48,6 +51,8 @@ class Display:
     def add(self, *row: str) -> None:
         """Add a row to the table."""
         self.rows.append(row)
+        if not self.console.is_terminal:
+            self.console.print(" | ".join(row), markup=False, highlight=False, soft_wrap=True)
 
     def markdown(self) -> str:
         """Return the table in Markdown."""

@@ -13,7 +13,6 @@ from display import Display
 from limits import Figures
 from recognition.measurement import Measurement, read_all
 from recognition.recogniser import Recogniser
-from speaking.reference import Reference
 from speaking.sentences import Sentence
 from speaking.server import Server, ServerError, ServerSettings, serving
 from speaking.synthesis import SpeechSettings, Spoken, speak_all
@@ -160,6 +159,8 @@ def _speak_on(server: Server, run: Run, options: GateOptions, display: Display) 
 
 
 def _speak_by_reference(runs: list[Run], options: GateOptions, display: Display) -> Iterator[tuple[Run, Spoken]]:
+    from speaking.reference import Reference  # noqa: PLC0415 - imports torch
+
     for run in runs:
         reference = Reference(run.checkpoint, cfg_value=run.cfg_value, voice=run.voice, threads=options.threads)
         with display.counting(f"{run.name}: speaking", options.clips) as advance:

