@@ -32,7 +32,7 @@ class Display:
 
     @contextmanager
     def showing(self) -> Iterator[Display]:
-        """Draw for as long as the block runs; without a terminal each row is printed once, when it is added."""
+        """Draw for as long as the block runs; without a terminal lines are printed as they come."""
         if not self.console.is_terminal:
             yield self
             return
@@ -41,7 +41,9 @@ class Display:
 
     @contextmanager
     def counting(self, name: str, total: int) -> Iterator[Callable[[], None]]:
-        """Show a progress bar during the block; yields what advances it by one."""
+        """Show a progress bar during the block, or one line without a terminal; yields what advances it by one."""
+        if not self.console.is_terminal:
+            self.console.print(f"{name}: {total} clips", markup=False, highlight=False, soft_wrap=True)
         task = self._progress.add_task(name, total=total)
         try:
             yield lambda: self._progress.advance(task)

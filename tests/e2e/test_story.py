@@ -66,6 +66,7 @@ def test_each_region_speaks_its_half_across_a_wake_and_a_spill(
     first, second = ((TEXTS / STORY[region]).read_text() for region in (EUROPE, AMERICA))
     woken = spoken(installation, EUROPE, first)
     assert (woken.region, woken.route) == (EUROPE, "hold-wake")
+    installation.fleet.wait_phase(RESOURCE, EUROPE, "Awake", within_seconds=WAKE_SECONDS)
     spilled = spoken(installation, AMERICA, SPILLED)
     assert (spilled.region, spilled.route) == (EUROPE, "spill-wake")
     installation.fleet.wait_phase(RESOURCE, AMERICA, "Awake", within_seconds=WAKE_SECONDS)

@@ -84,5 +84,5 @@ def test_a_table_is_printed_row_by_row_and_as_markdown(load: Load) -> None:
     with display.showing(), display.counting("one", 1) as advance:
         advance()
         display.add("1", "[2]")
-    assert printed.getvalue() == "1 | [2]\n"
+    assert printed.getvalue() == "one: 1 clips\n1 | [2]\n"
     assert display.markdown() == "| a | b |\n| --- | --- |\n| 1 | [2] |\n"
