@@ -122,7 +122,9 @@ def _parser() -> argparse.ArgumentParser:
 def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--checkpoint", type=Path, default=DEMO_CHECKPOINT, help="default: inference/models/demo")
     parser.add_argument("--demo-cfg", type=float, default=2.0, help="the demo's guidance scale (default: %(default)s)")
-    parser.add_argument("--sentences", type=int, default=60, help="how many of them (default: %(default)s, all)")
+    parser.add_argument(
+        "--sentences", type=int, default=60, help="how many; fewer than 32 fill no 32 streams (default: all)"
+    )
     parser.add_argument("--voice", choices=("default", "random"), default="default", help="default: %(default)s")
     parser.add_argument("--threads", type=int, default=1, help="of server and recogniser (default: %(default)s)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="figures and recognised texts; - for stdout")
