@@ -19,6 +19,7 @@ from limits import Limits, judge
 from recognition.recogniser import Recogniser
 from rich.console import Console
 from speaking.sentences import load_sentences, spread
+from speaking.synthesis import SpeechError
 
 DEMO_CHECKPOINT = Path(__file__).parents[2] / "inference" / "models" / "demo"
 FORMATS = ("fp32", "bf16", "int8")
@@ -31,7 +32,11 @@ def main() -> int:
         print(f"{arguments.checkpoint} has no config.json; --checkpoint names a checkpoint's folder", file=sys.stderr)
         return 2
     console = Console(stderr=arguments.json == Path("-"))
-    return int(arguments.command(arguments, console))
+    try:
+        return int(arguments.command(arguments, console))
+    except SpeechError as error:
+        print(f"a request failed: {error}", file=sys.stderr)
+        return 1
 
 
 def run_gate(arguments: argparse.Namespace, console: Console) -> int:

@@ -117,7 +117,8 @@ def measure(options: GateOptions, display: Display, recogniser: Recogniser) -> G
                     measured = result.measurements[run] = read_all(spoken, recogniser, advance)
                 display.add(*row_of(run, measured))
         except ServerError as error:
-            result.not_measured[runs[0].dtype] = str(error)
+            prefix = "" if runs[0].checkpoint == options.checkpoint else f"{runs[0].checkpoint.name}, "
+            result.not_measured[prefix + runs[0].dtype] = str(error)
             display.add(runs[0].checkpoint.name, "server", runs[0].dtype, "", "", f"not measured: {error}", "", "", "")
     return result
 
