@@ -101,7 +101,7 @@ def run_bench(options: BenchOptions, display: Display, recogniser: Recogniser) -
                 display.add(*_row(condition, result))
         except ServerError as error:
             result.violations.append(f"{conditions[0].name}: {error}")
-            display.add(conditions[0].name, "not measured", "", "", "")
+            display.add(conditions[0].name, f"not measured: {error}", "", "", "")
     return result
 
 

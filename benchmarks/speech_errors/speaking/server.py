@@ -18,7 +18,7 @@ from pathlib import Path
 
 import httpx
 
-START_SECONDS, STOP_SECONDS, POLL_SECONDS = 300.0, 30.0, 0.3
+START_SECONDS, STOP_SECONDS, POLL_SECONDS = 600.0, 30.0, 0.3  # a busy machine starts slowly
 OK = 200
 SHOWN_CHARACTERS = 500  # of what a failed server printed
 EARLY_RETRY = Path(__file__).with_name("early_retry")
@@ -99,7 +99,11 @@ def _wait_ready(process: subprocess.Popen[bytes], url: str, settings: ServerSett
                 return
         time.sleep(POLL_SECONDS)
     message = printed.read_text(errors="replace").strip()[-SHOWN_CHARACTERS:]
-    state = "is not ready" if process.poll() is None else f"ended with exit code {process.returncode}"
+    state = (
+        f"is not ready after {START_SECONDS:g} s"
+        if process.poll() is None
+        else f"ended with exit code {process.returncode}"
+    )
     raise ServerError(f"the {settings.dtype} server for {settings.checkpoint} {state}: {message}")
 
 
