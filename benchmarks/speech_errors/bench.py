@@ -52,7 +52,8 @@ CONDITIONS = (
     *(Condition(name, audio_format=name) for name in ("mp3", "opus", "aac")),
     *(Condition(name, audio_format=name, compared_with=ALONE) for name in ("flac", "wav")),
     Condition(FIXED_ALONE, is_deterministic=True, streams=1, compared_with=ALONE),
-    Condition("--deterministic, 32 streams, flac", is_deterministic=True, streams=32, audio_format="flac",
+    # Not flac: its decoded samples differ from pcm's and wav's by at most SAME_AUDIO_TOLERANCE, but they differ.
+    Condition("--deterministic, 32 streams", is_deterministic=True, streams=32,
               compared_with=FIXED_ALONE, must_be_equal=True),
     Condition("--deterministic, 8 streams, whole wav", is_deterministic=True, is_streamed=False, audio_format="wav",
               compared_with=FIXED_ALONE, must_be_equal=True),
