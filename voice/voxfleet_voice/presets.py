@@ -37,6 +37,7 @@ CONTINUED: Final = replace(
     FULL,
     latent_shards=105,  # 17.5 hours
     decoder_steps=0,
+    encoder_steps=1_500,
     language_steps=2_500,
     language_rate=1.2e-3,
     decay_share=0.5,
