@@ -7,20 +7,19 @@ how they are written (cluster/object_writer.py), or why the reconcile was reques
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import structlog
 
 from voxfleet_operator import names
+from voxfleet_operator.cluster.action_executor import ActionExecutor
 from voxfleet_operator.cluster.api import ConflictError, KubernetesApi, KubernetesError, NotFoundError
 from voxfleet_operator.cluster.object_writer import NameTakenError, ObjectWriter
 from voxfleet_operator.cluster.observation import Observer
 from voxfleet_operator.cluster.rollouts import RolloutLimiter
 from voxfleet_operator.cluster.store import Store
 from voxfleet_operator.decisions.observed import RegionState
-from voxfleet_operator.decisions.region_plan import LeaseAction, RegionPlan, decide
-from voxfleet_operator.decisions.timestamps import to_micro_time
-from voxfleet_operator.kinds import PER_REGION_KINDS, UNOWNED_KINDS, ObjectRef, resource_path
+from voxfleet_operator.decisions.region_plan import RegionPlan, decide
+from voxfleet_operator.kinds import PER_REGION_KINDS, UNOWNED_KINDS, resource_path
 from voxfleet_operator.manifests import Installation, Manifest, desired_objects
 from voxfleet_operator.resources import API_VERSION, KIND, Key, Resource, VoxTTSDeploymentStatus, read_resource
 from voxfleet_operator.status.conditions import ConditionInput, Problem, paused_conditions
@@ -46,12 +45,14 @@ class Reconciler:
     clock: Callable[[], float] = time.time
     writer: ObjectWriter = field(init=False)
     rollouts: RolloutLimiter = field(init=False)
+    executor: ActionExecutor = field(init=False)
     status_written_at: dict[Key, float] = field(default_factory=dict)
     failing_since: dict[Key, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.writer = ObjectWriter(self.api, self.store)
         self.rollouts = RolloutLimiter(self.api, self.store)
+        self.executor = ActionExecutor(self.api, self.store, self.installation.demand_namespace)
 
     async def reconcile(self, key: Key) -> float | None:
         """Reconcile one resource once; return when to do it again if no event comes before.
@@ -86,7 +87,7 @@ class Reconciler:
         errors = await self._apply_all(resource, manifests)
         # Gateways must know that a region left the spec before its servers go: only after a successful apply.
         errors += [] if errors else await self._delete_left_regions(resource, manifests)
-        errors += await self._patch_leases(resource, observed, plans, now)
+        errors += await self._execute_actions(key, observed, plans, now)
         problems = problems_of(resource, owner, self.installation.allowed_host_paths)
         failed = self._failed(key, errors, now)
         requeue_at = await self._update_status(resource, observed, plans, (*problems, *failed))
@@ -128,30 +129,18 @@ class Reconciler:
                 errors.append(error)
         return errors
 
-    async def _patch_leases(self, resource: Resource, observed: States, plans: Plans, now: float) -> list[Exception]:
+    async def _execute_actions(self, key: Key, observed: States, plans: Plans, now: float) -> list[Exception]:
+        """Carry out the actions of every plan; the rest of a region's actions wait for one that fails."""
         errors: list[Exception] = []
         for plan in plans.values():
-            lease = observed[plan.name].lease
-            if plan.lease_action == LeaseAction.NONE or lease is None:
-                continue
             try:
-                await self._patch_lease(resource, plan, lease.resource_version, now)
+                for action in plan.actions:
+                    await self.executor.execute(key, observed[plan.name], action, now)
             except ConflictError:
-                log.info("lease renewed meanwhile: region stays awake", resource=str(resource.key), region=plan.name)
+                log.info("lease renewed meanwhile: region stays awake", resource=str(key), region=plan.name)
             except KubernetesError as error:
                 errors.append(error)
         return errors
-
-    async def _patch_lease(self, resource: Resource, plan: RegionPlan, version: str, now: float) -> None:
-        """Patch under a resourceVersion precondition: a gateway's renewal since the decision causes a conflict."""
-        marked_at = to_micro_time(now) if plan.lease_action == LeaseAction.MARK_ASLEEP else None
-        annotations = {names.ANNOTATION_ASLEEP_SINCE: marked_at}  # null removes a key (RFC 7386)
-        patch: dict[str, Any] = {"metadata": {"resourceVersion": version, "annotations": annotations}}
-        if plan.lease_action == LeaseAction.RENEW and plan.renew_to is not None:
-            patch |= {"spec": {"renewTime": to_micro_time(plan.renew_to), "holderIdentity": names.FIELD_MANAGER}}
-        name = names.lease_name(resource.key.namespace, resource.key.name, plan.name)
-        ref = ObjectRef("Lease", self.installation.demand_namespace, name)
-        self.store.on_applied("Lease", await self.api.merge(ref.path, patch))
 
     async def _update_status(
         self, resource: Resource, observed: States, plans: Plans, problems: tuple[Problem, ...]

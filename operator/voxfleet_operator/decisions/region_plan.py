@@ -6,8 +6,8 @@ returns a plan or passes to the next. Does not know objects, requests or clocks.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 
+from voxfleet_operator.decisions.actions import Action, ClearMark, MarkAsleep, RenewLease
 from voxfleet_operator.decisions.failures import (
     back_off_seconds,
     current_failure,
@@ -27,18 +27,13 @@ REQUEUE_SECONDS = 5.0
 EPOCH = 0.0  # stands for an absent timestamp: earlier than everything
 
 
-class LeaseAction(StrEnum):
-    """The patch that the demand Lease gets."""
-
-    NONE = "none"
-    MARK_ASLEEP = "mark asleep"
-    CLEAR_MARK = "clear the mark"
-    RENEW = "renew to the Ready time"
-
-
 @dataclass(frozen=True, slots=True)
 class RegionPlan:
-    """The decision about a region. `warnings`: (reason, message); `requeue_at`: when to decide again."""
+    """The decision about a region.
+
+    `actions` are carried out beside the objects that are applied; `warnings`: (reason, message); `requeue_at`: when to
+    decide again.
+    """
 
     name: str
     phase: Phase
@@ -47,8 +42,7 @@ class RegionPlan:
     message: str = ""
     woken_at: float | None = None
     woken_reason: str = ""
-    lease_action: LeaseAction = LeaseAction.NONE
-    renew_to: float | None = None
+    actions: tuple[Action, ...] = ()
     awake_until: float | None = None
     last_wake: LastWake | None = None
     failure: Failure | None = None
@@ -124,7 +118,7 @@ def _waking(observed: RegionState, _now: float) -> RegionPlan | None:
         replicas=clamped(goal, observed.autoscaling),
         reason="Waking",
         message=waiting_for(observed),
-        lease_action=_clear_stale_mark(observed),
+        actions=_clear_stale_mark(observed),
         requeue_at=observed.local.unready_since + observed.autoscaling.wake_timeout_seconds,
     )
 
@@ -139,7 +133,7 @@ def _just_ready(observed: RegionState, now: float) -> RegionPlan | None:
     # A Ready time that is a whole idle timeout ago (an operator that was down) keeps nothing awake.
     if now - ready_at > observed.autoscaling.idle_timeout_seconds:
         return None
-    return replace(_awake(observed, now), lease_action=LeaseAction.RENEW, renew_to=ready_at)
+    return replace(_awake(observed, now), actions=(RenewLease(ready_at),))
 
 
 def _wanted(observed: RegionState, now: float) -> RegionPlan | None:
@@ -173,14 +167,14 @@ def _busy(observed: RegionState, now: float) -> RegionPlan | None:
     plan = replace(_awake(observed, now), requeue_at=now + REQUEUE_SECONDS)
     # A request that came between mark and zero: the mark must not count when this region is idle again.
     is_marked = observed.lease is not None and observed.lease.asleep_since is not None
-    return replace(plan, lease_action=LeaseAction.CLEAR_MARK) if is_marked else plan
+    return replace(plan, actions=(ClearMark(),)) if is_marked else plan
 
 
 def _falling_asleep(observed: RegionState, now: float) -> RegionPlan | None:
     """Step one of two: mark the Lease. A gateway that renews before step two keeps the region awake."""
     if observed.lease is not None and observed.lease.is_marked_asleep:
         return None
-    return replace(_awake(observed, now), lease_action=LeaseAction.MARK_ASLEEP, requeue_at=now + REQUEUE_SECONDS)
+    return replace(_awake(observed, now), actions=(MarkAsleep(),), requeue_at=now + REQUEUE_SECONDS)
 
 
 def _to_zero(observed: RegionState, _now: float) -> RegionPlan:
@@ -235,7 +229,7 @@ def _woken(observed: RegionState, now: float) -> RegionPlan:
         message="woken: the Deployment is being scaled up",
         woken_at=now,
         woken_reason=reason,
-        lease_action=_clear_stale_mark(observed),
+        actions=_clear_stale_mark(observed),
         awake_until=wanted_until(observed),
         last_wake=observed.last_wake,
         failure=current_failure(observed),
@@ -255,7 +249,7 @@ def _awake(observed: RegionState, now: float) -> RegionPlan:
         replicas=awake_replicas(observed.replicas, observed.local.peak_replicas, load, observed.autoscaling),
         reason="Awake",
         message="",
-        lease_action=_clear_stale_mark(observed),
+        actions=_clear_stale_mark(observed),
         requeue_at=until if until is not None and until > now else None,
     )
     never_sleeps = observed.autoscaling.min_replicas > 0
@@ -275,7 +269,7 @@ def _running(  # noqa: PLR0913 - keyword-only fields of one plan
     replicas: int,
     reason: str,
     message: str,
-    lease_action: LeaseAction,
+    actions: tuple[Action, ...],
     requeue_at: float | None,
 ) -> RegionPlan:
     """Return a plan with replicas; it keeps the start and the reason of the wake, which the Deployment records."""
@@ -288,7 +282,7 @@ def _running(  # noqa: PLR0913 - keyword-only fields of one plan
         message=message,
         woken_at=workload.woken_at if workload else None,
         woken_reason=workload.woken_reason if workload else "",
-        lease_action=lease_action,
+        actions=actions,
         awake_until=wanted_until(observed),
         last_wake=observed.last_wake,
         failure=current_failure(observed),
@@ -296,8 +290,8 @@ def _running(  # noqa: PLR0913 - keyword-only fields of one plan
     )
 
 
-def _clear_stale_mark(observed: RegionState) -> LeaseAction:
+def _clear_stale_mark(observed: RegionState) -> tuple[Action, ...]:
     """Clear a mark that a later renewal has made void."""
     lease = observed.lease
     is_stale = lease is not None and lease.asleep_since is not None and not lease.is_marked_asleep
-    return LeaseAction.CLEAR_MARK if is_stale else LeaseAction.NONE
+    return (ClearMark(),) if is_stale else ()

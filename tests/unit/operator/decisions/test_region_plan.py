@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from voxfleet_operator.decisions.actions import ClearMark, MarkAsleep, RenewLease
 from voxfleet_operator.decisions.idle_timers import clamp_renewal, wanted_until
 from voxfleet_operator.decisions.observed import (
     Autoscaling,
@@ -15,7 +16,7 @@ from voxfleet_operator.decisions.observed import (
     RegionState,
     WorkloadState,
 )
-from voxfleet_operator.decisions.region_plan import LeaseAction, RegionPlan, decide
+from voxfleet_operator.decisions.region_plan import RegionPlan, decide
 from voxfleet_operator.decisions.timestamps import to_micro_time
 from voxfleet_operator.resources import Failure, Phase
 
@@ -76,7 +77,7 @@ def test_a_renewal_wakes() -> None:
 
 def test_a_renewal_after_the_mark_wakes_and_clears_it() -> None:
     plan = decide(region(lease=LeaseState("7", NOW - 1, asleep_since=NOW - 2)), NOW)
-    assert (plan.replicas, plan.lease_action) == (1, LeaseAction.CLEAR_MARK)
+    assert (plan.replicas, plan.actions) == (1, (ClearMark(),))
 
 
 def test_a_marked_region_stays_asleep_even_when_its_idle_time_grows() -> None:
@@ -94,7 +95,7 @@ def test_min_replicas_wakes_without_demand_and_never_sleeps() -> None:
 def test_sleep_is_marked_on_the_lease_before_replicas_go_to_zero() -> None:
     seen = awake(NOW - 100)
     first = decide(seen, NOW)
-    assert (first.phase, first.replicas, first.lease_action) == (Phase.AWAKE, 1, LeaseAction.MARK_ASLEEP)
+    assert (first.phase, first.replicas, first.actions) == (Phase.AWAKE, 1, (MarkAsleep(),))
     marked = replace(seen, lease=LeaseState("8", NOW - 100, asleep_since=NOW))
     second = decide(marked, NOW)
     assert (second.phase, second.replicas) == (Phase.DRAINING, 0)
@@ -104,31 +105,31 @@ def test_a_renewal_between_mark_and_zero_wins() -> None:
     marked = awake(NOW - 100)
     renewed = replace(marked, lease=LeaseState("9", NOW + 0.1, asleep_since=NOW))
     plan = decide(renewed, NOW + 0.2)
-    assert (plan.replicas, plan.lease_action) == (1, LeaseAction.CLEAR_MARK)
+    assert (plan.replicas, plan.actions) == (1, (ClearMark(),))
 
 
 def test_a_request_that_arrives_after_the_mark_clears_it() -> None:
     seen = awake(NOW - 100, load=LoadState(open_requests=1))
     marked = replace(seen, lease=LeaseState("8", NOW - 100, asleep_since=NOW - 1))
-    assert decide(marked, NOW).lease_action == LeaseAction.CLEAR_MARK
+    assert decide(marked, NOW).actions == (ClearMark(),)
 
 
 def test_a_request_that_finished_lately_counts_like_a_renewal() -> None:
     seen = awake(NOW - 100, load=LoadState(last_request_finished_at=NOW - 5))
     assert wanted_until(seen) == NOW + 55
-    assert decide(seen, NOW).lease_action == LeaseAction.NONE
+    assert decide(seen, NOW).actions == ()
 
 
 def test_no_region_sleeps_soon_after_a_broken_watch() -> None:
     seen = awake(NOW - 100, local=LocalState(lease_trusted_at=NOW + 20))
     plan = decide(seen, NOW)
-    assert (plan.replicas, plan.lease_action, plan.requeue_at) == (1, LeaseAction.NONE, NOW + 20)
+    assert (plan.replicas, plan.actions, plan.requeue_at) == (1, (), NOW + 20)
 
 
 def test_without_its_lease_a_region_stays_awake() -> None:
     seen = replace(awake(NOW - 10_000), lease=None)
     plan = decide(seen, NOW)
-    assert (plan.replicas, plan.lease_action) == (1, LeaseAction.NONE)
+    assert (plan.replicas, plan.actions) == (1, ())
 
 
 def test_unknown_load_keeps_awake_with_a_warning_until_max_unknown_seconds() -> None:
@@ -137,7 +138,7 @@ def test_unknown_load_keeps_awake_with_a_warning_until_max_unknown_seconds() -> 
     assert plan.replicas == 1
     assert [reason for reason, _ in plan.warnings] == ["LoadUnknown"]
     gave_up = decide(awake(NOW - 61 - 300, load=unknown), NOW)
-    assert gave_up.lease_action == LeaseAction.MARK_ASLEEP
+    assert gave_up.actions == (MarkAsleep(),)
 
 
 def test_the_first_ready_pod_renews_the_lease_once() -> None:
@@ -147,18 +148,18 @@ def test_the_first_ready_pod_renews_the_lease_once() -> None:
         lease=LeaseState("7", NOW - 55),
     )
     plan = decide(seen, NOW)
-    assert (plan.lease_action, plan.renew_to) == (LeaseAction.RENEW, NOW - 1)
+    assert plan.actions == (RenewLease(NOW - 1),)
     assert plan.last_wake is not None
     assert plan.last_wake.total_seconds == "54.0"
     again = replace(seen, lease=LeaseState("8", NOW - 1), last_wake=plan.last_wake)
-    assert decide(again, NOW).lease_action == LeaseAction.NONE
+    assert decide(again, NOW).actions == ()
 
 
 def test_a_pod_that_flaps_does_not_renew_for_ever() -> None:
     seen = awake(NOW - 100)
     wake = decide(replace(seen, lease=LeaseState("7", NOW - 20)), NOW).last_wake
     flapped = replace(seen, pods=(pod(ready_at=NOW - 2),), last_wake=wake)
-    assert decide(flapped, NOW).lease_action == LeaseAction.MARK_ASLEEP
+    assert decide(flapped, NOW).actions == (MarkAsleep(),)
 
 
 def test_wrong_weights_fail_after_three_restarts_with_the_pods_message() -> None:
@@ -364,14 +365,14 @@ def applied(seen: RegionState, plan: RegionPlan, now: float) -> RegionState:
     """The region after the plan was applied, and before anything else happened."""
     workload = WorkloadState(plan.replicas, plan.woken_at, plan.woken_reason)
     lease = seen.lease
-    if lease is not None:
-        match plan.lease_action:
-            case LeaseAction.MARK_ASLEEP:
+    for action in plan.actions if lease is not None else ():
+        match action:
+            case MarkAsleep():
                 lease = replace(lease, asleep_since=now)
-            case LeaseAction.CLEAR_MARK:
+            case ClearMark():
                 lease = replace(lease, asleep_since=None)
-            case LeaseAction.RENEW:
-                lease = replace(lease, renewed_at=plan.renew_to, asleep_since=None)
+            case RenewLease(renew_to):
+                lease = replace(lease, renewed_at=renew_to, asleep_since=None)
     begun = plan.woken_at if plan.replicas and not seen.replicas and plan.woken_at else seen.local.unready_since
     local = replace(seen.local, unready_since=begun)
     return replace(
@@ -393,14 +394,14 @@ def test_property_applying_plans_converges_within_four_steps(seen: RegionState) 
         seen = applied(seen, plans[-1], NOW)
         plans.append(decide(seen, NOW))
     pairs = itertools.pairwise(plans)
-    assert any(again == plan and again.lease_action == LeaseAction.NONE for plan, again in pairs), plans
+    assert any(again == plan and again.actions == () for plan, again in pairs), plans
 
 
 @settings(max_examples=100, deadline=None)
 @given(serving)
 def test_property_no_region_sleeps_with_requests_or_before_its_idle_timeout(seen: RegionState) -> None:
     plan = decide(seen, NOW)
-    goes_to_sleep = plan.replicas == 0 or plan.lease_action == LeaseAction.MARK_ASLEEP
+    goes_to_sleep = plan.replicas == 0 or plan.actions == (MarkAsleep(),)
     until = wanted_until(seen)
     if goes_to_sleep:
         assert until is not None
