@@ -17,6 +17,7 @@ from voxfleet_operator.cluster.object_writer import NameTakenError, ObjectWriter
 from voxfleet_operator.cluster.observation import Observer
 from voxfleet_operator.cluster.rollouts import RolloutLimiter
 from voxfleet_operator.cluster.store import Store
+from voxfleet_operator.decisions.actions import PRECONDITIONS
 from voxfleet_operator.decisions.observed import RegionState
 from voxfleet_operator.decisions.region_plan import RegionPlan, decide
 from voxfleet_operator.kinds import PER_REGION_KINDS, UNOWNED_KINDS, resource_path
@@ -32,6 +33,21 @@ PAUSED = "paused"  # value of the annotation voxfleet.dev/reconcile
 
 Plans = dict[str, RegionPlan]
 States = dict[str, RegionState]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One reconcile of one resource: what was observed, what was planned, and at what time.
+
+    `checked`: regions whose preconditions were checked; `refuted`: those of them whose plan is not carried out.
+    """
+
+    resource: Resource
+    observed: States
+    plans: Plans
+    now: float
+    checked: set[str] = field(default_factory=set)
+    refuted: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -84,10 +100,14 @@ class Reconciler:
         _log_changes(resource, observed, plans)
         owner = self.store.owner_of_model_name(resource.model_name)
         manifests = desired_objects(resource, plans, self.installation, owns_model_name=owner == resource.key)
-        errors = await self._apply_all(resource, manifests)
+        turn = Turn(resource, observed, plans, now)
+        errors = await self._apply_all(turn, manifests)
         # Gateways must know that a region left the spec before its servers go: only after a successful apply.
         errors += [] if errors else await self._delete_left_regions(resource, manifests)
-        errors += await self._execute_actions(key, observed, plans, now)
+        errors += await self._execute_actions(turn)
+        if turn.refuted and not errors:
+            # The status would report what was not done: decide again at once, from what is observed now.
+            return self.clock()
         problems = problems_of(resource, owner, self.installation.allowed_host_paths)
         failed = self._failed(key, errors, now)
         requeue_at = await self._update_status(resource, observed, plans, (*problems, *failed))
@@ -103,17 +123,34 @@ class Reconciler:
         failing_seconds = now - self.failing_since.setdefault(key, now)
         return [_as_problem(error, failing_seconds) for error in errors]
 
-    async def _apply_all(self, resource: Resource, manifests: list[Manifest]) -> list[Exception]:
+    async def _apply_all(self, turn: Turn, manifests: list[Manifest]) -> list[Exception]:
         """Apply every object; a failure does not keep the others from being applied."""
         errors: list[Exception] = []
+        resource = turn.resource
         if any(manifest.ref not in self.store.objects for manifest in manifests):
             await self.writer.check_resource(resource)
         for manifest in manifests:
             try:
+                if manifest.kind == "Deployment" and not await self._preconditions_hold(turn, manifest.region):
+                    continue
                 await self.writer.apply(resource, await self.rollouts.admitted(manifest, resource.generation))
             except (KubernetesError, NameTakenError) as error:
                 errors.append(error)
         return errors
+
+    async def _preconditions_hold(self, turn: Turn, region: str) -> bool:
+        """Check, once in a turn, what a region's plan requires before its Deployments are applied."""
+        if region in turn.checked:
+            return region not in turn.refuted
+        try:
+            for action in turn.plans[region].actions:
+                if isinstance(action, PRECONDITIONS):
+                    await self.executor.execute(turn.resource.key, turn.observed[region], action, turn.now)
+        except ConflictError:
+            log.info("lease renewed meanwhile: region stays awake", resource=str(turn.resource.key), region=region)
+            turn.refuted.add(region)
+        turn.checked.add(region)
+        return region not in turn.refuted
 
     async def _delete_left_regions(self, resource: Resource, manifests: list[Manifest]) -> list[Exception]:
         """Delete the objects of regions that left the spec; their servers drain as in any deletion."""
@@ -129,13 +166,15 @@ class Reconciler:
                 errors.append(error)
         return errors
 
-    async def _execute_actions(self, key: Key, observed: States, plans: Plans, now: float) -> list[Exception]:
+    async def _execute_actions(self, turn: Turn) -> list[Exception]:
         """Carry out the actions of every plan; the rest of a region's actions wait for one that fails."""
         errors: list[Exception] = []
-        for plan in plans.values():
+        key = turn.resource.key
+        for plan in turn.plans.values():
             try:
                 for action in plan.actions:
-                    await self.executor.execute(key, observed[plan.name], action, now)
+                    if not isinstance(action, PRECONDITIONS):
+                        await self.executor.execute(key, turn.observed[plan.name], action, turn.now)
             except ConflictError:
                 log.info("lease renewed meanwhile: region stays awake", resource=str(key), region=plan.name)
             except KubernetesError as error:

@@ -9,7 +9,7 @@ from typing import Any
 from voxfleet_operator import names
 from voxfleet_operator.cluster.api import KubernetesApi
 from voxfleet_operator.cluster.store import Store
-from voxfleet_operator.decisions.actions import Action, ClearMark, MarkAsleep, RenewLease
+from voxfleet_operator.decisions.actions import Action, ClearMark, ConfirmAsleep, MarkAsleep, RenewLease
 from voxfleet_operator.decisions.observed import RegionState
 from voxfleet_operator.decisions.timestamps import to_micro_time
 from voxfleet_operator.kinds import ObjectRef
@@ -33,7 +33,7 @@ class ActionExecutor:
         if observed.lease is None:
             return
         patch = _lease_patch(action, now)
-        patch["metadata"]["resourceVersion"] = observed.lease.resource_version
+        patch["metadata"] = patch.get("metadata", {}) | {"resourceVersion": observed.lease.resource_version}
         ref = ObjectRef("Lease", self.demand_namespace, names.lease_name(key.namespace, key.name, observed.name))
         self.store.on_applied("Lease", await self.api.merge(ref.path, patch))
 
@@ -42,6 +42,9 @@ def _lease_patch(action: Action, now: float) -> dict[str, Any]:
     match action:
         case MarkAsleep():
             return _marked(to_micro_time(now))
+        case ConfirmAsleep():
+            # The precondition alone: the API server checks it although nothing changes, and writes nothing.
+            return {}
         case ClearMark():
             return _marked(None)
         case RenewLease(renew_to):

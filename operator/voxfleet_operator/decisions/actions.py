@@ -13,6 +13,14 @@ class MarkAsleep:
 
 
 @dataclass(frozen=True, slots=True)
+class ConfirmAsleep:
+    """Check, directly before the Deployments go to zero, that the demand Lease is as it was observed.
+
+    A precondition: while it does not hold the Deployments are left as they are.
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class ClearMark:
     """Clear the mark of a region that stays awake or wakes."""
 
@@ -24,4 +32,5 @@ class RenewLease:
     renew_to: float
 
 
-Action = MarkAsleep | ClearMark | RenewLease
+Action = MarkAsleep | ConfirmAsleep | ClearMark | RenewLease
+PRECONDITIONS = (ConfirmAsleep,)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from pydantic import BaseModel, ConfigDict
 
-from voxfleet_operator.decisions.observed import SECONDS_UNTIL_STALE, LoadState, PodState
+from voxfleet_operator.decisions.observed import SECONDS_UNTIL_STALE, LoadState, PodLoadState, PodState
 from voxfleet_operator.decisions.timestamps import to_seconds
 
 
@@ -89,11 +89,17 @@ def load_of_region(  # noqa: PLR0913, PLR0917 - three parts of a region's name, 
     models = [row for reading in readings.gateways for row in _models(reading) if _region_of(row) == name_of_region]
     newest = _newest_rows(readings, name_of_region, now)
     serving = {pod.address for pod in ready_pods}
-    rows = [row for row, age_seconds in newest.values() if age_seconds < SECONDS_UNTIL_STALE and row.address in serving]
+    known = [(row, age) for row, age in newest.values() if row.address in serving]
+    fresh = [(row, age) for row, age in known if age < SECONDS_UNTIL_STALE]
+    rows = [row for row, _ in fresh]
     finished = [to_seconds(row.last_request_finished_at) for row in models]
     finished += [to_seconds(row.load.last_request_finished_at) for row, _ in newest.values()]
+    described = [reading.received_at for reading in readings.gateways if reading.received_at is not None]
+    described += [now - age for _, age in known]
     return LoadState(
         unknown_reason=_unknown_reason(readings, newest, ready_pods, now),
+        as_of=min(described, default=None),
+        pods=tuple(_pod_load(row, now - age) for row, age in fresh),
         # A gateway counts a request before it reaches a pod, and rows of pods may be older: the larger sum is right.
         open_requests=max(sum(row.load.open_requests for row in rows), sum(row.open_requests for row in models)),
         held_requests=sum(row.held_requests for row in models),
@@ -103,6 +109,10 @@ def load_of_region(  # noqa: PLR0913, PLR0917 - three parts of a region's name, 
         loaded_seconds=next((row.load.loaded_seconds for row in rows if row.load.loaded_seconds is not None), None),
         warm_seconds=next((row.load.warm_seconds for row in rows if row.load.warm_seconds is not None), None),
     )
+
+
+def _pod_load(row: PodRow, as_of: float) -> PodLoadState:
+    return PodLoadState(row.address, as_of, row.load.open_requests, row.load.waiting_sequences)
 
 
 def _region_of(row: ModelRow | PodRow) -> tuple[str, str, str]:

@@ -91,6 +91,10 @@ class LeaseState:
     is_clock_ahead: bool = False
     raw_renewed_at: float | None = None
 
+    def is_marked_before(self, instant: float | None) -> bool:
+        """Whether the mark is older than an instant, such as the time that load readings describe."""
+        return self.asleep_since is not None and instant is not None and self.asleep_since < instant
+
     @property
     def is_marked_asleep(self) -> bool:
         """Whether the operator's mark is newer than every renewal."""
@@ -98,10 +102,25 @@ class LeaseState:
 
 
 @dataclass(frozen=True, slots=True)
+class PodLoadState:
+    """The newest reading of one ready pod, and the time that it describes."""
+
+    address: str
+    as_of: float
+    open_requests: int = 0
+    waiting_sequences: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class LoadState:
-    """A region's load, summed over its gateways; `unknown_reason` is empty while every reading is fresh."""
+    """A region's load, summed over its gateways; `unknown_reason` is empty while every reading is fresh.
+
+    `as_of`: the oldest time that any of the readings describes; None without readings.
+    """
 
     unknown_reason: str = ""
+    as_of: float | None = None
+    pods: tuple[PodLoadState, ...] = ()
     open_requests: int = 0
     held_requests: int = 0
     waiting_sequences: int = 0

@@ -7,7 +7,7 @@ returns a plan or passes to the next. Does not know objects, requests or clocks.
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from voxfleet_operator.decisions.actions import Action, ClearMark, MarkAsleep, RenewLease
+from voxfleet_operator.decisions.actions import Action, ClearMark, ConfirmAsleep, MarkAsleep, RenewLease
 from voxfleet_operator.decisions.failures import (
     back_off_seconds,
     current_failure,
@@ -177,9 +177,18 @@ def _falling_asleep(observed: RegionState, now: float) -> RegionPlan | None:
     return replace(_awake(observed, now), actions=(MarkAsleep(),), requeue_at=now + REQUEUE_SECONDS)
 
 
+def _not_read_since(observed: RegionState, now: float) -> RegionPlan | None:
+    """The mark is newer than the load readings: a request may have come between them and the mark."""
+    lease, load = observed.lease, observed.load
+    if lease is None or not load.is_known or lease.is_marked_before(load.as_of):
+        return None
+    return replace(_awake(observed, now), requeue_at=now + REQUEUE_SECONDS)
+
+
 def _to_zero(observed: RegionState, _now: float) -> RegionPlan:
-    """Step two of two: the Lease is marked and was not renewed since."""
-    return _at_zero(observed, Phase.DRAINING, "Draining", "falling asleep: no request for idleTimeoutSeconds")
+    """Step two of two: the Lease is marked and was not renewed since, which is checked once more before the apply."""
+    plan = _at_zero(observed, Phase.DRAINING, "Draining", "falling asleep: no request for idleTimeoutSeconds")
+    return replace(plan, actions=(ConfirmAsleep(),))
 
 
 # The order matters: what forbids serving comes first, then what a region at zero does, then every reason to stay
@@ -198,6 +207,7 @@ STAGES: tuple[Stage, ...] = (
     _watch_was_broken,
     _busy,
     _falling_asleep,
+    _not_read_since,
     _to_zero,
 )
 

@@ -6,6 +6,7 @@ Knows its kind and name. Does not know what it contains.
 from dataclasses import dataclass
 from typing import Any
 
+from voxfleet_operator import names
 from voxfleet_operator.kinds import ObjectRef
 
 
@@ -20,3 +21,9 @@ class Manifest:
     def kind(self) -> str:
         """Kind of the object."""
         return self.ref.kind
+
+    @property
+    def region(self) -> str:
+        """Name of its region, by its label; empty for objects of the whole resource."""
+        name: str = self.body["metadata"]["labels"].get(names.LABEL_REGION, "")
+        return name

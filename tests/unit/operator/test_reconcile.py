@@ -78,8 +78,12 @@ async def test_after_the_idle_timeout_the_lease_is_marked_and_the_next_reconcile
     assert await loop.writes_of() == [loop.ref("Lease").path]
     assert "voxfleet.dev/asleep-since" in loop.object("Lease")["metadata"]["annotations"]
     assert loop.object("Deployment")["spec"]["replicas"] == 1
+    assert await loop.writes_of() == [], "no reading is newer than the mark"
+    loop.now += 5
+    loop.report_idle()
     writes = await loop.writes_of()
-    assert writes == [loop.ref("ConfigMap").path, loop.ref("Deployment").path, STATUS], "gateways learn it first"
+    steps = [loop.ref(kind).path for kind in ("ConfigMap", "Lease", "Deployment")]
+    assert writes == [*steps, STATUS], "gateways learn it first, and the Lease is checked directly before the apply"
     assert loop.object("Deployment")["spec"]["replicas"] == 0
     assert loop.status()["regions"][0]["phase"] == "Draining"
 
@@ -90,12 +94,37 @@ async def test_an_evicted_pod_does_not_keep_a_region_draining(loop: Loop) -> Non
     loop.set_pod_status("pod-1", {"phase": "Failed", "reason": "Evicted"})
     loop.add_ready_pod("pod-2")
     loop.now += 61
-    loop.report_idle()
-    await loop.writes_of(2)
+    for _ in range(2):
+        loop.now += 1
+        loop.report_idle()
+        await loop.reconcile()
     loop.api.remove(ObjectRef("Pod", "default", "pod-2").path)
     await loop.reconcile()
     assert loop.status()["regions"][0]["phase"] == "Asleep"
     assert loop.condition("Reconciling") == ("False", "Settled")
+
+
+async def test_a_renewal_after_the_decision_to_go_to_zero_keeps_the_servers(loop: Loop) -> None:
+    """A request falls into the time between the mark and the apply: nothing has delivered its renewal yet."""
+    await awake(loop, autoscaling={"idleTimeoutSeconds": 60})
+    loop.now += 61
+    loop.report_idle()
+    await loop.reconcile()
+    loop.now += 5
+    loop.report_idle()
+    deliver, delayed = loop.api.on_event, []
+    loop.api.on_event = lambda *event: delayed.append(event)
+    loop.renew()
+    assert await loop.reconcile() == loop.now, "it is decided again at once"
+    assert loop.object("Deployment")["spec"]["replicas"] == 1
+    assert loop.status()["regions"][0]["phase"] == "Awake"
+    loop.api.on_event = deliver
+    for event in delayed:
+        deliver(*event)
+    await loop.writes_of(2)
+    assert loop.object("Deployment")["spec"]["replicas"] == 1
+    assert loop.status()["regions"][0]["phase"] == "Awake"
+    assert "voxfleet.dev/asleep-since" not in loop.object("Lease")["metadata"]["annotations"]
 
 
 async def test_a_time_without_readings_is_no_time_without_demand(loop: Loop) -> None:

@@ -60,6 +60,15 @@ def test_requests_that_only_the_gateway_knows_keep_it_busy() -> None:
     assert not seen.is_idle
 
 
+def test_the_load_is_as_old_as_its_oldest_reading() -> None:
+    """A pod's row is older than the answer that carries it; rows of pods that are not ready do not count."""
+    old, new = reading(row(age_seconds=3), received_at=NOW - 2), reading(row("10.0.0.2"), received_at=NOW - 1)
+    assert load(old, new, pods=(pod(), pod("10.0.0.2"))).as_of == NOW - 5
+    assert load(old, new, pods=(pod("10.0.0.2"),)).as_of == NOW - 2
+    assert [(each.address, each.as_of) for each in load(old, pods=(pod(),)).pods] == [("10.0.0.1", NOW - 5)]
+    assert load().as_of is None
+
+
 def test_waiting_sequences_keep_it_busy() -> None:
     assert not load(reading(row(waiting_sequences=1)), pods=(pod(),)).is_idle
 

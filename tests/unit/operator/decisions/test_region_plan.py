@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from voxfleet_operator.decisions.actions import ClearMark, MarkAsleep, RenewLease
+from voxfleet_operator.decisions.actions import ClearMark, ConfirmAsleep, MarkAsleep, RenewLease
 from voxfleet_operator.decisions.idle_timers import clamp_renewal, wanted_until
 from voxfleet_operator.decisions.observed import (
     Autoscaling,
@@ -97,8 +97,24 @@ def test_sleep_is_marked_on_the_lease_before_replicas_go_to_zero() -> None:
     first = decide(seen, NOW)
     assert (first.phase, first.replicas, first.actions) == (Phase.AWAKE, 1, (MarkAsleep(),))
     marked = replace(seen, lease=LeaseState("8", NOW - 100, asleep_since=NOW))
-    second = decide(marked, NOW)
-    assert (second.phase, second.replicas) == (Phase.DRAINING, 0)
+    second = decide(replace(marked, load=LoadState(as_of=NOW + 1)), NOW + 2)
+    assert (second.phase, second.replicas, second.actions) == (Phase.DRAINING, 0, (ConfirmAsleep(),))
+
+
+def test_zero_waits_for_readings_that_are_newer_than_the_mark() -> None:
+    """A request between the readings and the mark is in no reading yet."""
+    marked = replace(awake(NOW - 100), lease=LeaseState("8", NOW - 100, asleep_since=NOW))
+    for as_of in (None, NOW - 1, NOW):
+        plan = decide(replace(marked, load=LoadState(as_of=as_of)), NOW + 2)
+        assert (plan.phase, plan.replicas, plan.actions, plan.requeue_at) == (Phase.AWAKE, 1, (), NOW + 7)
+    busy = replace(marked, load=LoadState(as_of=NOW + 1, open_requests=1))
+    assert decide(busy, NOW + 2).actions == (ClearMark(),)
+
+
+def test_load_that_stays_unknown_for_too_long_needs_no_newer_reading() -> None:
+    unknown = LoadState(unknown_reason="silent", as_of=NOW - 500)
+    marked = replace(awake(NOW - 500), lease=LeaseState("8", NOW - 500, asleep_since=NOW - 1), load=unknown)
+    assert decide(marked, NOW).replicas == 0
 
 
 def test_a_renewal_between_mark_and_zero_wins() -> None:
@@ -319,6 +335,7 @@ loads = st.builds(
     held_requests=st.integers(0, 200),
     waiting_sequences=st.integers(0, 5),
     last_request_finished_at=maybe_instants,
+    as_of=maybe_instants,
 )
 failures = st.builds(
     failure,
@@ -369,6 +386,8 @@ def applied(seen: RegionState, plan: RegionPlan, now: float) -> RegionState:
         match action:
             case MarkAsleep():
                 lease = replace(lease, asleep_since=now)
+            case ConfirmAsleep():
+                assert lease.is_marked_asleep
             case ClearMark():
                 lease = replace(lease, asleep_since=None)
             case RenewLease(renew_to):
@@ -415,9 +434,14 @@ def test_property_no_region_sleeps_with_requests_or_before_its_idle_timeout(seen
 
 @settings(max_examples=100, deadline=None)
 @given(serving)
-def test_property_zero_replicas_only_after_the_mark(seen: RegionState) -> None:
-    if decide(seen, NOW).replicas == 0 and seen.lease is not None:
+def test_property_zero_replicas_only_after_the_mark_and_newer_readings(seen: RegionState) -> None:
+    plan = decide(seen, NOW)
+    if plan.replicas == 0 and seen.lease is not None:
         assert seen.lease.is_marked_asleep
+        assert plan.actions == (ConfirmAsleep(),)
+        if seen.load.is_known:
+            assert seen.load.as_of is not None
+            assert seen.load.as_of > (seen.lease.asleep_since or 0)
 
 
 @settings(max_examples=100, deadline=None)
