@@ -24,10 +24,13 @@ ANNOTATION_WOKEN_REASON = "voxfleet.dev/woken-reason"
 ANNOTATION_ASLEEP_SINCE = "voxfleet.dev/asleep-since"
 ANNOTATION_TEMPLATE = "voxfleet.dev/template"
 ANNOTATION_GENERATION = "voxfleet.dev/generation"
+ANNOTATION_DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"  # read by ReplicaSets
 ANNOTATION_RECONCILE = "voxfleet.dev/reconcile"
 FIELD_MANAGER = "voxfleet-operator"
 
 POOL_ON_DEMAND = "ondemand"
+POOL_SPOT = "spot"
+POOLS = (POOL_ON_DEMAND, POOL_SPOT)
 
 # Containers of a pod; every other one was injected.
 CONTAINER_SERVER = "inference"
@@ -41,9 +44,9 @@ def regional_name(name: str, region: str) -> str:
     return _truncated(f"{name}-{region}", MAX_NAME - LONGEST_SUFFIX, digest)
 
 
-def on_demand_name(name: str, region: str) -> str:
-    """Return the name of the Deployment of pool `ondemand`."""
-    return f"{regional_name(name, region)}-{POOL_ON_DEMAND}"
+def workload_name(name: str, region: str, pool: str) -> str:
+    """Return the name of a pool's Deployment."""
+    return f"{regional_name(name, region)}-{pool}"
 
 
 def lease_name(namespace: str, name: str, region: str) -> str:

@@ -44,7 +44,6 @@ class Observer:
         """Return the present state of one region."""
         key = resource.key
         status = resource.region_statuses.get(region.name)
-        workload = ObjectRef("Deployment", key.namespace, names.on_demand_name(key.name, region.name))
         lease = ObjectRef("Lease", self.demand_namespace, names.lease_name(key.namespace, key.name, region.name))
         pods = self.store.region_pods(key, region.name)
         ready = tuple(pod for pod in pods if pod.is_ready)
@@ -55,7 +54,7 @@ class Observer:
             autoscaling=effective_autoscaling(resource.spec, region),
             is_suspended=resource.spec.suspend or region.suspend,
             blocked_reason=blocked_reason(resource.spec, region),
-            workload=self.store.state(workload, WorkloadState),
+            workloads=self._workloads(key, region.name),
             pods=pods,
             lease=self.store.state(lease, LeaseState),
             load=load_of_region(key.namespace, key.name, region.name, self.readings, ready, now),
@@ -64,6 +63,11 @@ class Observer:
             failure=status.failure if status else None,
         )
         return replace(observed, local=self._local_state(key, observed, now))
+
+    def _workloads(self, key: Key, region: str) -> tuple[WorkloadState, ...]:
+        deployments = (names.workload_name(key.name, region, pool) for pool in names.POOLS)
+        found = (self.store.state(ObjectRef("Deployment", key.namespace, name), WorkloadState) for name in deployments)
+        return tuple(workload for workload in found if workload is not None)
 
     def forget(self, key: Key) -> None:
         """Drop the history of a deleted resource."""
@@ -100,7 +104,7 @@ def _record_readiness(history: RegionHistory, observed: RegionState, now: float)
     elif history.unready_since is None:
         # A first wake is timed from the demand, also by an operator that started meanwhile. A region that was ready
         # once in this wake and lost its pods gets the whole wakeTimeoutSeconds again.
-        woken_at = observed.workload.woken_at if observed.workload else None
+        woken_at = observed.woken_at
         is_first = woken_at is not None and not is_of_this_wake(observed.last_wake, woken_at)
         history.unready_since = woken_at if is_first else now
 

@@ -77,13 +77,14 @@ def _digest(kind: str, body: Body) -> str:
 
 
 def parse_deployment(body: Body, _before: object, _receipt: Receipt) -> WorkloadState:
-    """Return the state of a region's Deployment."""
+    """Return the state of the Deployment of one pool."""
     metadata, spec, status = body["metadata"], body["spec"], body.get("status") or {}
     annotations = metadata.get("annotations") or {}
     refused = (each for each in status.get("conditions") or [] if each["type"] == "ReplicaFailure")
     generation = annotations.get(names.ANNOTATION_GENERATION, "")
     return WorkloadState(
         replicas=spec.get("replicas", 1),
+        pool=(metadata.get("labels") or {}).get(names.LABEL_POOL, names.POOL_ON_DEMAND),
         woken_at=to_seconds(annotations.get(names.ANNOTATION_WOKEN_AT)),
         woken_reason=annotations.get(names.ANNOTATION_WOKEN_REASON, ""),
         template=template_digest(spec.get("template") or {}),

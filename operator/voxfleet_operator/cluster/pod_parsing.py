@@ -49,6 +49,10 @@ def parse_pod(body: Body, before: object, receipt: Receipt) -> PodState:
         name=metadata["name"],
         deployment=metadata["labels"][names.LABEL_DEPLOYMENT],
         region=metadata["labels"].get(names.LABEL_REGION, ""),
+        pool=metadata["labels"].get(names.LABEL_POOL, names.POOL_ON_DEMAND),
+        node=(body.get("spec") or {}).get("nodeName", ""),
+        deletion_cost=_deletion_cost(metadata),
+        is_disrupted=conditions.get("DisruptionTarget", {}).get("status") == "True",
         created_at=to_seconds(metadata.get("creationTimestamp")) or receipt.at,
         address=status.get("podIP", ""),
         ready_at=milestone("Ready", known.ready_at if known else None) if is_ready else None,
@@ -63,6 +67,11 @@ def parse_pod(body: Body, before: object, receipt: Receipt) -> PodState:
         **container,
         **_pull_fields(container["waiting_reason"], known, receipt),
     )
+
+
+def _deletion_cost(metadata: Body) -> int:
+    written = (metadata.get("annotations") or {}).get(names.ANNOTATION_DELETION_COST, "")
+    return int(written) if written.removeprefix("-").isdecimal() and written.isascii() else 0
 
 
 def template_digest(body: Body) -> str:

@@ -179,7 +179,7 @@ class Store:
 
 
 def _is_of(pod: PodState, deployment: ObjectRef) -> bool:
-    return names.on_demand_name(pod.deployment, pod.region) == deployment.name
+    return names.workload_name(pod.deployment, pod.region, pod.pool) == deployment.name
 
 
 def _ref(kind: str, body: Body) -> ObjectRef:

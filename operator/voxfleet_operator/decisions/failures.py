@@ -65,8 +65,8 @@ def waiting_for(observed: RegionState) -> str:
     pods = observed.active_pods
     if pods:
         return _pod_waits_for(min(pods, key=lambda each: (each.ready_at is None, each.created_at)))
-    if observed.workload and observed.workload.pods_refused:
-        return f"the API server refuses its pods: {observed.workload.pods_refused}"
+    if observed.pods_refused:
+        return f"the API server refuses its pods: {observed.pods_refused}"
     return "no pod was created yet; look at the Deployment's events"
 
 
@@ -85,8 +85,8 @@ def _pod_waits_for(pod: PodState) -> str:
 def pod_warnings(observed: RegionState, now: float) -> list[tuple[str, str]]:
     """Return (reason, message) for pods that are not created or not ready while others serve: Degraded, not Failed."""
     found = []
-    if observed.workload and observed.workload.pods_refused:
-        text = f"the API server refuses more pods: {observed.workload.pods_refused}"
+    if observed.pods_refused:
+        text = f"the API server refuses more pods: {observed.pods_refused}"
         found.append(("PodFailing", f"region {observed.name} serves on, but {text}"))
     for pod in observed.active_pods:
         if pod.is_ready or now - pod.created_at < START_GRACE_SECONDS:

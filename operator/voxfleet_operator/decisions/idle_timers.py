@@ -33,8 +33,8 @@ def wanted_until(observed: RegionState) -> float | None:
     signs = [lease.renewed_at if lease else None]
     # Only a Lease wakes a region at zero: a request that gateways remember as finished may have been served by an
     # earlier resource of the same name.
-    if observed.workload and observed.replicas > 0:
-        signs += [observed.load.last_request_finished_at, observed.workload.woken_at]
+    if observed.replicas > 0:
+        signs += [observed.load.last_request_finished_at, observed.woken_at]
     known = [sign for sign in signs if sign is not None]
     if not known and observed.replicas > 0:
         # Scaled up by hand: it gets one idle timeout from when this process first observed a ready pod.

@@ -6,7 +6,7 @@ follows from them (region_plan.py). Timestamps are seconds since 1970.
 
 from dataclasses import dataclass, field
 
-from voxfleet_operator.names import CONTAINER_SERVER
+from voxfleet_operator.names import CONTAINER_SERVER, POOL_ON_DEMAND
 from voxfleet_operator.resources import Autoscaling, Failure, LastWake, Phase
 
 SECONDS_UNTIL_STALE = 15.0  # three polls of 5 s
@@ -28,6 +28,10 @@ class PodState:
     deployment: str
     region: str
     created_at: float
+    pool: str = POOL_ON_DEMAND
+    node: str = ""
+    deletion_cost: int = 0
+    is_disrupted: bool = False  # its eviction was announced (condition DisruptionTarget)
     address: str = ""
     ready_at: float | None = None
     is_deleting: bool = False
@@ -63,7 +67,7 @@ class PodState:
 
 @dataclass(frozen=True, slots=True)
 class WorkloadState:
-    """A region's Deployment.
+    """The Deployment of one capacity pool of a region.
 
     `template`: digest of its pod template; `generation`: of the resource, when the Deployment was applied last;
     `pods_refused`: why the API server refuses its pods (quota, admission), as its condition ReplicaFailure says.
@@ -75,6 +79,7 @@ class WorkloadState:
     template: str = ""
     generation: int | None = None
     pods_refused: str = ""
+    pool: str = POOL_ON_DEMAND
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +178,7 @@ class RegionState:
     autoscaling: Autoscaling
     is_suspended: bool = False
     blocked_reason: str = ""
-    workload: WorkloadState | None = None
+    workloads: tuple[WorkloadState, ...] = ()
     pods: tuple[PodState, ...] = ()
     lease: LeaseState | None = None
     # Unknown until the first reading: a region never sleeps on missing data.
@@ -185,8 +190,23 @@ class RegionState:
 
     @property
     def replicas(self) -> int:
-        """Replicas that the Deployment asks for now."""
-        return self.workload.replicas if self.workload else 0
+        """Replicas that the Deployments of all pools ask for now."""
+        return sum(workload.replicas for workload in self.workloads)
+
+    @property
+    def woken_at(self) -> float | None:
+        """When the present wake began; every Deployment with replicas records it."""
+        return min((workload.woken_at for workload in self.workloads if workload.woken_at is not None), default=None)
+
+    @property
+    def woken_reason(self) -> str:
+        """Why the present wake began."""
+        return next((workload.woken_reason for workload in self.workloads if workload.woken_reason), "")
+
+    @property
+    def pods_refused(self) -> str:
+        """Why the API server refuses pods of a pool; empty when it accepts them."""
+        return next((workload.pods_refused for workload in self.workloads if workload.pods_refused), "")
 
     @property
     def ready_pods(self) -> tuple[PodState, ...]:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from voxfleet_operator.decisions.actions import Action, ClearMark, ConfirmAsleep, MarkAsleep, RenewLease
+from voxfleet_operator.decisions.capacity.pools import PoolReplicas, divide
 from voxfleet_operator.decisions.failures import (
     back_off_seconds,
     current_failure,
@@ -31,8 +32,8 @@ EPOCH = 0.0  # stands for an absent timestamp: earlier than everything
 class RegionPlan:
     """The decision about a region.
 
-    `actions` are carried out beside the objects that are applied; `warnings`: (reason, message); `requeue_at`: when to
-    decide again.
+    `replicas` are those that shall serve, `pools` those of each Deployment. `actions` are carried out beside the
+    objects that are applied; `warnings`: (reason, message); `requeue_at`: when to decide again.
     """
 
     name: str
@@ -42,6 +43,7 @@ class RegionPlan:
     message: str = ""
     woken_at: float | None = None
     woken_reason: str = ""
+    pools: PoolReplicas = field(default_factory=PoolReplicas)
     actions: tuple[Action, ...] = ()
     awake_until: float | None = None
     last_wake: LastWake | None = None
@@ -57,6 +59,7 @@ Stage = Callable[[RegionState, float], RegionPlan | None]
 def decide(observed: RegionState, now: float) -> RegionPlan:
     """Return the plan of the first stage that has one; the last stage always has."""
     plan = next(plan for stage in STAGES if (plan := stage(observed, now)) is not None)
+    plan = replace(plan, pools=divide(plan.replicas))
     if observed.lease is not None and observed.lease.is_clock_ahead:
         text = f"region {observed.name}: a gateway's clock is more than 5 s ahead of the operator's; synchronise clocks"
         plan = replace(plan, warnings=(*plan.warnings, ("ClockSkew", text)))
@@ -282,16 +285,15 @@ def _running(  # noqa: PLR0913 - keyword-only fields of one plan
     actions: tuple[Action, ...],
     requeue_at: float | None,
 ) -> RegionPlan:
-    """Return a plan with replicas; it keeps the start and the reason of the wake, which the Deployment records."""
-    workload = observed.workload
+    """Return a plan with replicas; it keeps the start and the reason of the wake, which the Deployments record."""
     return RegionPlan(
         observed.name,
         phase,
         replicas=replicas,
         reason=reason,
         message=message,
-        woken_at=workload.woken_at if workload else None,
-        woken_reason=workload.woken_reason if workload else "",
+        woken_at=observed.woken_at,
+        woken_reason=observed.woken_reason,
         actions=actions,
         awake_until=wanted_until(observed),
         last_wake=observed.last_wake,

@@ -17,15 +17,15 @@ def finished_wake(observed: RegionState) -> LastWake | None:
 
     The server's own figures are added when a gateway has reported them, up to a few seconds after.
     """
-    workload = observed.workload
-    if workload is None or workload.woken_at is None or not observed.ready_pods:
+    woken_at = observed.woken_at
+    if woken_at is None or not observed.ready_pods:
         return None
-    started_at = to_micro_time(workload.woken_at)
+    started_at = to_micro_time(woken_at)
     recorded = observed.last_wake
     if recorded is not None and recorded.started_at == started_at and recorded.ready_at:
         return _with_server_seconds(recorded, observed)
     first = min(observed.ready_pods, key=lambda pod: pod.ready_at or 0.0)
-    return _with_server_seconds(_timing(first, workload.woken_at, workload.woken_reason), observed)
+    return _with_server_seconds(_timing(first, woken_at, observed.woken_reason), observed)
 
 
 def _timing(pod: PodState, woken_at: float, reason: str) -> LastWake:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from voxfleet_operator import names
+from voxfleet_operator.decisions.capacity.pools import pools_of
 from voxfleet_operator.decisions.region_plan import RegionPlan
 from voxfleet_operator.decisions.timestamps import to_micro_time
 from voxfleet_operator.kinds import KINDS, ObjectRef, Ownership, Scope
@@ -47,7 +48,11 @@ def desired_objects(
     read the phase from the registry before a server leaves.
     """
     regions = [region for region in resource.spec.regions if region.kube_config_secret_ref is None]
-    deployments = [_deployment(resource, region, plans[region.name], installation) for region in regions]
+    deployments = [
+        _deployment(resource, region, plans[region.name], pool, installation)
+        for region in regions
+        for pool in pools_of(resource.spec)
+    ]
     running = [manifest for manifest in deployments if manifest.body["spec"]["replicas"] > 0]
     at_zero = [manifest for manifest in deployments if manifest.body["spec"]["replicas"] == 0]
     return [
@@ -91,25 +96,27 @@ def _labels(resource: Resource, region: Region) -> dict[str, str]:
     return names.regional_labels(resource.key.namespace, resource.key.name, region.name)
 
 
-def _deployment(resource: Resource, region: Region, plan: RegionPlan, installation: Installation) -> Manifest:
+def _deployment(
+    resource: Resource, region: Region, plan: RegionPlan, pool: str, installation: Installation
+) -> Manifest:
     """Every field in one apply, `replicas` included: an apply without it would reset it to 1."""
-    key, pool = resource.key, names.POOL_ON_DEMAND
+    key, replicas = resource.key, plan.pools.of(pool)
     labels = names.pool_labels(key.namespace, key.name, region.name, pool)
     annotations = {names.ANNOTATION_GENERATION: str(resource.generation)}
-    if plan.replicas > 0 and plan.woken_at is not None:
+    if replicas > 0 and plan.woken_at is not None:
         annotations[names.ANNOTATION_WOKEN_AT] = to_micro_time(plan.woken_at)
         annotations[names.ANNOTATION_WOKEN_REASON] = plan.woken_reason
     weights = weights_of(resource.spec, installation.allowed_host_paths)
     timeout_seconds = effective_autoscaling(resource.spec, region).wake_timeout_seconds
     spec = {
-        "replicas": plan.replicas,
+        "replicas": replicas,
         "revisionHistoryLimit": REVISIONS_KEPT,
         "progressDeadlineSeconds": timeout_seconds + PROGRESS_GRACE_SECONDS,
         "selector": {"matchLabels": names.pod_selector(key.name, region.name, pool)},
         "strategy": {"type": "RollingUpdate", "rollingUpdate": STRATEGIES[resource.spec.rollout.strategy]},
         "template": stamped(pod_template(resource, region, labels, weights, installation.pod)),
     }
-    name = names.on_demand_name(key.name, region.name)
+    name = names.workload_name(key.name, region.name, pool)
     return _manifest(resource, installation, "Deployment", name, labels, annotations=annotations, spec=spec)
 
 

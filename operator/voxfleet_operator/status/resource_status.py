@@ -47,10 +47,10 @@ def is_verified(resource: Resource, observed: dict[str, RegionState]) -> bool:
 
 def _runs(state: RegionState, generation: int) -> bool:
     """Whether a pod is ready whose template is the one that this generation asks for."""
-    workload = state.workload
-    if workload is None or workload.generation != generation or not workload.template:
-        return False
-    return any(pod.template == workload.template for pod in state.ready_pods)
+    applied = {
+        (each.pool, each.template) for each in state.workloads if each.generation == generation and each.template
+    }
+    return any((pod.pool, pod.template) in applied for pod in state.ready_pods)
 
 
 def next_write_at(before: VoxTTSDeploymentStatus, after: VoxTTSDeploymentStatus, last_write_at: float) -> float | None:

@@ -174,7 +174,8 @@ class World:
         return self.api.apply(self.resource_path(name), body)
 
     def deployment_path(self, region: str = "eu-central", name: str = "narrator") -> str:
-        return f"/apis/apps/v1/namespaces/{self.namespace}/deployments/{names.on_demand_name(name, region)}"
+        deployment = names.workload_name(name, region, names.POOL_ON_DEMAND)
+        return f"/apis/apps/v1/namespaces/{self.namespace}/deployments/{deployment}"
 
     def lease_path(self, region: str = "eu-central", name: str = "narrator") -> str:
         lease = names.lease_name(self.namespace, name, region)

@@ -190,7 +190,7 @@ class Loop:
 
     def ref(self, kind: str, region: str = "eu") -> ObjectRef:
         names_of = {
-            "Deployment": ("default", names.on_demand_name("narrator", region)),
+            "Deployment": ("default", names.workload_name("narrator", region, names.POOL_ON_DEMAND)),
             "Lease": ("demand", names.lease_name("default", "narrator", region)),
             "Service": ("default", names.regional_name("narrator", region)),
             "ConfigMap": ("system", names.registry_name("default", "narrator")),

@@ -14,7 +14,7 @@ region_names = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?", fullmatch=Tr
 def test_names_do_not_change() -> None:
     """Another rule would orphan every object that exists."""
     assert names.regional_name("narrator", "eu-central") == "narrator-eu-central-969cd"
-    assert names.on_demand_name("narrator", "eu-central") == "narrator-eu-central-969cd-ondemand"
+    assert names.workload_name("narrator", "eu-central", "ondemand") == "narrator-eu-central-969cd-ondemand"
     assert names.lease_name("default", "narrator", "eu-central") == "narrator-eu-central-7ab8bd4c2ac045b5"
     assert names.registry_name("default", "narrator") == "model-default-narrator-b152f1274d8dc45d"
 
@@ -23,7 +23,7 @@ def test_names_do_not_change() -> None:
 def test_every_name_is_a_dns_label(name: str, region: str) -> None:
     made = (
         names.regional_name(name, region),
-        names.on_demand_name(name, region),
+        names.workload_name(name, region, "ondemand"),
         names.lease_name("n" * 63, name, region),
         names.registry_name("n" * 63, name),
         names.network_policy_name(name),

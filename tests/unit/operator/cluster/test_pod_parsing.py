@@ -118,6 +118,18 @@ def test_a_pod_is_active_as_in_kubernetes_controllers(metadata: dict[str, Any], 
     assert seen.is_active == is_active
 
 
+@pytest.mark.parametrize(("written", "cost"), [("-7", -7), ("12", 12), ("", 0), ("x", 0), ("--1", 0)])
+def test_pool_node_and_deletion_cost(written: str, cost: int) -> None:
+    metadata = {"name": "x", "namespace": "default", "uid": "u", "resourceVersion": "1"}
+    metadata |= {"labels": names.pool_labels("default", "narrator", "eu", "spot")}
+    annotations = {"controller.kubernetes.io/pod-deletion-cost": written, "voxfleet.dev/template": "abc"}
+    disrupted = {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI"}
+    body = {"metadata": {**metadata, "annotations": annotations}, "status": {"conditions": [disrupted]}}
+    seen = parse_pod({**body, "spec": {"nodeName": "spot-1"}}, None, EVENT)
+    assert (seen.pool, seen.node, seen.deletion_cost, seen.template) == ("spot", "spot-1", cost, "abc")
+    assert seen.is_disrupted
+
+
 states = st.sampled_from([RUNNING, INITIALIZING, CRASHED, {"state": {"terminated": {"exitCode": 1}}}, {}])
 
 

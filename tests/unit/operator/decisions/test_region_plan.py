@@ -18,6 +18,7 @@ from voxfleet_operator.decisions.observed import (
 )
 from voxfleet_operator.decisions.region_plan import RegionPlan, decide
 from voxfleet_operator.decisions.timestamps import to_micro_time
+from voxfleet_operator.names import POOLS
 from voxfleet_operator.resources import Failure, Phase
 
 NOW = 1_795_000_000.0
@@ -48,7 +49,7 @@ def region(**fields: object) -> RegionState:
 
 def awake(renewed_at: float = NOW - 10, **fields: object) -> RegionState:
     return region(
-        workload=WorkloadState(1, woken_at=NOW - 500),
+        workloads=(WorkloadState(1, woken_at=NOW - 500),),
         pods=(pod(ready_at=NOW - 450),),
         lease=LeaseState("7", renewed_at),
         **fields,
@@ -159,7 +160,7 @@ def test_unknown_load_keeps_awake_with_a_warning_until_max_unknown_seconds() -> 
 
 def test_the_first_ready_pod_renews_the_lease_once() -> None:
     seen = region(
-        workload=WorkloadState(1, woken_at=NOW - 55),
+        workloads=(WorkloadState(1, woken_at=NOW - 55),),
         pods=(pod(ready_at=NOW - 1),),
         lease=LeaseState("7", NOW - 55),
     )
@@ -180,7 +181,7 @@ def test_a_pod_that_flaps_does_not_renew_for_ever() -> None:
 
 def test_wrong_weights_fail_after_three_restarts_with_the_pods_message() -> None:
     broken = pod(exit_code=3, termination_message="model.safetensors is cut off")
-    seen = region(workload=WorkloadState(1, woken_at=NOW), lease=LeaseState("7", NOW))
+    seen = region(workloads=(WorkloadState(1, woken_at=NOW),), lease=LeaseState("7", NOW))
     assert decide(replace(seen, pods=(replace(broken, restarts=2),)), NOW).phase == Phase.WAKING
     plan = decide(replace(seen, pods=(replace(broken, restarts=3),)), NOW)
     assert (plan.phase, plan.replicas, plan.message) == (Phase.FAILED, 0, "model.safetensors is cut off")
@@ -194,7 +195,7 @@ def pulling(failures: int, since: float, **fields: object) -> PodState:
 
 
 def waking(*pods_of_it: PodState) -> RegionState:
-    return region(workload=WorkloadState(2, woken_at=NOW), lease=LeaseState("7", NOW), pods=pods_of_it)
+    return region(workloads=(WorkloadState(2, woken_at=NOW),), lease=LeaseState("7", NOW), pods=pods_of_it)
 
 
 def test_an_image_fails_after_three_pulls_and_45_seconds_from_the_first_error() -> None:
@@ -254,24 +255,24 @@ def test_a_clock_that_runs_ahead_counts_from_when_it_was_seen() -> None:
 
 def test_the_message_of_a_waking_region_says_what_it_waits_for() -> None:
     stuck = pod(unschedulable_message="0/2 nodes are available: 2 Insufficient nvidia.com/gpu.")
-    plan = decide(region(workload=WorkloadState(1, woken_at=NOW), pods=(stuck,)), NOW)
+    plan = decide(region(workloads=(WorkloadState(1, woken_at=NOW),), pods=(stuck,)), NOW)
     assert "Insufficient nvidia.com/gpu" in plan.message
 
 
 def test_refused_pods_are_a_message_while_waking_and_a_warning_while_awake() -> None:
     refused = WorkloadState(1, woken_at=NOW, pods_refused="exceeded quota: gpus")
-    plan = decide(region(workload=refused), NOW)
+    plan = decide(region(workloads=(refused,)), NOW)
     assert plan.message == "the API server refuses its pods: exceeded quota: gpus"
-    late = decide(region(workload=refused), NOW + 100)
+    late = decide(region(workloads=(refused,)), NOW + 100)
     assert (late.reason, "exceeded quota: gpus" in late.message) == ("WakeTimeout", True)
-    serving_on = decide(replace(awake(), workload=replace(refused, replicas=2)), NOW)
+    serving_on = decide(replace(awake(), workloads=(replace(refused, replicas=2),)), NOW)
     assert [reason for reason, _ in serving_on.warnings] == ["PodFailing"]
     assert "exceeded quota: gpus" in serving_on.warnings[0][1]
 
 
 def test_the_message_says_how_the_container_ended_that_holds_the_pod_up() -> None:
     def message(**fields: object) -> str:
-        return decide(region(workload=WorkloadState(1, woken_at=NOW), pods=(pod(**fields),)), NOW).message
+        return decide(region(workloads=(WorkloadState(1, woken_at=NOW),), pods=(pod(**fields),)), NOW).message
 
     killed = message(exit_code=137, termination_reason="OOMKilled", waiting_reason="CrashLoopBackOff")
     assert "container inference ended (exit code 137, OOMKilled); raise resources.limits.memory" in killed
@@ -281,7 +282,7 @@ def test_the_message_says_how_the_container_ended_that_holds_the_pod_up() -> Non
 
 def test_another_containers_exit_code_says_nothing_about_the_weights() -> None:
     mesh = pod(container="istio-proxy", exit_code=3, restarts=9)
-    seen = region(workload=WorkloadState(1, woken_at=NOW), lease=LeaseState("7", NOW), pods=(mesh,))
+    seen = region(workloads=(WorkloadState(1, woken_at=NOW),), lease=LeaseState("7", NOW), pods=(mesh,))
     assert decide(seen, NOW).phase == Phase.WAKING
 
 
@@ -293,8 +294,8 @@ def test_a_pod_that_does_not_start_beside_a_ready_one_is_a_warning() -> None:
     assert (plan.phase, [reason for reason, _ in plan.warnings]) == (Phase.AWAKE, ["PodFailing", "NoSurgeCapacity"])
 
 
-def asleep(workload: WorkloadState) -> WorkloadState:
-    return replace(workload, replicas=0)
+def asleep(workloads: tuple[WorkloadState, ...]) -> tuple[WorkloadState, ...]:
+    return tuple(replace(workload, replicas=0) for workload in workloads)
 
 
 # Properties. A region in any state that the operator could observe.
@@ -348,13 +349,14 @@ ready_pods = pods.map(
     lambda seen: replace(seen, is_deleting=False, is_finished=False, ready_at=seen.ready_at or NOW - 3)
 )
 unready_pods = pods.map(lambda seen: replace(seen, ready_at=None))
-workloads = st.builds(WorkloadState, st.integers(1, 8), maybe_instants)
+workload = st.builds(WorkloadState, st.integers(1, 8), maybe_instants, pool=st.sampled_from(POOLS))
+workloads = st.lists(workload, min_size=1, max_size=2, unique_by=lambda each: each.pool).map(tuple)
 
 
 def regions_with(
     of_pods: st.SearchStrategy[PodState] = pods,
     *,
-    workload: st.SearchStrategy[WorkloadState | None] = st.none() | workloads | workloads.map(asleep),  # noqa: B008
+    workloads: st.SearchStrategy[tuple[WorkloadState, ...]] = st.just(()) | workloads | workloads.map(asleep),  # noqa: B008
     suspended: st.SearchStrategy[bool] = st.booleans(),  # noqa: B008
     least_pods: int = 0,
 ) -> st.SearchStrategy[RegionState]:
@@ -364,7 +366,7 @@ def regions_with(
         generation=st.just(1),
         autoscaling=autoscalings,
         is_suspended=suspended,
-        workload=workload,
+        workloads=workloads,
         pods=st.lists(of_pods, min_size=least_pods, max_size=4).map(tuple),
         lease=st.none() | leases,
         load=loads,
@@ -374,13 +376,15 @@ def regions_with(
 
 
 regions = regions_with()
-serving = regions_with(ready_pods, workload=workloads, suspended=st.just(False), least_pods=1)
-loading = regions_with(unready_pods, workload=workloads, suspended=st.just(False))
+serving = regions_with(ready_pods, workloads=workloads, suspended=st.just(False), least_pods=1)
+loading = regions_with(unready_pods, workloads=workloads, suspended=st.just(False))
 
 
 def applied(seen: RegionState, plan: RegionPlan, now: float) -> RegionState:
     """The region after the plan was applied, and before anything else happened."""
-    workload = WorkloadState(plan.replicas, plan.woken_at, plan.woken_reason)
+    applied_workloads = tuple(
+        WorkloadState(plan.pools.of(pool), plan.woken_at, plan.woken_reason, pool=pool) for pool in POOLS
+    )
     lease = seen.lease
     for action in plan.actions if lease is not None else ():
         match action:
@@ -396,7 +400,7 @@ def applied(seen: RegionState, plan: RegionPlan, now: float) -> RegionState:
     local = replace(seen.local, unready_since=begun)
     return replace(
         seen,
-        workload=workload,
+        workloads=applied_workloads,
         lease=lease,
         last_wake=plan.last_wake,
         failure=plan.failure,

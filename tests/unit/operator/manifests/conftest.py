@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from voxfleet_operator.decisions.capacity.pools import divide
 from voxfleet_operator.decisions.region_plan import RegionPlan
 from voxfleet_operator.manifests import Installation, Manifest, desired_objects
 from voxfleet_operator.manifests.containers import PodSettings
@@ -26,7 +27,8 @@ def _resource(**spec: Any) -> Resource:
 
 def _made(of: Resource, phase: Phase = Phase.ASLEEP, replicas: int = 0, **plan: Any) -> list[Manifest]:
     plans = {
-        region.name: RegionPlan(region.name, phase, replicas, reason=str(phase), **plan) for region in of.spec.regions
+        region.name: RegionPlan(region.name, phase, replicas, reason=str(phase), pools=divide(replicas), **plan)
+        for region in of.spec.regions
     }
     return desired_objects(of, plans, INSTALLATION, owns_model_name=True)
 

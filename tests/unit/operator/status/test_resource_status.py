@@ -61,15 +61,17 @@ def test_a_message_alone_is_written_at_most_every_ten_seconds() -> None:
 
 def test_verified_by_a_ready_pod_of_the_current_template_and_kept_for_its_generation() -> None:
     ready = PodState("default", "p", "narrator", "eu", created_at=NOW, ready_at=NOW, template="b")
-    assert is_verified(resource(), observed(pods=(ready,), workload=WorkloadState(1, template="b", generation=3)))
+    assert is_verified(resource(), observed(pods=(ready,), workloads=(WorkloadState(1, template="b", generation=3),)))
     for workload in (
         WorkloadState(1, template="a", generation=3),
         WorkloadState(1, template="b", generation=2),
         WorkloadState(1, generation=3),
     ):
-        assert not is_verified(resource(), observed(pods=(ready,), workload=workload))
+        assert not is_verified(resource(), observed(pods=(ready,), workloads=(workload,)))
     loading = replace(ready, ready_at=None)
-    assert not is_verified(resource(), observed(pods=(loading,), workload=WorkloadState(1, template="b", generation=3)))
+    assert not is_verified(
+        resource(), observed(pods=(loading,), workloads=(WorkloadState(1, template="b", generation=3),))
+    )
     verified = resource_status(resource(), ConditionInput((plan(),), is_verified=True), observed(), NOW)
     assert is_verified(resource(verified), observed())
     older = verified.conditions[1].model_copy(update={"observed_generation": 2})

@@ -1,0 +1,1 @@
+"""How many replicas each capacity pool of a region has."""

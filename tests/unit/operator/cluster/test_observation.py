@@ -1,0 +1,34 @@
+"""What is observed of a region: the Deployments of all its pools, and the pods of each."""
+
+from typing import Any
+
+from voxfleet_operator import names
+from voxfleet_operator.cluster.observation import Observer
+from voxfleet_operator.cluster.store import Store
+from voxfleet_operator.kinds import ObjectRef
+from voxfleet_operator.resources import Key, read_resource
+
+NARRATOR = Key("default", "narrator")
+NOW = 1_795_000_000.0
+
+
+def object_of(pool: str, name: str, **components: Any) -> dict[str, Any]:
+    labels = names.pool_labels("default", "narrator", "eu", pool)
+    metadata = {"namespace": "default", "name": name, "uid": name, "resourceVersion": "1", "labels": labels}
+    return {"metadata": metadata, **components}
+
+
+def test_the_deployments_of_both_pools_are_one_regions() -> None:
+    store = Store(lambda _key: None, lambda _key: None, 9091, clock=lambda: NOW)
+    for pool, replicas in (("ondemand", 1), ("spot", 3)):
+        name = names.workload_name("narrator", "eu", pool)
+        store.on_applied("Deployment", object_of(pool, name, spec={"replicas": replicas}))
+        store.on_applied("Pod", object_of(pool, f"pod-{pool}"))
+    metadata = {"namespace": "default", "name": "narrator", "uid": "u", "creationTimestamp": "2026-11-23T20:00:00Z"}
+    resource = read_resource({"metadata": metadata, "spec": {"regions": [{"name": "eu"}]}})
+    seen = Observer(store, "demand").observe(resource, resource.spec.regions[0], NOW)
+    assert [(workload.pool, workload.replicas) for workload in seen.workloads] == [("ondemand", 1), ("spot", 3)]
+    assert seen.replicas == 4
+    assert [(pod.name, pod.pool) for pod in seen.pods] == [("pod-ondemand", "ondemand"), ("pod-spot", "spot")]
+    spot = ObjectRef("Deployment", "default", names.workload_name("narrator", "eu", "spot"))
+    assert [pod.name for pod in store.pods_of_deployment(spot)] == ["pod-spot"]
