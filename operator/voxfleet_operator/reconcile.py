@@ -18,8 +18,7 @@ from voxfleet_operator.cluster.observation import Observer
 from voxfleet_operator.cluster.rollouts import RolloutLimiter
 from voxfleet_operator.cluster.store import Store
 from voxfleet_operator.decisions.actions import PRECONDITIONS
-from voxfleet_operator.decisions.observed import RegionState
-from voxfleet_operator.decisions.region_plan import RegionPlan, decide
+from voxfleet_operator.decisions.resource_plan import ResourcePlan, ResourceState, decide
 from voxfleet_operator.kinds import PER_REGION_KINDS, UNOWNED_KINDS, resource_path
 from voxfleet_operator.manifests import Installation, Manifest, desired_objects
 from voxfleet_operator.resources import API_VERSION, KIND, Key, Resource, VoxTTSDeploymentStatus, read_resource
@@ -31,9 +30,6 @@ log = structlog.get_logger(__name__)
 
 PAUSED = "paused"  # value of the annotation voxfleet.dev/reconcile
 
-Plans = dict[str, RegionPlan]
-States = dict[str, RegionState]
-
 
 @dataclass(frozen=True, slots=True)
 class Turn:
@@ -43,8 +39,8 @@ class Turn:
     """
 
     resource: Resource
-    observed: States
-    plans: Plans
+    observed: ResourceState
+    plan: ResourcePlan
     now: float
     checked: set[str] = field(default_factory=set)
     refuted: set[str] = field(default_factory=set)
@@ -93,14 +89,12 @@ class Reconciler:
         if resource.annotations.get(names.ANNOTATION_RECONCILE) == PAUSED:
             await self._report_paused(resource)
             return None
-        # One time for all regions: their plans must agree on what is due.
         now = self.clock()
-        observed = {region.name: self.observer.observe(resource, region, now) for region in resource.spec.regions}
-        plans = {name: decide(state, now) for name, state in observed.items()}
-        _log_changes(resource, observed, plans)
+        observed = self.observer.observe(resource, now)
+        turn = Turn(resource, observed, decide(observed, now), now)
+        _log_changes(turn)
         owner = self.store.owner_of_model_name(resource.model_name)
-        manifests = desired_objects(resource, plans, self.installation, owns_model_name=owner == resource.key)
-        turn = Turn(resource, observed, plans, now)
+        manifests = desired_objects(resource, turn.plan, self.installation, owns_model_name=owner == resource.key)
         errors = await self._apply_all(turn, manifests)
         # Gateways must know that a region left the spec before its servers go: only after a successful apply.
         errors += [] if errors else await self._delete_left_regions(resource, manifests)
@@ -110,7 +104,7 @@ class Reconciler:
             return self.clock()
         problems = problems_of(resource, owner, self.installation.allowed_host_paths)
         failed = self._failed(key, errors, now)
-        requeue_at = await self._update_status(resource, observed, plans, (*problems, *failed))
+        requeue_at = await self._update_status(turn, (*problems, *failed))
         if errors:
             raise max(errors, key=_retry_after_seconds)
         return requeue_at
@@ -143,9 +137,9 @@ class Reconciler:
         if region in turn.checked:
             return region not in turn.refuted
         try:
-            for action in turn.plans[region].actions:
+            for action in turn.plan.regions[region].actions:
                 if isinstance(action, PRECONDITIONS):
-                    await self.executor.execute(turn.resource.key, turn.observed[region], action, turn.now)
+                    await self.executor.execute(turn.resource.key, turn.observed.regions[region], action, turn.now)
         except ConflictError:
             log.info("lease renewed meanwhile: region stays awake", resource=str(turn.resource.key), region=region)
             turn.refuted.add(region)
@@ -170,25 +164,23 @@ class Reconciler:
         """Carry out the actions of every plan; the rest of a region's actions wait for one that fails."""
         errors: list[Exception] = []
         key = turn.resource.key
-        for plan in turn.plans.values():
+        for plan in turn.plan.regions.values():
             try:
                 for action in plan.actions:
                     if not isinstance(action, PRECONDITIONS):
-                        await self.executor.execute(key, turn.observed[plan.name], action, turn.now)
+                        await self.executor.execute(key, turn.observed.regions[plan.name], action, turn.now)
             except ConflictError:
                 log.info("lease renewed meanwhile: region stays awake", resource=str(key), region=plan.name)
             except KubernetesError as error:
                 errors.append(error)
         return errors
 
-    async def _update_status(
-        self, resource: Resource, observed: States, plans: Plans, problems: tuple[Problem, ...]
-    ) -> float | None:
+    async def _update_status(self, turn: Turn, problems: tuple[Problem, ...]) -> float | None:
         """Write the status if it is due; return when to reconcile again."""
-        now = self.clock()
-        given = ConditionInput(tuple(plans.values()), problems, is_verified(resource, observed))
-        status = resource_status(resource, given, observed, now)
-        deadlines = [plan.requeue_at for plan in plans.values() if plan.requeue_at is not None]
+        now, resource = self.clock(), turn.resource
+        given = ConditionInput(turn.plan, problems, is_verified(resource, turn.observed))
+        status = resource_status(resource, given, turn.observed, now)
+        deadlines = [turn.plan.requeue_at] if turn.plan.requeue_at is not None else []
         due_at = next_write_at(resource.status, status, self.status_written_at.get(resource.key, 0.0))
         if due_at is not None and due_at <= now:
             await self._write_status(resource, status)
@@ -237,13 +229,13 @@ def _retry_after_seconds(error: Exception) -> float:
     return error.retry_after_seconds if isinstance(error, KubernetesError) else 0.0
 
 
-def _log_changes(resource: Resource, observed: States, plans: Plans) -> None:
-    for plan in plans.values():
-        state = observed[plan.name]
+def _log_changes(turn: Turn) -> None:
+    for plan in turn.plan.regions.values():
+        state = turn.observed.regions[plan.name]
         if plan.phase != state.previous_phase or plan.replicas != state.replicas:
             log.info(
                 "region changed",
-                resource=str(resource.key),
+                resource=str(turn.resource.key),
                 region=plan.name,
                 phase=str(plan.phase),
                 replicas=plan.replicas,

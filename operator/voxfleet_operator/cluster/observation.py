@@ -1,4 +1,4 @@
-"""Builds the RegionState that a decision reads: from the store, the load readings and this process' own history.
+"""Builds the ResourceState that a decision reads: from the store, the load readings and this process' own history.
 
 Knows what only a running process can know: since when a region has no ready pod, how high demand was lately.
 Decides nothing.
@@ -13,6 +13,7 @@ from voxfleet_operator.decisions.features import blocked_reason
 from voxfleet_operator.decisions.idle_timers import renewal_period
 from voxfleet_operator.decisions.load import Readings, load_of_region
 from voxfleet_operator.decisions.observed import LeaseState, LocalState, RegionState, WorkloadState
+from voxfleet_operator.decisions.resource_plan import ResourceState
 from voxfleet_operator.decisions.scaling import replicas_to_record
 from voxfleet_operator.decisions.wake_timing import is_of_this_wake
 from voxfleet_operator.kinds import ObjectRef
@@ -33,15 +34,18 @@ class RegionHistory:
 
 @dataclass(slots=True)
 class Observer:
-    """Observes regions."""
+    """Observes resources."""
 
     store: Store
     demand_namespace: str
     readings: Readings = field(default_factory=Readings)
     histories: dict[tuple[Key, str], RegionHistory] = field(default_factory=dict)
 
-    def observe(self, resource: Resource, region: Region, now: float) -> RegionState:
-        """Return the present state of one region."""
+    def observe(self, resource: Resource, now: float) -> ResourceState:
+        """Return the present state of a resource: all regions at the same time."""
+        return ResourceState({each.name: self._observe_region(resource, each, now) for each in resource.spec.regions})
+
+    def _observe_region(self, resource: Resource, region: Region, now: float) -> RegionState:
         key = resource.key
         status = resource.region_statuses.get(region.name)
         lease = ObjectRef("Lease", self.demand_namespace, names.lease_name(key.namespace, key.name, region.name))

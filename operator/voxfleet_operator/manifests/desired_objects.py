@@ -9,6 +9,7 @@ from typing import Any
 from voxfleet_operator import names
 from voxfleet_operator.decisions.capacity.pools import pools_of
 from voxfleet_operator.decisions.region_plan import RegionPlan
+from voxfleet_operator.decisions.resource_plan import ResourcePlan
 from voxfleet_operator.decisions.timestamps import to_micro_time
 from voxfleet_operator.kinds import KINDS, ObjectRef, Ownership, Scope
 from voxfleet_operator.manifests.containers import API_PORT, INTERNAL_PORT, METRICS_PORT, PodSettings
@@ -40,7 +41,7 @@ class Installation:
 
 
 def desired_objects(
-    resource: Resource, plans: dict[str, RegionPlan], installation: Installation, *, owns_model_name: bool
+    resource: Resource, plan: ResourcePlan, installation: Installation, *, owns_model_name: bool
 ) -> list[Manifest]:
     """Return every object that the resource needs now, in the order of application.
 
@@ -49,7 +50,7 @@ def desired_objects(
     """
     regions = [region for region in resource.spec.regions if region.kube_config_secret_ref is None]
     deployments = [
-        _deployment(resource, region, plans[region.name], pool, installation)
+        _deployment(resource, region, plan.regions[region.name], pool, installation)
         for region in regions
         for pool in pools_of(resource.spec)
     ]
@@ -61,7 +62,7 @@ def desired_objects(
         *(_regional_service(resource, region, installation) for region in regions),
         _front_service(resource, installation),
         _network_policy(resource, installation),
-        _registry(resource, plans, installation, owns_model_name=owns_model_name),
+        _registry(resource, plan, installation, owns_model_name=owns_model_name),
         *at_zero,
     ]
 
@@ -171,11 +172,9 @@ def _network_policy(resource: Resource, installation: Installation) -> Manifest:
     return _manifest(resource, installation, "NetworkPolicy", name, labels, spec=spec)
 
 
-def _registry(
-    resource: Resource, plans: dict[str, RegionPlan], installation: Installation, *, owns_model_name: bool
-) -> Manifest:
+def _registry(resource: Resource, plan: ResourcePlan, installation: Installation, *, owns_model_name: bool) -> Manifest:
     key = resource.key
     labels = names.resource_labels(key.namespace, key.name) | {names.LABEL_REGISTRY: "true"}
     name = names.registry_name(key.namespace, key.name)
-    entry = registry_entry(resource, plans, installation.demand_namespace, owns_model_name=owns_model_name)
+    entry = registry_entry(resource, plan, installation.demand_namespace, owns_model_name=owns_model_name)
     return _manifest(resource, installation, "ConfigMap", name, labels, data={"model.json": entry})

@@ -9,15 +9,14 @@ from typing import Any
 
 from voxfleet_operator import names
 from voxfleet_operator.decisions.region_plan import RegionPlan
+from voxfleet_operator.decisions.resource_plan import ResourcePlan
 from voxfleet_operator.decisions.wake_timing import total_seconds
 from voxfleet_operator.resources import Region, Resource, effective_autoscaling
 
 SCHEMA = "voxfleet.dev/registry/v1"
 
 
-def registry_entry(
-    resource: Resource, plans: dict[str, RegionPlan], demand_namespace: str, *, owns_model_name: bool
-) -> str:
+def registry_entry(resource: Resource, plan: ResourcePlan, demand_namespace: str, *, owns_model_name: bool) -> str:
     """Return the entry as JSON text with a stable order."""
     spec = resource.spec
     entry = {
@@ -31,7 +30,7 @@ def registry_entry(
         "suspended": spec.suspend,
         "gateway": spec.gateway.model_dump(mode="json"),
         "idle_timeout_seconds": spec.autoscaling.idle_timeout_seconds,
-        "regions": [_region(resource, region, plans[region.name], demand_namespace) for region in spec.regions],
+        "regions": [_region(resource, region, plan.regions[region.name], demand_namespace) for region in spec.regions],
     }
     return json.dumps(entry, indent=1)  # indented for `kubectl get configmap`
 

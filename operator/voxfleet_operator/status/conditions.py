@@ -7,6 +7,7 @@ know how regions are decided. Conditions follow the Kubernetes API conventions a
 from dataclasses import dataclass
 
 from voxfleet_operator.decisions.region_plan import RegionPlan
+from voxfleet_operator.decisions.resource_plan import ResourcePlan
 from voxfleet_operator.decisions.timestamps import to_rfc3339
 from voxfleet_operator.resources import Condition, Phase
 
@@ -75,11 +76,16 @@ class ConditionState:
 
 @dataclass(frozen=True, slots=True)
 class ConditionInput:
-    """What conditions depend on: the plans of all regions, problems, and whether this generation is verified."""
+    """What conditions depend on: the plan, problems, and whether this generation is verified."""
 
-    plans: tuple[RegionPlan, ...]
+    plan: ResourcePlan
     problems: tuple[Problem, ...] = ()
     is_verified: bool = False
+
+    @property
+    def plans(self) -> tuple[RegionPlan, ...]:
+        """The plans of all regions."""
+        return tuple(self.plan.regions.values())
 
 
 def conditions(given: ConditionInput, previous: tuple[Condition, ...], generation: int, now: float) -> list[Condition]:

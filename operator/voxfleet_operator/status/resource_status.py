@@ -8,6 +8,7 @@ from typing import Any
 
 from voxfleet_operator.decisions.observed import RegionState
 from voxfleet_operator.decisions.region_plan import RegionPlan
+from voxfleet_operator.decisions.resource_plan import ResourceState
 from voxfleet_operator.decisions.timestamps import to_rfc3339, to_seconds
 from voxfleet_operator.resources import Phase, RegionStatus, Resource, VoxTTSDeploymentStatus
 from voxfleet_operator.status.conditions import LONGEST_MESSAGE, ConditionInput, conditions, summary
@@ -19,7 +20,7 @@ SHORTEST_WRITE_INTERVAL_SECONDS = 10.0
 
 
 def resource_status(
-    resource: Resource, given: ConditionInput, observed: dict[str, RegionState], now: float
+    resource: Resource, given: ConditionInput, observed: ResourceState, now: float
 ) -> VoxTTSDeploymentStatus:
     """Return the whole status, rebuilt from plans and observations."""
     plans = given.plans
@@ -29,17 +30,17 @@ def resource_status(
         observed_generation=resource.generation,
         model=resource.model_name,
         awake=f"{awake}/{len(plans)}",
-        replicas=sum(plan.replicas for plan in plans),
+        replicas=given.plan.replicas,
         message=summary(given)[:LONGEST_MESSAGE],
         conditions=conditions(given, tuple(resource.status.conditions), resource.generation, now),
-        regions=[_region(plan, observed[plan.name], before.get(plan.name), now) for plan in plans],
+        regions=[_region(plan, observed.regions[plan.name], before.get(plan.name), now) for plan in plans],
         cost=resource.status.cost,
     )
 
 
-def is_verified(resource: Resource, observed: dict[str, RegionState]) -> bool:
+def is_verified(resource: Resource, observed: ResourceState) -> bool:
     """Whether a region is ready with this generation, or was: a status that says so is believed."""
-    if any(_runs(state, resource.generation) for state in observed.values()):
+    if any(_runs(state, resource.generation) for state in observed.regions.values()):
         return True
     verified = next((condition for condition in resource.status.conditions if condition.type == "Verified"), None)
     return verified is not None and verified.status == "True" and verified.observed_generation == resource.generation

@@ -12,6 +12,7 @@ from voxfleet_gateway.tokens import gateway_token, pod_token
 from voxfleet_operator import load_poller
 from voxfleet_operator.decisions.load import GatewayLoad
 from voxfleet_operator.decisions.region_plan import RegionPlan
+from voxfleet_operator.decisions.resource_plan import ResourcePlan
 from voxfleet_operator.manifests import Installation, desired_objects
 from voxfleet_operator.manifests.containers import PodSettings, internal_token_sha256
 from voxfleet_operator.resources import Phase, read_resource
@@ -38,7 +39,7 @@ def written_by_the_operator() -> ModelEntry:
     plans = {"eu-central": RegionPlan("eu-central", Phase.FAILED, 0, reason="Failed", message="no weights")}
     settings = PodSettings("localhost/voxfleet-inference:test", "IfNotPresent", "key")
     installation = Installation("voxfleet-system", "voxfleet-demand", "gw.voxfleet-system.svc", settings, ())
-    manifests = desired_objects(resource, plans, installation, owns_model_name=True)
+    manifests = desired_objects(resource, ResourcePlan(plans), installation, owns_model_name=True)
     config_map = next(manifest.body for manifest in manifests if manifest.kind == "ConfigMap")
     assert config_map["metadata"]["labels"]["voxfleet.dev/model-registry"] == "true"
     service = next(manifest.body for manifest in manifests if manifest.kind == "Service" and _selects(manifest.body))

@@ -26,7 +26,7 @@ def test_the_deployments_of_both_pools_are_one_regions() -> None:
         store.on_applied("Pod", object_of(pool, f"pod-{pool}"))
     metadata = {"namespace": "default", "name": "narrator", "uid": "u", "creationTimestamp": "2026-11-23T20:00:00Z"}
     resource = read_resource({"metadata": metadata, "spec": {"regions": [{"name": "eu"}]}})
-    seen = Observer(store, "demand").observe(resource, resource.spec.regions[0], NOW)
+    seen = Observer(store, "demand").observe(resource, NOW).regions["eu"]
     assert [(workload.pool, workload.replicas) for workload in seen.workloads] == [("ondemand", 1), ("spot", 3)]
     assert seen.replicas == 4
     assert [(pod.name, pod.pool) for pod in seen.pods] == [("pod-ondemand", "ondemand"), ("pod-spot", "spot")]

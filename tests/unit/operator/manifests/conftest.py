@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from voxfleet_operator.decisions.capacity.pools import divide
 from voxfleet_operator.decisions.region_plan import RegionPlan
+from voxfleet_operator.decisions.resource_plan import ResourcePlan
 from voxfleet_operator.manifests import Installation, Manifest, desired_objects
 from voxfleet_operator.manifests.containers import PodSettings
 from voxfleet_operator.resources import Phase, Resource, read_resource
@@ -30,7 +31,7 @@ def _made(of: Resource, phase: Phase = Phase.ASLEEP, replicas: int = 0, **plan: 
         region.name: RegionPlan(region.name, phase, replicas, reason=str(phase), pools=divide(replicas), **plan)
         for region in of.spec.regions
     }
-    return desired_objects(of, plans, INSTALLATION, owns_model_name=True)
+    return desired_objects(of, ResourcePlan(plans), INSTALLATION, owns_model_name=True)
 
 
 def _pod(of: Resource) -> dict[str, Any]:

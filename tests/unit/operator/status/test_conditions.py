@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from voxfleet_operator.decisions.region_plan import RegionPlan
+from voxfleet_operator.decisions.resource_plan import ResourcePlan
 from voxfleet_operator.decisions.timestamps import to_rfc3339
 from voxfleet_operator.resources import Condition, Failure, Phase
 from voxfleet_operator.status.conditions import (
@@ -27,6 +28,10 @@ def plan(name: str = "eu", phase: Phase = Phase.ASLEEP, **fields: Any) -> Region
     return RegionPlan(name, phase, **known)
 
 
+def plans(*of_regions: RegionPlan) -> ResourcePlan:
+    return ResourcePlan({each.name: each for each in of_regions})
+
+
 def by_type(given: ConditionInput, previous: tuple[Condition, ...] = (), now: float = NOW) -> dict[str, Condition]:
     return {condition.type: condition for condition in conditions(given, previous, 3, now)}
 
@@ -36,7 +41,7 @@ def statuses(given: ConditionInput) -> dict[str, str]:
 
 
 def test_asleep_is_ready() -> None:
-    given = ConditionInput((plan(), plan("us")))
+    given = ConditionInput(plans(plan(), plan("us")))
     assert statuses(given) == {
         "Ready": "True",
         "Verified": "Unknown",
@@ -48,7 +53,7 @@ def test_asleep_is_ready() -> None:
 
 
 def test_waking_is_not_ready_and_the_message_says_what_it_waits_for() -> None:
-    given = ConditionInput((plan(), plan("us", Phase.WAKING, message="pod x has no node: 0/2 nodes")))
+    given = ConditionInput(plans(plan(), plan("us", Phase.WAKING, message="pod x has no node: 0/2 nodes")))
     assert statuses(given) | {"Verified": ""} == {
         "Ready": "False", "Verified": "", "Reconciling": "True", "Stalled": "False", "Degraded": "False",
     }  # fmt: skip
@@ -60,46 +65,46 @@ def test_failed_is_stalled_with_the_pods_message_and_the_time_of_the_next_try() 
         reason="WeightsInvalid", message="cut off", failed_at=to_rfc3339(NOW), retry_at=to_rfc3339(NOW + 60)
     )
     failed = plan("eu", Phase.FAILED, replicas=0, reason="WeightsInvalid", message="cut off", failure=failure)
-    found = by_type(ConditionInput((failed, plan("us"))))
+    found = by_type(ConditionInput(plans(failed, plan("us"))))
     assert (found["Stalled"].status, found["Stalled"].reason) == ("True", "WeightsInvalid")
     assert found["Ready"].message == f"region eu: cut off (tried again on demand from {to_rfc3339(NOW + 60)})"
     assert found["Verified"].status == "False"
 
 
 def test_a_warning_leaves_it_ready_but_is_the_summary() -> None:
-    given = ConditionInput((plan(),), (Problem("ModelNameTaken", "belongs to default/older"),))
+    given = ConditionInput(plans(plan()), (Problem("ModelNameTaken", "belongs to default/older"),))
     assert statuses(given)["Ready"] == "True"
     assert summary(given) == "belongs to default/older"
 
 
 def test_the_most_severe_problem_gives_the_reason_and_the_message_has_all() -> None:
     problems = (Problem("TemplateConflict", "b"), Problem("LoadUnknown", "a"))
-    degraded = by_type(ConditionInput((plan(),), problems))["Degraded"]
+    degraded = by_type(ConditionInput(plans(plan()), problems))["Degraded"]
     assert (degraded.reason, degraded.message) == ("LoadUnknown", "a; b")
 
 
 def test_a_blocking_problem_is_not_ready() -> None:
-    found = by_type(ConditionInput((plan(),), (Problem("NameTaken", "Service x", is_lasting=True),)))
+    found = by_type(ConditionInput(plans(plan()), (Problem("NameTaken", "Service x", is_lasting=True),)))
     assert (found["Ready"].status, found["Stalled"].reason) == ("False", "NameTaken")
 
 
 def test_a_passing_error_is_reconciling_and_not_stalled() -> None:
     """kstatus reads Stalled as failed: Flux would give up for one 429."""
     passing = Problem("ApplyFailed", "429 too many requests")
-    found = by_type(ConditionInput((plan(),), (passing,)))
+    found = by_type(ConditionInput(plans(plan()), (passing,)))
     assert (found["Ready"].status, found["Reconciling"].status, found["Stalled"].status) == ("False", "True", "False")
     assert (found["Reconciling"].reason, found["Reconciling"].message) == ("ApplyFailed", passing.message)
     lasting = Problem("ApplyFailed", "403 exceeded quota", is_lasting=True)
-    both = by_type(ConditionInput((plan(),), (passing, lasting)))
+    both = by_type(ConditionInput(plans(plan()), (passing, lasting)))
     assert (both["Ready"].message, both["Stalled"].message) == (lasting.message, lasting.message)
 
 
 def test_the_time_of_transition_stays_while_the_status_does() -> None:
-    before = tuple(conditions(ConditionInput((plan(),)), (), 3, NOW))
-    after = by_type(ConditionInput((plan(phase=Phase.AWAKE),)), before, NOW + 100)
+    before = tuple(conditions(ConditionInput(plans(plan())), (), 3, NOW))
+    after = by_type(ConditionInput(plans(plan(phase=Phase.AWAKE))), before, NOW + 100)
     assert after["Ready"].reason == "Serving"
     assert after["Ready"].last_transition_time == to_rfc3339(NOW)
-    waking = by_type(ConditionInput((plan(phase=Phase.WAKING),)), before, NOW + 100)
+    waking = by_type(ConditionInput(plans(plan(phase=Phase.WAKING))), before, NOW + 100)
     assert waking["Ready"].last_transition_time == to_rfc3339(NOW + 100)
 
 

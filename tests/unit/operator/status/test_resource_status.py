@@ -5,6 +5,7 @@ from typing import Any
 
 from voxfleet_operator.decisions.observed import Autoscaling, PodState, RegionState, WorkloadState
 from voxfleet_operator.decisions.region_plan import RegionPlan
+from voxfleet_operator.decisions.resource_plan import ResourcePlan, ResourceState
 from voxfleet_operator.decisions.timestamps import to_rfc3339
 from voxfleet_operator.resources import Phase, Resource, VoxTTSDeploymentStatus, read_resource
 from voxfleet_operator.status.conditions import ConditionInput
@@ -25,12 +26,16 @@ def resource(status: VoxTTSDeploymentStatus | None = None) -> Resource:
     return replace(made, status=status) if status else made
 
 
-def observed(**fields: Any) -> dict[str, RegionState]:
-    return {"eu": replace(RegionState("eu", 3, Autoscaling()), **fields)}
+def plans(*of_regions: RegionPlan) -> ResourcePlan:
+    return ResourcePlan({each.name: each for each in of_regions})
+
+
+def observed(**fields: Any) -> ResourceState:
+    return ResourceState({"eu": replace(RegionState("eu", 3, Autoscaling()), **fields)})
 
 
 def status(of: Resource, **fields: Any) -> VoxTTSDeploymentStatus:
-    return resource_status(of, ConditionInput((plan(**fields),)), observed(), NOW)
+    return resource_status(of, ConditionInput(plans(plan(**fields))), observed(), NOW)
 
 
 def test_awake_until_is_never_left_in_the_past() -> None:
@@ -72,7 +77,7 @@ def test_verified_by_a_ready_pod_of_the_current_template_and_kept_for_its_genera
     assert not is_verified(
         resource(), observed(pods=(loading,), workloads=(WorkloadState(1, template="b", generation=3),))
     )
-    verified = resource_status(resource(), ConditionInput((plan(),), is_verified=True), observed(), NOW)
+    verified = resource_status(resource(), ConditionInput(plans(plan()), is_verified=True), observed(), NOW)
     assert is_verified(resource(verified), observed())
     older = verified.conditions[1].model_copy(update={"observed_generation": 2})
     assert not is_verified(resource(verified.model_copy(update={"conditions": [older]})), observed())
