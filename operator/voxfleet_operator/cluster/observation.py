@@ -9,12 +9,12 @@ from dataclasses import dataclass, field, replace
 
 from voxfleet_operator import names
 from voxfleet_operator.cluster.store import Store
+from voxfleet_operator.decisions.capacity.scaling import replicas_to_record
 from voxfleet_operator.decisions.features import blocked_reason
 from voxfleet_operator.decisions.idle_timers import renewal_period
 from voxfleet_operator.decisions.load import Readings, load_of_region
 from voxfleet_operator.decisions.observed import LeaseState, LocalState, RegionState, WorkloadState
 from voxfleet_operator.decisions.resource_plan import ResourceState
-from voxfleet_operator.decisions.scaling import replicas_to_record
 from voxfleet_operator.decisions.wake_timing import is_of_this_wake
 from voxfleet_operator.kinds import ObjectRef
 from voxfleet_operator.resources import Autoscaling, Key, Region, Resource, effective_autoscaling

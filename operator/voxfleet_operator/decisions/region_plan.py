@@ -5,53 +5,30 @@ returns a plan or passes to the next. Does not know objects, requests or clocks.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-from voxfleet_operator.decisions.actions import Action, ClearMark, ConfirmAsleep, MarkAsleep, RenewLease
-from voxfleet_operator.decisions.capacity.pools import PoolReplicas, divide
-from voxfleet_operator.decisions.failures import (
-    back_off_seconds,
-    current_failure,
-    detect_failure,
-    pod_warnings,
-    waiting_for,
-)
+from voxfleet_operator.decisions.actions import ClearMark, ConfirmAsleep, MarkAsleep, RenewLease
+from voxfleet_operator.decisions.capacity.pools import divide
+from voxfleet_operator.decisions.capacity.scaling import clamped, replicas_for_demand
+from voxfleet_operator.decisions.failures import current_failure, detect_failure, waiting_for
 from voxfleet_operator.decisions.idle_timers import is_wanted, is_wanted_since, wanted_until
-from voxfleet_operator.decisions.observed import SECONDS_UNTIL_STALE, RegionState
-from voxfleet_operator.decisions.scaling import awake_replicas, clamped, replicas_for_demand
+from voxfleet_operator.decisions.observed import RegionState
+from voxfleet_operator.decisions.plans import (
+    EPOCH,
+    RegionPlan,
+    at_zero,
+    awake,
+    clear_stale_mark,
+    failed,
+    running,
+    woken,
+)
 from voxfleet_operator.decisions.timestamps import to_seconds
 from voxfleet_operator.decisions.wake_timing import finished_wake
-from voxfleet_operator.resources import Failure, LastWake, Phase
+from voxfleet_operator.resources import Phase
 
 # When load, which no watch event announces, may have changed: the interval at which gateways are polled by default.
 REQUEUE_SECONDS = 5.0
-EPOCH = 0.0  # stands for an absent timestamp: earlier than everything
-
-
-@dataclass(frozen=True, slots=True)
-class RegionPlan:
-    """The decision about a region.
-
-    `replicas` are those that shall serve, `pools` those of each Deployment. `actions` are carried out beside the
-    objects that are applied; `warnings`: (reason, message); `requeue_at`: when to decide again.
-    """
-
-    name: str
-    phase: Phase
-    replicas: int
-    reason: str
-    message: str = ""
-    woken_at: float | None = None
-    woken_reason: str = ""
-    pools: PoolReplicas = field(default_factory=PoolReplicas)
-    actions: tuple[Action, ...] = ()
-    awake_until: float | None = None
-    last_wake: LastWake | None = None
-    failure: Failure | None = None
-    retry_after_seconds: int | None = None
-    requeue_at: float | None = None
-    warnings: tuple[tuple[str, str], ...] = field(default=())
-
 
 Stage = Callable[[RegionState, float], RegionPlan | None]
 
@@ -69,15 +46,15 @@ def decide(observed: RegionState, now: float) -> RegionPlan:
 def _blocked(observed: RegionState, _now: float) -> RegionPlan | None:
     if not observed.blocked_reason:
         return None
-    return _at_zero(observed, Phase.FAILED, "FeatureNotAvailable", observed.blocked_reason)
+    return at_zero(observed, Phase.FAILED, "FeatureNotAvailable", observed.blocked_reason)
 
 
 def _suspended(observed: RegionState, _now: float) -> RegionPlan | None:
     if not observed.is_suspended:
         return None
     if observed.unfinished_pods:
-        return _at_zero(observed, Phase.DRAINING, "Suspended", "suspended: servers are finishing their requests")
-    return _at_zero(observed, Phase.SUSPENDED, "Suspended", "suspended: set suspend to false to serve again")
+        return at_zero(observed, Phase.DRAINING, "Suspended", "suspended: servers are finishing their requests")
+    return at_zero(observed, Phase.SUSPENDED, "Suspended", "suspended: set suspend to false to serve again")
 
 
 def _failing(observed: RegionState, now: float) -> RegionPlan | None:
@@ -85,7 +62,7 @@ def _failing(observed: RegionState, now: float) -> RegionPlan | None:
     if observed.replicas == 0:
         return None
     failure = detect_failure(observed, now)
-    return _failed(observed, failure, now) if failure else None
+    return failed(observed, failure, now) if failure else None
 
 
 def _failed_before(observed: RegionState, now: float) -> RegionPlan | None:
@@ -95,18 +72,18 @@ def _failed_before(observed: RegionState, now: float) -> RegionPlan | None:
         return None
     is_due = now >= (to_seconds(failure.retry_at) or EPOCH)
     if is_due and is_wanted_since(observed, to_seconds(failure.failed_at) or EPOCH, now):
-        return _woken(observed, now)
-    return _failed(observed, failure, now)
+        return woken(observed, now)
+    return failed(observed, failure, now)
 
 
 def _asleep(observed: RegionState, now: float) -> RegionPlan | None:
     if observed.replicas > 0:
         return None
     if is_wanted(observed, now):
-        return _woken(observed, now)
+        return woken(observed, now)
     if observed.unfinished_pods:
-        return _at_zero(observed, Phase.DRAINING, "Draining", "falling asleep: servers are finishing")
-    return _at_zero(observed, Phase.ASLEEP, "Asleep", "")
+        return at_zero(observed, Phase.DRAINING, "Draining", "falling asleep: servers are finishing")
+    return at_zero(observed, Phase.ASLEEP, "Asleep", "")
 
 
 def _waking(observed: RegionState, _now: float) -> RegionPlan | None:
@@ -115,13 +92,13 @@ def _waking(observed: RegionState, _now: float) -> RegionPlan | None:
         return None
     # Never fewer than now: a pod that is loading already would be deleted.
     goal = max(observed.replicas, replicas_for_demand(observed.load, observed.autoscaling))
-    return _running(
+    return running(
         observed,
         Phase.WAKING,
         replicas=clamped(goal, observed.autoscaling),
         reason="Waking",
         message=waiting_for(observed),
-        actions=_clear_stale_mark(observed),
+        actions=clear_stale_mark(observed),
         requeue_at=observed.local.unready_since + observed.autoscaling.wake_timeout_seconds,
     )
 
@@ -136,16 +113,16 @@ def _just_ready(observed: RegionState, now: float) -> RegionPlan | None:
     # A Ready time that is a whole idle timeout ago (an operator that was down) keeps nothing awake.
     if now - ready_at > observed.autoscaling.idle_timeout_seconds:
         return None
-    return replace(_awake(observed, now), actions=(RenewLease(ready_at),))
+    return replace(awake(observed, now), actions=(RenewLease(ready_at),))
 
 
 def _wanted(observed: RegionState, now: float) -> RegionPlan | None:
-    return _awake(observed, now) if is_wanted(observed, now) else None
+    return awake(observed, now) if is_wanted(observed, now) else None
 
 
 def _lease_missing(observed: RegionState, now: float) -> RegionPlan | None:
     """The Lease was deleted or is not observed yet: it is applied again, and the region stays awake meanwhile."""
-    return _awake(observed, now) if observed.lease is None else None
+    return awake(observed, now) if observed.lease is None else None
 
 
 def _load_unknown(observed: RegionState, now: float) -> RegionPlan | None:
@@ -153,7 +130,7 @@ def _load_unknown(observed: RegionState, now: float) -> RegionPlan | None:
     gives_up_at = (wanted_until(observed) or EPOCH) + observed.autoscaling.max_unknown_seconds
     if observed.load.is_known or now >= gives_up_at:
         return None
-    return replace(_awake(observed, now), requeue_at=min(gives_up_at, now + REQUEUE_SECONDS))
+    return replace(awake(observed, now), requeue_at=min(gives_up_at, now + REQUEUE_SECONDS))
 
 
 def _watch_was_broken(observed: RegionState, now: float) -> RegionPlan | None:
@@ -161,13 +138,13 @@ def _watch_was_broken(observed: RegionState, now: float) -> RegionPlan | None:
     trusted_at = observed.local.lease_trusted_at
     if now >= trusted_at:
         return None
-    return replace(_awake(observed, now), requeue_at=trusted_at)
+    return replace(awake(observed, now), requeue_at=trusted_at)
 
 
 def _busy(observed: RegionState, now: float) -> RegionPlan | None:
     if not observed.load.is_known or observed.load.is_idle:
         return None
-    plan = replace(_awake(observed, now), requeue_at=now + REQUEUE_SECONDS)
+    plan = replace(awake(observed, now), requeue_at=now + REQUEUE_SECONDS)
     # A request that came between mark and zero: the mark must not count when this region is idle again.
     is_marked = observed.lease is not None and observed.lease.asleep_since is not None
     return replace(plan, actions=(ClearMark(),)) if is_marked else plan
@@ -177,7 +154,7 @@ def _falling_asleep(observed: RegionState, now: float) -> RegionPlan | None:
     """Step one of two: mark the Lease. A gateway that renews before step two keeps the region awake."""
     if observed.lease is not None and observed.lease.is_marked_asleep:
         return None
-    return replace(_awake(observed, now), actions=(MarkAsleep(),), requeue_at=now + REQUEUE_SECONDS)
+    return replace(awake(observed, now), actions=(MarkAsleep(),), requeue_at=now + REQUEUE_SECONDS)
 
 
 def _not_read_since(observed: RegionState, now: float) -> RegionPlan | None:
@@ -185,12 +162,12 @@ def _not_read_since(observed: RegionState, now: float) -> RegionPlan | None:
     lease, load = observed.lease, observed.load
     if lease is None or not load.is_known or lease.is_marked_before(load.as_of):
         return None
-    return replace(_awake(observed, now), requeue_at=now + REQUEUE_SECONDS)
+    return replace(awake(observed, now), requeue_at=now + REQUEUE_SECONDS)
 
 
 def _to_zero(observed: RegionState, _now: float) -> RegionPlan:
     """Step two of two: the Lease is marked and was not renewed since, which is checked once more before the apply."""
-    plan = _at_zero(observed, Phase.DRAINING, "Draining", "falling asleep: no request for idleTimeoutSeconds")
+    plan = at_zero(observed, Phase.DRAINING, "Draining", "falling asleep: no request for idleTimeoutSeconds")
     return replace(plan, actions=(ConfirmAsleep(),))
 
 
@@ -213,97 +190,3 @@ STAGES: tuple[Stage, ...] = (
     _not_read_since,
     _to_zero,
 )
-
-
-def _at_zero(observed: RegionState, phase: Phase, reason: str, message: str) -> RegionPlan:
-    return RegionPlan(observed.name, phase, replicas=0, reason=reason, message=message, last_wake=observed.last_wake)
-
-
-def _failed(observed: RegionState, failure: Failure, now: float) -> RegionPlan:
-    # Once retry_at has passed only a renewal matters, and that is an event: nothing to requeue for.
-    retry_at = to_seconds(failure.retry_at) or EPOCH
-    plan = _at_zero(observed, Phase.FAILED, failure.reason, failure.message)
-    return replace(
-        plan,
-        failure=failure,
-        retry_after_seconds=back_off_seconds(failure.count),
-        requeue_at=retry_at if retry_at > now else None,
-    )
-
-
-def _woken(observed: RegionState, now: float) -> RegionPlan:
-    """From zero to the replicas that demand asks for; `woken_at` starts the timing of the wake."""
-    reason = "MinReplicas" if observed.autoscaling.min_replicas > 0 else "RequestHeld"
-    return RegionPlan(
-        observed.name,
-        Phase.WAKING,
-        replicas=replicas_for_demand(observed.load, observed.autoscaling),
-        reason="Waking",
-        message="woken: the Deployment is being scaled up",
-        woken_at=now,
-        woken_reason=reason,
-        actions=_clear_stale_mark(observed),
-        awake_until=wanted_until(observed),
-        last_wake=observed.last_wake,
-        failure=current_failure(observed),
-        requeue_at=now + observed.autoscaling.wake_timeout_seconds,
-    )
-
-
-def _awake(observed: RegionState, now: float) -> RegionPlan:
-    until = wanted_until(observed)
-    load = observed.load
-    # Just after a start or a wake no reading has arrived yet: no warning before one is overdue.
-    is_overdue = not load.is_known and now >= observed.local.load_expected_at + SECONDS_UNTIL_STALE
-    text = f"region {observed.name}: load unknown, so it stays awake: {load.unknown_reason}"
-    plan = _running(
-        observed,
-        Phase.AWAKE,
-        replicas=awake_replicas(observed.replicas, observed.local.peak_replicas, load, observed.autoscaling),
-        reason="Awake",
-        message="",
-        actions=_clear_stale_mark(observed),
-        requeue_at=until if until is not None and until > now else None,
-    )
-    never_sleeps = observed.autoscaling.min_replicas > 0
-    return replace(
-        plan,
-        last_wake=finished_wake(observed) or observed.last_wake,
-        failure=None,
-        awake_until=None if never_sleeps else until,
-        warnings=(*((("LoadUnknown", text),) if is_overdue else ()), *pod_warnings(observed, now)),
-    )
-
-
-def _running(  # noqa: PLR0913 - keyword-only fields of one plan
-    observed: RegionState,
-    phase: Phase,
-    *,
-    replicas: int,
-    reason: str,
-    message: str,
-    actions: tuple[Action, ...],
-    requeue_at: float | None,
-) -> RegionPlan:
-    """Return a plan with replicas; it keeps the start and the reason of the wake, which the Deployments record."""
-    return RegionPlan(
-        observed.name,
-        phase,
-        replicas=replicas,
-        reason=reason,
-        message=message,
-        woken_at=observed.woken_at,
-        woken_reason=observed.woken_reason,
-        actions=actions,
-        awake_until=wanted_until(observed),
-        last_wake=observed.last_wake,
-        failure=current_failure(observed),
-        requeue_at=requeue_at,
-    )
-
-
-def _clear_stale_mark(observed: RegionState) -> tuple[Action, ...]:
-    """Clear a mark that a later renewal has made void."""
-    lease = observed.lease
-    is_stale = lease is not None and lease.asleep_since is not None and not lease.is_marked_asleep
-    return (ClearMark(),) if is_stale else ()

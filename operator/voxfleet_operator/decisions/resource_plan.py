@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from voxfleet_operator.decisions import region_plan
 from voxfleet_operator.decisions.observed import RegionState
-from voxfleet_operator.decisions.region_plan import RegionPlan
+from voxfleet_operator.decisions.plans import RegionPlan
 
 
 @dataclass(frozen=True, slots=True)

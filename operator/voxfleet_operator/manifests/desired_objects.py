@@ -8,7 +8,7 @@ from typing import Any
 
 from voxfleet_operator import names
 from voxfleet_operator.decisions.capacity.pools import pools_of
-from voxfleet_operator.decisions.region_plan import RegionPlan
+from voxfleet_operator.decisions.plans import RegionPlan
 from voxfleet_operator.decisions.resource_plan import ResourcePlan
 from voxfleet_operator.decisions.timestamps import to_micro_time
 from voxfleet_operator.kinds import KINDS, ObjectRef, Ownership, Scope

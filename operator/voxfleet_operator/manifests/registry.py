@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 from voxfleet_operator import names
-from voxfleet_operator.decisions.region_plan import RegionPlan
+from voxfleet_operator.decisions.plans import RegionPlan
 from voxfleet_operator.decisions.resource_plan import ResourcePlan
 from voxfleet_operator.decisions.wake_timing import total_seconds
 from voxfleet_operator.resources import Region, Resource, effective_autoscaling

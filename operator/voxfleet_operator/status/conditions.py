@@ -6,7 +6,7 @@ know how regions are decided. Conditions follow the Kubernetes API conventions a
 
 from dataclasses import dataclass
 
-from voxfleet_operator.decisions.region_plan import RegionPlan
+from voxfleet_operator.decisions.plans import RegionPlan
 from voxfleet_operator.decisions.resource_plan import ResourcePlan
 from voxfleet_operator.decisions.timestamps import to_rfc3339
 from voxfleet_operator.resources import Condition, Phase

@@ -7,7 +7,7 @@ off. Writes nothing.
 from typing import Any
 
 from voxfleet_operator.decisions.observed import RegionState
-from voxfleet_operator.decisions.region_plan import RegionPlan
+from voxfleet_operator.decisions.plans import RegionPlan
 from voxfleet_operator.decisions.resource_plan import ResourceState
 from voxfleet_operator.decisions.timestamps import to_rfc3339, to_seconds
 from voxfleet_operator.resources import Phase, RegionStatus, Resource, VoxTTSDeploymentStatus

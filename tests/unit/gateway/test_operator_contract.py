@@ -11,7 +11,7 @@ from voxfleet_gateway.server.internal import load_body
 from voxfleet_gateway.tokens import gateway_token, pod_token
 from voxfleet_operator import load_poller
 from voxfleet_operator.decisions.load import GatewayLoad
-from voxfleet_operator.decisions.region_plan import RegionPlan
+from voxfleet_operator.decisions.plans import RegionPlan
 from voxfleet_operator.decisions.resource_plan import ResourcePlan
 from voxfleet_operator.manifests import Installation, desired_objects
 from voxfleet_operator.manifests.containers import PodSettings, internal_token_sha256

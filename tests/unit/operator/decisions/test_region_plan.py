@@ -16,7 +16,8 @@ from voxfleet_operator.decisions.observed import (
     RegionState,
     WorkloadState,
 )
-from voxfleet_operator.decisions.region_plan import RegionPlan, decide
+from voxfleet_operator.decisions.plans import RegionPlan
+from voxfleet_operator.decisions.region_plan import decide
 from voxfleet_operator.decisions.timestamps import to_micro_time
 from voxfleet_operator.names import POOLS
 from voxfleet_operator.resources import Failure, Phase

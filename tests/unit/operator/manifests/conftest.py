@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from voxfleet_operator.decisions.capacity.pools import divide
-from voxfleet_operator.decisions.region_plan import RegionPlan
+from voxfleet_operator.decisions.plans import RegionPlan
 from voxfleet_operator.decisions.resource_plan import ResourcePlan
 from voxfleet_operator.manifests import Installation, Manifest, desired_objects
 from voxfleet_operator.manifests.containers import PodSettings

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from voxfleet_operator.decisions.region_plan import RegionPlan
+from voxfleet_operator.decisions.plans import RegionPlan
 from voxfleet_operator.decisions.resource_plan import ResourcePlan
 from voxfleet_operator.decisions.timestamps import to_rfc3339
 from voxfleet_operator.resources import Condition, Failure, Phase

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from voxfleet_operator.decisions.observed import Autoscaling, PodState, RegionState, WorkloadState
-from voxfleet_operator.decisions.region_plan import RegionPlan
+from voxfleet_operator.decisions.plans import RegionPlan
 from voxfleet_operator.decisions.resource_plan import ResourcePlan, ResourceState
 from voxfleet_operator.decisions.timestamps import to_rfc3339
 from voxfleet_operator.resources import Phase, Resource, VoxTTSDeploymentStatus, read_resource

@@ -2,8 +2,13 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+from voxfleet_operator.decisions.capacity.scaling import (
+    awake_replicas,
+    clamped,
+    replicas_for_demand,
+    replicas_to_record,
+)
 from voxfleet_operator.decisions.observed import LoadState
-from voxfleet_operator.decisions.scaling import awake_replicas, clamped, replicas_for_demand, replicas_to_record
 from voxfleet_operator.resources import Autoscaling
 
 AUTOSCALING = Autoscaling(min_replicas=0, max_replicas=4, target_requests_per_replica=16)

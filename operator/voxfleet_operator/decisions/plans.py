@@ -1,0 +1,140 @@
+"""The plan of one region, and the plans that its stages choose from: at zero, failed, woken, running, awake.
+
+Knows what each of them consists of. Does not know when one is right (region_plan.py).
+"""
+
+from dataclasses import dataclass, field, replace
+
+from voxfleet_operator.decisions.actions import Action, ClearMark
+from voxfleet_operator.decisions.capacity.pools import PoolReplicas
+from voxfleet_operator.decisions.capacity.scaling import awake_replicas, replicas_for_demand
+from voxfleet_operator.decisions.failures import back_off_seconds, current_failure, pod_warnings
+from voxfleet_operator.decisions.idle_timers import wanted_until
+from voxfleet_operator.decisions.observed import SECONDS_UNTIL_STALE, RegionState
+from voxfleet_operator.decisions.timestamps import to_seconds
+from voxfleet_operator.decisions.wake_timing import finished_wake
+from voxfleet_operator.resources import Failure, LastWake, Phase
+
+EPOCH = 0.0  # stands for an absent timestamp: earlier than everything
+
+
+@dataclass(frozen=True, slots=True)
+class RegionPlan:
+    """The decision about a region.
+
+    `replicas` are those that shall serve, `pools` those of each Deployment. `actions` are carried out beside the
+    objects that are applied; `warnings`: (reason, message); `requeue_at`: when to decide again.
+    """
+
+    name: str
+    phase: Phase
+    replicas: int
+    reason: str
+    message: str = ""
+    woken_at: float | None = None
+    woken_reason: str = ""
+    pools: PoolReplicas = field(default_factory=PoolReplicas)
+    actions: tuple[Action, ...] = ()
+    awake_until: float | None = None
+    last_wake: LastWake | None = None
+    failure: Failure | None = None
+    retry_after_seconds: int | None = None
+    requeue_at: float | None = None
+    warnings: tuple[tuple[str, str], ...] = field(default=())
+
+
+def at_zero(observed: RegionState, phase: Phase, reason: str, message: str) -> RegionPlan:
+    """Return a plan without replicas."""
+    return RegionPlan(observed.name, phase, replicas=0, reason=reason, message=message, last_wake=observed.last_wake)
+
+
+def failed(observed: RegionState, failure: Failure, now: float) -> RegionPlan:
+    """Return a plan without replicas, for as long as the back-off of a failed wake lasts and no request comes."""
+    # Once retry_at has passed only a renewal matters, and that is an event: nothing to requeue for.
+    retry_at = to_seconds(failure.retry_at) or EPOCH
+    plan = at_zero(observed, Phase.FAILED, failure.reason, failure.message)
+    return replace(
+        plan,
+        failure=failure,
+        retry_after_seconds=back_off_seconds(failure.count),
+        requeue_at=retry_at if retry_at > now else None,
+    )
+
+
+def woken(observed: RegionState, now: float) -> RegionPlan:
+    """From zero to the replicas that demand asks for; `woken_at` starts the timing of the wake."""
+    reason = "MinReplicas" if observed.autoscaling.min_replicas > 0 else "RequestHeld"
+    return RegionPlan(
+        observed.name,
+        Phase.WAKING,
+        replicas=replicas_for_demand(observed.load, observed.autoscaling),
+        reason="Waking",
+        message="woken: the Deployment is being scaled up",
+        woken_at=now,
+        woken_reason=reason,
+        actions=clear_stale_mark(observed),
+        awake_until=wanted_until(observed),
+        last_wake=observed.last_wake,
+        failure=current_failure(observed),
+        requeue_at=now + observed.autoscaling.wake_timeout_seconds,
+    )
+
+
+def awake(observed: RegionState, now: float) -> RegionPlan:
+    """Return the plan of a region that serves, with the replicas that demand asks for."""
+    until = wanted_until(observed)
+    load = observed.load
+    # Just after a start or a wake no reading has arrived yet: no warning before one is overdue.
+    is_overdue = not load.is_known and now >= observed.local.load_expected_at + SECONDS_UNTIL_STALE
+    text = f"region {observed.name}: load unknown, so it stays awake: {load.unknown_reason}"
+    plan = running(
+        observed,
+        Phase.AWAKE,
+        replicas=awake_replicas(observed.replicas, observed.local.peak_replicas, load, observed.autoscaling),
+        reason="Awake",
+        message="",
+        actions=clear_stale_mark(observed),
+        requeue_at=until if until is not None and until > now else None,
+    )
+    never_sleeps = observed.autoscaling.min_replicas > 0
+    return replace(
+        plan,
+        last_wake=finished_wake(observed) or observed.last_wake,
+        failure=None,
+        awake_until=None if never_sleeps else until,
+        warnings=(*((("LoadUnknown", text),) if is_overdue else ()), *pod_warnings(observed, now)),
+    )
+
+
+def running(  # noqa: PLR0913 - keyword-only fields of one plan
+    observed: RegionState,
+    phase: Phase,
+    *,
+    replicas: int,
+    reason: str,
+    message: str,
+    actions: tuple[Action, ...],
+    requeue_at: float | None,
+) -> RegionPlan:
+    """Return a plan with replicas; it keeps the start and the reason of the wake, which the Deployments record."""
+    return RegionPlan(
+        observed.name,
+        phase,
+        replicas=replicas,
+        reason=reason,
+        message=message,
+        woken_at=observed.woken_at,
+        woken_reason=observed.woken_reason,
+        actions=actions,
+        awake_until=wanted_until(observed),
+        last_wake=observed.last_wake,
+        failure=current_failure(observed),
+        requeue_at=requeue_at,
+    )
+
+
+def clear_stale_mark(observed: RegionState) -> tuple[Action, ...]:
+    """Return the action that clears a mark which a later renewal has made void."""
+    lease = observed.lease
+    is_stale = lease is not None and lease.asleep_since is not None and not lease.is_marked_asleep
+    return (ClearMark(),) if is_stale else ()
