@@ -24,6 +24,8 @@ ANNOTATION_WOKEN_REASON = "voxfleet.dev/woken-reason"
 ANNOTATION_ASLEEP_SINCE = "voxfleet.dev/asleep-since"
 ANNOTATION_TEMPLATE = "voxfleet.dev/template"
 ANNOTATION_GENERATION = "voxfleet.dev/generation"
+# On a spot Deployment: with a fallback, the sum of both Deployments is not what the region shall have.
+ANNOTATION_REGION_REPLICAS = "voxfleet.dev/region-replicas"
 ANNOTATION_DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"  # read by ReplicaSets
 ANNOTATION_RECONCILE = "voxfleet.dev/reconcile"
 FIELD_MANAGER = "voxfleet-operator"

@@ -232,7 +232,7 @@ def _retry_after_seconds(error: Exception) -> float:
 def _log_changes(turn: Turn) -> None:
     for plan in turn.plan.regions.values():
         state = turn.observed.regions[plan.name]
-        if plan.phase != state.previous_phase or plan.replicas != state.replicas:
+        if plan.phase != state.previous_phase or plan.replicas != state.planned_replicas:
             log.info(
                 "region changed",
                 resource=str(turn.resource.key),

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from voxfleet_operator import names
 from voxfleet_operator.cluster.store import Store
 from voxfleet_operator.decisions.capacity.scaling import replicas_to_record
-from voxfleet_operator.decisions.features import blocked_reason
+from voxfleet_operator.decisions.features import available_capacity, blocked_reason
 from voxfleet_operator.decisions.idle_timers import renewal_period
 from voxfleet_operator.decisions.load import Readings, load_of_region
 from voxfleet_operator.decisions.observed import LeaseState, LocalState, RegionState, WorkloadState
@@ -29,6 +29,7 @@ class RegionHistory:
 
     unready_since: float | None = None
     load_expected_at: float | None = None
+    spot_reclaimed_at: float | None = None
     asked: deque[tuple[float, int]] = field(default_factory=deque)
 
 
@@ -58,6 +59,7 @@ class Observer:
             autoscaling=effective_autoscaling(resource.spec, region),
             is_suspended=resource.spec.suspend or region.suspend,
             blocked_reason=blocked_reason(resource.spec, region),
+            capacity=available_capacity(resource.spec),
             workloads=self._workloads(key, region.name),
             pods=pods,
             lease=self.store.state(lease, LeaseState),
@@ -82,11 +84,13 @@ class Observer:
         history = self.histories.setdefault((key, observed.name), RegionHistory())
         _record_readiness(history, observed, now)
         _record_demand(history, observed, now)
+        _record_reclaim(history, observed)
         return LocalState(
             unready_since=history.unready_since or now,
             lease_trusted_at=self._lease_trusted_at(observed.autoscaling),
             load_expected_at=history.load_expected_at or now,
             peak_replicas=max((replicas for _, replicas in history.asked), default=0),
+            spot_reclaimed_at=history.spot_reclaimed_at,
         )
 
     def _lease_trusted_at(self, autoscaling: Autoscaling) -> float:
@@ -113,14 +117,20 @@ def _record_readiness(history: RegionHistory, observed: RegionState, now: float)
         history.unready_since = woken_at if is_first else now
 
 
+def _record_reclaim(history: RegionHistory, observed: RegionState) -> None:
+    """Keep the newest reclaim of a spot node after its pods are gone."""
+    seen = [pod.disrupted_at for pod in observed.pods if pod.pool == names.POOL_SPOT and pod.disrupted_at is not None]
+    history.spot_reclaimed_at = max([*seen, history.spot_reclaimed_at or 0.0]) or None
+
+
 def _record_demand(history: RegionHistory, observed: RegionState, now: float) -> None:
     """Record what demand asks for now; the first record after a start is the present number of replicas.
 
     So a restarted operator shrinks nothing before it has observed a whole stabilization window.
     """
     is_first = not history.asked
-    recorded = replicas_to_record(observed.replicas, observed.load, observed.autoscaling)
-    asked = max(observed.replicas, 1) if is_first else recorded
+    recorded = replicas_to_record(observed.planned_replicas, observed.load, observed.autoscaling)
+    asked = max(observed.planned_replicas, 1) if is_first else recorded
     if observed.replicas == 0:
         history.asked.clear()
         return

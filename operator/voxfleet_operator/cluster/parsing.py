@@ -81,16 +81,21 @@ def parse_deployment(body: Body, _before: object, _receipt: Receipt) -> Workload
     metadata, spec, status = body["metadata"], body["spec"], body.get("status") or {}
     annotations = metadata.get("annotations") or {}
     refused = (each for each in status.get("conditions") or [] if each["type"] == "ReplicaFailure")
-    generation = annotations.get(names.ANNOTATION_GENERATION, "")
     return WorkloadState(
         replicas=spec.get("replicas", 1),
         pool=(metadata.get("labels") or {}).get(names.LABEL_POOL, names.POOL_ON_DEMAND),
         woken_at=to_seconds(annotations.get(names.ANNOTATION_WOKEN_AT)),
         woken_reason=annotations.get(names.ANNOTATION_WOKEN_REASON, ""),
         template=template_digest(spec.get("template") or {}),
-        generation=int(generation) if generation.isdigit() else None,
+        generation=_count(annotations, names.ANNOTATION_GENERATION),
+        region_replicas=_count(annotations, names.ANNOTATION_REGION_REPLICAS),
         pods_refused=next((each.get("message", "") for each in refused if each["status"] == "True"), ""),
     )
+
+
+def _count(annotations: Body, name: str) -> int | None:
+    written = annotations.get(name, "")
+    return int(written) if written.isascii() and written.isdigit() else None
 
 
 def parse_lease(body: Body, before: object, receipt: Receipt) -> LeaseState:

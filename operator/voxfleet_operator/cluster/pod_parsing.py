@@ -52,7 +52,7 @@ def parse_pod(body: Body, before: object, receipt: Receipt) -> PodState:
         pool=metadata["labels"].get(names.LABEL_POOL, names.POOL_ON_DEMAND),
         node=(body.get("spec") or {}).get("nodeName", ""),
         deletion_cost=_deletion_cost(metadata),
-        is_disrupted=conditions.get("DisruptionTarget", {}).get("status") == "True",
+        disrupted_at=milestone("DisruptionTarget", known.disrupted_at if known else None),
         created_at=to_seconds(metadata.get("creationTimestamp")) or receipt.at,
         address=status.get("podIP", ""),
         ready_at=milestone("Ready", known.ready_at if known else None) if is_ready else None,

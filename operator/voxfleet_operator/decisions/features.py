@@ -4,7 +4,7 @@ Knows which fields are not implemented. A region that cannot be served at all wi
 other one is served without it.
 """
 
-from voxfleet_operator.resources import CacheType, Region, SpotUse, VoxTTSDeploymentSpec
+from voxfleet_operator.resources import CacheType, Capacity, Region, SpotUse, VoxTTSDeploymentSpec
 
 NOT_AVAILABLE = "is not available in this version"
 
@@ -17,6 +17,11 @@ def blocked_reason(spec: VoxTTSDeploymentSpec, region: Region) -> str:
     if spec.model.source.startswith("s3://"):
         return f"model.source s3:// {NOT_AVAILABLE}: use hf://, pvc:// or file://"
     return ""
+
+
+def available_capacity(_spec: VoxTTSDeploymentSpec) -> Capacity:
+    """Return the capacity that a resource gets: on demand alone, until pods are placed on spot nodes (manifests/)."""
+    return Capacity()
 
 
 def missing_features(spec: VoxTTSDeploymentSpec) -> list[str]:

@@ -7,7 +7,7 @@ follows from them (region_plan.py). Timestamps are seconds since 1970.
 from dataclasses import dataclass, field
 
 from voxfleet_operator.names import CONTAINER_SERVER, POOL_ON_DEMAND
-from voxfleet_operator.resources import Autoscaling, Failure, LastWake, Phase
+from voxfleet_operator.resources import Autoscaling, Capacity, Failure, LastWake, Phase
 
 SECONDS_UNTIL_STALE = 15.0  # three polls of 5 s
 
@@ -31,7 +31,7 @@ class PodState:
     pool: str = POOL_ON_DEMAND
     node: str = ""
     deletion_cost: int = 0
-    is_disrupted: bool = False  # its eviction was announced (condition DisruptionTarget)
+    disrupted_at: float | None = None  # when its eviction was announced (condition DisruptionTarget)
     address: str = ""
     ready_at: float | None = None
     is_deleting: bool = False
@@ -80,6 +80,7 @@ class WorkloadState:
     generation: int | None = None
     pods_refused: str = ""
     pool: str = POOL_ON_DEMAND
+    region_replicas: int | None = None  # those that the region shall have; recorded where a spot pool has pods
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,12 +159,14 @@ class LocalState:
     lease_trusted_at: after a broken watch no region goes to sleep before this time.
     load_expected_at: when a pod was first observed ready, so that gateways should report load soon after.
     peak_replicas: most replicas that demand asked for within the stabilization window.
+    spot_reclaimed_at: when the eviction of a spot pod was last observed.
     """
 
     unready_since: float = 0.0
     lease_trusted_at: float = 0.0
     load_expected_at: float = 0.0
     peak_replicas: int = 0
+    spot_reclaimed_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +181,7 @@ class RegionState:
     autoscaling: Autoscaling
     is_suspended: bool = False
     blocked_reason: str = ""
+    capacity: Capacity = field(default_factory=Capacity)
     workloads: tuple[WorkloadState, ...] = ()
     pods: tuple[PodState, ...] = ()
     lease: LeaseState | None = None
@@ -192,6 +196,12 @@ class RegionState:
     def replicas(self) -> int:
         """Replicas that the Deployments of all pools ask for now."""
         return sum(workload.replicas for workload in self.workloads)
+
+    @property
+    def planned_replicas(self) -> int:
+        """Replicas that the region shall have; Deployments have more while on demand covers for spot."""
+        recorded = (each.region_replicas for each in self.workloads if each.replicas > 0)
+        return next((count for count in recorded if count is not None), self.replicas)
 
     @property
     def woken_at(self) -> float | None:

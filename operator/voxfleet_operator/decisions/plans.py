@@ -90,7 +90,7 @@ def awake(observed: RegionState, now: float) -> RegionPlan:
     plan = running(
         observed,
         Phase.AWAKE,
-        replicas=awake_replicas(observed.replicas, observed.local.peak_replicas, load, observed.autoscaling),
+        replicas=awake_replicas(observed.planned_replicas, observed.local.peak_replicas, load, observed.autoscaling),
         reason="Awake",
         message="",
         actions=clear_stale_mark(observed),

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from voxfleet_operator.decisions.actions import ClearMark, ConfirmAsleep, MarkAsleep, RenewLease
-from voxfleet_operator.decisions.capacity.pools import divide
+from voxfleet_operator.decisions.capacity.pools import divide, next_change_at, spot_state
 from voxfleet_operator.decisions.capacity.scaling import clamped, replicas_for_demand
 from voxfleet_operator.decisions.failures import current_failure, detect_failure, waiting_for
 from voxfleet_operator.decisions.idle_timers import is_wanted, is_wanted_since, wanted_until
@@ -36,7 +36,10 @@ Stage = Callable[[RegionState, float], RegionPlan | None]
 def decide(observed: RegionState, now: float) -> RegionPlan:
     """Return the plan of the first stage that has one; the last stage always has."""
     plan = next(plan for stage in STAGES if (plan := stage(observed, now)) is not None)
-    plan = replace(plan, pools=divide(plan.replicas))
+    plan = replace(plan, pools=divide(plan.replicas, observed.capacity, spot_state(observed, now)))
+    change_at = next_change_at(observed, now) if plan.replicas > 0 else None
+    if change_at is not None:
+        plan = replace(plan, requeue_at=min(change_at, plan.requeue_at or change_at))
     if observed.lease is not None and observed.lease.is_clock_ahead:
         text = f"region {observed.name}: a gateway's clock is more than 5 s ahead of the operator's; synchronise clocks"
         plan = replace(plan, warnings=(*plan.warnings, ("ClockSkew", text)))
@@ -91,7 +94,7 @@ def _waking(observed: RegionState, _now: float) -> RegionPlan | None:
     if observed.ready_pods:
         return None
     # Never fewer than now: a pod that is loading already would be deleted.
-    goal = max(observed.replicas, replicas_for_demand(observed.load, observed.autoscaling))
+    goal = max(observed.planned_replicas, replicas_for_demand(observed.load, observed.autoscaling))
     return running(
         observed,
         Phase.WAKING,

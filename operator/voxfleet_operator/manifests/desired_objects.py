@@ -8,6 +8,7 @@ from typing import Any
 
 from voxfleet_operator import names
 from voxfleet_operator.decisions.capacity.pools import pools_of
+from voxfleet_operator.decisions.features import available_capacity
 from voxfleet_operator.decisions.plans import RegionPlan
 from voxfleet_operator.decisions.resource_plan import ResourcePlan
 from voxfleet_operator.decisions.timestamps import to_micro_time
@@ -52,7 +53,7 @@ def desired_objects(
     deployments = [
         _deployment(resource, region, plan.regions[region.name], pool, installation)
         for region in regions
-        for pool in pools_of(resource.spec)
+        for pool in pools_of(available_capacity(resource.spec))
     ]
     running = [manifest for manifest in deployments if manifest.body["spec"]["replicas"] > 0]
     at_zero = [manifest for manifest in deployments if manifest.body["spec"]["replicas"] == 0]
@@ -107,6 +108,8 @@ def _deployment(
     if replicas > 0 and plan.woken_at is not None:
         annotations[names.ANNOTATION_WOKEN_AT] = to_micro_time(plan.woken_at)
         annotations[names.ANNOTATION_WOKEN_REASON] = plan.woken_reason
+    if pool == names.POOL_SPOT:
+        annotations[names.ANNOTATION_REGION_REPLICAS] = str(plan.replicas)
     weights = weights_of(resource.spec, installation.allowed_host_paths)
     timeout_seconds = effective_autoscaling(resource.spec, region).wake_timeout_seconds
     spec = {

@@ -18,9 +18,9 @@ def body(**parts: Any) -> dict[str, Any]:
 
 def test_template_and_generation_of_a_deployment_are_read_from_annotations() -> None:
     template = {"metadata": {"annotations": {names.ANNOTATION_TEMPLATE: "abc"}}}
-    annotated = {"annotations": {names.ANNOTATION_GENERATION: "7"}}
+    annotated = {"annotations": {names.ANNOTATION_GENERATION: "7", names.ANNOTATION_REGION_REPLICAS: "3"}}
     seen = parse_deployment(body(metadata=annotated, spec={"replicas": 1, "template": template}), None, EVENT)
-    assert (seen.template, seen.generation) == ("abc", 7)
+    assert (seen.template, seen.generation, seen.region_replicas) == ("abc", 7, 3)
     foreign = parse_deployment(body(metadata={"annotations": {names.ANNOTATION_GENERATION: "x"}}, spec={}), None, EVENT)
     assert (foreign.template, foreign.generation) == ("", None)
 

@@ -127,7 +127,7 @@ def test_pool_node_and_deletion_cost(written: str, cost: int) -> None:
     body = {"metadata": {**metadata, "annotations": annotations}, "status": {"conditions": [disrupted]}}
     seen = parse_pod({**body, "spec": {"nodeName": "spot-1"}}, None, EVENT)
     assert (seen.pool, seen.node, seen.deletion_cost, seen.template) == ("spot", "spot-1", cost, "abc")
-    assert seen.is_disrupted
+    assert seen.disrupted_at == EVENT.at
 
 
 states = st.sampled_from([RUNNING, INITIALIZING, CRASHED, {"state": {"terminated": {"exitCode": 1}}}, {}])

@@ -6,6 +6,7 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from voxfleet_operator.decisions.actions import ClearMark, ConfirmAsleep, MarkAsleep, RenewLease
+from voxfleet_operator.decisions.capacity.pools import pools_of
 from voxfleet_operator.decisions.idle_timers import clamp_renewal, wanted_until
 from voxfleet_operator.decisions.observed import (
     Autoscaling,
@@ -20,7 +21,7 @@ from voxfleet_operator.decisions.plans import RegionPlan
 from voxfleet_operator.decisions.region_plan import decide
 from voxfleet_operator.decisions.timestamps import to_micro_time
 from voxfleet_operator.names import POOLS
-from voxfleet_operator.resources import Failure, Phase
+from voxfleet_operator.resources import Capacity, Failure, Phase, SpotUse
 
 NOW = 1_795_000_000.0
 IDLE = LoadState()
@@ -301,6 +302,13 @@ def asleep(workloads: tuple[WorkloadState, ...]) -> tuple[WorkloadState, ...]:
 
 # Properties. A region in any state that the operator could observe.
 
+capacities = st.builds(
+    Capacity,
+    spot=st.sampled_from(SpotUse),
+    on_demand_base=st.integers(0, 4),
+    spot_fallback_seconds=st.integers(0, 300),
+    wake_fallback_seconds=st.integers(0, 300),
+)
 timestamps = st.floats(NOW - 2000, NOW + 4, allow_nan=False)
 maybe_instants = st.none() | timestamps
 autoscalings = st.builds(
@@ -319,6 +327,8 @@ pods = st.builds(
     deployment=st.just("narrator"),
     region=st.just("eu"),
     created_at=timestamps,
+    pool=st.sampled_from(POOLS),
+    disrupted_at=maybe_instants,
     ready_at=maybe_instants,
     is_deleting=st.booleans(),
     is_finished=st.booleans(),
@@ -366,6 +376,7 @@ def regions_with(
         name=st.just("eu"),
         generation=st.just(1),
         autoscaling=autoscalings,
+        capacity=capacities,
         is_suspended=suspended,
         workloads=workloads,
         pods=st.lists(of_pods, min_size=least_pods, max_size=4).map(tuple),
@@ -383,8 +394,12 @@ loading = regions_with(unready_pods, workloads=workloads, suspended=st.just(Fals
 
 def applied(seen: RegionState, plan: RegionPlan, now: float) -> RegionState:
     """The region after the plan was applied, and before anything else happened."""
+    recorded = {"spot": plan.replicas}
     applied_workloads = tuple(
-        WorkloadState(plan.pools.of(pool), plan.woken_at, plan.woken_reason, pool=pool) for pool in POOLS
+        WorkloadState(
+            plan.pools.of(pool), plan.woken_at, plan.woken_reason, pool=pool, region_replicas=recorded.get(pool)
+        )
+        for pool in pools_of(seen.capacity)
     )
     lease = seen.lease
     for action in plan.actions if lease is not None else ():
@@ -497,3 +512,14 @@ def test_property_shrinking_waits_for_open_requests(seen: RegionState) -> None:
     load = replace(seen.load, open_requests=seen.load.open_requests + 1, unknown_reason="")
     busy = replace(seen, load=load)
     assert decide(busy, NOW).replicas >= min(seen.replicas, seen.autoscaling.max_replicas)
+
+
+@settings(max_examples=100, deadline=None)
+@given(serving, st.integers(1, 4))
+def test_property_a_fallback_is_no_reason_to_grow(seen: RegionState, replicas: int) -> None:
+    """Both Deployments together have more replicas than the region shall have; that sum must not become the goal."""
+    pools = (WorkloadState(replicas), WorkloadState(1, pool="spot", region_replicas=replicas))
+    calm = replace(seen, workloads=pools, load=LoadState(open_requests=1), local=replace(seen.local, peak_replicas=1))
+    preferred = replace(calm, capacity=Capacity(spot=SpotUse.PREFERRED))
+    bounds = preferred.autoscaling
+    assert decide(preferred, NOW).replicas <= max(replicas, bounds.min_replicas)

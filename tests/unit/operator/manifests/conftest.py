@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from voxfleet_operator.decisions.capacity.pools import divide
+from voxfleet_operator.decisions.capacity.pools import PoolReplicas
 from voxfleet_operator.decisions.plans import RegionPlan
 from voxfleet_operator.decisions.resource_plan import ResourcePlan
 from voxfleet_operator.manifests import Installation, Manifest, desired_objects
@@ -28,7 +28,9 @@ def _resource(**spec: Any) -> Resource:
 
 def _made(of: Resource, phase: Phase = Phase.ASLEEP, replicas: int = 0, **plan: Any) -> list[Manifest]:
     plans = {
-        region.name: RegionPlan(region.name, phase, replicas, reason=str(phase), pools=divide(replicas), **plan)
+        region.name: RegionPlan(
+            region.name, phase, replicas, reason=str(phase), pools=PoolReplicas(on_demand=replicas), **plan
+        )
         for region in of.spec.regions
     }
     return desired_objects(of, ResourcePlan(plans), INSTALLATION, owns_model_name=True)
