@@ -18,6 +18,7 @@ from voxfleet_operator.cluster.observation import Observer
 from voxfleet_operator.cluster.rollouts import RolloutLimiter
 from voxfleet_operator.cluster.store import Store
 from voxfleet_operator.decisions.actions import PRECONDITIONS
+from voxfleet_operator.decisions.region_plan import REQUEUE_SECONDS
 from voxfleet_operator.decisions.resource_plan import ResourcePlan, ResourceState, decide
 from voxfleet_operator.kinds import PER_REGION_KINDS, UNOWNED_KINDS, resource_path
 from voxfleet_operator.manifests import Installation, Manifest, desired_objects
@@ -100,8 +101,9 @@ class Reconciler:
         errors += [] if errors else await self._delete_left_regions(resource, manifests)
         errors += await self._execute_actions(turn)
         if turn.refuted and not errors:
-            # The status would report what was not done: decide again at once, from what is observed now.
-            return self.clock()
+            # The status would report what was not done. The renewal's event decides again, usually at once; the time is
+            # for a watch that is behind, which must not cause a request after request.
+            return self.clock() + REQUEUE_SECONDS
         problems = problems_of(resource, owner, self.installation.allowed_host_paths)
         failed = self._failed(key, errors, now)
         requeue_at = await self._update_status(turn, (*problems, *failed))

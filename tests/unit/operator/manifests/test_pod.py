@@ -1,13 +1,10 @@
 """The pod template: hardened, with the flags of the spec, and a user's additions merged under it."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import pytest
 from voxfleet_operator.manifests import Manifest
-from voxfleet_operator.manifests.containers import internal_token_sha256
-from voxfleet_operator.resources import Resource, Serving
+from voxfleet_operator.resources import Resource
 
 Resources = Callable[..., Resource]
 Made = Callable[..., list[Manifest]]
@@ -36,19 +33,6 @@ def test_the_pod_is_hardened(resource: Resources, pod: Pods) -> None:
     assert spec["terminationGracePeriodSeconds"] == 150
 
 
-def test_a_long_load_is_not_killed_by_probes(resource: Resources, pod: Pods) -> None:
-    server = pod(resource())["containers"][0]
-    assert server["startupProbe"]["httpGet"]["path"] == "/health/live"
-    assert server["livenessProbe"]["httpGet"]["path"] == "/health/live"
-    assert server["readinessProbe"]["httpGet"]["path"] == "/health/ready"
-
-
-def test_the_pod_gets_the_hash_of_its_token_only(resource: Resources, pod: Pods) -> None:
-    digest = flags(pod, resource())["--internal-token-sha256"]
-    assert digest == internal_token_sha256("key", "default", "narrator")
-    assert digest != internal_token_sha256("key", "default", "other")
-
-
 def test_one_gpu_is_asked_for_and_tolerated(resource: Resources, pod: Pods) -> None:
     spec = pod(resource())
     assert spec["containers"][0]["resources"]["limits"] == {"nvidia.com/gpu": "1"}
@@ -61,15 +45,6 @@ def test_no_gpu_is_the_cpu(resource: Resources, pod: Pods) -> None:
     assert flags(pod, on_cpu)["--device"] == "cpu"
     assert pod(on_cpu)["containers"][0]["resources"] == {"requests": {"cpu": "1"}}
     assert pod(on_cpu)["tolerations"] == []
-
-
-@pytest.mark.parametrize(("cpu", "threads"), [("100m", "1"), (2, "2"), ("1500m", "2")])
-def test_threads_follow_the_requested_cpus(cpu: str | int, threads: str, resource: Resources, pod: Pods) -> None:
-    of = resource(gpu={"count": 0}, resources={"requests": {"cpu": cpu}})
-    assert {"name": "VOXFLEET_CPU_THREADS", "value": threads} in pod(of)["containers"][0]["env"]
-    mine = {"env": [{"name": "VOXFLEET_CPU_THREADS", "value": "7"}]}
-    of = resource(gpu={"count": 0}, resources={"requests": {"cpu": cpu}}, podTemplate=mine)
-    assert [entry["value"] for entry in pod(of)["containers"][0]["env"]] == ["/home/voxfleet", "7"]
 
 
 def test_a_users_additions_are_merged_under_our_own(resource: Resources, made: Made) -> None:
@@ -102,11 +77,3 @@ def test_a_regions_own_values_win_field_by_field(resource: Resources, made: Made
     assert pod(of)["runtimeClassName"] == "nvidia"
     assert pod(of)["priorityClassName"] == "high"
     assert only(made(of), "Lease")["spec"] == {"leaseDurationSeconds": 60}
-
-
-def test_every_field_of_serving_is_a_flag_and_every_flag_is_documented(resource: Resources, pod: Pods) -> None:
-    given = flags(pod, resource(serving={"maxBatchSize": 7}))
-    assert given["--max-batch-size"] == "7"
-    assert {f"--{name.replace('_', '-')}" for name in Serving.model_fields} <= set(given)
-    docs = "".join(path.read_text() for path in (Path(__file__).parents[4] / "docs").rglob("*.md"))
-    assert [flag for flag in given if f"`{flag}`" not in docs] == []

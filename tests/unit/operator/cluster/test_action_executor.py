@@ -1,0 +1,60 @@
+"""The patch of each action, and its precondition."""
+
+from typing import Any
+
+import pytest
+from voxfleet_operator.cluster.action_executor import ActionExecutor
+from voxfleet_operator.cluster.store import Store
+from voxfleet_operator.decisions.actions import Action, ClearMark, ConfirmAsleep, MarkAsleep, RenewLease
+from voxfleet_operator.decisions.observed import Autoscaling, LeaseState, RegionState
+from voxfleet_operator.resources import Key
+
+NOW = 1_795_000_000.0
+NARRATOR = Key("default", "narrator")
+MARK = "voxfleet.dev/asleep-since"
+
+
+class Recorder:
+    """Records merge patches."""
+
+    def __init__(self) -> None:
+        self.patches: list[dict[str, Any]] = []
+
+    async def merge(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        assert path.startswith("/apis/coordination.k8s.io/v1/namespaces/demand/leases/narrator-eu-")
+        self.patches.append(body)
+        metadata = {"namespace": "demand", "name": path.rpartition("/")[2], "uid": "u", "resourceVersion": "8"}
+        return {"metadata": metadata}
+
+
+@pytest.mark.parametrize(
+    ("action", "annotations", "spec"),
+    [
+        (MarkAsleep(), {MARK: "2026-11-18T11:06:40.000000Z"}, None),
+        (ClearMark(), {MARK: None}, None),
+        (ConfirmAsleep(), None, None),
+        (
+            RenewLease(NOW - 1),
+            {MARK: None},
+            {"renewTime": "2026-11-18T11:06:39.000000Z", "holderIdentity": "voxfleet-operator"},
+        ),
+    ],
+)
+async def test_each_action_is_one_patch_of_the_lease_as_it_was_observed(
+    action: Action, annotations: dict[str, Any] | None, spec: dict[str, Any] | None
+) -> None:
+    api, store = Recorder(), Store(lambda _key: None, lambda _key: None, 9091)
+    executor = ActionExecutor(api, store, "demand")  # type: ignore[arg-type] # only merge() is called
+    seen = RegionState("eu", 1, Autoscaling(), lease=LeaseState("7"))
+    await executor.execute(NARRATOR, seen, action, NOW)
+    (patch,) = api.patches
+    assert patch["metadata"]["resourceVersion"] == "7"
+    assert patch["metadata"].get("annotations") == annotations
+    assert patch.get("spec") == spec
+
+
+async def test_without_a_lease_nothing_is_sent() -> None:
+    api, store = Recorder(), Store(lambda _key: None, lambda _key: None, 9091)
+    executor = ActionExecutor(api, store, "demand")  # type: ignore[arg-type] # only merge() is called
+    await executor.execute(NARRATOR, RegionState("eu", 1, Autoscaling()), MarkAsleep(), NOW)
+    assert api.patches == []
