@@ -127,7 +127,9 @@ def _assemble(settings: Settings, api: KubernetesApi, session: aiohttp.ClientSes
     leases = LeaseWatch(api, settings.pod_name, lease_changed)
     hold_queues = HoldQueues(held_changed)
     fleet = Fleet(lambda: registry.registry, endpoints.pods, lambda: leases.leases, hold_queues.held, region_changed)
+    fleet.replicas = settings.replicas
     poller = LoadPoller(fleet, session, settings.internal_key.get_secret_value())
+    fleet.on_suspicion = poller.poll_now
     lease_renewer = LeaseRenewer(fleet, leases)
     dispatcher = Dispatcher(fleet, hold_queues, lease_renewer.notify)
     proxy, bodies = Proxy(session, lambda: health.is_draining), BodyBudget(settings.max_bodies_bytes)

@@ -46,6 +46,20 @@ class GatewayRules(_Border):
 DEFAULT_RULES = GatewayRules()
 
 
+class ServingRules(_Border):
+    """The resource's `spec.serving`, as far as gateways use it."""
+
+    max_batch_size: int = Field(default=32, ge=1, le=10_000)
+    max_queued_requests: int = Field(default=128, ge=0, le=100_000)
+
+    def open_limit(self, replicas: int) -> int:
+        """Return how many requests each of several gateways may have open at one pod."""
+        return max(1, (self.max_batch_size + self.max_queued_requests) // replicas)
+
+
+DEFAULT_SERVING = ServingRules()
+
+
 class RegionEntry(_Border):
     """One region of one model."""
 
@@ -92,6 +106,7 @@ class ModelEntry(_Border):
     generation: int = 0
     suspended: bool = False
     gateway: GatewayRules = DEFAULT_RULES
+    serving: ServingRules = DEFAULT_SERVING
     idle_timeout_seconds: float = 1800
     regions: tuple[RegionEntry, ...] = ()
 

@@ -48,6 +48,7 @@ class Settings(BaseSettings):
     max_bodies_bytes: int = Field(
         default=128 * 2**20, ge=2**20, description="Bytes of request bodies held at once; beyond it 503."
     )
+    replicas: int = Field(default=2, ge=1, description="Gateways of this region, which share its pods' places.")
     drain_seconds: float = Field(default=120, ge=0, description="After SIGTERM: time for open requests to end.")
     drain_grace_seconds: float = Field(
         default=5, ge=0, description="After SIGTERM: time in which new requests are still served."

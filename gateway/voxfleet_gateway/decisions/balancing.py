@@ -9,16 +9,27 @@ from voxfleet_gateway.decisions.pod_state import PodState
 
 
 def servable(pods: Iterable[PodState], now_seconds: float) -> list[PodState]:
-    """Return the pods that may be sent a request now."""
-    return [pod for pod in pods if pod.is_servable(now_seconds)]
+    """Return the pods that may be sent a request now: ejected ones only when there are no others.
+
+    A request that fails everywhere must not take a region away from all other requests.
+    """
+    able = [pod for pod in pods if pod.is_servable(now_seconds)]
+    return [pod for pod in able if not pod.ejection.is_active(now_seconds)] or able
 
 
-def pick_pod(pods: Iterable[PodState], now_seconds: float) -> PodState | None:
-    """Return the servable pod with the least work, or None when every one is at its limit of open requests."""
-    free = [pod for pod in servable(pods, now_seconds) if pod.free_requests > 0]
-    return min(free, key=_work, default=None)
+def pick_pod(pods: Iterable[PodState], now_seconds: float, draw: float) -> PodState | None:
+    """Return the servable pod with the least work, or None when every one is at its limit of open requests.
+
+    `draw`, from 0 to below 1, chooses among equals: in a fixed order the first one would get every request of a quiet
+    region, however it answers.
+    """
+    free = [(work(pod), pod) for pod in servable(pods, now_seconds) if pod.free_requests > 0]
+    least = min((amount for amount, _ in free), default=None)
+    equals = [pod for amount, pod in free if amount == least]
+    return equals[int(draw * len(equals))] if equals else None
 
 
-def _work(pod: PodState) -> tuple[int, int, int, str]:
-    # Waiting sequences first: they delay a new request most. The address makes the choice repeatable.
-    return (pod.waiting, -pod.free_rows, pod.open_requests, pod.address.ip)
+def work(pod: PodState) -> tuple[int, int, int]:
+    """Return what delays a new request, the greatest delay first."""
+    # A silent pod reports free rows; what this gateway has sent there without an answer shows that it is not free.
+    return (pod.waiting + pod.unanswered, -pod.free_rows, pod.open_requests)

@@ -4,13 +4,20 @@ Knows: when a pod may be sent a request, and how requests sent since the last re
 Does not know: how slices and reports are fetched; clocks (the time is an argument).
 """
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter
+from pydantic_core import from_json
+
+from voxfleet_gateway.decisions.ejection import QUARANTINING, Ejection
+from voxfleet_gateway.errors import UpstreamFailure
 
 HTTP_PORT = 6006  # of a slice that names no port
 INTERNAL_PORT = 9091
-FRESH_SECONDS = 3.0  # three polls at one a second: a single lost poll does not make a report stale
-OPEN_LIMIT_PER_POD = 64  # requests of this gateway; half of a pod's default queue, so that two gateways fit
+FRESH_SECONDS = 5.0  # a poll a second, each of at most one: a report is stale after two lost polls in a row
+OPEN_LIMIT_PER_POD = 64  # requests of this gateway, until the registry's figures are known
+MAX_MESSAGE_CHARACTERS = 300  # of a pod's message, which error responses quote
 
 ReportedState = Literal["loading", "warming", "ready", "draining", "failed"]
 
@@ -47,16 +54,43 @@ class PodEndpoint:
     is_terminating: bool = False
 
 
+Count = Annotated[int, Field(ge=0, le=100_000)]  # of requests, sequences or rows; the largest batch has hundreds
+Seconds = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
+
+
 @dataclass(frozen=True, slots=True)
 class LoadReport:
-    """The fields of a pod's GET /internal/load that the gateway reads."""
+    """The fields of a pod's GET /internal/load that the gateway reads; `parse_report` checks their bounds."""
 
     state: ReportedState
     message: str = ""
-    open_requests: int = 0
-    running_sequences: int = 0
-    waiting_sequences: int = 0
-    free_rows: int = 0
+    open_requests: Count = 0
+    running_sequences: Count = 0
+    waiting_sequences: Count = 0
+    free_rows: Count = 0
+    queued_audio_seconds: Seconds = 0.0
+    audio_seconds_per_second: Seconds = 0.0
+    first_audio_seconds_p95: Seconds | None = None
+
+    @property
+    def expected_first_byte_seconds(self) -> float:
+        """How long a request sent now waits for its first byte, by the pod's own measurements."""
+        rate = self.audio_seconds_per_second
+        queue_seconds = self.queued_audio_seconds / rate if rate > 0 and not self.free_rows else 0.0
+        return queue_seconds + (self.first_audio_seconds_p95 or 0.0)
+
+
+_REPORT_FORM = TypeAdapter(LoadReport)  # fields that are unknown here are ignored
+
+
+def parse_report(body: bytes) -> tuple[LoadReport, dict[str, Any]]:
+    """Return the report and the JSON that it was read from. Raises ValueError for anything but a valid report.
+
+    A pod's image is its resource's author's, so the values are bounded here, and everything after can rely on them.
+    """
+    raw = from_json(body, allow_inf_nan=False)  # bounded in depth; json.loads raises RecursionError
+    report = _REPORT_FORM.validate_python(raw)
+    return replace(report, message=report.message[:MAX_MESSAGE_CHARACTERS]), raw
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +112,10 @@ class PodState:
     sent_since_report: int = 0
     # Monotonic; set when an attempt at the pod failed, cleared by its next report.
     quarantined_since_seconds: float | None = None
+    unanswered: int = 0  # of the open requests: no byte of a response yet
+    ejection: Ejection = field(default_factory=Ejection)
+    max_requests: int = OPEN_LIMIT_PER_POD  # this gateway's share of the rows and the queue that the registry names
+    request_limit: int | None = None  # learned from a pod that was full earlier; None: max_requests
 
     @property
     def address(self) -> PodAddress:
@@ -86,22 +124,43 @@ class PodState:
 
     def state(self, now_seconds: float) -> ReportedState | None:
         """Return the last reported state, or None when there is no report younger than FRESH_SECONDS."""
-        if self.received is None or now_seconds - self.received.received_seconds > FRESH_SECONDS:
+        if self.received is None or self.is_dark(now_seconds):
             return None
         return self.received.report.state
 
+    def is_dark(self, now_seconds: float) -> bool:
+        """Whether the pod has reported and stopped, as on a dead node, where Kubernetes says ready for 40 s more."""
+        return self.received is not None and now_seconds - self.received.received_seconds > FRESH_SECONDS
+
     def is_servable(self, now_seconds: float) -> bool:
-        """Whether a request may be sent: a fresh report says ready, or there is none and Kubernetes says ready."""
+        """Whether a request may be sent: a fresh report says ready, or none ever came and Kubernetes says ready."""
         if self.endpoint.is_terminating or self.quarantined_since_seconds is not None:
             return False
-        state = self.state(now_seconds)
-        return self.endpoint.is_ready if state is None else state == "ready"
+        return self.endpoint.is_ready if self.received is None else self.state(now_seconds) == "ready"
 
     def record_report(self, received: ReceivedReport) -> None:
-        """Replace the report; it contains what was sent before it, and it ends a quarantine."""
+        """Replace the report; it contains what was sent before it, and it ends a quarantine, but no ejection."""
         self.received = received
         self.sent_since_report = 0
         self.quarantined_since_seconds = None
+        if self.request_limit is not None:
+            # By an eighth, whatever the report says: a full pod may well report free rows.
+            grown = self.request_limit + max(1, self.request_limit // 8)
+            self.request_limit = grown if grown < self.max_requests else None
+
+    def record_failure(self, failure: UpstreamFailure, now_seconds: float) -> None:
+        """Lower the limit of a full pod; eject any other, and send it nothing until it reports if it may be gone."""
+        if failure is UpstreamFailure.FULL:
+            self.request_limit = min(self.open_requests, self.max_requests)
+            return
+        self.ejection.record_failure(now_seconds)
+        if failure in QUARANTINING:
+            self.quarantined_since_seconds = now_seconds
+
+    @property
+    def expected_first_byte_seconds(self) -> float:
+        """The wait that the pod's last report suggests; 0 without a report."""
+        return self.received.report.expected_first_byte_seconds if self.received else 0.0
 
     @property
     def free_rows(self) -> int:
@@ -128,4 +187,5 @@ class PodState:
     @property
     def free_requests(self) -> int:
         """How many further requests this gateway may send to the pod."""
-        return max(0, OPEN_LIMIT_PER_POD - self.open_requests)
+        limit = self.max_requests if self.request_limit is None else self.request_limit
+        return max(0, limit - self.open_requests)

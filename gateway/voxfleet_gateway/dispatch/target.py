@@ -5,10 +5,12 @@ Does not know: HTTP; how it was chosen. A peer gateway would be a second class w
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
 
+from voxfleet_gateway.decisions.ejection import first_byte_limit_seconds
 from voxfleet_gateway.decisions.pod_state import PodState
+from voxfleet_gateway.errors import UpstreamFailure
 from voxfleet_gateway.pods.fleet import Fleet
 from voxfleet_gateway.regions import ModelEntry, RegionKey
 
@@ -34,6 +36,11 @@ class Target:
             self.on_demand(self.key)
             yield
 
-    def quarantine(self) -> None:
-        """Send nothing more to the pod until its next load report."""
-        self.fleet.quarantine(self.key, self.pod)
+    def first_byte(self, hold_left_seconds: float) -> AbstractAsyncContextManager[None]:
+        """Return the timer of an attempt; it raises UpstreamFailedError when no byte comes in time."""
+        limit_seconds = first_byte_limit_seconds(self.pod.expected_first_byte_seconds, hold_left_seconds)
+        return self.fleet.attempts.first_byte(self.pod, limit_seconds)
+
+    def record_failure(self, failure: UpstreamFailure) -> None:
+        """Keep further requests away from the pod, as long as the failure suggests."""
+        self.fleet.record_failure(self.key, self.pod, failure)

@@ -4,6 +4,7 @@ Knows: how registry, endpoints, Leases, load reports and own requests change a r
 Does not know: sockets, Kubernetes, HTTP; what is decided (decisions/). Changed and read by calls alone.
 """
 
+import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ from voxfleet_gateway.decisions import balancing
 from voxfleet_gateway.decisions.demand_lease import Activity, Lease
 from voxfleet_gateway.decisions.pod_state import PodAddress, PodEndpoint, PodState, ReceivedReport
 from voxfleet_gateway.decisions.snapshot import RegionState, RegionView, region_view
+from voxfleet_gateway.errors import UpstreamFailure
+from voxfleet_gateway.pods.attempts import Attempts
 from voxfleet_gateway.regions import ModelEntry, ObjectKey, RegionKey, Registry
 from voxfleet_gateway.telemetry import OPEN_REQUESTS, WAKE
 
@@ -33,6 +36,10 @@ class Fleet:
     held: Callable[[RegionKey], int] = lambda _key: 0  # requests held for a region; dispatch/hold_queues counts them
     on_region_change: Callable[[RegionKey], None] = lambda _key: None
     clock: Callable[[], float] = time.monotonic
+    draw: Callable[[], float] = random.random
+    on_suspicion: Callable[[RegionKey, PodAddress], None] = lambda _key, _address: None
+    replicas: int = 1  # gateways of this region, which share the pods
+    attempts: Attempts = field(default_factory=Attempts)
     regions: dict[RegionKey, RegionState] = field(default_factory=dict)
     built_from: Registry | None = None
 
@@ -65,8 +72,11 @@ class Fleet:
     def _refresh_pods(self, region: RegionState) -> None:
         service = region.entry.service if region.is_registered and region.entry.local else None
         endpoints = self.pods_behind((service.namespace, service.name)) if service else ()
-        old = region.pods
-        region.pods = {endpoint.address: _updated(old.get(endpoint.address), endpoint) for endpoint in endpoints}
+        old, limit = region.pods, region.model.serving.open_limit(self.replicas)
+        region.pods = {each.address: _updated(old.get(each.address), each, limit) for each in endpoints}
+        for address, pod in old.items():
+            if region.pods.get(address) is not pod:
+                self.attempts.give_up(pod)
 
     def lease(self, key: RegionKey) -> Lease | None:
         """Return the region's demand Lease, or None when it does not exist."""
@@ -77,7 +87,7 @@ class Fleet:
 
     def pick_pod(self, key: RegionKey) -> PodState | None:
         """Return the pod for the next request, or None when none is servable with free requests."""
-        return balancing.pick_pod(self.regions[key].pods.values(), self.clock())
+        return balancing.pick_pod(self.regions[key].pods.values(), self.clock(), self.draw())
 
     def views(self, model: ModelEntry) -> tuple[RegionView, ...]:
         """Return the views of all regions of a registered model, in the registry's order."""
@@ -97,10 +107,17 @@ class Fleet:
         self._settle_wake(region)
         self.on_region_change(key)
 
-    def quarantine(self, key: RegionKey, pod: PodState) -> None:
-        """Send no request to the pod until its next report, because an attempt failed."""
-        pod.quarantined_since_seconds = self.clock()
+    def record_failure(self, key: RegionKey, pod: PodState, failure: UpstreamFailure) -> None:
+        """Record that an attempt at the pod failed; have it polled at once where only a report can clear it."""
+        pod.record_failure(failure, self.clock())
+        if pod.quarantined_since_seconds is not None:
+            self.on_suspicion(key, pod.address)
         self.on_region_change(key)
+
+    def record_silence(self, key: RegionKey, pod: PodState) -> None:
+        """Record a poll without a report; requests without a byte leave a pod that has stopped reporting."""
+        if pod.is_dark(self.clock()) and self.attempts.give_up(pod):
+            self.on_region_change(key)
 
     def request_wake(self, key: RegionKey) -> bool:
         """Record that the region is wanted; return True when this started a wake."""
@@ -133,6 +150,7 @@ class Fleet:
         try:
             yield
             complete = True
+            pod.ejection.record_success()
         finally:
             traffic.open_requests -= 1
             pod.open_requests -= 1
@@ -147,9 +165,8 @@ class Fleet:
         return Activity(self.held(key), traffic.open_requests, traffic.is_wake_requested, traffic.last_finished)
 
 
-def _updated(old: PodState | None, endpoint: PodEndpoint) -> PodState:
+def _updated(old: PodState | None, endpoint: PodEndpoint, max_requests: int) -> PodState:
     """Keep a pod's counters and report when its endpoint changes; a new pod may get an old one's address."""
-    if old is None or old.endpoint.name != endpoint.name:
-        return PodState(endpoint)
-    old.endpoint = endpoint
-    return old
+    pod = PodState(endpoint) if old is None or old.endpoint.name != endpoint.name else old
+    pod.endpoint, pod.max_requests = endpoint, max_requests
+    return pod

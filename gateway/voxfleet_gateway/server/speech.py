@@ -3,18 +3,19 @@
 Knows: the order of the steps. Does not know: how any of them is done.
 """
 
-import asyncio
 import re
+import time
 from dataclasses import dataclass
 
 from aiohttp import web
 
 from voxfleet_gateway.decisions.client_location import COUNTRY_HEADER, LOCATION_HEADER, client_place
+from voxfleet_gateway.decisions.hold_queue import Ticket
 from voxfleet_gateway.decisions.retry_policy import RetryBudget, may_retry
 from voxfleet_gateway.decisions.routing import RouteRequest
 from voxfleet_gateway.dispatch.dispatcher import Dispatcher
 from voxfleet_gateway.dispatch.target import Target
-from voxfleet_gateway.errors import RequestRefusedError, UpstreamFailedError
+from voxfleet_gateway.errors import RequestRefusedError, UpstreamFailedError, UpstreamFailure
 from voxfleet_gateway.refusals import no_pod_responded
 from voxfleet_gateway.regions import ModelEntry
 from voxfleet_gateway.request_context import RequestContext
@@ -27,7 +28,6 @@ from voxfleet_gateway.server.upstream.proxy import Proxy
 from voxfleet_gateway.settings import Settings
 from voxfleet_gateway.telemetry import RETRIES, UPSTREAM_FAILURES
 
-FIRST_BYTE_SECONDS = 300.0
 PREFER_WAIT = re.compile(r"(?:^|[,;\s])wait=(\d{1,6})(?:$|[,;\s])")  # RFC 7240, 4.3
 
 
@@ -80,26 +80,34 @@ class Speech:
     ) -> web.StreamResponse:
         route_request, context = self.route_request(request), request[CONTEXT]
         ticket = self.dispatcher.hold_queues.new_ticket(hold_seconds(request, model, default_hold_seconds))
-        retries = 0
+        retries, full = 0, None
         while True:
-            target = await self.dispatcher.find_target(context.model, route_request, ticket, context)
             try:
-                return await self._attempt(request, speech, target, events)
+                target = await self.dispatcher.find_target(context.model, route_request, ticket, context)
+            except RequestRefusedError:
+                if full is None:
+                    raise
+                return full.response()  # every pod was full until the deadline: the newest one's own words
+            try:
+                return await self._attempt(request, speech, target, ticket, events)
             except UpstreamFailedError as failed:
                 UPSTREAM_FAILURES.labels(failed.failure).inc()
-                target.quarantine()
+                target.record_failure(failed.failure)
+                if isinstance(failed, UpstreamStatusError) and failed.failure is UpstreamFailure.FULL:
+                    full = failed  # no failure of the request: it is held again, in its old place
+                    continue
                 if not may_retry(failed.failure, retries, self.budget, first_byte_sent=context.bytes_sent > 0):
                     return _final_error(failed, target)
                 retries += 1
                 RETRIES.labels(failed.failure).inc()
 
     async def _attempt(
-        self, request: web.Request, speech: SpeechRequest, target: Target, events: EventStream | None
+        self, request: web.Request, speech: SpeechRequest, target: Target, ticket: Ticket, events: EventStream | None
     ) -> web.StreamResponse:
         context = request[CONTEXT]
         context.attempts += 1
         body = speech.naming(target.model.model).body
-        timer = asyncio.timeout(FIRST_BYTE_SECONDS)
+        timer = target.first_byte(ticket.deadline_seconds - time.monotonic())
         with target.sending():
             return await self.proxy.attempt(request, target.url(SPEECH_PATH), body, context, timer, events)
 

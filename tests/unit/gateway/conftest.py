@@ -31,6 +31,7 @@ class Wire:
         report: dict[str, Any] | None = None,
         rules: dict[str, Any] | None = None,
         settings: dict[str, Any] | None = None,
+        keep_reporting: bool = False,
         **region: Any,
     ) -> AsyncIterator[tuple[int, Gateway]]:
         """Yield the API's port and the gateway; its fleet is one region with these pods, each with one report."""
@@ -46,10 +47,21 @@ class Wire:
             gateway.fleet.registry = lambda: registry
             gateway.fleet.pods_behind = lambda _: tuple(PodEndpoint(each, is_ready=True) for each in addresses)
             gateway.fleet.refresh()
-            for address in addresses:
-                row = LoadReport(**(report or {"state": "ready", "free_rows": 64}))
-                gateway.fleet.record_report(KEY, address, ReceivedReport(row, {}, time.monotonic()))
+            row = LoadReport(**(report or {"state": "ready", "free_rows": 64}))
+
+            def record_reports() -> None:
+                for address in addresses:
+                    gateway.fleet.record_report(KEY, address, ReceivedReport(row, {}, time.monotonic()))
+
+            async def report_on() -> None:
+                while keep_reporting:
+                    await asyncio.sleep(0.5)
+                    record_reports()
+
+            record_reports()
+            reporting = asyncio.create_task(report_on())
             yield opened["api"], gateway
+            reporting.cancel()
         for server in servers:
             server.close()
 

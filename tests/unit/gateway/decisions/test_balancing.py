@@ -1,10 +1,13 @@
 """The pod of a region that gets a request."""
 
+import random
+from collections import Counter
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from voxfleet_gateway.decisions.balancing import pick_pod, servable
+from voxfleet_gateway.decisions.balancing import pick_pod, servable, work
+from voxfleet_gateway.decisions.ejection import Ejection
 from voxfleet_gateway.decisions.pod_state import LoadReport, PodAddress, PodEndpoint, PodState, ReceivedReport
 
 NOW = 100.0
@@ -25,20 +28,55 @@ def pod_states(draw: Any) -> PodState:
     report = draw(st.none() | reports)
     received = ReceivedReport(report, {}, draw(st.floats(90, NOW))) if report else None
     quarantined = draw(st.none() | st.just(99.0))
-    return PodState(endpoint, received, draw(st.integers(0, 80)), draw(st.integers(0, 80)), quarantined)
+    pod = PodState(endpoint, received, draw(st.integers(0, 80)), draw(st.integers(0, 80)), quarantined)
+    pod.unanswered, pod.ejection = draw(st.integers(0, 9)), Ejection(until_seconds=draw(st.sampled_from([0.0, 200.0])))
+    return pod
 
 
-@given(st.lists(pod_states(), max_size=5))
-def test_only_a_servable_pod_below_its_limit_is_picked(pods: list[PodState]) -> None:
-    picked = pick_pod(pods, NOW)
+draws = st.floats(0, 1, exclude_max=True)
+
+
+@given(st.lists(pod_states(), max_size=5), draws)
+def test_only_a_servable_pod_below_its_limit_is_picked(pods: list[PodState], draw: float) -> None:
+    picked = pick_pod(pods, NOW, draw)
     free = [pod for pod in servable(pods, NOW) if pod.free_requests > 0]
     assert (picked is None) == (not free)
     assert picked is None or picked in free
 
 
-@given(st.lists(pod_states(), max_size=5))
-def test_no_other_pod_has_fewer_waiting_sequences(pods: list[PodState]) -> None:
-    picked = pick_pod(pods, NOW)
+@given(st.lists(pod_states(), max_size=5), draws)
+def test_no_other_pod_has_less_work(pods: list[PodState], draw: float) -> None:
+    picked = pick_pod(pods, NOW, draw)
     if picked is not None:
-        free = [pod for pod in servable(pods, NOW) if pod.free_requests > 0]
-        assert picked.waiting == min(pod.waiting for pod in free)
+        assert work(picked) == min(work(pod) for pod in servable(pods, NOW) if pod.free_requests > 0)
+
+
+@given(st.lists(pod_states(), max_size=5))
+def test_an_ejected_pod_is_servable_only_when_every_other_one_is_ejected_too(pods: list[PodState]) -> None:
+    able = [pod for pod in pods if pod.is_servable(NOW)]
+    chosen = servable(pods, NOW)
+    assert bool(chosen) == bool(able)
+    assert len({pod.ejection.is_active(NOW) for pod in chosen}) <= 1
+    assert chosen == able or not any(pod.ejection.is_active(NOW) for pod in chosen)
+
+
+def ready(number: int, **fields: Any) -> PodState:
+    received = ReceivedReport(LoadReport(state="ready", free_rows=64), {}, NOW)
+    return PodState(PodEndpoint(PodAddress(f"10.0.0.{number}"), is_ready=True), received, **fields)
+
+
+def test_equal_pods_are_chosen_evenly() -> None:
+    pods = [ready(number) for number in range(4)]
+    assert [pick_pod(pods, NOW, draw) for draw in (0.0, 0.3, 0.5, 0.99)] == pods
+
+
+def test_a_silent_pod_is_left_after_its_first_unanswered_request_whatever_it_reports() -> None:
+    silent, fine = ready(1), ready(2)
+    sent: Counter[int] = Counter()
+    for request in range(60):
+        pod = pick_pod([silent, fine], NOW, random.Random(request).random())  # noqa: S311  # a repeatable draw
+        assert pod is not None
+        sent[id(pod)] += 1
+        pod.unanswered += pod is silent
+        pod.record_report(ReceivedReport(LoadReport(state="ready", free_rows=64), {}, NOW))
+    assert sent[id(silent)] == 1

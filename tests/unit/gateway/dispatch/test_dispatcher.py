@@ -5,14 +5,14 @@ from collections.abc import Awaitable
 from typing import Any
 
 import pytest
-from voxfleet_gateway.decisions.pod_state import OPEN_LIMIT_PER_POD, PodAddress, PodEndpoint
+from voxfleet_gateway.decisions.pod_state import PodAddress, PodEndpoint
 from voxfleet_gateway.decisions.routing import RouteRequest
 from voxfleet_gateway.dispatch.dispatcher import Dispatcher
 from voxfleet_gateway.dispatch.hold_queues import HoldQueues
 from voxfleet_gateway.dispatch.target import Target
 from voxfleet_gateway.errors import Refusal, RequestRefusedError
 from voxfleet_gateway.pods.fleet import Fleet
-from voxfleet_gateway.regions import ModelEntry, ObjectRef, RegionEntry, RegionKey, Registry
+from voxfleet_gateway.regions import DEFAULT_SERVING, ModelEntry, ObjectRef, RegionEntry, RegionKey, Registry
 from voxfleet_gateway.request_context import RequestContext
 
 EU = RegionKey("default", "narrator", "eu")
@@ -84,10 +84,10 @@ async def test_no_more_are_released_than_there_is_capacity_for() -> None:
     world = World(region("eu"))
     world.put_pod("eu")
     record = world.fleet.regions[EU].pods[ADDRESS]
-    record.open_requests = OPEN_LIMIT_PER_POD
+    record.open_requests = DEFAULT_SERVING.open_limit(1)
     waiting = await begun(*(world.find() for _ in range(5)))
     assert world.fleet.held(EU) == 5, "full is waited for, like asleep"
-    record.open_requests = OPEN_LIMIT_PER_POD - 2
+    record.open_requests = DEFAULT_SERVING.open_limit(1) - 2
     world.fleet.refresh()
     await asyncio.gather(*waiting[:2])
     assert [each.done() for each in waiting] == [True, True, False, False, False]
@@ -99,14 +99,14 @@ async def test_a_new_request_does_not_pass_those_that_wait() -> None:
     world = World(region("eu"))
     world.put_pod("eu")
     record = world.fleet.regions[EU].pods[ADDRESS]
-    record.open_requests = OPEN_LIMIT_PER_POD
+    record.open_requests = DEFAULT_SERVING.open_limit(1)
     (first,) = await begun(world.find())
-    record.open_requests = OPEN_LIMIT_PER_POD - 1
+    record.open_requests = DEFAULT_SERVING.open_limit(1) - 1
     (second,) = await begun(world.find())
     assert not second.done(), "there is capacity, and another request has waited for it"
     world.fleet.refresh()
     await first
-    record.open_requests = OPEN_LIMIT_PER_POD - 1
+    record.open_requests = DEFAULT_SERVING.open_limit(1) - 1
     world.fleet.refresh()
     await second
 
@@ -153,7 +153,7 @@ async def test_time_is_up_with_an_estimate_of_what_is_left() -> None:
 async def test_time_is_up_in_a_full_region() -> None:
     world = World(region("eu"))
     world.put_pod("eu")
-    world.fleet.regions[EU].pods[ADDRESS].open_requests = OPEN_LIMIT_PER_POD
+    world.fleet.regions[EU].pods[ADDRESS].open_requests = DEFAULT_SERVING.open_limit(1)
     assert (await world.refused(hold_seconds=0.05)).code == "region_full"
 
 

@@ -6,16 +6,17 @@ from typing import Any
 import pytest
 from voxfleet_gateway.decisions.demand_lease import Lease
 from voxfleet_gateway.decisions.pod_state import (
-    OPEN_LIMIT_PER_POD,
+    FRESH_SECONDS,
     LoadReport,
     PodAddress,
     PodEndpoint,
     ReceivedReport,
 )
 from voxfleet_gateway.decisions.snapshot import RegionView
+from voxfleet_gateway.errors import UpstreamFailure
 from voxfleet_gateway.pods.fleet import Fleet
 from voxfleet_gateway.pods.load_poller import poll_period_seconds
-from voxfleet_gateway.regions import ModelEntry, ObjectRef, RegionEntry, RegionKey, Registry
+from voxfleet_gateway.regions import DEFAULT_SERVING, ModelEntry, ObjectRef, RegionEntry, RegionKey, Registry
 
 KEY = RegionKey("default", "narrator", "eu")
 ONE, TWO = PodAddress("10.0.0.1"), PodAddress("10.0.0.2")
@@ -73,22 +74,31 @@ def test_a_pod_is_servable_as_soon_as_it_reports_ready() -> None:
     assert world.view.is_awake
 
 
-def test_a_pod_without_a_fresh_report_is_servable_when_kubernetes_says_ready() -> None:
+def test_a_pod_that_never_reported_is_servable_when_kubernetes_says_ready() -> None:
     world = World()
     world.put(PodEndpoint(ONE, is_ready=True))
     assert world.view.is_awake
-    world.report("draining")
+
+
+def test_a_pod_that_reported_and_stopped_is_not_servable_whatever_kubernetes_says() -> None:
+    world = World()
+    world.put(PodEndpoint(ONE, is_ready=True))
+    world.report()
+    world.now += FRESH_SECONDS + 0.1
     assert not world.view.is_awake
-    world.now += 10
-    assert world.view.is_awake, "an old report counts for nothing"
+    world.report()
+    assert world.view.is_awake
 
 
 def test_a_quarantined_pod_is_servable_after_its_next_report() -> None:
     world = World()
     world.put(PodEndpoint(ONE, is_ready=True))
     world.report()
-    world.fleet.quarantine(KEY, world.fleet.regions[KEY].pods[ONE])
+    suspected: list[Any] = []
+    world.fleet.on_suspicion = lambda *pod: suspected.append(pod)
+    world.fleet.record_failure(KEY, world.fleet.regions[KEY].pods[ONE], UpstreamFailure.RESET)
     assert not world.view.is_awake
+    assert suspected == [(KEY, ONE)], "it is polled at once"
     assert poll_period_seconds(world.fleet.regions[KEY].pods[ONE], world.now) == pytest.approx(0.1)
     world.report()
     assert world.view.is_awake
@@ -120,7 +130,7 @@ def test_own_requests_count_until_the_next_report() -> None:
         assert (world.view.running, world.view.rows, world.view.waiting) == (2, 4, 0)
         world.report(running_sequences=2)
         assert (world.view.running, world.view.rows) == (2, 6)
-    assert world.view.free_requests == OPEN_LIMIT_PER_POD
+    assert world.view.free_requests == DEFAULT_SERVING.open_limit(1)
 
 
 def test_the_pod_with_the_least_work_is_picked() -> None:
@@ -131,7 +141,7 @@ def test_the_pod_with_the_least_work_is_picked() -> None:
     picked = world.fleet.pick_pod(KEY)
     assert picked is not None
     assert picked.address == TWO
-    picked.open_requests = OPEN_LIMIT_PER_POD
+    picked.open_requests = DEFAULT_SERVING.open_limit(1)
     other = world.fleet.pick_pod(KEY)
     assert other is not None
     assert other.address == ONE

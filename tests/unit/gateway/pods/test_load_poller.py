@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web
 from voxfleet_gateway.decisions.balancing import servable
 from voxfleet_gateway.decisions.pod_state import LoadReport, PodAddress, PodEndpoint, PodState, ReceivedReport
+from voxfleet_gateway.errors import UpstreamFailedError, UpstreamFailure
 from voxfleet_gateway.pods.fleet import Fleet
 from voxfleet_gateway.pods.load_poller import LoadPoller, poll_period_seconds
 from voxfleet_gateway.regions import ModelEntry, ObjectRef, RegionEntry, RegionKey, Registry
@@ -25,6 +26,7 @@ class Pod:
     def __init__(self) -> None:
         self.answer: Any = {"state": "loading"}
         self.status = 200
+        self.respond: Any = None
         self.polled_at: list[float] = []
 
     @property
@@ -38,6 +40,8 @@ class Pod:
     async def load(self, request: web.Request) -> web.StreamResponse:
         self.polled_at.append(time.monotonic())
         assert request.headers["Authorization"] == f"Bearer {pod_token('key', 'default', 'narrator')}"
+        if self.respond is not None:
+            return await self.respond(request)  # type: ignore[no-any-return]
         if isinstance(self.answer, bytes):
             return web.Response(body=self.answer, content_type="application/json")
         return web.json_response(self.answer, status=self.status)
@@ -94,7 +98,16 @@ async def test_a_waking_pod_is_polled_ten_times_a_second(pod: Pod, polled: tuple
     assert pod.shortest_pause(since=polls) > 0.9, "a ready pod is polled every second"
 
 
-@pytest.mark.parametrize("answer", [b"", b"{", b"[]", b'{"state": "dancing"}', b'{"state": 1}', b"\xff"])
+BAD_REPORTS = [
+    b"", b"{", b"[]", b'{"state": "dancing"}', b'{"state": 1}', b"\xff", b"null", b"[" * 15_000,
+    b'{"state": "ready", "running_sequences": -1}', b'{"state": "ready", "free_rows": 1' + b"0" * 400 + b"}",
+    b'{"state": "ready", "free_rows": 1e999}', b'{"state": "ready", "queued_audio_seconds": NaN}',
+    b'{"state": "ready", "x": ' + b"[" * 5_000 + b"]" * 5_000 + b"}",
+    b'{"state": "ready", "x": "' + b"a" * 2**20 + b'"}',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("answer", BAD_REPORTS)
 async def test_a_bad_response_changes_nothing(pod: Pod, polled: tuple[Fleet, LoadPoller], answer: bytes) -> None:
     pod.answer = answer
     await until(lambda: pod.polls >= 2)  # so the first answer has been read
@@ -122,3 +135,75 @@ def test_polling_is_fast_only_while_a_pod_may_become_ready() -> None:
     for state, period in (("loading", 0.1), ("warming", 0.1), ("ready", 1), ("draining", 1), ("failed", 1)):
         pod.record_report(ReceivedReport(LoadReport(state=state), {}, now))
         assert poll_period_seconds(pod, now) == pytest.approx(period)
+
+
+async def test_an_endless_report_is_left_at_the_bound(pod: Pod, polled: tuple[Fleet, LoadPoller]) -> None:
+    sent = 0
+
+    async def endless(request: web.Request) -> web.StreamResponse:
+        nonlocal sent
+        response = web.StreamResponse(headers={"Content-Type": "application/json"})
+        await response.prepare(request)
+        while True:
+            await response.write(b"[" * 2**16)
+            sent += 2**16
+
+    pod.respond = endless
+    await until(lambda: pod.polls >= 2)
+    pod.respond = None
+    assert sent < 2**24, "no more than what sockets buffer was sent"
+    await until(lambda: bool(polled[0].regions[KEY].pods))
+    pod.answer = {"state": "ready"}
+    await until(lambda: bool(servable_pods(polled[0])))
+
+
+async def test_no_exception_ends_the_polling(
+    pod: Pod, polled: tuple[Fleet, LoadPoller], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_body: bytes) -> None:
+        raise RecursionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr("voxfleet_gateway.pods.load_poller.parse_report", broken)
+        polls = pod.polls
+        await until(lambda: pod.polls >= polls + 2)
+    pod.answer = {"state": "ready"}
+    await until(lambda: bool(servable_pods(polled[0])))
+
+
+async def test_a_suspected_pod_is_polled_at_once(pod: Pod, polled: tuple[Fleet, LoadPoller]) -> None:
+    fleet, poller = polled
+    fleet.on_suspicion = poller.poll_now
+    pod.answer = {"state": "ready"}
+    await until(lambda: bool(servable_pods(fleet)))
+    (record,) = servable_pods(fleet)
+    waits = []
+    for _ in range(5):
+        began = time.monotonic()
+        fleet.record_failure(KEY, record, UpstreamFailure.RESET)
+        await until(lambda: bool(servable_pods(fleet)))
+        waits.append(time.monotonic() - began)
+    assert min(waits) < 0.3, "not after the rest of a second"
+
+
+async def test_requests_without_a_byte_leave_a_pod_that_stopped_reporting(
+    pod: Pod, polled: tuple[Fleet, LoadPoller]
+) -> None:
+    fleet, _ = polled
+    pod.answer = {"state": "ready"}
+    await until(lambda: bool(servable_pods(fleet)))
+    (record,) = servable_pods(fleet)
+    offset = 0.0
+    fleet.clock = lambda: time.monotonic() + offset
+    pod.status = 500
+
+    async def attempt() -> None:
+        nonlocal offset
+        async with fleet.attempts.first_byte(record, 60):
+            offset = 6.0
+            await asyncio.sleep(60)
+
+    with pytest.raises(UpstreamFailedError) as caught:
+        await attempt()
+    assert caught.value.failure is UpstreamFailure.LOST
+    assert (record.unanswered, fleet.attempts.timers) == (0, {})

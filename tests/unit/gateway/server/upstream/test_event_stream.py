@@ -46,7 +46,10 @@ class FakeTarget:
     def sending(self) -> Any:
         return nullcontext()
 
-    def quarantine(self) -> None: ...
+    def first_byte(self, _hold_left_seconds: float) -> Any:
+        return asyncio.timeout(PATIENCE_SECONDS)
+
+    def record_failure(self, _failure: Any) -> None: ...
 
 
 class HeldDispatcher:
