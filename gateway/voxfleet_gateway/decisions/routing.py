@@ -32,6 +32,7 @@ class RouteRequest:
     rules: GatewayRules = DEFAULT_RULES
     is_model_suspended: bool = False
     tenant: str = ""  # of the caller; empty without a key
+    is_admitted: bool = False  # it is held already, or was sent before: a full hold queue is full for others
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ def filter_failed(view: RegionView, _request: RouteRequest) -> str | None:
 def filter_hold_full(view: RegionView, request: RouteRequest) -> str | None:
     """Exclude a region that cannot serve now and whose hold queue is full."""
     full = not view.is_available and view.held >= request.rules.max_held_requests
-    return "hold-full" if full else None
+    return "hold-full" if full and not request.is_admitted else None
 
 
 FILTERS: tuple[Filter, ...] = (
@@ -96,6 +97,9 @@ FILTERS: tuple[Filter, ...] = (
     filter_failed,
     filter_hold_full,
 )
+
+# These exclude a region for this client, whatever becomes of its pods.
+NEVER_FILTERS = frozenset({"suspended", "forbidden", "unreachable"})
 
 # Filter -> error code of the response. Where several apply, the first in this order is reported.
 REFUSAL_BY_FILTER = {

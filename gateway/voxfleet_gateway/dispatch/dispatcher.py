@@ -4,13 +4,13 @@ Knows: the loop around the pure decision. Does not know: bodies, headers, the po
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from voxfleet_gateway.decisions.caller import Caller
-from voxfleet_gateway.decisions.hold_queue import ReleaseReason, Ticket, may_pass, releasable
+from voxfleet_gateway.decisions.hold_queue import ReleaseReason, Ticket, free_by_region
 from voxfleet_gateway.decisions.record import DecisionRecord
-from voxfleet_gateway.decisions.routing import Decision, RouteRequest, decide
+from voxfleet_gateway.decisions.routing import NEVER_FILTERS, Decision, RouteRequest, decide
 from voxfleet_gateway.dispatch.hold_queues import HoldQueues
 from voxfleet_gateway.dispatch.target import Target
 from voxfleet_gateway.errors import Refusal, RequestRefusedError
@@ -33,20 +33,24 @@ class Dispatcher:
         self, name: str, route_request: RouteRequest, ticket: Ticket, context: RequestContext
     ) -> Target:
         """Return a pod with capacity, now or after a wake; raises RequestRefusedError if there is none in time."""
-        while True:
-            model = self.model(name, context.caller)  # again after each hold: the registry may have changed meanwhile
-            decision = self.decide(model, route_request, context)
-            for region in decision.wake:
-                self.wake(model.key(region))
-            if decision.action == "refuse" or decision.region is None:
-                raise RequestRefusedError(refused_by_decision(decision))
-            key = model.key(decision.region)
-            self._count_arrival(key, context)
-            is_in_turn = may_pass(context.held_seconds, self.hold_queues.held(key))
-            if decision.action == "serve" and is_in_turn and (pod := self.fleet.pick_pod(key)):
-                context.restore_held_route()
-                return Target(key, model, pod, self.fleet, self.on_demand)
-            await self._hold(key, model, ticket, context)
+        try:
+            while True:
+                model = self.model(name, context.caller)  # again after each hold: the registry may have changed
+                is_admitted = context.held_seconds > 0 or context.attempts > 0
+                decision = self.decide(model, replace(route_request, is_admitted=is_admitted), context)
+                for region in decision.wake:
+                    self.wake(model.key(region))
+                if decision.action == "refuse" or decision.region is None:
+                    raise RequestRefusedError(refused_by_decision(decision))
+                key = model.key(decision.region)
+                self._count_arrival(key, context)
+                is_in_turn = self.hold_queues.is_in_turn(key, ticket)
+                if decision.action == "serve" and is_in_turn and (pod := self.fleet.pick_pod(key)):
+                    context.restore_held_route()
+                    return Target(key, model, pod, self.fleet, self.on_demand)
+                await self._hold(key, model, ticket, context)
+        finally:  # found, refused, or the client has disconnected: its place is another request's
+            self.hold_queues.leave(ticket)
 
     def model(self, name: str, caller: Caller) -> ModelEntry:
         """Return the model of this name; raises RequestRefusedError (404) when the caller may use none."""
@@ -77,10 +81,9 @@ class Dispatcher:
 
     def region_changed(self, key: RegionKey) -> None:
         """Release held requests of the region's model, as many as can be served or must be refused now."""
-        for waiting in [*self.hold_queues.queues]:
-            # Requests held for another region of the model may move to this one.
-            if (waiting.namespace, waiting.name) == (key.namespace, key.name):
-                self.hold_queues.release(waiting, self._releasable(waiting))
+        # Requests held for another region of the model may move to this one.
+        for waiting in self.hold_queues.of_model((key.namespace, key.name)):
+            self.hold_queues.release(waiting, self._free(waiting))
 
     def _count_arrival(self, key: RegionKey, context: RequestContext) -> None:
         """Count the request once, in the region where it was first sent or held."""
@@ -90,24 +93,41 @@ class Dispatcher:
 
     async def _hold(self, key: RegionKey, model: ModelEntry, ticket: Ticket, context: RequestContext) -> None:
         began_seconds = time.monotonic()
-        reason = await self.hold_queues.wait(key, ticket, model.gateway.max_held_requests)
+        reason = await self.hold_queues.wait(
+            key,
+            ticket,
+            model.gateway.max_held_requests,
+            _usable_regions(key, model, context),
+            is_admitted=context.attempts > 0,
+        )
         held_seconds = time.monotonic() - began_seconds
         context.held_seconds += held_seconds
         context.held_route = context.route
-        if reason is ReleaseReason.EXPIRED:
+        if reason in {ReleaseReason.EXPIRED, ReleaseReason.FULL}:
             raise RequestRefusedError(_expired(key.region, context, held_seconds))
         if reason is ReleaseReason.DRAINED:
             raise RequestRefusedError(gateway_draining())
 
-    def _releasable(self, key: RegionKey) -> int:
-        waiting = self.hold_queues.held(key)
+    def _free(self, key: RegionKey) -> Mapping[str, int] | None:
+        """Return the capacity for requests held for the region, less those that were released and not sent yet."""
         region = self.fleet.regions.get(key)
-        # All, when nothing is left to wait for: each is refused with the reason when it decides again.
+        # None, when nothing is left to wait for: each is refused with the reason when it decides again.
         if region is None or not region.is_registered or region.model.suspended:
-            return waiting
+            return None
         views = self.fleet.views(region.model) if region.model.gateway.spill else (self.fleet.view(key),)
-        home = next(view for view in views if view.name == key.region)
-        return releasable(waiting, home, views)
+        free = free_by_region(next(view for view in views if view.name == key.region), views)
+        if free is None:
+            return None
+        deciding = self.hold_queues.deciding((key.namespace, key.name))
+        return {name: count - deciding[name] for name, count in free.items()}
+
+
+def _usable_regions(key: RegionKey, model: ModelEntry, context: RequestContext) -> frozenset[str]:
+    """Return the regions that the request may be sent to, whatever their state, by its newest decision."""
+    if context.decided is None or not model.gateway.spill:
+        return frozenset({key.region})
+    scores = context.decided.decision.scores
+    return frozenset(score.region for score in scores if score.filtered_by not in NEVER_FILTERS)
 
 
 def _expired(region: str, context: RequestContext, held_seconds: float) -> Refusal:

@@ -7,11 +7,12 @@ Does not know: what changed, and what the request does next (it decides again).
 import asyncio
 import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from voxfleet_gateway.decisions.hold_queue import HoldQueue, ReleaseReason, Ticket
-from voxfleet_gateway.regions import RegionKey
+from voxfleet_gateway.regions import ObjectKey, RegionKey
 from voxfleet_gateway.telemetry import HELD_REQUESTS
 
 # A timer may fire up to the clock's resolution early; a ticket would then not be due yet and be held for ever.
@@ -25,26 +26,43 @@ class HoldQueues:
     on_change: Callable[[RegionKey], None]
     clock: Callable[[], float] = time.monotonic
     queues: dict[RegionKey, HoldQueue] = field(default_factory=dict)
+    by_model: dict[ObjectKey, set[RegionKey]] = field(default_factory=dict)  # the keys of `queues`
+    places: dict[int, RegionKey] = field(default_factory=dict)  # by ticket number
     waiters: dict[int, asyncio.Future[ReleaseReason]] = field(default_factory=dict)
     numbers: Iterator[int] = field(default_factory=itertools.count)
     is_draining: bool = False
 
-    def new_ticket(self, hold_seconds: float) -> Ticket:
+    def new_ticket(self, hold_seconds: float, tenant: str = "", cost_audio_seconds: float = 0.0) -> Ticket:
         """Return the ticket of a request that has just arrived; it is valid in the queue of any region."""
-        return Ticket(next(self.numbers), self.clock() + hold_seconds)
+        return Ticket(next(self.numbers), self.clock() + hold_seconds, tenant, cost_audio_seconds)
 
     def held(self, key: RegionKey) -> int:
-        """Return how many requests are held for the region."""
+        """Return how many requests are held for the region, those that decide again included."""
         return len(self.queues[key]) if key in self.queues else 0
 
-    async def wait(self, key: RegionKey, ticket: Ticket, max_requests: int) -> ReleaseReason:
-        """Hold a request until it is released or expires; in a full queue it expires at once."""
+    def is_in_turn(self, key: RegionKey, ticket: Ticket) -> bool:
+        """Whether the request may be sent to the region before those that wait for it."""
+        return key not in self.queues or self.queues[key].is_in_turn(ticket)
+
+    def of_model(self, model: ObjectKey) -> list[RegionKey]:
+        """Return the regions of the model that requests are held for."""
+        return [*self.by_model.get(model, ())]
+
+    def deciding(self, model: ObjectKey) -> Counter[str]:
+        """Return how many requests of the model were released and not sent yet, by the region that can take them."""
+        keys = self.by_model.get(model, ())
+        return Counter(region for key in keys for region in self.queues[key].deciding.values())
+
+    async def wait(
+        self, key: RegionKey, ticket: Ticket, max_requests: int, regions: frozenset[str], *, is_admitted: bool = False
+    ) -> ReleaseReason:
+        """Hold a request until it is released or expires; `regions` are the names of those that it may be sent to."""
         if self.is_draining:
             return ReleaseReason.DRAINED
-        queue = self.queues.setdefault(key, HoldQueue(max_requests))
-        queue.max_requests = max_requests  # the resource may have changed since the queue was made
-        if not queue.offer(ticket):
-            return ReleaseReason.EXPIRED
+        if self.places.get(ticket.number, key) != key:
+            is_admitted = self.leave(ticket)  # a place is a place in whichever queue
+        if not self._offer(key, ticket, max_requests, regions, is_admitted=is_admitted):
+            return ReleaseReason.FULL
         loop = asyncio.get_running_loop()
         future: asyncio.Future[ReleaseReason] = loop.create_future()
         self.waiters[ticket.number] = future
@@ -53,35 +71,64 @@ class HoldQueues:
         self._report(key)
         try:
             return await future
-        finally:  # also when the client has disconnected and this task is cancelled
+        finally:
             timer.cancel()
-            queue.withdraw(ticket)
             del self.waiters[ticket.number]
-            self._report(key)
-            if not self.queues.get(key):
-                self.queues.pop(key, None)
 
-    def release(self, key: RegionKey, count: int) -> None:
-        """Release the oldest `count` requests of the region, so that they decide again."""
-        if key in self.queues:
-            self._resolve(key, self.queues[key].release(count), ReleaseReason.RELEASED)
+    def _offer(
+        self, key: RegionKey, ticket: Ticket, max_requests: int, regions: frozenset[str], *, is_admitted: bool
+    ) -> bool:
+        queue = self.queues.get(key) or HoldQueue(key.region, max_requests)
+        queue.max_requests = max_requests  # the resource may have changed since the queue was made
+        if not queue.offer(ticket, regions, self.clock(), is_admitted=is_admitted):
+            return False
+        self.queues[key] = queue
+        self.by_model.setdefault((key.namespace, key.name), set()).add(key)
+        self.places[ticket.number] = key
+        return True
+
+    def leave(self, ticket: Ticket) -> bool:
+        """Give the request's place up, if it has one: it was sent or refused, or its client is gone."""
+        key = self.places.pop(ticket.number, None)
+        if key is None:
+            return False
+        queue = self.queues[key]
+        queue.leave(ticket)
+        if not queue:
+            del self.queues[key]
+            model = (key.namespace, key.name)
+            self.by_model[model].discard(key)
+            if not self.by_model[model]:
+                del self.by_model[model]
+        self._report(key)
+        return True
+
+    def release(self, key: RegionKey, free: Mapping[str, int] | None) -> None:
+        """Let the oldest requests decide again: as many as regions have capacity for, or all for None."""
+        if (queue := self.queues.get(key)) is not None:
+            released = queue.release_all() if free is None else queue.release(free, self.clock())
+            self._resolve(released, ReleaseReason.RELEASED)
 
     def drain(self) -> None:
         """Release every request, and hold no further one: this gateway is shutting down."""
         self.is_draining = True
-        for key, queue in self.queues.items():
-            self._resolve(key, queue.release(len(queue)), ReleaseReason.DRAINED)
+        for queue in self.queues.values():
+            self._resolve(queue.release_all(), ReleaseReason.DRAINED)
 
     def _expire(self, key: RegionKey) -> None:
-        if key in self.queues:
-            self._resolve(key, self.queues[key].expire(self.clock()), ReleaseReason.EXPIRED)
+        if key not in self.queues:
+            return
+        now_seconds = self.clock()
+        expired = [ticket for ticket in self.queues[key].waiting if ticket.deadline_seconds <= now_seconds]
+        self._resolve(expired, ReleaseReason.EXPIRED)
+        for ticket in expired:
+            self.leave(ticket)
 
-    def _resolve(self, key: RegionKey, tickets: list[Ticket], reason: ReleaseReason) -> None:
+    def _resolve(self, tickets: Iterable[Ticket], reason: ReleaseReason) -> None:
         for ticket in tickets:
             future = self.waiters[ticket.number]
             if not future.done():
                 future.set_result(reason)
-        self._report(key)
 
     def _report(self, key: RegionKey) -> None:
         HELD_REQUESTS.labels(*key.labels).set(self.held(key))

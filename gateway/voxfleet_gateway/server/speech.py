@@ -79,7 +79,8 @@ class Speech:
         events: EventStream | None = None,
     ) -> web.StreamResponse:
         route_request, context = self.route_request(request), request[CONTEXT]
-        ticket = self.dispatcher.hold_queues.new_ticket(hold_seconds(request, model, default_hold_seconds))
+        wait_seconds = hold_seconds(request, model, default_hold_seconds)
+        ticket = self.dispatcher.hold_queues.new_ticket(wait_seconds, context.caller.tenant, speech.audio_seconds)
         retries, full = 0, None
         while True:
             try:

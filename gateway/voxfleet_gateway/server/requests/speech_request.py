@@ -14,6 +14,7 @@ from voxfleet_gateway.refusals import bad_request, too_many_values
 MAX_JSON_VALUES = 10_000  # a speech request has some 20; its text may hold 4,096 commas
 COUNTED_BYTES = 64 * 1024
 MAX_INPUT_CHARACTERS = 4096  # as OpenAI's API and the inference server
+SECONDS_PER_BYTE = 0.075
 EVENTS = "sse"
 RESPONSE_FORMATS = ("mp3", "opus", "aac", "flac", "wav", "pcm")
 STREAM_FORMATS = ("audio", EVENTS)
@@ -27,6 +28,7 @@ class SpeechRequest:
     model: str
     body: bytes
     input_characters: int
+    audio_seconds: float  # estimated
     wants_events: bool  # the response is an event stream, which comments can keep open while the request is held
 
     def naming(self, served_model: str) -> "SpeechRequest":
@@ -68,7 +70,14 @@ def check_speech(model: str, fields: dict[str, Any], body: bytes) -> SpeechReque
     _check_choice(fields, "response_format", RESPONSE_FORMATS)
     _check_choice(fields, "stream_format", STREAM_FORMATS)
     _check_speed(fields.get("speed"))
-    return SpeechRequest(model, body, len(fields["input"]), fields.get("stream_format") == EVENTS)
+    text = fields["input"]
+    is_stream = fields.get("stream_format") == EVENTS
+    return SpeechRequest(model, body, len(text), estimated_audio_seconds(text), is_stream)
+
+
+def estimated_audio_seconds(text: str) -> float:
+    """Return the length of a text's speech, as the server estimates it: a Chinese character weighs three letters."""
+    return SECONDS_PER_BYTE * len(text.encode(errors="surrogatepass"))  # of UTF-8, which has the same weights
 
 
 def _check_input(text: Any) -> None:

@@ -92,7 +92,7 @@ def passed_headers(upstream: Upstream) -> CIMultiDict[str]:
 
 
 def is_delimited(upstream: Upstream) -> bool:
-    """Whether the end of the body differs from a connection that broke: by a length, or by chunks."""
+    """Whether the end of the body differs from a connection that broke: it has a length, or chunks."""
     return upstream.content_length is not None or "chunked" in upstream.headers.get("Transfer-Encoding", "").lower()
 
 

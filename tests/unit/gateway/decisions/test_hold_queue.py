@@ -1,95 +1,145 @@
-"""In any order of events each request leaves the queue once, in order, and the bound holds."""
+"""In any order of events a place is kept until its request is sent or gone, and the bound holds."""
+
+from collections import Counter
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-from voxfleet_gateway.decisions.hold_queue import HoldQueue, Ticket
+from voxfleet_gateway.decisions.hold_queue import SPILL_PAUSE_SECONDS, HoldQueue, Ticket, free_by_region
+from voxfleet_gateway.decisions.snapshot import RegionView
+
+HERE, BOTH = frozenset({"eu"}), frozenset({"eu", "us"})
+
+
+def queue_of(*numbers: int, limit: int = 10, regions: frozenset[str] = HERE) -> HoldQueue:
+    queue = HoldQueue("eu", limit)
+    for number in numbers:
+        assert queue.offer(Ticket(number, 99), regions, 0.0)
+    return queue
+
+
+def released(queue: HoldQueue, now: float = 0.0, **free: int) -> list[int]:
+    return [ticket.number for ticket in queue.release(free, now)]
 
 
 def test_first_come_first_served() -> None:
-    queue = HoldQueue(10)
-    for number in (2, 0, 1):
-        assert queue.offer(Ticket(number, 99))
-    assert [ticket.number for ticket in queue.release(2)] == [0, 1]
-    assert len(queue) == 1
+    queue = queue_of(2, 0, 1)
+    assert released(queue, eu=2) == [0, 1]
+    assert len(queue) == 3, "places are kept while they decide"
+    assert queue.leave(Ticket(0, 99))
+    assert len(queue) == 2
 
 
-def test_a_request_that_returns_keeps_its_place() -> None:
-    queue = HoldQueue(10)
-    first, second = Ticket(0, 99), Ticket(1, 99)
-    queue.offer(first)
-    queue.offer(second)
-    assert queue.release(1) == [first]
-    queue.offer(first)
-    assert queue.release(1) == [first]
+def test_a_request_that_returns_keeps_its_place_though_new_ones_came() -> None:
+    queue = queue_of(0, 1, limit=2)
+    assert released(queue, eu=1) == [0]
+    assert not queue.offer(Ticket(2, 99), HERE, 0.0), "its place is not free"
+    assert queue.offer(Ticket(0, 99), HERE, 0.0)
+    assert released(queue, eu=1) == [0]
 
 
 def test_the_bound_holds() -> None:
-    queue = HoldQueue(1)
-    assert queue.offer(Ticket(0, 99))
-    assert not queue.offer(Ticket(1, 99))
-    assert not HoldQueue(0).offer(Ticket(2, 99))
+    queue = queue_of(0, limit=1)
+    assert not queue.offer(Ticket(1, 99), HERE, 0.0)
+    assert not HoldQueue("eu", 0).offer(Ticket(2, 99), HERE, 0.0)
+    assert queue.offer(Ticket(3, 99), HERE, 0.0, is_admitted=True)
 
 
 @pytest.mark.parametrize("count", [-1, 0])
 def test_without_capacity_no_request_is_released(count: int) -> None:
-    queue = HoldQueue(1)
-    queue.offer(Ticket(0, 99))
-    assert queue.release(count) == []
+    assert released(queue_of(0), eu=count) == []
 
 
-@given(st.lists(st.floats(0, 100), max_size=20), st.floats(0, 100))
-def test_exactly_the_tickets_past_their_deadline_expire(deadlines: list[float], now_seconds: float) -> None:
-    queue = HoldQueue(100)
-    for number, deadline in enumerate(deadlines):
-        queue.offer(Ticket(number, deadline))
-    expired = queue.expire(now_seconds)
-    assert [ticket.number for ticket in expired] == [n for n, at in enumerate(deadlines) if at <= now_seconds]
-    assert len(queue) == len(deadlines) - len(expired)
+def test_only_requests_that_may_use_a_region_are_released_for_it() -> None:
+    queue = queue_of(0, 1)
+    queue.offer(Ticket(2, 99), BOTH, 0.0)
+    assert released(queue, us=5) == [2], "those before it may not go there, and stay"
+    assert released(queue, eu=1, us=5) == [0]
+
+
+def test_a_request_that_was_held_again_decides_about_other_regions_after_a_pause() -> None:
+    queue = queue_of(0, regions=BOTH)
+    assert released(queue, us=1) == [0]
+    queue.offer(Ticket(0, 99), BOTH, 0.0)
+    assert released(queue, now=SPILL_PAUSE_SECONDS / 2, us=1) == []
+    assert released(queue, now=SPILL_PAUSE_SECONDS / 2, eu=1) == [0], "its own region is no other one"
+    queue.offer(Ticket(0, 99), BOTH, 1.0)
+    assert released(queue, now=1.0 + SPILL_PAUSE_SECONDS, us=1) == [0]
+
+
+def test_a_new_request_does_not_pass_those_that_wait() -> None:
+    queue = queue_of(0, 1)
+    assert not queue.is_in_turn(Ticket(2, 99))
+    queue.release({"eu": 2}, 0.0)
+    assert queue.is_in_turn(Ticket(0, 99))
+    assert queue.is_in_turn(Ticket(2, 99)), "those that decide are sent at once"
+
+
+@given(st.integers(0, 9), st.integers(0, 9), st.booleans(), st.none() | st.just("bad weights"))
+def test_capacity_is_that_of_awake_regions(pods: int, free: int, suspended: bool, failure: str | None) -> None:  # noqa: FBT001
+    home = RegionView("eu", is_suspended=suspended, failure=failure, ready_pods=pods, free_requests=free)
+    other = RegionView("us", ready_pods=1, free_requests=3)
+    found = free_by_region(home, [home, other])
+    if suspended or (failure and not pods):
+        assert found is None
+    else:
+        assert found == {"us": 3} | ({"eu": free} if pods and free else {})
 
 
 class AnyOrder(RuleBasedStateMachine):
-    """Requests arrive, are released, expire and are withdrawn in any order."""
+    """Requests arrive, are released, return, are sent and leave in any order."""
+
+    LIMIT = 5
 
     def __init__(self) -> None:
         super().__init__()
-        self.queue = HoldQueue(5)
-        self.entered: set[int] = set()
-        self.left: list[int] = []
+        self.queue = HoldQueue("eu", self.LIMIT)
+        self.present: set[int] = set()
         self.number = 0
-        self.now_seconds = 0.0
+        self.now = 0.0
 
-    @rule(hold_seconds=st.floats(0, 10))
-    def arrive(self, hold_seconds: float) -> None:
-        ticket = Ticket(self.number, self.now_seconds + hold_seconds)
+    @rule(regions=st.sampled_from([HERE, BOTH, frozenset({"us"})]))
+    def arrive(self, regions: frozenset[str]) -> None:
+        ticket = Ticket(self.number, self.now)
         self.number += 1
-        if self.queue.offer(ticket):
-            self.entered.add(ticket.number)
+        is_full = len(self.present) >= self.LIMIT
+        assert self.queue.offer(ticket, regions, self.now) is not is_full
+        if not is_full:
+            self.present.add(ticket.number)
 
-    @rule(count=st.integers(0, 4))
-    def release(self, count: int) -> None:
-        released = [ticket.number for ticket in self.queue.release(count)]
-        assert released == sorted(released)
-        self.left += released
+    @rule(eu=st.integers(0, 3), us=st.integers(0, 3), seconds=st.floats(0, 1))
+    def release(self, eu: int, us: int, seconds: float) -> None:
+        self.now += seconds
+        before = {*self.queue.deciding}
+        numbers = [ticket.number for ticket in self.queue.release({"eu": eu, "us": us}, self.now)]
+        assert numbers == sorted(numbers)
+        chosen = Counter(self.queue.deciding[number] for number in numbers)
+        assert chosen["eu"] <= eu
+        assert chosen["us"] <= us
+        assert not before & {*numbers}, "none is released twice"
+        assert all(self.queue.deciding[number] in self.queue.regions[number] for number in numbers)
 
-    @rule(seconds=st.floats(0, 5))
-    def wait(self, seconds: float) -> None:
-        self.now_seconds += seconds
-        self.left += [ticket.number for ticket in self.queue.expire(self.now_seconds)]
+    @rule(index=st.integers(0, 9))
+    def hold_again(self, index: int) -> None:
+        deciding = sorted(self.queue.deciding)
+        if deciding:
+            number = deciding[index % len(deciding)]
+            assert self.queue.offer(Ticket(number, 0), self.queue.regions[number], self.now)
 
     @rule(number=st.integers(0, 40))
-    def go_away(self, number: int) -> None:
-        if self.queue.withdraw(Ticket(number, 0)):
-            self.left.append(number)
+    def leave(self, number: int) -> None:
+        assert self.queue.leave(Ticket(number, 0)) is (number in self.present)
+        self.present.discard(number)
 
     @invariant()
-    def each_request_is_in_one_place(self) -> None:
+    def each_request_has_one_place(self) -> None:
         waiting = [ticket.number for ticket in self.queue.waiting]
-        assert len(waiting) <= 5
-        assert len(self.left) == len(set(self.left))
-        assert set(waiting) | set(self.left) == self.entered
-        assert not set(waiting) & set(self.left)
+        assert waiting == sorted({*waiting})
+        assert not {*waiting} & {*self.queue.deciding}
+        assert {*waiting} | {*self.queue.deciding} == self.present == {*self.queue.regions}
+        assert len(self.queue) <= self.LIMIT
+        assert {*self.queue.spill_after_seconds} <= self.present
 
 
 TestAnyOrder = AnyOrder.TestCase

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from voxfleet_gateway.decisions.pod_state import PodAddress, PodEndpoint
-from voxfleet_gateway.decisions.routing import RouteRequest
+from voxfleet_gateway.decisions.routing import RouteRequest, decide
 from voxfleet_gateway.dispatch.dispatcher import Dispatcher
 from voxfleet_gateway.dispatch.hold_queues import HoldQueues
 from voxfleet_gateway.dispatch.target import Target
@@ -163,3 +163,76 @@ async def test_a_draining_gateway_refuses_those_that_wait() -> None:
     world.dispatcher.hold_queues.drain()
     with pytest.raises(RequestRefusedError, match="shutting down"):
         await waiting
+
+
+async def test_held_requests_keep_their_places_while_they_decide() -> None:
+    """Another region is awake that this client may not use: its reports must not cost a place."""
+    world = World(region("eu"), region("us", allowed_clients=("US",)), gateway={"max_held_requests": 4})
+    world.put_pod("us")
+    waiting = await begun(*(world.find() for _ in range(4)))
+    for _ in range(20):
+        world.dispatcher.region_changed(EU)
+        newcomer = (await begun(world.find()))[0]
+        await asyncio.sleep(0)
+        with pytest.raises(RequestRefusedError) as caught:
+            await newcomer
+        assert caught.value.refusal.code == "too_many_waiting"
+    assert not any(each.done() for each in waiting)
+    world.dispatcher.hold_queues.release(EU, None)
+    await asyncio.sleep(0)
+    assert not any(each.done() for each in waiting), "a full queue is full for others"
+    world.put_pod("eu")
+    assert {(await each).key for each in waiting} == {EU}
+
+
+@pytest.mark.parametrize("held", [60, 256])
+async def test_each_held_request_decides_twice_however_many_events_arrive(
+    held: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decisions = 0
+
+    def counting(*arguments: Any) -> Any:
+        nonlocal decisions
+        decisions += 1
+        return decide(*arguments)
+
+    monkeypatch.setattr("voxfleet_gateway.dispatch.dispatcher.decide", counting)
+    world = World(region("eu"))
+
+    async def serve() -> None:
+        target = await world.find(30)
+        with target.sending():
+            for _ in range(3):
+                await asyncio.sleep(0)
+
+    tasks = [asyncio.create_task(serve()) for _ in range(held)]
+    await asyncio.sleep(0)
+    assert world.fleet.held(EU) == held
+    world.put_pod("eu")
+    while not all(task.done() for task in tasks):
+        world.fleet.refresh()  # an event
+        await asyncio.sleep(0)
+    assert decisions == 2 * held
+    assert world.fleet.held(EU) == 0
+
+
+async def test_a_request_that_was_sent_before_is_held_again_though_the_queue_is_full() -> None:
+    world = World(region("eu"), gateway={"max_held_requests": 1})
+    (waiting,) = await begun(world.find())
+    context = RequestContext("id", "POST", "/", "eu", attempts=1)
+    ticket = world.dispatcher.hold_queues.new_ticket(5)
+    (retried,) = await begun(world.dispatcher.find_target("m", RouteRequest("eu"), ticket, context))
+    assert not retried.done()
+    world.put_pod("eu")
+    await asyncio.gather(waiting, retried)
+
+
+async def test_a_client_that_leaves_while_held_frees_its_place() -> None:
+    world = World(region("eu"), gateway={"max_held_requests": 1})
+    (first,) = await begun(world.find())
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+    assert world.fleet.held(EU) == 0
+    (second,) = await begun(world.find())
+    assert not second.done()
+    second.cancel()
