@@ -108,28 +108,20 @@ async def open_gateway(settings: Settings, api: KubernetesApi) -> AsyncIterator[
 def _assemble(settings: Settings, api: KubernetesApi, session: aiohttp.ClientSession) -> Gateway:
     """Build every part with what it needs; changes go from watches to fleet, and from there to poller and queues."""
 
-    def refresh() -> None:
-        fleet.refresh()
-        poller.follow_fleet()
-
     def region_changed(key: RegionKey) -> None:
         dispatcher.region_changed(key)
-
-    def lease_changed() -> None:
-        for key in [*hold_queues.queues]:
-            dispatcher.region_changed(key)
 
     def held_changed(key: RegionKey) -> None:
         lease_renewer.notify(key)
 
-    registry = RegistryWatch(refresh)
-    endpoints = EndpointWatch(refresh)
-    leases = LeaseWatch(api, settings.pod_name, lease_changed)
+    registry = RegistryWatch(lambda refs: fleet.refresh_models(refs))  # noqa: PLW0108  # the fleet is made below
+    endpoints = EndpointWatch(lambda services: fleet.refresh_services(services))  # noqa: PLW0108
+    leases = LeaseWatch(api, settings.pod_name, lambda changed: fleet.notify_leases(changed))  # noqa: PLW0108
     hold_queues = HoldQueues(held_changed)
     fleet = Fleet(lambda: registry.registry, endpoints.pods, lambda: leases.leases, hold_queues.held, region_changed)
     fleet.replicas = settings.replicas
     poller = LoadPoller(fleet, session, settings.internal_key.get_secret_value())
-    fleet.on_suspicion = poller.poll_now
+    fleet.on_suspicion, fleet.on_pods_change = poller.poll_now, poller.follow
     lease_renewer = LeaseRenewer(fleet, leases)
     dispatcher = Dispatcher(fleet, hold_queues, lease_renewer.notify)
     proxy, bodies = Proxy(session, lambda: health.is_draining), BodyBudget(settings.max_bodies_bytes)
@@ -140,5 +132,6 @@ def _assemble(settings: Settings, api: KubernetesApi, session: aiohttp.ClientSes
         ListWatch("leases", api, leases_path(settings.demand_namespace), leases),
     )
     health = Health(lambda: [watch.name for watch in watches if not watch.synced.is_set()])
+    dispatcher.is_synced = watches[0].synced.is_set
     models = Models(dispatcher, speech)
     return Gateway(settings, fleet, watches, lease_renewer, poller, hold_queues, health, speech, models)

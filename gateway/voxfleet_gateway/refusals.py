@@ -4,6 +4,7 @@ Knows: the words of each refusal. Does not know: when a request is refused, how 
 """
 
 import math
+from collections.abc import Iterable
 from http import HTTPStatus
 
 from voxfleet_gateway.decisions.routing import REFUSAL_BY_FILTER, RETRY_AFTER_MAX_SECONDS, Decision
@@ -33,11 +34,16 @@ def foreign_page(origin: str) -> Refusal:
     return Refusal(HTTPStatus.FORBIDDEN, "origin_forbidden", message)
 
 
-def unknown_model(name: str, known: tuple[str, ...]) -> Refusal:
-    """404: no resource declares the model."""
-    there_are = f"known models: {', '.join(known)}" if known else "no model is deployed"
+def unknown_model(name: str, known: Iterable[str]) -> Refusal:
+    """404: no resource declares the model; `known` are some names that the caller may use."""
+    there_are = f"known models: {', '.join(sorted(known))}" if known else "no model is deployed"
     message = f"The model {name!r:.{NAME_CHARACTERS}} does not exist; {there_are}."
     return Refusal(HTTPStatus.NOT_FOUND, "model_not_found", message, "model")
+
+
+def gateway_starting() -> Refusal:
+    """503: the models have not been read yet, so that none can be called unknown."""
+    return _unavailable("gateway_starting", "This gateway has not read the models yet; send the request again.", 1)
 
 
 def body_too_slow(limit_seconds: float) -> Refusal:

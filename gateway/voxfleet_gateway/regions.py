@@ -8,7 +8,6 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from types import MappingProxyType
 from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
@@ -115,6 +114,11 @@ class ModelEntry(_Border):
         """Namespace and name, which no other resource can have."""
         return f"{self.namespace}/{self.name}"
 
+    @property
+    def ref(self) -> ObjectKey:
+        """Namespace and name as a key."""
+        return self.namespace, self.name
+
     def key(self, region: str) -> RegionKey:
         """Return the key of the region of that name."""
         return RegionKey(self.namespace, self.name, region)
@@ -134,25 +138,54 @@ def parse_entry(data: Mapping[str, str]) -> ModelEntry:
         raise RegistryEntryError(f"{DATA_KEY} is not JSON: {error}") from error
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Registry:
-    """All models, by every name that resolves to them."""
+    """All models, by every name that resolves to them; a change costs the same however many there are."""
 
-    models: tuple[ModelEntry, ...] = ()
-    by_name: Mapping[str, ModelEntry] = field(default_factory=lambda: MappingProxyType({}))
+    entries: dict[ObjectKey, ModelEntry] = field(default_factory=dict)  # by namespace and name
+    by_name: dict[str, ModelEntry] = field(default_factory=dict)
+    claims: dict[str, dict[ObjectKey, ModelEntry]] = field(default_factory=dict)  # of bare names
 
     @classmethod
     def of(cls, entries: Iterable[ModelEntry]) -> "Registry":
-        """Map each bare name to the oldest model that claims it, and each full name to its model."""
-        models = tuple(sorted(entries, key=lambda entry: (entry.created_at, entry.full_name)))
-        by_name: dict[str, ModelEntry] = {}
-        for entry in models:
-            # Resources are sorted by age, so the oldest claim stands.
-            if entry.owns_model_name:
-                by_name.setdefault(entry.model, entry)
-        # Full names last: a bare name that looks like one must not hide the model that it belongs to.
-        by_name.update({entry.full_name: entry for entry in models})
-        return cls(models, MappingProxyType(by_name))
+        """Return the registry of these models."""
+        registry = cls()
+        for entry in entries:
+            registry.put(entry)
+        return registry
+
+    def put(self, entry: ModelEntry) -> None:
+        """Add or replace a model."""
+        old = self.entries.get(entry.ref)
+        if old is not None:
+            self.remove(old)
+        self.entries[entry.ref] = entry
+        if entry.owns_model_name:
+            self.claims.setdefault(entry.model, {})[entry.ref] = entry
+        self._settle(entry)
+
+    def remove(self, entry: ModelEntry) -> None:
+        """Remove a model; nothing happens when another entry has replaced it."""
+        if self.entries.get(entry.ref) is not entry:
+            return
+        del self.entries[entry.ref]
+        claims = self.claims.get(entry.model, {})
+        claims.pop(entry.ref, None)
+        if not claims:
+            self.claims.pop(entry.model, None)
+        self._settle(entry)
+
+    def _settle(self, changed: ModelEntry) -> None:
+        """Resolve the names of a changed model again: a bare name is its oldest claimant's."""
+        for name in (changed.model, changed.full_name):
+            # A full name comes first: a bare name that looks like one must not hide the model that it belongs to.
+            owner = self.entries.get(_ref(name))
+            claims = self.claims.get(name, {}).values()
+            found = owner or min(claims, key=lambda entry: (entry.created_at, entry.full_name), default=None)
+            if found is None:
+                self.by_name.pop(name, None)
+            else:
+                self.by_name[name] = found
 
     def resolve(self, name: str) -> ModelEntry | None:
         """Return the model of this bare or full name, or None."""
@@ -161,3 +194,8 @@ class Registry:
     def names(self) -> tuple[str, ...]:
         """Return every name that resolves, bare names first."""
         return tuple(sorted(self.by_name, key=lambda name: ("/" in name, name)))
+
+
+def _ref(full_name: str) -> ObjectKey:
+    namespace, _, name = full_name.partition("/")
+    return namespace, name

@@ -4,7 +4,7 @@ Knows: EndpointSlices. Does not know: the pods' state; it is polled from the pod
 because their readiness reaches an EndpointSlice seconds later.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,36 +45,47 @@ def _endpoint(item: JsonObject, http_port: int, internal_port: int) -> PodEndpoi
 class EndpointWatch:
     """The receiver of EndpointSlice events."""
 
-    on_change: Callable[[], None]
-    slices: dict[ObjectKey, tuple[ObjectKey, tuple[PodEndpoint, ...]]] = field(default_factory=dict)
-    by_service: dict[ObjectKey, tuple[PodEndpoint, ...]] = field(default_factory=dict)
+    on_change: Callable[[Iterable[ObjectKey]], None]  # namespaces and names of the Services that changed
+    services: dict[ObjectKey, ObjectKey] = field(default_factory=dict)  # slice -> Service
+    slices: dict[ObjectKey, dict[ObjectKey, tuple[PodEndpoint, ...]]] = field(default_factory=dict)  # by Service
 
     def pods(self, service: ObjectKey) -> tuple[PodEndpoint, ...]:
         """Return all pods behind a Service, given by namespace and name."""
-        return self.by_service.get(service, ())
+        # A pod that moves between slices can be in two for a moment.
+        slices = self.slices.get(service, {}).values()
+        return tuple({pod.address: pod for pods in slices for pod in pods}.values())
 
     def replaced(self, objects: list[JsonObject]) -> None:
         """Replace all slices by those of a list."""
-        self.slices = {object_key(obj): _entry(obj) for obj in objects}
-        self._publish()
+        before = {*self.slices}
+        self.services, self.slices = {}, {}
+        for obj in objects:
+            self._put(obj)
+        self.on_change(before | self.slices.keys())
 
     def changed(self, obj: JsonObject) -> None:
         """Add or replace one slice."""
-        self.slices[object_key(obj)] = _entry(obj)
-        self._publish()
+        self.on_change({*self._remove(object_key(obj)), self._put(obj)})
 
     def deleted(self, obj: JsonObject) -> None:
         """Remove one slice."""
-        self.slices.pop(object_key(obj), None)
-        self._publish()
+        self.on_change(self._remove(object_key(obj)))
 
-    def _publish(self) -> None:
-        """Merge slices by Service; a pod that moves between slices can be in two for a moment."""
-        merged: dict[ObjectKey, dict[PodAddress, PodEndpoint]] = {}
-        for service, pods in self.slices.values():
-            merged.setdefault(service, {}).update({pod.address: pod for pod in pods})
-        self.by_service = {service: tuple(pods.values()) for service, pods in merged.items()}
-        self.on_change()
+    def _put(self, obj: JsonObject) -> ObjectKey:
+        key = object_key(obj)
+        service, pods = _entry(obj)
+        self.services[key] = service
+        self.slices.setdefault(service, {})[key] = pods
+        return service
+
+    def _remove(self, key: ObjectKey) -> set[ObjectKey]:
+        service = self.services.pop(key, None)
+        if service is None:
+            return set()
+        self.slices[service].pop(key)
+        if not self.slices[service]:
+            del self.slices[service]
+        return {service}
 
 
 def _entry(obj: JsonObject) -> tuple[ObjectKey, tuple[PodEndpoint, ...]]:

@@ -4,7 +4,7 @@ Knows: their path, that a patch can conflict with another gateway's.
 Does not know: when a Lease is renewed (demand_lease.py decides), or for which requests.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -37,23 +37,24 @@ class LeaseWatch:
 
     api: LeaseApi
     holder: str
-    on_change: Callable[[], None]
+    on_change: Callable[[Iterable[ObjectKey]], None]  # namespaces and names of the Leases that changed
     leases: dict[ObjectKey, Lease] = field(default_factory=dict)
 
     def replaced(self, objects: list[JsonObject]) -> None:
         """Replace all Leases by those of a list."""
+        before = self.leases
         self.leases = {object_key(obj): parse_lease(obj) for obj in objects}
-        self.on_change()
+        self.on_change(before.keys() | self.leases.keys())
 
     def changed(self, obj: JsonObject) -> None:
         """Add or replace one Lease."""
         self.leases[object_key(obj)] = parse_lease(obj)
-        self.on_change()
+        self.on_change((object_key(obj),))
 
     def deleted(self, obj: JsonObject) -> None:
         """Remove one Lease."""
         self.leases.pop(object_key(obj), None)
-        self.on_change()
+        self.on_change((object_key(obj),))
 
     async def renew(self, lease: Lease, now: datetime) -> None:
         """Patch the Lease. Raises ClusterConflictError when it changed since, and the other cluster errors."""

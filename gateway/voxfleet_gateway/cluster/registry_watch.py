@@ -4,7 +4,7 @@ Knows: which ConfigMaps hold models. Does not know: what models are used for.
 A ConfigMap that cannot be read is logged and ignored: its last valid content stays, other ConfigMaps are not affected.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,42 +31,50 @@ def registry_path(system_namespace: str) -> str:
 class RegistryWatch:
     """The receiver of ConfigMap events."""
 
-    on_change: Callable[[], None]
+    on_change: Callable[[Iterable[ObjectKey]], None]  # namespaces and names of the models that changed
     registry: Registry = field(default_factory=Registry)
-    entries: dict[ObjectKey, ModelEntry] = field(default_factory=dict)
+    entries: dict[ObjectKey, ModelEntry] = field(default_factory=dict)  # by ConfigMap
     invalid: set[ObjectKey] = field(default_factory=set)
 
     def replaced(self, objects: list[JsonObject]) -> None:
         """Replace all models by those of a list."""
         present = {object_key(obj) for obj in objects}
-        self.entries = {key: entry for key, entry in self.entries.items() if key in present}
+        changed = [ref for key in [*self.entries.keys() - present] for ref in self._remove(key)]
         self.invalid &= present
         for obj in objects:
-            self._read(obj)
-        self._publish()
+            changed += self._read(obj)
+        self._publish(changed)
 
     def changed(self, obj: JsonObject) -> None:
         """Add or replace one model."""
-        self._read(obj)
-        self._publish()
+        self._publish(self._read(obj))
 
     def deleted(self, obj: JsonObject) -> None:
         """Remove one model."""
-        self.entries.pop(object_key(obj), None)
         self.invalid.discard(object_key(obj))
-        self._publish()
+        self._publish(self._remove(object_key(obj)))
 
-    def _read(self, obj: JsonObject) -> None:
+    def _read(self, obj: JsonObject) -> list[ObjectKey]:
         key = object_key(obj)
         try:
-            self.entries[key] = parse_entry(obj.get("data") or {})
+            entry = parse_entry(obj.get("data") or {})
         except RegistryEntryError as error:
             self.invalid.add(key)
             log.warning("registry_entry_ignored", configmap="/".join(key), error=str(error))
-        else:
-            self.invalid.discard(key)
+            return []
+        self.invalid.discard(key)
+        removed = self._remove(key)
+        self.entries[key] = entry
+        self.registry.put(entry)
+        return [*removed, entry.ref]
 
-    def _publish(self) -> None:
-        self.registry = Registry.of(self.entries.values())
+    def _remove(self, key: ObjectKey) -> list[ObjectKey]:
+        old = self.entries.pop(key, None)
+        if old is None:
+            return []
+        self.registry.remove(old)
+        return [old.ref]
+
+    def _publish(self, changed: Iterable[ObjectKey]) -> None:
         REGISTRY_INVALID.set(len(self.invalid))
-        self.on_change()
+        self.on_change(dict.fromkeys(changed))

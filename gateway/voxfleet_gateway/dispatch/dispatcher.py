@@ -4,8 +4,9 @@ Knows: the loop around the pure decision. Does not know: bodies, headers, the po
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from voxfleet_gateway.decisions.caller import Caller
 from voxfleet_gateway.decisions.hold_queue import ReleaseReason, Ticket, free_by_region
@@ -15,10 +16,19 @@ from voxfleet_gateway.dispatch.hold_queues import HoldQueues
 from voxfleet_gateway.dispatch.target import Target
 from voxfleet_gateway.errors import Refusal, RequestRefusedError
 from voxfleet_gateway.pods.fleet import Fleet
-from voxfleet_gateway.refusals import gateway_draining, refused_by_decision, still_full, still_waking, unknown_model
+from voxfleet_gateway.refusals import (
+    gateway_draining,
+    gateway_starting,
+    refused_by_decision,
+    still_full,
+    still_waking,
+    unknown_model,
+)
 from voxfleet_gateway.regions import ModelEntry, RegionKey
 from voxfleet_gateway.request_context import RequestContext
 from voxfleet_gateway.telemetry import WAKES
+
+SHOWN_NAMES = 10  # of models, in a 404
 
 
 @dataclass(slots=True)
@@ -28,6 +38,7 @@ class Dispatcher:
     fleet: Fleet
     hold_queues: HoldQueues
     on_demand: Callable[[RegionKey], None]
+    is_synced: Callable[[], bool] = lambda: True  # whether the registry has been read once
 
     async def find_target(
         self, name: str, route_request: RouteRequest, ticket: Ticket, context: RequestContext
@@ -53,17 +64,18 @@ class Dispatcher:
             self.hold_queues.leave(ticket)
 
     def model(self, name: str, caller: Caller) -> ModelEntry:
-        """Return the model of this name; raises RequestRefusedError (404) when the caller may use none."""
-        registry = self.fleet.registry()
-        model = registry.resolve(name)
-        if model is None or not caller.may_use(model.full_name):
-            raise RequestRefusedError(unknown_model(name, self.names(caller)))
-        return model
+        """Return the model of this name; raises RequestRefusedError (404, or 503 before the models are read)."""
+        model = self.fleet.registry().resolve(name)
+        if model is not None and caller.may_use(model.full_name):
+            return model
+        if not self.is_synced():
+            raise RequestRefusedError(gateway_starting())
+        raise RequestRefusedError(unknown_model(name, islice(self.names(caller), SHOWN_NAMES)))
 
-    def names(self, caller: Caller) -> tuple[str, ...]:
-        """Return every name of a model that the caller may use."""
-        registry = self.fleet.registry()
-        return tuple(name for name in registry.names() if caller.may_use(registry.by_name[name].full_name))
+    def names(self, caller: Caller) -> Iterator[str]:
+        """Yield every name of a model that the caller may use."""
+        by_name = self.fleet.registry().by_name
+        return (name for name, model in by_name.items() if caller.may_use(model.full_name))
 
     def decide(self, model: ModelEntry, route_request: RouteRequest, context: RequestContext) -> Decision:
         """Decide on the regions' present state by the model's present rules, and keep the record in the context."""

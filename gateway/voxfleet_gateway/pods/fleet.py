@@ -6,7 +6,7 @@ Does not know: sockets, Kubernetes, HTTP; what is decided (decisions/). Changed 
 
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,6 +17,7 @@ from voxfleet_gateway.decisions.pod_state import PodAddress, PodEndpoint, PodSta
 from voxfleet_gateway.decisions.snapshot import RegionState, RegionView, region_view
 from voxfleet_gateway.errors import UpstreamFailure
 from voxfleet_gateway.pods.attempts import Attempts
+from voxfleet_gateway.pods.region_index import RegionIndex
 from voxfleet_gateway.regions import ModelEntry, ObjectKey, RegionKey, Registry
 from voxfleet_gateway.telemetry import OPEN_REQUESTS, WAKE
 
@@ -40,43 +41,76 @@ class Fleet:
     on_suspicion: Callable[[RegionKey, PodAddress], None] = lambda _key, _address: None
     replicas: int = 1  # gateways of this region, which share the pods
     attempts: Attempts = field(default_factory=Attempts)
+    on_pods_change: Callable[[RegionKey], None] = lambda _key: None
     regions: dict[RegionKey, RegionState] = field(default_factory=dict)
-    built_from: Registry | None = None
+    index: RegionIndex = field(default_factory=RegionIndex)
 
     def refresh(self) -> None:
-        """Apply the current registry and endpoints; notify the regions that requests are held for."""
-        registry = self.registry()
-        if registry is not self.built_from:
-            self._rebuild(registry)
-        for region in self.regions.values():
-            self._refresh_pods(region)
-            self._settle_wake(region)
-        for key in [key for key in self.regions if self.held(key)]:
+        """Apply the whole registry and all endpoints; notify every region."""
+        self.refresh_models({*self.registry().entries, *(region.model.ref for region in self.regions.values())})
+
+    def refresh_models(self, refs: Iterable[ObjectKey]) -> None:
+        """Apply the registry's present entries of these models, by namespace and name, and their endpoints."""
+        for ref in refs:
+            self._refresh_regions(self._rebuild(ref))
+
+    def refresh_services(self, services: Iterable[ObjectKey]) -> None:
+        """Apply the present endpoints of these Services."""
+        for service in services:
+            self._refresh_regions(self.index.of_service(service))
+
+    def notify_leases(self, leases: Iterable[ObjectKey]) -> None:
+        """Notify the regions of these Leases."""
+        for key in [key for lease in leases for key in self.index.of_lease(lease)]:
             self.on_region_change(key)
 
-    def _rebuild(self, registry: Registry) -> None:
-        """Make one RegionState per registered region; keep the objects, and with them the counters, of known ones."""
-        old, self.regions = self.regions, {}
-        for model in registry.models:
-            for entry in model.regions:
-                key = model.key(entry.name)
-                region = self.regions.get(key) or old.pop(key, None) or RegionState(key, model, entry)
+    def _rebuild(self, ref: ObjectKey) -> list[RegionKey]:
+        """Make one RegionState per region of the model; keep the objects, and with them the counters, of known ones."""
+        model = self.registry().entries.get(ref)
+        known = self.index.of_model(ref)
+        keys = [model.key(entry.name) for entry in model.regions] if model is not None else []
+        for key in [key for key in known if key not in keys]:
+            self.regions[key].is_registered = False
+            self._forget_if_over(key)
+        for key, entry in zip(keys, model.regions if model is not None else (), strict=True):
+            region = self.regions.get(key)
+            if model is not None:
+                region = region or RegionState(key, model, entry)
                 region.model, region.entry, region.is_registered = model, entry, True
                 self.regions[key] = region
-        for key, region in old.items():
-            if region.traffic.open_requests or self.held(key):
-                region.is_registered = False
-                self.regions[key] = region
-        self.built_from = registry
+                self.index.put(key, entry)
+        return list(dict.fromkeys([*keys, *(key for key in known if key in self.regions)]))
+
+    def _forget_if_over(self, key: RegionKey) -> None:
+        """Forget a region that is no longer registered once its last request has ended."""
+        region = self.regions.get(key)
+        if region is None or region.is_registered or region.traffic.open_requests or self.held(key):
+            return
+        self._set_pods(region, {})
+        del self.regions[key]
+        self.index.remove(key)
+
+    def _refresh_regions(self, keys: Iterable[RegionKey]) -> None:
+        for key in [*keys]:
+            region = self.regions[key]
+            self._refresh_pods(region)
+            self._settle_wake(region)
+            self.on_region_change(key)  # also of a region without held requests: those of another may move to it
+            self._forget_if_over(key)
 
     def _refresh_pods(self, region: RegionState) -> None:
         service = region.entry.service if region.is_registered and region.entry.local else None
         endpoints = self.pods_behind((service.namespace, service.name)) if service else ()
         old, limit = region.pods, region.model.serving.open_limit(self.replicas)
-        region.pods = {each.address: _updated(old.get(each.address), each, limit) for each in endpoints}
+        self._set_pods(region, {each.address: _updated(old.get(each.address), each, limit) for each in endpoints})
+
+    def _set_pods(self, region: RegionState, pods: dict[PodAddress, PodState]) -> None:
+        old, region.pods = region.pods, pods
         for address, pod in old.items():
-            if region.pods.get(address) is not pod:
+            if pods.get(address) is not pod:
                 self.attempts.give_up(pod)
+        if old.keys() != pods.keys():
+            self.on_pods_change(region.key)
 
     def lease(self, key: RegionKey) -> Lease | None:
         """Return the region's demand Lease, or None when it does not exist."""
@@ -158,6 +192,7 @@ class Fleet:
             traffic.record_end(self.clock() - began_seconds if complete else None, utc_now())
             OPEN_REQUESTS.labels(*key.labels).set(traffic.open_requests)
             self.on_region_change(key)
+            self._forget_if_over(key)
 
     def activity(self, key: RegionKey) -> Activity:
         """Return what decides about renewing the region's demand Lease."""

@@ -46,20 +46,24 @@ class LoadPoller:
     session: aiohttp.ClientSession
     internal_key: str
     clock: Callable[[], float] = time.monotonic
-    tasks: dict[PodKey, asyncio.Task[None]] = field(default_factory=dict)
+    tasks: dict[RegionKey, dict[PodAddress, asyncio.Task[None]]] = field(default_factory=dict)
     pauses: dict[PodKey, asyncio.Event] = field(default_factory=dict)
 
-    def follow_fleet(self) -> None:
-        """Start polling new pods and stop polling those that are gone."""
-        wanted = {(key, address) for key, region in self.fleet.regions.items() for address in region.pods}
-        for pod_key in self.tasks.keys() - wanted:
-            self.tasks.pop(pod_key).cancel()
-        for pod_key in wanted - self.tasks.keys():
-            self.tasks[pod_key] = asyncio.create_task(self._poll(*pod_key), name=f"poll {pod_key[1].ip}")
+    def follow(self, key: RegionKey) -> None:
+        """Start polling the region's new pods and stop polling those that are gone."""
+        region = self.fleet.regions.get(key)
+        wanted = {*region.pods} if region is not None else set()
+        tasks = self.tasks.setdefault(key, {})
+        for address in tasks.keys() - wanted:
+            tasks.pop(address).cancel()
+        for address in wanted - tasks.keys():
+            tasks[address] = asyncio.create_task(self._poll(key, address), name=f"poll {address.ip}")
+        if not tasks:
+            del self.tasks[key]
 
     async def stop(self) -> None:
         """Cancel all polling and wait for its end."""
-        tasks = [*self.tasks.values()]
+        tasks = [task for of_region in self.tasks.values() for task in of_region.values()]
         self.tasks.clear()
         for task in tasks:
             task.cancel()

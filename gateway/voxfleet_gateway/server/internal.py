@@ -18,19 +18,27 @@ from voxfleet_gateway.tokens import bearer_matches, gateway_token
 
 
 def load_body(fleet: Fleet, gateway: str, region: str, now_seconds: float) -> dict[str, Any]:
-    """Return one row per registered region, and the newest report of every pod."""
+    """Return one row per registered region that requests arrived for, and the newest report of every pod."""
     # A region that has left the registry is the operator's no longer, even while its last requests run.
     regions = [fleet.regions[key] for key in sorted(fleet.regions) if fleet.regions[key].is_registered]
     return {
         "gateway": gateway,
         "region": region,
-        "models": [_model_row(each, fleet.held(each.key), now_seconds) for each in regions],
+        # A region without a row has no requests here: with a thousand models at rest the response is short.
+        "models": [_model_row(each, fleet.held(each.key), now_seconds) for each in regions if _is_news(each, fleet)],
         "pods": [row for each in regions for row in _pod_rows(each, now_seconds)],
     }
 
 
 def _key_fields(key: RegionKey) -> dict[str, str]:
     return {"namespace": key.namespace, "name": key.name, "region": key.region}
+
+
+def _is_news(region: RegionState, fleet: Fleet) -> bool:
+    """Whether a request has arrived for the region since this gateway started."""
+    traffic = region.traffic
+    seen = (traffic.last_arrival_seconds, traffic.last_finished, traffic.measured_wake_seconds)
+    return bool(traffic.open_requests or fleet.held(region.key)) or any(each is not None for each in seen)
 
 
 def _model_row(region: RegionState, held: int, now_seconds: float) -> dict[str, Any]:

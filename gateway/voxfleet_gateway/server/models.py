@@ -10,7 +10,7 @@ from aiohttp import web
 
 from voxfleet_gateway.dispatch.dispatcher import Dispatcher
 from voxfleet_gateway.errors import RequestRefusedError
-from voxfleet_gateway.refusals import refused_by_decision
+from voxfleet_gateway.refusals import gateway_starting, refused_by_decision
 from voxfleet_gateway.regions import ModelEntry
 from voxfleet_gateway.server.middleware import CONTEXT
 from voxfleet_gateway.server.speech import Speech
@@ -26,7 +26,10 @@ class Models:
     async def list(self, request: web.Request) -> web.Response:
         """Respond with every name that the caller's requests may use."""
         registry = self.dispatcher.fleet.registry()
-        rows = [_row(name, registry.by_name[name]) for name in self.dispatcher.names(request[CONTEXT].caller)]
+        if not self.dispatcher.is_synced():
+            raise RequestRefusedError(gateway_starting())
+        names = sorted(self.dispatcher.names(request[CONTEXT].caller), key=lambda name: ("/" in name, name))
+        rows = [_row(name, registry.by_name[name]) for name in names]
         return web.json_response({"object": "list", "data": rows})
 
     async def get(self, request: web.Request) -> web.Response:

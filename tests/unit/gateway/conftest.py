@@ -47,6 +47,8 @@ class Wire:
             gateway.fleet.registry = lambda: registry
             gateway.fleet.pods_behind = lambda _: tuple(PodEndpoint(each, is_ready=True) for each in addresses)
             gateway.fleet.refresh()
+            for watch in gateway.watches:
+                watch.synced.set()
             row = LoadReport(**(report or {"state": "ready", "free_rows": 64}))
 
             def record_reports() -> None:

@@ -14,6 +14,7 @@ from voxfleet_gateway.gateway import Gateway, open_gateway
 from voxfleet_gateway.pods import fleet as fleet_module
 from voxfleet_gateway.regions import RegionKey, Registry
 from voxfleet_gateway.request_context import new_context
+from voxfleet_gateway.server.internal import load_body
 from voxfleet_gateway.settings import Settings
 
 EU = RegionKey("default", "narrator", "eu")
@@ -72,7 +73,7 @@ def counts(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
     monkeypatch.setattr(Registry, "resolve", counting("resolve", Registry.resolve))
     monkeypatch.setattr(fleet_module, "region_view", counting("view", snapshot.region_view))
-    monkeypatch.setattr("voxfleet_gateway.pods.load_poller.LoadPoller.follow_fleet", lambda _poller: None)
+    monkeypatch.setattr("voxfleet_gateway.pods.load_poller.LoadPoller.follow", lambda _poller, _key: None)
     return counted
 
 
@@ -116,3 +117,48 @@ async def test_one_held_request_resolves_the_registry_once_per_decision(
     assert (counts["resolve"], counts["view"]) == (resolves, views)
     assert context.decided is not None
     assert len(context.decided.region_views) == len(regions)
+
+
+def model_map(number: int) -> dict[str, Any]:
+    rows = [{"name": f"r{each}", "service": {"namespace": "d", "name": f"s{number}-{each}"}} for each in range(3)]
+    model = {"schema": "voxfleet.dev/registry/v1", "namespace": "d", "name": f"n{number}", "model": f"m{number}"}
+    metadata = {"namespace": "system", "name": f"n{number}"}
+    return {"metadata": metadata, "data": {"model.json": json.dumps(model | {"regions": rows})}}
+
+
+@pytest.mark.parametrize("models", [10, 200])
+async def test_the_work_of_an_event_does_not_grow_with_the_fleet(models: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    refreshed: list[str] = []
+    refresh = fleet_module.Fleet._refresh_pods
+
+    def counting(fleet: Any, region: Any) -> None:
+        refreshed.append(region.key.region)
+        refresh(fleet, region)
+
+    monkeypatch.setattr(fleet_module.Fleet, "_refresh_pods", counting)
+    api: Any = Api()
+    settings = Settings(region="eu", internal_key="key")  # type: ignore[arg-type]
+    async with open_gateway(settings, api) as gateway:
+        registry, endpoints, leases = (watch.receiver for watch in gateway.watches)
+        registry.replaced([model_map(number) for number in range(models)])
+        counts = []
+        for event in (
+            lambda: registry.changed(model_map(3)),
+            lambda: endpoints.changed(slice_of(ADDRESS) | {"endpoints": None}),
+            lambda: endpoints.changed(service_slice("s3-1")),
+            lambda: leases.replaced([lease(1)]),
+            lambda: registry.deleted(model_map(3)),
+        ):
+            refreshed.clear()
+            event()
+            counts.append(len(refreshed))
+        names = gateway.fleet.registry().names()
+        load = load_body(gateway.fleet, "g", "eu", 0.0)
+    assert counts == [3, 0, 1, 0, 0]
+    assert len(names) == 2 * (models - 1)
+    assert load["models"] == [], "no request has arrived"
+
+
+def service_slice(service: str) -> dict[str, Any]:
+    metadata = {"namespace": "d", "name": service, "labels": {"kubernetes.io/service-name": service}}
+    return {"metadata": metadata, "endpoints": []}

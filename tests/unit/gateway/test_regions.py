@@ -81,3 +81,22 @@ def test_every_model_is_always_reachable(rows: list[tuple[str, str, bool]]) -> N
     registry = Registry.of(models.values())
     for model in models.values():
         assert registry.resolve(model.full_name) == model
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["x", "y", "default/a"]), st.booleans(), st.booleans()))
+)
+def test_changes_one_by_one_lead_to_the_same_names_as_all_at_once(rows: list[tuple[str, str, bool, bool]]) -> None:
+    registry, present = Registry(), {}
+    for name, model, owns, removed in rows:
+        made = entry(
+            name=name, model=model, owns_model_name=owns, created_at=f"2025-01-0{'abc'.index(name) + 1}T00:00:00Z"
+        )
+        present[name] = made
+        registry.put(made)
+        if removed:
+            registry.remove(present.pop(name))
+    at_once = Registry.of(present.values())
+    assert registry.names() == at_once.names()
+    assert registry.by_name == at_once.by_name
+    assert registry.claims == at_once.claims

@@ -15,7 +15,7 @@ def slice_of(*addresses: str, name: str = "a", service: str = "narrator-eu", **f
 
 
 def test_slices_are_merged_by_service() -> None:
-    watch = EndpointWatch(lambda: None)
+    watch = EndpointWatch(lambda _services: None)
     watch.replaced([slice_of("10.0.0.1"), slice_of("10.0.0.2", name="b"), slice_of("10.0.0.9", name="c", service="x")])
     pods = watch.pods(("default", "narrator-eu"))
     assert [(pod.address.ip, pod.address.http_port, pod.address.internal_port) for pod in pods] == [
@@ -34,3 +34,17 @@ def test_ipv6_addresses_become_urls() -> None:
     assert pod.address.url("/x") == "http://[fd00::1]:7000/x"
     assert pod.address.internal_url("/y") == "http://[fd00::1]:9091/y"
     assert endpoints_of(slice_of("x.example", addressType="FQDN")) == ()
+
+
+def test_an_event_names_the_services_that_it_changed() -> None:
+    changed: list[set[tuple[str, str]]] = []
+    watch = EndpointWatch(lambda services: changed.append({*services}))
+    watch.replaced([slice_of("10.0.0.1"), slice_of("10.0.0.9", name="c", service="x")])
+    watch.changed(slice_of("10.0.0.2", name="c", service="y"))
+    watch.deleted(slice_of(name="c"))
+    watch.deleted(slice_of(name="unknown"))
+    names = [{name for _, name in services} for services in changed]
+    assert names == [{"narrator-eu", "x"}, {"x", "y"}, {"y"}, set()]
+    watch.replaced([])
+    assert {name for _, name in changed[-1]} == {"narrator-eu"}
+    assert (watch.services, watch.slices) == ({}, {})

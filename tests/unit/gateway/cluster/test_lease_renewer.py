@@ -64,7 +64,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def renewing_leases(api: Api) -> AsyncIterator[LeaseRenewer]:
-    leases = LeaseWatch(api, "gateway-1", lambda: None)
+    leases = LeaseWatch(api, "gateway-1", lambda _leases: None)
     leases.replaced([api.lease()])
     registry = Registry.of([MODEL])
     fleet = Fleet(lambda: registry, lambda _service: (), lambda: leases.leases)

@@ -25,14 +25,14 @@ class Api:
 
 
 async def test_an_older_version_never_replaces_a_newer_one() -> None:
-    leases = LeaseWatch(Api(1), "gateway-1", lambda: None)
+    leases = LeaseWatch(Api(1), "gateway-1", lambda _leases: None)
     leases.changed(lease(2))
     await leases.refresh(leases.leases["demand", "lease"])
     assert leases.leases["demand", "lease"].resource_version == "2"
 
 
 async def test_a_newer_response_is_kept_before_the_watch_delivers_it() -> None:
-    leases = LeaseWatch(Api(3), "gateway-1", lambda: None)
+    leases = LeaseWatch(Api(3), "gateway-1", lambda _leases: None)
     leases.changed(lease(2))
     await leases.refresh(leases.leases["demand", "lease"])
     assert leases.leases["demand", "lease"].resource_version == "3"

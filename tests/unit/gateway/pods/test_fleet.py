@@ -184,6 +184,7 @@ def test_wakes_are_measured_from_the_request_to_the_first_servable_pod() -> None
 def test_held_requests_are_notified_of_every_report_and_change() -> None:
     world = World()
     world.held[KEY] = 1
+    world.changed.clear()
     world.put(PodEndpoint(ONE))
     world.report()
     assert world.changed == [KEY, KEY]

@@ -68,7 +68,7 @@ async def polled(pod: Pod) -> AsyncIterator[tuple[Fleet, LoadPoller]]:
     async with aiohttp.ClientSession() as session:
         poller = LoadPoller(fleet, session, "key")
         fleet.refresh()
-        poller.follow_fleet()
+        poller.follow(KEY)
         yield fleet, poller
         await poller.stop()
     await runner.cleanup()
@@ -121,7 +121,7 @@ async def test_polling_ends_with_the_pod(pod: Pod, polled: tuple[Fleet, LoadPoll
     fleet, poller = polled
     fleet.pods_behind = lambda _service: ()
     fleet.refresh()
-    poller.follow_fleet()
+    poller.follow(KEY)
     assert poller.tasks == {}
     polls = pod.polls
     await asyncio.sleep(0.25)
