@@ -5,11 +5,12 @@ Knows: sockets and signals. Does not know: what the applications do.
 
 import asyncio
 import signal
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import structlog
-from aiohttp import web
+from aiohttp import web, web_response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from voxfleet_gateway.cluster.api import connect
@@ -18,8 +19,9 @@ from voxfleet_gateway.server.app import public_app
 from voxfleet_gateway.server.internal import internal_app
 from voxfleet_gateway.settings import Settings
 
-KEEPALIVE_SECONDS = 75.0  # beyond the 60 s of most load balancers: the side that reuses a connection must close first
 LINGERING_SECONDS = 2.0  # in which the rest of a refused body is dropped, so that its client reads the response
+SERVER = "voxfleet"  # the header names no versions
+BACKLOG = 1024  # connections of a burst that wait for the event loop; the kernel's somaxconn bounds it
 LAST_SECONDS = 2.0  # after the drain, for the last bytes of open responses
 
 log = structlog.get_logger(__name__)
@@ -59,6 +61,7 @@ async def run_until(gateway: Gateway, ended: asyncio.Event) -> None:
 async def listening(gateway: Gateway) -> AsyncIterator[dict[str, int]]:
     """Open the ports and yield them by name; leaving the context closes them and what is still open."""
     settings = gateway.settings
+    web_response.SERVER_SOFTWARE = SERVER  # also in the responses of aiohttp's own parser
     apps = {
         "api": (public_app(settings, gateway.speech, gateway.models, gateway.health), settings.port),
         "metrics": (metrics_app(), settings.metrics_port),
@@ -72,20 +75,30 @@ async def listening(gateway: Gateway) -> AsyncIterator[dict[str, int]]:
                 app,
                 handler_cancellation=True,  # a client that leaves cancels its handler, and with it the pod's work
                 access_log=None,
-                keepalive_timeout=KEEPALIVE_SECONDS,
+                keepalive_timeout=settings.keep_alive_seconds,
                 auto_decompress=False,  # an encoded body is refused by its header, and never inflated
                 lingering_time=LINGERING_SECONDS,
                 shutdown_timeout=LAST_SECONDS,
             )
             runners.append(runner)
             await runner.setup()
-            await web.TCPSite(runner, settings.host, port, reuse_address=True).start()
+            await web.SockSite(runner, listening_socket(settings.host, port)).start()
             ports[name] = runner.addresses[0][1]
         log.info("listening", ports=ports, region=settings.region, gateway=settings.pod_name)
         yield ports
     finally:
         for runner in runners:
             await runner.cleanup()
+
+
+def listening_socket(host: str, port: int) -> socket.socket:
+    """Return a listening socket; of IPv4 and IPv6 for an empty host, where the machine has both."""
+    if host:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    if not socket.has_dualstack_ipv6():
+        return socket.create_server(("", port), backlog=BACKLOG)
+    return socket.create_server(("", port), family=socket.AF_INET6, backlog=BACKLOG, dualstack_ipv6=True)
 
 
 def metrics_app() -> web.Application:

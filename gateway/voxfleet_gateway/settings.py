@@ -35,10 +35,13 @@ class Settings(BaseSettings):
         default="", description="Comma-separated CIDRs of proxies whose Voxfleet-Client-Location is used."
     )
     pod_name: str = Field(default_factory=socket.gethostname, description="Name in reports and as Lease holder.")
-    host: str = Field(default="0.0.0.0", description="Address that the ports are bound to.")  # noqa: S104  # pods are reached from outside
+    host: str = Field(default="", description="Address that the ports are bound to; empty: all, IPv4 and IPv6.")
     port: int = Field(default=6006, ge=0, le=65535, description="Port of the API; 0: any free port.")
     metrics_port: int = Field(default=9090, ge=0, le=65535, description="Port of /metrics.")
     internal_port: int = Field(default=9091, ge=0, le=65535, description="Port of /internal/load.")
+    keep_alive_seconds: float = Field(
+        default=75, ge=1, description="How long an idle connection is kept; longer than the load balancer keeps it."
+    )
     hold_seconds: float = Field(
         default=55, ge=0, description="How long a request is held unless it sends Prefer: wait=N."
     )

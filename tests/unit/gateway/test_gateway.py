@@ -142,15 +142,15 @@ async def test_the_work_of_an_event_does_not_grow_with_the_fleet(models: int, mo
         registry, endpoints, leases = (watch.receiver for watch in gateway.watches)
         registry.replaced([model_map(number) for number in range(models)])
         counts = []
-        for event in (
-            lambda: registry.changed(model_map(3)),
-            lambda: endpoints.changed(slice_of(ADDRESS) | {"endpoints": None}),
-            lambda: endpoints.changed(service_slice("s3-1")),
-            lambda: leases.replaced([lease(1)]),
-            lambda: registry.deleted(model_map(3)),
+        for event, argument in (
+            (registry.changed, model_map(3)),
+            (endpoints.changed, slice_of(ADDRESS) | {"endpoints": None}),
+            (endpoints.changed, service_slice("s3-1")),
+            (leases.changed, lease(1)),
+            (registry.deleted, model_map(3)),
         ):
             refreshed.clear()
-            event()
+            event(argument)
             counts.append(len(refreshed))
         names = gateway.fleet.registry().names()
         load = load_body(gateway.fleet, "g", "eu", 0.0)

@@ -132,7 +132,7 @@ async def test_a_request_that_fails_everywhere_takes_no_pod_from_the_others(wire
     assert status(answer) == 200
 
 
-async def test_a_crowd_that_a_pod_cannot_take_is_held_again_and_all_are_answered(wire: Any) -> None:
+async def test_requests_that_a_pod_cannot_take_is_held_again_and_all_are_answered(wire: Any) -> None:
     small = fine(wire, takes=8, seconds=0.02)
     ejection.FIRST_BYTE_SECONDS = 60.0
     async with wire.gateway(small, rules={"max_held_requests": 200}, keep_reporting=True) as (port, gateway):
