@@ -7,8 +7,9 @@ Does not know: address databases and measured round trips.
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address
+from typing import NamedTuple
 
 LOCATION_HEADER = "Voxfleet-Client-Location"
 COUNTRY_HEADER = "Voxfleet-Client-Country"
@@ -21,9 +22,8 @@ PRIOR_SECONDS_PER_KM = 0.0171 / 1000
 UNKNOWN_DISTANCE_KM = 5000.0  # client or region without a location: between the next region and another continent
 
 
-@dataclass(frozen=True, slots=True)
-class Location:
-    """A point on the globe, in degrees."""
+class Location(NamedTuple):
+    """A point on the globe, in degrees; a tuple, because it is the key of a cache in every decision."""
 
     latitude: float
     longitude: float
@@ -73,6 +73,7 @@ def distance_km(a: Location, b: Location) -> float:
     return 2 * EARTH_RADIUS_KM * math.asin(math.sqrt(min(1.0, half_lat + math.cos(lat_a) * math.cos(lat_b) * half_lon)))
 
 
+@lru_cache(maxsize=16_384)  # 32 regions of 500 places: clients come from the same cities, and a gateway's own is first
 def expected_rtt_seconds(client: Location | None, region: Location | None) -> float:
     """Return the round trip that the distance suggests."""
     km = UNKNOWN_DISTANCE_KM if client is None or region is None else distance_km(client, region)

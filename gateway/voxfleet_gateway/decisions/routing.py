@@ -10,7 +10,7 @@ a region that is asleep does not, so a request wakes its home and no other regio
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from voxfleet_gateway.decisions.client_location import PRIOR_SECONDS, Location, expected_rtt_seconds
 from voxfleet_gateway.decisions.snapshot import RegionView
@@ -35,8 +35,7 @@ class RouteRequest:
     is_admitted: bool = False  # it is held already, or was sent before: a full hold queue is full for others
 
 
-@dataclass(frozen=True, slots=True)
-class RegionScore:
+class RegionScore(NamedTuple):
     """One region's result: its score, or the filter that excluded it."""
 
     region: str
@@ -148,30 +147,43 @@ def price(view: RegionView, _request: RouteRequest) -> float:
 SCORES: tuple[Score, ...] = (network_rtt, queue_wait, wake_wait, price)
 
 
+OTHER_SCORES = SCORES[1:]  # the round trip is needed for the distance too, and is evaluated once
+
+
 def score(view: RegionView, request: RouteRequest) -> float:
     """Return the expected time to the first byte, in seconds."""
-    return sum(part(view, request) for part in SCORES)
+    total_seconds = 0.0
+    for part in SCORES:  # not sum(), which rounds differently since Python 3.12
+        total_seconds += part(view, request)
+    return total_seconds
 
 
 def filtered_by(view: RegionView, request: RouteRequest) -> str | None:
     """Return the first filter that excludes the region, or None."""
-    return next((reason for check in FILTERS if (reason := check(view, request))), None)
+    for check in FILTERS:
+        if (reason := check(view, request)) is not None:
+            return reason
+    return None
+
+
+# A region that exists for this client: round trip, name, score or None when it is filtered, view. Plain tuples, which
+# sort by distance; the name breaks ties, so that a replay sorts as the recorded gateway did.
+_Candidate = tuple[float, str, float | None, RegionView]
 
 
 def decide(views: Sequence[RegionView], request: RouteRequest) -> Decision:
     """Return whether to serve the request now, hold it for a wake, or refuse it, and in which region."""
-    scores = tuple(_region_score(view, request) for view in views)
+    scores, existing = _evaluate(views, request)
     if request.is_model_suspended:
         return Decision("refuse", None, "suspended", message="This model is suspended.", scores=scores)
-    able = _by_distance([v for v, row in zip(views, scores, strict=True) if row.filtered_by is None], request)
-    existing = _by_distance([v for v in views if _exists(v, request)], request)
+    able = [each for each in existing if each[2] is not None]
     if not request.rules.spill:
-        able = [view for view in able if view is existing[0]]
+        able = [each for each in able if each is existing[0]]
     if not able:
-        return _refuse(existing, scores)
-    home, nearest = able[0], existing[0]
-    candidates = [view for view in able if view is home or (request.rules.spill and view.is_available)]
-    chosen = min(candidates, key=lambda view: (score(view, request), view.name))
+        return _refuse(existing[0][3] if existing else None, scores)
+    home, nearest = able[0][3], existing[0][3]
+    candidates = able[:1] + [each for each in able[1:] if each[3].is_available]
+    chosen = min(candidates, key=_by_score)[3]
     return Decision(
         action="serve" if chosen.is_available else "hold",
         region=chosen.name,
@@ -182,21 +194,32 @@ def decide(views: Sequence[RegionView], request: RouteRequest) -> Decision:
     )
 
 
-def _region_score(view: RegionView, request: RouteRequest) -> RegionScore:
-    reason = filtered_by(view, request)
-    # Six digits: enough to compare, and the log line stays short.
-    return RegionScore(view.name, round(score(view, request), 6) if reason is None else None, reason)
+def _evaluate(views: Sequence[RegionView], request: RouteRequest) -> tuple[tuple[RegionScore, ...], list[_Candidate]]:
+    """Return every region's result, and by distance those that are meant for this client, whatever their state."""
+    rows: list[tuple[str, float | None, str | None]] = []
+    existing: list[_Candidate] = []
+    for view in views:
+        reason = filtered_by(view, request)
+        total_seconds = None
+        if reason is None or reason not in NEVER_FILTERS:
+            rtt_seconds = network_rtt(view, request)
+            if reason is None:
+                total_seconds = rtt_seconds
+                for part in OTHER_SCORES:
+                    total_seconds += part(view, request)
+            existing.append((rtt_seconds, view.name, total_seconds, view))
+        # Six digits: enough to compare, and the log line stays short.
+        rows.append((view.name, None if total_seconds is None else round(total_seconds, 6), reason))
+    existing.sort(key=_by_distance)
+    return tuple(map(RegionScore._make, rows)), existing
 
 
-def _exists(view: RegionView, request: RouteRequest) -> bool:
-    """Whether the region is meant for this client at all, whatever its state."""
-    checks = (filter_suspended, filter_forbidden, filter_unreachable)
-    return not any(check(view, request) for check in checks)
+def _by_distance(candidate: _Candidate) -> tuple[float, str]:
+    return candidate[:2]
 
 
-def _by_distance(views: Sequence[RegionView], request: RouteRequest) -> list[RegionView]:
-    # The name breaks ties, so that a replay sorts as the recorded gateway did.
-    return sorted(views, key=lambda view: (network_rtt(view, request), view.name))
+def _by_score(candidate: _Candidate) -> tuple[float | None, str]:
+    return candidate[2], candidate[1]
 
 
 def _route(chosen: RegionView, home: RegionView, nearest: RegionView) -> str:
@@ -210,9 +233,8 @@ def _route(chosen: RegionView, home: RegionView, nearest: RegionView) -> str:
     return "hold-load" if chosen.is_awake else "hold-wake"
 
 
-def _refuse(existing: Sequence[RegionView], scores: tuple[RegionScore, ...]) -> Decision:
+def _refuse(nearest: RegionView | None, scores: tuple[RegionScore, ...]) -> Decision:
     """Refuse with the reason of the nearest region; where none is meant for this client, with that of any region."""
-    nearest = existing[0] if existing else None
     reasons = {row.filtered_by for row in scores if nearest is None or row.region == nearest.name}
     reason = next((name for name in REFUSAL_BY_FILTER if name in reasons), "no-region")
     return Decision(

@@ -80,10 +80,11 @@ def region_view(region: RegionState, lease: Lease | None, held: int, now_seconds
         running=sum(pod.running for pod in pods),
         waiting=sum(pod.waiting for pod in pods),
         free_requests=sum(pod.free_requests for pod in pods),
-        service_seconds=traffic.service_seconds,
+        # Rounded before they are decided on, so that the record holds what was decided on in few digits.
+        service_seconds=round(traffic.service_seconds, 3),
         is_falling_asleep=lease is not None and lease.is_falling_asleep,
-        wake_elapsed_seconds=traffic.wake_elapsed(now_seconds),
-        predicted_wake_seconds=traffic.predicted_wake(entry.predicted_wake_seconds),
+        wake_elapsed_seconds=round(traffic.wake_elapsed(now_seconds), 2),
+        predicted_wake_seconds=round(traffic.predicted_wake(entry.predicted_wake_seconds), 2),
         held=held,
     )
 

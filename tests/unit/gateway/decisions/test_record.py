@@ -9,6 +9,7 @@ from voxfleet_gateway.decisions.record import DecisionRecord, from_json, to_json
 from voxfleet_gateway.decisions.routing import RouteRequest, decide
 from voxfleet_gateway.decisions.snapshot import RegionView
 from voxfleet_gateway.regions import GatewayRules
+from voxfleet_gateway.request_context import new_context
 
 locations = st.none() | st.builds(Location, st.floats(-90, 90), st.floats(-180, 180))
 views = st.builds(
@@ -34,8 +35,36 @@ def test_a_record_is_read_as_it_was_written(snapshot: tuple[RegionView, ...], re
 
 
 def test_the_keys_of_the_log_line() -> None:
-    snapshot = (RegionView("eu"),)
+    snapshot = (RegionView("eu", rows=3, held=1), RegionView("us", allowed_countries=("US",), held=1))
     written = to_json(DecisionRecord(RouteRequest("eu"), snapshot, decide(snapshot, RouteRequest("eu"))))
     assert {*written} == {"route_request", "region_views", "decision"}
-    assert {"rows", "free_requests"} <= {*written["region_views"][0]}
-    assert {*written["decision"]["scores"][0]} == {"region", "score_seconds", "filtered_by"}
+    columns = {"name": ["eu", "us"], "rows": [3, 0], "allowed_countries": [(), ("US",)]}
+    assert written["region_views"] == columns | {"same": {"held": 1}}
+    assert written["decision"]["filtered_by"] == {"us": "forbidden"}
+    assert written["decision"]["score_seconds"][1] is None
+
+
+def test_the_line_of_a_request_in_32_busy_regions_is_below_4_kb() -> None:
+    snapshot = tuple(
+        RegionView(
+            f"north-america-{number}",
+            Location(round(12.34 + number, 2), round(-123.45 + number, 2)),
+            allowed_countries=("US", "CA"),
+            price_per_gpu_hour=round(1.01 + number, 2),
+            ready_pods=12,
+            rows=384,
+            running=300 + number,
+            waiting=100 + number,
+            free_requests=500 + number,
+            service_seconds=round(12.345 + number, 3),
+            predicted_wake_seconds=round(123.45 + number, 2),
+        )
+        for number in range(32)
+    )
+    request = RouteRequest("north-america-1", Location(48.137154, 11.576124), "US", tenant="some-tenant-of-a-customer")
+    context = new_context("0" * 36, "POST", "/v1/audio/speech", "north-america-1")
+    context.record_decision(DecisionRecord(request, snapshot, decide(snapshot, request)))
+    logged = {"event": "request", "level": "info", "time": "2026-11-29T18:00:00.000000Z"} | context.log_fields()
+    line = json.dumps(logged, separators=(",", ":"))  # as telemetry.py writes it
+    assert len(line) < 4096
+    assert from_json(json.loads(line)) == context.decided

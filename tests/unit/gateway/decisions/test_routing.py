@@ -216,3 +216,61 @@ def test_waiting_never_beats_a_region_that_answers_sooner(views: list[RegionView
     for view in views:
         if view.is_available and filtered_by(view, request) is None:
             assert score(held_for, request) <= score(view, request)
+
+
+def plainly_decided(views: list[RegionView], request: RouteRequest) -> tuple[str, str | None, list[tuple[Any, ...]]]:
+    """Action, region and scores by the definition: every filter and score of every region, each time it is needed."""
+    scores = [(view.name, filtered_by(view, request)) for view in views]
+    rows = [
+        (view.name, None if reason else round(score(view, request), 6), reason)
+        for view, (_, reason) in zip(views, scores, strict=True)
+    ]
+    if request.is_model_suspended:
+        return "refuse", None, rows
+    near = sorted(views, key=lambda view: (network_rtt(view, request), view.name))
+    existing = [view for view in near if not any(check(view, request) for check in FILTERS[:3])]
+    able = [view for view in existing if filtered_by(view, request) is None]
+    able = able if request.rules.spill else [view for view in able if view is existing[0]]
+    if not able:
+        return "refuse", existing[0].name if existing else None, rows
+    candidates = [view for view in able if view is able[0] or (request.rules.spill and view.is_available)]
+    chosen = min(candidates, key=lambda view: (score(view, request), view.name))
+    return "serve" if chosen.is_available else "hold", chosen.name, rows
+
+
+places = st.none() | st.builds(Location, st.floats(-90, 90), st.floats(-180, 180))
+any_view = st.builds(
+    RegionView,
+    name=st.sampled_from([f"r{number}" for number in range(32)]),
+    location=places,
+    is_reachable=st.booleans(),
+    is_suspended=st.sampled_from([False, False, True]),
+    allowed_countries=st.sampled_from([(), (), ("DE",), ("US",)]),
+    failure=st.sampled_from([None, None, "bad weights"]),
+    price_per_gpu_hour=st.sampled_from([0.0, 1.01, 3.5]),
+    ready_pods=st.integers(0, 2),
+    rows=st.integers(0, 64),
+    running=st.integers(0, 64),
+    waiting=st.integers(0, 9),
+    free_requests=st.integers(0, 3),
+    is_falling_asleep=st.booleans(),
+    held=st.integers(0, 3),
+)
+any_request = st.builds(
+    RouteRequest,
+    gateway_region=st.just("r1"),
+    client=places,
+    client_country=st.sampled_from([None, "DE", "US"]),
+    rules=st.builds(GatewayRules, max_held_requests=st.integers(0, 3), spill=st.booleans()),
+    is_model_suspended=st.sampled_from([False, False, True]),
+    is_admitted=st.booleans(),
+)
+
+
+@given(st.lists(any_view, max_size=8, unique_by=lambda view: view.name), any_request)
+def test_each_region_is_evaluated_once_and_the_decision_is_that_of_the_definition(
+    views: list[RegionView], request: RouteRequest
+) -> None:
+    decision = decide(views, request)
+    found = (decision.action, decision.region, [tuple(row) for row in decision.scores])
+    assert found == plainly_decided(views, request)
