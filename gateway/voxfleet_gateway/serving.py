@@ -61,7 +61,8 @@ async def run_until(gateway: Gateway, ended: asyncio.Event) -> None:
 async def listening(gateway: Gateway) -> AsyncIterator[dict[str, int]]:
     """Open the ports and yield them by name; leaving the context closes them and what is still open."""
     settings = gateway.settings
-    web_response.SERVER_SOFTWARE = SERVER  # also in the responses of aiohttp's own parser
+    # Also for the responses of aiohttp's own parser, which no handler sees.
+    web_response.SERVER_SOFTWARE = SERVER  # type: ignore[attr-defined]
     apps = {
         "api": (public_app(settings, gateway.speech, gateway.models, gateway.health), settings.port),
         "metrics": (metrics_app(), settings.metrics_port),

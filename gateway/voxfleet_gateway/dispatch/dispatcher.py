@@ -13,7 +13,7 @@ from voxfleet_gateway.decisions.hold_queue import ReleaseReason, Ticket, free_by
 from voxfleet_gateway.decisions.record import DecisionRecord
 from voxfleet_gateway.decisions.routing import NEVER_FILTERS, Decision, RouteRequest, decide
 from voxfleet_gateway.dispatch.hold_queues import HoldQueues
-from voxfleet_gateway.dispatch.target import Target
+from voxfleet_gateway.dispatch.target import PodTarget, Target
 from voxfleet_gateway.errors import Refusal, RequestRefusedError
 from voxfleet_gateway.pods.fleet import Fleet
 from voxfleet_gateway.refusals import (
@@ -58,7 +58,7 @@ class Dispatcher:
                 is_in_turn = self.hold_queues.is_in_turn(key, ticket)
                 if decision.action == "serve" and is_in_turn and (pod := self.fleet.pick_pod(key)):
                     context.restore_held_route()
-                    return Target(key, model, pod, self.fleet, self.on_demand)
+                    return PodTarget(key, model, pod, self.fleet, self.on_demand)
                 await self._hold(key, model, ticket, context)
         finally:  # found, refused, or the client has disconnected: its place is another request's
             self.hold_queues.leave(ticket)

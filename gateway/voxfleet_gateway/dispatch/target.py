@@ -1,22 +1,53 @@
-"""Where a request is sent.
+"""Where a request is sent: the members that the proxy path needs of any target, and a pod of this cluster as one.
 
-Knows: its URL, the name of the model there, how its open requests are counted, what a failed attempt does to it.
-Does not know: HTTP; how it was chosen. A peer gateway would be a second class with these members.
+Knows: its URL, the name of the model there, which identity it is sent, how its open requests are counted, how long its
+first byte is waited for, what a failed attempt does to it. Does not know: HTTP; how it was chosen.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
+from voxfleet_gateway.decisions.caller import Caller
 from voxfleet_gateway.decisions.ejection import first_byte_limit_seconds
 from voxfleet_gateway.decisions.pod_state import PodState
 from voxfleet_gateway.errors import UpstreamFailure
 from voxfleet_gateway.pods.fleet import Fleet
 from voxfleet_gateway.regions import ModelEntry, RegionKey
 
+TENANT_HEADER, PRIORITY_HEADER = "Voxfleet-Tenant", "Voxfleet-Priority"  # believed with --trust-gateway-headers
+
+
+class Target(Protocol):
+    """What one attempt of one request is sent to: a pod here, or the gateway of a region elsewhere."""
+
+    @property
+    def key(self) -> RegionKey:
+        """The region that serves."""
+
+    @property
+    def model(self) -> ModelEntry:
+        """The model as it is called there."""
+
+    def url(self, path: str) -> str:
+        """Return the URL that the request is sent to."""
+
+    def identity(self, caller: Caller) -> dict[str, str]:
+        """Return the headers by which the target knows the caller."""
+
+    def sending(self) -> AbstractContextManager[None]:
+        """Count the request as open while the context lasts."""
+
+    def first_byte(self, hold_left_seconds: float) -> AbstractAsyncContextManager[object]:
+        """Return the timer of an attempt; it raises UpstreamFailedError when no byte comes in time."""
+
+    def record_failure(self, failure: UpstreamFailure) -> None:
+        """Keep further requests away from the target, as long as the failure suggests."""
+
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class PodTarget:
     """A pod of this cluster, picked for one attempt of one request."""
 
     key: RegionKey
@@ -28,6 +59,10 @@ class Target:
     def url(self, path: str) -> str:
         """Return the URL that the request is sent to."""
         return self.pod.address.url(path)
+
+    def identity(self, caller: Caller) -> dict[str, str]:
+        """Return tenant and priority, which only the gateway sets; nothing for a request without a key."""
+        return {TENANT_HEADER: caller.tenant, PRIORITY_HEADER: str(caller.priority)} if caller.tenant else {}
 
     @contextmanager
     def sending(self) -> Iterator[None]:

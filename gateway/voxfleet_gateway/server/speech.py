@@ -24,7 +24,7 @@ from voxfleet_gateway.server.requests.request_body import BodyBudget, read_body
 from voxfleet_gateway.server.requests.speech_request import SpeechRequest, check_speech, parse_model_name
 from voxfleet_gateway.server.upstream.attempt import UpstreamStatusError
 from voxfleet_gateway.server.upstream.event_stream import KEEP_ALIVE_SECONDS, EventStream
-from voxfleet_gateway.server.upstream.proxy import Proxy
+from voxfleet_gateway.server.upstream.proxy import Proxy, SentRequest
 from voxfleet_gateway.settings import Settings
 from voxfleet_gateway.telemetry import RETRIES, UPSTREAM_FAILURES
 
@@ -108,9 +108,9 @@ class Speech:
         context = request[CONTEXT]
         context.attempts += 1
         body = speech.naming(target.model.model).body
-        timer = target.first_byte(ticket.deadline_seconds - time.monotonic())
+        sent = SentRequest(SPEECH_PATH, body, ticket.deadline_seconds - time.monotonic())
         with target.sending():
-            return await self.proxy.attempt(request, target.url(SPEECH_PATH), body, context, timer, events)
+            return await self.proxy.attempt(request, target, sent, context, events)
 
     def route_request(self, request: web.Request) -> RouteRequest:
         """Return what routing needs of the request: the client's location and country, if a trusted proxy sent them."""

@@ -13,7 +13,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from voxfleet_gateway.errors import Refusal, UpstreamFailedError, UpstreamFailure
-from voxfleet_gateway.request_context import REQUEST_ID_HEADER, RequestContext
+from voxfleet_gateway.request_context import REQUEST_ID_HEADER
 from voxfleet_gateway.server.responses import error_response
 
 CONNECT_SECONDS = 2.0  # within a cluster a connection takes milliseconds
@@ -21,7 +21,6 @@ PIECE_BYTES = 64 * 1024
 MAX_ERROR_BYTES = 64 * 1024  # of a pod's error body; OpenAI's form has a few hundred
 
 FORWARDED_TO_POD = ("Accept", "User-Agent", "traceparent", "tracestate")
-TENANT_HEADER, PRIORITY_HEADER = "Voxfleet-Tenant", "Voxfleet-Priority"  # believed with --trust-gateway-headers
 # RFC 9110, 7.6.1, and the two that older clients send.
 HOP_BY_HOP = {"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "upgrade"}
 HOP_BY_HOP |= {"transfer-encoding", "proxy-connection"}
@@ -72,15 +71,14 @@ async def started(
             upstream.close()  # not returned to the pool: the pod stops decoding when its connection closes
 
 
-def headers_for_pod(given: Mapping[str, str], context: RequestContext) -> dict[str, str]:
-    """Return the headers of an attempt: some of the client's, and the caller's identity, set here only."""
-    headers = {name: given[name] for name in FORWARDED_TO_POD if name in given}
-    headers["Content-Type"] = "application/json"  # the body has been parsed as such, whatever its client called it
-    headers[REQUEST_ID_HEADER] = context.request_id
-    headers["Accept-Encoding"] = "identity"  # the body is passed on as it is, whatever the client accepts
-    if context.caller.tenant:
-        headers |= {TENANT_HEADER: context.caller.tenant, PRIORITY_HEADER: str(context.caller.priority)}
-    return headers
+def upstream_headers(given: Mapping[str, str], request_id: str, identity: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers of an attempt: some of the client's, and the caller's identity, set by the gateway only."""
+    return {name: given[name] for name in FORWARDED_TO_POD if name in given} | {
+        "Content-Type": "application/json",  # the body has been parsed as such, whatever its client called it
+        REQUEST_ID_HEADER: request_id,
+        "Accept-Encoding": "identity",  # the body is passed on as it is, whatever the client accepts
+        **identity,
+    }
 
 
 def passed_headers(upstream: Upstream) -> CIMultiDict[str]:

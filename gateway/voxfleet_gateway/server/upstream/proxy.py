@@ -15,23 +15,32 @@ from http import HTTPStatus
 import aiohttp
 from aiohttp import web
 
+from voxfleet_gateway.dispatch.target import Target
 from voxfleet_gateway.refusals import broke_off
 from voxfleet_gateway.request_context import RequestContext
 from voxfleet_gateway.server.responses import error_response
 from voxfleet_gateway.server.upstream.attempt import (
-    FirstByteTimer,
     Upstream,
-    headers_for_pod,
     is_delimited,
     passed_headers,
     read_error,
     started,
+    upstream_headers,
 )
 from voxfleet_gateway.server.upstream.event_stream import MEDIA_TYPE, EventStream, SseFramer, error_event
 from voxfleet_gateway.telemetry import BROKEN_STREAMS, FIRST_BYTE
 
 SILENCE_SECONDS = 120.0  # a parked sequence resumes well before; without a byte for so long the pod has broken off
 WRITE_SECONDS = 60.0  # without a byte taken by the client for so long, its connection is closed
+
+
+@dataclass(frozen=True, slots=True)
+class SentRequest:
+    """What an attempt sends, and how long its client waits."""
+
+    path: str
+    body: bytes
+    hold_left_seconds: float
 
 
 @dataclass(slots=True)
@@ -41,18 +50,18 @@ class Proxy:
     session: aiohttp.ClientSession
     is_draining: Callable[[], bool] = lambda: False
 
-    async def attempt(  # noqa: PLR0913, PLR0917  # a request, where it goes, and how long it may wait there
+    async def attempt(
         self,
         request: web.Request,
-        url: str,
-        body: bytes,
+        target: Target,
+        sent: SentRequest,
         context: RequestContext,
-        timer: FirstByteTimer,
         events: EventStream | None = None,
     ) -> web.StreamResponse:
         """Send once and stream the response; raises UpstreamFailedError while no byte was sent to the client."""
-        headers = headers_for_pod(request.headers, context)
-        async with started(self.session, url, headers, body, timer) as (upstream, first):
+        headers = upstream_headers(request.headers, context.request_id, target.identity(context.caller))
+        timer = target.first_byte(sent.hold_left_seconds)
+        async with started(self.session, target.url(sent.path), headers, sent.body, timer) as (upstream, first):
             begun = await events.claim() if events is not None else None
             if begun is not None and upstream.status != HTTPStatus.OK:
                 # The head is sent already: the caller writes this error as an event.

@@ -43,6 +43,9 @@ class FakeTarget:
     def url(self, path: str) -> str:
         return self.pod_url + path
 
+    def identity(self, _caller: Any) -> dict[str, str]:
+        return {}
+
     def sending(self) -> Any:
         return nullcontext()
 
