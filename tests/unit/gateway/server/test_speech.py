@@ -153,12 +153,11 @@ async def test_a_pod_that_stays_full_answers_in_its_own_words_at_the_deadline(wi
 
 async def test_the_rows_and_the_queue_of_the_registry_bound_what_is_sent(wire: Any) -> None:
     async with wire.gateway(fine(wire), settings={"replicas": 2}) as (_, gateway):
-        region = gateway.fleet.regions[wire.key]
-        region.model = region.model.model_copy(
-            update={"serving": region.model.serving.model_copy(update={"max_queued_requests": 8})}
-        )
+        (model,) = gateway.fleet.registry().entries.values()
+        serving = model.serving.model_copy(update={"max_queued_requests": 8})
+        gateway.fleet.registry().put(model.model_copy(update={"serving": serving}))
         gateway.fleet.refresh()
-        (pod,) = region.pods.values()
+        (pod,) = gateway.fleet.regions[wire.key].pods.values()
         assert pod.free_requests == (32 + 8) // 2
 
 
