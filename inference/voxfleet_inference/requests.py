@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 import secrets
 from typing import Annotated, Any, Final, Literal, TypeVar
 
@@ -23,13 +24,19 @@ from pydantic import (
     ValidationError,
     WithJsonSchema,
 )
+from pydantic_core import PydanticCustomError
 
 from voxfleet_inference.audio.formats import FORMATS, MAX_SAMPLE_RATE, MIN_SAMPLE_RATE
 from voxfleet_inference.engine.noise import MAX_SEED
 from voxfleet_inference.errors import InvalidFieldError, UnknownModelError
+from voxfleet_inference.text.pause_marks import without_pauses
+from voxfleet_inference.text.plain_text import plain_text
+from voxfleet_inference.text.sentences import has_speech
 
 MAX_TRANSCRIPT_CHARACTERS: Final = 1000  # several times what is said in the 30 s of a recording
 _SHOWN_CHARACTERS: Final = 40  # of a given value, in a message
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_HALF_PAIR: Final = "half_surrogate_pair"
 _DRAWN_SEEDS: Final = 2**32  # short enough to type, and exact in JSON parsers that read every number as a double
 Kind = TypeVar("Kind", bound=BaseModel)
 
@@ -42,8 +49,11 @@ def _number(value: Any) -> Any:
 
 
 def _encodable(text: str) -> str:
-    """Reject a lone surrogate, which JSON can spell and UTF-8 cannot encode."""
-    text.encode()  # its UnicodeEncodeError is a ValueError, which pydantic turns into a validation error
+    """Reject half a surrogate pair, which JSON can spell and UTF-8 cannot encode."""
+    half = _SURROGATE.search(text)
+    if half is not None:
+        given = {"half": f"U+{ord(half.group()):04X}", "at": half.start() + 1}
+        raise PydanticCustomError(_HALF_PAIR, "half a surrogate pair ({half}) at character {at}", given)
     return text
 
 
@@ -125,7 +135,7 @@ def parse_speech_request(body: bytes, max_input_characters: int) -> SpeechReques
         InvalidFieldError: naming the field, what was given and what it must be.
     """
     request = validated(SpeechRequest, json_object(body))
-    check_input(request.input, max_input_characters)
+    check_input(request.input, max_input_characters, normalizes=request.normalize)
     check_together(request)
     return with_seed(request)
 
@@ -209,16 +219,24 @@ def _first_error(kind: type[BaseModel], error: ValidationError) -> InvalidFieldE
     wanted = kind.model_fields[field_name].description
     if first["type"] == "missing":
         return InvalidFieldError(f"'{field_name}' is missing; it must be {wanted}", param=field_name, code="missing")
+    if first["type"] == _HALF_PAIR:
+        message = f"'{field_name}' has {first['msg']}; send both halves of the character, or neither"
+        return InvalidFieldError(message, param=field_name, code="invalid")
     return InvalidFieldError(
         f"'{field_name}' must be {wanted}; given {_shown(first['input'])}", param=field_name, code="invalid"
     )
 
 
-def check_input(text: str, max_characters: int) -> None:
-    """Check that `input` has text, and at most `max_characters`.
+def check_input(text: str, max_characters: int, *, normalizes: bool = False) -> None:
+    """Check that `input` has something to speak, and at most `max_characters`.
+
+    Args:
+        text: the field.
+        max_characters: the server's limit.
+        normalizes: whether pause marks are pauses, and so no speech.
 
     Raises:
-        InvalidFieldError: it is empty, white space, or longer.
+        InvalidFieldError: it has no letter or digit, or is longer.
     """
     wanted = f"'input' must be a string of 1 to {max_characters} characters"
     if not text.strip():
@@ -226,6 +244,9 @@ def check_input(text: str, max_characters: int) -> None:
         raise InvalidFieldError(f"{wanted}; given {given}", param="input", code="empty")
     if len(text) > max_characters:
         raise InvalidFieldError(f"{wanted}; given {len(text)}", param="input", code="too_long")
+    if not has_speech(without_pauses(plain_text(text)) if normalizes else text):
+        message = f"'input' must have a letter or a digit to speak; given {_shown(text)}"
+        raise InvalidFieldError(message, param="input", code="empty")
 
 
 def _check_sample_rate(request: SpeechRequest) -> None:

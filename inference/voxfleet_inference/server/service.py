@@ -27,7 +27,7 @@ from voxfleet_inference.speech.events import SpeechAudio, SpeechEvent
 from voxfleet_inference.speech.speaking import Speech, speak
 from voxfleet_inference.telemetry.metrics import RequestOutcome
 from voxfleet_inference.telemetry.speech_log import SpeechLog
-from voxfleet_inference.text.plain_text import plain_text
+from voxfleet_inference.text.reading import sentences_to_normalize
 from voxfleet_inference.text.sentences import TextSentence, split
 from voxfleet_inference.voices.catalog import VoiceCatalog
 
@@ -56,7 +56,7 @@ class SpeechService:
         # At least one patch, or a sequence would be parked before its first audio.
         max_buffered_patches = max(1, int(self.settings.max_buffered_audio_seconds * token_rate))
         return Speech(
-            sentences=split(plain_text(request.input) if request.normalize else request.input),
+            sentences=sentences_to_normalize(request.input) if request.normalize else split(request.input),
             normalizes=request.normalize,
             seed=request.seed,
             cfg_value=self.settings.cfg_value if cfg_value is None else cfg_value,

@@ -36,13 +36,15 @@ class Assembly:
         self._at_sample = 0
         # Kept back until another sentence begins: a speech does not end with a pause.
         self._pause: SpeechAudio | None = None
+        self._silent_seconds = 0.0  # at the end of the newest sentence
         self._current: _Current | None = None
         self._next_index = first_index
 
     def begin(self, text_sentence: TextSentence) -> Iterator[SpeechEvent]:
         """Yield the pause before the next sentence, if there is one, and the start of the sentence."""
-        if self._pause is not None:
-            yield self._advance(self._pause)
+        pause = self._pause_before(text_sentence)
+        if pause is not None:
+            yield self._advance(pause)
             self._pause = None
         self._current = _Current(self._next_index, text_sentence, self._at_sample)
         self._next_index += 1
@@ -60,7 +62,7 @@ class Assembly:
     def end(self, *, text_tokens: int = 0, attempts: int = 1) -> SentenceEnded:
         """End the current sentence; return its times and what is counted of it."""
         current = self._begun()
-        silent_seconds = self._seconds(current.trailing_silence)
+        silent_seconds = self._silent_seconds = self._seconds(current.trailing_silence)
         pause = silence(missing_pause_seconds(current.text_sentence, silent_seconds), self._sample_rate)
         self._pause = SpeechAudio(current.index, pause, patches=0) if len(pause) else None
         self._current = None
@@ -75,6 +77,14 @@ class Assembly:
             is_truncated=current.is_truncated,
             trailing_silence_seconds=silent_seconds,
         )
+
+    def _pause_before(self, text_sentence: TextSentence) -> SpeechAudio | None:
+        """Return the longer one of the pause that was kept back and the one that the text asks for."""
+        samples = silence(text_sentence.pause_before_seconds - self._silent_seconds, self._sample_rate)
+        if not len(samples) or (self._pause is not None and len(self._pause.samples) >= len(samples)):
+            return self._pause
+        index = self._next_index if self._pause is None else self._pause.index
+        return SpeechAudio(index, samples, patches=0)
 
     def _advance(self, audio: SpeechAudio) -> SpeechAudio:
         self._at_sample += len(audio.samples)

@@ -1,6 +1,7 @@
 """The events of one speech: audio, and where its sentences start and end.
 
-Knows: the order `SentenceStarted, SpeechAudio..., SentenceEnded, (pause) SpeechAudio` of each sentence. The samples of
+Knows: the order `SentenceStarted, SpeechAudio..., SentenceEnded, (pause) SpeechAudio` of each sentence; a text that
+asks for a pause at its start has that one first. The samples of
 all SpeechAudio, joined, are the whole speech; seconds count from its start, before any change of speed.
 Does not know: formats, HTTP or engines.
 """
@@ -24,7 +25,7 @@ class SentenceStarted:
 
 @dataclass(frozen=True, slots=True)
 class SpeechAudio:
-    """Audio of a sentence, or of the pause after it."""
+    """Audio of a sentence, or of a pause beside it."""
 
     index: int
     samples: npt.NDArray[np.float32]  # [samples]

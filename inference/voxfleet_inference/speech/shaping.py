@@ -44,5 +44,5 @@ def trailing_silence_after(silence_before: int, samples: Float32Array) -> int:
 
 
 def silence(seconds: float, sample_rate: int) -> Float32Array:
-    """Return samples [seconds * sample_rate] of zeros."""
-    return np.zeros(round(seconds * sample_rate), dtype=np.float32)
+    """Return samples [seconds * sample_rate] of zeros, none for negative seconds."""
+    return np.zeros(max(0, round(seconds * sample_rate)), dtype=np.float32)

@@ -19,8 +19,7 @@ from voxfleet_inference.engine.messages import Sentence, SequenceParams, VoicePr
 from voxfleet_inference.speech.assembly import Assembly
 from voxfleet_inference.speech.events import SpeechEvent
 from voxfleet_inference.speech.sentence_run import SentenceRun
-from voxfleet_inference.text.normalization import normalized
-from voxfleet_inference.text.plain_text import plain_text
+from voxfleet_inference.text.reading import spoken_text
 from voxfleet_inference.text.sentences import TextSentence
 
 _LEAST_SECONDS: Final = 0.001
@@ -167,7 +166,7 @@ class _SentenceSubmitter:
 
     async def _spoken_text(self, text_sentence: TextSentence) -> str:
         text = text_sentence.text
-        return await asyncio.to_thread(_normalized, text) if self._speech.normalizes else text
+        return await asyncio.to_thread(spoken_text, text) if self._speech.normalizes else text
 
     def _submit(self, text_sentence: TextSentence, text: str, voice: VoicePrompt | None) -> SentenceRun:
         run = SentenceRun(
@@ -190,11 +189,6 @@ class _SentenceSubmitter:
             return None
         elapsed = asyncio.get_running_loop().time() - self._started_at
         return max(_LEAST_SECONDS, deadline_seconds - elapsed)
-
-
-def _normalized(text: str) -> str:
-    """Return the text spelled out; live text still has its Markdown, since it arrives in pieces."""
-    return normalized(plain_text(text))
 
 
 async def _joined(

@@ -1,8 +1,8 @@
 """Text normalization of one sentence: numbers, dates, money, units and signs become words.
 
-Knows: the steps of VoxCPM's reference implementation around wetext, for Chinese and for English, and which part of a
-mixed sentence is which. The first call loads wetext and its data, half a second: call it from a thread. A step that
-fails is skipped; no sentence raises.
+Knows: our rules (rule_table) and, after them, the steps of VoxCPM's reference implementation around wetext, for Chinese
+and for English, and which part of a mixed sentence is which. The first call loads wetext and its data, half a second:
+call it from a thread. A step that fails is skipped; no sentence raises.
 Does not know: Markdown, sentence boundaries or requests.
 """
 
@@ -15,14 +15,18 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from voxfleet_inference.text.number_words import spell_out_numbers
+from voxfleet_inference.text.numbers.english import spell_out_numbers
+from voxfleet_inference.text.rule import applied
+from voxfleet_inference.text.rule_table import rules_of
 from voxfleet_inference.text.sentence_ends import WIDE
 
 _CHINESE: Final = re.compile(r"[\u3400-\u9fff\U00020000-\U0003ffff]")
+_YUAN_ALONE: Final = re.compile(r"[^A-Za-z]*[￥¥][^A-Za-z]*")  # a price tag without words is Chinese
 _ENGLISH_WORD: Final = re.compile(r"[A-Za-z]{2,}")
 _CLAUSE_WORDS: Final = 3  # a run of at least so many English words is a clause whose numbers are English
 _PARTS: Final = re.compile(r"([^\u3000-\u303f\u3400-\u9fff\uff00-\uff60\U00020000-\U0003ffff]+)")
 _CALCULATED: Final = re.compile(r"[\d$%^*_+≥≤≠×÷?=]")
+_NAME_BEFORE_NUMBER: Final = re.compile(r"(?<=[A-Z])-(?=\d)(?!.*=)")  # COVID-19 and F-16 have no minus
 _HYPHEN_BEFORE_DIGIT: Final = re.compile(r"(?<=[a-zA-Z0-9])-(?=\d)")
 _SPACE_BESIDE_CHINESE: Final = re.compile(r"(?<=[^\x00-\x7f]) +| +(?=[^\x00-\x7f])")
 _SPACES: Final = re.compile(r"\s+")
@@ -34,15 +38,24 @@ _CHINESE_SIGNS: Final[Mapping[str, str]] = MappingProxyType(
 _ENGLISH_SIGNS: Final[Mapping[str, str]] = MappingProxyType(
     {"²": " squared", "³": " cubed", "√": " square root of ", "≈": " about ", "`": "", "“": '"', "”": '"'}
 )
+_FULL_WIDTH: Final = str.maketrans(
+    {chr(code): chr(code - 0xFEE0) for code in (*range(0xFF10, 0xFF1A), 0xFF05, 0xFF04)}
+    | {chr(code): chr(code - 0xFEE0) for code in (*range(0xFF21, 0xFF3B), *range(0xFF41, 0xFF5B))}
+)
 _wetext_lock: Final = threading.Lock()  # wetext does not document whether threads may share its automata
 
 
-def normalized(sentence: str) -> str:
-    """Return the sentence with words for numbers and signs; one without letters and digits stays as it is."""
-    clean = _SPACES.sub(" ", sentence).strip()
-    if not _CHINESE.search(clean):
-        return _non_empty(sentence, _english(clean))
-    return _non_empty(sentence, "".join(_normalized_part(part) for part in _by_language(clean)))
+def normalized(sentence: str, *, has_rules: bool = True) -> str:
+    """Return the sentence with words for numbers and signs; one without letters and digits stays as it is.
+
+    Args:
+        sentence: plain text.
+        has_rules: whether our rules run before wetext; False shows what wetext alone reads.
+    """
+    clean = _SPACES.sub(" ", sentence).strip().translate(_FULL_WIDTH)
+    if not _CHINESE.search(clean) and not _YUAN_ALONE.fullmatch(clean):
+        return _non_empty(sentence, _english(clean, has_rules))
+    return _non_empty(sentence, "".join(_normalized_part(part, has_rules) for part in _by_language(clean)))
 
 
 def _non_empty(before: str, after: str) -> str:
@@ -63,12 +76,14 @@ def _by_language(text: str) -> list[tuple[str, bool]]:
     return parts
 
 
-def _normalized_part(part: tuple[str, bool]) -> str:
+def _normalized_part(part: tuple[str, bool], has_rules: bool) -> str:  # noqa: FBT001 - passed on
     text, is_english = part
-    return _english(text) if is_english else _chinese(text)
+    return _english(text, has_rules) if is_english else _chinese(text, has_rules)
 
 
-def _chinese(text: str) -> str:
+def _chinese(text: str, has_rules: bool) -> str:  # noqa: FBT001 - as above
+    if has_rules:
+        text = _NAME_BEFORE_NUMBER.sub(" ", applied(rules_of("zh"), text))
     text = text.replace("=", "等于")
     if _CALCULATED.search(text):
         text = _HYPHEN_BEFORE_DIGIT.sub(" - ", text)  # or wetext reads x-2 as x, minus two
@@ -76,7 +91,9 @@ def _chinese(text: str) -> str:
     return _replaced(text, _CHINESE_SIGNS)
 
 
-def _english(text: str) -> str:
+def _english(text: str, has_rules: bool) -> str:  # noqa: FBT001 - as above
+    if has_rules:
+        text = applied(rules_of("en"), text)
     return spell_out_numbers(_replaced(_by_wetext(text, "en"), _ENGLISH_SIGNS))
 
 

@@ -1,7 +1,7 @@
-"""Removes what is not spoken from a text: the syntax of Markdown and HTML, and emoji.
+"""Removes what is not spoken from a text: the syntax of Markdown, HTML and SSML, and emoji.
 
-Knows: the syntax in a README or a chat message. Fenced code and images are removed; inline code, the text of links and
-the cells of tables stay.
+Knows: the syntax in a README, a chat message or an SSML document. Fenced code and images are removed; inline code, the
+text of links and the cells of tables stay, and breaks as pause marks.
 Does not know: numbers, languages or sentences.
 """
 
@@ -10,6 +10,8 @@ from __future__ import annotations
 import html
 import re
 from typing import Final
+
+from voxfleet_inference.text.pause_marks import with_plain_pauses
 
 # Every pattern is bounded, so that no text (such as 20 000 opening brackets) takes more than linear time.
 _BLOCKS: Final = (
@@ -34,6 +36,14 @@ _INLINE: Final = (
     (re.compile(r"(?<![\w*])\*(?=\S)([^*\n]{1,500}?)(?<=\S)\*(?![\w*])"), r"\1"),
     (re.compile(r"(?<!\w)(__?)(?=\S)([^_\n]{1,500}?)(?<=\S)\1(?!\w)"), r"\2"),
 )
+# SSML 1.1: elements whose text is read in another way than it is written.
+_SSML_DECLARATION: Final = re.compile(r"<\?[^<>]{0,300}\?>")
+_ALIAS: Final = re.compile(r"<sub\s[^<>\n]{0,100}?alias=[\"']([^\"'<>\n]{1,300})[\"'][^<>]{0,100}>[^<>]{0,300}</sub>")
+_SAY_AS: Final = re.compile(
+    r"<say-as\s[^<>\n]{0,100}?interpret-as=[\"']([a-z-]{1,20})[\"'][^<>]{0,100}>([^<>]{0,300})</say-as>"
+)
+_SPELLED: Final = frozenset({"characters", "spell-out", "digits"})
+_CHINESE: Final = re.compile(r"[\u3400-\u9fff]")
 _CELL: Final = re.compile(r"(?<![ \t])[ \t]+\|[ \t]+")
 # Characters that are emoji by default or by a following U+FE0F; of keycap emoji the digit stays.
 _EMOJI: Final = re.compile(
@@ -47,9 +57,23 @@ _LEFT_OVER: Final = re.compile("[\u200b\u200d\u20e3\ufe0e\ufe0f\ufeff]")
 
 def plain_text(text: str) -> str:
     """Return the text without syntax and emoji, its lines unchanged; the text itself if nothing else would be left."""
-    plain = text
+    plain = _SAY_AS.sub(_said, _ALIAS.sub(r"\1", _SSML_DECLARATION.sub("", with_plain_pauses(text))))
     for pattern, replacement in (*_BLOCKS, *_INLINE):
         plain = pattern.sub(replacement, plain)
     plain = _CELL.sub(", ", html.unescape(plain))
     plain = _LEFT_OVER.sub("", _EMOJI.sub("", plain))
     return plain if any(each.isalnum() for each in plain) else text
+
+
+def _said(found: re.Match[str]) -> str:
+    kind, said = found.groups()
+    if kind in _SPELLED:
+        return " ".join(each for each in said if not each.isspace())
+    if kind == "ordinal" and said.strip().isdigit():
+        return f"第{said}" if _CHINESE.search(found.string) else _ordinal(said.strip())
+    return said
+
+
+def _ordinal(digits: str) -> str:
+    is_teen = digits[-2:-1] == "1"
+    return digits + ("th" if is_teen else {"1": "st", "2": "nd", "3": "rd"}.get(digits[-1], "th"))

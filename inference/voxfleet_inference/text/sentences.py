@@ -23,6 +23,7 @@ __all__ = [
     "End",
     "Span",
     "TextSentence",
+    "has_speech",
     "is_short",
     "join_short",
     "spans_of",
@@ -32,6 +33,7 @@ __all__ = [
 ]
 MAX_WEIGHT: Final = 300  # about 20 s of speech; bounds the KV extent of a sequence
 MIN_WEIGHT: Final = 12  # shorter sentences ("Oh!") sound better together with a neighbour
+_BLANK_LETTERS: Final = frozenset("\u115f\u1160\u3164\uffa0")  # the fillers of Hangul: letters that show nothing
 _SPACES: Final = re.compile(r"\s+")
 
 
@@ -49,10 +51,11 @@ _INSIDE_A_LINE: Final = frozenset({End.CLAUSE, End.SENTENCE})
 
 @dataclass(frozen=True, slots=True)
 class TextSentence:
-    """A sentence, or a part of a long one, and the break after it."""
+    """A sentence, or a part of a long one, the break after it, and the silence that the text asks for before it."""
 
     text: str
     end: End = End.SENTENCE
+    pause_before_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,11 @@ def split(text: str, max_weight: int = MAX_WEIGHT, min_weight: int = MIN_WEIGHT)
     """Return the sentences of a text, none heavier than `max_weight`; short ones are joined within their line."""
     spans = spans_of(text, max_weight, min_weight)
     return tuple(TextSentence(spoken_text(text[span.start : span.stop]), span.end) for span in spans)
+
+
+def has_speech(text: str) -> bool:
+    """Return whether a text has a letter or a digit; emoji, punctuation and invisible characters are no speech."""
+    return any(each.isalnum() and each not in _BLANK_LETTERS for each in text)
 
 
 def spans_of(text: str, max_weight: int = MAX_WEIGHT, min_weight: int = MIN_WEIGHT) -> list[Span]:
@@ -132,13 +140,9 @@ def _join_marks(text: str, spans: list[Span], max_weight: int) -> list[Span]:
     """Return the sentences, those without letter and digit joined with the one before, or else the one after."""
     joined: list[Span] = []
     for span in spans:
-        is_mute = joined and not (_has_words(text, joined[-1]) and _has_words(text, span))
+        is_mute = joined and not all(has_speech(text[each.start : each.stop]) for each in (joined[-1], span))
         if is_mute and weight(text[joined[-1].start : span.stop]) <= max_weight:
             joined[-1] = Span(joined[-1].start, span.stop, span.end)
         else:
             joined.append(span)
     return joined
-
-
-def _has_words(text: str, span: Span) -> bool:
-    return any(each.isalnum() for each in text[span.start : span.stop])

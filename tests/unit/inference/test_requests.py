@@ -47,8 +47,14 @@ def test_unknown_fields_of_openai_are_ignored() -> None:
         ({"voice": 1}, "voice", "'voice' must be a string"),
         ({"voice": {"id": 1}}, "voice", "'voice' must be a string"),
         ({"voice": {"id": "a", "other": 1}}, "voice", "'voice' must be a string"),
-        ({"input": "half a \ud83d character"}, "input", r"given 'half a \ud83d character'"),
-        ({"model": "\udc00"}, "model", r"given '\udc00'"),
+        ({"input": "half a \ud83d character"}, "input", "half a surrogate pair (U+D83D) at character 8"),
+        ({"model": "\udc00"}, "model", "'model' has half a surrogate pair (U+DC00) at character 1"),
+        ({"input": "\U0001f600 \U0001f44d\U0001f3fd"}, "input", "a letter or a digit to speak; given"),
+        ({"input": "...!?\u3002"}, "input", "a letter or a digit to speak; given '...!?\u3002'"),
+        ({"input": "\u200b\u200d\ufeff"}, "input", r"given '\u200b\u200d\ufeff'"),
+        ({"input": "\u3164"}, "input", "a letter or a digit to speak"),
+        ({"input": "[pause:1s]", "normalize": True}, "input", "a letter or a digit to speak"),
+        ({"input": "<speak><break/></speak>", "normalize": True}, "input", "a letter or a digit to speak"),
         ({"instructions": 1}, "instructions", "a string"),
         ({"normalize": "yes"}, "normalize", "a boolean"),
         ({"stream": 1}, "stream", "a boolean"),
@@ -80,6 +86,18 @@ def test_an_invalid_field_is_named_with_its_bounds(changes: dict[str, Any], fiel
     assert words in caught.value.message
     assert caught.value.status == 400
     assert set(caught.value.body["error"]) == {"message", "type", "param", "code"}
+
+
+@pytest.mark.parametrize("text", ["", " ", "\U0001f600", "\u200b", "?!"])
+def test_input_without_speech_is_reported_as_empty(text: str) -> None:
+    with pytest.raises(InvalidFieldError) as caught:
+        parse(input=text)
+    assert (caught.value.status, caught.value.param, caught.value.code) == (400, "input", "empty")
+
+
+@pytest.mark.parametrize("text", ["1\ufe0f\u20e3", "\u4f60", "\u0e01", "\u00bd", "[pause:1s]"])
+def test_a_letter_or_a_digit_of_any_script_is_speech(text: str) -> None:
+    assert parse(input=text).input == text
 
 
 @pytest.mark.parametrize("body", [b"", b"not json", b"[1]", b'"text"', b"\xff\xfe"])

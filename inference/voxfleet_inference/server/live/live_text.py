@@ -1,17 +1,19 @@
 """The text of a session that is yet to be spoken.
 
-Knows: complete sentences, the incomplete one at the end, and the limit on both together.
+Knows: complete sentences, the incomplete one at the end, and the limit on both together. Text without speech (emoji or
+punctuation alone) is dropped, and the text of a session that normalizes is split at pause marks.
 Does not know: sockets, engines or voices.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Iterator
 
 from voxfleet_inference.errors import InvalidFieldError
+from voxfleet_inference.text.pause_marks import PauseSplitter
 from voxfleet_inference.text.sentence_buffer import SentenceBuffer
-from voxfleet_inference.text.sentences import TextSentence
+from voxfleet_inference.text.sentences import TextSentence, has_speech
 
 
 class LiveText:
@@ -20,6 +22,8 @@ class LiveText:
     def __init__(self, max_characters: int) -> None:
         self._max_characters = max_characters
         self._buffer = SentenceBuffer()
+        self._pauses = PauseSplitter()
+        self.has_pauses = False  # whether pause marks are pauses
         self._complete: asyncio.Queue[TextSentence | None] = asyncio.Queue()  # None: the text has ended
         self._complete_characters = 0
         self.has_ended = False
@@ -49,6 +53,7 @@ class LiveText:
     def flush(self) -> None:
         """Make the incomplete sentence a complete one."""
         self._put(self._buffer.flush())
+        self._pauses = PauseSplitter()
 
     def end(self) -> None:
         """Flush, and end `sentences()` after the last one."""
@@ -60,6 +65,7 @@ class LiveText:
     def clear(self) -> None:
         """Drop all waiting text."""
         self._buffer.flush()
+        self._pauses = PauseSplitter()
         while not self._complete.empty():
             self._complete.get_nowait()
         self._complete_characters = 0
@@ -75,8 +81,15 @@ class LiveText:
         self._complete.put_nowait(None)  # for the next iteration
 
     def _put(self, sentences: Iterable[TextSentence]) -> None:
-        for sentence in sentences:
+        for sentence in self._parts(sentences):
             if self.first_sentence_at is None:
                 self.first_sentence_at = asyncio.get_running_loop().time()
             self._complete_characters += len(sentence.text)
             self._complete.put_nowait(sentence)
+
+    def _parts(self, sentences: Iterable[TextSentence]) -> Iterator[TextSentence]:
+        for sentence in sentences:
+            if self.has_pauses:
+                yield from self._pauses.parts(sentence)
+            elif has_speech(sentence.text):
+                yield sentence

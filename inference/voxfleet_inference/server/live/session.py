@@ -129,6 +129,7 @@ class Session:
             self._service.supervisor.check_ready()
             self._permit = self._service.tracker.opened(0.0, caller_of(self._socket.scope))  # text follows
         speech = await self._service.prepare(message, self._permit.caller)
+        self._text.has_pauses = message.normalize
         self._append(message.input)
         output = output_format(message, self._service.supervisor.model_info.sample_rate)
         await self._channel.send_event(

@@ -221,7 +221,7 @@ async def test_live_text_is_normalized_without_its_markdown(engine: ScriptedEngi
         yield TextSentence("It costs **$3.50** today. \U0001f600")
 
     events = await events_of(engine, speech(sentences=(), normalizes=True), more=more())
-    assert [each.text for each in engine.submitted] == ["It costs three point five dollars today."]
+    assert [each.text for each in engine.submitted] == ["It costs three dollars and fifty cents today."]
     assert events[0].text == "It costs **$3.50** today. \U0001f600"
 
 

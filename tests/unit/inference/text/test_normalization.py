@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from voxfleet_inference.text.normalization import normalized
 
 SPOKEN = [
-    ("It costs $3.50 on May 3, 2024.", "It costs three point five dollars on May three, twenty twenty four."),
+    ("It costs $3.50 on May 3, 2024.", "It costs three dollars and fifty cents on May third, twenty twenty-four."),
     ("We met at 10:30 a.m. and 25% left.", "We met at ten thirty AM and twenty five percent left."),
     ("She came 1st of 12.", "She came first of twelve."),
     ("mp3 and 007", "mp three and oh oh seven"),
     ("今天是2024年5月3日，价格是3.14元。", "今天是二零二四年五月三日，价格是三点一四元。"),
     ("我有iPhone 15和3个苹果。", "我有iPhone十五和三个苹果。"),
-    ("x-2=3，面积是5m²。", "x -二等于三，面积是五平方米。"),
+    ("x-2=3，面积是5m²。", "x减二等于三，面积是五平方米。"),
     ("（注意）这里有【3】个", "注意 这里有 三 个"),
     ("他说This is number 3 of 10 items，然后走了5公里。", "他说This is number three of ten items，然后走了五公里。"),
     ("后面有空格 ", "后面有空格"),  # the reference raises IndexError here

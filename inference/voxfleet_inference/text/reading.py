@@ -1,0 +1,43 @@
+"""What the model is given for a text that is normalized.
+
+Knows: the order of the steps: syntax and emoji are removed, sentences split, pause marks cut out, and each part written
+out.
+Does not know: rules, seconds of audio or requests.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from voxfleet_inference.text.normalization import normalized
+from voxfleet_inference.text.pause_marks import PauseSplitter
+from voxfleet_inference.text.plain_text import plain_text
+from voxfleet_inference.text.sentences import TextSentence, split
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One sentence: the pause that the text asks for before it, its text, and what the model is given."""
+
+    pause_seconds: float
+    text: str
+    spoken: str
+
+
+def sentences_to_normalize(text: str) -> tuple[TextSentence, ...]:
+    """Return the sentences of a text without its syntax and emoji, split at pause marks, numbers as they are."""
+    pauses = PauseSplitter()
+    return tuple(part for sentence in split(plain_text(text)) for part in pauses.parts(sentence))
+
+
+def spoken_text(sentence: str, *, has_rules: bool = True) -> str:
+    """Return a sentence written out; live text still has its Markdown, since it arrives in pieces."""
+    return normalized(plain_text(sentence), has_rules=has_rules)
+
+
+def readings(text: str, *, has_rules: bool = True) -> tuple[Reading, ...]:
+    """Return what a server speaks for a text with `normalize`, sentence by sentence."""
+    return tuple(
+        Reading(each.pause_before_seconds, each.text, spoken_text(each.text, has_rules=has_rules))
+        for each in sentences_to_normalize(text)
+    )

@@ -1,0 +1,153 @@
+"""Dates and times of day."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from voxfleet_inference.text.numbers import chinese, english
+from voxfleet_inference.text.rule import rule
+
+_MONTHS: Final = (  # noqa: SIM905 - a list of words reads best as words
+    "January February March April May June July August September October November December"
+).split()
+_MONTH: Final = (
+    r"(?:Jan(?:\.|uary)?|Feb(?:\.|ruary)?|Mar(?:\.|ch)?|Apr(?:\.|il)?|May|June?\.?|July?\.?|Aug(?:\.|ust)?"
+    r"|Sept?(?:\.|ember)?|Oct(?:\.|ober)?|Nov(?:\.|ember)?|Dec(?:\.|ember)?)"
+)
+_DAY: Final = r"(?:0?[1-9]|[12]\d|3[01])"
+_MONTH_NUMBER: Final = r"(?:0?[1-9]|1[0-2])"
+_NTH: Final = "(?:st|nd|rd|th)?"
+_TIME: Final = r"([01]?\d|2[0-4]):([0-5]\d)"
+_NOON: Final = 12
+
+
+def _month(name: str) -> str:
+    return next(month for month in _MONTHS if month.startswith(name[:3]))
+
+
+def _iso(found: re.Match[str]) -> str:
+    year, month, day = found.groups()
+    return f"{_MONTHS[int(month) - 1]} {english.ordinal_words(int(day))}, {english.year_words(year)}"
+
+
+def _american(found: re.Match[str]) -> str:
+    month, day, year = found.groups()
+    return f"{_MONTHS[int(month) - 1]} {english.ordinal_words(int(day))}, {english.year_words(year)}"
+
+
+def _month_day(found: re.Match[str]) -> str:
+    name, day, until, year = found.groups()
+    days = english.ordinal_words(int(day)) + (f" to {english.ordinal_words(int(until))}" if until else "")
+    return f"{_month(name)} {days}" + (f", {english.year_words(year)}" if year else "")
+
+
+def _day_month(found: re.Match[str]) -> str:
+    before, day, name, year = found.groups()
+    year_words = f", {english.year_words(year)}" if year else ""
+    return f"{before or 'the '}{english.ordinal_words(int(day))} of {_month(name)}{year_words}"
+
+
+def _english_time(found: re.Match[str]) -> str:
+    hour, minute, half = int(found[1]), int(found[2]), (found[3] or "").replace(".", "").strip().upper()
+    words = english.number_words(str(hour))
+    if minute:
+        words += f" {'oh ' if minute < 10 else ''}{english.number_words(str(minute))}"  # noqa: PLR2004
+    elif not half:
+        words += " o'clock" if hour <= _NOON else " hundred"
+    return f"{words} {half}".strip()
+
+
+def _english_seconds(found: re.Match[str]) -> str:
+    hour, minute, second = (english.number_words(str(int(each))) for each in found.groups())
+    return f"{hour} {'oh ' if int(found[2]) < 10 else ''}{minute} and {second} seconds"  # noqa: PLR2004
+
+
+def _chinese_date(found: re.Match[str]) -> str:
+    day = found.groupdict().get("day")
+    month_words = f"{chinese.spelled_digits(found['year'])}年{chinese.number_words(found['month'])}月"
+    return month_words + (f"{chinese.number_words(day)}日" if day else "")
+
+
+def _chinese_time(found: re.Match[str]) -> str:
+    hour, minute = found[1], found[2]
+    words = f"{chinese.counted(str(int(hour)))}点"
+    if minute != "00":
+        words += "零" + chinese.number_words(minute) if minute < "10" else chinese.number_words(minute)
+        words += "分"
+    second = found[3]
+    return words + (f"{'零分' if minute == '00' else ''}{chinese.number_words(second)}秒" if second else "")
+
+
+def _chinese_days(found: re.Match[str]) -> str:
+    first, last = chinese.number_words(found["first"]), chinese.number_words(found["last"])
+    return f"{chinese.number_words(found['month'])}月{first}{found['sign']}到{last}{found['sign']}"
+
+
+ENGLISH: Final = (
+    rule(r"(?<=\d{4}-\d\d-\d\d)T(?=\d\d:\d\d)", lambda _: " ", "2023-01-15T08:30", "2023-01-15 08:30"),
+    rule(r"(?<=:[0-5]\d)\s?[-–—~]\s?(?=\d?\d:[0-5]\d)", lambda _: " to ", "9:00-17:00", "9:00 to 17:00"),
+    rule(
+        rf"(?<![\w./-])([12]\d{{3}})[-/]({_MONTH_NUMBER})[-/]({_DAY})(?![\w/-]|\.\d)",
+        _iso,
+        "2025-09-28",
+        "September twenty-eighth, twenty twenty-five",
+    ),
+    rule(
+        rf"(?<![\w./-])({_MONTH_NUMBER})/(1[3-9]|2\d|3[01])/([12]\d{{3}})(?![\w/-])",
+        _american,
+        "12/25/2024",
+        "December twenty-fifth, twenty twenty-four",
+    ),
+    rule(
+        rf"\b({_MONTH}) ({_DAY}){_NTH}(?:\s?[-–]\s?({_DAY}){_NTH})?\b"
+        r"(?!:|\.\d|,\d|%| ?[ap]\.?m)(?:,? ([12]\d{3})\b)?",
+        _month_day,
+        "Sept. 3, 2024",
+        "September third, twenty twenty-four",
+    ),
+    rule(
+        rf"(?<![\w.:,/-])(\b[Tt]he )?({_DAY}){_NTH}(?: of)? ({_MONTH})(?![\w-])(?:,? ([12]\d{{3}})\b)?",  # words: speech
+        _day_month,
+        "5 May 2020",
+        "the fifth of May, twenty twenty",
+    ),
+    rule(
+        rf"\b({_MONTH})(?<=\.) (?=[12]\d{{3}}\b)", lambda found: f"{_month(found[1])} ", "Sept. 2020", "September 2020"
+    ),
+    rule(
+        rf"(?<![\w:.]){_TIME}:([0-5]\d)(?![\w:])",
+        _english_seconds,
+        "15:30:45",
+        "fifteen thirty and forty-five seconds",
+    ),
+    rule(
+        rf"(?<![\w:.]){_TIME}(?!\d|:\d|\.\d)(\s?(?:[ap]\.m\.(?= [a-z0-9(])|[ap]\.m(?=\.)|[AaPp][Mm]\b))?",
+        _english_time,
+        "9:05 a.m. daily",
+        "nine oh five AM daily",
+    ),
+)
+CHINESE: Final = (
+    rule(r"(?<=:[0-5]\d)\s?[-–—~～]+\s?(?=\d?\d:[0-5]\d)", lambda _: "到", "9:00-17:00", "9:00到17:00"),
+    rule(
+        rf"(?<![\w./-])(?P<year>[12]\d{{3}})(?P<mark>[-/.])(?P<month>{_MONTH_NUMBER})(?P=mark)(?P<day>{_DAY})日?(?![\w/-]|\.\d)",
+        _chinese_date,
+        "今天是2025-09-28",
+        "今天是二零二五年九月二十八日",
+    ),
+    rule(
+        r"(?<![\w./-])(?P<year>(?:19|20)\d{2})[-/](?P<month>0[1-9]|1[0-2])(?![\w/.-])",
+        _chinese_date,
+        "截至2025-09",
+        "截至二零二五年九月",
+    ),
+    rule(
+        rf"(?P<month>{_MONTH_NUMBER})月(?P<first>{_DAY})(?P<sign>[日号]?)\s?[-–—~～至]+\s?(?P<last>{_DAY})(?P=sign)(?![\d月])",
+        _chinese_days,
+        "5月1日-7日",
+        "五月一日到七日",
+    ),
+    rule(rf"(?<![\w:.]){_TIME}:([0-5]\d)(?![\w:])", _chinese_time, "15:30:45", "十五点三十分四十五秒"),
+    rule(rf"(?<![\w:.]){_TIME}()(?![\w:]|\.\d)", _chinese_time, "上午9:05", "上午九点零五分"),
+)

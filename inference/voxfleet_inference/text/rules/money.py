@@ -1,0 +1,198 @@
+"""Amounts of money, with a sign before or after, thousands separators and cents."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from voxfleet_inference.text.numbers import chinese, english
+from voxfleet_inference.text.rule import rule
+
+_AMOUNT: Final = r"(\.\d\d|\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)"
+# Per sign: one, several, one hundredth, several; empty where hundredths are not counted.
+_ENGLISH: Final = {
+    "US$": ("US dollar", "US dollars", "cent", "cents"),
+    "HK$": ("Hong Kong dollar", "Hong Kong dollars", "cent", "cents"),
+    "A$": ("Australian dollar", "Australian dollars", "cent", "cents"),
+    "C$": ("Canadian dollar", "Canadian dollars", "cent", "cents"),
+    "$": ("dollar", "dollars", "cent", "cents"),
+    "€": ("euro", "euros", "cent", "cents"),
+    "£": ("pound", "pounds", "penny", "pence"),
+    "¥": ("yen", "yen", "", ""),
+    "￥": ("yuan", "yuan", "", ""),
+    "₹": ("rupee", "rupees", "", ""),
+    "₩": ("won", "won", "", ""),
+}
+_CODES: Final = {
+    "USD": "US$",
+    "EUR": "€",
+    "GBP": "£",
+    "JPY": "¥",
+    "CNY": "￥",
+    "RMB": "￥",
+    "HKD": "HK$",
+    "CAD": "C$",
+    "AUD": "A$",
+}
+_CHINESE: Final = {
+    "US$": "美元",
+    "HK$": "港元",
+    "A$": "澳元",
+    "C$": "加元",
+    "$": "美元",
+    "＄": "美元",
+    "€": "欧元",
+    "£": "英镑",
+    "¥": "元",
+    "￥": "元",
+    "₩": "韩元",
+    "₹": "卢比",
+    "USD": "美元",
+    "EUR": "欧元",
+    "GBP": "英镑",
+    "JPY": "日元",
+    "CNY": "元",
+    "RMB": "元",
+    "HKD": "港元",
+    "CAD": "加元",
+    "AUD": "澳元",
+}
+_MAGNITUDES: Final = {
+    "k": "thousand",
+    "m": "million",
+    "mn": "million",
+    "b": "billion",
+    "bn": "billion",
+    "t": "trillion",
+    "tn": "trillion",
+}
+_MAGNITUDE: Final = r"(?:\s?(thousand|million|billion|trillion)\b|(k|mn?|bn?|tn?|K|M|B|T)\b)?"
+_SIGN: Final = r"(US\$|HK\$|A\$|C\$|[$€£¥￥₹₩])"
+_CODE: Final = r"(USD|EUR|GBP|JPY|CNY|RMB|HKD|CAD|AUD)"
+_ARTICLE: Final = re.compile(r"\b(?:[Aa]n?|[Tt]he|[Tt]his|[Tt]hat) $")  # words: speech
+_NOUN: Final = re.compile(r" (?!a\b|an\b|per\b|in\b|of\b|for\b|is\b|was\b|and\b|or\b|to\b|from\b)[a-z]+")
+_CENT_PLACES: Final = 2
+
+
+def _english_amount(sign: str, amount: str, magnitude: str) -> str:
+    one, several, one_cent, cents = _ENGLISH[_CODES.get(sign, sign)]
+    whole, _, places = amount.replace(",", "").rjust(4, "0").partition(".")
+    whole = whole.lstrip("0") or "0"
+    if magnitude or (places and (len(places) != _CENT_PLACES or not cents)):
+        return f"{english.decimal_words(amount)} {magnitude + ' ' if magnitude else ''}{several}"
+    parts = (
+        [f"{english.number_words(whole)} {one if whole == '1' else several}"]
+        if int(whole) or not int(places or 0)
+        else []
+    )
+    if int(places or 0):
+        parts.append(f"{english.number_words(str(int(places)))} {one_cent if int(places) == 1 else cents}")
+    return " and ".join(parts)
+
+
+def _magnitude(word: str | None, letter: str | None) -> str:
+    return word or _MAGNITUDES.get((letter or "").lower(), "")
+
+
+def _english_money(found: re.Match[str]) -> str:
+    minus, sign, amount, word, letter = found.groups()
+    words = ("minus " if minus else "") + _english_amount(sign, amount, _magnitude(word, letter))
+    one, several, *_ = _ENGLISH[_CODES.get(sign, sign)]
+    # An amount between an article and a noun is an adjective, and those have no plural: a five dollar bill.
+    is_adjective = _ARTICLE.search(found.string, 0, found.start()) and _NOUN.match(found.string, found.end())
+    return words.removesuffix(several) + one if is_adjective and words.endswith(several) else words
+
+
+def _english_range(found: re.Match[str]) -> str:
+    sign, first, last, word, letter = found.groups()
+    return f"{english.decimal_words(first)} to {_english_amount(sign, last, _magnitude(word, letter))}"
+
+
+def _chinese_amount(amount: str, unit: str) -> str:
+    """Return an amount in yuan with jiao and fen, in other currencies as a decimal."""
+    whole, _, places = amount.replace(",", "").partition(".")
+    if unit != "元" or len(places) > _CENT_PLACES or not int(places or 0):
+        shown = amount if int(places or 0) else whole
+        return chinese.counted(shown) + unit
+    jiao, fen = places[0], places[1:] or "0"
+    words = chinese.counted(whole) + "元" if int(whole) else ""
+    words += chinese.counted(jiao) + "角" if jiao != "0" else "零" * bool(words)
+    return words + (chinese.counted(fen) + "分" if fen != "0" else "")
+
+
+def _chinese_money(found: re.Match[str]) -> str:
+    minus, sign, amount, magnitude = found.groups()
+    unit = _CHINESE[sign]
+    words = chinese.decimal_words(amount) + magnitude + unit if magnitude else _chinese_amount(amount, unit)
+    return ("负" if minus else "") + words
+
+
+def _chinese_range(found: re.Match[str]) -> str:
+    sign, first, last, magnitude = found.groups()
+    return f"{chinese.decimal_words(first)}到{chinese.decimal_words(last)}{magnitude}{_CHINESE[sign]}"
+
+
+ENGLISH: Final = (
+    rule(
+        rf"{_SIGN}{_AMOUNT}[KkMBb]?\s?[-–—]\s?(?:\1)?{_AMOUNT}{_MAGNITUDE}",
+        _english_range,
+        "$10-$20",
+        "ten to twenty dollars",
+    ),
+    rule(
+        rf"(?<![\w$])(-|−)?{_SIGN}\s?{_AMOUNT}{_MAGNITUDE}(?![\d%])",
+        _english_money,
+        "$1,234.56",
+        "one thousand, two hundred and thirty-four dollars and fifty-six cents",
+    ),
+    rule(
+        rf"\b()(?:{_CODE})\s?{_AMOUNT}{_MAGNITUDE}(?!\d)",
+        _english_money,
+        "EUR 20",
+        "twenty euros",
+    ),
+    rule(
+        rf"(?<![\w.,$]){_AMOUNT}{_MAGNITUDE}\s?{_CODE}\b",
+        lambda found: _english_amount(found[4], found[1], _magnitude(found[2], found[3])),
+        "5 USD",
+        "five US dollars",
+    ),
+    rule(
+        r"(?<![\w.])(\d+)¢",
+        lambda found: english.number_words(found[1]) + (" cent" if found[1] == "1" else " cents"),
+        "99¢",
+        "ninety-nine cents",
+    ),
+    rule(
+        rf"(?<![\w.,$]){_AMOUNT}\s?([€£])(?!\d)",
+        lambda found: _english_amount(found[2], found[1], ""),
+        "20.50 €",
+        "twenty euros and fifty cents",
+    ),
+)
+CHINESE: Final = (
+    rule(
+        rf"{_SIGN}{_AMOUNT}\s?[-–—~～]\s?(?:\1)?{_AMOUNT}([千万亿]*)元?",
+        _chinese_range,
+        "￥10-20",
+        "十到二十元",
+    ),
+    rule(rf"(?<![\w$])(-|−)?{_SIGN}\s?{_AMOUNT}([百千万亿]*)元?", _chinese_money, "￥25.80", "二十五元八角"),
+    rule(rf"\b()(?:{_CODE})\s?{_AMOUNT}([百千万亿]*)", _chinese_money, "USD 100", "一百美元"),
+    rule(
+        rf"(?<![\w.,]){_AMOUNT}([百千万亿]*)\s?{_CODE}\b",
+        lambda found: (
+            chinese.decimal_words(found[1]) + found[2] + _CHINESE[found[3]]
+            if found[2]
+            else _chinese_amount(found[1], _CHINESE[found[3]])
+        ),
+        "100RMB",
+        "一百元",
+    ),
+    rule(
+        r"(?<![\w.,/-])(\d[\d,]*\.\d0)元",
+        lambda found: _chinese_amount(found[1], "元"),
+        "25.80元",
+        "二十五元八角",
+    ),
+)

@@ -1,0 +1,79 @@
+"""Ranges: two numbers with a hyphen, a dash or a tilde between them. What is left of `10-5=5` is a calculation."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from voxfleet_inference.text.numbers import chinese, english
+from voxfleet_inference.text.rule import rule
+
+_NUMBER: Final = r"(\d[\d,]*(?:\.\d+)?)"
+_DASH: Final = r"\s?(?:[-–—~～]|——)\s?"
+_BEFORE: Final = r"(?<![\w.,:/=+×*-])"
+_AFTER: Final = r"(?![\w/-]|[.,:]\d|\s?=)"
+_LEAST_TELEPHONE_DIGITS: Final = 7
+
+
+def _value(number: str) -> float:
+    return float(number.replace(",", ""))
+
+
+def _english_range(found: re.Match[str]) -> str:
+    first, percent, last = found.groups()
+    return f"{english.decimal_words(first)}{' percent' if percent else ''} to {english.decimal_words(last)}"
+
+
+def _chinese_percent(found: re.Match[str]) -> str:
+    first, last = (chinese.decimal_words(each) for each in found.group(1, 3))
+    return f"百分之{first}到{'百分之' if found[2] else ''}{last}"
+
+
+def _chinese_range(found: re.Match[str]) -> str:
+    first, first_unit, last = found.group(1, 2, 3)
+    if not first_unit and (_value(first) >= _value(last) or len(first) >= _LEAST_TELEPHONE_DIGITS):
+        return found[0]  # a score, a room or a difference
+    before_unit = first_unit or found[4]
+    second = chinese.counted(last) if found[4] else chinese.decimal_words(last)
+    return (chinese.counted(first) if before_unit else chinese.decimal_words(first)) + f"{first_unit}到{second}"
+
+
+ENGLISH: Final = (
+    rule(r"(?<=[\dxyz])\s?[-−]\s?(?=\d[\d.,]*\s?=)", lambda _: " minus ", "10-5=5", "10 minus 5=5"),
+    rule(r"(?<=[\d)xyz])\s?=\s?(?=[\dxyz(])", lambda _: " equals ", "10 minus 5=5", "10 minus 5 equals 5"),
+    rule(
+        rf"(?<![\w.,:/$€£=+-]){_NUMBER}(%?)\s?[-–—~]\s?{_NUMBER}(?![\w/-]|[.,:]\d)(?<!-0)",
+        _english_range,
+        "10-20 people",
+        "ten to twenty people",
+    ),
+    rule(
+        r"(?<=day)[-–](?=(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day)",
+        lambda _: " to ",
+        "Monday-Friday",
+        "Monday to Friday",
+    ),
+    rule(
+        r"(?<![\w.,$])\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![\w,]\d)",
+        lambda found: english.decimal_words(found[0]),
+        "1,000",
+        "one thousand",
+    ),
+)
+CHINESE: Final = (
+    rule(r"(?<=[\dA-Za-z)）])\s?[-−]\s?(?=[\dA-Za-z(（][\d.]*\s?=)", lambda _: "减", "x-2=3", "x减2=3"),
+    rule(r"(?<=[歼运轰直枭风舟娥宫征鹰安号歌])-(?=\d)", lambda _: "", "歼-20", "歼20"),
+    rule(rf"{_BEFORE}{_NUMBER}(%?){_DASH}{_NUMBER}%", _chinese_percent, "增长10-20%", "增长百分之十到二十"),
+    rule(
+        rf"{_BEFORE}{_NUMBER}([十百千万亿年月日号点元块岁天周个米]*){_DASH}{_NUMBER}(?=([^\W\d_]|[一-鿿])?){_AFTER[:3]}\d/-]|[.,:]\d|\s?=)",
+        _chinese_range,
+        "10-20元",
+        "十到二十元",
+    ),
+    rule(
+        r"(?<=[周星期礼拜][一二三四五六日天])\s?[-–—~～]\s?(?=(?:周|星期|礼拜)?[一二三四五六日天])",
+        lambda _: "到",
+        "周一-周五",
+        "周一到周五",
+    ),
+)

@@ -1,0 +1,117 @@
+"""References into a text: sections, chapters, figures, pages, numbers of items, Roman numerals of rulers and parts."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from voxfleet_inference.text.numbers import chinese, english
+from voxfleet_inference.text.rule import rule
+
+_NAMED: Final = {
+    "§": "section",
+    "§§": "sections",
+    "fig.": "figure",
+    "figs.": "figures",
+    "sec.": "section",
+    "sect.": "section",
+    "ch.": "chapter",
+    "chap.": "chapter",
+    "eq.": "equation",
+    "p.": "page",
+    "pp.": "pages",
+    "vol.": "volume",
+    "vols.": "volumes",
+    "no.": "number",
+    "nos.": "numbers",
+    "art.": "article",
+    "tab.": "table",
+    "ver.": "version",
+    "ed.": "edition",
+}
+_NAMES: Final = (
+    r"(?:[Ff]igs?\.|[Ss]ect?\.|[Cc]h(?:ap)?\.|[Ee]q\.|[Pp]{1,2}\."
+    r"|[Vv]ols?\.|[Nn]os?\.|[Aa]rt\.|[Tt]ab\.|[Vv]er\.|§{1,2})"
+)
+_ROMAN_VALUES: Final = {"I": 1, "V": 5, "X": 10, "L": 50}
+_ROMAN: Final = r"(X{0,3}(?:IX|IV|V?I{0,3}))"
+_RULERS: Final = (
+    "Henry|Louis|George|Edward|Elizabeth|Charles|James|William|Richard|Philip|Frederick|Catherine|Peter|Alexander"
+    "|Nicholas|Pius|Benedict|John Paul|Napoleon|Ramses|Rameses|Leo|Gregory|Innocent|Mary|Margrethe|Ivan|Wilhelm"
+)
+_PARTS: Final = (
+    "Chapter|Part|Volume|Act|Scene|Book|Article|Appendix|Section|Type|Phase|Stage|World War|Title|Class|Super Bowl"
+)
+
+
+def _roman(letters: str) -> int:
+    values = [_ROMAN_VALUES[each] for each in letters]
+    return sum(-value if value < max(values[index:]) else value for index, value in enumerate(values))
+
+
+def _named(found: re.Match[str]) -> str:
+    word = _NAMED[found[1].lower()]
+    return (word.capitalize() if found[1][0].isupper() else word) + " "
+
+
+def _part(found: re.Match[str]) -> str:
+    return f"{found[1]} {english.number_words(str(_roman(found[2])))}" if found[2] else found[0]
+
+
+def _part_of_name(found: re.Match[str]) -> str:
+    return found[1] + english.number_words(str(_roman(found[2])))
+
+
+def _ruler(found: re.Match[str]) -> str:
+    return f"{found[1]} the {english.ordinal_words(_roman(found[2]))}" if found[2] else found[0]
+
+
+def _english_section(found: re.Match[str]) -> str:
+    return found[1] + " point ".join(english.number_words(each) for each in found[2].split("."))
+
+
+def _chinese_section(found: re.Match[str]) -> str:
+    return found[1] + "点".join(chinese.number_words(each) for each in found[2].split("."))
+
+
+def _chinese_figure(found: re.Match[str]) -> str:
+    return f"{found[1]}{chinese.number_words(found[2])}杠{chinese.number_words(found[3])}"
+
+
+ENGLISH: Final = (
+    rule(rf"(?<!\w)({_NAMES})\s?(?=\d)", _named, "Fig. 3", "Figure 3"),
+    rule(r"(?<![\w#&])#(?=\d)", lambda _: "number ", "#1", "number 1"),
+    rule(rf"\b({_RULERS}) {_ROMAN}\b", _ruler, "Henry VIII", "Henry the eighth"),
+    rule(rf"\b({_PARTS}) {_ROMAN}\b(?![.'’]\w)", _part, "World War II", "World War two"),
+    rule(r"(\b[A-Z][a-z]+ )(?=I[IVX]|VI|X[IV])" + _ROMAN + r"\b(?!['’.]\w)", _part_of_name, "Rocky IV", "Rocky four"),
+    rule(
+        r"\b([Ss]ections? |[Cc]hapters? |[Cc]lauses? |[Ff]igures? |[Tt]ables? |[Pp]aragraphs? )(\d+(?:\.\d+)+)(?!\w)",
+        _english_section,
+        "Section 3.12",
+        "Section three point twelve",
+    ),
+)
+CHINESE: Final = (
+    rule(
+        r"§\s?(\d+(?:\.\d+)*)",
+        lambda found: "第" + "点".join(chinese.number_words(each) for each in found[1].split(".")) + "节",
+        "见§3.2",
+        "见第三点二节",
+    ),
+    rule(r"(第|图|表|式|附录|附表|例)\s?(\d+(?:\.\d+)+)(?![\d%])", _chinese_section, "第3.2.1节", "第三点二点一节"),
+    rule(r"(图|表|式|附图|附表|例)\s?(\d+)[-–](\d+)(?![\d.%-])", _chinese_figure, "图3-1", "图三杠一"),
+    rule(r"(?<![\w.])()(\d+(?:\.\d+)+)(?=[节章条款小]|小节)", _chinese_section, "3.2节", "三点二节"),
+    rule(
+        r"第(\d+)\s?[-–—~～、]\s?(?=第?\d+[章节页条款回集届期课题名位天周年季])",
+        lambda found: f"第{chinese.number_words(found[1])}到",
+        "第3-5章",
+        "第三到5章",
+    ),
+    rule(r"[Nn][Oo]\.\s?(\d+)", lambda found: f"第{chinese.number_words(found[1])}", "No.1", "第一"),
+    rule(
+        r"\b[Pp]\.?\s?(\d+)(?=页|\b)(?=[，。、）)]|页)页?",
+        lambda found: f"第{chinese.number_words(found[1])}页",
+        "见P12。",
+        "见第十二页。",
+    ),
+)
