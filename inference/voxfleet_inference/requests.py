@@ -91,7 +91,7 @@ class SpeechRequest(BaseModel):
 
     model: Text = Field(description="a string, the name of a model that GET /v1/models lists")
     input: Text = Field(
-        description="a string with at least one character to speak", json_schema_extra={"pattern": r"\S"}
+        description="a string with at least one letter or digit to speak", json_schema_extra={"pattern": r"\S"}
     )
     voice: VoiceName = Field(
         "default", description='a string: default, random, an alias or the id of a stored voice; or {"id": ...}'

@@ -198,6 +198,26 @@ def fetch(
     typer.echo(f"{target}: {downloaded_bytes} bytes of {source} at {revision}")
 
 
+@app.command("normalize")
+def normalize(
+    text: Annotated[str, typer.Argument(help="Text to normalize.")] = "",
+    rules: Annotated[bool, typer.Option("--rules", help="Print the table of rules, each with its example.")] = False,  # noqa: FBT002
+) -> None:
+    """Print what the model is given for a text with `normalize`, a line per sentence.
+
+    With --rules, print the rules that run before wetext instead.
+    """
+    from voxfleet_inference.commands.normalize import NormalizeError, reading_lines, rule_lines  # noqa: PLC0415
+
+    if rules == bool(text):
+        _end_with("give a text, or --rules", _USAGE_EXIT_CODE)
+    try:
+        for line in rule_lines() if rules else reading_lines(text):
+            typer.echo(line)
+    except NormalizeError as error:
+        _end_with(str(error), _USAGE_EXIT_CODE)
+
+
 @app.command("tiny-checkpoint")
 def tiny_checkpoint(
     folder: Annotated[Path, typer.Argument(help="Folder to write to.")],

@@ -107,7 +107,8 @@ ENGLISH: Final = (
         "September third, twenty twenty-four",
     ),
     rule(
-        rf"(?<![\w.:,/-])(\b[Tt]he )?({_DAY}){_NTH}(?: of)? ({_MONTH})(?![\w-])(?:,? ([12]\d{{3}})\b)?",  # words: speech
+        rf"(?<![\w.:,/-])(\b[Tt]he )?({_DAY}){_NTH}(?: of)? ({_MONTH})(?![\w-])"  # words: speech
+        r"(?:,? ([12]\d{3})\b)?",
         _day_month,
         "5 May 2020",
         "the fifth of May, twenty twenty",
