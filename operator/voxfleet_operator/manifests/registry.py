@@ -29,6 +29,7 @@ def registry_entry(resource: Resource, plan: ResourcePlan, demand_namespace: str
         "generation": resource.generation,
         "suspended": spec.suspend,
         "gateway": spec.gateway.model_dump(mode="json"),
+        "serving": spec.serving.model_dump(mode="json", include={"max_batch_size", "max_queued_requests"}),
         "idle_timeout_seconds": spec.autoscaling.idle_timeout_seconds,
         "regions": [_region(resource, region, plan.regions[region.name], demand_namespace) for region in spec.regions],
     }

@@ -35,7 +35,12 @@ def written_by_the_operator() -> ModelEntry:
         "allowedClients": ["DE"],
         "pricePerGpuHour": {"onDemand": "1.01"},
     }
-    resource = read_resource({"metadata": metadata, "spec": {"regions": [region], "gateway": {"spill": False}}})
+    resource = read_resource(
+        {
+            "metadata": metadata,
+            "spec": {"regions": [region], "gateway": {"spill": False}, "serving": {"maxBatchSize": 8}},
+        }
+    )
     plans = {"eu-central": RegionPlan("eu-central", Phase.FAILED, 0, reason="Failed", message="no weights")}
     settings = PodSettings("localhost/voxfleet-inference:test", "IfNotPresent", "key")
     installation = Installation("voxfleet-system", "voxfleet-demand", "gw.voxfleet-system.svc", settings, ())
@@ -55,6 +60,7 @@ def _selects(service: dict[str, dict[str, object]]) -> bool:
 def test_the_gateway_reads_what_the_operator_writes() -> None:
     entry = written_by_the_operator()
     assert (entry.full_name, entry.model, entry.gateway.spill) == ("default/narrator", "narrator", False)
+    assert (entry.serving.max_batch_size, entry.serving.max_queued_requests) == (8, 128)
     (region,) = entry.regions
     assert region.name == "eu-central"
     assert (region.latitude, region.allowed_clients, region.price_per_gpu_hour) == (50.11, ("DE",), 1.01)
