@@ -35,6 +35,7 @@ def write_checkpoint(folder: Path, network: VoiceNetwork, codec: AudioVae, basis
     write_tokenizer(folder)
     tensors = network_tensors(network.state_dict())
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    (folder / "model.safetensors").chmod(0o644)  # save_file makes it its owner's alone; servers run as another user
     state = {"state_dict": codec_tensors(codec.state_dict(), torch.from_numpy(basis.gains))}
     write_atomically(folder / "audiovae.pth", lambda file: torch.save(state, file))
     config = configuration(network.sizes, codec.sizes, str(DTYPE).removeprefix("torch."))
