@@ -84,9 +84,10 @@ check_weights() { # folder
 
 # Prints the model's folder where none is named: mounted weights, else the demo voice of the image or the checkout.
 default_model() {
-  local folder
-  for folder in /models/voxcpm /models/demo "$(dirname "$0")/models/demo"; do
-    if [[ -n "$(ls -A "$folder" 2>/dev/null)" ]]; then
+  local folder files here
+  here="$(dirname "$0")"
+  for folder in /models/voxcpm /models/demo "$here/models/demo"; do
+    if files="$(ls -A "$folder" 2>/dev/null)" && [[ -n "$files" ]]; then
       printf '%s' "$folder"
       return
     fi
@@ -142,7 +143,8 @@ while (($#)); do
   shift
 done
 
-model_path="$(setting --model-path "$(default_model)" "${flags[@]}")"
+default_path="$(default_model)"
+model_path="$(setting --model-path "$default_path" "${flags[@]}")"
 device="$(setting --device cuda "${flags[@]}")"
 voices_dir="$(setting --voices-dir /voices "${flags[@]}")"
 port="$(setting --port 6006 "${flags[@]}")"
