@@ -62,7 +62,7 @@ def test_an_image_without_dependencies_gets_no_compiler(tmp_path: Path) -> None:
 
 def test_commands_of_root_leave_no_files_in_tmp() -> None:
     writing = [line for line in run_lines() if "-m voxfleet_inference" in line]
-    assert len(writing) == 4
+    assert len(writing) == 3
     assert all(line.rstrip().endswith("&& find /tmp -mindepth 1 -delete") for line in writing)
 
 

@@ -42,7 +42,7 @@ async def test_normalize_spells_out_each_sentence_in_its_language(server: Any) -
         assert (await client.post("/v1/audio/speech", json=body)).status_code == 200
     assert server.model.prefilled[before:] == [
         "Prices",
-        "It costs three point five dollars today.",
+        "It costs three dollars and fifty cents today.",
         "价格是三点一四元。",
     ]
 
