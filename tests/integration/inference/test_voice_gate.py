@@ -32,6 +32,8 @@ def test_two_sentences_are_spoken_recognised_and_judged(tmp_path: Path) -> None:
         "--no-reference",
         "--voice",
         "random",
+        "--demo-cfg",  # the standard one: a single run
+        "2",
     ]
     command += ["--json", str(tmp_path / "gate.json")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=500, check=False)
