@@ -48,7 +48,7 @@ class DemoRunner:
             "  A second client, in the other region. Its region sleeps, so the region that is awake answers"
         )
         self.output.print("  at once while the client's own wakes; the next requests are served there.")
-        self.request_speech(AMERICA, "loomings.en.txt", "english.wav", "the other region wakes meanwhile")
+        self.request_speech(AMERICA, STORY[EUROPE], "spilled.wav", "the other region wakes meanwhile")
         self.request_speech(AMERICA, STORY[AMERICA], f"story-{AMERICA}.wav", "the second client, served locally")
         self.output.print(
             f"  Play story-{EUROPE}.wav, then story-{AMERICA}.wav: one story, and each half names its region."
@@ -63,7 +63,7 @@ class DemoRunner:
         self.output.print(
             "  The demo's own voice speaks English only; MODEL_PATH=folder has VoxCPM-1.5 speak Chinese too."
         )
-        return "loomings.en.txt", "again.wav"
+        return STORY[EUROPE], "again.wav"
 
     def all_asleep(self) -> None:
         """Wait until the resource is ready with no pod in any region."""
