@@ -10,7 +10,7 @@ BODY = {"model": "voxcpm-1.5", "input": TEXT, "response_format": "pcm", "sample_
 
 
 async def test_a_disconnect_cancels_every_sentence_at_once(server: Any, wait_until: Any) -> None:
-    server.model.step_seconds, before = 0.2, server.model.steps_taken
+    server.model.step_seconds, before = 0.5, server.model.steps_taken
     async with (
         httpx.AsyncClient(base_url=server.url, timeout=60) as client,
         client.stream("POST", "/v1/audio/speech", json=BODY) as response,
