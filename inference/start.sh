@@ -170,7 +170,7 @@ else
 fi
 export VOXFLEET_MODEL_PATH="$model_path"
 say "the model in $model_path on $device, port $port"
-if [[ "$model_path" == */demo ]]; then
+if [[ "$model_path" == "$default_path" && "$model_path" != /models/voxcpm ]]; then
   say "this is the demo voice, small and English only; weights in /models/voxcpm or --model-path replace it"
 fi
 if "$only_check"; then exit 0; fi

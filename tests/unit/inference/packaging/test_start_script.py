@@ -156,6 +156,12 @@ def test_without_weights_the_demo_voice_speaks(machine: Machine) -> None:
     assert "English only; weights in /models/voxcpm or --model-path replace it" in done.stderr
 
 
+def test_a_users_folder_named_demo_is_not_called_the_demo_voice(machine: Machine) -> None:
+    own = machine.model.rename(machine.model.with_name("demo"))
+    done = machine.start("--check", "--model-path", str(own))
+    assert (done.returncode, "demo voice" in done.stderr) == (0, False)
+
+
 def test_a_python_without_the_package_is_missing(machine: Machine) -> None:
     machine.put("python", "#!/bin/bash\nexit 1\n")
     assert missing(machine.start())[0].startswith("the package voxfleet_inference;")
