@@ -81,8 +81,6 @@ _DAYS: Final = {
     "Thurs.": "Thursday",
     "Fri.": "Friday",
 }
-# A period at the end of the text ends a sentence too, and stays.
-_LAST: Final = r"\.?(?=\s*$)"
 _ABBREVIATION: Final = "|".join(re.escape(each) for each in sorted({**_WORDS, **_DAYS}, key=len, reverse=True))
 _CIRCLED: Final = "①②③④⑤⑥⑦⑧⑨⑩"
 _CHINESE_DIGITS: Final = "一二三四五六七八九十"
