@@ -12,8 +12,11 @@ import jiwer
 from whisper_normalizer.english import EnglishTextNormalizer
 
 _NORMALIZER = EnglishTextNormalizer()
-# The normalizer reads "seven thirty" as 730, but "7:30" as two numbers.
-_CLOCK_TIME = re.compile(r"(?<=\d):(?=\d\d\b)")
+# What Whisper writes for the same sounds as the normalizer's other form: "seven thirty" becomes 730 there, but Whisper
+# writes 7:30 or 7.30; "May third" becomes may 3rd, but Whisper writes May 3.
+_CLOCK_TIME = re.compile(r"(?<=\d)[:.](?=\d\d\b)")
+_MONTHS = "january february march april may june july august september october november december".replace(" ", "|")
+_DAY_OF_MONTH = re.compile(rf"(?<=\b)({_MONTHS}) (\d\d?)(st|nd|rd|th)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,8 @@ class WordErrors:
 
 def normalized(text: str) -> str:
     """Return lower-case words without punctuation, numbers in digits."""
-    return str(_NORMALIZER(_CLOCK_TIME.sub("", text))).strip()
+    words = str(_NORMALIZER(text.replace(":", "."))).strip()
+    return _DAY_OF_MONTH.sub(r"\1 \2", _CLOCK_TIME.sub("", words))
 
 
 def count_word_errors(reference: str, hypothesis: str) -> WordErrors:

@@ -18,6 +18,10 @@ words = st.lists(st.sampled_from("apple river stone green walks slowly".split())
         ("We open at nine thirty.", "We open at 9:30."),
         ("Born in nineteen ninety eight.", "born in 1998"),
         ("The meeting is on May third, twenty twenty four.", "The meeting is on May 3rd, 2024."),
+        ("The meeting is on May third, twenty twenty four.", "The meeting is on May 3, 2024."),
+        ("We open at nine thirty.", "We open at 9.30."),
+        ("It costs twenty three dollars and fifty cents.", "It costs $23.50."),
+        ("He said: we leave at six.", "He said we leave at 6."),
         ("It weighs three point five pounds.", "It weighs 3.5 pounds."),
     ],
 )
