@@ -19,7 +19,6 @@ from speaking.synthesis import SpeechSettings, Spoken, speak_all
 
 STANDARD_CFG = 2.0  # the server's default
 COLUMNS = ("checkpoint", "spoken by", "format", "cfg", "voice", "WER", "each seed", "right length", "RTF")
-UNPROMPTED = "random"  # a voice drawn by the seed: the sentence is read without a voice prompt
 REFERENCE = "reference"
 
 
@@ -63,8 +62,6 @@ def runs_of(options: GateOptions) -> list[Run]:
     """Return all runs; those of one server follow one another."""
     first = options.formats[0]
     runs = [Run(options.checkpoint, "server", first, cfg, options.voice) for cfg in _settings(options)]
-    if options.voice != UNPROMPTED:
-        runs.append(Run(options.checkpoint, "server", first, STANDARD_CFG, UNPROMPTED))
     runs += [Run(options.checkpoint, "server", each, STANDARD_CFG, options.voice) for each in options.formats[1:]]
     if options.with_reference:
         runs.append(Run(options.checkpoint, REFERENCE, "fp32", STANDARD_CFG, options.voice))

@@ -31,7 +31,7 @@ class Reference:
 
     def __init__(self, checkpoint: Path, *, cfg_value: float, voice: str, threads: int) -> None:
         torch.set_num_threads(threads)
-        self._prompt = built_in_voice(checkpoint) if voice == "default" else None
+        self._prompt = built_in_voice(checkpoint) if voice == "default" and not _single_speaker(checkpoint) else None
         self._cfg_value = cfg_value
         self._model = _load(checkpoint)
 
@@ -56,6 +56,11 @@ class Reference:
                 cfg_value=self._cfg_value,
             )
         return Clip(sentence, seed, samples.float().numpy().ravel(), self._model.sample_rate)
+
+
+def _single_speaker(checkpoint: Path) -> bool:
+    """Return whether the server reads this checkpoint's built-in voices without a prompt."""
+    return bool(json.loads((checkpoint / "config.json").read_text()).get("single_speaker", False))
 
 
 def built_in_voice(checkpoint: Path) -> dict[str, Any]:

@@ -165,7 +165,7 @@ def _limits(options: SynthesisOptions) -> Limits:
 def _speak_all(
     engine: _OfflineEngine, sentences: tuple[TextSentence, ...], voice: VoicePrompt | None, model_info: Loaded
 ) -> SynthesisResult:
-    """Speak the sentences in order; without a voice, the first sentence becomes the voice of the others."""
+    """Speak the sentences in order; without a voice, the first becomes that of the others."""
     patches: list[Patch] = []
     starts: list[int] = []
     parts: list[Float32Array] = []
@@ -175,7 +175,7 @@ def _speak_all(
         spoken, ended = engine.speak(index, sentence.text, voice)
         patches += spoken
         parts += _pause_and_speech(assembly, sentence, spoken)
-        if voice is None and len(sentences) > 1:
+        if voice is None and len(sentences) > 1 and not model_info.single_speaker:
             voice = derive_voice(sentence.text, [voice_patch(patch) for patch in spoken], ended.text_tokens)
     return SynthesisResult(tuple(patches), tuple(starts), model_info.sample_rate, np.concatenate(parts))
 

@@ -122,6 +122,7 @@ class Loaded:
     loaded_seconds: float
     description: str = ""
     languages: tuple[str, ...] = ()  # that the checkpoint speaks, BCP 47; empty: it does not say
+    single_speaker: bool = False  # trained on one speaker: without a prompt, every sentence has the same voice
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,6 +88,7 @@ class ModelConfig(BaseModel):
     scalar_quantization_scale: PositiveInt = 9
     max_length: PositiveInt = 4096
     languages: tuple[str, ...] = ()  # BCP 47; not in published checkpoints, which say nothing about it
+    single_speaker: bool = False  # trained on one speaker, needs no prompt to keep the voice; not in published ones
     dit_mean_mode: Literal[False] = False
 
     @model_validator(mode="after")

@@ -32,7 +32,7 @@ _DIE_SECONDS: Final = 10.0  # between a kill and the process's end, unless a dri
 _RETRY_WHILE_STARTING_SECONDS: Final = 5  # Retry-After: a small fraction of the time that loading weights takes
 _logger: Final = structlog.get_logger("voxfleet_inference")
 
-WarmUp = Callable[[EngineClient], Awaitable[None]]
+WarmUp = Callable[[EngineClient, Loaded], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,13 +201,13 @@ class EngineSupervisor:
             self.fail(Failure(mismatch, WRONG_WEIGHTS_EXIT_CODE))
             return
         self._enter(Phase.WARMING)
-        self._task = asyncio.create_task(self._warm())
+        self._task = asyncio.create_task(self._warm(model_info))
 
-    async def _warm(self) -> None:
+    async def _warm(self, model_info: Loaded) -> None:
         """Speak one sentence: it runs every code path once, and its audio becomes the built-in voice."""
         started = time.monotonic()
         try:
-            await self._warm_up(self.engine)
+            await self._warm_up(self.engine, model_info)
         except EngineError as error:
             self.fail(Failure(f"the warm-up sentence failed: {error}", ENGINE_GONE_EXIT_CODE))
             return

@@ -62,6 +62,7 @@ class SpeechService:
             cfg_value=self.settings.cfg_value if cfg_value is None else cfg_value,
             inference_timesteps=self.settings.inference_timesteps if timesteps is None else timesteps,
             voice=await self._voice(request),
+            single_speaker=self.supervisor.model_info.single_speaker,
             is_whole=not request.stream,  # nothing is sent early, so every attempt may be retried
             max_parallel_sentences=self.settings.max_parallel_sentences,
             max_buffered_patches=max_buffered_patches,

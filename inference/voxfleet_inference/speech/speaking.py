@@ -1,6 +1,7 @@
 """One request's speech: its sentences through the engine, in order, as a stream of events.
 
-Knows: with a voice, sentences decode in parallel; without one, the first sentence becomes the voice of the others.
+Knows: with a voice, sentences decode in parallel; without one, the first sentence becomes the voice of the others,
+unless the checkpoint has a single speaker.
 Closing the generator early cancels the sentences that are left.
 Does not know: HTTP, formats or the fields of a request.
 """
@@ -34,6 +35,7 @@ class Speech:
     cfg_value: float
     inference_timesteps: int
     voice: VoicePrompt | None
+    single_speaker: bool = False  # without a voice, no sentence waits for the first one to become it
     max_parallel_sentences: int = 1
     max_buffered_patches: int = 400
     is_whole: bool = False  # each sentence is sent only once it has ended, so that every runaway can be retried
@@ -142,10 +144,10 @@ class _SentenceSubmitter:
             run.close()
 
     async def _submit_all(self, sentences: AsyncIterator[TextSentence]) -> None:
-        voice, first = self._speech.voice, None
+        voice, first, derives = self._speech.voice, None, not self._speech.single_speaker
         try:
             async for text_sentence in sentences:
-                if voice is None and first is not None:
+                if derives and voice is None and first is not None:
                     voice = await self._derived_voice(first)
                     if voice is None:
                         return  # the first sentence failed; its `patches` raises the error to the caller
@@ -153,7 +155,7 @@ class _SentenceSubmitter:
                 run = self._submit(text_sentence, await self._spoken_text(text_sentence), voice)
                 first = first or run
             # A live session needs the voice for its next speech, even if this one had a single sentence.
-            if voice is None and first is not None and self._on_voice is not None:
+            if derives and voice is None and first is not None and self._on_voice is not None:
                 await self._derived_voice(first)
         finally:
             self._runs.put_nowait(None)

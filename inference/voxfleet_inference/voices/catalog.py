@@ -12,7 +12,7 @@ from typing import Final
 from voxfleet_inference.audio.recordings import RecordingError
 from voxfleet_inference.engine.client import EngineClient
 from voxfleet_inference.engine.errors import VoiceError
-from voxfleet_inference.engine.messages import VoicePrompt
+from voxfleet_inference.engine.messages import Loaded, VoicePrompt
 from voxfleet_inference.errors import InvalidFieldError, UnknownVoiceError
 from voxfleet_inference.requests import SpeechRequest, recording_bytes
 from voxfleet_inference.settings import ServeSettings
@@ -42,8 +42,9 @@ class VoiceCatalog:
         self.repository = VoiceRepository(settings)
         self._cache = PromptCache(settings.voice_cache_bytes)
         self._default: VoicePrompt | None = None
+        self._single_speaker = False
 
-    async def make_default(self, engine: EngineClient) -> None:
+    async def make_default(self, engine: EngineClient, model_info: Loaded) -> None:
         """Speak the text of the built-in voice and keep its prompt; this also warms up the engine.
 
         Raises:
@@ -51,9 +52,12 @@ class VoiceCatalog:
         """
         await self.repository.sweep()
         self._default = await built_in_prompt(engine)
+        self._single_speaker = model_info.single_speaker
 
     async def choose(self, request: SpeechRequest, engine: EngineClient) -> VoicePrompt | None:
         """Return the prompt of a request's voice; None for `random`, whose voice the seed draws.
+
+        A single-speaker checkpoint needs no prompt for `default` either: a prompt could only cost time and accuracy.
 
         Raises:
             InvalidFieldError: there is no such voice, or the recording cannot be used.
@@ -66,7 +70,7 @@ class VoiceCatalog:
         # Aliases are resolved before the cache, so that a voice has one entry.
         name = self.aliases.get(request.voice, request.voice)
         if name in BUILT_IN_VOICES:
-            return self._default if name == DEFAULT_VOICE else None
+            return self._default if name == DEFAULT_VOICE and not self._single_speaker else None
         return await self._cache.get(name, lambda: self._stored(name, request.voice, engine))
 
     async def create(self, request: VoiceRequest, engine: EngineClient) -> VoiceMetadata:

@@ -129,4 +129,5 @@ def _model_info(model: VoxCPM) -> Loaded:
         feat_dim=model.config.feat_dim,
         loaded_seconds=0.0,
         languages=model.config.languages,
+        single_speaker=model.config.single_speaker,
     )

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -84,6 +84,7 @@ class ToneModel:
     chunks: list[int] = field(default_factory=list)
     noises: list[Float32Array] = field(default_factory=list)
     prompts: list[object] = field(default_factory=list)
+    single_speaker: bool = False
     assigned: dict[int, ToneSequence] = field(default_factory=dict)
     gate: threading.Event | None = None
     voice_gate: threading.Event | None = None
@@ -278,7 +279,8 @@ def settings_for(**changes: Any) -> ServeSettings:
 @asynccontextmanager
 async def speaking_server(model: ToneModel, **changes: Any) -> AsyncIterator[SpeakingServer]:
     settings = settings_for(**changes)
-    engine = EngineThread(lambda _: (model, TONE_LOADED), engine_settings(settings))
+    model_info = replace(TONE_LOADED, single_speaker=model.single_speaker)
+    engine = EngineThread(lambda _: (model, model_info), engine_settings(settings))
     connection = engine.connection
     failures: list[Failure] = []
     keys = ApiKeys(settings.api_keys_file) if settings.api_keys_file else None

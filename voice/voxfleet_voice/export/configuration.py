@@ -34,7 +34,10 @@ def configuration(sizes: NetworkSizes, vae: VaeSizes, dtype: str) -> dict[str, A
         "max_length": 2048,
         "device": "cpu",
         "dtype": dtype,
-        "languages": ["en"],  # not a published field: servers of this project say so in /v1/models and on their page
+        # Not published fields: servers of this project say the languages in /v1/models and on their page, and prompt
+        # a single speaker only with a recording.
+        "languages": ["en"],
+        "single_speaker": True,
     }
 
 

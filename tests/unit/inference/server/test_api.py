@@ -210,6 +210,22 @@ async def test_parallel_sentences_arrive_in_order(
     assert np.allclose(without_pauses(response.content, lengths), expected, atol=1e-3)
 
 
+@pytest.mark.parametrize("voice", ["default", "random", "nova"])
+async def test_a_single_speaker_checkpoint_reads_built_in_voices_without_a_prompt(
+    start_server: Any, tone_model: Any, wait_until: Any, voice: str
+) -> None:
+    tone_model.single_speaker = True
+    async with start_server(tone_model) as server:
+        await wait_until(lambda: server.lifecycle.is_ready)
+        await post(server, input="One sentence. And then another one.", voice=voice)
+        recording = make_encoder(FORMATS["wav"], 44100, 44100)
+        file = recording.encode(tone(10).astype(np.float32)) + recording.finish()
+        await post(server, reference_audio=base64.b64encode(file).decode(), reference_text="so I said")
+    warm_up, *built_in, recorded = server.model.prompts
+    assert (warm_up, built_in) == (None, [None, None])
+    assert recorded.text == "so I said"
+
+
 async def test_a_recording_becomes_the_voice(server: Any) -> None:
     encoder = make_encoder(FORMATS["wav"], 44100, 44100)
     recording = encoder.encode(tone(10).astype(np.float32)) + encoder.finish()

@@ -122,6 +122,19 @@ async def test_sentences_come_in_order_with_their_times_and_pauses(engine: Scrip
     assert engine.open == set()
 
 
+async def test_no_sentence_of_a_single_speaker_waits_for_another_to_become_its_voice(engine: ScriptedEngine) -> None:
+    engine.go.clear()
+    voices: list[VoicePrompt] = []
+    what = speech(voice=None, single_speaker=True, max_parallel_sentences=3)
+    speaking = asyncio.create_task(events_of(engine, what, on_voice=voices.append))
+    while len(engine.submitted) < 3:  # noqa: ASYNC110 - a test watches from outside
+        await asyncio.sleep(0.001)
+    engine.go.set()
+    await speaking
+    assert [sentence.prompt for sentence in engine.submitted] == [None, None, None]
+    assert voices == []
+
+
 async def test_the_order_of_events(engine: ScriptedEngine) -> None:
     events = await events_of(engine, speech())
     kinds = [(type(event).__name__, getattr(event, "patches", None), event.index) for event in events]
