@@ -6,7 +6,7 @@ Knows: the conditions, as a table, and where the same seed must give the same au
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
 
@@ -15,12 +15,13 @@ from recognition.measurement import Measurement, read_all
 from recognition.recogniser import Recogniser
 from speaking.sentences import Sentence
 from speaking.server import ServerError, ServerSettings, serving
-from speaking.synthesis import SpeechSettings, Spoken, speak_all
+from speaking.synthesis import SpeechSettings, Spoken, record, speak_all
 
 BENCH_COLUMNS = ("condition", "WER", "length error", "same audio as", "RTF")
 RETRIES_COUNTER = "voxfleet_inference_sentence_retries_total"
 ATTEMPTS = 3  # per sentence, the server's limit
 SIDE_BY_SIDE = 8
+RECORDED_TEXT = "The old boat came back in the evening, and everyone ran down to the harbor to see it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Condition:
     streams: int = SIDE_BY_SIDE
     is_streamed: bool = True
     audio_format: str = "pcm"
+    is_cloned: bool = False  # from a recording of the checkpoint's own voice
     compared_with: str = ""
     must_be_equal: bool = False  # bit for bit, as `--deterministic` promises
 
@@ -49,6 +51,7 @@ CONDITIONS = (
     Condition("8 streams side by side", compared_with=ALONE),
     Condition("32 streams side by side", streams=32, compared_with=ALONE),
     Condition("whole, not streamed", is_streamed=False, compared_with=ALONE),
+    Condition("cloned from its own recording", is_cloned=True),
     *(Condition(name, audio_format=name) for name in ("mp3", "opus", "aac")),
     *(Condition(name, audio_format=name, compared_with=ALONE) for name in ("flac", "wav")),
     Condition(FIXED_ALONE, is_deterministic=True, streams=1, compared_with=ALONE),
@@ -124,6 +127,8 @@ def _speak(
             total = len(options.sentences) * len(options.seeds)
             with display.counting(f"{condition.name}: speaking", total) as advance:
                 requests = _requests(condition, options)
+                if condition.is_cloned:
+                    requests = replace(requests, recording=record(server.url, RECORDED_TEXT))
                 spoken.append((condition, speak_all(server.url, options.sentences, options.seeds, requests, advance)))
             if retries_everything and (count := server.counter(RETRIES_COUNTER)) != (ATTEMPTS - 1) * total:
                 result.violations.append(f"{condition.name}: {count:.0f} retries of {total} sentences, not two of each")

@@ -6,6 +6,7 @@ Knows: a speech request and its fields. Does not know: what the audio is measure
 from __future__ import annotations
 
 import asyncio
+import base64
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,14 @@ class SpeechError(Exception):
     """A request was not answered with audio; the message has the sentence and the server's reason."""
 
 
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A voice to clone: a whole WAV file, and what it says."""
+
+    file: bytes
+    text: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeechSettings:
     """How sentences are requested."""
@@ -36,10 +45,14 @@ class SpeechSettings:
     is_streamed: bool = True
     cfg_value: float = 2.0
     voice: str = "default"
+    recording: Recording | None = None  # replaces `voice`
 
     def body(self, text: str, seed: int) -> dict[str, Any]:
         """Return the body of one request."""
-        return {
+        cloned = {} if self.recording is None else {
+            "reference_audio": base64.b64encode(self.recording.file).decode(), "reference_text": self.recording.text,
+        }  # fmt: skip
+        return cloned | {
             "model": "voxcpm-1.5", "input": text, "voice": self.voice, "normalize": True, "seed": seed,
             "response_format": self.audio_format, "stream": self.is_streamed, "cfg_value": self.cfg_value,
             "sample_rate": RATES_HZ.get(self.audio_format, MODEL_RATE_HZ),
@@ -89,6 +102,19 @@ def speak_all(
     started = time.monotonic()
     clips = asyncio.run(_speak_all(url, [(each, seed) for seed in seeds for each in sentences], settings, on_clip))
     return Spoken(tuple(clips), time.monotonic() - started)
+
+
+def record(url: str, text: str) -> Recording:
+    """Return a recording of the server's own voice.
+
+    Raises:
+        SpeechError: the request was not answered with audio.
+    """
+    body = SpeechSettings(audio_format="wav", is_streamed=False).body(text, seed=0)
+    answer = httpx.post(f"{url}/v1/audio/speech", json=body, timeout=TIMEOUT_SECONDS)
+    if answer.is_error:
+        raise SpeechError(f"{text!r}: {answer.status_code}: {answer.text[:300]}")
+    return Recording(answer.content, text)
 
 
 async def _speak_all(
