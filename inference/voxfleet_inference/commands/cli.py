@@ -39,6 +39,7 @@ else:
 # Exit codes: 2 is click's own for wrong usage; 3 says that the options were fine and the work failed.
 _USAGE_EXIT_CODE: Final = 2
 _FAILED_EXIT_CODE: Final = 3
+_TRY_AGAIN_EXIT_CODE: Final = 75  # EX_TEMPFAIL of sysexits.h
 
 
 def _serve(settings: ServeSettings) -> None:
@@ -181,21 +182,37 @@ def bench(  # noqa: PLR0913, PLR0917 - one parameter per flag
 
 @app.command("fetch")
 def fetch(
-    source: Annotated[str, typer.Option(help="hf://owner/name, a repository on the Hugging Face hub.")],
+    source: Annotated[
+        str, typer.Option(help="hf://owner/name, a repository on the Hugging Face hub, or s3://bucket/prefix.")
+    ],
     target: Annotated[Path, typer.Option("--to", "--target", help="Folder to write to.")],
-    revision: Annotated[str, typer.Option(help="Branch, tag or commit.")] = "main",
+    revision: Annotated[str, typer.Option(help="Branch, tag or commit of hf://.")] = "main",
+    evict: Annotated[  # noqa: FBT002
+        bool, typer.Option("--evict", help="Before a download, delete all but the newest weights beside the folder.")
+    ] = False,
+    error_file: Annotated[
+        Path | None, typer.Option(help="File that gets the reason of a failure, such as /dev/termination-log.")
+    ] = None,
 ) -> None:
     """Download a checkpoint and verify it.
 
-    A second run downloads what is missing. HF_TOKEN, if set, is sent as bearer token; HF_ENDPOINT names a mirror.
+    A complete folder is left alone, an interrupted download is resumed, and files get their names when all are
+    verified. HF_TOKEN, if set, is sent as bearer token; HF_ENDPOINT names a mirror. s3:// takes the variables of AWS'
+    tools: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL, AWS_REGION. Ends with 3 when only a change helps,
+    with 75 when a retry may.
     """
-    from voxfleet_inference.commands.fetch import FetchError, fetch_checkpoint  # noqa: PLC0415
+    from voxfleet_inference.commands.fetch import fetch_checkpoint  # noqa: PLC0415
+    from voxfleet_inference.fetching.errors import FetchError, PassingError  # noqa: PLC0415
 
     try:
-        downloaded_bytes = fetch_checkpoint(source, revision, target)
+        fetched = fetch_checkpoint(source, revision, target, evicts=evict)
     except FetchError as error:
-        _end_with(str(error), _FAILED_EXIT_CODE)
-    typer.echo(f"{target}: {downloaded_bytes} bytes of {source} at {revision}")
+        if error_file is not None:
+            error_file.write_text(str(error), encoding="utf-8")
+        _end_with(str(error), _TRY_AGAIN_EXIT_CODE if isinstance(error, PassingError) else _FAILED_EXIT_CODE)
+    commit = f" (commit {fetched.resolved})" if fetched.resolved else ""
+    was_there = "" if fetched.downloaded else "; it was complete, and nothing was downloaded"
+    typer.echo(f"{target}: {fetched.size} bytes of {source} at {revision}{commit}{was_there}")
 
 
 @app.command("normalize")

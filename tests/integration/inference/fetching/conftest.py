@@ -9,17 +9,22 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import socket
+import socketserver
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+import boto3
 import pytest
+from moto.server import ThreadedMotoServer
 from voxfleet_inference.model.random_weights.tiny_checkpoint import write_tiny_checkpoint
 
 REPOSITORY, COMMIT = "org/voice", "c0ffee" * 6 + "beef"
@@ -45,6 +50,7 @@ class Hub:
         default_factory=dict
     )  # half of the file is sent at once, the rest after this event
     is_down: bool = False
+    is_gated: bool = False
     asked: list[tuple[str, str | None]] = field(default_factory=list)  # requested files, each with its Range
 
     def tree(self) -> list[dict[str, Any]]:
@@ -75,17 +81,19 @@ class HubHandler(BaseHTTPRequestHandler):
         name = path.rpartition("/")[2]
         if self.hub.is_down:
             self.reply(CDN_ERROR, b"")
+        elif path.startswith("/objects/"):  # the client sends no token to another host
+            self.send_file(name)
+        elif self.hub.is_gated and self.headers.get("Authorization") != "Bearer right":
+            self.reply(403, b"{}", {"X-Error-Code": "GatedRepo"})
         elif path == f"/api/models/{REPOSITORY}/tree/{COMMIT}":
             self.reply(200, json.dumps(self.hub.tree()).encode())
-        elif path in {f"/api/models/{REPOSITORY}/revision/{name}" for name in ("main", COMMIT)}:
+        elif path in {f"/api/models/{REPOSITORY}/revision/{name}" for name in ("main", "v2", COMMIT)}:
             listed = [{"rfilename": each} for each in self.hub.files]
             self.reply(200, json.dumps({"id": REPOSITORY, "sha": COMMIT, "siblings": listed}).encode())
         elif path.startswith(f"/api/models/{REPOSITORY}/revision/"):
             self.reply(404, b"{}", {"X-Error-Code": "RevisionNotFound"})
         elif path.startswith(f"/{REPOSITORY}/resolve/{COMMIT}/") and name in self.hub.files:
             self.resolve(name, self.hub.files[name])
-        elif path.startswith("/objects/"):
-            self.send_file(name)
         else:
             self.reply(404, b"{}", {"X-Error-Code": "RepoNotFound"})
 
@@ -111,7 +119,8 @@ class HubHandler(BaseHTTPRequestHandler):
             half = len(body) // 2
             self.wfile.write(body[:half])
             self.hub.held[name].wait(60)
-            self.wfile.write(body[half:])
+            with suppress(OSError):  # the client may be gone
+                self.wfile.write(body[half:])
         elif cuts := self.hub.cuts.get(name):
             self.wfile.write(body[start : start + cuts.pop(0)])
             self.close_connection = True
@@ -155,33 +164,106 @@ def hub(tiny_files: dict[str, bytes]) -> Iterator[Hub]:
 class Fetching:
     """`voxfleet-inference fetch` as a user runs it, into one folder."""
 
-    hub: Hub
+    source: str
+    environment: dict[str, str]
     folder: Path
 
     @property
     def target(self) -> Path:
         return self.folder / "weights"
 
-    def start(self, repository: str = REPOSITORY, revision: str = "main") -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "voxfleet_inference", "fetch", "--source", f"hf://{repository}"]
-        environment = {**os.environ, "HF_ENDPOINT": self.hub.url, "HF_HOME": str(self.folder / "hf")}
+    def start(
+        self, source: str = "", revision: str = "main", target: Path | None = None, *flags: str, **environment: str
+    ) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "voxfleet_inference", "fetch", "--source", source or self.source]
         return subprocess.Popen(
-            [*command, "--revision", revision, "--to", str(self.target)],
-            env=environment,
+            [*command, "--revision", revision, "--to", str(target or self.target), *flags],
+            env={**os.environ, **self.environment, **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
 
-    def run(self, repository: str = REPOSITORY, revision: str = "main") -> subprocess.CompletedProcess[str]:
-        process = self.start(repository, revision)
+    def run(self, *arguments: Any, **environment: str) -> subprocess.CompletedProcess[str]:
+        process = self.start(*arguments, **environment)
         output, errors = process.communicate(timeout=300)
         return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
 
     def there(self) -> dict[str, bytes]:
-        return {each.name: each.read_bytes() for each in self.target.iterdir() if each.is_file()}
+        """The files of the target, without the fetcher's own."""
+        return {
+            each.name: each.read_bytes()
+            for each in self.target.iterdir()
+            if each.is_file() and not each.name.startswith(".")
+        }
 
 
 @pytest.fixture
 def fetching(hub: Hub, tmp_path: Path) -> Fetching:
-    return Fetching(hub, tmp_path)
+    environment = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hf")}
+    return Fetching(f"hf://{REPOSITORY}", environment, tmp_path)
+
+
+BUCKET, PREFIX = "voices", "models/voice"
+KEYS = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
+
+
+@dataclass
+class Bucket:
+    """A bucket of an S3-compatible server, behind a proxy that cuts its responses."""
+
+    client: Any
+    url: str
+    cuts: list[int]  # bytes of the server after which the proxy cuts a connection, one for each connection
+
+    def put(self, name: str, body: bytes, **fields: Any) -> None:
+        self.client.put_object(Bucket=BUCKET, Key=f"{PREFIX}/{name}", Body=body, **fields)
+
+
+class CuttingProxy(socketserver.BaseRequestHandler):
+    cuts: list[int]
+    upstream: tuple[str, int]
+
+    def handle(self) -> None:
+        limit = self.cuts.pop(0) if self.cuts else None
+        with socket.create_connection(self.upstream) as server:
+            sender = threading.Thread(target=self.forward, args=(self.request, server, None), daemon=True)
+            sender.start()
+            self.forward(server, self.request, limit)
+            self.request.close()
+
+    @staticmethod
+    def forward(source: socket.socket, sink: socket.socket, limit: int | None) -> None:
+        sent = 0
+        with suppress(OSError):
+            while (chunk := source.recv(2**16)) and (limit is None or sent < limit):
+                sink.sendall(chunk)
+                sent += len(chunk)
+
+
+@pytest.fixture
+def bucket(tiny_files: dict[str, bytes]) -> Iterator[Bucket]:
+    store = ThreadedMotoServer(port=0, verbose=False)
+    store.start()
+    _, port = store.get_host_and_port()
+    cuts: list[int] = []
+    fields = {"cuts": cuts, "upstream": ("127.0.0.1", port)}
+    proxy = socketserver.ThreadingTCPServer(("127.0.0.1", 0), type("Proxy", (CuttingProxy,), fields))
+    proxy.daemon_threads = True
+    threading.Thread(target=proxy.serve_forever, daemon=True).start()
+    client = boto3.client("s3", endpoint_url=f"http://127.0.0.1:{port}", **KEYS)
+    client.create_bucket(Bucket=BUCKET)
+    made = Bucket(client, f"http://127.0.0.1:{proxy.server_address[1]}", cuts)
+    for name, body in {**tiny_files, "README.md": b"no part", "old/config.json": b"{}"}.items():
+        made.put(name, body)
+    yield made
+    proxy.shutdown()
+    proxy.server_close()
+    store.stop()
+
+
+@pytest.fixture
+def fetching_s3(bucket: Bucket, tmp_path: Path) -> Fetching:
+    environment = {"AWS_ENDPOINT_URL": bucket.url, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+    environment |= {"AWS_EC2_METADATA_DISABLED": "true", "HOME": str(tmp_path)}
+    return Fetching(f"s3://{BUCKET}/{PREFIX}", environment, tmp_path)

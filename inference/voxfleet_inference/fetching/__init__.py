@@ -1,0 +1,1 @@
+"""Downloads checkpoints: from the Hugging Face hub or an S3-compatible store into a folder, whole and verified."""
