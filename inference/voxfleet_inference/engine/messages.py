@@ -120,6 +120,7 @@ class Loaded:
     patch_size: int
     feat_dim: int
     loaded_seconds: float
+    load_started_at: float = 0.0  # of the monotonic clock, which both processes share
     description: str = ""
     languages: tuple[str, ...] = ()  # that the checkpoint speaks, BCP 47; empty: it does not say
     single_speaker: bool = False  # trained on one speaker: without a prompt, every sentence has the same voice

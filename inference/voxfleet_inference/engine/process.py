@@ -72,7 +72,7 @@ def serve_connection(connection: Connection, load: Loader) -> int:
         report(LoadFailed(str(error)))
         return WRONG_WEIGHTS_EXIT_CODE
     engine = Engine(model, settings.limits, 1 / loaded.token_rate, report)
-    report(replace(loaded, loaded_seconds=time.monotonic() - started))
+    report(replace(loaded, loaded_seconds=time.monotonic() - started, load_started_at=started))
     threading.Thread(target=_read_commands, args=(connection, engine), daemon=True, name="commands").start()
     engine.run()
     return 0

@@ -24,6 +24,7 @@ from voxfleet_inference.errors import UnavailableError
 from voxfleet_inference.server.lifecycle import Lifecycle, Phase, recent_restarts
 from voxfleet_inference.server.stall_watchdog import StallWatchdog
 from voxfleet_inference.settings import ServeSettings
+from voxfleet_inference.telemetry.start_up import StartUp, process_started_at
 
 ENGINE_GONE_EXIT_CODE: Final = 4
 # How many times `allowed_step_seconds` a step may take. Loading has no steps; the first sentence may compile kernels.
@@ -64,7 +65,8 @@ class EngineSupervisor:
     ) -> None:
         self.lifecycle = Lifecycle()
         self.loaded: Loaded | None = None  # the report; None until the weights are loaded
-        self.warm_seconds = 0.0
+        self.start_up: StartUp | None = None  # of the first engine; None until the server was ready once
+        self._process_started_at = process_started_at()
         self._settings, self._tracker, self._metrics = settings, tracker, tracker.metrics
         self._warm_up, self._on_failure, self._control = warm_up, on_failure, control
         self._engine: EngineClient | None = None
@@ -211,8 +213,13 @@ class EngineSupervisor:
         except EngineError as error:
             self.fail(Failure(f"the warm-up sentence failed: {error}", ENGINE_GONE_EXIT_CODE))
             return
-        self.warm_seconds = time.monotonic() - started
-        self._metrics.warm_seconds.set(self.warm_seconds)
+        ready_at = time.monotonic()
+        self._metrics.warm_seconds.set(ready_at - started)
+        if self.start_up is None:
+            load_started_at = self.model_info.load_started_at
+            loaded_at = load_started_at + self.model_info.loaded_seconds
+            self.start_up = StartUp(self._process_started_at, load_started_at, loaded_at, ready_at)
+            self._metrics.process_seconds.set(load_started_at - self._process_started_at)
         self._enter(Phase.READY)
 
     def _enter(self, phase: Phase, message: str = "") -> None:

@@ -20,6 +20,7 @@ from starlette.routing import Route
 
 from voxfleet_inference.errors import ApiError, UnknownVoiceError
 from voxfleet_inference.server.service import SpeechService
+from voxfleet_inference.telemetry.start_up import NOT_STARTED
 from voxfleet_inference.voices.file_format import serialize_voice
 from voxfleet_inference.voices.repository import VoiceRepository
 
@@ -77,8 +78,7 @@ def load_row(service: SpeechService, now: float) -> dict[str, Any]:
         "step_seconds_p50": load.step_seconds_p50,
         "first_audio_seconds_p95": load.first_audio_seconds_p95,
         "last_request_finished_at": finished_at.isoformat().replace("+00:00", "Z") if finished_at else None,
-        "loaded_seconds": supervisor.loaded.loaded_seconds if supervisor.loaded else None,
-        "warm_seconds": supervisor.warm_seconds or None,
+        **(supervisor.start_up.report(now) if supervisor.start_up else NOT_STARTED),
         "gpu": asdict(gpu) if gpu else None,
     }
 

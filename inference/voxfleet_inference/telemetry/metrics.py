@@ -180,6 +180,9 @@ class Metrics:
         self.cancelled_requests = make.counter("cancelled_requests", "Requests whose client left before the end")
         self.engine_restarts = make.counter("engine_restarts", "Engine processes started because one had died")
         self.ready = make.gauge("ready", "1 while new requests are admitted")
+        self.process_seconds = make.gauge(
+            "process_seconds", "Time from the start of the process until its packages were imported"
+        )
         self.loaded_seconds = make.gauge("loaded_seconds", "Time that loading the weights took")
         self.warm_seconds = make.gauge("warm_seconds", "Time that the warm-up sentence took")
         self.build = make.gauge(

@@ -22,7 +22,7 @@ POD_REPORT = {
     "model": "voxcpm-1.5", "state": "ready", "message": "", "open_requests": 3, "running_sequences": 5,
     "waiting_sequences": 0, "free_rows": 27, "queued_audio_seconds": 12.4, "audio_seconds_per_second": 870.0,
     "step_seconds_p50": 0.0041, "first_audio_seconds_p95": 0.06, "last_request_finished_at": "2026-11-23T20:00:00Z",
-    "loaded_seconds": 3.2, "warm_seconds": 1.1, "gpu": None,
+    "process_seconds": 2.5, "loaded_seconds": 3.2, "warm_seconds": 1.1, "ready_age_seconds": 0.4, "gpu": None,
 }  # fmt: skip
 
 
