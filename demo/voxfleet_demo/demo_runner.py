@@ -21,7 +21,7 @@ STORY = {region: f"story.{region}.en.txt" for region in REGIONS}  # each half na
 WAKE_SECONDS = 600.0  # real weights from a cold disk take minutes
 SLEEP_SECONDS = 180.0  # the quickstart's idle time-out, plus pods that drain
 POLL_SECONDS = 0.5
-WAKE_PARTS = ("node", "image", "container", "weights", "warmUp", "other")
+WAKE_PARTS = ("node", "container", "image", "process", "weights", "warmUp", "readiness", "other")  # in their order
 
 
 @dataclass(frozen=True, slots=True)

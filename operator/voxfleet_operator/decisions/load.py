@@ -5,11 +5,31 @@ known only when every gateway replica and every ready pod has a fresh row. Does 
 """
 
 from dataclasses import dataclass, field
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
-from voxfleet_operator.decisions.observed import SECONDS_UNTIL_STALE, LoadState, PodLoadState, PodState
+from voxfleet_operator.decisions.observed import (
+    SECONDS_UNTIL_STALE,
+    LoadState,
+    PodLoadState,
+    PodState,
+    StartUpState,
+)
 from voxfleet_operator.decisions.timestamps import to_seconds
+
+
+def _usable(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+    """Return None for a value of another form, so that one pod does not make the whole answer unreadable."""
+    try:
+        return handler(value)
+    except ValidationError:
+        return None
+
+
+# Gateways pass these on as the pod sent them, and the pod's image is its resource's author's.
+UncheckedSeconds = Annotated[Annotated[float, Field(ge=0, allow_inf_nan=False)] | None, WrapValidator(_usable)]
+UncheckedText = Annotated[str | None, WrapValidator(_usable)]
 
 
 class PodLoad(BaseModel):
@@ -21,9 +41,11 @@ class PodLoad(BaseModel):
     message: str = ""
     open_requests: int = 0
     waiting_sequences: int = 0
-    last_request_finished_at: str | None = None
-    loaded_seconds: float | None = None
-    warm_seconds: float | None = None
+    last_request_finished_at: UncheckedText = None
+    process_seconds: UncheckedSeconds = None
+    loaded_seconds: UncheckedSeconds = None
+    warm_seconds: UncheckedSeconds = None
+    ready_age_seconds: UncheckedSeconds = None
 
 
 class PodRow(BaseModel):
@@ -106,13 +128,22 @@ def load_of_region(  # noqa: PLR0913, PLR0917 - three parts of a region's name, 
         waiting_sequences=sum(row.load.waiting_sequences for row in rows),
         last_request_finished_at=max((at for at in finished if at is not None), default=None),
         predicted_wake_seconds=next((row.predicted_wake_seconds for row in models), None),
-        loaded_seconds=next((row.load.loaded_seconds for row in rows if row.load.loaded_seconds is not None), None),
-        warm_seconds=next((row.load.warm_seconds for row in rows if row.load.warm_seconds is not None), None),
     )
 
 
 def _pod_load(row: PodRow, as_of: float) -> PodLoadState:
-    return PodLoadState(row.address, as_of, row.load.open_requests, row.load.waiting_sequences)
+    return PodLoadState(
+        row.address, as_of, row.load.open_requests, row.load.waiting_sequences, _start_up(row.load, as_of)
+    )
+
+
+def _start_up(load: PodLoad, as_of: float) -> StartUpState | None:
+    """Return the parts of a server's start; None before it is ready, and from images that do not report them."""
+    parts = (load.process_seconds, load.loaded_seconds, load.warm_seconds, load.ready_age_seconds)
+    if any(part is None for part in parts):
+        return None
+    process, loaded, warm, ready_age = (part or 0.0 for part in parts)
+    return StartUpState(process, loaded, warm, ready_at=as_of - ready_age)
 
 
 def _region_of(row: ModelRow | PodRow) -> tuple[str, str, str]:

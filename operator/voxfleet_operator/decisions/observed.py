@@ -108,6 +108,19 @@ class LeaseState:
 
 
 @dataclass(frozen=True, slots=True)
+class StartUpState:
+    """The parts of one server's start, which follow one another, as it reports them; unchecked.
+
+    `ready_at` is on the operator's clock: the server reports an age, so its own clock does not matter.
+    """
+
+    process_seconds: float
+    loaded_seconds: float
+    warm_seconds: float
+    ready_at: float
+
+
+@dataclass(frozen=True, slots=True)
 class PodLoadState:
     """The newest reading of one ready pod, and the time that it describes."""
 
@@ -115,6 +128,7 @@ class PodLoadState:
     as_of: float
     open_requests: int = 0
     waiting_sequences: int = 0
+    start_up: StartUpState | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +146,6 @@ class LoadState:
     waiting_sequences: int = 0
     last_request_finished_at: float | None = None
     predicted_wake_seconds: float | None = None
-    loaded_seconds: float | None = None
-    warm_seconds: float | None = None
 
     @property
     def is_known(self) -> bool:

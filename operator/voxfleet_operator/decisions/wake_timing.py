@@ -1,64 +1,96 @@
-"""Divides the duration of a wake: node, image, container, weights, warm-up, and the rest.
+"""Divides the duration of a wake: node, container, image, process, weights, warm-up, readiness, and the rest.
 
-Knows the cut points: the operator's times of receipt of the first ready pod's milestones, and the seconds that the
-inference server reports itself. Decides nothing.
+Knows the cut points: the operator's times of receipt of the first ready pod's milestones, and the parts of its start
+that the inference server reports itself. Decides nothing.
 """
 
-from voxfleet_operator.decisions.observed import PodState, RegionState
+from dataclasses import replace
+from itertools import accumulate, pairwise
+
+from voxfleet_operator.decisions.observed import PodState, RegionState, StartUpState
 from voxfleet_operator.decisions.timestamps import to_micro_time, to_seconds
 from voxfleet_operator.resources import LastWake
 
 # Below the microseconds that a timestamp keeps when it is written and parsed again, above float error.
 SAME_INSTANT_SECONDS = 1e-3
+# An operator that lists a pod reads its Ready time in whole seconds.
+SAME_READY_SECONDS = 1.5
 
 
 def finished_wake(observed: RegionState) -> LastWake | None:
     """Return the timing of the present wake once a pod is ready, else None.
 
-    The server's own figures are added when a gateway has reported them, up to a few seconds after.
+    The parts that the server reports are added when a gateway has its report, up to a few seconds after.
     """
     woken_at = observed.woken_at
     if woken_at is None or not observed.ready_pods:
         return None
-    started_at = to_micro_time(woken_at)
     recorded = observed.last_wake
-    if recorded is not None and recorded.started_at == started_at and recorded.ready_at:
-        return _with_server_seconds(recorded, observed)
-    first = min(observed.ready_pods, key=lambda pod: pod.ready_at or 0.0)
-    return _with_server_seconds(_timing(first, woken_at, observed.woken_reason), observed)
+    if recorded is None or not recorded.ready_at or recorded.started_at != to_micro_time(woken_at):
+        first = min(observed.ready_pods, key=lambda pod: pod.ready_at or 0.0)
+        return _timing(first, woken_at, observed)
+    first_ready = _first_ready(recorded, observed)
+    if recorded.process_seconds is not None or first_ready is None or _start_up(first_ready, observed) is None:
+        return recorded
+    return _timing(first_ready, woken_at, observed)
 
 
-def _timing(pod: PodState, woken_at: float, reason: str) -> LastWake:
+def _first_ready(recorded: LastWake, observed: RegionState) -> PodState | None:
+    """Return the pod that ended the recorded wake, while it is ready, with the time that was recorded."""
+    ready_at = to_seconds(recorded.ready_at) or 0.0
+    same = [pod for pod in observed.ready_pods if abs((pod.ready_at or 0.0) - ready_at) < SAME_READY_SECONDS]
+    # The Lease was renewed to the recorded time, so it must not move.
+    return replace(min(same, key=lambda pod: pod.ready_at or 0.0), ready_at=ready_at) if same else None
+
+
+def _start_up(pod: PodState, observed: RegionState) -> StartUpState | None:
+    return next((row.start_up for row in observed.load.pods if row.address == pod.address), None)
+
+
+def _timing(pod: PodState, woken_at: float, observed: RegionState) -> LastWake:
     ready_at = max(pod.ready_at or woken_at, woken_at)
-    # A milestone that was missed counts as reached with the one before: its seconds appear in the next part.
-    scheduled_at = pod.scheduled_at or woken_at
-    sandbox_at = pod.sandbox_at or scheduled_at
-    started_at = pod.started_at or sandbox_at
+    start_up = _start_up(pod, observed)
+    names, ends = zip(*_cut_points(pod, start_up, woken_at, ready_at), strict=True)
+    # Points are rounded, not parts, so that the parts add up to the total; each at or behind the one before.
+    offsets = accumulate((min(end, ready_at) - woken_at for end in ends), max, initial=0.0)
+    rounded = [round(offset, 2) for offset in offsets]
+    parts = {name: f"{end - begin:.2f}" for name, (begin, end) in zip(names, pairwise(rounded), strict=True)}
     return LastWake(
         started_at=to_micro_time(woken_at),
         ready_at=to_micro_time(ready_at),
-        reason=reason,
-        total_seconds=_decimal(ready_at - woken_at),
-        node_seconds=_decimal(scheduled_at - woken_at),
-        container_seconds=_decimal(sandbox_at - scheduled_at),
-        image_seconds=_decimal(started_at - sandbox_at),
-        other_seconds=_decimal(ready_at - started_at),
+        reason=observed.woken_reason,
+        total_seconds=f"{rounded[-1]:.2f}",
         approximate=not pod.is_watched_from_creation,
+        **parts,
     )
 
 
-def _with_server_seconds(wake: LastWake, observed: RegionState) -> LastWake:
-    """Take the server's own seconds out of the rest, once."""
-    loaded, warm = observed.load.loaded_seconds, observed.load.warm_seconds
-    if loaded is None or warm is None or wake.weights_seconds is not None:
-        return wake
-    rest = float(wake.other_seconds or 0) - loaded - warm
-    update = {
-        "weights_seconds": _decimal(loaded),
-        "warm_up_seconds": _decimal(warm),
-        "other_seconds": _decimal(rest),
-    }
-    return wake.model_copy(update=update)
+def _cut_points(
+    pod: PodState, start_up: StartUpState | None, woken_at: float, ready_at: float
+) -> list[tuple[str, float]]:
+    """Return the parts of a wake in their order, each with the time of its end.
+
+    A milestone that was missed counts as reached with the one before: its seconds appear in the next part.
+    """
+    scheduled_at = pod.scheduled_at or woken_at
+    sandbox_at = pod.sandbox_at or scheduled_at
+    started_at = pod.started_at or sandbox_at
+    before = [("node_seconds", scheduled_at), ("container_seconds", sandbox_at)]
+    if start_up is None:
+        return [*before, ("image_seconds", started_at), ("other_seconds", ready_at)]
+    loaded_at = start_up.ready_at - start_up.warm_seconds
+    load_started_at = loaded_at - start_up.loaded_seconds
+    process_at = load_started_at - start_up.process_seconds
+    return [
+        *before,
+        # The kubelet reports a container some time after it has started: the process may be older than the report.
+        ("image_seconds", min(started_at, process_at)),
+        ("other_seconds", process_at),
+        ("process_seconds", load_started_at),
+        ("weights_seconds", loaded_at),
+        ("warm_up_seconds", start_up.ready_at),
+        ("readiness_seconds", ready_at),
+    ]
 
 
 def total_seconds(wake: LastWake | None) -> float | None:
@@ -70,7 +102,3 @@ def is_of_this_wake(wake: LastWake | None, woken_at: float | None) -> bool:
     """Whether a timing belongs to the wake that began at `woken_at`."""
     started_at = to_seconds(wake.started_at) if wake else None
     return started_at is not None and woken_at is not None and abs(started_at - woken_at) < SAME_INSTANT_SECONDS
-
-
-def _decimal(seconds: float) -> str:
-    return f"{max(seconds, 0.0):.1f}"

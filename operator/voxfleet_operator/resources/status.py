@@ -47,13 +47,21 @@ class LastWake(ResourceModel):
     reason: ShortText = Field(default="", description="RequestHeld or MinReplicas.")
     total_seconds: Decimal | None = Field(default=None, description="From the request to ready.")
     node_seconds: Decimal | None = Field(default=None, description="Until the pod was scheduled.")
+    container_seconds: Decimal | None = Field(default=None, description="Until the pod's sandbox was ready.")
     image_seconds: Decimal | None = Field(
         default=None, description="Until the image was pulled and the container started."
     )
-    container_seconds: Decimal | None = Field(default=None, description="Until the pod's sandbox was ready.")
+    process_seconds: Decimal | None = Field(
+        default=None, description="Until the server's packages were imported, as the server reports."
+    )
     weights_seconds: Decimal | None = Field(default=None, description="Loading weights, as the server reports.")
     warm_up_seconds: Decimal | None = Field(default=None, description="Warming up, as the server reports.")
-    other_seconds: Decimal | None = Field(default=None, description="The rest of totalSeconds.")
+    readiness_seconds: Decimal | None = Field(
+        default=None, description="Until Kubernetes reported a server as ready that gateways could use already."
+    )
+    other_seconds: Decimal | None = Field(
+        default=None, description="The rest of totalSeconds, such as a container's first start that failed."
+    )
     approximate: bool = Field(default=False, description="True when the operator did not observe the whole wake.")
 
 

@@ -324,7 +324,8 @@ class World:
 
     def set_load(self, *addresses: str, open_requests: int = 0, held: int = 0, name: str = "narrator") -> None:
         where = {"namespace": self.namespace, "name": name, "region": "eu-central"}
-        row = {"open_requests": open_requests, "state": "ready", "loaded_seconds": 0.2, "warm_seconds": 0.1}
+        row = {"open_requests": open_requests, "state": "ready", "process_seconds": 0.4, "loaded_seconds": 0.2}
+        row |= {"warm_seconds": 0.1, "ready_age_seconds": 0.05}
         pods = [{**where, "address": address, "age_seconds": 0.1, "load": row} for address in addresses]
         models = [{**where, "held_requests": held, "open_requests": open_requests}]
         self.gateway.load = {"gateway": "gw-0", "region": "eu-central", "models": models, "pods": pods}

@@ -2,8 +2,9 @@
 
 from typing import Any
 
+import pytest
 from voxfleet_operator.decisions.load import GatewayLoad, Reading, Readings, load_of_region
-from voxfleet_operator.decisions.observed import LoadState, PodState
+from voxfleet_operator.decisions.observed import LoadState, PodState, StartUpState
 from voxfleet_operator.decisions.timestamps import to_micro_time
 
 NOW = 1_795_000_000.0
@@ -78,3 +79,18 @@ def test_the_last_request_is_the_latest_of_all() -> None:
     seen = load(reading(pods_row, last_request_finished_at=to_micro_time(NOW - 4)), pods=(pod(),))
     assert seen.last_request_finished_at == NOW - 4
     assert load(reading(row(last_request_finished_at="yesterday")), pods=(pod(),)).last_request_finished_at is None
+
+
+def test_a_pods_start_is_converted_to_the_operators_clock() -> None:
+    report = {"process_seconds": 2.0, "loaded_seconds": 0.5, "warm_seconds": 0.25, "ready_age_seconds": 3.0}
+    (found,) = load(reading(row(age_seconds=0.5, **report)), pods=(pod(),)).pods
+    assert found.start_up == StartUpState(2.0, 0.5, 0.25, ready_at=NOW - 1 - 0.5 - 3.0)
+    (without,) = load(reading(row(**{**report, "process_seconds": None})), pods=(pod(),)).pods
+    assert without.start_up is None
+
+
+@pytest.mark.parametrize("value", ["2 s", -1, {}, [], True, "inf", 10**400])
+@pytest.mark.parametrize("name", ["process_seconds", "ready_age_seconds", "last_request_finished_at"])
+def test_a_pod_that_reports_nonsense_makes_no_other_pod_unknown(name: str, value: object) -> None:
+    seen = load(reading(row(**{name: value}, open_requests=2)), pods=(pod(),))
+    assert (seen.is_known, seen.open_requests) == (True, 2)

@@ -169,7 +169,7 @@ def test_the_first_ready_pod_renews_the_lease_once() -> None:
     plan = decide(seen, NOW)
     assert plan.actions == (RenewLease(NOW - 1),)
     assert plan.last_wake is not None
-    assert plan.last_wake.total_seconds == "54.0"
+    assert plan.last_wake.total_seconds == "54.00"
     again = replace(seen, lease=LeaseState("8", NOW - 1), last_wake=plan.last_wake)
     assert decide(again, NOW).actions == ()
 
