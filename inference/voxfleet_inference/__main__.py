@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from voxfleet_inference.commands.cli import app
+import sys
+
+from voxfleet_inference.engine.spawning import EARLY_ENGINE
 
 
 def main() -> None:
-    """Run the command line."""
-    app(prog_name="voxfleet-inference")
+    """Run the command line; the server's engine process imports its packages while this one imports its own."""
+    if sys.argv[1:2] == ["serve"] and "--help" not in sys.argv:
+        EARLY_ENGINE.spawn()
+    from voxfleet_inference.commands.cli import app  # noqa: PLC0415 - after the engine process has started
+
+    try:
+        app(prog_name="voxfleet-inference")
+    finally:
+        EARLY_ENGINE.end_unused()
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ import logging
 import os
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -25,6 +24,7 @@ from voxfleet_inference.engine.engine import Engine
 from voxfleet_inference.engine.messages import Loaded, LoadFailed, Report, Stop
 from voxfleet_inference.engine.model_backend import ModelBackend
 from voxfleet_inference.engine.scheduling.plans import Limits
+from voxfleet_inference.engine.spawning import EARLY_ENGINE
 
 WRONG_WEIGHTS_EXIT_CODE: Final = 3  # so that the server's process exits with a code of its own: a restart cannot help
 
@@ -63,7 +63,10 @@ Loader = Callable[[EngineSettings], tuple[ModelBackend, Loaded]]
 
 def serve_connection(connection: Connection, load: Loader) -> int:
     """Read the settings, load the model, then run the engine until a Stop; returns the process's exit code."""
-    settings: EngineSettings = connection.recv()
+    try:
+        settings: EngineSettings = connection.recv()
+    except EOFError:
+        return 0  # the server ended before it had settings: a wrong flag, or a port in use
     report = _Reporter(connection)
     started = time.monotonic()
     try:
@@ -79,14 +82,17 @@ def serve_connection(connection: Connection, load: Loader) -> int:
 
 
 def start_engine_process(settings: EngineSettings) -> tuple[subprocess.Popen[bytes], Connection]:
-    """Start the engine process and send its settings; returns it with this end of the pipe."""
-    ours, theirs = socket.socketpair()
-    command = [sys.executable, "-m", "voxfleet_inference.worker", str(theirs.fileno()), settings.log_level]
-    with theirs:
-        process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
-    connection = Connection(ours.detach())
+    """Start the engine process, or take the one that was started early, and send its settings.
+
+    Returns it with this end of the pipe.
+
+    Raises:
+        OSError: none can be started.
+    """
+    spawned = EARLY_ENGINE.take()
+    connection = Connection(spawned.socket.detach())
     connection.send(settings)
-    return process, connection
+    return spawned.process, connection
 
 
 def shut_down(connection: Connection) -> None:

@@ -1,12 +1,12 @@
-"""The engine process: `python -m voxfleet_inference.worker FD LEVEL`, started by the server, never by hand.
+"""The engine process: `python -m voxfleet_inference.worker FD`, started by the server, never by hand.
 
-Knows: its two arguments, the pipe's file descriptor and the log level, and what must be set before torch is imported.
-Does not know: its settings, which are the first message on the pipe.
+Knows: its argument, the pipe's file descriptor, and what must be set before torch is imported.
+Does not know: its settings, which are the first message on the pipe; it imports torch before they come.
 """
 
 from __future__ import annotations
 
-import logging
+import gc
 import os
 import signal
 import sys
@@ -14,9 +14,11 @@ import traceback
 from multiprocessing.connection import Connection
 from typing import Final
 
-from voxfleet_inference.engine.process import serve_connection
-from voxfleet_inference.logs import configure_logging
+from voxfleet_inference.engine.messages import Loaded
+from voxfleet_inference.engine.model_backend import ModelBackend
+from voxfleet_inference.engine.process import EngineSettings, serve_connection
 from voxfleet_inference.model.cuda.writable_kernels import use_writable_kernels
+from voxfleet_inference.worker.logs import configure_worker_logging
 
 CRASHED_EXIT_CODE: Final = 1  # as Python's own after an exception that nothing caught
 
@@ -28,17 +30,22 @@ def main() -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    level = sys.argv[2]
-    configure_logging(level)
-    logging.getLogger("voxfleet_inference.model").setLevel(level.upper())  # progress of loading
     # OpenMP threads that wait for one another spin for microseconds, then sleep: with endless spinning, another process
     # on the same processors made a step ten times as long. libgomp reads this when torch is imported.
     os.environ.setdefault("GOMP_SPINCOUNT", "20000")
     use_writable_kernels(os.environ)  # Triton reads it when it is imported
+    gc.disable()  # importing makes a million objects that stay: collections among them find nothing
     from voxfleet_inference.worker.loading import load_backend  # noqa: PLC0415 - imports torch, after the variables
 
+    gc.freeze()
+    gc.enable()
+
+    def load(settings: EngineSettings) -> tuple[ModelBackend, Loaded]:
+        configure_worker_logging(settings.log_level)
+        return load_backend(settings)
+
     try:
-        exit_code = serve_connection(Connection(int(sys.argv[1])), load_backend)
+        exit_code = serve_connection(Connection(int(sys.argv[1])), load)
     except BaseException:  # noqa: BLE001 - exit at once: a thread can be blocked for ever by a device in error
         traceback.print_exc()
         exit_code = CRASHED_EXIT_CODE
