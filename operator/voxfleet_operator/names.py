@@ -26,6 +26,7 @@ ANNOTATION_TEMPLATE = "voxfleet.dev/template"
 ANNOTATION_GENERATION = "voxfleet.dev/generation"
 # On a spot Deployment: with a fallback, the sum of both Deployments is not what the region shall have.
 ANNOTATION_REGION_REPLICAS = "voxfleet.dev/region-replicas"
+ANNOTATION_SPOT_RECLAIMED_AT = "voxfleet.dev/spot-reclaimed-at"
 ANNOTATION_DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"  # read by ReplicaSets
 ANNOTATION_RECONCILE = "voxfleet.dev/reconcile"
 FIELD_MANAGER = "voxfleet-operator"

@@ -49,6 +49,12 @@ class Settings(BaseSettings):
     load_poll_seconds: float = Field(
         default=5.0, ge=0.1, le=15, description="Interval of polling the gateways' load while a region is awake."
     )
+    spot_quiet_seconds: float = Field(
+        default=600.0,
+        ge=0,
+        le=86_400,
+        description="Time without a reclaimed spot node after which replicas go back from on demand to spot.",
+    )
 
     def host_paths(self) -> tuple[str, ...]:
         """Return the allowed folders, without trailing slashes."""

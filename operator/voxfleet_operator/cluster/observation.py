@@ -10,10 +10,10 @@ from dataclasses import dataclass, field, replace
 from voxfleet_operator import names
 from voxfleet_operator.cluster.store import Store
 from voxfleet_operator.decisions.capacity.scaling import replicas_to_record
-from voxfleet_operator.decisions.features import available_capacity, blocked_reason
+from voxfleet_operator.decisions.features import blocked_reason
 from voxfleet_operator.decisions.idle_timers import renewal_period
 from voxfleet_operator.decisions.load import Readings, load_of_region
-from voxfleet_operator.decisions.observed import LeaseState, LocalState, RegionState, WorkloadState
+from voxfleet_operator.decisions.observed import SPOT_QUIET_SECONDS, LeaseState, LocalState, RegionState, WorkloadState
 from voxfleet_operator.decisions.resource_plan import ResourceState
 from voxfleet_operator.decisions.wake_timing import is_of_this_wake
 from voxfleet_operator.kinds import ObjectRef
@@ -39,6 +39,7 @@ class Observer:
 
     store: Store
     demand_namespace: str
+    spot_quiet_seconds: float = SPOT_QUIET_SECONDS
     readings: Readings = field(default_factory=Readings)
     histories: dict[tuple[Key, str], RegionHistory] = field(default_factory=dict)
 
@@ -59,7 +60,8 @@ class Observer:
             autoscaling=effective_autoscaling(resource.spec, region),
             is_suspended=resource.spec.suspend or region.suspend,
             blocked_reason=blocked_reason(resource.spec, region),
-            capacity=available_capacity(resource.spec),
+            capacity=resource.spec.capacity,
+            spot_quiet_seconds=self.spot_quiet_seconds,
             workloads=self._workloads(key, region.name),
             pods=pods,
             lease=self.store.state(lease, LeaseState),
@@ -118,9 +120,11 @@ def _record_readiness(history: RegionHistory, observed: RegionState, now: float)
 
 
 def _record_reclaim(history: RegionHistory, observed: RegionState) -> None:
-    """Keep the newest reclaim of a spot node after its pods are gone."""
-    seen = [pod.disrupted_at for pod in observed.pods if pod.pool == names.POOL_SPOT and pod.disrupted_at is not None]
-    history.spot_reclaimed_at = max([*seen, history.spot_reclaimed_at or 0.0]) or None
+    """Keep the newest reclaim of a spot node after its pods are gone; the Deployment keeps it over a restart."""
+    seen = [pod.disrupted_at for pod in observed.pods if pod.pool == names.POOL_SPOT]
+    recorded = [workload.spot_reclaimed_at for workload in observed.workloads]
+    known = [each for each in (*seen, *recorded, history.spot_reclaimed_at) if each is not None]
+    history.spot_reclaimed_at = max(known, default=None)
 
 
 def _record_demand(history: RegionHistory, observed: RegionState, now: float) -> None:

@@ -89,6 +89,7 @@ def parse_deployment(body: Body, _before: object, _receipt: Receipt) -> Workload
         template=template_digest(spec.get("template") or {}),
         generation=_count(annotations, names.ANNOTATION_GENERATION),
         region_replicas=_count(annotations, names.ANNOTATION_REGION_REPLICAS),
+        spot_reclaimed_at=to_seconds(annotations.get(names.ANNOTATION_SPOT_RECLAIMED_AT)),
         pods_refused=next((each.get("message", "") for each in refused if each["status"] == "True"), ""),
     )
 

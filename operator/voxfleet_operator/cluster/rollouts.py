@@ -60,10 +60,15 @@ class RolloutLimiter:
         return workload is not None and any(pod.template != workload.template for pod in self._pods(ref))
 
     def _is_finished(self, ref: ObjectRef) -> bool:
-        """Whether it needs no place any more: all pods have the newest template, and one of them is ready."""
+        """Whether it needs no place any more: all pods have the newest template, and one is ready or none has a node.
+
+        Pods without a node may be a probe for spot nodes, which waits for hours and restarts nothing.
+        """
         workload, pods = self.store.state(ref, WorkloadState), self._pods(ref)
         is_gone = workload is None or workload.replicas == 0
-        return is_gone or (not self._is_mixed(ref) and any(pod.is_ready for pod in pods))
+        has_no_node = bool(pods) and all(pod.scheduled_at is None and not pod.is_ready for pod in pods)
+        is_decided = has_no_node or any(pod.is_ready for pod in pods)
+        return is_gone or (not self._is_mixed(ref) and is_decided)
 
     def _pods(self, ref: ObjectRef) -> list[PodState]:
         return [pod for pod in self.store.pods_of_deployment(ref) if pod.is_active]

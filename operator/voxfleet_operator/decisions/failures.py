@@ -6,7 +6,7 @@ not know demand.
 
 from voxfleet_operator.decisions.observed import IMAGE_PULL_REASONS, PodState, RegionState
 from voxfleet_operator.decisions.timestamps import to_micro_time
-from voxfleet_operator.names import CONTAINER_FETCHER, CONTAINER_SERVER
+from voxfleet_operator.names import CONTAINER_FETCHER, CONTAINER_SERVER, POOL_SPOT
 from voxfleet_operator.resources import Failure
 
 WEIGHTS_INVALID_EXIT_CODE = 3  # of the inference server; every other code may be a passing error
@@ -53,9 +53,11 @@ def detect_failure(observed: RegionState, now: float) -> Failure | None:
     timeout_seconds = observed.autoscaling.wake_timeout_seconds
     if now - observed.local.unready_since < timeout_seconds:
         return None
+    has_no_spot = pods and all(pod.pool == POOL_SPOT and pod.scheduled_at is None for pod in pods)
+    remedy = "Set capacity.spot to Preferred to use on demand, or add spot nodes. " if has_no_spot else ""
     message = (
         f"not ready within wakeTimeoutSeconds ({timeout_seconds} s): {waiting_for(observed)}. "
-        "Raise autoscaling.wakeTimeoutSeconds if this is only slow"
+        f"{remedy}Raise autoscaling.wakeTimeoutSeconds if this is only slow"
     )
     return _recorded(observed, "WakeTimeout", message, now)
 
@@ -64,7 +66,8 @@ def waiting_for(observed: RegionState) -> str:
     """Return a message that says what a waking region waits for."""
     pods = observed.active_pods
     if pods:
-        return _pod_waits_for(min(pods, key=lambda each: (each.ready_at is None, each.created_at)))
+        # A pod with a node first: the others may be spot pods that on demand covers.
+        return _pod_waits_for(min(pods, key=lambda each: (each.scheduled_at is None, each.created_at)))
     if observed.pods_refused:
         return f"the API server refuses its pods: {observed.pods_refused}"
     return "no pod was created yet; look at the Deployment's events"
@@ -72,7 +75,8 @@ def waiting_for(observed: RegionState) -> str:
 
 def _pod_waits_for(pod: PodState) -> str:
     if pod.unschedulable_message:
-        return f"pod {pod.name} has no node: {pod.unschedulable_message}"
+        kind = "spot node" if pod.pool == POOL_SPOT else "node"
+        return f"pod {pod.name} has no {kind}: {pod.unschedulable_message.rstrip('.')}"
     if pod.exit_code is not None:
         return f"pod {pod.name}: {_ending(pod)}" + ("; it runs again and is loading" if pod.is_running else "")
     if pod.waiting_reason:
@@ -91,6 +95,8 @@ def pod_warnings(observed: RegionState, now: float) -> list[tuple[str, str]]:
     for pod in observed.active_pods:
         if pod.is_ready or now - pod.created_at < START_GRACE_SECONDS:
             continue
+        if pod.pool == POOL_SPOT and pod.scheduled_at is None:
+            continue  # capacity/explanation.py: on demand may cover it, and a surplus of GPUs does not help
         if pod.unschedulable_message:
             text = f"pod {pod.name} has no node: {pod.unschedulable_message}"
             found.append(("NoSurgeCapacity", f"region {observed.name} serves on, but {text}"))

@@ -4,7 +4,7 @@ Knows which fields are not implemented. A region that cannot be served at all wi
 other one is served without it.
 """
 
-from voxfleet_operator.resources import CacheType, Capacity, Region, SpotUse, VoxTTSDeploymentSpec
+from voxfleet_operator.resources import CacheType, Region, VoxTTSDeploymentSpec
 
 NOT_AVAILABLE = "is not available in this version"
 
@@ -19,16 +19,10 @@ def blocked_reason(spec: VoxTTSDeploymentSpec, region: Region) -> str:
     return ""
 
 
-def available_capacity(_spec: VoxTTSDeploymentSpec) -> Capacity:
-    """Return the capacity that a resource gets: on demand alone, until pods are placed on spot nodes (manifests/)."""
-    return Capacity()
-
-
 def missing_features(spec: VoxTTSDeploymentSpec) -> list[str]:
     """Return one message for each requested field without which the resource is served."""
     # (is it requested, field, what happens instead)
     requested = (
-        (spec.capacity.spot != SpotUse.NEVER, f"capacity.spot {spec.capacity.spot}", "servers run on demand"),
         (spec.cache.weights.type != CacheType.EMPTY_DIR, f"cache.weights.type {spec.cache.weights.type}", "EmptyDir"),
         (spec.cache.pre_pull_image, "cache.prePullImage", "images are pulled at a wake"),
         (spec.notebook.enabled, "notebook.enabled", "there is no notebook"),

@@ -10,6 +10,7 @@ from voxfleet_operator.names import CONTAINER_SERVER, POOL_ON_DEMAND
 from voxfleet_operator.resources import Autoscaling, Capacity, Failure, LastWake, Phase
 
 SECONDS_UNTIL_STALE = 15.0  # three polls of 5 s
+SPOT_QUIET_SECONDS = 600.0  # without a reclaim, before replicas go back to spot
 
 # Reasons of the kubelet: a pull has failed; the next one waits for its back-off.
 PULL_FAILED = "ErrImagePull"
@@ -81,6 +82,7 @@ class WorkloadState:
     pods_refused: str = ""
     pool: str = POOL_ON_DEMAND
     region_replicas: int | None = None  # those that the region shall have; recorded where a spot pool has pods
+    spot_reclaimed_at: float | None = None  # recorded on the spot pool's
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +173,7 @@ class LocalState:
     lease_trusted_at: after a broken watch no region goes to sleep before this time.
     load_expected_at: when a pod was first observed ready, so that gateways should report load soon after.
     peak_replicas: most replicas that demand asked for within the stabilization window.
-    spot_reclaimed_at: when the eviction of a spot pod was last observed.
+    spot_reclaimed_at: when the eviction of a spot pod was last observed, by this process or an earlier one.
     """
 
     unready_since: float = 0.0
@@ -194,6 +196,7 @@ class RegionState:
     is_suspended: bool = False
     blocked_reason: str = ""
     capacity: Capacity = field(default_factory=Capacity)
+    spot_quiet_seconds: float = SPOT_QUIET_SECONDS
     workloads: tuple[WorkloadState, ...] = ()
     pods: tuple[PodState, ...] = ()
     lease: LeaseState | None = None

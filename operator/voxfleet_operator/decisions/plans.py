@@ -23,7 +23,8 @@ class RegionPlan:
     """The decision about a region.
 
     `replicas` are those that shall serve, `pools` those of each Deployment. `actions` are carried out beside the
-    objects that are applied; `warnings`: (reason, message); `requeue_at`: when to decide again.
+    objects that are applied; `warnings`: (reason, message); `requeue_at`: when to decide again; `spot_reclaimed_at`:
+    the newest reclaim, to be recorded.
     """
 
     name: str
@@ -34,6 +35,7 @@ class RegionPlan:
     woken_at: float | None = None
     woken_reason: str = ""
     pools: PoolReplicas = field(default_factory=PoolReplicas)
+    spot_reclaimed_at: float | None = None
     actions: tuple[Action, ...] = ()
     awake_until: float | None = None
     last_wake: LastWake | None = None

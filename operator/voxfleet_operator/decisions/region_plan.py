@@ -8,6 +8,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from voxfleet_operator.decisions.actions import ClearMark, ConfirmAsleep, MarkAsleep, RenewLease
+from voxfleet_operator.decisions.capacity.explanation import (
+    capacity_message,
+    capacity_reason,
+    capacity_warnings,
+    waits_for_spot_alone,
+)
 from voxfleet_operator.decisions.capacity.pools import divide, next_change_at, spot_state
 from voxfleet_operator.decisions.capacity.scaling import clamped, replicas_for_demand
 from voxfleet_operator.decisions.failures import current_failure, detect_failure, waiting_for
@@ -36,14 +42,37 @@ Stage = Callable[[RegionState, float], RegionPlan | None]
 def decide(observed: RegionState, now: float) -> RegionPlan:
     """Return the plan of the first stage that has one; the last stage always has."""
     plan = next(plan for stage in STAGES if (plan := stage(observed, now)) is not None)
-    plan = replace(plan, pools=divide(plan.replicas, observed.capacity, spot_state(observed, now)))
-    change_at = next_change_at(observed, now) if plan.replicas > 0 else None
-    if change_at is not None:
-        plan = replace(plan, requeue_at=min(change_at, plan.requeue_at or change_at))
+    plan = _with_pools(plan, observed, now)
     if observed.lease is not None and observed.lease.is_clock_ahead:
         text = f"region {observed.name}: a gateway's clock is more than 5 s ahead of the operator's; synchronise clocks"
         plan = replace(plan, warnings=(*plan.warnings, ("ClockSkew", text)))
     return plan
+
+
+def _with_pools(plan: RegionPlan, observed: RegionState, now: float) -> RegionPlan:
+    """Divide the plan's replicas among the pools, and say why."""
+    pools = divide(plan.replicas, observed.capacity, spot_state(observed, now))
+    plan = replace(plan, pools=pools, spot_reclaimed_at=observed.local.spot_reclaimed_at)
+    if plan.replicas == 0:
+        return plan
+    change_at = next_change_at(observed, now)
+    return replace(
+        plan,
+        message=_with_capacity(plan, observed, now),
+        warnings=(*plan.warnings, *capacity_warnings(observed, now)),
+        requeue_at=min((at for at in (change_at, plan.requeue_at) if at is not None), default=None),
+    )
+
+
+def _with_capacity(plan: RegionPlan, observed: RegionState, now: float) -> str:
+    """Return the plan's message and why its replicas are on spot or on demand; while waking without counts."""
+    if plan.phase != Phase.WAKING:
+        parts = (plan.message, capacity_message(observed, plan.replicas, now))
+    else:
+        # A pod without a spot node is the reason of the capacity already.
+        message = "" if waits_for_spot_alone(observed) else plan.message
+        parts = (message, capacity_reason(observed, plan.replicas, now))
+    return "; ".join(part for part in parts if part)
 
 
 def _blocked(observed: RegionState, _now: float) -> RegionPlan | None:

@@ -8,7 +8,6 @@ from typing import Any
 
 from voxfleet_operator import names
 from voxfleet_operator.decisions.capacity.pools import pools_of
-from voxfleet_operator.decisions.features import available_capacity
 from voxfleet_operator.decisions.plans import RegionPlan
 from voxfleet_operator.decisions.resource_plan import ResourcePlan
 from voxfleet_operator.decisions.timestamps import to_micro_time
@@ -53,7 +52,7 @@ def desired_objects(
     deployments = [
         _deployment(resource, region, plan.regions[region.name], pool, installation)
         for region in regions
-        for pool in pools_of(available_capacity(resource.spec))
+        for pool in _pools(resource, plan.regions[region.name])
     ]
     running = [manifest for manifest in deployments if manifest.body["spec"]["replicas"] > 0]
     at_zero = [manifest for manifest in deployments if manifest.body["spec"]["replicas"] == 0]
@@ -98,6 +97,12 @@ def _labels(resource: Resource, region: Region) -> dict[str, str]:
     return names.regional_labels(resource.key.namespace, resource.key.name, region.name)
 
 
+def _pools(resource: Resource, plan: RegionPlan) -> tuple[str, ...]:
+    """The pools that the spec asks for, and one that it no longer asks for until its replicas are handed over."""
+    wanted = pools_of(resource.spec.capacity)
+    return tuple(pool for pool in names.POOLS if pool in wanted or plan.pools.of(pool) > 0)
+
+
 def _deployment(
     resource: Resource, region: Region, plan: RegionPlan, pool: str, installation: Installation
 ) -> Manifest:
@@ -110,6 +115,8 @@ def _deployment(
         annotations[names.ANNOTATION_WOKEN_REASON] = plan.woken_reason
     if pool == names.POOL_SPOT:
         annotations[names.ANNOTATION_REGION_REPLICAS] = str(plan.replicas)
+        if plan.spot_reclaimed_at is not None:
+            annotations[names.ANNOTATION_SPOT_RECLAIMED_AT] = to_micro_time(plan.spot_reclaimed_at)
     weights = weights_of(resource.spec, installation.allowed_host_paths)
     timeout_seconds = effective_autoscaling(resource.spec, region).wake_timeout_seconds
     spec = {
@@ -118,7 +125,7 @@ def _deployment(
         "progressDeadlineSeconds": timeout_seconds + PROGRESS_GRACE_SECONDS,
         "selector": {"matchLabels": names.pod_selector(key.name, region.name, pool)},
         "strategy": {"type": "RollingUpdate", "rollingUpdate": STRATEGIES[resource.spec.rollout.strategy]},
-        "template": stamped(pod_template(resource, region, labels, weights, installation.pod)),
+        "template": stamped(pod_template(resource, region, pool, weights, installation.pod)),
     }
     name = names.workload_name(key.name, region.name, pool)
     return _manifest(resource, installation, "Deployment", name, labels, annotations=annotations, spec=spec)

@@ -1,31 +1,27 @@
 """Builds the pod template of an inference server.
 
-Knows placement, identity and volumes. A user's podTemplate is merged under these: where both set a value, VoxFleet's
-is used. Does not know the containers (containers.py), replicas or phases.
+Knows identity and volumes. A user's podTemplate is merged under these: where both set a value, VoxFleet's is used. Does
+not know the containers (containers.py), the nodes (placement.py), replicas or phases.
 """
 
 from typing import Any
 
 from voxfleet_operator import names
 from voxfleet_operator.manifests.containers import WRITABLE, PodSettings, fetcher, own_mount_paths, server
+from voxfleet_operator.manifests.placement import placement
 from voxfleet_operator.manifests.weights import Weights
-from voxfleet_operator.resources import (
-    PodTemplate,
-    Region,
-    Resource,
-    effective_node_selector,
-    effective_pod_template,
-)
+from voxfleet_operator.resources import PodTemplate, Region, Resource, effective_pod_template
 
 USER_ID = 65_532  # of the account in the image (inference/Dockerfile)
 GRACE_BEYOND_DRAIN_SECONDS = 30
 
 
 def pod_template(
-    resource: Resource, region: Region, labels: dict[str, str], weights: Weights, settings: PodSettings
+    resource: Resource, region: Region, pool: str, weights: Weights, settings: PodSettings
 ) -> dict[str, Any]:
-    """Return the pod template of a region's Deployment."""
+    """Return the pod template of the Deployment of one capacity pool of a region."""
     added = effective_pod_template(resource.spec, region)
+    labels = names.pool_labels(resource.key.namespace, resource.key.name, region.name, pool)
     metadata = added.metadata
     image = resource.spec.image or settings.image
     first = fetcher(resource, added, weights, image, settings)
@@ -35,7 +31,7 @@ def pod_template(
             "annotations": (metadata.annotations if metadata else None) or {},
         },
         "spec": {
-            **_placement(resource, region, added),
+            **placement(resource, region, pool),
             **_identity(added),
             "terminationGracePeriodSeconds": resource.spec.disruption.drain_seconds + GRACE_BEYOND_DRAIN_SECONDS,
             "initContainers": [first] if first else [],
@@ -75,26 +71,6 @@ def _identity(added: PodTemplate) -> dict[str, Any]:
         "imagePullSecrets": [secret.model_dump() for secret in added.image_pull_secrets or ()] or None,
     }
     return identity | {key: value for key, value in optional.items() if value is not None}
-
-
-def _placement(resource: Resource, region: Region, added: PodTemplate) -> dict[str, Any]:
-    gpu = resource.spec.gpu
-    # Clouds taint GPU nodes with the name of their extended resource, so that only pods which need a GPU run there.
-    own = [{"key": gpu.resource_name, "operator": "Exists", "effect": "NoSchedule"}] if gpu.count else []
-    users = [toleration.model_dump(by_alias=True, exclude_none=True) for toleration in added.tolerations or ()]
-    placement: dict[str, Any] = {
-        "nodeSelector": effective_node_selector(region),
-        "tolerations": own + users,
-        "topologySpreadConstraints": [
-            {
-                "maxSkew": 1,
-                "topologyKey": "topology.kubernetes.io/zone",
-                "whenUnsatisfiable": "ScheduleAnyway",  # one zone may be the only one with a free GPU
-                "labelSelector": {"matchLabels": names.region_selector(resource.key.name, region.name)},
-            }
-        ],
-    }
-    return placement | ({"affinity": added.affinity} if added.affinity else {})
 
 
 def _volumes(added: PodTemplate, weights: Weights) -> list[dict[str, Any]]:

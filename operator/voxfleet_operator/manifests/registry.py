@@ -11,7 +11,7 @@ from voxfleet_operator import names
 from voxfleet_operator.decisions.plans import RegionPlan
 from voxfleet_operator.decisions.resource_plan import ResourcePlan
 from voxfleet_operator.decisions.wake_timing import total_seconds
-from voxfleet_operator.resources import Region, Resource, effective_autoscaling
+from voxfleet_operator.resources import Region, Resource, SpotUse, effective_autoscaling
 
 SCHEMA = "voxfleet.dev/registry/v1"
 
@@ -49,7 +49,7 @@ def _region(resource: Resource, region: Region, plan: RegionPlan, demand_namespa
         "suspended": resource.spec.suspend or region.suspend,
         "local": region.kube_config_secret_ref is None,
         "max_replicas": autoscaling.max_replicas,
-        "price_per_gpu_hour": _price(region),
+        "price_per_gpu_hour": _price(resource, region),
         "idle_timeout_seconds": autoscaling.idle_timeout_seconds,
         "service": {"namespace": key.namespace, "name": names.regional_name(key.name, region.name)},
         "lease": {"namespace": demand_namespace, "name": names.lease_name(key.namespace, key.name, region.name)},
@@ -61,7 +61,12 @@ def _region(resource: Resource, region: Region, plan: RegionPlan, demand_namespa
     }
 
 
-def _price(region: Region) -> float:
-    """Return the price of a server here: on demand, because spot is not available yet."""
+def _price(resource: Resource, region: Region) -> float:
+    """Return the price of a server here: on spot where the resource asks for spot, and not what covers for it now."""
     price = region.price_per_gpu_hour
-    return float(price.on_demand or price.spot or 0) if price else 0.0
+    if price is None:
+        return 0.0
+    first, second = price.on_demand, price.spot
+    if resource.spec.capacity.spot != SpotUse.NEVER:
+        first, second = second, first
+    return float(first or second or 0)

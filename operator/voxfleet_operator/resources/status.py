@@ -84,10 +84,14 @@ class RegionStatus(ResourceModel):
 
     name: Annotated[str, Field(max_length=40)] = Field(description="Name of the region.")
     phase: Phase = Field(description="Asleep, Waking, Awake, Draining, Failed or Suspended.")
-    message: LongText = Field(default="", description="What the region waits for, or its error.")
-    desired_replicas: Count = Field(default=0, description="Replicas of the Deployment.")
+    message: LongText = Field(
+        default="", description="What the region waits for, its error, or why its servers are on spot or on demand."
+    )
+    desired_replicas: Count = Field(default=0, description="Replicas that shall serve.")
     ready_replicas: Count = Field(default=0, description="Ready servers.")
-    spot_replicas: Count = Field(default=0, description="Servers on spot machines.")
+    spot_replicas: Count = Field(
+        default=0, description="Ready servers on spot machines; the other readyReplicas are on demand."
+    )
     awake_until: Instant | None = Field(
         default=None, description="When the region goes to sleep without another request."
     )

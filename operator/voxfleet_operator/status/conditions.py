@@ -34,6 +34,9 @@ REASONS: dict[str, str] = {
     "LoadUnknown": "Gateways or pods do not report their load, so no region goes to sleep; look at the gateways.",
     "PodFailing": "A pod does not start while others serve; correct what the last change broke.",
     "NoSurgeCapacity": "A pod finds no node while others serve; add a node, or set rollout.strategy to Replace.",
+    "SpotUnavailable": "No spot node within the fallback time; the message names what serves meanwhile and a remedy.",
+    "PlacementConflict": "podTemplate.affinity or a region's nodeSelector excludes every node of a pool that capacity "
+    "asks for, so its pods stay pending; the message names both fields.",
     "ClockSkew": "A gateway's clock is more than 5 s ahead of the operator's; synchronise the clocks of the nodes.",
     "AsExpected": "No problem is known.",
 }
@@ -46,6 +49,8 @@ SEVERITY = (
     "ApplyFailed",
     "LoadUnknown",
     "PodFailing",
+    "PlacementConflict",
+    "SpotUnavailable",
     "NoSurgeCapacity",
     "ClockSkew",
     "FeatureNotAvailable",

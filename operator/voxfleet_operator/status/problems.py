@@ -5,10 +5,13 @@ may mend. Pure: the owner of the model
 name comes in as an argument. Problems of running regions are warnings of their plans (decisions/region_plan.py).
 """
 
+from voxfleet_operator.decisions.capacity.pools import pools_of
 from voxfleet_operator.decisions.features import missing_features
+from voxfleet_operator.manifests.placement import has_possible_node
 from voxfleet_operator.manifests.pod import template_conflicts
 from voxfleet_operator.manifests.weights import weights_of
-from voxfleet_operator.resources import Key, Resource, effective_pod_template
+from voxfleet_operator.names import POOL_ON_DEMAND, POOL_SPOT
+from voxfleet_operator.resources import Key, Region, Resource, effective_node_selector, effective_pod_template
 from voxfleet_operator.status.conditions import Problem
 
 # HTTP statuses of a write that is refused again until the object, a grant or a quota changes.
@@ -31,6 +34,7 @@ def problems_of(
         *(Problem("FeatureNotAvailable", message) for message in missing_features(resource.spec)),
         *_model_name_taken(resource, model_name_owner),
         *_template_conflicts(resource, allowed_host_paths),
+        *_placement_conflicts(resource),
     )
 
 
@@ -55,3 +59,25 @@ def _template_conflicts(resource: Resource, allowed_host_paths: tuple[str, ...])
         )
         for field in dict.fromkeys(conflicts)
     ]
+
+
+def _placement_conflicts(resource: Resource) -> list[Problem]:
+    """Say which pool of which region can have no node at all."""
+    use = resource.spec.capacity.spot
+    remedies = {
+        POOL_SPOT: f"no spot node may run its servers, but capacity.spot is {use}: remove it, or set capacity.spot to "
+        "Never",
+        POOL_ON_DEMAND: "no on-demand node may run its servers: remove it, or for spot nodes set capacity.spot to "
+        "Required",
+    }
+    return [
+        Problem("PlacementConflict", f"region {region.name}: with podTemplate.affinity and nodeSelector {remedy}")
+        for region in resource.spec.regions
+        for pool, remedy in remedies.items()
+        if pool in pools_of(resource.spec.capacity) and not _has_possible_node(resource, region, pool)
+    ]
+
+
+def _has_possible_node(resource: Resource, region: Region, pool: str) -> bool:
+    affinity = effective_pod_template(resource.spec, region).affinity
+    return has_possible_node(pool, effective_node_selector(region), affinity)

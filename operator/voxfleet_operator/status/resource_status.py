@@ -10,6 +10,7 @@ from voxfleet_operator.decisions.observed import RegionState
 from voxfleet_operator.decisions.plans import RegionPlan
 from voxfleet_operator.decisions.resource_plan import ResourceState
 from voxfleet_operator.decisions.timestamps import to_rfc3339, to_seconds
+from voxfleet_operator.names import POOL_SPOT
 from voxfleet_operator.resources import Phase, RegionStatus, Resource, VoxTTSDeploymentStatus
 from voxfleet_operator.status.conditions import LONGEST_MESSAGE, ConditionInput, conditions, summary
 
@@ -83,6 +84,7 @@ def _region(plan: RegionPlan, observed: RegionState, before: RegionStatus | None
         message=plan.message[:LONGEST_MESSAGE],
         desired_replicas=plan.replicas,
         ready_replicas=len(observed.ready_pods),
+        spot_replicas=sum(pod.pool == POOL_SPOT for pod in observed.ready_pods),
         awake_until=_awake_until(plan, before, now),
         last_wake=plan.last_wake,
         failure=plan.failure,

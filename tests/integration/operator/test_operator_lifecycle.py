@@ -352,11 +352,10 @@ def test_a_foreign_change_is_reverted(world: World) -> None:
 
 
 def test_a_missing_feature_is_named_in_condition_degraded(world: World) -> None:
-    asked = {**spec(), "capacity": {"spot": "Preferred"}, "monitoring": {"podMonitor": True}}
+    asked = {**spec(), "monitoring": {"podMonitor": True}}
     world.apply(asked)
     world.settled("Asleep")
     degraded = world.until_condition("Degraded", "FeatureNotAvailable")
-    assert "capacity.spot" in degraded["message"]
     assert "monitoring.podMonitor" in degraded["message"]
 
 

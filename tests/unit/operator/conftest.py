@@ -188,34 +188,50 @@ class Loop:
             await self.reconcile()
         return self.api.writes
 
-    def ref(self, kind: str, region: str = "eu") -> ObjectRef:
+    def ref(self, kind: str, region: str = "eu", pool: str = names.POOL_ON_DEMAND) -> ObjectRef:
         names_of = {
-            "Deployment": ("default", names.workload_name("narrator", region, names.POOL_ON_DEMAND)),
+            "Deployment": ("default", names.workload_name("narrator", region, pool)),
             "Lease": ("demand", names.lease_name("default", "narrator", region)),
             "Service": ("default", names.regional_name("narrator", region)),
             "ConfigMap": ("system", names.registry_name("default", "narrator")),
         }
         return ObjectRef(kind, *names_of[kind])
 
-    def object(self, kind: str, region: str = "eu") -> Body:
-        return self.api.objects[self.ref(kind, region).path]
+    def object(self, kind: str, region: str = "eu", pool: str = names.POOL_ON_DEMAND) -> Body:
+        return self.api.objects[self.ref(kind, region, pool).path]
+
+    def replicas(self, region: str = "eu") -> dict[str, int]:
+        """Replicas of the Deployments that exist, by pool."""
+        found = {pool: self.api.objects.get(self.ref("Deployment", region, pool).path) for pool in names.POOLS}
+        return {pool: body["spec"]["replicas"] for pool, body in found.items() if body is not None}
 
     def renew(self, region: str = "eu") -> None:
         """Renew the Lease as a gateway does."""
         renewal = {"spec": {"renewTime": to_micro_time(self.now), "holderIdentity": "gw-0"}}
         self.api.put(self.ref("Lease", region).path, lambda found: _merge(found, renewal))
 
-    def add_ready_pod(self, name: str = "pod-1", region: str = "eu") -> None:
+    def add_ready_pod(self, name: str = "pod-1", region: str = "eu", pool: str = names.POOL_ON_DEMAND) -> None:
         """Add a pod of the Deployment's present template."""
-        labels = names.pool_labels("default", "narrator", region, names.POOL_ON_DEMAND)
-        annotations = self.object("Deployment", region)["spec"]["template"]["metadata"]["annotations"]
+        self.add_pod(name, region, pool)
+        self.set_ready(name)
+
+    def add_pod(self, name: str, region: str = "eu", pool: str = names.POOL_ON_DEMAND) -> None:
+        """Add a pod without a node, as a ReplicaSet does, and what the scheduler says of it."""
+        labels = names.pool_labels("default", "narrator", region, pool)
+        annotations = self.object("Deployment", region, pool)["spec"]["template"]["metadata"]["annotations"]
         metadata = {"namespace": "default", "name": name, "uid": name, "resourceVersion": "0", "labels": labels}
-        metadata |= {"annotations": dict(annotations)}
+        metadata |= {"annotations": dict(annotations), "creationTimestamp": to_rfc3339(self.now)}
+        self.api.objects[ObjectRef("Pod", "default", name).path] = {"kind": "Pod", "metadata": metadata}
+        unscheduled = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
+        unscheduled |= {"message": "0/2 nodes are available: 2 node(s) didn't match Pod's node affinity/selector."}
+        self.set_pod_status(name, {"phase": "Pending", "conditions": [unscheduled]})
+
+    def set_ready(self, name: str) -> None:
         conditions = [{"type": kind, "status": "True"} for kind in ("PodScheduled", "Ready")]
-        status = {"phase": "Running", "podIP": POD_ADDRESS, "conditions": conditions}
-        path = ObjectRef("Pod", "default", name).path
-        self.api.objects[path] = {"kind": "Pod", "metadata": metadata}
-        self.set_pod_status(name, status)
+        self.set_pod_status(name, {"phase": "Running", "podIP": POD_ADDRESS, "conditions": conditions})
+
+    def remove_pod(self, name: str) -> None:
+        self.api.remove(ObjectRef("Pod", "default", name).path)
 
     def set_pod_status(self, name: str, status: Body) -> None:
         """Write a pod's status as a kubelet does."""

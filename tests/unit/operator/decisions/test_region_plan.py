@@ -399,7 +399,8 @@ def applied(seen: RegionState, plan: RegionPlan, now: float) -> RegionState:
         WorkloadState(
             plan.pools.of(pool), plan.woken_at, plan.woken_reason, pool=pool, region_replicas=recorded.get(pool)
         )
-        for pool in pools_of(seen.capacity)
+        for pool in POOLS
+        if pool in pools_of(seen.capacity) or plan.pools.of(pool)
     )
     lease = seen.lease
     for action in plan.actions if lease is not None else ():

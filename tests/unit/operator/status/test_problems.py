@@ -37,8 +37,39 @@ def test_a_plain_spec_has_no_problem() -> None:
 
 
 def test_a_missing_feature_is_named() -> None:
-    (problem,) = problems_of(resource(capacity={"spot": "Preferred"}), OWN, ())
-    assert (problem.reason, "capacity.spot Preferred" in problem.message) == ("FeatureNotAvailable", True)
+    (problem,) = problems_of(resource(cache={"prePullImage": True}), OWN, ())
+    assert (problem.reason, "cache.prePullImage" in problem.message) == ("FeatureNotAvailable", True)
+
+
+KARPENTER = "karpenter.sh/capacity-type"
+
+
+def node_affinity(*expressions: dict[str, Any]) -> dict[str, Any]:
+    required = {"nodeSelectorTerms": [{"matchExpressions": [each]} for each in expressions]}
+    return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
+
+
+def test_an_affinity_that_excludes_a_pool_names_the_pool_and_both_fields() -> None:
+    on_demand_alone = {"key": KARPENTER, "operator": "In", "values": ["on-demand"]}
+    asked = resource(capacity={"spot": "Preferred"}, podTemplate={"affinity": node_affinity(on_demand_alone)})
+    problem, _ = problems_of(asked, OWN, ())
+    assert problem.message == (
+        "region eu: with podTemplate.affinity and nodeSelector no spot node may run its servers, but capacity.spot is "
+        "Preferred: remove it, or set capacity.spot to Never"
+    )
+    only = {"key": KARPENTER, "operator": "In", "values": ["spot"]}
+    problem, _ = problems_of(resource(podTemplate={"affinity": node_affinity(only)}), OWN, ())
+    assert problem.reason == "PlacementConflict"
+    assert problem.message == (
+        "region eu: with podTemplate.affinity and nodeSelector no on-demand node may run its servers: remove it, or "
+        "for spot nodes set capacity.spot to Required"
+    )
+
+
+def test_a_node_selector_for_spot_nodes_contradicts_spot_never() -> None:
+    regions = [{"name": "eu", "nodeSelector": {KARPENTER: "spot"}}, {"name": "us"}]
+    assert [each.message[:10] for each in problems_of(resource(regions=regions), OWN, ())] == ["region eu:"]
+    assert problems_of(resource(regions=regions, capacity={"spot": "Required"}), OWN, ()) == ()
 
 
 def test_a_model_name_with_an_older_owner_names_both_resources() -> None:

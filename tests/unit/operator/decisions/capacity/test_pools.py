@@ -17,10 +17,28 @@ from voxfleet_operator.resources import Capacity, SpotUse
 
 NOW = 1_795_000_000.0
 PREFERRED = Capacity(spot=SpotUse.PREFERRED)
+REQUIRED = Capacity(spot=SpotUse.REQUIRED)
 
 
 def test_never_is_all_on_demand() -> None:
-    assert divide(3, Capacity(), SpotState(ready=2)) == PoolReplicas(on_demand=3)
+    assert divide(3, Capacity(), SpotState(starting=1, waiting=2)) == PoolReplicas(on_demand=3)
+
+
+def test_spot_that_is_switched_off_is_handed_over_one_by_one() -> None:
+    def after(ready: int, on_demand_ready: int) -> PoolReplicas:
+        return divide(3, Capacity(), SpotState(ready=ready, on_demand_ready=on_demand_ready))
+
+    assert after(3, 0) == PoolReplicas(1, 3)
+    assert after(3, 1) == PoolReplicas(2, 2)
+    assert after(2, 1) == PoolReplicas(2, 2), "the next one is not ready yet"
+    assert after(1, 2) == PoolReplicas(3, 1)
+    assert after(1, 3) == PoolReplicas(3, 0)
+
+
+def test_a_larger_base_is_ready_before_spot_ends() -> None:
+    capacity = PREFERRED.model_copy(update={"on_demand_base": 1})
+    assert divide(3, capacity, SpotState(ready=3)) == PoolReplicas(1, 3)
+    assert divide(3, capacity, SpotState(ready=3, on_demand_replicas=1, on_demand_ready=1)) == PoolReplicas(1, 2)
 
 
 def test_the_base_is_on_demand_and_the_rest_on_spot() -> None:
@@ -43,8 +61,23 @@ def test_a_pool_has_a_deployment_only_where_capacity_needs_it() -> None:
     assert pools_of(Capacity(spot=SpotUse.REQUIRED, on_demand_base=1)) == ("ondemand", "spot")
 
 
+def test_pods_that_are_not_late_keep_their_time_when_another_is() -> None:
+    assert divide(3, PREFERRED, SpotState(waiting=2, late=1)) == PoolReplicas(1, 3)
+    assert divide(3, PREFERRED, SpotState(waiting=1, late=2)) == PoolReplicas(2, 2)
+
+
 def test_required_waits() -> None:
-    assert divide(3, Capacity(spot=SpotUse.REQUIRED, on_demand_base=1), SpotState(late=2)) == PoolReplicas(1, 2)
+    assert divide(3, REQUIRED.model_copy(update={"on_demand_base": 1}), SpotState(late=2)) == PoolReplicas(1, 2)
+
+
+def test_required_ends_on_demand_servers_when_spot_replaces_them() -> None:
+    def after(ready: int, on_demand: int, late: int = 0) -> PoolReplicas:
+        return divide(3, REQUIRED, SpotState(ready=ready, late=late, is_quiet=False, on_demand_replicas=on_demand))
+
+    assert after(0, 3) == PoolReplicas(3, 1)
+    assert after(0, 3, late=1) == PoolReplicas(3, 1), "without a spot node they stay"
+    assert after(1, 3) == PoolReplicas(2, 2)
+    assert after(3, 1) == PoolReplicas(0, 3)
 
 
 def test_on_demand_is_given_back_one_by_one_as_spot_pods_are_ready() -> None:
@@ -97,24 +130,36 @@ def test_pods_that_leave_count_as_gone() -> None:
     assert next_change_at(region(reclaimed_at=NOW - 100), NOW) == NOW + 500
 
 
-capacities = st.builds(
-    Capacity, spot=st.sampled_from([SpotUse.PREFERRED, SpotUse.REQUIRED]), on_demand_base=st.integers(0, 4)
-)
+capacities = st.builds(Capacity, spot=st.sampled_from(SpotUse), on_demand_base=st.integers(0, 4))
 counts = st.integers(0, 6)
-states = st.builds(SpotState, counts, counts, counts, counts, st.booleans(), counts)
+states = st.builds(SpotState, counts, counts, counts, counts, st.booleans(), counts, counts).map(
+    lambda seen: replace(seen, on_demand_ready=min(seen.on_demand_ready, seen.on_demand_replicas))
+)
 
 
 @given(st.integers(0, 8), capacities, states)
-def test_property_every_replica_is_asked_for_and_the_base_is_on_demand(
+def test_property_the_pools_have_every_replica_and_one_more_at_most(
     replicas: int, capacity: Capacity, seen: SpotState
 ) -> None:
     pools = divide(replicas, capacity, seen)
-    base = min(capacity.on_demand_base, replicas)
-    assert base <= pools.on_demand <= replicas
-    assert pools.spot <= replicas - base
-    assert pools.on_demand + pools.spot >= replicas
-    if capacity.spot == SpotUse.REQUIRED:
-        assert pools == PoolReplicas(base, replicas - base)
+    assert min(pools.on_demand, pools.spot) >= 0
+    assert replicas <= pools.on_demand + pools.spot <= replicas + (replicas > 0)
+
+
+@given(st.integers(0, 8), capacities, states)
+def test_property_no_division_ends_a_server_that_is_needed(replicas: int, capacity: Capacity, seen: SpotState) -> None:
+    """A ReplicaSet deletes pods that are not ready first."""
+    pools = divide(replicas, capacity, seen)
+    still_ready = min(seen.ready, pools.spot) + min(seen.on_demand_ready, pools.on_demand)
+    assert still_ready >= min(replicas, seen.ready + seen.on_demand_ready)
+
+
+@given(st.integers(0, 8), capacities, states)
+def test_property_required_starts_nothing_on_demand_beyond_the_base(
+    replicas: int, capacity: Capacity, seen: SpotState
+) -> None:
+    required = capacity.model_copy(update={"spot": SpotUse.REQUIRED})
+    assert divide(replicas, required, seen).on_demand <= max(capacity.on_demand_base, seen.on_demand_replicas)
 
 
 @given(st.integers(1, 8), states)
@@ -126,28 +171,16 @@ def test_property_what_has_no_node_is_covered_once_a_pod_is_late(replicas: int, 
 
 
 @given(st.integers(1, 8), states)
-def test_property_a_server_on_demand_goes_only_for_a_ready_one_on_spot(replicas: int, seen: SpotState) -> None:
-    pools = divide(replicas, PREFERRED, seen)
-    had = min(seen.on_demand_replicas, replicas)
-    given_back = max(had - pools.on_demand, 0)
-    assert given_back <= min(seen.ready, replicas)
-    if not seen.is_quiet:
-        assert given_back == 0
-
-
-@given(st.integers(1, 8), states)
-def test_property_a_probe_never_makes_a_handover_overlap_by_more_than_one(replicas: int, seen: SpotState) -> None:
-    """More than one overlaps only where more spot pods than that have a node already."""
-    pools = divide(replicas, PREFERRED, seen)
-    placed = min(seen.ready + seen.starting, replicas)
-    assert pools.on_demand + max(pools.spot, placed) <= max(replicas + 1, pools.on_demand + placed)
+def test_property_nothing_goes_back_to_spot_while_nodes_are_reclaimed(replicas: int, seen: SpotState) -> None:
+    noisy = replace(seen, is_quiet=False, ready=min(seen.ready, 1), starting=0)
+    assert divide(replicas, PREFERRED, noisy).on_demand >= min(seen.on_demand_replicas, replicas)
 
 
 @given(st.integers(1, 8), st.integers(0, 4))
 def test_property_spot_that_is_ready_and_quiet_is_all_there_is(replicas: int, base: int) -> None:
     capacity = PREFERRED.model_copy(update={"on_demand_base": base})
     on_demand = min(base, replicas)
-    settled = SpotState(ready=replicas - on_demand, on_demand_replicas=replicas)
+    settled = SpotState(ready=replicas - on_demand, on_demand_replicas=replicas, on_demand_ready=replicas)
     assert divide(replicas, capacity, settled) == PoolReplicas(on_demand, replicas - on_demand)
 
 

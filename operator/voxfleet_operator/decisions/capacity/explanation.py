@@ -1,0 +1,111 @@
+"""Says in words why a region's replicas are on spot or on demand, and which problem a user should know.
+
+Knows the message of a region's capacity and the warnings that become conditions. Decides nothing (pools.py). Texts hold
+times of events and no durations: a text that changes with the clock alone would be written again and again.
+"""
+
+from voxfleet_operator.decisions.capacity.pools import (
+    SpotState,
+    base_of,
+    fallback_seconds,
+    late_pods,
+    quiet_at,
+    spot_pods,
+    spot_state,
+)
+from voxfleet_operator.decisions.observed import RegionState
+from voxfleet_operator.decisions.timestamps import to_rfc3339
+from voxfleet_operator.names import POOL_SPOT
+from voxfleet_operator.resources import SpotUse
+
+REMEDY = (
+    "add a node pool of spot nodes for this region (docs: Spot and autoscalers), label those of a cluster without a "
+    "known cloud voxfleet.dev/capacity-type=spot"
+)
+
+
+def capacity_message(observed: RegionState, replicas: int, now: float) -> str:
+    """Return which servers a region has on spot and on demand, and why; empty where spot plays no part."""
+    spot = sum(pod.pool == POOL_SPOT for pod in observed.ready_pods)
+    seen = spot_state(observed, now)
+    if observed.capacity.spot == SpotUse.NEVER and not seen.ready:
+        return ""
+    counts = f"{spot} spot, {len(observed.ready_pods) - spot} on demand"
+    reason = capacity_reason(observed, replicas, now)
+    return f"{counts}: {reason}" if reason else counts
+
+
+def capacity_reason(observed: RegionState, replicas: int, now: float) -> str:
+    """Return the first reason that applies, or an empty string: replicas are where the spec first asks for them."""
+    seen = spot_state(observed, now)
+    base = base_of(replicas, observed.capacity)
+    covered = min(max(seen.on_demand_replicas - base, 0), replicas - base)
+    reasons = {SpotUse.NEVER: _moving_off, SpotUse.PREFERRED: _preferred, SpotUse.REQUIRED: _required}
+    found = reasons[observed.capacity.spot](observed, seen, covered, now)
+    is_split = base and observed.capacity.spot != SpotUse.NEVER and observed.ready_pods
+    return found or (f"onDemandBase is {observed.capacity.on_demand_base}" if is_split else "")
+
+
+def waits_for_spot_alone(observed: RegionState) -> bool:
+    """Whether every pod of the region waits for a spot node."""
+    pods = observed.active_pods
+    return bool(pods) and all(pod.pool == POOL_SPOT and pod.scheduled_at is None for pod in pods)
+
+
+def capacity_warnings(observed: RegionState, now: float) -> list[tuple[str, str]]:
+    """Return (reason, message) when spot nodes are missing: on demand serves instead, or the region waits."""
+    late = late_pods(observed, now)
+    if observed.capacity.spot == SpotUse.NEVER or not late:
+        return []
+    use = observed.capacity.spot
+    outcome = "on demand serves instead" if use == SpotUse.PREFERRED else "set it to Preferred to use on demand, or"
+    separator = "; " if use == SpotUse.PREFERRED else " "
+    text = f"region {observed.name}: capacity.spot is {use}, and {_waits(observed, now)}: {outcome}{separator}{REMEDY}"
+    return [("SpotUnavailable", text)]
+
+
+def _moving_off(_observed: RegionState, seen: SpotState, _covered: int, _now: float) -> str:
+    ends = "each ends when its replacement on demand is ready"
+    return f"capacity.spot is Never, and spot servers remain: {ends}" if seen.ready else ""
+
+
+def _preferred(observed: RegionState, seen: SpotState, covered: int, now: float) -> str:
+    quiet_from = quiet_at(observed)
+    if seen.late:
+        return f"{_waits(observed, now)}; that pod stays to find out when spot is back"
+    if covered and quiet_from is not None and not seen.is_quiet:
+        return f"a spot node was reclaimed; back to spot from {to_rfc3339(quiet_from)} on"
+    if covered:
+        return "going back to spot, one replica at a time: each on demand ends when one on spot is ready"
+    if seen.waiting:
+        return f"{_first_waits(observed)}; on demand instead after {_limit(observed)}"
+    return ""
+
+
+def _required(observed: RegionState, seen: SpotState, covered: int, now: float) -> str:
+    if covered:
+        return "capacity.spot is Required: each server on demand ends when one on spot is ready"
+    if seen.late:
+        return f"capacity.spot is Required, and {_waits(observed, now)}"
+    return _first_waits(observed) if seen.waiting else ""
+
+
+def _waits(observed: RegionState, now: float) -> str:
+    """Return which pod found no spot node, since when, for how long that is accepted, and what the scheduler says."""
+    late = late_pods(observed, now)
+    first = min(late, key=lambda pod: (pod.created_at, pod.name))
+    more = f" and {len(late) - 1} more" if len(late) > 1 else ""
+    scheduler = f" ({first.unschedulable_message.rstrip('.')})" if first.unschedulable_message else ""
+    since = to_rfc3339(first.created_at)
+    return f"pod {first.name}{more} has no spot node since {since}, longer than {_limit(observed)}{scheduler}"
+
+
+def _first_waits(observed: RegionState) -> str:
+    without_node = [pod for pod in spot_pods(observed) if pod.scheduled_at is None]
+    first = min(without_node, key=lambda pod: (pod.created_at, pod.name))
+    return f"pod {first.name} waits for a spot node since {to_rfc3339(first.created_at)}"
+
+
+def _limit(observed: RegionState) -> str:
+    name = "spotFallbackSeconds" if observed.ready_pods else "wakeFallbackSeconds"
+    return f"{name} ({fallback_seconds(observed)} s)"
