@@ -85,8 +85,10 @@ def kube_apiserver(program: Path, certificates: Path, at: Endpoints) -> tuple[st
     )
 
 
-def kube_controller_manager(program: Path, kubeconfig: Path, certificates: Path, at: Endpoints) -> tuple[str, ...]:
-    """Return the controller manager's command: all controllers, one instance, no leader election."""
+def kube_controller_manager(
+    program: Path, kubeconfig: Path, certificates: Path, at: Endpoints, without: tuple[str, ...] = ()
+) -> tuple[str, ...]:
+    """Return the controller manager's command: all controllers but those named, one instance, no leader election."""
     return (
         str(program),
         f"--kubeconfig={kubeconfig}",
@@ -97,6 +99,7 @@ def kube_controller_manager(program: Path, kubeconfig: Path, certificates: Path,
         f"--root-ca-file={certificates}/ca.crt",
         f"--service-account-private-key-file={certificates}/service-accounts.key",
         f"--service-cluster-ip-range={at.service_range}",
+        f"--controllers={','.join(['*', *(f'-{name}' for name in without)])}",
         "--profiling=false",
     )
 

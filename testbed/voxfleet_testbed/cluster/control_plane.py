@@ -66,14 +66,16 @@ class ControlPlane:
         """A client with the administrator's rights."""
         return api_from_kubeconfig(self.kubeconfig)
 
-    def start_process(self, name: str, command: tuple[str, ...]) -> None:
+    def start_process(self, name: str, command: tuple[str, ...], environment: dict[str, str] | None = None) -> None:
         """Start one more process in the cluster's network namespace, if it has one."""
-        self.run.start(Process(name, self.network.enter(command) if self.network else command))
+        self.run.start(Process(name, self.network.enter(command) if self.network else command, environment or {}))
 
-    def start_controllers(self) -> None:
+    def start_controllers(self, without: tuple[str, ...] = ()) -> None:
         """Start the controller manager: Deployments create pods, owned objects are collected."""
         program = self.programs.path("kube-controller-manager")
-        command = command_lines.kube_controller_manager(program, self.kubeconfig, self.certificates, self.endpoints)
+        command = command_lines.kube_controller_manager(
+            program, self.kubeconfig, self.certificates, self.endpoints, without
+        )
         self.start_process("kube-controller-manager", command)
 
     def restart_api_server(self) -> None:
@@ -109,9 +111,19 @@ def running_control_plane(
 
 
 def start_control_plane(
-    settings: Settings | None = None, *, controllers: bool = False, report: Report = ignore
+    settings: Settings | None = None,
+    *,
+    controllers: bool = False,
+    without_controllers: tuple[str, ...] = (),
+    report: Report = ignore,
 ) -> ControlPlane:
     """Build missing programs, start etcd and an API server on a loopback address of their own.
+
+    Args:
+        settings: the testbed's settings; None: from the environment.
+        controllers: also start the controller manager.
+        without_controllers: names of its controllers that stay off.
+        report: receives the phases.
 
     Raises:
         UnavailableError: Go is missing.
@@ -126,7 +138,7 @@ def start_control_plane(
         with phase(report, "control plane"):
             control_plane = start_in_run(run, programs, _lone_endpoints(run.folder))
             if controllers:
-                control_plane.start_controllers()
+                control_plane.start_controllers(without_controllers)
     except BaseException:
         run.close()
         raise

@@ -101,6 +101,11 @@ def loopback_address(run_number: int) -> str:
     return str(ipaddress.IPv4Address(0x7F400000 + run_number % 0x3FFFFE + 1))
 
 
+def loopback_range(run_number: int) -> str:
+    """Return a /20 of 127.128.0.0/9 for one run's simulated pods; it overlaps no address of `loopback_address`."""
+    return str(ipaddress.IPv4Network((0x7F800000 + (run_number % 0x7FF << 12), 20)))
+
+
 def free_ports(address: str, count: int) -> tuple[int, ...]:
     """Return ports of an address that no process listens on; all are bound at once, so that they differ."""
     with contextlib.ExitStack() as stack:

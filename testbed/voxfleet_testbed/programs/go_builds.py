@@ -51,6 +51,11 @@ class Programs:
         """Return the cache folder of a module's programs."""
         return self.cache / "programs" / build_key(module, GO_SOURCES / module.name)
 
+    def asset(self, program: str, name: str) -> Path:
+        """Return a file that a program's module publishes beside it, by its file name."""
+        module = next(module for module in GO_MODULES if program in module.packages)
+        return self.folder(module) / name
+
     def missing(self, programs: Iterable[str]) -> tuple[str, ...]:
         """Return the programs that are not built yet."""
         return tuple(program for program in programs if not self.path(program).exists())
@@ -108,6 +113,7 @@ def _build_module(module: GoModule, names: tuple[str, ...], folder: Path, progre
     progress("downloading modules", None)
     listing = ["go", "list", "-deps", *packages]
     total = len(_run(listing, sources).splitlines())
+    _copy_assets(module, packages[0], folder)  # before the programs: one that is in the cache has its assets
     with tempfile.TemporaryDirectory(dir=folder) as output:
         _build_with_progress(build_command(module, names, Path(output)), sources, total, progress)
         for name in names:
@@ -116,8 +122,17 @@ def _build_module(module: GoModule, names: tuple[str, ...], folder: Path, progre
 
 def _built(output: Path, package: str, name: str) -> Path:
     """Return the file that `go build` wrote: named after the package's last element that is no version (server/v3)."""
-    candidates = [output / name, output / package.rsplit("/", 2)[-2]] if "/" in package else [output / name]
+    candidates = (output / element for element in (name, *reversed(package.split("/"))))
     return next(path for path in candidates if path.exists())
+
+
+def _copy_assets(module: GoModule, package: str, folder: Path) -> None:
+    if not module.assets:
+        return
+    published = _run(["go", "list", "-f", "{{.Module.Dir}}", package], GO_SOURCES / module.name).strip()
+    for asset in module.assets:
+        # Not shutil.copy2: files in Go's module cache are read-only, and a second build writes these again.
+        (folder / Path(asset).name).write_bytes((Path(published) / asset).read_bytes())
 
 
 def _run(command: list[str], folder: Path) -> str:

@@ -28,11 +28,15 @@ HELM_LINKER_FLAGS = "-s -w -X helm.sh/helm/v3/internal/version.version=v3.19.5 "
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GoModule:
-    """A go.mod below testbed/go and the programs built from it; `packages` maps a program to its Go package."""
+    """A go.mod below testbed/go and the programs built from it; `packages` maps a program to its Go package.
+
+    `assets` are files of the published module that a program needs at run time, by their paths in that module.
+    """
 
     name: str
     packages: dict[str, str]
     linker_flags: str = "-s -w"
+    assets: tuple[str, ...] = ()
 
 
 GO_MODULES: tuple[GoModule, ...] = (
@@ -50,7 +54,28 @@ GO_MODULES: tuple[GoModule, ...] = (
     GoModule("coredns", {"coredns": "."}),
     GoModule("pause", {"pause": "."}),
     GoModule("helm", {"helm": "helm.sh/helm/v3/cmd/helm"}, HELM_LINKER_FLAGS),
-    GoModule("kwok", {"kwok": "sigs.k8s.io/kwok/cmd/kwok"}),
+    GoModule(
+        "kwok",
+        {"kwok": "sigs.k8s.io/kwok/cmd/kwok"},
+        assets=(
+            "kustomize/stage/node/fast/node-initialize.yaml",
+            "kustomize/stage/node/heartbeat-with-lease/node-heartbeat-with-lease.yaml",
+            "kustomize/stage/pod/fast/pod-ready.yaml",
+            "kustomize/stage/pod/general/pod-delete.yaml",
+        ),
+    ),
+    # Karpenter's own controllers with its simulated cloud, whose nodes kwok keeps ready.
+    GoModule(
+        "karpenter",
+        {"karpenter": "sigs.k8s.io/karpenter/kwok"},
+        assets=(
+            "pkg/apis/crds/karpenter.sh_nodepools.yaml",
+            "pkg/apis/crds/karpenter.sh_nodeclaims.yaml",
+            "pkg/apis/crds/karpenter.sh_nodeoverlays.yaml",
+            "pkg/apis/crds/autoscaling.x-k8s.io_capacitybuffers.yaml",
+            "kwok/apis/crds/karpenter.kwok.sh_kwoknodeclasses.yaml",
+        ),
+    ),
 )
 
 CONTROL_PLANE_PROGRAMS = ("etcd", "kube-apiserver")
@@ -64,6 +89,7 @@ CLUSTER_PROGRAMS = (
     "coredns",
     "pause",
 )
+SIMULATION_PROGRAMS = (*CONTROL_PLANE_PROGRAMS, *CONTROLLER_PROGRAMS, "kube-scheduler", "kwok", "karpenter")
 ALL_PROGRAMS = tuple(program for module in GO_MODULES for program in module.packages)
 
 
@@ -81,8 +107,10 @@ def by_go_module(programs: Iterable[str]) -> dict[GoModule, tuple[str, ...]]:
 
 
 def build_key(module: GoModule, sources: Path) -> str:
-    """Return the cache key of a build: a hash of its module files, its own Go files and the linker flags."""
+    """Return the cache key of a build: a hash of its module files, its own Go files, linker flags and asset names."""
     digest = hashlib.sha256(module.linker_flags.encode())
+    for asset in module.assets:
+        digest.update(b"\0" + asset.encode())
     for source in sorted([*sources.glob("*.go"), sources / "go.mod", sources / "go.sum"]):
         if source.exists():
             digest.update(b"\0" + source.name.encode() + b"\0" + source.read_bytes())

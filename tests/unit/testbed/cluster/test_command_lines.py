@@ -50,6 +50,15 @@ def test_a_clusters_api_server_advertises_an_address_that_pods_reach() -> None:
     assert command_lines.first_service_address(endpoints) == LAYOUT.kubernetes_service
 
 
+@pytest.mark.parametrize(
+    ("without", "expected"),
+    [((), "*"), (("endpointslice-controller", "job-controller"), "*,-endpointslice-controller,-job-controller")],
+)
+def test_controllers_are_switched_off_by_name(without: tuple[str, ...], expected: str) -> None:
+    command = command_lines.kube_controller_manager(Path("kcm"), Path("/kubeconfig"), CERTIFICATES, LONE, without)
+    assert flag(command, "controllers") == expected
+
+
 def test_api_server_and_controllers_agree_on_service_accounts() -> None:
     api = command_lines.kube_apiserver(Path("kube-apiserver"), CERTIFICATES, LONE)
     controllers = command_lines.kube_controller_manager(Path("kcm"), Path("/kubeconfig"), CERTIFICATES, LONE)

@@ -14,6 +14,7 @@ from voxfleet_testbed.network.addresses import (
     choose_layout,
     free_ports,
     loopback_address,
+    loopback_range,
     routed_networks,
 )
 
@@ -87,6 +88,14 @@ def test_loopback_addresses_are_this_machines_own(run_number: int) -> None:
     address = ipaddress.ip_address(loopback_address(run_number))
     assert address.is_loopback
     assert address not in {ipaddress.ip_address("127.0.0.1"), ipaddress.ip_address("127.255.255.255")}
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_a_loopback_range_is_this_machines_own_and_has_no_runs_address(run_number: int) -> None:
+    pods = ipaddress.ip_network(loopback_range(run_number))
+    assert pods.is_loopback
+    assert ipaddress.ip_address("127.255.255.255") not in pods
+    assert ipaddress.ip_address(loopback_address(run_number)) not in pods
 
 
 def test_free_ports_can_be_listened_on() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,28 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> GoModule:
     monkeypatch.setattr(go_builds, "GO_MODULES", (module,))
     monkeypatch.setattr(go_builds, "by_go_module", lambda names: {module: tuple(names)})
     return module
+
+
+def test_files_of_the_module_are_kept_beside_its_programs(small: GoModule, tmp_path: Path) -> None:
+    module = replace(small, assets=("config/stages.yaml",))
+    published = tmp_path / "go" / "small" / "config"
+    published.mkdir()
+    (published / "stages.yaml").write_text("stages")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(go_builds, "GO_MODULES", (module,))
+        patch.setattr(go_builds, "by_go_module", lambda names: {module: tuple(names)})
+        programs = Programs(tmp_path / "cache")
+        build(programs, ["small"])
+        assert programs.asset("small", "stages.yaml").read_text() == "stages"
+
+
+@pytest.mark.parametrize(
+    ("package", "file"),
+    [("go.etcd.io/etcd/server/v3", "server"), ("sigs.k8s.io/karpenter/kwok", "kwok"), (".", "example")],
+)
+def test_a_built_file_is_found_by_its_packages_name(package: str, file: str, tmp_path: Path) -> None:
+    (tmp_path / file).write_text("program")
+    assert go_builds._built(tmp_path, package, "example") == tmp_path / file
 
 
 @pytest.mark.usefixtures("small")
