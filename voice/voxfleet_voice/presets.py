@@ -26,6 +26,7 @@ class Preset:
     language_steps: int = 14_000
     language_batch: int = 32
     language_rate: float = 1.6e-3
+    prompted_share: float = 0.6  # of the batches: their utterances follow a prompt, as those of a cloned voice do
     decay_share: float = 0.25  # of the language models' steps, at the end
     guided_share: float = 0.2  # of them, at the end
     guidance: float = 0.5
@@ -35,13 +36,15 @@ class Preset:
 FULL: Final = Preset()
 CONTINUED: Final = replace(
     FULL,
-    latent_shards=105,  # 17.5 hours
+    seed=2,  # texts that the run before has not seen
+    latent_shards=36,  # 6 hours
     decoder_steps=0,
     encoder_steps=1_500,
-    language_steps=2_500,
-    language_rate=1.2e-3,
-    decay_share=0.5,
-    guided_share=0.45,
+    language_steps=500,
+    language_rate=8e-4,
+    prompted_share=0.3,
+    decay_share=0.8,
+    guided_share=1.0,  # the network to go on from has been guided already
 )
 SMOKE: Final = replace(
     FULL,

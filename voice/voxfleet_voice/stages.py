@@ -98,7 +98,7 @@ def train_language(workspace: Workspace, _: int, write: Write) -> None:
     guided_steps, decay_steps = round(preset.guided_share * steps), round(preset.decay_share * steps)
     task = LanguageTask(
         _initial_network(workspace),
-        Pools(workspace.latents.paths(), _examples, preset.language_batch, preset.seed),
+        Pools(workspace.latents.paths(), _examples, preset.language_batch, preset.prompted_share, preset.seed),
         _examples(*workspace.held_out_latents.paths())[: preset.held_out_utterances],
         GuidanceRamp(preset.guidance, steps - guided_steps, max(1, guided_steps // 4)),
     )

@@ -4,12 +4,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
-from voxfleet_voice.language.pools import POOL_BATCHES, POOL_SHARDS, batch_of, shards_of
+from voxfleet_voice.language.examples import Example
+from voxfleet_voice.language.pools import POOL_BATCHES, POOL_SHARDS, PROMPT_PATCHES, batch_of, prompts_of, shards_of
 from voxfleet_voice.training.files import exclusive, write_atomically
 from voxfleet_voice.training.learning_rate import CosineRate, PlateauRate
 from voxfleet_voice.training.loop import Loop, run, save_start
@@ -150,3 +152,19 @@ def test_a_pool_takes_no_example_twice(lengths: list[int], batch: int, seed: int
     taken = [index for step in range(batches) for index in batch_of(lengths, batch, seed, step)]
     assert len(taken) == len(set(taken))
     assert batch_of(lengths, batch, seed, 3) == batch_of(lengths, batch, seed, 3)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_a_share_of_the_steps_is_prompted_by_sentences_of_fitting_length(share: float) -> None:
+    pool = [_example(patches, is_ended=bool(patches % 2)) for patches in range(4, 60)]
+    chosen = [prompts_of(pool, 8, share, seed=1, step=step) for step in range(400)]
+    assert {len(prompts) for prompts in chosen} <= {0, 8}
+    assert sum(map(bool, chosen)) / len(chosen) == pytest.approx(share, abs=0.1)
+    assert all(len(each.patches) in PROMPT_PATCHES and each.has_final_mark for prompts in chosen for each in prompts)
+
+
+def _example(patches: int, *, is_ended: bool) -> Example:
+    frames = np.zeros((patches, 4, 32), np.float32)
+    return Example(
+        np.ones(5, np.int64), frames, frames[..., 0].astype(np.int64), frames[:, 0, :12].astype(np.int64), is_ended
+    )

@@ -20,7 +20,6 @@ from voxfleet_voice.training.seeds import seed_of
 
 POOL_BATCHES: Final = 12
 POOL_SHARDS: Final = 3  # of ten minutes each: a little more than the batches of a pool
-PROMPTED: Final = 0.6  # share of the batches whose utterances follow a prompt, as nearly all of a server's do
 PROMPT_PATCHES: Final = range(8, 41)  # 1.3 to 6.4 s
 _POLL_SECONDS: Final = 5.0
 
@@ -47,11 +46,11 @@ def batch_of(lengths: Sequence[int], batch: int, seed: int, step: int) -> list[i
     return drawn[start : start + batch]
 
 
-def prompts_of(pool: Sequence[Example], count: int, seed: int, step: int) -> list[Example]:
-    """Choose `count` prompts of similar length for a step's examples, or none."""
+def prompts_of(pool: Sequence[Example], count: int, share: float, seed: int, step: int) -> list[Example]:
+    """Choose `count` prompts of similar length for the examples of a `share` of the steps, and none for the others."""
     source = random.Random(seed_of("prompts", seed, step))  # noqa: S311
     fitting = [each for each in pool if len(each.patches) in PROMPT_PATCHES and each.has_final_mark]
-    if source.random() >= PROMPTED or not fitting:
+    if source.random() >= share or not fitting:
         return []
     fitting.sort(key=len)
     start = source.randrange(max(1, len(fitting) - 2 * count))
@@ -65,13 +64,14 @@ class Pools:
     paths: list[Path]
     read: Callable[[Path], list[Example]]
     batch: int
+    prompted_share: float  # of the batches: their utterances follow a prompt
     seed: int
 
     def at(self, step: int) -> list[Example]:
         """Return the examples of a step."""
         pool = self._pool(step // POOL_BATCHES)
         examples = [pool[index] for index in batch_of([len(each) for each in pool], self.batch, self.seed, step)]
-        prompts = prompts_of(pool, len(examples), self.seed, step)
+        prompts = prompts_of(pool, len(examples), self.prompted_share, self.seed, step)
         return [prompted(*pair) for pair in zip(prompts, examples, strict=True)] if prompts else examples
 
     @functools.lru_cache(maxsize=1)  # noqa: B019 - one set lives as long as its process
