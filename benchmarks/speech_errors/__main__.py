@@ -126,7 +126,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--checkpoint", type=Path, default=DEMO_CHECKPOINT, help="default: inference/models/demo")
-    parser.add_argument("--demo-cfg", type=float, default=1.5, help="the quickstart's cfgValue (default: %(default)s)")
+    parser.add_argument("--demo-cfg", type=float, default=2.5, help="the quickstart's cfgValue (default: %(default)s)")
     parser.add_argument(
         "--sentences", type=int, default=60, help="how many; fewer than 32 fill no 32 streams (default: all)"
     )

@@ -21,7 +21,7 @@ BENCH_COLUMNS = ("condition", "WER", "length error", "same audio as", "RTF")
 RETRIES_COUNTER = "voxfleet_inference_sentence_retries_total"
 ATTEMPTS = 3  # per sentence, the server's limit
 SIDE_BY_SIDE = 8
-RECORDED_TEXT = "The old boat came back in the evening, and everyone ran down to the harbor to see it."
+RECORDED_TEXT = "The old boat came back in the evening, and everyone ran down to the harbor to see it."  # words: speech
 
 
 @dataclass(frozen=True, slots=True)
