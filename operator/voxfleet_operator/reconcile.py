@@ -234,13 +234,17 @@ def _retry_after_seconds(error: Exception) -> float:
 def _log_changes(turn: Turn) -> None:
     for plan in turn.plan.regions.values():
         state = turn.observed.regions[plan.name]
-        if plan.phase != state.previous_phase or plan.replicas != state.planned_replicas:
+        applied = {workload.pool: workload.replicas for workload in state.workloads}
+        is_divided_anew = any(plan.pools.of(pool) != applied.get(pool, 0) for pool in names.POOLS)
+        if plan.phase != state.previous_phase or plan.replicas != state.planned_replicas or is_divided_anew:
             log.info(
                 "region changed",
                 resource=str(turn.resource.key),
                 region=plan.name,
                 phase=str(plan.phase),
                 replicas=plan.replicas,
+                on_demand=plan.pools.on_demand,
+                spot=plan.pools.spot,
                 reason=plan.woken_reason if plan.phase == "Waking" else plan.reason,
                 message=plan.message,
             )

@@ -130,15 +130,20 @@ class SpotUse(StrEnum):
 class Capacity(ResourceModel):
     """Spot and on-demand machines."""
 
-    spot: SpotUse = Field(default=SpotUse.NEVER, description="Never, Preferred or Required.")
+    spot: SpotUse = Field(
+        default=SpotUse.NEVER,
+        description="Never: on demand alone. Preferred: spot, and on demand while no spot machine comes. "
+        "Required: spot alone, beside onDemandBase; servers wait for it.",
+    )
     on_demand_base: int = Field(
-        default=0, ge=0, le=MAX_REPLICAS, description="Replicas that run on demand before spot is used."
+        default=0, ge=0, le=MAX_REPLICAS, description="Replicas of a region that run on demand before spot is used."
     )
     spot_fallback_seconds: int = Field(
         default=120,
         ge=0,
         le=3600,
-        description="How long a spot pod may stay unschedulable before an on-demand pod replaces it.",
+        description="How long a spot pod may wait for a machine before an on-demand pod serves instead (Preferred) "
+        "or a condition says so (Required).",
     )
     wake_fallback_seconds: int = Field(
         default=20, ge=0, le=3600, description="The same while no server of the region is ready."

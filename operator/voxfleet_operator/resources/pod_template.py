@@ -127,10 +127,15 @@ class PodTemplate(ResourceModel):
     )
     service_account_name: ObjectName | None = Field(default=None, description="Service account of the pods.")
     tolerations: list[Toleration] | None = Field(
-        default=None, max_length=32, description="Taints the pods tolerate.", json_schema_extra=ATOMIC
+        default=None,
+        max_length=32,
+        description="Taints the pods tolerate, beside those of GPU and spot nodes.",
+        json_schema_extra=ATOMIC,
     )
     affinity: dict[str, Any] | None = Field(
-        default=None, description="As in a pod's spec.affinity.", json_schema_extra=PRESERVE
+        default=None,
+        description="As in a pod's spec.affinity; the rule of spot and on-demand nodes must hold too.",
+        json_schema_extra=PRESERVE,
     )
     runtime_class_name: ObjectName | None = Field(default=None, description="Runtime class, for example nvidia.")
     priority_class_name: ObjectName | None = Field(default=None, description="Priority class of the pods.")

@@ -36,22 +36,23 @@ def manifest(region: str) -> Manifest:
 class World:
     """Regions with one Deployment and one ready pod each."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, has_nodes: bool = True) -> None:
         self.version = 0
         self.store = Store(lambda _key: None, lambda _key: None, 9091, clock=lambda: NOW)
         self.limiter = RolloutLimiter(OneTemplate(), self.store)  # type: ignore[arg-type] # only get() is called
         for region in REGIONS:
             self.put("Deployment", region, "old")
-            self.put("Pod", region, "old")
+            self.put("Pod", region, "old", has_node=has_nodes)
 
-    def put(self, kind: str, region: str, digest: str) -> None:
+    def put(self, kind: str, region: str, digest: str, *, has_node: bool = True) -> None:
         self.version += 1
         name = ref(region).name if kind == "Deployment" else f"pod-{region}"
         metadata: dict[str, Any] = {"namespace": "default", "name": name, "uid": name}
         metadata |= {"labels": names.pool_labels("default", "narrator", region, "ondemand")}
         metadata |= {"resourceVersion": str(self.version), "annotations": template(digest)["metadata"]["annotations"]}
         spec = {"replicas": 1, "template": template(digest)}
-        status = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
+        conditions = [{"type": "PodScheduled", "status": str(has_node)}, {"type": "Ready", "status": str(has_node)}]
+        status = {"phase": "Running" if has_node else "Pending", "conditions": conditions}
         self.store.on_applied(kind, {"metadata": metadata, "spec": spec, "status": status})
 
     async def apply(self, region: str) -> bool:
@@ -105,3 +106,11 @@ async def test_a_broken_template_stops_at_two_deployments() -> None:
     applied = [await world.apply(region) for region in REGIONS * 3]
     assert sum(applied) == 3 * ROLLOUTS_AT_ONCE
     assert world.rolling() == {"a", "b"}
+
+
+async def test_a_pod_that_waits_for_a_spot_node_occupies_no_place() -> None:
+    """It may wait for hours; the new template has restarted nothing there."""
+    world = World(has_nodes=False)
+    for region in REGIONS:
+        assert await world.apply(region)
+        world.put("Pod", region, "new", has_node=False)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from voxfleet_operator.decisions.capacity.explanation import capacity_message, capacity_warnings
@@ -131,7 +132,7 @@ def settle_seconds(replicas: int) -> float:
     return QUIET_SECONDS + (replicas + 2) * (NODE_SECONDS + LOAD_SECONDS + 4 * STEP_SECONDS)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.integers(1, 4), capacities, periods)
 def test_property_hours_of_droughts_end_where_the_spec_wants_the_replicas(
     replicas: int, capacity: Capacity, times: list[tuple[int, bool, int]]
@@ -159,7 +160,26 @@ def test_property_a_drought_is_covered_within_the_fallback_time(replicas: int, b
     assert len(probes) == (1 if replicas > base else 0)
 
 
-@settings(max_examples=20, deadline=None)
+USES = [Capacity(spot=use, on_demand_base=base) for use in SpotUse for base in (0, 2)]
+
+
+@pytest.mark.parametrize("before", USES, ids=lambda each: f"{each.spot}-{each.on_demand_base}")
+def test_every_change_of_the_spec_is_handed_over_one_by_one(before: Capacity) -> None:
+    """`Cluster.decide` checks that no server that is needed ends, and that one replica more is the most."""
+    for after in USES:
+        cluster = Cluster(before, 3)
+        cluster.decide()
+        run(cluster, 200, has_spot=True)
+        assert cluster.ready == 3
+        cluster.capacity = after
+        for _ in range(int(settle_seconds(3) / STEP_SECONDS)):
+            cluster.step(has_spot=True, reclaims=False)
+            assert cluster.ready >= 3
+        base = base_of(3, after)
+        assert cluster.pools == PoolReplicas(base, 3 - base)
+
+
+@settings(max_examples=10, deadline=None)
 @given(st.integers(1, 4), st.lists(st.tuples(capacities, st.integers(1, 4), st.booleans()), min_size=1, max_size=4))
 def test_property_changes_of_the_spec_and_of_demand_are_handed_over(
     replicas: int, changes: list[tuple[Capacity, int, bool]]
