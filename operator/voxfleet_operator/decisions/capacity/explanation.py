@@ -4,6 +4,8 @@ Knows the message of a region's capacity and the warnings that become conditions
 times of events and no durations: a text that changes with the clock alone would be written again and again.
 """
 
+from collections.abc import Callable
+
 from voxfleet_operator.decisions.capacity.pools import (
     SpotState,
     base_of,
@@ -13,10 +15,12 @@ from voxfleet_operator.decisions.capacity.pools import (
     spot_pods,
     spot_state,
 )
-from voxfleet_operator.decisions.observed import RegionState
+from voxfleet_operator.decisions.observed import PodState, RegionState
 from voxfleet_operator.decisions.timestamps import to_rfc3339
-from voxfleet_operator.names import POOL_SPOT
+from voxfleet_operator.names import POOL_ON_DEMAND, POOL_SPOT
 from voxfleet_operator.resources import SpotUse
+
+Reason = Callable[[RegionState, SpotState, int, float], str]
 
 REMEDY = (
     "add a node pool of spot nodes for this region (docs: Spot and autoscalers), label those of a cluster without a "
@@ -40,7 +44,11 @@ def capacity_reason(observed: RegionState, replicas: int, now: float) -> str:
     seen = spot_state(observed, now)
     base = base_of(replicas, observed.capacity)
     covered = min(max(seen.on_demand_replicas - base, 0), replicas - base)
-    reasons = {SpotUse.NEVER: _moving_off, SpotUse.PREFERRED: _preferred, SpotUse.REQUIRED: _required}
+    reasons: dict[SpotUse, Reason] = {
+        SpotUse.NEVER: _moving_off,
+        SpotUse.PREFERRED: _preferred,
+        SpotUse.REQUIRED: _required,
+    }
     found = reasons[observed.capacity.spot](observed, seen, covered, now)
     is_split = base and observed.capacity.spot != SpotUse.NEVER and observed.ready_pods
     return found or (f"onDemandBase is {observed.capacity.on_demand_base}" if is_split else "")
@@ -54,8 +62,7 @@ def waits_for_spot_alone(observed: RegionState) -> bool:
 
 def capacity_warnings(observed: RegionState, now: float) -> list[tuple[str, str]]:
     """Return (reason, message) when spot nodes are missing: on demand serves instead, or the region waits."""
-    late = late_pods(observed, now)
-    if observed.capacity.spot == SpotUse.NEVER or not late:
+    if observed.capacity.spot == SpotUse.NEVER or not _without_spot(observed, now):
         return []
     use = observed.capacity.spot
     outcome = "on demand serves instead" if use == SpotUse.PREFERRED else "set it to Preferred to use on demand, or"
@@ -65,13 +72,12 @@ def capacity_warnings(observed: RegionState, now: float) -> list[tuple[str, str]
 
 
 def _moving_off(_observed: RegionState, seen: SpotState, _covered: int, _now: float) -> str:
-    ends = "each ends when its replacement on demand is ready"
-    return f"capacity.spot is Never, and spot servers remain: {ends}" if seen.ready else ""
+    return "capacity.spot is Never: each server on spot ends when one on demand is ready" if seen.ready else ""
 
 
 def _preferred(observed: RegionState, seen: SpotState, covered: int, now: float) -> str:
     quiet_from = quiet_at(observed)
-    if seen.late:
+    if _without_spot(observed, now):
         return f"{_waits(observed, now)}; that pod stays to find out when spot is back"
     if covered and quiet_from is not None and not seen.is_quiet:
         return f"a spot node was reclaimed; back to spot from {to_rfc3339(quiet_from)} on"
@@ -90,14 +96,30 @@ def _required(observed: RegionState, seen: SpotState, covered: int, now: float) 
     return _first_waits(observed) if seen.waiting else ""
 
 
+def _without_spot(observed: RegionState, now: float) -> tuple[PodState, ...]:
+    """Return the pods that find no spot node: the late ones, and a probe whose time begins anew.
+
+    It does when the first server on demand is ready, because spotFallbackSeconds counts from then on.
+    """
+    late, pods = late_pods(observed, now), spot_pods(observed)
+    is_covered = observed.capacity.spot == SpotUse.PREFERRED and _covered(observed) > 0
+    has_node = any(pod.scheduled_at is not None or pod.is_ready for pod in pods)
+    return late or (pods if is_covered and not has_node else ())
+
+
+def _covered(observed: RegionState) -> int:
+    on_demand = sum(each.replicas for each in observed.workloads if each.pool == POOL_ON_DEMAND)
+    return on_demand - base_of(observed.planned_replicas, observed.capacity)
+
+
 def _waits(observed: RegionState, now: float) -> str:
     """Return which pod found no spot node, since when, for how long that is accepted, and what the scheduler says."""
-    late = late_pods(observed, now)
-    first = min(late, key=lambda pod: (pod.created_at, pod.name))
-    more = f" and {len(late) - 1} more" if len(late) > 1 else ""
+    pods = _without_spot(observed, now)
+    first = min(pods, key=lambda pod: (pod.created_at, pod.name))
+    more = f" and {len(pods) - 1} more" if len(pods) > 1 else ""
+    limit = f", longer than {_limit(observed)}" if first in late_pods(observed, now) else ""
     scheduler = f" ({first.unschedulable_message.rstrip('.')})" if first.unschedulable_message else ""
-    since = to_rfc3339(first.created_at)
-    return f"pod {first.name}{more} has no spot node since {since}, longer than {_limit(observed)}{scheduler}"
+    return f"pod {first.name}{more} has no spot node since {to_rfc3339(first.created_at)}{limit}{scheduler}"
 
 
 def _first_waits(observed: RegionState) -> str:

@@ -39,3 +39,16 @@ def test_the_registry_entry(resource: Resources, made: Made) -> None:
         1.01,
     )
     assert eu["service"]["name"].startswith("narrator-eu-")
+
+
+def test_the_price_is_that_of_the_capacity_which_the_resource_asks_for(resource: Resources, made: Made) -> None:
+    def price(use: str, **prices: str) -> float:
+        of = resource(regions=[{"name": "eu", "pricePerGpuHour": prices}], capacity={"spot": use})
+        entry = json.loads(only(made(of), "ConfigMap")["data"]["model.json"])
+        found: float = entry["regions"][0]["price_per_gpu_hour"]
+        return found
+
+    assert price("Never", spot="0.35", onDemand="1.01") == 1.01
+    assert price("Preferred", spot="0.35", onDemand="1.01") == 0.35
+    assert price("Required", onDemand="1.01") == 1.01
+    assert price("Preferred") == 0.0
