@@ -100,6 +100,35 @@ TABLE = (
         is_per_region=True,
         foreign_annotations=frozenset({"deployment.kubernetes.io/revision"}),  # by the Deployment controller
     ),
+    Kind(
+        "PersistentVolumeClaim",
+        "v1",
+        "persistentvolumeclaims",
+        Scope.ALL,
+        Ownership.OWNED,
+        is_per_region=True,
+        # By the binder and the provisioner of the volume.
+        foreign_annotations=frozenset(
+            {
+                "pv.kubernetes.io/bind-completed",
+                "pv.kubernetes.io/bound-by-controller",
+                "volume.beta.kubernetes.io/storage-provisioner",
+                "volume.kubernetes.io/selected-node",
+                "volume.kubernetes.io/storage-provisioner",
+            }
+        ),
+        foreign_spec_fields=frozenset({"volumeName"}),
+    ),
+    Kind("Job", "batch/v1", "jobs", Scope.ALL, Ownership.OWNED, is_per_region=True),
+    Kind(
+        "DaemonSet",
+        "apps/v1",
+        "daemonsets",
+        Scope.ALL,
+        Ownership.OWNED,
+        is_per_region=True,
+        foreign_annotations=frozenset({"deprecated.daemonset.template.generation"}),  # by the API server
+    ),
     Kind("Pod", "v1", "pods", Scope.ALL, Ownership.READ_ONLY),
     Kind("Service", "v1", "services", Scope.ALL, Ownership.OWNED, is_per_region=True),
     Kind("NetworkPolicy", "networking.k8s.io/v1", "networkpolicies", Scope.ALL, Ownership.OWNED),

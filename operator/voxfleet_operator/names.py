@@ -11,12 +11,16 @@ LONGEST_SUFFIX = len("-ondemand")
 # Within one namespace five hex digits suffice; the registry and the Leases share a namespace with all others.
 HASH_CHARACTERS = 5
 LONG_HASH_CHARACTERS = 16
+FILL_HASH_CHARACTERS = 8
 
 # Labels select objects, so their values must be short; annotations hold what is only read.
 LABEL_DEPLOYMENT = "voxfleet.dev/deployment"
 LABEL_NAMESPACE = "voxfleet.dev/namespace"
 LABEL_REGION = "voxfleet.dev/region"
 LABEL_POOL = "voxfleet.dev/pool"
+# On Jobs that fetch weights and on pod templates that read them: what is fetched, and into which claim.
+LABEL_WEIGHTS = "voxfleet.dev/weights"
+LABEL_JOB = "batch.kubernetes.io/job-name"  # by the Job controller, on pods
 LABEL_REGISTRY = "voxfleet.dev/model-registry"
 ANNOTATION_UID = "voxfleet.dev/uid"
 ANNOTATION_WOKEN_AT = "voxfleet.dev/woken-at"
@@ -28,6 +32,7 @@ ANNOTATION_GENERATION = "voxfleet.dev/generation"
 ANNOTATION_REGION_REPLICAS = "voxfleet.dev/region-replicas"
 ANNOTATION_SPOT_RECLAIMED_AT = "voxfleet.dev/spot-reclaimed-at"
 ANNOTATION_DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"  # read by ReplicaSets
+ANNOTATION_ATTEMPT = "voxfleet.dev/attempt"
 ANNOTATION_RECONCILE = "voxfleet.dev/reconcile"
 FIELD_MANAGER = "voxfleet-operator"
 
@@ -62,6 +67,28 @@ def registry_name(namespace: str, name: str) -> str:
     """Return the name of the ConfigMap from which gateways read the model."""
     digest = _digest(namespace, name)[:LONG_HASH_CHARACTERS]
     return _truncated(f"model-{namespace}-{name}", MAX_NAME, digest)
+
+
+def claim_name(name: str, region: str, kind_of_storage: str) -> str:
+    """Return the name of a region's claim for weights; a claim's storage class and access mode cannot be changed."""
+    digest = _digest(name, region, kind_of_storage)[:HASH_CHARACTERS]
+    return _truncated(f"{name}-{region}-weights", MAX_NAME, digest)
+
+
+def fill_name(name: str, region: str, weights: str, attempt: int) -> str:
+    """Return the name of a Job that fetches weights: a Job cannot be changed, so each attempt is a new one."""
+    digest = _digest(name, region, weights, str(attempt))[:FILL_HASH_CHARACTERS]
+    return _truncated(f"{name}-{region}-fetch", MAX_NAME, digest)
+
+
+def weights_key(*parts: str) -> str:
+    """Return a label value that identifies what is fetched, and where to."""
+    return _digest(*parts)[:LONG_HASH_CHARACTERS]
+
+
+def pre_pull_name(name: str, image: str, placement: str) -> str:
+    """Return the name of a DaemonSet that pulls an image to the nodes of one placement."""
+    return _truncated(f"{name}-pull", MAX_NAME, _digest(name, image, placement)[:FILL_HASH_CHARACTERS])
 
 
 def network_policy_name(name: str) -> str:

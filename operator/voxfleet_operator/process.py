@@ -143,7 +143,9 @@ async def _components(settings: Settings) -> AsyncIterator[Components]:
     store = Store(queue.add, queue.add_first, settings.gateway_internal_port)
     metrics = Metrics()
     api = await connect(settings.kubeconfig, lambda method: metrics.api_calls.labels(method).inc())
-    observer = Observer(store, settings.demand_namespace, settings.spot_quiet_seconds)
+    observer = Observer(
+        store, settings.demand_namespace, settings.spot_quiet_seconds, allowed_host_paths=settings.host_paths()
+    )
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=GATEWAY_CONNECTIONS)) as session:
         poller = LoadPoller(session, observer, gateway_token(settings.internal_key), settings.load_poll_seconds)
         reconciler = Reconciler(api, store, observer, installation(settings))

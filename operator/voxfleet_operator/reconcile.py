@@ -13,15 +13,20 @@ import structlog
 from voxfleet_operator import names
 from voxfleet_operator.cluster.action_executor import ActionExecutor
 from voxfleet_operator.cluster.api import ConflictError, KubernetesApi, KubernetesError, NotFoundError
+from voxfleet_operator.cluster.image_volumes import ImageVolumes
+from voxfleet_operator.cluster.kept_templates import KeptTemplates
 from voxfleet_operator.cluster.object_writer import NameTakenError, ObjectWriter
 from voxfleet_operator.cluster.observation import Observer
 from voxfleet_operator.cluster.rollouts import RolloutLimiter
 from voxfleet_operator.cluster.store import Store
 from voxfleet_operator.decisions.actions import PRECONDITIONS
+from voxfleet_operator.decisions.observed import JobState
 from voxfleet_operator.decisions.region_plan import REQUEUE_SECONDS
 from voxfleet_operator.decisions.resource_plan import ResourcePlan, ResourceState, decide
-from voxfleet_operator.kinds import PER_REGION_KINDS, UNOWNED_KINDS, resource_path
+from voxfleet_operator.kinds import PER_REGION_KINDS, UNOWNED_KINDS, ObjectRef, resource_path
 from voxfleet_operator.manifests import Installation, Manifest, desired_objects
+from voxfleet_operator.manifests.pre_pull import owned_by
+from voxfleet_operator.manifests.weights import needs_image_volumes
 from voxfleet_operator.resources import API_VERSION, KIND, Key, Resource, VoxTTSDeploymentStatus, read_resource
 from voxfleet_operator.status.conditions import ConditionInput, Problem, paused_conditions
 from voxfleet_operator.status.problems import apply_problem, problems_of
@@ -59,12 +64,16 @@ class Reconciler:
     writer: ObjectWriter = field(init=False)
     rollouts: RolloutLimiter = field(init=False)
     executor: ActionExecutor = field(init=False)
+    templates: KeptTemplates = field(init=False)
+    image_volumes: ImageVolumes = field(init=False)
     status_written_at: dict[Key, float] = field(default_factory=dict)
     failing_since: dict[Key, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.writer = ObjectWriter(self.api, self.store)
         self.rollouts = RolloutLimiter(self.api, self.store)
+        self.templates = KeptTemplates(self.api, self.store)
+        self.image_volumes = ImageVolumes(self.api, self.installation.system_namespace, self.clock)
         self.executor = ActionExecutor(self.api, self.store, self.installation.demand_namespace)
 
     async def reconcile(self, key: Key) -> float | None:
@@ -90,15 +99,20 @@ class Reconciler:
         if resource.annotations.get(names.ANNOTATION_RECONCILE) == PAUSED:
             await self._report_paused(resource)
             return None
+        if needs_image_volumes(resource):
+            self.observer.has_image_volumes = await self.image_volumes.are_served()
         now = self.clock()
         observed = self.observer.observe(resource, now)
         turn = Turn(resource, observed, decide(observed, now), now)
         _log_changes(turn)
         owner = self.store.owner_of_model_name(resource.model_name)
-        manifests = desired_objects(resource, turn.plan, self.installation, owns_model_name=owner == resource.key)
+        pulls = owned_by(resource, self.store.resources.values(), self.installation.pod)
+        manifests = desired_objects(
+            resource, turn.plan, self.installation, owns_model_name=owner == resource.key, pulls=pulls
+        )
         errors = await self._apply_all(turn, manifests)
         # Gateways must know that a region left the spec before its servers go: only after a successful apply.
-        errors += [] if errors else await self._delete_left_regions(resource, manifests)
+        errors += [] if errors else await self._delete_left(turn, manifests)
         errors += await self._execute_actions(turn)
         if turn.refuted and not errors:
             # The status would report what was not done. The renewal's event decides again, usually at once; the time is
@@ -129,7 +143,12 @@ class Reconciler:
             try:
                 if manifest.kind == "Deployment" and not await self._preconditions_hold(turn, manifest.region):
                     continue
-                await self.writer.apply(resource, await self.rollouts.admitted(manifest, resource.generation))
+                if manifest.kind == "Job" and manifest.ref in self.store.objects:
+                    continue  # its template cannot be changed, and need not: it is the record of one attempt
+                admitted = await self.rollouts.admitted(manifest, resource.generation)
+                plan = turn.plan.regions.get(manifest.region)
+                keeps = plan is not None and plan.keeps_template
+                await self.writer.apply(resource, await self.templates.kept(admitted, keeps=keeps))
             except (KubernetesError, NameTakenError) as error:
                 errors.append(error)
         return errors
@@ -148,9 +167,12 @@ class Reconciler:
         turn.checked.add(region)
         return region not in turn.refuted
 
-    async def _delete_left_regions(self, resource: Resource, manifests: list[Manifest]) -> list[Exception]:
-        """Delete the objects of regions that left the spec; their servers drain as in any deletion."""
+    async def _delete_left(self, turn: Turn, manifests: list[Manifest]) -> list[Exception]:
+        """Delete the objects of regions that left the spec, whose servers drain as in any deletion, and old weights."""
+        resource = turn.resource
         wanted = {manifest.ref for manifest in manifests}
+        if any(plan.awaits_weights for plan in turn.plan.regions.values()):
+            wanted |= self._earlier_weights(resource.key)
         errors: list[Exception] = []
         for ref in self.store.refs_of(resource.key, PER_REGION_KINDS):
             if ref in wanted or resource.uid not in self.store.objects[ref].uids_of_owner:
@@ -161,6 +183,15 @@ class Reconciler:
             except KubernetesError as error:
                 errors.append(error)
         return errors
+
+    def _earlier_weights(self, key: Key) -> set[ObjectRef]:
+        """Return every claim, and every Job that has filled one."""
+        jobs = {ref for ref in self.store.refs_of(key, ("Job",)) if self._is_complete(ref)}
+        return jobs | set(self.store.refs_of(key, ("PersistentVolumeClaim",)))
+
+    def _is_complete(self, ref: ObjectRef) -> bool:
+        job = self.store.state(ref, JobState)
+        return job is not None and job.is_complete
 
     async def _execute_actions(self, turn: Turn) -> list[Exception]:
         """Carry out the actions of every plan; the rest of a region's actions wait for one that fails."""
@@ -214,6 +245,7 @@ class Reconciler:
         self.failing_since.pop(key, None)
         self.writer.forget(orphans)
         self.rollouts.forget_deleted()
+        self.templates.forget_deleted()
         if not orphans or await self.writer.resource_exists(key):
             return
         for ref in orphans:

@@ -19,7 +19,7 @@ APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
 LARGEST_WATCH_EVENT_BYTES = 2**21  # one event is one line; etcd accepts objects of up to 1.5 MiB
 
-NOT_FOUND, CONFLICT, GONE = 404, 409, 410
+NOT_FOUND, CONFLICT, GONE, UNPROCESSABLE = 404, 409, 410, 422
 
 Body = dict[str, Any]
 
@@ -84,14 +84,26 @@ class KubernetesApi:
         query = {"fieldManager": FIELD_MANAGER, "force": "true"}
         return await self._request("PATCH", path, query=query, body=body, content_type=APPLY)
 
+    async def is_accepted(self, path: str, body: Body) -> bool:
+        """Ask the API server whether it would accept an object (a dry run). Raises KubernetesError for other errors."""
+        query = {"fieldManager": FIELD_MANAGER, "force": "true", "dryRun": "All"}
+        try:
+            await self._request("PATCH", path, query=query, body=body, content_type=APPLY)
+        except KubernetesError as error:
+            if error.status == UNPROCESSABLE:
+                return False
+            raise
+        return True
+
     async def merge(self, path: str, body: Body) -> Body:
         """Merge patch (RFC 7386); a resourceVersion in the metadata makes it conditional (ConflictError)."""
         return await self._request("PATCH", path, query={"fieldManager": FIELD_MANAGER}, body=body, content_type=MERGE)
 
     async def delete(self, path: str) -> None:
-        """Delete an object; one that does not exist is no error."""
+        """Delete an object, and what it owns; one that does not exist is no error."""
         try:
-            await self._request("DELETE", path)
+            # The API server's default for a Job leaves its pods behind.
+            await self._request("DELETE", path, query={"propagationPolicy": "Background"})
         except NotFoundError:
             return
 

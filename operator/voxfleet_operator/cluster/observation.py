@@ -13,13 +13,28 @@ from voxfleet_operator.decisions.capacity.scaling import replicas_to_record
 from voxfleet_operator.decisions.features import blocked_reason
 from voxfleet_operator.decisions.idle_timers import renewal_period
 from voxfleet_operator.decisions.load import Readings, load_of_region
-from voxfleet_operator.decisions.observed import SPOT_QUIET_SECONDS, LeaseState, LocalState, RegionState, WorkloadState
+from voxfleet_operator.decisions.observed import (
+    SPOT_QUIET_SECONDS,
+    ClaimState,
+    JobState,
+    LeaseState,
+    LocalState,
+    PodState,
+    RegionState,
+    WeightsState,
+    WorkloadState,
+)
 from voxfleet_operator.decisions.resource_plan import ResourceState
 from voxfleet_operator.decisions.wake_timing import is_of_this_wake
 from voxfleet_operator.kinds import ObjectRef
+from voxfleet_operator.manifests.weights import weights_of, what_of, where_of
 from voxfleet_operator.resources import Autoscaling, Key, Region, Resource, effective_autoscaling
 
 NEVER = float("inf")
+IMAGE_VOLUMES_NOT_SERVED = (
+    "weights from an image (cache.weights.type Image, model.source oci://) need Kubernetes 1.33 or newer with the "
+    "feature gate ImageVolume, which this API server does not have: use cache.weights.type PersistentVolumeClaim"
+)
 RENEWALS_AFTER_BREAK = 2  # one renewal may have been lost with the watch; the one after it cannot
 
 
@@ -40,6 +55,8 @@ class Observer:
     store: Store
     demand_namespace: str
     spot_quiet_seconds: float = SPOT_QUIET_SECONDS
+    allowed_host_paths: tuple[str, ...] = ()
+    has_image_volumes: bool = True
     readings: Readings = field(default_factory=Readings)
     histories: dict[tuple[Key, str], RegionHistory] = field(default_factory=dict)
 
@@ -66,6 +83,7 @@ class Observer:
             pods=pods,
             lease=self.store.state(lease, LeaseState),
             load=load_of_region(key.namespace, key.name, region.name, self.readings, ready, now),
+            weights=self._weights(resource, region),
             previous_phase=status.phase if status else None,
             last_wake=status.last_wake if status else None,
             failure=status.failure if status else None,
@@ -76,6 +94,32 @@ class Observer:
         deployments = (names.workload_name(key.name, region, pool) for pool in names.POOLS)
         found = (self.store.state(ObjectRef("Deployment", key.namespace, name), WorkloadState) for name in deployments)
         return tuple(workload for workload in found if workload is not None)
+
+    def _weights(self, resource: Resource, region: Region) -> WeightsState:
+        key, model = resource.key, resource.spec.model
+        weights = weights_of(resource, region, self.allowed_host_paths)
+        refusal = weights.refusal
+        if weights.needs_image_volumes and not self.has_image_volumes:
+            refusal = ("ImageVolumesNotServed", IMAGE_VOLUMES_NOT_SERVED)
+        if weights.claim is None:
+            return WeightsState(refusal=refusal)
+        name, is_own = weights.claim.name, weights.claim.spec is not None
+        claim = self.store.state(ObjectRef("PersistentVolumeClaim", key.namespace, name), ClaimState)
+        # A claim that was deleted and made again is empty: its uid is part of the key.
+        uid = claim.uid if claim else ""
+        waits_for_claim = is_own and claim is None
+        jobs = (self.store.state(ref, JobState) for ref in self.store.refs_of(key, ("Job",)))
+        pods = (self.store.state(ref, PodState) for ref in self.store.refs_of(key, ("Pod",)))
+        return WeightsState(
+            key="" if waits_for_claim else names.weights_key(model.source, model.revision, name, uid),
+            waits_for_claim=waits_for_claim,
+            claim=claim,
+            jobs=tuple(job for job in jobs if job is not None),
+            pods=tuple(pod for pod in pods if pod is not None and pod.job),
+            what=what_of(resource),
+            where=where_of(resource),
+            secret=f"model.secretRef {model.secret_ref.name}" if model.secret_ref else "",
+        )
 
     def forget(self, key: Key) -> None:
         """Drop the history of a deleted resource."""

@@ -14,7 +14,7 @@ from typing import Any
 from voxfleet_operator import names
 from voxfleet_operator.cluster.pod_parsing import Receipt, parse_pod, template_digest
 from voxfleet_operator.decisions.idle_timers import clamp_renewal
-from voxfleet_operator.decisions.observed import LeaseState, WorkloadState
+from voxfleet_operator.decisions.observed import ClaimState, JobState, LeaseState, WorkloadState
 from voxfleet_operator.decisions.timestamps import to_seconds
 from voxfleet_operator.kinds import KINDS
 
@@ -88,9 +88,43 @@ def parse_deployment(body: Body, _before: object, _receipt: Receipt) -> Workload
         woken_reason=annotations.get(names.ANNOTATION_WOKEN_REASON, ""),
         template=template_digest(spec.get("template") or {}),
         generation=_count(annotations, names.ANNOTATION_GENERATION),
+        weights=_template_annotations(spec).get(names.LABEL_WEIGHTS, ""),
         region_replicas=_count(annotations, names.ANNOTATION_REGION_REPLICAS),
         spot_reclaimed_at=to_seconds(annotations.get(names.ANNOTATION_SPOT_RECLAIMED_AT)),
         pods_refused=next((each.get("message", "") for each in refused if each["status"] == "True"), ""),
+    )
+
+
+def _template_annotations(spec: Body) -> Body:
+    return ((spec.get("template") or {}).get("metadata") or {}).get("annotations") or {}
+
+
+def parse_claim(body: Body, _before: object, receipt: Receipt) -> ClaimState:
+    """Return the state of a claim for weights."""
+    metadata = body["metadata"]
+    return ClaimState(
+        name=metadata["name"],
+        uid=metadata["uid"],
+        phase=(body.get("status") or {}).get("phase", ""),
+        created_at=to_seconds(metadata.get("creationTimestamp")) or receipt.at,
+    )
+
+
+def parse_job(body: Body, _before: object, receipt: Receipt) -> JobState:
+    """Return the state of a Job that fetches weights."""
+    metadata, annotations = body["metadata"], body["metadata"].get("annotations") or {}
+    conditions = (body.get("status") or {}).get("conditions") or []
+    ended = {each["type"]: each for each in conditions if each["status"] == "True"}
+    failed = ended.get("Failed", {})
+    return JobState(
+        name=metadata["name"],
+        weights=(metadata.get("labels") or {}).get(names.LABEL_WEIGHTS, ""),
+        attempt=_count(annotations, names.ANNOTATION_ATTEMPT) or 1,
+        generation=_count(annotations, names.ANNOTATION_GENERATION),
+        created_at=to_seconds(metadata.get("creationTimestamp")) or receipt.at,
+        is_complete="Complete" in ended,
+        failed_at=to_seconds(failed.get("lastTransitionTime")) or (receipt.at if failed else None),
+        message=failed.get("message", ""),
     )
 
 
@@ -129,6 +163,8 @@ def parse_endpoint_slice(body: Body, _before: object, _receipt: Receipt) -> Endp
 PARSERS: dict[str, Callable[[Body, object, Receipt], object]] = {
     "Deployment": parse_deployment,
     "EndpointSlice": parse_endpoint_slice,
+    "Job": parse_job,
     "Lease": parse_lease,
+    "PersistentVolumeClaim": parse_claim,
     "Pod": parse_pod,
 }

@@ -64,6 +64,7 @@ def parse_pod(body: Body, before: object, receipt: Receipt) -> PodState:
         started_at=_started_at(status, known, receipt),
         is_watched_from_creation=known.is_watched_from_creation if known else not receipt.is_listing,
         template=template_digest(body),
+        job=metadata["labels"].get(names.LABEL_JOB, ""),
         **container,
         **_pull_fields(container["waiting_reason"], known, receipt),
     )

@@ -57,6 +57,8 @@ class Store:
         self.resources[resource.key] = resource
         if before is None or before.model_name != resource.model_name:
             self._enqueue_namesakes(resource)
+        if before is None or before.spec.cache != resource.spec.cache or before.spec.image != resource.spec.image:
+            self._enqueue_pre_pulls(resource, before)
         self.enqueue(resource.key)
 
     def remove_resource(self, key: Key) -> None:
@@ -64,6 +66,7 @@ class Store:
         gone = self.resources.pop(key, None)
         if gone is not None:
             self._enqueue_namesakes(gone)
+            self._enqueue_pre_pulls(gone, None)
         self.enqueue(key)
 
     def owner_of_model_name(self, model_name: str) -> Key | None:
@@ -83,6 +86,14 @@ class Store:
     def _enqueue_namesakes(self, resource: Resource) -> None:
         for other in self.resources.values():
             if other.model_name == resource.model_name and other.key != resource.key:
+                self.enqueue(other.key)
+
+    def _enqueue_pre_pulls(self, changed: Resource, before: Resource | None) -> None:
+        """Enqueue the resources that may have to pull an image now which another one has pulled for them."""
+        if not any(each.spec.cache.pre_pull_image for each in (changed, before) if each is not None):
+            return
+        for other in self.resources.values():
+            if other.spec.cache.pre_pull_image and other.key != changed.key:
                 self.enqueue(other.key)
 
     @property

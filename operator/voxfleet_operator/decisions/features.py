@@ -4,18 +4,16 @@ Knows which fields are not implemented. A region that cannot be served at all wi
 other one is served without it.
 """
 
-from voxfleet_operator.resources import CacheType, Region, VoxTTSDeploymentSpec
+from voxfleet_operator.resources import Region, VoxTTSDeploymentSpec
 
 NOT_AVAILABLE = "is not available in this version"
 
 
-def blocked_reason(spec: VoxTTSDeploymentSpec, region: Region) -> str:
+def blocked_reason(_spec: VoxTTSDeploymentSpec, region: Region) -> str:
     """Return why a region cannot be served, or an empty string."""
     if region.kube_config_secret_ref is not None:
         field = f"regions[{region.name}].kubeConfigSecretRef"
         return f"{field} {NOT_AVAILABLE}: serve this region from its own installation"
-    if spec.model.source.startswith("s3://"):
-        return f"model.source s3:// {NOT_AVAILABLE}: use hf://, pvc:// or file://"
     return ""
 
 
@@ -23,8 +21,6 @@ def missing_features(spec: VoxTTSDeploymentSpec) -> list[str]:
     """Return one message for each requested field without which the resource is served."""
     # (is it requested, field, what happens instead)
     requested = (
-        (spec.cache.weights.type != CacheType.EMPTY_DIR, f"cache.weights.type {spec.cache.weights.type}", "EmptyDir"),
-        (spec.cache.pre_pull_image, "cache.prePullImage", "images are pulled at a wake"),
         (spec.notebook.enabled, "notebook.enabled", "there is no notebook"),
         (spec.ingress.host is not None, "ingress", "make one for the gateways' Service"),
         (spec.monitoring.pod_monitor, "monitoring.podMonitor", "scrape port 9090 of the pods"),

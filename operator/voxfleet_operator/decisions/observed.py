@@ -54,6 +54,7 @@ class PodState:
     started_at: float | None = None
     is_watched_from_creation: bool = False
     template: str = ""  # digest of the pod template that it was created from
+    job: str = ""  # name of the Job that it works for; empty for servers
 
     @property
     def is_active(self) -> bool:
@@ -81,6 +82,7 @@ class WorkloadState:
     generation: int | None = None
     pods_refused: str = ""
     pool: str = POOL_ON_DEMAND
+    weights: str = ""  # key of the fetched weights that its pods read; empty where they fetch or have them themselves
     region_replicas: int | None = None  # those that the region shall have; recorded where a spot pool has pods
     spot_reclaimed_at: float | None = None  # recorded on the spot pool's
 
@@ -184,6 +186,50 @@ class LocalState:
 
 
 @dataclass(frozen=True, slots=True)
+class ClaimState:
+    """A claim for weights that the operator has made."""
+
+    name: str
+    uid: str
+    phase: str = ""
+    created_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class JobState:
+    """A Job that fetches weights into a claim. `weights`: the key of what it fetches; `failed_at`: when it gave up."""
+
+    name: str
+    weights: str
+    attempt: int = 1
+    generation: int | None = None
+    created_at: float = 0.0
+    is_complete: bool = False
+    failed_at: float | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsState:
+    """The weights of a region, as far as they are fetched before a wake.
+
+    `key` identifies what is fetched and where to; empty: nothing is to be fetched, or the claim for it does not exist
+    yet (`waits_for_claim`). `jobs`: every Job of the region; `pods`: theirs. `refusal`: (reason, message) of weights
+    that pods cannot get at all. `what`, `where`: the fields of the spec and their values, for messages.
+    """
+
+    key: str = ""
+    waits_for_claim: bool = False
+    claim: ClaimState | None = None
+    jobs: tuple[JobState, ...] = ()
+    pods: tuple[PodState, ...] = ()
+    refusal: tuple[str, str] | None = None
+    what: str = ""
+    where: str = ""
+    secret: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class RegionState:
     """Everything that a decision about one region may depend on, beside the time.
 
@@ -203,6 +249,7 @@ class RegionState:
     # Unknown until the first reading: a region never sleeps on missing data.
     load: LoadState = field(default_factory=lambda: LoadState(unknown_reason="no gateway was asked yet"))
     local: LocalState = field(default_factory=LocalState)
+    weights: WeightsState = field(default_factory=WeightsState)
     previous_phase: Phase | None = None
     last_wake: LastWake | None = None
     failure: Failure | None = None

@@ -13,6 +13,7 @@ from voxfleet_operator.decisions.idle_timers import wanted_until
 from voxfleet_operator.decisions.observed import SECONDS_UNTIL_STALE, RegionState
 from voxfleet_operator.decisions.timestamps import to_seconds
 from voxfleet_operator.decisions.wake_timing import finished_wake
+from voxfleet_operator.decisions.weights import Fetch
 from voxfleet_operator.resources import Failure, LastWake, Phase
 
 EPOCH = 0.0  # stands for an absent timestamp: earlier than everything
@@ -24,7 +25,8 @@ class RegionPlan:
 
     `replicas` are those that shall serve, `pools` those of each Deployment. `actions` are carried out beside the
     objects that are applied; `warnings`: (reason, message); `requeue_at`: when to decide again; `spot_reclaimed_at`:
-    the newest reclaim, to be recorded.
+    the newest reclaim, to be recorded. `fetch`: the Job that fetches weights; while they are awaited the earlier ones
+    are kept, with the pod template that reads them.
     """
 
     name: str
@@ -43,6 +45,9 @@ class RegionPlan:
     retry_after_seconds: int | None = None
     requeue_at: float | None = None
     warnings: tuple[tuple[str, str], ...] = field(default=())
+    fetch: Fetch | None = None
+    awaits_weights: bool = False
+    keeps_template: bool = False
 
 
 def at_zero(observed: RegionState, phase: Phase, reason: str, message: str) -> RegionPlan:

@@ -31,6 +31,7 @@ from voxfleet_operator.decisions.plans import (
 )
 from voxfleet_operator.decisions.timestamps import to_seconds
 from voxfleet_operator.decisions.wake_timing import finished_wake
+from voxfleet_operator.decisions.weights import GRACE_SECONDS, current_fetch, has_earlier_weights, missing_weights
 from voxfleet_operator.resources import Phase
 
 # When load, which no watch event announces, may have changed: the interval at which gateways are polled by default.
@@ -42,7 +43,7 @@ Stage = Callable[[RegionState, float], RegionPlan | None]
 def decide(observed: RegionState, now: float) -> RegionPlan:
     """Return the plan of the first stage that has one; the last stage always has."""
     plan = next(plan for stage in STAGES if (plan := stage(observed, now)) is not None)
-    plan = _with_pools(plan, observed, now)
+    plan = _with_weights(_with_pools(plan, observed, now), observed, now)
     if observed.lease is not None and observed.lease.is_clock_ahead:
         text = f"region {observed.name}: a gateway's clock is more than 5 s ahead of the operator's; synchronise clocks"
         plan = replace(plan, warnings=(*plan.warnings, ("ClockSkew", text)))
@@ -75,6 +76,22 @@ def _with_capacity(plan: RegionPlan, observed: RegionState, now: float) -> str:
     return "; ".join(part for part in parts if part)
 
 
+def _with_weights(plan: RegionPlan, observed: RegionState, now: float) -> RegionPlan:
+    """Add to any plan what concerns weights: the Job, and the earlier weights that serve while it works."""
+    plan = replace(plan, fetch=current_fetch(observed, now))
+    missing = missing_weights(observed, now)
+    if missing is None:
+        return plan
+    has_earlier = has_earlier_weights(observed)
+    plan = replace(plan, awaits_weights=True, keeps_template=has_earlier)
+    check_at = missing.retry_at or now + GRACE_SECONDS
+    plan = replace(plan, requeue_at=min(check_at, plan.requeue_at or check_at))
+    if not missing.is_failing or not has_earlier:
+        return plan
+    text = f"region {observed.name} keeps its earlier weights: {missing.message}"
+    return replace(plan, warnings=(*plan.warnings, (missing.reason, text)))
+
+
 def _blocked(observed: RegionState, _now: float) -> RegionPlan | None:
     if not observed.blocked_reason:
         return None
@@ -87,6 +104,21 @@ def _suspended(observed: RegionState, _now: float) -> RegionPlan | None:
     if observed.unfinished_pods:
         return at_zero(observed, Phase.DRAINING, "Suspended", "suspended: servers are finishing their requests")
     return at_zero(observed, Phase.SUSPENDED, "Suspended", "suspended: set suspend to false to serve again")
+
+
+def _without_weights(observed: RegionState, now: float) -> RegionPlan | None:
+    """Weights that are fetched before a wake are not there: no server is started for them."""
+    missing = missing_weights(observed, now)
+    if missing is None or observed.replicas > 0 or has_earlier_weights(observed):
+        return None
+    if observed.unfinished_pods:
+        return at_zero(observed, Phase.DRAINING, "Draining", "falling asleep: servers are finishing")
+    if missing.is_failing:
+        retry_seconds = int(max(missing.retry_at - now, 1)) if missing.retry_at else int(GRACE_SECONDS)
+        plan = at_zero(observed, Phase.FAILED, missing.reason, missing.message)
+        return replace(plan, retry_after_seconds=retry_seconds)
+    phase = Phase.WAKING if is_wanted(observed, now) else Phase.ASLEEP
+    return at_zero(observed, phase, missing.reason, missing.message)
 
 
 def _failing(observed: RegionState, now: float) -> RegionPlan | None:
@@ -208,6 +240,7 @@ def _to_zero(observed: RegionState, _now: float) -> RegionPlan:
 STAGES: tuple[Stage, ...] = (
     _blocked,
     _suspended,
+    _without_weights,
     _failing,
     _failed_before,
     _asleep,

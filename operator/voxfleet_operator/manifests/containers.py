@@ -61,7 +61,7 @@ def server(
         "terminationMessagePolicy": "FallbackToLogsOnError",
         **_probes(),
     }
-    return _hardened(container, image, settings.pull_policy)
+    return hardened(container, image, settings.pull_policy)
 
 
 def fetcher(
@@ -82,7 +82,7 @@ def fetcher(
         "terminationMessagePath": "/dev/termination-log",
         "terminationMessagePolicy": "FallbackToLogsOnError",
     }
-    return _hardened(container, image, settings.pull_policy)
+    return hardened(container, image, settings.pull_policy)
 
 
 def _environment(resource: Resource, added: PodTemplate) -> list[dict[str, Any]]:
@@ -114,7 +114,8 @@ def _cpu_threads(resource: Resource) -> int | None:
     return max(1, ceil(cores))
 
 
-def _hardened(container: dict[str, Any], image: str, pull_policy: str) -> dict[str, Any]:
+def hardened(container: dict[str, Any], image: str, pull_policy: str) -> dict[str, Any]:
+    """Return a container of an image, with the restricted security context."""
     return container | {
         "image": image,
         "imagePullPolicy": pull_policy,

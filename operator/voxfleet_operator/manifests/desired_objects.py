@@ -11,10 +11,13 @@ from voxfleet_operator.decisions.capacity.pools import pools_of
 from voxfleet_operator.decisions.plans import RegionPlan
 from voxfleet_operator.decisions.resource_plan import ResourcePlan
 from voxfleet_operator.decisions.timestamps import to_micro_time
+from voxfleet_operator.decisions.weights import Fetch
 from voxfleet_operator.kinds import KINDS, ObjectRef, Ownership, Scope
 from voxfleet_operator.manifests.containers import API_PORT, INTERNAL_PORT, METRICS_PORT, PodSettings
+from voxfleet_operator.manifests.fetch_job import job_spec
 from voxfleet_operator.manifests.manifest import Manifest
 from voxfleet_operator.manifests.pod import pod_template
+from voxfleet_operator.manifests.pre_pull import PrePull, daemon_set_spec, pre_pulls
 from voxfleet_operator.manifests.registry import registry_entry
 from voxfleet_operator.manifests.templates import stamped
 from voxfleet_operator.manifests.weights import weights_of
@@ -25,6 +28,7 @@ STRATEGIES: dict[str, dict[str, int]] = {
     "Surge": {"maxSurge": 1, "maxUnavailable": 0},
     "Replace": {"maxSurge": 0, "maxUnavailable": 1},
 }
+NOT_FETCHED = "none"  # no key, so the template reads other weights than every fetched one
 REVISIONS_KEPT = 2  # old ReplicaSets for `kubectl rollout undo`; Kubernetes' own default is 10
 PROGRESS_GRACE_SECONDS = 60  # the operator's WakeTimeout is reported before the Deployment's own deadline
 
@@ -41,12 +45,18 @@ class Installation:
 
 
 def desired_objects(
-    resource: Resource, plan: ResourcePlan, installation: Installation, *, owns_model_name: bool
+    resource: Resource,
+    plan: ResourcePlan,
+    installation: Installation,
+    *,
+    owns_model_name: bool,
+    pulls: frozenset[PrePull] = frozenset(),
 ) -> list[Manifest]:
     """Return every object that the resource needs now, in the order of application.
 
     Deployments that grow come first, because requests wait for them. Those that go to zero come last: gateways must
-    read the phase from the registry before a server leaves.
+    read the phase from the registry before a server leaves. `pulls`: images that this resource pulls to nodes, for
+    others too.
     """
     regions = [region for region in resource.spec.regions if region.kube_config_secret_ref is None]
     deployments = [
@@ -63,8 +73,48 @@ def desired_objects(
         _front_service(resource, installation),
         _network_policy(resource, installation),
         _registry(resource, plan, installation, owns_model_name=owns_model_name),
+        *(manifest for region in regions for manifest in _fetched(resource, region, plan, installation)),
+        *_pre_pulls(resource, pulls, installation),
         *at_zero,
     ]
+
+
+def _fetched(resource: Resource, region: Region, plan: ResourcePlan, installation: Installation) -> list[Manifest]:
+    """The claim for a region's weights, unless the user has made it, and the Job that fills it."""
+    claim = weights_of(resource, region, installation.allowed_host_paths).claim
+    if claim is None:
+        return []
+    labels, fetch = _labels(resource, region), plan.regions[region.name].fetch
+    made = []
+    if claim.spec is not None:
+        made.append(_manifest(resource, installation, "PersistentVolumeClaim", claim.name, labels, spec=claim.spec))
+    if fetch is not None:
+        made.append(_fetch_job(resource, region, fetch, installation))
+    return made
+
+
+def _fetch_job(resource: Resource, region: Region, fetch: Fetch, installation: Installation) -> Manifest:
+    weights = weights_of(resource, region, installation.allowed_host_paths)
+    assert weights.claim is not None  # noqa: S101 - the caller has checked it
+    name = names.fill_name(resource.key.name, region.name, fetch.key, fetch.attempt)
+    labels = _labels(resource, region) | {names.LABEL_WEIGHTS: fetch.key}
+    annotations = {
+        names.ANNOTATION_ATTEMPT: str(fetch.attempt),
+        names.ANNOTATION_GENERATION: str(resource.generation),
+    }
+    spec = job_spec(resource, region, weights, weights.claim, fetch.key, installation.pod)
+    return _manifest(resource, installation, "Job", name, labels, annotations=annotations, spec=spec)
+
+
+def _pre_pulls(resource: Resource, pulls: frozenset[PrePull], installation: Installation) -> list[Manifest]:
+    made = []
+    for pull, region in pre_pulls(resource, installation.pod).items():
+        if pull in pulls:
+            name = names.pre_pull_name(resource.key.name, pull.image, pull.placement)
+            labels = names.resource_labels(resource.key.namespace, resource.key.name)
+            spec = daemon_set_spec(resource, region, name, installation.pod)
+            made.append(_manifest(resource, installation, "DaemonSet", name, labels, spec=spec))
+    return made
 
 
 def _manifest(  # noqa: PLR0913 - the parts of an object
@@ -117,7 +167,9 @@ def _deployment(
         annotations[names.ANNOTATION_REGION_REPLICAS] = str(plan.replicas)
         if plan.spot_reclaimed_at is not None:
             annotations[names.ANNOTATION_SPOT_RECLAIMED_AT] = to_micro_time(plan.spot_reclaimed_at)
-    weights = weights_of(resource.spec, installation.allowed_host_paths)
+    weights = weights_of(resource, region, installation.allowed_host_paths)
+    # Weights in another claim, or fetched again into a new one, are another template.
+    fetched = {names.LABEL_WEIGHTS: plan.fetch.key if plan.fetch else NOT_FETCHED} if weights.claim else {}
     timeout_seconds = effective_autoscaling(resource.spec, region).wake_timeout_seconds
     spec = {
         "replicas": replicas,
@@ -125,7 +177,7 @@ def _deployment(
         "progressDeadlineSeconds": timeout_seconds + PROGRESS_GRACE_SECONDS,
         "selector": {"matchLabels": names.pod_selector(key.name, region.name, pool)},
         "strategy": {"type": "RollingUpdate", "rollingUpdate": STRATEGIES[resource.spec.rollout.strategy]},
-        "template": stamped(pod_template(resource, region, pool, weights, installation.pod)),
+        "template": stamped(pod_template(resource, region, pool, fetched, weights, installation.pod)),
     }
     name = names.workload_name(key.name, region.name, pool)
     return _manifest(resource, installation, "Deployment", name, labels, annotations=annotations, spec=spec)

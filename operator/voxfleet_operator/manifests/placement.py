@@ -29,7 +29,7 @@ def placement(resource: Resource, region: Region, pool: str) -> dict[str, Any]:
     return {
         "nodeSelector": effective_node_selector(region),
         "affinity": merged_affinity(pool, added.affinity),
-        "tolerations": _tolerations(resource, added, pool),
+        "tolerations": tolerations(resource, added, pool),
         "topologySpreadConstraints": [
             {
                 "maxSkew": 1,
@@ -90,8 +90,8 @@ def _terms_of_platform(pool: str, expressions: list[dict[str, Any]]) -> list[Ter
     return named or terms
 
 
-def _tolerations(resource: Resource, added: PodTemplate, pool: str) -> list[dict[str, Any]]:
-    """Tolerate the taints of GPU nodes, on spot those of spot nodes too, and what the user adds."""
+def tolerations(resource: Resource, added: PodTemplate, pool: str) -> list[dict[str, Any]]:
+    """Return tolerations for the taints of GPU nodes, on spot those of spot nodes too, and what the user adds."""
     gpu = resource.spec.gpu
     own: list[dict[str, Any]] = []
     if gpu.count:

@@ -16,8 +16,13 @@ USER_ID = 65_532  # of the account in the image (inference/Dockerfile)
 GRACE_BEYOND_DRAIN_SECONDS = 30
 
 
-def pod_template(
-    resource: Resource, region: Region, pool: str, weights: Weights, settings: PodSettings
+def pod_template(  # noqa: PLR0913, PLR0917 - the parts of a template
+    resource: Resource,
+    region: Region,
+    pool: str,
+    annotations: dict[str, str],
+    weights: Weights,
+    settings: PodSettings,
 ) -> dict[str, Any]:
     """Return the pod template of the Deployment of one capacity pool of a region."""
     added = effective_pod_template(resource.spec, region)
@@ -28,15 +33,15 @@ def pod_template(
     return {
         "metadata": {
             "labels": ((metadata.labels if metadata else None) or {}) | labels,
-            "annotations": (metadata.annotations if metadata else None) or {},
+            "annotations": ((metadata.annotations if metadata else None) or {}) | annotations,
         },
         "spec": {
             **placement(resource, region, pool),
-            **_identity(added),
+            **identity(added),
             "terminationGracePeriodSeconds": resource.spec.disruption.drain_seconds + GRACE_BEYOND_DRAIN_SECONDS,
             "initContainers": [first] if first else [],
             "containers": [server(resource, added, weights, image, settings)],
-            "volumes": _volumes(added, weights),
+            "volumes": volumes_of(added, weights),
         },
     }
 
@@ -52,7 +57,8 @@ def template_conflicts(added: PodTemplate, weights: Weights) -> list[str]:
     ]
 
 
-def _identity(added: PodTemplate) -> dict[str, Any]:
+def identity(added: PodTemplate) -> dict[str, Any]:
+    """Return account, security context and pull secrets, which pods of every kind have."""
     identity = {
         "automountServiceAccountToken": False,  # the server calls no Kubernetes API
         "enableServiceLinks": False,  # variables of a Service named voxfleet would look like the server's settings
@@ -73,7 +79,8 @@ def _identity(added: PodTemplate) -> dict[str, Any]:
     return identity | {key: value for key, value in optional.items() if value is not None}
 
 
-def _volumes(added: PodTemplate, weights: Weights) -> list[dict[str, Any]]:
+def volumes_of(added: PodTemplate, weights: Weights) -> list[dict[str, Any]]:
+    """Return a pod's own volumes, and the user's with other names."""
     own: list[dict[str, Any]] = [*({"name": name, "emptyDir": {}} for name in WRITABLE), *weights.volumes]
     taken = {volume["name"] for volume in own}
     users = [volume.model_dump(by_alias=True, exclude_none=True) for volume in added.volumes or ()]

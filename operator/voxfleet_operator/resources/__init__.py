@@ -12,7 +12,7 @@ from voxfleet_operator.resources.resource import (
     effective_pod_template,
     read_resource,
 )
-from voxfleet_operator.resources.spec import CacheType, Serving, VoxTTSDeploymentSpec
+from voxfleet_operator.resources.spec import CacheType, Model, Serving, VoxTTSDeploymentSpec
 from voxfleet_operator.resources.status import Condition, Failure, LastWake, Phase, RegionStatus, VoxTTSDeploymentStatus
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "Failure",
     "Key",
     "LastWake",
+    "Model",
     "Phase",
     "PodTemplate",
     "Region",

@@ -26,6 +26,7 @@ from voxfleet_operator.resources.regions import Region
 SOURCES = (
     "hf://[A-Za-z0-9][-A-Za-z0-9._]*/[A-Za-z0-9][-A-Za-z0-9._]*",
     "s3://[a-z0-9][-a-z0-9.]{1,61}[a-z0-9](/[-A-Za-z0-9._/=]+)?",
+    "oci://[a-z0-9]([-a-zA-Z0-9._:/]*[a-zA-Z0-9])?(@sha256:[a-f0-9]{64})?",
     "pvc://[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[-A-Za-z0-9._/]*",
     "file:///[-A-Za-z0-9._/]+",
 )
@@ -48,12 +49,14 @@ class Model(ResourceModel):
     source: str = Field(
         default="hf://openbmb/VoxCPM1.5",
         max_length=512,
-        description="hf://owner/name, s3://bucket/prefix, pvc://claim/path, or file:///path in the image "
+        description="hf://owner/name, s3://bucket/prefix, oci://image (with the weights at its root), "
+        "pvc://claim/path, or file:///path in the image "
         "(or on the host, where the installation allows it).",
         json_schema_extra=rules(
             rule(
                 f"self.matches('{SOURCE}')",
-                "source must be hf://owner/name, s3://bucket/prefix, pvc://claim/path or file:///absolute/path",
+                "source must be hf://owner/name, s3://bucket/prefix, oci://image, pvc://claim/path or "
+                "file:///absolute/path",
             ),
             rule("!self.contains('/../') && !self.endsWith('/..')", "source must not contain .. as a path segment"),
         ),
@@ -63,10 +66,13 @@ class Model(ResourceModel):
         min_length=1,
         max_length=128,
         pattern="^[A-Za-z0-9][-A-Za-z0-9._/]*$",
-        description="Branch, tag or commit of an hf:// source.",
+        description="Branch, tag or commit of an hf:// source. A cache is fetched once for each value: a branch that "
+        "moves on is not fetched again. For s3://, any word: another one fetches the prefix again.",
     )
     secret_ref: LocalRef | None = Field(
-        default=None, description="Secret with the credentials for the source (for hf://: key token)."
+        default=None,
+        description="Secret with the credentials for the source, in the resource's namespace. Keys: token for hf://; "
+        "accessKeyId and secretAccessKey for s3://, and where needed sessionToken, endpoint and region.",
     )
 
 
@@ -138,19 +144,26 @@ class WeightsCache(
     """Where downloaded weights are stored."""
 
     type: CacheType = Field(
-        default=CacheType.EMPTY_DIR, description="EmptyDir, PersistentVolumeClaim, HostPath or Image."
+        default=CacheType.EMPTY_DIR,
+        description="EmptyDir: each pod downloads. PersistentVolumeClaim: a Job downloads once per region, before the "
+        "first wake. HostPath: once per node. Image: nothing is downloaded, nodes pull `image`. For hf:// and s3://.",
     )
-    claim_name: ObjectName | None = Field(default=None, description="An existing claim. Absent: one is created.")
-    access_mode: Literal["ReadWriteOnce", "ReadWriteMany", "ReadOnlyMany"] = Field(
-        default="ReadWriteMany", description="Access mode of the claim."
+    claim_name: ObjectName | None = Field(
+        default=None,
+        description="An existing claim, writable for user 65532. Absent: one per region is created, and deleted with "
+        "the resource.",
+    )
+    access_mode: Literal["ReadWriteOnce", "ReadWriteMany"] = Field(
+        default="ReadWriteMany", description="Access mode of the claim; a Job writes it and every server reads it."
     )
     storage_class_name: ObjectName | None = Field(default=None, description="Storage class of a claim that is created.")
-    size: QuantityText = Field(default="20Gi", description="Size of the cache.")
+    size: QuantityText = Field(default="20Gi", description="Size of the claim: of two revisions.")
     path: Annotated[str, Field(max_length=1024, pattern="^/[-A-Za-z0-9._/]+$")] | None = Field(
-        default=None, description="Folder on the host, for HostPath."
+        default=None,
+        description="Folder on the host, for HostPath: below the chart's allowedHostPaths, writable for user 65532.",
     )
     image: Annotated[str, Field(max_length=512, pattern=IMAGE)] | None = Field(
-        default=None, description="Image that contains the weights, for Image."
+        default=None, description="Image that contains the weights at its root, for Image."
     )
 
 
@@ -158,7 +171,11 @@ class Cache(ResourceModel):
     """Caches that shorten a wake."""
 
     weights: WeightsCache = Field(default_factory=WeightsCache, description="Where weights are stored.")
-    pre_pull_image: bool = Field(default=False, description="Pull the server's image to existing nodes before a wake.")
+    pre_pull_image: bool = Field(
+        default=False,
+        description="Pull the server's image to existing nodes before a wake, by a DaemonSet that resources with the "
+        "same image and placement share.",
+    )
 
 
 class Rollout(ResourceModel):

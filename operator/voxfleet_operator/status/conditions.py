@@ -30,6 +30,18 @@ REASONS: dict[str, str] = {
     "NameTaken": "An object of the needed name has another owner; rename this resource or delete that object.",
     "ModelNameTaken": "An older resource owns the model name; this one answers as namespace/name only.",
     "FeatureNotAvailable": "The spec asks for something that this version does not offer; the message names the field.",
+    "FetchingWeights": "A Job fetches the weights into their claim; no server starts before it has. "
+    "The message says how far it is.",
+    "WeightsNotFetched": "The weights could not be fetched; the message has the pod's own words. Tried again with "
+    "back-off, and at once after a change of the spec; earlier weights are kept.",
+    "ClaimNotBound": "The claim for the weights is not bound; correct cache.weights.storageClassName, accessMode "
+    "or size.",
+    "SecretNotFound": "A pod refers to a Secret, or a key of one, that does not exist; create it, or correct the "
+    "field.",
+    "HostPathForbidden": "cache.weights.path is not below the chart's allowedHostPaths; have it added, or use another "
+    "type.",
+    "ImageVolumesNotServed": "The cluster does not serve image volumes (Kubernetes 1.33 to 1.34 with the feature gate "
+    "ImageVolume, 1.35 and newer without); use cache.weights.type PersistentVolumeClaim.",
     "TemplateConflict": "podTemplate sets something that VoxFleet sets itself; VoxFleet's value is used.",
     "LoadUnknown": "Gateways or pods do not report their load, so no region goes to sleep; look at the gateways.",
     "PodFailing": "A pod does not start while others serve; correct what the last change broke.",
@@ -53,6 +65,12 @@ SEVERITY = (
     "SpotUnavailable",
     "NoSurgeCapacity",
     "ClockSkew",
+    "WeightsNotFetched",
+    "ClaimNotBound",
+    "SecretNotFound",
+    "ImageNotFound",
+    "HostPathForbidden",
+    "ImageVolumesNotServed",
     "FeatureNotAvailable",
     "ModelNameTaken",
     "TemplateConflict",

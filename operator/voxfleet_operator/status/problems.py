@@ -46,11 +46,12 @@ def _model_name_taken(resource: Resource, owner: Key | None) -> list[Problem]:
 
 
 def _template_conflicts(resource: Resource, allowed_host_paths: tuple[str, ...]) -> list[Problem]:
-    weights = weights_of(resource.spec, allowed_host_paths)
     conflicts = [
         field
         for region in resource.spec.regions
-        for field in template_conflicts(effective_pod_template(resource.spec, region), weights)
+        for field in template_conflicts(
+            effective_pod_template(resource.spec, region), weights_of(resource, region, allowed_host_paths)
+        )
     ]
     # dict.fromkeys: regions mostly share one podTemplate, and the order must not change from run to run.
     return [

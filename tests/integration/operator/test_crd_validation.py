@@ -109,6 +109,10 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
         with_regions(cache={"weights": {"type": "PersistentVolumeClaim", "accessMode": "ReadWriteOnce"}}),
         ["cache.weights.accessMode", "ReadWriteMany"],
     ),
+    "cache read-only": (
+        with_regions(cache={"weights": {"type": "PersistentVolumeClaim", "accessMode": "ReadOnlyMany"}}),
+        ["spec.cache.weights.accessMode", "ReadWriteMany"],
+    ),
     "rollout": (with_regions(rollout={"strategy": "Hope"}), ["spec.rollout.strategy", "Surge"]),
     "drain": (with_regions(disruption={"drainSeconds": -1}), ["spec.disruption.drainSeconds", "0"]),
     "unavailable": (with_regions(disruption={"maxUnavailable": 0}), ["spec.disruption.maxUnavailable", "1"]),
@@ -145,6 +149,7 @@ GOOD_ONES: dict[str, dict[str, Any]] = {
     "smallest": GOOD,
     "cpu": with_regions(gpu={"count": 0}, serving={"dtype": "float32"}),
     "every source s3": with_regions(model={"source": "s3://bucket/prefix/x"}),
+    "every source oci": with_regions(model={"source": "oci://registry.example.com:5000/voices/voxcpm:1.5"}),
     "pvc": with_regions(model={"source": "pvc://claim/path/to"}),
     "file": with_regions(model={"source": "file:///models/tiny"}),
     "remote": regions(kubeConfigSecretRef={"name": "kube"}, gatewayURL="https://eu.tts.example.com"),

@@ -40,6 +40,8 @@ class FakeApi(KubernetesApi):
         self.applied: dict[str, Body] = {}
         self.requests: list[tuple[str, str]] = []
         self.failing: dict[str, Exception] = {}
+        self.dry_runs: list[Body] = []
+        self.serves_image_volumes = False
         self.on_event: Callable[[str, Body, bool], None] = lambda _path, _body, _is_deleted: None
         self.version = 100
 
@@ -59,6 +61,11 @@ class FakeApi(KubernetesApi):
             self.objects[path] = {"metadata": {"uid": f"uid of {path}", "resourceVersion": "0"}}
         before, self.applied[path] = self.applied.get(path, {}), copy.deepcopy(body)
         return self.put(path, lambda found: _apply(found, before, body))
+
+    async def is_accepted(self, path: str, body: Body) -> bool:
+        assert path.endswith(body["metadata"]["name"])
+        self.dry_runs.append(body)
+        return self.serves_image_volumes
 
     async def merge(self, path: str, body: Body) -> Body:
         self._write("PATCH", path)

@@ -33,7 +33,9 @@ async def awake(loop: Loop, **spec: Any) -> None:
 
 
 async def test_the_first_reconcile_creates_every_object_at_zero_replicas(loop: Loop) -> None:
-    await asleep(loop)
+    loop.create("eu", cache={"weights": {"type": "PersistentVolumeClaim"}, "prePullImage": True})
+    await loop.reconcile()
+    await loop.reconcile()  # the Job's name depends on the claim's uid
     kinds = {body["kind"] for body in loop.api.objects.values()}
     assert kinds == {kind.name for kind in TABLE if kind.is_applied} | {"VoxTTSDeployment"}
     assert loop.object("Deployment")["spec"]["replicas"] == 0
@@ -342,3 +344,17 @@ async def test_the_next_reconcile_is_due_at_the_wake_timeout(loop: Loop) -> None
     assert await loop.reconcile() is None, "asleep: nothing is due"
     loop.renew()
     assert await loop.reconcile() == loop.now + 100
+
+
+async def test_image_volumes_are_asked_for_once_and_only_where_needed(loop: Loop) -> None:
+    await asleep(loop)
+    assert loop.api.dry_runs == []
+    loop.change_spec(model={"source": "oci://registry/voice:1"})
+    for _ in range(3):
+        await loop.reconcile()
+    assert len(loop.api.dry_runs) == 1
+    assert loop.condition("Ready") == ("False", "ImageVolumesNotServed")
+    loop.now += 601
+    loop.api.serves_image_volumes = True
+    await loop.reconcile()
+    assert loop.condition("Ready") == ("True", "Asleep")

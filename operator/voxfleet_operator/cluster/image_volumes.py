@@ -1,0 +1,50 @@
+"""Asks the API server whether it serves image volumes: the feature gate has other defaults in each version.
+
+Knows the probe, a dry run of a Deployment with such a volume: a server without the gate drops the field, and then
+refuses a volume without a source. Does not know what needs the answer.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from voxfleet_operator.cluster.api import KubernetesApi
+from voxfleet_operator.kinds import ObjectRef
+
+# A cluster that serves them goes on to; one that does not may be upgraded.
+SECONDS_UNTIL_ASKED_AGAIN = 600.0
+NAME = "voxfleet-image-volume-probe"
+
+
+@dataclass(slots=True)
+class ImageVolumes:
+    """The answer, remembered."""
+
+    api: KubernetesApi
+    namespace: str
+    clock: Callable[[], float]
+    refused_at: float | None = None
+    is_served: bool = False
+
+    async def are_served(self) -> bool:
+        """Whether pods may have image volumes. Raises KubernetesError."""
+        is_recent = self.refused_at is not None and self.clock() < self.refused_at + SECONDS_UNTIL_ASKED_AGAIN
+        if not self.is_served and not is_recent:
+            ref = ObjectRef("Deployment", self.namespace, NAME)
+            self.is_served = await self.api.is_accepted(ref.path, _probe(self.namespace))
+            self.refused_at = None if self.is_served else self.clock()
+        return self.is_served
+
+
+def _probe(namespace: str) -> dict[str, object]:
+    labels = {"app": NAME}
+    pod = {
+        "containers": [{"name": "probe", "image": "probe"}],
+        "volumes": [{"name": "weights", "image": {"reference": "probe", "pullPolicy": "IfNotPresent"}}],
+    }
+    template = {"metadata": {"labels": labels}, "spec": pod}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": NAME, "namespace": namespace},
+        "spec": {"replicas": 0, "selector": {"matchLabels": labels}, "template": template},
+    }

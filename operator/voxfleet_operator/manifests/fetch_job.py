@@ -1,0 +1,68 @@
+"""Builds the pod of the Job that fills a claim with weights, before the first wake and without a GPU.
+
+Knows how often a Job tries by itself, and which failures it does not try again. Does not know when a Job is made
+(decisions/weights.py).
+"""
+
+from dataclasses import replace
+from typing import Any
+
+from voxfleet_operator import names
+from voxfleet_operator.manifests.containers import PodSettings, fetcher
+from voxfleet_operator.manifests.pod import identity, volumes_of
+from voxfleet_operator.manifests.weights import Claim, Weights
+from voxfleet_operator.resources import Region, Resource, effective_node_selector, effective_pod_template
+
+TRIES_AFTER_THE_FIRST = 3  # with the Job controller's back-off of 10, 20 and 40 s
+WEIGHTS_INVALID_EXIT_CODE = 3  # of the fetcher: another try gives the same result
+# Requests and limits of both: a quota refuses pods without them. Buffers are small, and page cache is reclaimed.
+RESOURCES = {"requests": {"cpu": "250m", "memory": "512Mi"}, "limits": {"cpu": "2", "memory": "2Gi"}}
+# Autoscalers take no node from a pod with these: a fetch that starts again is a wake that waits longer.
+STAY = {"karpenter.sh/do-not-disrupt": "true", "cluster-autoscaler.kubernetes.io/safe-to-evict": "false"}
+
+
+def job_labels(resource: Resource, key: str) -> dict[str, str]:
+    """Return the labels of the Job's pods. Without a region: the region's Service would select them as servers."""
+    labels = names.resource_labels(resource.key.namespace, resource.key.name)
+    return labels | {"app.kubernetes.io/component": "weights", names.LABEL_WEIGHTS: key}
+
+
+def job_spec(  # noqa: PLR0913, PLR0917 - the parts of a Job
+    resource: Resource, region: Region, weights: Weights, claim: Claim, key: str, settings: PodSettings
+) -> dict[str, Any]:
+    """Return the spec of a Job that fills a claim."""
+    added = effective_pod_template(resource.spec, region)
+    writing = replace(weights, download=claim.download)
+    container = fetcher(resource, added, writing, resource.spec.image or settings.image, settings)
+    metadata = added.metadata
+    users = [toleration.model_dump(by_alias=True, exclude_none=True) for toleration in added.tolerations or ()]
+    return {
+        "backoffLimit": TRIES_AFTER_THE_FIRST,
+        "podFailurePolicy": {
+            "rules": [
+                {
+                    "action": "FailJob",
+                    "onExitCodes": {
+                        "containerName": names.CONTAINER_FETCHER,
+                        "operator": "In",
+                        "values": [WEIGHTS_INVALID_EXIT_CODE],
+                    },
+                },
+                {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+            ]
+        },
+        "template": {
+            "metadata": {
+                "labels": ((metadata.labels if metadata else None) or {}) | job_labels(resource, key),
+                "annotations": ((metadata.annotations if metadata else None) or {}) | STAY,
+            },
+            "spec": {
+                **identity(added),
+                "restartPolicy": "Never",  # each failed pod stays, with its own words
+                "nodeSelector": effective_node_selector(region),
+                "tolerations": users,
+                "containers": [(container or {}) | {"resources": RESOURCES}],
+                "volumes": volumes_of(added, writing),
+            },
+        },
+    }
