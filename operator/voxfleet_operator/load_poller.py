@@ -59,7 +59,7 @@ class LoadPoller:
         self.observer.readings = Readings(tuple(self.newest.values()))
 
     async def _poll(self, gateway: GatewayAddress) -> None:
-        url = f"http://{_host(gateway.address)}:{gateway.port}/internal/load"
+        url = f"http://{url_host(gateway.address)}:{gateway.port}/internal/load"
         try:
             answer = await self._get(url)
         except (aiohttp.ClientError, TimeoutError, ValidationError) as error:
@@ -83,5 +83,6 @@ class LoadPoller:
             return GatewayLoad.model_validate_json(body)
 
 
-def _host(address: str) -> str:
+def url_host(address: str) -> str:
+    """Return a pod's address as a URL has it."""
     return f"[{address}]" if ":" in address else address  # IPv6 literals need brackets (RFC 3986)

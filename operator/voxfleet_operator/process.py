@@ -21,6 +21,7 @@ from voxfleet_operator.cluster.observation import Observer
 from voxfleet_operator.cluster.own_kind import kopf_registry, kopf_settings
 from voxfleet_operator.cluster.store import Store
 from voxfleet_operator.cluster.watches import list_and_watch
+from voxfleet_operator.fetch_poller import FetchPoller
 from voxfleet_operator.kinds import Watch, watches
 from voxfleet_operator.load_poller import LoadPoller, gateway_token
 from voxfleet_operator.manifests import Installation
@@ -52,6 +53,7 @@ class Components:
     store: Store
     reconciler: Reconciler
     poller: LoadPoller
+    fetch_poller: FetchPoller
     metrics: Metrics
     watches: tuple[Watch, ...]
     kopf_started: asyncio.Event
@@ -92,7 +94,14 @@ def _tasks(components: Components) -> dict[str, Coroutine[Any, Any, None]]:
     follow = {f"watch {watch.kind}": list_and_watch(api, watch, store) for watch in components.watches}
     work = {f"worker {number}": _work(components) for number in range(WORKERS)}
     stop = _until_stopped(components.kopf_started)
-    return {**follow, **work, "own kind": _watch_own_kind(components), "load": components.poller.run(), "stop": stop}
+    return {
+        **follow,
+        **work,
+        "own kind": _watch_own_kind(components),
+        "load": components.poller.run(),
+        "fetches": components.fetch_poller.run(),
+        "stop": stop,
+    }
 
 
 async def _work(components: Components) -> None:
@@ -148,10 +157,20 @@ async def _components(settings: Settings) -> AsyncIterator[Components]:
     )
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=GATEWAY_CONNECTIONS)) as session:
         poller = LoadPoller(session, observer, gateway_token(settings.internal_key), settings.load_poll_seconds)
+        fetch_poller = FetchPoller(session, observer, settings.load_poll_seconds)
         reconciler = Reconciler(api, store, observer, installation(settings))
         watched = watches(settings.system_namespace, settings.demand_namespace, settings.gateway_service)
         components = Components(
-            settings, api, queue, store, reconciler, poller, metrics, watched, kopf_started=asyncio.Event()
+            settings,
+            api,
+            queue,
+            store,
+            reconciler,
+            poller,
+            fetch_poller,
+            metrics,
+            watched,
+            kopf_started=asyncio.Event(),
         )
         health = await serve_health(settings.health_host, settings.health_port, components.is_synced)
         scrapes = await serve_metrics(

@@ -181,7 +181,7 @@ def bench(  # noqa: PLR0913, PLR0917 - one parameter per flag
 
 
 @app.command("fetch")
-def fetch(
+def fetch(  # noqa: PLR0913, PLR0917 - one parameter per flag
     source: Annotated[
         str, typer.Option(help="hf://owner/name, a repository on the Hugging Face hub, or s3://bucket/prefix.")
     ],
@@ -190,6 +190,9 @@ def fetch(
     evict: Annotated[  # noqa: FBT002
         bool, typer.Option("--evict", help="Before a download, delete all but the newest weights beside the folder.")
     ] = False,
+    progress_port: Annotated[
+        int | None, typer.Option(min=1, max=65_535, help="Port that answers GET /internal/progress meanwhile.")
+    ] = None,
     error_file: Annotated[
         Path | None, typer.Option(help="File that gets the reason of a failure, such as /dev/termination-log.")
     ] = None,
@@ -205,7 +208,7 @@ def fetch(
     from voxfleet_inference.fetching.errors import FetchError, PassingError  # noqa: PLC0415
 
     try:
-        fetched = fetch_checkpoint(source, revision, target, evicts=evict)
+        fetched = fetch_checkpoint(source, revision, target, evicts=evict, progress_port=progress_port)
     except FetchError as error:
         if error_file is not None:
             error_file.write_text(str(error), encoding="utf-8")

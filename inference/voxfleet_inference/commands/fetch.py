@@ -9,27 +9,40 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Final
 
 from voxfleet_inference.fetching.errors import FetchError, LastingError
 from voxfleet_inference.fetching.folder import Fetched, Wanted, fill
+from voxfleet_inference.fetching.progress_server import LatestProgress, served
 from voxfleet_inference.fetching.store import Store
 
 _HUB: Final = re.compile(r"^hf://(?P<repository>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)$", re.ASCII)
 _BUCKET: Final = re.compile(r"^s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(/(?P<prefix>[\w./=-]*))?$", re.ASCII)
 
 
-def fetch_checkpoint(source: str, revision: str, target: Path, *, evicts: bool = False) -> Fetched:
+def fetch_checkpoint(
+    source: str, revision: str, target: Path, *, evicts: bool = False, progress_port: int | None = None
+) -> Fetched:
     """Fill a folder with a checkpoint; a complete one is left alone, without a request.
+
+    The progress is a line in the log every five seconds, and an answer at `progress_port`.
 
     Raises:
         FetchError: the address is wrong, the store refused or could not be reached, or the disk is full.
     """
     store_of = _store_of(source, revision)  # first: a wrong address is not "cannot fetch"
     place = f"{source} at {revision}" if source.startswith("hf://") else source
+    latest = LatestProgress()
+
+    def report(present: int, total: int) -> None:
+        latest.report(present, total)
+        sys.stderr.write(f"fetched {present / 1e6:.0f} of {total / 1e6:.0f} MB\n")
+
     try:
-        return fill(target, Wanted(source, revision), store_of, _print_progress, evicts=evicts)
+        with nullcontext() if progress_port is None else served(latest, progress_port):
+            return fill(target, Wanted(source, revision), store_of, report, evicts=evicts)
     except FetchError as error:
         raise type(error)(f"cannot fetch {place}: {error}") from error
 
@@ -55,7 +68,3 @@ def _store_of(source: str, revision: str) -> Callable[[], Store]:
 
         return open_bucket
     raise LastingError(f"--source {source!r} is not of the form hf://owner/name or s3://bucket/prefix")
-
-
-def _print_progress(present: int, total: int) -> None:
-    sys.stderr.write(f"fetched {present / 1e6:.0f} of {total / 1e6:.0f} MB\n")

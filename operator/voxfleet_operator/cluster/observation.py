@@ -16,6 +16,7 @@ from voxfleet_operator.decisions.load import Readings, load_of_region
 from voxfleet_operator.decisions.observed import (
     SPOT_QUIET_SECONDS,
     ClaimState,
+    FetchProgress,
     JobState,
     LeaseState,
     LocalState,
@@ -57,6 +58,7 @@ class Observer:
     spot_quiet_seconds: float = SPOT_QUIET_SECONDS
     allowed_host_paths: tuple[str, ...] = ()
     has_image_volumes: bool = True
+    progress: dict[tuple[str, str], FetchProgress] = field(default_factory=dict)  # by namespace and name of the pod
     readings: Readings = field(default_factory=Readings)
     histories: dict[tuple[Key, str], RegionHistory] = field(default_factory=dict)
 
@@ -116,6 +118,7 @@ class Observer:
             claim=claim,
             jobs=tuple(job for job in jobs if job is not None),
             pods=tuple(pod for pod in pods if pod is not None and pod.job),
+            progress={name: each for (namespace, name), each in self.progress.items() if namespace == key.namespace},
             what=what_of(resource),
             where=where_of(resource),
             secret=f"model.secretRef {model.secret_ref.name}" if model.secret_ref else "",

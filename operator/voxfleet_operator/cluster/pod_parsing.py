@@ -105,7 +105,9 @@ def _decisive(status: Body) -> Body:
     """
     server, fetchers = _server(status), status.get("initContainerStatuses") or []
     others = [each for each in status.get("containerStatuses") or [] if each is not server]
-    working = [each for each in fetchers if _state(each, "running") and each.get("name") == names.CONTAINER_FETCHER]
+    working = [
+        each for each in (*fetchers, *others) if _state(each, "running") and each.get("name") == names.CONTAINER_FETCHER
+    ]
     in_order = [*fetchers, server, *others]
     return next((each for each in in_order if _is_failing(each)), (working or [server])[0])
 

@@ -114,6 +114,13 @@ class Store:
         pods = (self.state(ref, PodState) for ref in self.refs_of(key, ("Pod",)))
         return tuple(pod for pod in pods if pod is not None and pod.region == region)
 
+    def fetching_pods(self) -> dict[ObjectRef, PodState]:
+        """Return the running pods of Jobs that fetch weights."""
+        pods = ((ref, state) for ref, state in self.states.items() if isinstance(state, PodState) and state.job)
+        return {
+            ref: pod for ref, pod in pods if pod.address and pod.is_running and pod.is_active and ref in self.owners
+        }
+
     def pods_of_deployment(self, ref: ObjectRef) -> tuple[PodState, ...]:
         """Return the pods of one Deployment, by name."""
         owner = self.owners.get(ref)

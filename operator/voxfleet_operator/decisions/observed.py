@@ -4,6 +4,7 @@ Knows which fields matter for decisions. Does not know where they come from (vox
 follows from them (region_plan.py). Timestamps are seconds since 1970.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from voxfleet_operator.names import CONTAINER_SERVER, POOL_ON_DEMAND
@@ -210,6 +211,14 @@ class JobState:
 
 
 @dataclass(frozen=True, slots=True)
+class FetchProgress:
+    """Bytes that a fetching pod has, and shall have."""
+
+    present_bytes: int
+    total_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class WeightsState:
     """The weights of a region, as far as they are fetched before a wake.
 
@@ -224,6 +233,7 @@ class WeightsState:
     jobs: tuple[JobState, ...] = ()
     pods: tuple[PodState, ...] = ()
     refusal: tuple[str, str] | None = None
+    progress: Mapping[str, FetchProgress] = field(default_factory=dict)  # by name of the pod
     what: str = ""
     where: str = ""
     secret: str = ""

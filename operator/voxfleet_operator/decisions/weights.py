@@ -124,4 +124,9 @@ def _progress(weights: WeightsState, job: JobState) -> str:
         return f"{weights.what}: pod {pod.name} has no node: {pod.unschedulable_message}"
     if pod.exit_code is not None:
         return f"{weights.what}: {pod.termination_message or f'exit code {pod.exit_code}'}; it is tried again"
-    return f"{weights.what}: pod {pod.name} is fetching; see its log for the progress"
+    progress = weights.progress.get(pod.name)
+    if progress is None or not progress.total_bytes:
+        return f"{weights.what}: pod {pod.name} is fetching; see its log for the progress"
+    done, total = progress.present_bytes, progress.total_bytes
+    share = f"{done * 100 // total} % ({done / 1e9:.2f} of {total / 1e9:.2f} GB)"
+    return f"{weights.what}: pod {pod.name} has fetched {share}"

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from voxfleet_operator import names
-from voxfleet_operator.manifests.containers import PodSettings, fetcher
+from voxfleet_operator.manifests.containers import INTERNAL_PORT, PodSettings, fetcher
 from voxfleet_operator.manifests.pod import identity, volumes_of
 from voxfleet_operator.manifests.weights import Claim, Weights
 from voxfleet_operator.resources import Region, Resource, effective_node_selector, effective_pod_template
@@ -33,7 +33,9 @@ def job_spec(  # noqa: PLR0913, PLR0917 - the parts of a Job
     """Return the spec of a Job that fills a claim."""
     added = effective_pod_template(resource.spec, region)
     writing = replace(weights, download=claim.download)
-    container = fetcher(resource, added, writing, resource.spec.image or settings.image, settings)
+    container = fetcher(resource, added, writing, resource.spec.image or settings.image, settings) or {}
+    container["args"] = [*container["args"], "--progress-port", str(INTERNAL_PORT)]
+    container["ports"] = [{"name": "internal", "containerPort": INTERNAL_PORT}]
     metadata = added.metadata
     users = [toleration.model_dump(by_alias=True, exclude_none=True) for toleration in added.tolerations or ()]
     return {
@@ -61,7 +63,7 @@ def job_spec(  # noqa: PLR0913, PLR0917 - the parts of a Job
                 "restartPolicy": "Never",  # each failed pod stays, with its own words
                 "nodeSelector": effective_node_selector(region),
                 "tolerations": users,
-                "containers": [(container or {}) | {"resources": RESOURCES}],
+                "containers": [container | {"resources": RESOURCES}],
                 "volumes": volumes_of(added, writing),
             },
         },

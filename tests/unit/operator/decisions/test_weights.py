@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from voxfleet_operator.decisions.observed import (
     ClaimState,
+    FetchProgress,
     JobState,
     LeaseState,
     PodState,
@@ -54,6 +55,12 @@ def test_until_the_weights_are_fetched_no_server_starts(lease: LeaseState | None
     assert "pod job-1-x is fetching" in plan.message
     assert plan.fetch == Fetch(KEY, 1)
     assert plan.requeue_at is not None
+
+
+def test_the_progress_is_in_the_message() -> None:
+    progress = {"job-1-x": FetchProgress(500_000_000, 2_000_000_000)}
+    plan = decide(region(JOB, pods=(POD,), progress=progress), NOW)
+    assert plan.message == "model.source hf://a/b: pod job-1-x has fetched 25 % (0.50 of 2.00 GB)"
 
 
 def test_a_complete_job_lets_the_region_wake_and_is_kept_as_the_record() -> None:
