@@ -32,6 +32,7 @@ ANNOTATION_GENERATION = "voxfleet.dev/generation"
 ANNOTATION_REGION_REPLICAS = "voxfleet.dev/region-replicas"
 ANNOTATION_SPOT_RECLAIMED_AT = "voxfleet.dev/spot-reclaimed-at"
 ANNOTATION_DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"  # read by ReplicaSets
+ANNOTATION_CLAIM_UID = "voxfleet.dev/claim-uid"  # on a Job: the claim that it fills, where the operator made that
 ANNOTATION_ATTEMPT = "voxfleet.dev/attempt"
 ANNOTATION_RECONCILE = "voxfleet.dev/reconcile"
 FIELD_MANAGER = "voxfleet-operator"

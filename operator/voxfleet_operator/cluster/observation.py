@@ -110,12 +110,14 @@ class Observer:
         # A claim that was deleted and made again is empty: its uid is part of the key.
         uid = claim.uid if claim else ""
         waits_for_claim = is_own and claim is None
+        claims = (self.store.state(ref, ClaimState) for ref in self.store.refs_of(key, ("PersistentVolumeClaim",)))
         jobs = (self.store.state(ref, JobState) for ref in self.store.refs_of(key, ("Job",)))
         pods = (self.store.state(ref, PodState) for ref in self.store.refs_of(key, ("Pod",)))
         return WeightsState(
             key="" if waits_for_claim else names.weights_key(model.source, model.revision, name, uid),
             waits_for_claim=waits_for_claim,
             claim=claim,
+            claim_uids=frozenset(each.uid for each in claims if each is not None),
             jobs=tuple(job for job in jobs if job is not None),
             pods=tuple(pod for pod in pods if pod is not None and pod.job),
             progress={name: each for (namespace, name), each in self.progress.items() if namespace == key.namespace},

@@ -120,6 +120,7 @@ def parse_job(body: Body, _before: object, receipt: Receipt) -> JobState:
         name=metadata["name"],
         weights=(metadata.get("labels") or {}).get(names.LABEL_WEIGHTS, ""),
         attempt=_count(annotations, names.ANNOTATION_ATTEMPT) or 1,
+        claim_uid=annotations.get(names.ANNOTATION_CLAIM_UID, ""),
         generation=_count(annotations, names.ANNOTATION_GENERATION),
         created_at=to_seconds(metadata.get("creationTimestamp")) or receipt.at,
         is_complete="Complete" in ended,

@@ -198,11 +198,16 @@ class ClaimState:
 
 @dataclass(frozen=True, slots=True)
 class JobState:
-    """A Job that fetches weights into a claim. `weights`: the key of what it fetches; `failed_at`: when it gave up."""
+    """A Job that fetches weights into a claim.
+
+    `weights`: the key of what it fetches; `claim_uid`: of the claim, where the operator made it; `failed_at`: when it
+    gave up.
+    """
 
     name: str
     weights: str
     attempt: int = 1
+    claim_uid: str = ""
     generation: int | None = None
     created_at: float = 0.0
     is_complete: bool = False
@@ -223,13 +228,15 @@ class WeightsState:
     """The weights of a region, as far as they are fetched before a wake.
 
     `key` identifies what is fetched and where to; empty: nothing is to be fetched, or the claim for it does not exist
-    yet (`waits_for_claim`). `jobs`: every Job of the region; `pods`: theirs. `refusal`: (reason, message) of weights
-    that pods cannot get at all. `what`, `where`: the fields of the spec and their values, for messages.
+    yet (`waits_for_claim`). `claim_uids`: of every claim of the resource that exists. `jobs`: every Job of the
+    resource; `pods`: theirs. `refusal`: (reason, message) of weights that pods cannot get at all. `what`, `where`,
+    `secret`: the fields of the spec and their values, for messages.
     """
 
     key: str = ""
     waits_for_claim: bool = False
     claim: ClaimState | None = None
+    claim_uids: frozenset[str] = frozenset()
     jobs: tuple[JobState, ...] = ()
     pods: tuple[PodState, ...] = ()
     refusal: tuple[str, str] | None = None

@@ -22,6 +22,7 @@ class Fetch:
 
     key: str
     attempt: int = 1
+    claim_uid: str = ""
     is_done: bool = False
 
 
@@ -40,14 +41,14 @@ def current_fetch(observed: RegionState, now: float) -> Fetch | None:
     weights = observed.weights
     if not weights.key or weights.refusal:
         return None
-    job = _newest(weights)
+    job, uid = _newest(weights), weights.claim.uid if weights.claim else ""
     if job is None:
-        return Fetch(weights.key)
+        return Fetch(weights.key, claim_uid=uid)
     is_due = job.failed_at is not None and now >= job.failed_at + back_off_seconds(job.attempt)
     is_corrected = job.generation != observed.generation and _problem(weights, job, now) is not None
     if not job.is_complete and (is_due or is_corrected):
-        return Fetch(weights.key, job.attempt + 1)
-    return Fetch(weights.key, job.attempt, job.is_complete)
+        return Fetch(weights.key, job.attempt + 1, uid)
+    return Fetch(weights.key, job.attempt, uid, job.is_complete)
 
 
 def missing_weights(observed: RegionState, now: float) -> Missing | None:
@@ -67,7 +68,9 @@ def missing_weights(observed: RegionState, now: float) -> Missing | None:
 
 def has_earlier_weights(observed: RegionState) -> bool:
     """Whether the Deployments' pod template reads other weights, which are there: those that it fetches itself too."""
-    complete = {job.weights for job in observed.weights.jobs if job.is_complete}
+    # A claim that was deleted has taken what its Job had fetched.
+    uids = observed.weights.claim_uids | {""}
+    complete = {job.weights for job in observed.weights.jobs if job.is_complete and job.claim_uid in uids}
     return any(
         each.template and each.weights != observed.weights.key and (not each.weights or each.weights in complete)
         for each in observed.workloads

@@ -100,6 +100,7 @@ def _fetch_job(resource: Resource, region: Region, fetch: Fetch, installation: I
     labels = _labels(resource, region) | {names.LABEL_WEIGHTS: fetch.key}
     annotations = {
         names.ANNOTATION_ATTEMPT: str(fetch.attempt),
+        names.ANNOTATION_CLAIM_UID: fetch.claim_uid,
         names.ANNOTATION_GENERATION: str(resource.generation),
     }
     spec = job_spec(resource, region, weights, weights.claim, fetch.key, installation.pod)

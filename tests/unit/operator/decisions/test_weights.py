@@ -160,3 +160,10 @@ def test_running_servers_stay_when_the_record_of_their_weights_is_deleted() -> N
 def test_a_refusal_fails_the_region_and_starts_no_job() -> None:
     plan = decide(region(refusal=("HostPathForbidden", "cache.weights.path /x is not below"), lease=RENEWED), NOW)
     assert (plan.phase, plan.reason, plan.fetch) == (Phase.FAILED, "HostPathForbidden", None)
+
+
+def test_weights_of_a_deleted_claim_are_no_earlier_weights() -> None:
+    earlier = replace(COMPLETE, weights="earlier key", claim_uid="gone")
+    workload = WorkloadState(replicas=0, template="d", weights="earlier key")
+    assert not has_earlier_weights(region(earlier, workloads=(workload,), claim_uids=frozenset({"new"})))
+    assert has_earlier_weights(region(earlier, workloads=(workload,), claim_uids=frozenset({"gone", "new"})))

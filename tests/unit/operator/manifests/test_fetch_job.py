@@ -24,11 +24,16 @@ def one(made: list[Manifest], kind: str) -> dict[str, Any]:
 
 def test_the_job_writes_the_claim_that_servers_read(resource: Resources, made: Made) -> None:
     manifests = made(
-        resource(model={"source": "s3://bucket/voice", "secretRef": {"name": "keys"}}, cache=CACHE), fetch=Fetch("k", 2)
+        resource(model={"source": "s3://bucket/voice", "secretRef": {"name": "keys"}}, cache=CACHE),
+        fetch=Fetch("k", 2, "uid"),
     )
     claim, job, deployment = (one(manifests, kind) for kind in ("PersistentVolumeClaim", "Job", "Deployment"))
     assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
-    assert job["metadata"]["annotations"] == {names.ANNOTATION_ATTEMPT: "2", names.ANNOTATION_GENERATION: "4"}
+    assert job["metadata"]["annotations"] == {
+        names.ANNOTATION_ATTEMPT: "2",
+        names.ANNOTATION_CLAIM_UID: "uid",
+        names.ANNOTATION_GENERATION: "4",
+    }
     writing, reading = (each["spec"]["template"]["spec"] for each in (job, deployment))
     volumes = [next(v for v in pod["volumes"] if v["name"] == "weights") for pod in (writing, reading)]
     assert volumes == [{"name": "weights", "persistentVolumeClaim": {"claimName": claim["metadata"]["name"]}}] * 2
