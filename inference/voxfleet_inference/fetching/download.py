@@ -62,14 +62,15 @@ def size_of(path: Path) -> int:
 
 def _download_file(store: Store, listing: Listing, file: RemoteFile, folder: Path, progress: Progress) -> None:
     path = folder / file.name
-    failures = 0
+    failures, furthest = 0, size_of(path)
     while True:
-        before = size_of(path)
         try:
             _receive(store, listing, file, path, progress)
             _verify(path, file, progress)
         except PassingError:
-            failures = failures + 1 if size_of(path) <= before else 1
+            # A file that was received whole and is another one has made no progress either: it began anew.
+            failures = 1 if size_of(path) > furthest else failures + 1
+            furthest = max(furthest, size_of(path))
             if failures >= _ATTEMPTS_WITHOUT_PROGRESS:
                 raise
             time.sleep(_FIRST_PAUSE_SECONDS * 2 ** (failures - 1))

@@ -7,7 +7,7 @@ refuses a volume without a source. Does not know what needs the answer.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from voxfleet_operator.cluster.api import KubernetesApi
+from voxfleet_operator.cluster.api import KubernetesApi, KubernetesError
 from voxfleet_operator.kinds import ObjectRef
 
 # A cluster that serves them goes on to; one that does not may be upgraded.
@@ -26,11 +26,14 @@ class ImageVolumes:
     is_served: bool = False
 
     async def are_served(self) -> bool:
-        """Whether pods may have image volumes. Raises KubernetesError."""
+        """Whether pods may have image volumes; True while that is not known: the Deployment's apply will show it."""
         is_recent = self.refused_at is not None and self.clock() < self.refused_at + SECONDS_UNTIL_ASKED_AGAIN
         if not self.is_served and not is_recent:
             ref = ObjectRef("Deployment", self.namespace, NAME)
-            self.is_served = await self.api.is_accepted(ref.path, _probe(self.namespace))
+            try:
+                self.is_served = await self.api.is_accepted(ref.path, _probe(self.namespace))
+            except KubernetesError:
+                return True
             self.refused_at = None if self.is_served else self.clock()
         return self.is_served
 

@@ -82,11 +82,12 @@ def _with_weights(plan: RegionPlan, observed: RegionState, now: float) -> Region
     missing = missing_weights(observed, now)
     if missing is None:
         return plan
-    has_earlier = has_earlier_weights(observed)
-    plan = replace(plan, awaits_weights=True, keeps_template=has_earlier)
-    check_at = missing.retry_at or now + GRACE_SECONDS
+    # Running servers have their weights open: a new template would replace them by servers without.
+    keeps = has_earlier_weights(observed) or observed.replicas > 0
+    plan = replace(plan, awaits_weights=True, keeps_template=keeps)
+    check_at = max(missing.retry_at or now + GRACE_SECONDS, now + 1)
     plan = replace(plan, requeue_at=min(check_at, plan.requeue_at or check_at))
-    if not missing.is_failing or not has_earlier:
+    if not missing.is_failing or not keeps:
         return plan
     text = f"region {observed.name} keeps its earlier weights: {missing.message}"
     return replace(plan, warnings=(*plan.warnings, (missing.reason, text)))

@@ -119,6 +119,8 @@ def _from_folder(path: str, allowed_host_paths: tuple[str, ...]) -> Weights:
 
 
 def _is_allowed(path: str, allowed_host_paths: tuple[str, ...]) -> bool:
+    if ".." in path.split("/"):
+        return False
     # With the slash: /srv/models must not allow /srv/models-of-others.
     return any(path == allowed or path.startswith(f"{allowed}/") for allowed in allowed_host_paths)
 
@@ -170,12 +172,14 @@ def _cached_on_host(model: Model, path: str, allowed_host_paths: tuple[str, ...]
         f"cache.weights.path {path} is not below a host path that the installation allows ({allowed}): have it added to"
         " the chart's allowedHostPaths, or use another type"
     )
+    if not _is_allowed(path, allowed_host_paths):
+        # Not even in a Deployment at zero, which others may scale.
+        return Weights(model_path, refusal=("HostPathForbidden", text))
     return Weights(
         model_path,
         volumes=({"name": VOLUME, "hostPath": {"path": path, "type": "Directory"}},),
         mounts=(_read_only(MOUNT),),
         download=_download(model, model_path),
-        refusal=None if _is_allowed(path, allowed_host_paths) else ("HostPathForbidden", text),
     )
 
 

@@ -155,6 +155,7 @@ def test_running_servers_stay_when_the_record_of_their_weights_is_deleted() -> N
     plan = decide(observed, NOW)
     assert plan.phase == Phase.AWAKE
     assert plan.fetch == Fetch(KEY, 1)
+    assert plan.keeps_template
 
 
 def test_a_refusal_fails_the_region_and_starts_no_job() -> None:

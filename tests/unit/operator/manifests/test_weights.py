@@ -87,6 +87,14 @@ def test_revisions_have_folders_of_their_own(resource: Resources) -> None:
     assert len({path("main"), path("v2"), path("refs/pr/1"), path("refs-pr-1")}) == 4
 
 
+@pytest.mark.parametrize("path", ["/srv/models/../other", "/srv/models-2", "/srv", "/srv/models/.."])
+def test_no_way_around_the_allowed_host_paths(path: str, resource: Resources) -> None:
+    of = resource(cache={"weights": {"type": "HostPath", "path": path}})
+    found = weights_of(of, of.spec.regions[0], ("/srv/models",))
+    assert found.refusal is not None
+    assert found.volumes == ()
+
+
 def test_a_host_path_must_be_allowed(resource: Resources) -> None:
     of = resource(cache={"weights": {"type": "HostPath", "path": "/srv/other"}})
     refusal = weights_of(of, of.spec.regions[0], ("/srv/models",)).refusal
