@@ -17,12 +17,13 @@ from voxfleet_operator.cluster.image_volumes import ImageVolumes
 from voxfleet_operator.cluster.kept_templates import KeptTemplates
 from voxfleet_operator.cluster.object_writer import NameTakenError, ObjectWriter
 from voxfleet_operator.cluster.observation import Observer
-from voxfleet_operator.cluster.rollouts import RolloutLimiter
+from voxfleet_operator.cluster.rollouts import RolloutLimiter, waiting_message
 from voxfleet_operator.cluster.store import Store
 from voxfleet_operator.decisions.actions import PRECONDITIONS
 from voxfleet_operator.decisions.observed import JobState
 from voxfleet_operator.decisions.region_plan import REQUEUE_SECONDS
 from voxfleet_operator.decisions.resource_plan import ResourcePlan, ResourceState, decide
+from voxfleet_operator.decisions.rollouts import NO_FALLBACK
 from voxfleet_operator.kinds import PER_REGION_KINDS, UNOWNED_KINDS, ObjectRef, resource_path
 from voxfleet_operator.manifests import Installation, Manifest, desired_objects
 from voxfleet_operator.manifests.pre_pull import owned_by
@@ -71,7 +72,7 @@ class Reconciler:
 
     def __post_init__(self) -> None:
         self.writer = ObjectWriter(self.api, self.store)
-        self.rollouts = RolloutLimiter(self.api, self.store)
+        self.rollouts = RolloutLimiter(self.api, self.store, self.observer.lost_templates)
         self.templates = KeptTemplates(self.api, self.store)
         self.image_volumes = ImageVolumes(self.api, self.installation.system_namespace, self.clock)
         self.executor = ActionExecutor(self.api, self.store, self.installation.demand_namespace)
@@ -120,7 +121,7 @@ class Reconciler:
             return self.clock() + REQUEUE_SECONDS
         problems = problems_of(resource, owner, self.installation.allowed_host_paths)
         failed = self._failed(key, errors, now)
-        requeue_at = await self._update_status(turn, (*problems, *failed))
+        requeue_at = await self._update_status(turn, (*problems, *self._waiting(manifests), *failed))
         if errors:
             raise max(errors, key=_retry_after_seconds)
         return requeue_at
@@ -132,6 +133,11 @@ class Reconciler:
             return []
         failing_seconds = now - self.failing_since.setdefault(key, now)
         return [_as_problem(error, failing_seconds) for error in errors]
+
+    def _waiting(self, manifests: list[Manifest]) -> list[Problem]:
+        """Return the problems of Deployments whose new template waits."""
+        waiting = [manifest for manifest in manifests if manifest.ref in self.rollouts.waiting]
+        return [Problem("RolloutWaiting", waiting_message(each.ref, each.region)) for each in waiting]
 
     async def _apply_all(self, turn: Turn, manifests: list[Manifest]) -> list[Exception]:
         """Apply every object; a failure does not keep the others from being applied."""
@@ -145,8 +151,9 @@ class Reconciler:
                     continue
                 if manifest.kind == "Job" and manifest.ref in self.store.objects:
                     continue  # its template cannot be changed, and need not: it is the record of one attempt
-                admitted = await self.rollouts.admitted(manifest, resource.generation)
                 plan = turn.plan.regions.get(manifest.region)
+                chosen = NO_FALLBACK if plan is None else plan.fallback
+                admitted = await self.rollouts.admitted(manifest, resource.generation, chosen)
                 keeps = plan is not None and plan.keeps_template
                 await self.writer.apply(resource, await self.templates.kept(admitted, keeps=keeps))
             except (KubernetesError, NameTakenError) as error:

@@ -29,7 +29,7 @@ from voxfleet_operator.decisions.resource_plan import ResourceState
 from voxfleet_operator.decisions.wake_timing import is_of_this_wake
 from voxfleet_operator.kinds import ObjectRef
 from voxfleet_operator.manifests.weights import weights_of, what_of, where_of
-from voxfleet_operator.resources import Autoscaling, Key, Region, Resource, effective_autoscaling
+from voxfleet_operator.resources import Autoscaling, Key, Region, RegionStatus, Resource, effective_autoscaling
 
 NEVER = float("inf")
 IMAGE_VOLUMES_NOT_SERVED = (
@@ -61,6 +61,7 @@ class Observer:
     progress: dict[tuple[str, str], FetchProgress] = field(default_factory=dict)  # by namespace and name of the pod
     readings: Readings = field(default_factory=Readings)
     histories: dict[tuple[Key, str], RegionHistory] = field(default_factory=dict)
+    lost_templates: set[str] = field(default_factory=set)  # digests of templates that Kubernetes has no more
 
     def observe(self, resource: Resource, now: float) -> ResourceState:
         """Return the present state of a resource: all regions at the same time."""
@@ -89,8 +90,13 @@ class Observer:
             previous_phase=status.phase if status else None,
             last_wake=status.last_wake if status else None,
             failure=status.failure if status else None,
+            proven_templates=self._proven_templates(status),
         )
         return replace(observed, local=self._local_state(key, observed, now))
+
+    def _proven_templates(self, status: RegionStatus | None) -> dict[str, str]:
+        proven = (status.proven_templates if status else None) or {}
+        return {pool: template for pool, template in proven.items() if template not in self.lost_templates}
 
     def _workloads(self, key: Key, region: str) -> tuple[WorkloadState, ...]:
         deployments = (names.workload_name(key.name, region, pool) for pool in names.POOLS)

@@ -5,6 +5,7 @@ not know demand.
 """
 
 from voxfleet_operator.decisions.observed import IMAGE_PULL_REASONS, PodState, RegionState
+from voxfleet_operator.decisions.rollouts import running_templates
 from voxfleet_operator.decisions.timestamps import to_micro_time
 from voxfleet_operator.names import CONTAINER_FETCHER, CONTAINER_SERVER, POOL_SPOT
 from voxfleet_operator.resources import Failure
@@ -103,6 +104,9 @@ def pod_warnings(observed: RegionState, now: float) -> list[tuple[str, str]]:
         elif pod.waiting_reason in IMAGE_REASONS or pod.restarts > 0:
             text = _ending(pod) if pod.exit_code is not None else f"{pod.waiting_reason} {pod.waiting_message}".strip()
             found.append(("PodFailing", f"region {observed.name} serves on, but pod {pod.name} does not start: {text}"))
+        elif now - pod.created_at >= observed.autoscaling.wake_timeout_seconds:
+            text = f"{_pod_waits_for(pod)}, for longer than wakeTimeoutSeconds"
+            found.append(("PodFailing", f"region {observed.name} serves on, but {text}"))
     return found
 
 
@@ -145,4 +149,5 @@ def _recorded(observed: RegionState, reason: str, message: str, now: float) -> F
         failed_at=to_micro_time(now),
         retry_at=to_micro_time(now + back_off_seconds(count)),
         generation=observed.generation,
+        templates=running_templates(observed) or None,
     )

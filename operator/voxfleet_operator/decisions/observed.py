@@ -250,7 +250,7 @@ class WeightsState:
 class RegionState:
     """Everything that a decision about one region may depend on, beside the time.
 
-    `autoscaling` is the region's effective one; `previous_phase`, `last_wake` and `failure` come from the status.
+    `autoscaling` is the region's effective one; the last four fields come from the status.
     """
 
     name: str
@@ -270,6 +270,7 @@ class RegionState:
     previous_phase: Phase | None = None
     last_wake: LastWake | None = None
     failure: Failure | None = None
+    proven_templates: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def replicas(self) -> int:

@@ -11,6 +11,7 @@ from voxfleet_operator.decisions.capacity.scaling import awake_replicas, replica
 from voxfleet_operator.decisions.failures import back_off_seconds, current_failure, pod_warnings
 from voxfleet_operator.decisions.idle_timers import wanted_until
 from voxfleet_operator.decisions.observed import SECONDS_UNTIL_STALE, RegionState
+from voxfleet_operator.decisions.rollouts import NO_FALLBACK, Fallback, fallback, is_in_use
 from voxfleet_operator.decisions.timestamps import to_seconds
 from voxfleet_operator.decisions.wake_timing import finished_wake
 from voxfleet_operator.decisions.weights import Fetch
@@ -42,6 +43,7 @@ class RegionPlan:
     awake_until: float | None = None
     last_wake: LastWake | None = None
     failure: Failure | None = None
+    fallback: Fallback = NO_FALLBACK
     retry_after_seconds: int | None = None
     requeue_at: float | None = None
     warnings: tuple[tuple[str, str], ...] = field(default=())
@@ -53,6 +55,24 @@ class RegionPlan:
 def at_zero(observed: RegionState, phase: Phase, reason: str, message: str) -> RegionPlan:
     """Return a plan without replicas."""
     return RegionPlan(observed.name, phase, replicas=0, reason=reason, message=message, last_wake=observed.last_wake)
+
+
+def fallen_back(plan: RegionPlan, observed: RegionState, failure: Failure) -> RegionPlan:
+    """Return a plan with the templates that worked before a failed wake, until the spec changes."""
+    text = (
+        f"region {observed.name} uses the last template that worked, because generation {failure.generation} failed at"
+        f" a wake ({failure.reason}): {failure.message}. Correct the spec; any change of it is tried at once"
+    )
+    chosen = fallback(observed, failure)
+    return replace(plan, failure=failure, fallback=chosen, warnings=(*plan.warnings, ("FellBack", text)))
+
+
+def with_present_fallback(plan: RegionPlan, observed: RegionState) -> RegionPlan:
+    """Return the plan of a running region with the fallback that its Deployments use already."""
+    failure = current_failure(observed)
+    if failure is None or not is_in_use(fallback(observed, failure), observed):
+        return plan
+    return fallen_back(plan, observed, failure)
 
 
 def failed(observed: RegionState, failure: Failure, now: float) -> RegionPlan:

@@ -26,9 +26,12 @@ from voxfleet_operator.decisions.plans import (
     awake,
     clear_stale_mark,
     failed,
+    fallen_back,
     running,
+    with_present_fallback,
     woken,
 )
+from voxfleet_operator.decisions.rollouts import NO_FALLBACK, fallback
 from voxfleet_operator.decisions.timestamps import to_seconds
 from voxfleet_operator.decisions.wake_timing import finished_wake
 from voxfleet_operator.decisions.weights import GRACE_SECONDS, current_fetch, has_earlier_weights, missing_weights
@@ -43,6 +46,7 @@ Stage = Callable[[RegionState, float], RegionPlan | None]
 def decide(observed: RegionState, now: float) -> RegionPlan:
     """Return the plan of the first stage that has one; the last stage always has."""
     plan = next(plan for stage in STAGES if (plan := stage(observed, now)) is not None)
+    plan = with_present_fallback(plan, observed) if observed.replicas > 0 and plan.fallback == NO_FALLBACK else plan
     plan = _with_weights(_with_pools(plan, observed, now), observed, now)
     if observed.lease is not None and observed.lease.is_clock_ahead:
         text = f"region {observed.name}: a gateway's clock is more than 5 s ahead of the operator's; synchronise clocks"
@@ -127,6 +131,10 @@ def _failing(observed: RegionState, now: float) -> RegionPlan | None:
     if observed.replicas == 0:
         return None
     failure = detect_failure(observed, now)
+    if failure is not None and fallback(observed, failure).proven:
+        # By way of zero: the failed pod may hold the only GPU. Waking, not Failed: held requests are served soon.
+        plan = at_zero(observed, Phase.WAKING, "Waking", f"{failure.message}; falling back to the last template")
+        return fallen_back(replace(plan, requeue_at=now), observed, failure)
     return failed(observed, failure, now) if failure else None
 
 
@@ -135,6 +143,9 @@ def _failed_before(observed: RegionState, now: float) -> RegionPlan | None:
     failure = current_failure(observed)
     if observed.replicas > 0 or failure is None:
         return None
+    if fallback(observed, failure).proven:
+        plan = woken(observed, now) if is_wanted(observed, now) else _at_rest(observed)
+        return fallen_back(plan, observed, failure)
     is_due = now >= (to_seconds(failure.retry_at) or EPOCH)
     if is_due and is_wanted_since(observed, to_seconds(failure.failed_at) or EPOCH, now):
         return woken(observed, now)
@@ -146,6 +157,10 @@ def _asleep(observed: RegionState, now: float) -> RegionPlan | None:
         return None
     if is_wanted(observed, now):
         return woken(observed, now)
+    return _at_rest(observed)
+
+
+def _at_rest(observed: RegionState) -> RegionPlan:
     if observed.unfinished_pods:
         return at_zero(observed, Phase.DRAINING, "Draining", "falling asleep: servers are finishing")
     return at_zero(observed, Phase.ASLEEP, "Asleep", "")

@@ -29,7 +29,8 @@ STRATEGIES: dict[str, dict[str, int]] = {
     "Replace": {"maxSurge": 0, "maxUnavailable": 1},
 }
 NOT_FETCHED = "none"  # no key, so the template reads other weights than every fetched one
-REVISIONS_KEPT = 2  # old ReplicaSets for `kubectl rollout undo`; Kubernetes' own default is 10
+# Old ReplicaSets: the last template that worked is found there after so many that did not. Kubernetes' own default.
+REVISIONS_KEPT = 10
 PROGRESS_GRACE_SECONDS = 60  # the operator's WakeTimeout is reported before the Deployment's own deadline
 
 

@@ -13,6 +13,7 @@ from voxfleet_operator import names
 from voxfleet_operator.decisions.observed import WorkloadState
 from voxfleet_operator.manifests.manifest import Manifest
 
+NO_GENERATION = 0  # the API server counts generations from 1
 DIGEST_CHARACTERS = 16  # 64 bits: compared with other templates of the same Deployment only
 
 
@@ -24,19 +25,30 @@ def stamped(template: dict[str, Any]) -> dict[str, Any]:
     return template | {"metadata": metadata | {"annotations": annotations}}
 
 
-def awaits_rollout(workload: WorkloadState, manifest: Manifest, generation: int) -> bool:
-    """Whether applying a Deployment's manifest would restart running pods for a spec that they already have.
+def restarts_pods(workload: WorkloadState, manifest: Manifest) -> bool:
+    """Whether applying a Deployment's manifest would replace running pods.
 
-    A user's change of the spec is applied at once; a Deployment at zero, or on its way there, restarts no pod.
+    A Deployment at zero, or on its way there, restarts no pod.
     """
-    if manifest.kind != "Deployment":
-        return False
     spec = manifest.body["spec"]
     digest = spec["template"]["metadata"]["annotations"][names.ANNOTATION_TEMPLATE]
-    is_running = workload.replicas > 0 and spec["replicas"] > 0
-    return is_running and workload.template != digest and workload.generation in {None, generation}
+    return workload.replicas > 0 and spec["replicas"] > 0 and workload.template != digest
 
 
-def with_template(manifest: Manifest, template: dict[str, Any]) -> Manifest:
-    """Return a Deployment's manifest with another template."""
-    return replace(manifest, body=manifest.body | {"spec": manifest.body["spec"] | {"template": template}})
+def is_operators_own(workload: WorkloadState, generation: int) -> bool:
+    """Whether a changed template is for a spec that the Deployment has already; a user's change is never delayed."""
+    return workload.generation in {None, generation}
+
+
+def ends_servers_first(manifest: Manifest) -> bool:
+    """Whether a rollout ends a server before its successor is ready: strategy Replace."""
+    limits = manifest.body["spec"]["strategy"]["rollingUpdate"]
+    return bool(limits["maxUnavailable"])
+
+
+def with_template(manifest: Manifest, template: dict[str, Any], generation: int | None) -> Manifest:
+    """Return a Deployment's manifest with another template, which is of another generation of the spec, or of none."""
+    metadata = manifest.body["metadata"]
+    annotations = metadata["annotations"] | {names.ANNOTATION_GENERATION: str(generation or NO_GENERATION)}
+    changed = {"metadata": metadata | {"annotations": annotations}}
+    return replace(manifest, body=manifest.body | changed | {"spec": manifest.body["spec"] | {"template": template}})

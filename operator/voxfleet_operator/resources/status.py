@@ -77,6 +77,9 @@ class Failure(ResourceModel):
     generation: Count = Field(
         default=0, description="Generation of the spec that failed; a newer one is tried at once."
     )
+    templates: Annotated[dict[str, ShortText], Field(max_length=4)] | None = Field(
+        default=None, description="Digest of the pod template that failed, by pool."
+    )
 
 
 class RegionStatus(ResourceModel):
@@ -96,7 +99,12 @@ class RegionStatus(ResourceModel):
         default=None, description="When the region goes to sleep without another request."
     )
     last_wake: LastWake | None = Field(default=None, description="The newest wake that succeeded.")
-    failure: Failure | None = Field(default=None, description="The newest failed wake, while it delays the next.")
+    failure: Failure | None = Field(
+        default=None, description="The newest failed wake, while it delays the next or its template is not used."
+    )
+    proven_templates: Annotated[dict[str, ShortText], Field(max_length=4)] | None = Field(
+        default=None, description="Digest of the newest pod template that a server was ready with, by pool."
+    )
 
 
 class Cost(ResourceModel):

@@ -49,6 +49,9 @@ REASONS: dict[str, str] = {
     "SpotUnavailable": "No spot node within the fallback time; the message names what serves meanwhile and a remedy.",
     "PlacementConflict": "podTemplate.affinity or a region's nodeSelector excludes every node of a pool that capacity "
     "asks for, so its pods stay pending; the message names both fields.",
+    "FellBack": "A wake with a new template failed; the last one that worked is used until the spec changes.",
+    "RolloutWaiting": "A new template waits: with rollout.strategy Replace the only server would end before its "
+    "successor is ready. It is used when another server or region serves, or at the next wake.",
     "ClockSkew": "A gateway's clock is more than 5 s ahead of the operator's; synchronise the clocks of the nodes.",
     "AsExpected": "No problem is known.",
 }
@@ -60,9 +63,11 @@ SEVERITY = (
     "NameTaken",
     "ApplyFailed",
     "LoadUnknown",
+    "FellBack",
     "PodFailing",
     "PlacementConflict",
     "SpotUnavailable",
+    "RolloutWaiting",
     "NoSurgeCapacity",
     "ClockSkew",
     "WeightsNotFetched",

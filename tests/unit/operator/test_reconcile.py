@@ -1,13 +1,16 @@
 """The reconcile loop on an in-memory API server: what is written, in which order, and what a failure leaves behind."""
 
+import copy
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from voxfleet_operator.cluster.api import KubernetesError
 from voxfleet_operator.cluster.object_writer import NameTakenError
+from voxfleet_operator.cluster.rollouts import replica_sets_path
 from voxfleet_operator.decisions.observed import WorkloadState
 from voxfleet_operator.kinds import TABLE, ObjectRef, resource_path
+from voxfleet_operator.manifests import Manifest
 from voxfleet_operator.resources import Key
 
 # conftest.Loop: pytest loads test folders without packages, so the class cannot be imported by name.
@@ -296,6 +299,109 @@ async def test_a_waiting_deployment_is_kept_as_it_is_until_the_spec_changes(loop
     await loop.reconcile()
     assert images(loop, "eu") == ["image:2"], "the user's change is applied at once"
     assert loop.reconciler.rollouts.kept == {}
+
+
+async def test_replace_keeps_the_only_server_until_another_region_serves(loop: Loop) -> None:
+    await asleep(loop, "eu", "us", rollout={"strategy": "Replace"})
+    loop.renew("eu")
+    await loop.reconcile()
+    loop.add_ready_pod("old-eu", "eu")
+    await loop.reconcile()
+    loop.change_spec(image="image:2")
+    await loop.writes_of(2)
+    assert images(loop, "eu", "us") == ["image", "image:2"], "us is asleep, so nothing is lost there"
+    assert loop.condition("Degraded") == ("True", "RolloutWaiting")
+    assert loop.condition("Verified") == ("Unknown", "NotYetWoken"), "only the old template runs"
+    assert await loop.writes_of() == []
+    loop.renew("us")
+    await loop.reconcile()
+    assert images(loop, "eu") == ["image"], "us does not serve yet"
+    loop.add_ready_pod("new-us", "us")
+    await loop.writes_of(2)
+    assert images(loop, "eu") == ["image:2"]
+    assert loop.condition("Verified") == ("True", "WakeSucceeded")
+    assert loop.condition("Degraded")[1] != "RolloutWaiting"
+
+
+async def test_without_the_template_that_worked_a_failed_wake_fails_with_back_off(loop: Loop) -> None:
+    await awake(loop)
+    loop.change_spec(suspend=True)
+    await loop.reconcile()
+    loop.api.remove(ObjectRef("Pod", "default", "pod-1").path)
+    loop.change_spec(suspend=False, image="bad")
+    loop.renew()
+    await loop.reconcile()
+    selector = loop.object("Deployment")["spec"]["selector"]
+    path = replica_sets_path(Manifest(loop.ref("Deployment"), {"spec": {"selector": selector}}))
+    loop.api.objects[path] = {"items": []}
+    waiting = {"name": "inference", "state": {"waiting": {"reason": "InvalidImageName", "message": "no such: bad"}}}
+    for number in range(2):
+        loop.add_ready_pod(f"bad-{number}")
+        loop.set_pod_status(f"bad-{number}", {"phase": "Pending", "containerStatuses": [waiting]})
+        await loop.reconcile()
+        loop.api.remove(ObjectRef("Pod", "default", f"bad-{number}").path)
+        await loop.reconcile()
+    assert loop.object("Deployment")["spec"]["replicas"] == 0
+    assert loop.condition("Stalled") == ("True", "ImageNotFound")
+
+
+async def test_two_regions_with_replace_roll_one_after_the_other(loop: Loop) -> None:
+    await asleep(loop, "eu", "us", rollout={"strategy": "Replace"})
+    for region in ("eu", "us"):
+        loop.renew(region)
+        await loop.reconcile()
+        loop.add_ready_pod(f"old-{region}", region)
+    await loop.reconcile()
+    loop.change_spec(image="image:2")
+    await loop.writes_of(3)
+    assert images(loop, "eu", "us") == ["image:2", "image"]
+    loop.add_ready_pod("new-eu", "eu")
+    await loop.writes_of(2)
+    assert images(loop, "us") == ["image"], "eu still ends its old server"
+    loop.api.remove(ObjectRef("Pod", "default", "old-eu").path)
+    await loop.writes_of(2)
+    assert images(loop, "us") == ["image:2"]
+
+
+async def test_a_wake_that_fails_falls_back_to_the_replica_sets_template(loop: Loop) -> None:
+    await awake(loop)
+    worked = copy.deepcopy(loop.object("Deployment")["spec"]["template"])
+    assert loop.status()["regions"][0]["provenTemplates"] == {
+        "ondemand": worked["metadata"]["annotations"]["voxfleet.dev/template"]
+    }
+    loop.change_spec(suspend=True)
+    await loop.reconcile()
+    loop.api.remove(ObjectRef("Pod", "default", "pod-1").path)
+    loop.change_spec(suspend=False, image="bad")
+    loop.renew()
+    await loop.reconcile()
+    assert images(loop, "eu") == ["bad"]
+    loop.add_ready_pod("pod-2")
+    waiting = {"name": "inference", "state": {"waiting": {"reason": "InvalidImageName", "message": "no such: bad"}}}
+    loop.set_pod_status("pod-2", {"phase": "Pending", "containerStatuses": [waiting]})
+    copied = {"metadata": {**worked["metadata"], "labels": {**worked["metadata"]["labels"], "pod-template-hash": "7"}}}
+    uid = loop.object("Deployment")["metadata"]["uid"]
+    owned = {"metadata": {"ownerReferences": [{"uid": uid}]}, "spec": {"template": worked | copied}}
+    foreign = {"metadata": {}, "spec": {"template": worked | {"spec": {"containers": [{"image": "foreign"}]}}}}
+    selector = loop.object("Deployment")["spec"]["selector"]
+    path = replica_sets_path(Manifest(loop.ref("Deployment"), {"spec": {"selector": selector}}))
+    loop.api.objects[path] = {"items": [foreign, owned]}
+    await loop.reconcile()
+    assert loop.object("Deployment")["spec"]["replicas"] == 0, "the failed server may hold the only GPU"
+    loop.api.remove(ObjectRef("Pod", "default", "pod-2").path)
+    await loop.reconcile()
+    assert (images(loop, "eu"), loop.object("Deployment")["spec"]["replicas"]) == (["image"], 1)
+    assert loop.object("Deployment")["spec"]["template"] == worked
+    loop.add_ready_pod("pod-3")
+    await loop.reconcile()
+    assert loop.condition("Degraded") == ("True", "FellBack")
+    assert loop.condition("Verified") == ("False", "ImageNotFound")
+    assert "no such: bad" in loop.status()["message"]
+    assert await loop.writes_of(2) == []
+    loop.change_spec(image="image:3")
+    await loop.reconcile()
+    assert images(loop, "eu") == ["image:3"]
+    assert loop.condition("Degraded")[1] != "FellBack"
 
 
 async def test_a_region_that_left_the_spec_is_deleted_after_the_registry_was_written(loop: Loop) -> None:

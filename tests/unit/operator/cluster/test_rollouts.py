@@ -30,7 +30,9 @@ def ref(region: str) -> ObjectRef:
 
 
 def manifest(region: str) -> Manifest:
-    return Manifest(ref(region), {"spec": {"replicas": 1, "template": template("new")}})
+    strategy = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+    spec = {"replicas": 1, "template": template("new"), "strategy": strategy}
+    return Manifest(ref(region), {"metadata": {"annotations": {}}, "spec": spec})
 
 
 class World:
