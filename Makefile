@@ -10,7 +10,7 @@ ifneq ($(origin KUBECONFIG),command line)
 unexport KUBECONFIG
 endif
 
-.PHONY: help setup demo demo-down test check format lint types unit integration e2e soak bench-start voice-gate bench-speech gpu-bench voice crds lock clean
+.PHONY: help setup demo demo-down test check format lint types unit integration e2e soak bench-start bench-wakes voice-gate bench-speech gpu-bench voice crds lock clean
 
 help: ## list the targets
 	@printf 'VoxFleet: make TARGET\n\n'
@@ -57,6 +57,9 @@ soak: setup ## run 200 clients, some misbehaving, for three minutes on the real 
 
 bench-start: setup ## measure how long a server takes from start to ready, by part (ARGS="--beside CHECKOUT --starts 10")
 	@$(VENV)/python benchmarks/server_start.py $(ARGS)
+
+bench-wakes: setup ## wake a region of a local cluster 50 times and explain where the time goes (ARGS="--wakes 5")
+	@$(VENV)/python benchmarks/wakes.py $(ARGS)
 
 voice-gate: setup ## measure the demo voice's word errors and judge them (ARGS="--checkpoint DIR --beside DIR")
 	@$(VENV)/python benchmarks/speech_errors gate $(ARGS)

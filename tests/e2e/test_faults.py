@@ -19,10 +19,13 @@ TEXT = "Whenever it is a damp, drizzly November in my soul, I account it high ti
 WAKE_SECONDS = 240
 # Kills the container's engine processes with SIGKILL, as the kernel's out-of-memory killer does.
 KILL_ENGINE = """
-import os, pathlib
+import os, pathlib, sys
+killed = 0
 for entry in pathlib.Path("/proc").glob("[0-9]*"):
-    if b"voxfleet_inference.engine" in (entry / "cmdline").read_bytes() and int(entry.name) != os.getpid():
+    if b"voxfleet_inference.worker" in (entry / "cmdline").read_bytes() and int(entry.name) != os.getpid():
         os.kill(int(entry.name), 9)
+        killed += 1
+sys.exit(killed != 1)
 """
 
 

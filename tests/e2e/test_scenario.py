@@ -25,6 +25,20 @@ def _resource(installation: Installation) -> Iterator[None]:
     installation.delete(RESOURCE)
 
 
+def assert_explained(installation: Installation) -> None:
+    """No more than a tenth of the wake is outside of its parts; `make bench-wakes` asserts it for 50 wakes."""
+
+    def wake() -> dict[str, str]:
+        found: dict[str, str] = installation.fleet.regions(RESOURCE)[EUROPE]["lastWake"]
+        return found
+
+    wait_until(lambda: "processSeconds" in wake(), True, what="the server's parts in lastWake", within_seconds=60)
+    seconds = {name: float(value) for name, value in wake().items() if name.endswith("Seconds")}
+    total = seconds.pop("totalSeconds")
+    assert sum(seconds.values()) == pytest.approx(total), seconds
+    assert seconds["otherSeconds"] <= 0.1 * total, seconds
+
+
 def pods(installation: Installation, region: str) -> int:
     return len(installation.fleet.pods(RESOURCE, region))
 
@@ -59,6 +73,7 @@ def test_a_request_wakes_its_region_and_no_other(installation: Installation) -> 
     wake = installation.fleet.regions(RESOURCE)[EUROPE]["lastWake"]
     assert wake["reason"] == "RequestHeld"
     assert 0 < float(wake["totalSeconds"]) < WAKE_SECONDS
+    assert_explained(installation)
 
 
 def test_the_pod_runs_on_its_regions_node(installation: Installation) -> None:
@@ -120,3 +135,5 @@ def test_the_next_request_wakes_it_again(installation: Installation) -> None:
     speech = speak(installation.gateway_url(), ENGLISH, model=MODEL, location=FRANKFURT, hold_seconds=WAKE_SECONDS)
     assert speech.region == EUROPE
     assert speech.audio_seconds > 0.6
+    installation.fleet.wait_phase(RESOURCE, EUROPE, "Awake", within_seconds=30)
+    assert_explained(installation)
