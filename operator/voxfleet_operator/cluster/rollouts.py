@@ -63,7 +63,8 @@ class RolloutLimiter:
             self.kept.pop(ref, None)
             return manifest
         template = await self._template(manifest, workload.template)
-        return with_template(manifest, template, workload.generation) if template else manifest
+        kept_generation = generation if workload.generation is None else workload.generation
+        return with_template(manifest, template, kept_generation) if template else manifest
 
     def forget_deleted(self) -> None:
         """Drop the templates of Deployments that are gone."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from voxfleet_operator.decisions.observed import PodState, RegionState, WorkloadState
+from voxfleet_operator.names import POOL_SPOT
 from voxfleet_operator.resources import Failure
 
 KeyT = TypeVar("KeyT")
@@ -81,11 +82,17 @@ class DeploymentState:
 
     @property
     def is_rolling(self) -> bool:
-        """Whether pods of an older template run, or none of the newest is ready yet."""
+        """Whether pods of an older template run, or none of the newest is ready yet.
+
+        A spot pod without a node may wait for days while on-demand ones serve: it rolls nothing.
+        """
         if self.workload.replicas == 0:
             return False
-        has_old = any(pod.template != self.workload.template for pod in self.pods)
-        return has_old or not any(pod.is_ready and pod.template == self.workload.template for pod in self.pods)
+        newest = [pod for pod in self.pods if pod.template == self.workload.template]
+        if len(newest) < len(self.pods):
+            return True
+        is_probe = bool(newest) and all(pod.pool == POOL_SPOT and pod.scheduled_at is None for pod in newest)
+        return not is_probe and not any(pod.is_ready for pod in newest)
 
 
 def may_replace(rolled: KeyT, deployments: Mapping[KeyT, DeploymentState]) -> bool:

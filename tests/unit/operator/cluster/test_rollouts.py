@@ -61,6 +61,8 @@ class World:
         """Apply a region's Deployment as a reconcile does; return whether it has the new template."""
         admitted = await self.limiter.admitted(manifest(region), 1)
         digest = admitted.body["spec"]["template"]["metadata"]["annotations"][names.ANNOTATION_TEMPLATE]
+        kept = admitted.body["metadata"]["annotations"].get(names.ANNOTATION_GENERATION)
+        assert kept in {None, "1"}, "a template that waits for others is not taken for the user's change"
         self.put("Deployment", region, digest)
         return bool(digest == "new")
 

@@ -158,6 +158,17 @@ def test_property_replace_leaves_a_server_and_begins_one_deployment_at_a_time(
         assert not any(may_replace(other, after) for other in after if other != key and after[other].ready)
 
 
+def test_a_spot_pod_that_waits_for_a_node_holds_up_no_rollout() -> None:
+    probe = pod("a", ready=False, pool="spot", scheduled_at=None)
+    spot = WorkloadState(1, template="a", pool="spot")
+    assert not DeploymentState(spot, (probe,)).is_rolling
+    assert DeploymentState(spot, (replace(probe, scheduled_at=NOW),)).is_rolling
+    assert DeploymentState(spot, (replace(probe, template="old"),)).is_rolling
+    assert DeploymentState(spot, ()).is_rolling, "its pods are not made yet"
+    on_demand = DeploymentState(WorkloadState(2, template="a"), (pod("a"), pod("a")))
+    assert may_replace("ondemand", {"ondemand": on_demand, "spot": DeploymentState(spot, (probe,))})
+
+
 def test_replace_waits_for_another_server_and_not_for_ever() -> None:
     alone = DeploymentState(running("a")[0], (pod("a"),))
     asleep = DeploymentState(WorkloadState(0, template="a"))
