@@ -18,6 +18,7 @@ LABEL_SERVICE_NAME = "kubernetes.io/service-name"  # set by Kubernetes on the En
 class Scope(StrEnum):
     """Namespaces in which a kind is watched, and to which its grant is limited."""
 
+    CLUSTER = "no namespace"
     ALL = "all namespaces"
     SYSTEM = "the namespace of the gateways"
     DEMAND = "the namespace of the demand Leases"
@@ -37,7 +38,7 @@ class Kind:
 
     `is_per_region`: some objects of the kind exist once per region and are deleted when the region leaves the spec.
     `is_urgent`: a change is reconciled before all queued resources.
-    `label`: objects with this label are watched.
+    `label`: objects with this label are watched; empty: all.
     `foreign_annotations`, `foreign_spec_fields`: written by others in normal operation, so no drift.
     """
 
@@ -130,6 +131,7 @@ TABLE = (
         foreign_annotations=frozenset({"deprecated.daemonset.template.generation"}),  # by the API server
     ),
     Kind("Pod", "v1", "pods", Scope.ALL, Ownership.READ_ONLY),
+    Kind("Node", "v1", "nodes", Scope.CLUSTER, Ownership.READ_ONLY, label=""),
     Kind("Service", "v1", "services", Scope.ALL, Ownership.OWNED, is_per_region=True),
     Kind("NetworkPolicy", "networking.k8s.io/v1", "networkpolicies", Scope.ALL, Ownership.OWNED),
     Kind("ConfigMap", "v1", "configmaps", Scope.SYSTEM, Ownership.UNOWNED),
@@ -148,7 +150,7 @@ PER_REGION_KINDS = frozenset(kind.name for kind in TABLE if kind.is_per_region)
 
 
 class ObjectRef(NamedTuple):
-    """One object in the cluster, by kind, namespace and name."""
+    """One object in the cluster, by kind, namespace (empty for a Node) and name."""
 
     kind: str
     namespace: str
@@ -157,7 +159,7 @@ class ObjectRef(NamedTuple):
     @property
     def path(self) -> str:
         """Its API path."""
-        return f"{KINDS[self.kind].path(self.namespace)}/{self.name}"
+        return f"{KINDS[self.kind].path(self.namespace or None)}/{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,15 +178,9 @@ class Watch:
 
 def watches(system_namespace: str, demand_namespace: str, gateway_service: str) -> tuple[Watch, ...]:
     """One watch per row of the table; kopf watches VoxTTSDeployments (cluster/own_kind.py)."""
-    namespaces = {Scope.ALL: None, Scope.SYSTEM: system_namespace, Scope.DEMAND: demand_namespace}
-    return tuple(
-        Watch(
-            kind.name,
-            kind.label if kind.is_of_a_resource else f"{kind.label}={gateway_service}",
-            namespaces[kind.scope],
-        )
-        for kind in TABLE
-    )
+    namespaces = {Scope.SYSTEM: system_namespace, Scope.DEMAND: demand_namespace}
+    values = {LABEL_SERVICE_NAME: f"{LABEL_SERVICE_NAME}={gateway_service}"}
+    return tuple(Watch(kind.name, values.get(kind.label, kind.label), namespaces.get(kind.scope)) for kind in TABLE)
 
 
 def resource_path(key: Key) -> str:

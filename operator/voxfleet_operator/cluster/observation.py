@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from voxfleet_operator import names
 from voxfleet_operator.cluster.store import Store
+from voxfleet_operator.decisions.capacity.leaving import next_sign_at, with_node
 from voxfleet_operator.decisions.capacity.scaling import replicas_to_record
 from voxfleet_operator.decisions.features import blocked_reason
 from voxfleet_operator.decisions.idle_timers import renewal_period
@@ -20,6 +21,7 @@ from voxfleet_operator.decisions.observed import (
     JobState,
     LeaseState,
     LocalState,
+    NodeState,
     PodState,
     RegionState,
     WeightsState,
@@ -71,7 +73,7 @@ class Observer:
         key = resource.key
         status = resource.region_statuses.get(region.name)
         lease = ObjectRef("Lease", self.demand_namespace, names.lease_name(key.namespace, key.name, region.name))
-        pods = self.store.region_pods(key, region.name)
+        pods = tuple(self._with_node(pod, now) for pod in self.store.region_pods(key, region.name))
         ready = tuple(pod for pod in pods if pod.is_ready)
         # In two steps, because the history of a region depends on the rest of its state.
         observed = RegionState(
@@ -84,6 +86,7 @@ class Observer:
             spot_quiet_seconds=self.spot_quiet_seconds,
             workloads=self._workloads(key, region.name),
             pods=pods,
+            next_sign_at=min((at for pod in pods if (at := next_sign_at(pod, self._node(pod), now))), default=None),
             lease=self.store.state(lease, LeaseState),
             load=load_of_region(key.namespace, key.name, region.name, self.readings, ready, now),
             weights=self._weights(resource, region),
@@ -97,6 +100,12 @@ class Observer:
     def _proven_templates(self, status: RegionStatus | None) -> dict[str, str]:
         proven = (status.proven_templates if status else None) or {}
         return {pool: template for pool, template in proven.items() if template not in self.lost_templates}
+
+    def _node(self, pod: PodState) -> NodeState | None:
+        return self.store.state(ObjectRef("Node", "", pod.node), NodeState)
+
+    def _with_node(self, pod: PodState, now: float) -> PodState:
+        return with_node(pod, self._node(pod), now)
 
     def _workloads(self, key: Key, region: str) -> tuple[WorkloadState, ...]:
         deployments = (names.workload_name(key.name, region, pool) for pool in names.POOLS)
@@ -176,7 +185,7 @@ def _record_readiness(history: RegionHistory, observed: RegionState, now: float)
 
 def _record_reclaim(history: RegionHistory, observed: RegionState) -> None:
     """Keep the newest reclaim of a spot node after its pods are gone; the Deployment keeps it over a restart."""
-    seen = [pod.disrupted_at for pod in observed.pods if pod.pool == names.POOL_SPOT]
+    seen = [pod.reclaimed_at for pod in observed.pods if pod.pool == names.POOL_SPOT]
     recorded = [workload.spot_reclaimed_at for workload in observed.workloads]
     known = [each for each in (*seen, *recorded, history.spot_reclaimed_at) if each is not None]
     history.spot_reclaimed_at = max(known, default=None)

@@ -1,6 +1,6 @@
 """Parses objects, as the API server sends them in JSON, into small frozen states.
 
-Knows which fields of a Deployment, Lease or EndpointSlice matter (of a Pod: pod_parsing.py), and how drift of an
+Knows which fields of a Deployment, Lease, Node or EndpointSlice matter (of a Pod: pod_parsing.py), and how drift of an
 applied object is detected: by a digest over the fields that the operator may have applied. Keeps nothing; whole
 objects are dropped.
 """
@@ -13,8 +13,9 @@ from typing import Any
 
 from voxfleet_operator import names
 from voxfleet_operator.cluster.pod_parsing import Receipt, parse_pod, template_digest
+from voxfleet_operator.decisions.capacity.leaving import Taint, leaving_sign, node_leaving
 from voxfleet_operator.decisions.idle_timers import clamp_renewal
-from voxfleet_operator.decisions.observed import ClaimState, JobState, LeaseState, WorkloadState
+from voxfleet_operator.decisions.observed import ClaimState, JobState, LeaseState, NodeState, WorkloadState
 from voxfleet_operator.decisions.timestamps import to_seconds
 from voxfleet_operator.kinds import KINDS
 
@@ -160,12 +161,26 @@ def parse_endpoint_slice(body: Body, _before: object, _receipt: Receipt) -> Endp
     return EndpointState(tuple(address for e in ready for address in e.get("addresses", [])), next(named, None))
 
 
+def parse_node(body: Body, before: object, receipt: Receipt) -> NodeState:
+    """Return whether a node is leaving; a sign counts from its first receipt."""
+    metadata, spec = body["metadata"], body.get("spec") or {}
+    taints = tuple(Taint(each["key"], each.get("effect", "")) for each in spec.get("taints") or [])
+    is_deleting = bool(metadata.get("deletionTimestamp"))
+    sign = leaving_sign(taints, is_cordoned=bool(spec.get("unschedulable")), is_deleting=is_deleting)
+    if sign is None:
+        return NodeState()
+    if isinstance(before, NodeState) and before.sign == sign.key:
+        return before
+    return NodeState(sign.key, node_leaving(metadata["name"], sign, receipt.at))
+
+
 # Kinds whose content decisions depend on; of all others the digest is kept alone.
 PARSERS: dict[str, Callable[[Body, object, Receipt], object]] = {
     "Deployment": parse_deployment,
     "EndpointSlice": parse_endpoint_slice,
     "Job": parse_job,
     "Lease": parse_lease,
+    "Node": parse_node,
     "PersistentVolumeClaim": parse_claim,
     "Pod": parse_pod,
 }

@@ -175,10 +175,13 @@ class Store:
         # A watch may deliver an event that is older than the response to our own write.
         if (owner is None and row.is_of_a_resource) or version < self.versions.get(ref, 0):
             return
+        before = self.states.get(ref)
         self.versions[ref] = version
         self.objects[ref] = parse_object(kind, body)
         if kind in PARSERS:
-            self.states[ref] = PARSERS[kind](body, self.states.get(ref), Receipt(self.clock(), is_listing))
+            self.states[ref] = PARSERS[kind](body, before, Receipt(self.clock(), is_listing))
+        if kind == "Node" and self.states[ref] != before:
+            self._enqueue_pods_of(ref)
         if owner is not None:
             self.owners[ref] = owner
             self.objects_of.setdefault(owner, set()).add(ref)
@@ -191,9 +194,17 @@ class Store:
         self.states.pop(ref, None)
         self.versions.pop(ref, None)
         owner = self.owners.pop(ref, None)
+        if ref.kind == "Node":
+            self._enqueue_pods_of(ref)
         if owner is not None:
             self.objects_of[owner].discard(ref)
             self.enqueue(owner)
+
+    def _enqueue_pods_of(self, node: ObjectRef) -> None:
+        """Enqueue the resources with pods on a node: rare, because heartbeats change no state."""
+        found = (ref for ref, state in self.states.items() if isinstance(state, PodState) and state.node == node.name)
+        for key in {self.owners[ref] for ref in found}:
+            self.enqueue(key)
 
 
 def _is_of(pod: PodState, deployment: ObjectRef) -> bool:
@@ -201,7 +212,7 @@ def _is_of(pod: PodState, deployment: ObjectRef) -> bool:
 
 
 def _ref(kind: str, body: Body) -> ObjectRef:
-    return ObjectRef(kind, body["metadata"]["namespace"], body["metadata"]["name"])
+    return ObjectRef(kind, body["metadata"].get("namespace", ""), body["metadata"]["name"])
 
 
 def _owner(kind: str, body: Body) -> Key | None:
@@ -213,5 +224,5 @@ def _owner(kind: str, body: Body) -> Key | None:
     metadata = body["metadata"]
     labels = metadata.get("labels") or {}
     name = labels.get(names.LABEL_DEPLOYMENT) if KINDS[kind].is_of_a_resource else None
-    namespace = labels.get(names.LABEL_NAMESPACE, "") if kind in UNOWNED_KINDS else metadata["namespace"]
+    namespace = labels.get(names.LABEL_NAMESPACE, "") if kind in UNOWNED_KINDS else metadata.get("namespace", "")
     return Key(namespace, name) if name else None

@@ -19,6 +19,28 @@ IMAGE_PULL_REASONS = (PULL_FAILED, "ImagePullBackOff")
 
 
 @dataclass(frozen=True, slots=True)
+class Leaving:
+    """Why and since when the pods of a node are leaving.
+
+    `is_urgent`: the machine may end before an eviction has given its pods their time; `is_reclaim`: the provider or an
+    autoscaler takes it.
+    """
+
+    reason: str
+    since: float
+    is_urgent: bool = False
+    is_reclaim: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class NodeState:
+    """What a node says about its pods; `sign` is the key of the taint or field behind `leaving`."""
+
+    sign: str = ""
+    leaving: Leaving | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PodState:
     """One inference pod. Timestamps of milestones are the operator's times of receipt (cluster/pod_parsing.py).
 
@@ -34,6 +56,7 @@ class PodState:
     node: str = ""
     deletion_cost: int = 0
     disrupted_at: float | None = None  # when its eviction was announced (condition DisruptionTarget)
+    leaving: Leaving | None = None  # what its node says
     address: str = ""
     ready_at: float | None = None
     is_deleting: bool = False
@@ -61,6 +84,17 @@ class PodState:
     def is_active(self) -> bool:
         """Whether it runs or will run, as in Kubernetes' controllers: neither being deleted nor finished."""
         return not self.is_deleting and not self.is_finished
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether its node leaves or its eviction was announced: it serves on for a while, and is no capacity."""
+        return self.leaving is not None or self.disrupted_at is not None
+
+    @property
+    def reclaimed_at(self) -> float | None:
+        """Since when its machine is being taken, by the provider or an autoscaler."""
+        is_reclaim = self.leaving is not None and self.leaving.is_reclaim
+        return self.leaving.since if self.leaving and is_reclaim else self.disrupted_at
 
     @property
     def is_ready(self) -> bool:
@@ -262,6 +296,7 @@ class RegionState:
     spot_quiet_seconds: float = SPOT_QUIET_SECONDS
     workloads: tuple[WorkloadState, ...] = ()
     pods: tuple[PodState, ...] = ()
+    next_sign_at: float | None = None  # when time alone makes a pod leave (capacity/leaving.py)
     lease: LeaseState | None = None
     # Unknown until the first reading: a region never sleeps on missing data.
     load: LoadState = field(default_factory=lambda: LoadState(unknown_reason="no gateway was asked yet"))

@@ -60,13 +60,16 @@ def _with_pools(plan: RegionPlan, observed: RegionState, now: float) -> RegionPl
     plan = replace(plan, pools=pools, spot_reclaimed_at=observed.local.spot_reclaimed_at)
     if plan.replicas == 0:
         return plan
-    change_at = next_change_at(observed, now)
     return replace(
         plan,
         message=_with_capacity(plan, observed, now),
         warnings=(*plan.warnings, *capacity_warnings(observed, now)),
-        requeue_at=min((at for at in (change_at, plan.requeue_at) if at is not None), default=None),
+        requeue_at=_earliest(plan.requeue_at, next_change_at(observed, now), observed.next_sign_at),
     )
+
+
+def _earliest(*times: float | None) -> float | None:
+    return min((at for at in times if at is not None), default=None)
 
 
 def _with_capacity(plan: RegionPlan, observed: RegionState, now: float) -> str:

@@ -29,6 +29,7 @@ GRANTS: set[Grant] = {
     ("operator", "*", "", "services", OWN),
     ("operator", "*", "networking.k8s.io", "networkpolicies", APPLY),
     ("operator", "*", "", "pods", WATCH),
+    ("operator", "*", "", "nodes", WATCH),
     ("operator", "voxfleet-system", "", "configmaps", OWN),
     ("operator", "voxfleet-system", "discovery.k8s.io", "endpointslices", WATCH),
     ("operator", "voxfleet-demand", "coordination.k8s.io", "leases", OWN),
@@ -65,7 +66,7 @@ def test_the_table_is_the_whole_grant(manifests: list[Manifest]) -> None:
 
 
 def test_the_operator_is_granted_exactly_what_its_table_of_kinds_needs(manifests: list[Manifest]) -> None:
-    namespaces = {Scope.ALL: "*", Scope.SYSTEM: "voxfleet-system", Scope.DEMAND: "voxfleet-demand"}
+    namespaces = {Scope.CLUSTER: "*", Scope.ALL: "*", Scope.SYSTEM: "voxfleet-system", Scope.DEMAND: "voxfleet-demand"}
     needed = {
         ("operator", namespaces[kind.scope], kind.api_version.rpartition("/")[0], kind.plural, kind.verbs)
         for kind in TABLE

@@ -16,6 +16,7 @@ def test_every_kind_is_watched_once_in_its_own_namespaces() -> None:
     assert limited == {"Lease": "demand", "ConfigMap": "system", "EndpointSlice": "system"}
     selectors = {watch.kind: watch.selector for watch in made}
     assert selectors.pop("EndpointSlice") == "kubernetes.io/service-name=voxfleet-gateway"
+    assert selectors.pop("Node") == "", "a node belongs to no resource, and any of them may run a server"
     assert set(selectors.values()) == {"voxfleet.dev/deployment"}
 
 

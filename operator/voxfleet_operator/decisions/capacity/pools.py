@@ -55,7 +55,7 @@ def pools_of(capacity: Capacity) -> tuple[str, ...]:
 
 def spot_pods(observed: RegionState) -> tuple[PodState, ...]:
     """Return the spot pods that count; one whose eviction was announced counts as gone."""
-    return tuple(pod for pod in observed.active_pods if pod.pool == POOL_SPOT and pod.disrupted_at is None)
+    return tuple(pod for pod in observed.active_pods if pod.pool == POOL_SPOT and not pod.is_leaving)
 
 
 def fallback_seconds(observed: RegionState) -> int:
@@ -86,7 +86,7 @@ def spot_state(observed: RegionState, now: float) -> SpotState:
     ready, late = sum(pod.is_ready for pod in pods), len(late_pods(observed, now))
     placed = sum(pod.scheduled_at is not None or pod.is_ready for pod in pods)
     quiet_from = quiet_at(observed)
-    on_demand = (pod for pod in observed.ready_pods if pod.pool == POOL_ON_DEMAND and pod.disrupted_at is None)
+    on_demand = (pod for pod in observed.ready_pods if pod.pool == POOL_ON_DEMAND and not pod.is_leaving)
     return SpotState(
         ready=ready,
         starting=placed - ready,

@@ -5,7 +5,7 @@ from typing import Any
 from voxfleet_operator import names
 from voxfleet_operator.cluster.observation import Observer
 from voxfleet_operator.cluster.store import Store
-from voxfleet_operator.kinds import ObjectRef
+from voxfleet_operator.kinds import ObjectRef, Watch
 from voxfleet_operator.resources import Key, read_resource
 
 NARRATOR = Key("default", "narrator")
@@ -32,3 +32,36 @@ def test_the_deployments_of_both_pools_are_one_regions() -> None:
     assert [(pod.name, pod.pool) for pod in seen.pods] == [("pod-ondemand", "ondemand"), ("pod-spot", "spot")]
     spot = ObjectRef("Deployment", "default", names.workload_name("narrator", "eu", "spot"))
     assert [pod.name for pod in store.pods_of_deployment(spot)] == ["pod-spot"]
+
+
+def node(version: str, **spec: Any) -> dict[str, Any]:
+    return {"metadata": {"name": "n1", "uid": "n1", "resourceVersion": version}, "spec": spec}
+
+
+def test_the_pods_of_a_leaving_node_leave_until_its_taint_is_taken_off() -> None:
+    enqueued: list[Key] = []
+    store = Store(enqueued.append, lambda _key: None, 9091, clock=lambda: NOW)
+    nodes = Watch("Node", "")
+    store.on_list(nodes, [node("1")])
+    store.on_applied("Pod", object_of("spot", "pod-1", spec={"nodeName": "n1"}))
+    metadata = {"namespace": "default", "name": "narrator", "uid": "u", "creationTimestamp": "2026-11-23T20:00:00Z"}
+    resource = read_resource({"metadata": metadata, "spec": {"regions": [{"name": "eu"}]}})
+    observer = Observer(store, "demand")
+
+    def reason(now: float = NOW) -> str:
+        (pod,) = observer.observe(resource, now).regions["eu"].pods
+        return pod.leaving.reason if pod.leaving else ""
+
+    assert reason() == ""
+    enqueued.clear()
+    store.on_change(nodes, node("2", taints=[{"key": "karpenter.sh/disrupted", "effect": "NoSchedule"}]))
+    assert enqueued == [NARRATOR]
+    assert reason() == "node n1: Karpenter removes the node (karpenter.sh/disrupted)"
+    assert observer.observe(resource, NOW).regions["eu"].local.spot_reclaimed_at == NOW
+    store.on_change(nodes, node("3", taints=[{"key": "karpenter.sh/disrupted", "effect": "NoSchedule"}]))
+    assert enqueued == [NARRATOR], "a heartbeat decides nothing"
+    store.on_change(nodes, node("4"))
+    assert (reason(), enqueued) == ("", [NARRATOR, NARRATOR])
+    store.on_list(nodes, [])
+    assert reason(NOW + 60) == "its node does not exist any more"
+    assert enqueued == [NARRATOR] * 3

@@ -1,0 +1,110 @@
+"""Decides which nodes are leaving, from one table of what autoscalers and clouds write on them.
+
+Knows every taint and field that says so, and how soon the machine goes. Does not know pods, nor what follows for them
+(shrinking.py).
+"""
+
+from dataclasses import dataclass, replace
+
+from voxfleet_operator.decisions.observed import Leaving, NodeState, PodState
+
+# The watch of nodes may be behind the watch of pods, which shows a pod's node first.
+UNKNOWN_NODE_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """A taint that says that its node leaves.
+
+    `is_urgent`: the machine may end before an eviction has given its pods their time. `is_reclaim`: the provider or an
+    autoscaler takes the machine. `lasting_seconds`: it counts only after it has lasted that long.
+    """
+
+    key: str
+    meaning: str
+    effect: str = ""  # empty: any effect
+    is_urgent: bool = False
+    is_reclaim: bool = True
+    lasting_seconds: float = 0.0
+
+
+# Of several signs of one node the first counts: urgent ones come first.
+SIGNS = (
+    Sign("aws-node-termination-handler/spot-itn", "EC2 reclaims the spot instance", is_urgent=True),
+    Sign("cloud.google.com/impending-node-termination", "Google Cloud stops the machine", is_urgent=True),
+    Sign("node.kubernetes.io/out-of-service", "the node was declared out of service", is_urgent=True),
+    Sign("node.cloudprovider.kubernetes.io/shutdown", "the machine is shut down", is_urgent=True),
+    Sign("remediator.kubernetes.azure.com/unschedulable", "Azure preempts or moves the machine", is_urgent=True),
+    Sign("remediator.aks.microsoft.com/unschedulable", "Azure preempts or moves the machine", is_urgent=True),
+    Sign("aws-node-termination-handler/asg-lifecycle-termination", "the Auto Scaling group ends the instance"),
+    Sign("aws-node-termination-handler/scheduled-maintenance", "EC2 has scheduled maintenance"),
+    Sign("aws-node-termination-handler/rebalance-recommendation", "EC2 is about to reclaim the spot instance"),
+    Sign("karpenter.sh/disrupted", "Karpenter removes the node"),
+    Sign("karpenter.sh/disruption", "Karpenter removes the node"),  # before Karpenter 1.0
+    Sign("ToBeDeletedByClusterAutoscaler", "the cluster autoscaler removes the node"),
+    Sign("node.kubernetes.io/unreachable", "the node does not report", "NoExecute", is_reclaim=False),
+    # A kubelet that restarts reports not ready for some seconds.
+    Sign("node.kubernetes.io/not-ready", "the node is not ready", "NoExecute", is_reclaim=False, lasting_seconds=30.0),
+)
+# Signs that look alike and say nothing about leaving: nodes that are unneeded for now, and permanent taints of pools.
+NOT_LEAVING = frozenset(
+    {
+        "DeletionCandidateOfClusterAutoscaler",  # removed again as soon as a pod needs the node
+        "kubernetes.azure.com/scalesetpriority",
+        "cloud.google.com/gke-spot",
+        "node.kubernetes.io/memory-pressure",
+        "node.kubernetes.io/disk-pressure",
+    }
+)
+CORDONED = Sign("spec.unschedulable", "the node is cordoned", is_reclaim=False)
+DELETED = Sign("metadata.deletionTimestamp", "the node is being deleted")
+GONE = "its node does not exist any more"
+
+
+@dataclass(frozen=True, slots=True)
+class Taint:
+    """One taint of a node."""
+
+    key: str
+    effect: str = ""
+
+
+def leaving_sign(taints: tuple[Taint, ...], *, is_cordoned: bool, is_deleting: bool) -> Sign | None:
+    """Return the sign that counts, or None for a node that stays."""
+    for sign in SIGNS:
+        if any(taint.key == sign.key and sign.effect in {"", taint.effect} for taint in taints):
+            return sign
+    if is_deleting:
+        return DELETED
+    return CORDONED if is_cordoned else None
+
+
+def node_leaving(name: str, sign: Sign, seen_at: float) -> Leaving:
+    """Return what a sign says about the pods of a node; `seen_at` is when it was first observed."""
+    return Leaving(
+        reason=f"node {name}: {sign.meaning} ({sign.key})",
+        since=seen_at + sign.lasting_seconds,
+        is_urgent=sign.is_urgent,
+        is_reclaim=sign.is_reclaim,
+    )
+
+
+def with_node(pod: PodState, node: NodeState | None, now: float) -> PodState:
+    """Return a pod with what its node says; a node that does not exist is gone once the watch must have shown it."""
+    if not pod.node:
+        return pod
+    if node is not None:
+        return replace(pod, leaving=node.leaving) if node.leaving is not None and node.leaving.since <= now else pod
+    gone_at = (pod.scheduled_at or pod.created_at) + UNKNOWN_NODE_SECONDS
+    return replace(pod, leaving=Leaving(GONE, gone_at, is_urgent=True)) if gone_at <= now else pod
+
+
+def next_sign_at(pod: PodState, node: NodeState | None, now: float) -> float | None:
+    """Return when time alone makes a pod leave: a sign has lasted long enough, or its node was never observed."""
+    if not pod.node:
+        return None
+    if node is None:
+        due_at: float | None = (pod.scheduled_at or pod.created_at) + UNKNOWN_NODE_SECONDS
+    else:
+        due_at = node.leaving.since if node.leaving is not None else None
+    return due_at if due_at is not None and due_at > now else None

@@ -1,0 +1,75 @@
+"""Which nodes are leaving: the table of signs, and the pods of nodes that are gone."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from voxfleet_operator.decisions.capacity.leaving import (
+    NOT_LEAVING,
+    SIGNS,
+    Sign,
+    Taint,
+    leaving_sign,
+    next_sign_at,
+    node_leaving,
+    with_node,
+)
+from voxfleet_operator.decisions.observed import NodeState, PodState
+
+NOW = 1_795_000_000.0
+POD = PodState("default", "p", "narrator", "eu", created_at=NOW - 60, node="n1", scheduled_at=NOW - 50)
+
+
+def sign_of(*taints: Taint, is_cordoned: bool = False, is_deleting: bool = False) -> str:
+    sign = leaving_sign(taints, is_cordoned=is_cordoned, is_deleting=is_deleting)
+    return sign.key if sign else ""
+
+
+@pytest.mark.parametrize("sign", SIGNS, ids=lambda sign: sign.key)
+def test_every_sign_of_the_table_is_recognized_by_its_key_and_effect(sign: Sign) -> None:
+    key, effect = sign.key, sign.effect or "NoSchedule"
+    assert sign_of(Taint(key, effect)) == key
+    if sign.effect:
+        assert sign_of(Taint(key, "NoSchedule")) == "", "a taint of a node that merely starts"
+
+
+@pytest.mark.parametrize("key", sorted(NOT_LEAVING | {"nvidia.com/gpu", "sku", "node.kubernetes.io/not-ready"}))
+def test_a_taint_that_says_nothing_about_leaving_is_none(key: str) -> None:
+    assert sign_of(Taint(key, "PreferNoSchedule"), Taint(key, "NoSchedule")) == ""
+
+
+def test_cordoned_and_deleted_nodes_leave_and_the_most_urgent_sign_counts() -> None:
+    assert sign_of(is_cordoned=True) == "spec.unschedulable"
+    assert sign_of(is_cordoned=True, is_deleting=True) == "metadata.deletionTimestamp"
+    reclaimed = (Taint("karpenter.sh/disrupted"), Taint("aws-node-termination-handler/spot-itn"))
+    assert sign_of(*reclaimed, is_cordoned=True) == "aws-node-termination-handler/spot-itn"
+
+
+def test_a_node_that_is_not_ready_for_a_moment_does_not_leave() -> None:
+    (sign,) = (each for each in SIGNS if each.key == "node.kubernetes.io/not-ready")
+    node = NodeState(sign.key, node_leaving("n1", sign, NOW))
+    assert not with_node(POD, node, NOW + 29).is_leaving
+    assert next_sign_at(POD, node, NOW) == NOW + 30
+    assert with_node(POD, node, NOW + 30).is_leaving
+    assert next_sign_at(POD, node, NOW + 30) is None
+
+
+def test_a_pod_of_a_node_that_does_not_exist_leaves_once_the_watch_must_have_shown_the_node() -> None:
+    new = replace(POD, scheduled_at=NOW)
+    assert not with_node(new, None, NOW + 9).is_leaving
+    assert next_sign_at(new, None, NOW) == NOW + 10
+    gone = with_node(new, None, NOW + 10)
+    assert gone.leaving is not None
+    assert gone.leaving.is_urgent
+    assert not with_node(replace(POD, node=""), None, NOW).is_leaving, "it has no node yet"
+
+
+@given(st.lists(st.sampled_from([*SIGNS]), max_size=5), st.booleans(), st.booleans())
+def test_property_a_node_leaves_exactly_while_it_has_a_sign(signs: list[Sign], cordoned: bool, deleting: bool) -> None:  # noqa: FBT001 - drawn by hypothesis
+    taints = tuple(Taint(sign.key, sign.effect or "NoSchedule") for sign in signs)
+    found = leaving_sign(taints, is_cordoned=cordoned, is_deleting=deleting)
+    assert (found is not None) == bool(signs or cordoned or deleting)
+    if any(sign.is_urgent for sign in signs):
+        assert found is not None
+        assert found.is_urgent
