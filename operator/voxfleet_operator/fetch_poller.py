@@ -11,8 +11,8 @@ import aiohttp
 from pydantic import BaseModel, Field, ValidationError
 
 from voxfleet_operator.cluster.observation import Observer
+from voxfleet_operator.cluster.pod_drainer import url_host
 from voxfleet_operator.decisions.observed import FetchProgress, PodState
-from voxfleet_operator.load_poller import url_host
 from voxfleet_operator.manifests.containers import INTERNAL_PORT
 
 REQUEST_SECONDS = 2.0

@@ -38,6 +38,7 @@ class Kind:
 
     `is_per_region`: some objects of the kind exist once per region and are deleted when the region leaves the spec.
     `is_urgent`: a change is reconciled before all queued resources.
+    `is_annotated`: the operator writes annotations on objects that another controller owns.
     `label`: objects with this label are watched; empty: all.
     `foreign_annotations`, `foreign_spec_fields`: written by others in normal operation, so no drift.
     """
@@ -49,6 +50,7 @@ class Kind:
     ownership: Ownership
     is_per_region: bool = False
     is_urgent: bool = False
+    is_annotated: bool = False
     label: str = names.LABEL_DEPLOYMENT
     foreign_annotations: frozenset[str] = frozenset()
     foreign_spec_fields: frozenset[str] = frozenset()
@@ -67,7 +69,7 @@ class Kind:
     def verbs(self) -> frozenset[str]:
         """RBAC verbs that the operator needs, in the namespaces of `scope`."""
         if not self.is_applied:
-            return frozenset({"list", "watch"})
+            return frozenset({"list", "watch", "patch"} if self.is_annotated else {"list", "watch"})
         # Server-side apply is authorized as patch, and as create when the object is new.
         applied = frozenset({"get", "list", "watch", "create", "patch"})
         is_deleted = self.is_per_region or self.ownership == Ownership.UNOWNED
@@ -130,10 +132,18 @@ TABLE = (
         is_per_region=True,
         foreign_annotations=frozenset({"deprecated.daemonset.template.generation"}),  # by the API server
     ),
-    Kind("Pod", "v1", "pods", Scope.ALL, Ownership.READ_ONLY),
+    Kind("Pod", "v1", "pods", Scope.ALL, Ownership.READ_ONLY, is_annotated=True),
     Kind("Node", "v1", "nodes", Scope.CLUSTER, Ownership.READ_ONLY, label=""),
     Kind("Service", "v1", "services", Scope.ALL, Ownership.OWNED, is_per_region=True),
     Kind("NetworkPolicy", "networking.k8s.io/v1", "networkpolicies", Scope.ALL, Ownership.OWNED),
+    Kind(
+        "PodDisruptionBudget",
+        "policy/v1",
+        "poddisruptionbudgets",
+        Scope.ALL,
+        Ownership.OWNED,
+        is_per_region=True,
+    ),
     Kind("ConfigMap", "v1", "configmaps", Scope.SYSTEM, Ownership.UNOWNED),
     Kind(
         "EndpointSlice",

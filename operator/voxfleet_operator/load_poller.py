@@ -16,6 +16,7 @@ import structlog
 from pydantic import ValidationError
 
 from voxfleet_operator.cluster.observation import Observer
+from voxfleet_operator.cluster.pod_drainer import url_host
 from voxfleet_operator.cluster.store import GatewayAddress
 from voxfleet_operator.decisions.load import GatewayLoad, Reading, Readings
 
@@ -81,8 +82,3 @@ class LoadPoller:
             while not response.content.at_eof() and len(body) < LARGEST_ANSWER_BYTES:
                 body += await response.content.read(LARGEST_ANSWER_BYTES - len(body))
             return GatewayLoad.model_validate_json(body)
-
-
-def url_host(address: str) -> str:
-    """Return a pod's address as a URL has it."""
-    return f"[{address}]" if ":" in address else address  # IPv6 literals need brackets (RFC 3986)

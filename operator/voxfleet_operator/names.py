@@ -28,12 +28,18 @@ ANNOTATION_WOKEN_REASON = "voxfleet.dev/woken-reason"
 ANNOTATION_ASLEEP_SINCE = "voxfleet.dev/asleep-since"
 ANNOTATION_TEMPLATE = "voxfleet.dev/template"
 ANNOTATION_GENERATION = "voxfleet.dev/generation"
-# On a spot Deployment: with a fallback, the sum of both Deployments is not what the region shall have.
+# On every Deployment: with a fallback or with pods that leave, their sum is not what the region shall have.
 ANNOTATION_REGION_REPLICAS = "voxfleet.dev/region-replicas"
 ANNOTATION_SPOT_RECLAIMED_AT = "voxfleet.dev/spot-reclaimed-at"
+# On every Deployment: replicas beside those of pods that leave, and all of them as applied last.
+ANNOTATION_POOL_REPLICAS = "voxfleet.dev/pool-replicas"
+ANNOTATION_REPLICAS = "voxfleet.dev/replicas"
+ANNOTATION_RETIRING_SINCE = "voxfleet.dev/retiring-since"  # on a pod that leaves
 ANNOTATION_DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"  # read by ReplicaSets
 ANNOTATION_CLAIM_UID = "voxfleet.dev/claim-uid"  # on a Job: the claim that it fills, where the operator made that
 ANNOTATION_ATTEMPT = "voxfleet.dev/attempt"
+# What autoscalers read on a pod: Karpenter, and the cluster autoscaler.
+PROTECTION = {"karpenter.sh/do-not-disrupt": "true", "cluster-autoscaler.kubernetes.io/safe-to-evict": "false"}
 ANNOTATION_RECONCILE = "voxfleet.dev/reconcile"
 FIELD_MANAGER = "voxfleet-operator"
 

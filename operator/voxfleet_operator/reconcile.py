@@ -17,6 +17,7 @@ from voxfleet_operator.cluster.image_volumes import ImageVolumes
 from voxfleet_operator.cluster.kept_templates import KeptTemplates
 from voxfleet_operator.cluster.object_writer import NameTakenError, ObjectWriter
 from voxfleet_operator.cluster.observation import Observer
+from voxfleet_operator.cluster.pod_drainer import PodDrainer
 from voxfleet_operator.cluster.rollouts import RolloutLimiter, waiting_message
 from voxfleet_operator.cluster.store import Store
 from voxfleet_operator.decisions.actions import PRECONDITIONS
@@ -75,7 +76,8 @@ class Reconciler:
         self.rollouts = RolloutLimiter(self.api, self.store, self.observer.lost_templates)
         self.templates = KeptTemplates(self.api, self.store)
         self.image_volumes = ImageVolumes(self.api, self.installation.system_namespace, self.clock)
-        self.executor = ActionExecutor(self.api, self.store, self.installation.demand_namespace)
+        drainer = PodDrainer(self.installation.pod.internal_key)
+        self.executor = ActionExecutor(self.api, self.store, self.installation.demand_namespace, drainer)
 
     async def reconcile(self, key: Key) -> float | None:
         """Reconcile one resource once; return when to do it again if no event comes before.

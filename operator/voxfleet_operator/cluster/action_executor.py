@@ -1,19 +1,40 @@
 """Carries out the actions of a plan, one request each.
 
-Knows the patch of each action. Does not know when an action is right (decisions/).
+Knows the patch of each action, and which actions are requests to a server itself. Does not know when an action is
+right (decisions/).
 """
 
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
+
 from voxfleet_operator import names
-from voxfleet_operator.cluster.api import KubernetesApi
+from voxfleet_operator.cluster.api import KubernetesApi, NotFoundError
+from voxfleet_operator.cluster.pod_drainer import PodDrainer
 from voxfleet_operator.cluster.store import Store
-from voxfleet_operator.decisions.actions import Action, ClearMark, ConfirmAsleep, MarkAsleep, RenewLease
+from voxfleet_operator.decisions.actions import (
+    Action,
+    ClearMark,
+    ConfirmAsleep,
+    Drain,
+    DrainAction,
+    LeaseAction,
+    MarkAsleep,
+    MarkRetiring,
+    PodAction,
+    Protect,
+    RenewLease,
+    Undrain,
+    UnmarkRetiring,
+    Unprotect,
+)
 from voxfleet_operator.decisions.observed import RegionState
 from voxfleet_operator.decisions.timestamps import to_micro_time
 from voxfleet_operator.kinds import ObjectRef
 from voxfleet_operator.resources import Key
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -23,12 +44,23 @@ class ActionExecutor:
     api: KubernetesApi
     store: Store
     demand_namespace: str
+    drainer: PodDrainer
 
     async def execute(self, key: Key, observed: RegionState, action: Action, now: float) -> None:
-        """Carry out one action; without a Lease there is nothing to patch.
+        """Carry out one action. Raises KubernetesError; a pod that is gone or does not answer is no error."""
+        match action:
+            case Drain() | Undrain():
+                await self._drain(key, action)
+            case MarkRetiring() | UnmarkRetiring() | Protect() | Unprotect():
+                await self._patch_pod(action)
+            case _:
+                await self._patch_lease(key, observed, action, now)
+
+    async def _patch_lease(self, key: Key, observed: RegionState, action: LeaseAction, now: float) -> None:
+        """Patch the demand Lease; without one there is nothing to patch.
 
         The observed resourceVersion is the patch's precondition: a gateway's renewal since the decision raises
-        ConflictError. Raises KubernetesError.
+        ConflictError.
         """
         if observed.lease is None:
             return
@@ -37,8 +69,37 @@ class ActionExecutor:
         ref = ObjectRef("Lease", self.demand_namespace, names.lease_name(key.namespace, key.name, observed.name))
         self.store.on_applied("Lease", await self.api.merge(ref.path, patch))
 
+    async def _patch_pod(self, action: PodAction) -> None:
+        ref = ObjectRef("Pod", action.pod.namespace, action.pod.name)
+        patch = {"metadata": {"annotations": _pod_annotations(action)}}
+        try:
+            self.store.on_applied("Pod", await self.api.merge(ref.path, patch))
+        except NotFoundError:
+            log.info("pod is gone", pod=ref.name, namespace=ref.namespace)
 
-def _lease_patch(action: Action, now: float) -> dict[str, Any]:
+    async def _drain(self, key: Key, action: DrainAction) -> None:
+        is_on = isinstance(action, Drain)
+        log.info("drain" if is_on else "drain ended", pod=action.pod.name, resource=str(key))
+        await self.drainer.drain(key, action.address, is_on=is_on)
+
+
+def _pod_annotations(action: PodAction) -> dict[str, str | None]:
+    # null removes a key (RFC 7386)
+    match action:
+        case MarkRetiring(_, deletion_cost, at):
+            return {
+                names.ANNOTATION_RETIRING_SINCE: to_micro_time(at),
+                names.ANNOTATION_DELETION_COST: str(deletion_cost),
+            }
+        case UnmarkRetiring():
+            return {names.ANNOTATION_RETIRING_SINCE: None, names.ANNOTATION_DELETION_COST: None}
+        case Protect():
+            return dict(names.PROTECTION)
+        case Unprotect():
+            return dict.fromkeys(names.PROTECTION)
+
+
+def _lease_patch(action: LeaseAction, now: float) -> dict[str, Any]:
     match action:
         case MarkAsleep():
             return _marked(to_micro_time(now))

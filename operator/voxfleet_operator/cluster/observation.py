@@ -84,6 +84,7 @@ class Observer:
             blocked_reason=blocked_reason(resource.spec, region),
             capacity=resource.spec.capacity,
             spot_quiet_seconds=self.spot_quiet_seconds,
+            drain_seconds=resource.spec.disruption.drain_seconds,
             workloads=self._workloads(key, region.name),
             pods=pods,
             next_sign_at=min((at for pod in pods if (at := next_sign_at(pod, self._node(pod), now))), default=None),

@@ -81,9 +81,12 @@ def parse_deployment(body: Body, _before: object, _receipt: Receipt) -> Workload
     """Return the state of the Deployment of one pool."""
     metadata, spec, status = body["metadata"], body["spec"], body.get("status") or {}
     annotations = metadata.get("annotations") or {}
+    written = spec.get("replicas", 1)
+    applied = _count(annotations, names.ANNOTATION_REPLICAS)
     refused = (each for each in status.get("conditions") or [] if each["type"] == "ReplicaFailure")
     return WorkloadState(
-        replicas=spec.get("replicas", 1),
+        replicas=written if applied is None else applied,
+        pool_replicas=_count(annotations, names.ANNOTATION_POOL_REPLICAS),
         pool=(metadata.get("labels") or {}).get(names.LABEL_POOL, names.POOL_ON_DEMAND),
         woken_at=to_seconds(annotations.get(names.ANNOTATION_WOKEN_AT)),
         woken_reason=annotations.get(names.ANNOTATION_WOKEN_REASON, ""),

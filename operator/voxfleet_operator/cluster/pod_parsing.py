@@ -33,6 +33,7 @@ def parse_pod(body: Body, before: object, receipt: Receipt) -> PodState:
     """
     known = before if isinstance(before, PodState) else None
     metadata, status = body["metadata"], body.get("status") or {}
+    annotations = metadata.get("annotations") or {}
     conditions = {condition["type"]: condition for condition in status.get("conditions") or []}
 
     def milestone(name: str, recorded_at: float | None) -> float | None:
@@ -52,6 +53,8 @@ def parse_pod(body: Body, before: object, receipt: Receipt) -> PodState:
         pool=metadata["labels"].get(names.LABEL_POOL, names.POOL_ON_DEMAND),
         node=(body.get("spec") or {}).get("nodeName", ""),
         deletion_cost=_deletion_cost(metadata),
+        retiring_since=to_seconds(annotations.get(names.ANNOTATION_RETIRING_SINCE)),
+        is_protected=all(annotations.get(name) == value for name, value in names.PROTECTION.items()),
         disrupted_at=milestone("DisruptionTarget", known.disrupted_at if known else None),
         created_at=to_seconds(metadata.get("creationTimestamp")) or receipt.at,
         address=status.get("podIP", ""),

@@ -32,5 +32,62 @@ class RenewLease:
     renew_to: float
 
 
-Action = MarkAsleep | ConfirmAsleep | ClearMark | RenewLease
+@dataclass(frozen=True, slots=True)
+class PodRef:
+    """Namespace and name of a pod."""
+
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class MarkRetiring:
+    """Mark a pod that leaves: the time, and the cost by which a ReplicaSet deletes it before others."""
+
+    pod: PodRef
+    deletion_cost: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class UnmarkRetiring:
+    """Take the mark off a pod that serves on."""
+
+    pod: PodRef
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """Ask a server to admit no new requests and to finish the open ones."""
+
+    pod: PodRef
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Undrain:
+    """Ask a server to admit requests again."""
+
+    pod: PodRef
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Protect:
+    """Ask autoscalers to leave a pod's node as it is."""
+
+    pod: PodRef
+
+
+@dataclass(frozen=True, slots=True)
+class Unprotect:
+    """Let autoscalers move a pod."""
+
+    pod: PodRef
+
+
+PodAction = MarkRetiring | UnmarkRetiring | Protect | Unprotect
+DrainAction = Drain | Undrain
+LeaseAction = MarkAsleep | ConfirmAsleep | ClearMark | RenewLease
+Action = LeaseAction | PodAction | DrainAction
 PRECONDITIONS = (ConfirmAsleep,)

@@ -121,7 +121,8 @@ def load_of_region(  # noqa: PLR0913, PLR0917 - three parts of a region's name, 
     return LoadState(
         unknown_reason=_unknown_reason(readings, newest, ready_pods, now),
         as_of=min(described, default=None),
-        pods=tuple(_pod_load(row, now - age) for row, age in fresh),
+        # Those of pods that drain too: they are not ready, and their open requests end there.
+        pods=tuple(_pod_load(row, now - age) for row, age in newest.values() if age < SECONDS_UNTIL_STALE),
         # A gateway counts a request before it reaches a pod, and rows of pods may be older: the larger sum is right.
         open_requests=max(sum(row.load.open_requests for row in rows), sum(row.open_requests for row in models)),
         held_requests=sum(row.held_requests for row in models),
@@ -132,8 +133,15 @@ def load_of_region(  # noqa: PLR0913, PLR0917 - three parts of a region's name, 
 
 
 def _pod_load(row: PodRow, as_of: float) -> PodLoadState:
+    load = row.load
     return PodLoadState(
-        row.address, as_of, row.load.open_requests, row.load.waiting_sequences, _start_up(row.load, as_of)
+        row.address,
+        as_of,
+        load.open_requests,
+        load.waiting_sequences,
+        _start_up(load, as_of),
+        state=load.state,
+        last_request_finished_at=to_seconds(load.last_request_finished_at),
     )
 
 

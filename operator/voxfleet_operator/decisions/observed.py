@@ -7,6 +7,7 @@ follows from them (region_plan.py). Timestamps are seconds since 1970.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from voxfleet_operator.decisions.actions import PodRef
 from voxfleet_operator.names import CONTAINER_SERVER, POOL_ON_DEMAND
 from voxfleet_operator.resources import Autoscaling, Capacity, Failure, LastWake, Phase
 
@@ -57,6 +58,8 @@ class PodState:
     deletion_cost: int = 0
     disrupted_at: float | None = None  # when its eviction was announced (condition DisruptionTarget)
     leaving: Leaving | None = None  # what its node says
+    retiring_since: float | None = None  # when the operator marked it as leaving
+    is_protected: bool = False  # whether it asks autoscalers to leave its node as it is
     address: str = ""
     ready_at: float | None = None
     is_deleting: bool = False
@@ -91,6 +94,21 @@ class PodState:
         return self.leaving is not None or self.disrupted_at is not None
 
     @property
+    def is_outgoing(self) -> bool:
+        """Whether it leaves: by its node, or because fewer replicas are needed."""
+        return self.is_leaving or self.retiring_since is not None
+
+    @property
+    def is_unplaced(self) -> bool:
+        """Whether it has no node yet."""
+        return self.scheduled_at is None and self.ready_at is None
+
+    @property
+    def ref(self) -> PodRef:
+        """Its namespace and name."""
+        return PodRef(self.namespace, self.name)
+
+    @property
     def reclaimed_at(self) -> float | None:
         """Since when its machine is being taken, by the provider or an autoscaler."""
         is_reclaim = self.leaving is not None and self.leaving.is_reclaim
@@ -106,6 +124,7 @@ class PodState:
 class WorkloadState:
     """The Deployment of one capacity pool of a region.
 
+    `replicas`: as the operator applied them last, whatever another writer has set since.
     `template`: digest of its pod template; `generation`: of the resource, when the Deployment was applied last;
     `pods_refused`: why the API server refuses its pods (quota, admission), as its condition ReplicaFailure says.
     """
@@ -118,8 +137,14 @@ class WorkloadState:
     pods_refused: str = ""
     pool: str = POOL_ON_DEMAND
     weights: str = ""  # key of the fetched weights that its pods read; empty where they fetch or have them themselves
-    region_replicas: int | None = None  # those that the region shall have; recorded where a spot pool has pods
+    region_replicas: int | None = None  # those that the region shall have
+    pool_replicas: int | None = None  # those that the pool shall have beside pods that leave
     spot_reclaimed_at: float | None = None  # recorded on the spot pool's
+
+    @property
+    def staying_replicas(self) -> int:
+        """Replicas beside those of pods that leave."""
+        return self.replicas if self.pool_replicas is None else self.pool_replicas
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,20 +186,23 @@ class StartUpState:
 
 @dataclass(frozen=True, slots=True)
 class PodLoadState:
-    """The newest reading of one ready pod, and the time that it describes."""
+    """The newest reading of one pod, and the time that it describes; `state`: as the server names it."""
 
     address: str
     as_of: float
     open_requests: int = 0
     waiting_sequences: int = 0
     start_up: StartUpState | None = None
+    state: str = ""
+    last_request_finished_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class LoadState:
     """A region's load, summed over its gateways; `unknown_reason` is empty while every reading is fresh.
 
-    `as_of`: the oldest time that any of the readings describes; None without readings.
+    `as_of`: the oldest time that any of the readings describes; None without readings. `pods`: every pod with a fresh
+    reading, ready or not.
     """
 
     unknown_reason: str = ""
@@ -294,6 +322,7 @@ class RegionState:
     blocked_reason: str = ""
     capacity: Capacity = field(default_factory=Capacity)
     spot_quiet_seconds: float = SPOT_QUIET_SECONDS
+    drain_seconds: float = 120.0
     workloads: tuple[WorkloadState, ...] = ()
     pods: tuple[PodState, ...] = ()
     next_sign_at: float | None = None  # when time alone makes a pod leave (capacity/leaving.py)

@@ -24,10 +24,10 @@ EPOCH = 0.0  # stands for an absent timestamp: earlier than everything
 class RegionPlan:
     """The decision about a region.
 
-    `replicas` are those that shall serve, `pools` those of each Deployment. `actions` are carried out beside the
-    objects that are applied; `warnings`: (reason, message); `requeue_at`: when to decide again; `spot_reclaimed_at`:
-    the newest reclaim, to be recorded. `fetch`: the Job that fetches weights; while they are awaited the earlier ones
-    are kept, with the pod template that reads them.
+    `replicas` are those that shall serve, `targets` those of each pool, `pools` those of its Deployment, which has more
+    while pods leave. `actions` are carried out beside the objects that are applied; `warnings`: (reason, message);
+    `requeue_at`: when to decide again; `spot_reclaimed_at`: the newest reclaim, to be recorded. `fetch`: the Job that
+    fetches weights; while they are awaited the earlier ones are kept, with the pod template that reads them.
     """
 
     name: str
@@ -37,6 +37,7 @@ class RegionPlan:
     message: str = ""
     woken_at: float | None = None
     woken_reason: str = ""
+    targets: PoolReplicas = field(default_factory=PoolReplicas)
     pools: PoolReplicas = field(default_factory=PoolReplicas)
     spot_reclaimed_at: float | None = None
     actions: tuple[Action, ...] = ()

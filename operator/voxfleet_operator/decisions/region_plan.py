@@ -15,7 +15,9 @@ from voxfleet_operator.decisions.capacity.explanation import (
     waits_for_spot_alone,
 )
 from voxfleet_operator.decisions.capacity.pools import divide, next_change_at, spot_state
+from voxfleet_operator.decisions.capacity.protection import protections
 from voxfleet_operator.decisions.capacity.scaling import clamped, replicas_for_demand
+from voxfleet_operator.decisions.capacity.shrinking import next_steps
 from voxfleet_operator.decisions.failures import current_failure, detect_failure, waiting_for
 from voxfleet_operator.decisions.idle_timers import is_wanted, is_wanted_since, wanted_until
 from voxfleet_operator.decisions.observed import RegionState
@@ -55,17 +57,24 @@ def decide(observed: RegionState, now: float) -> RegionPlan:
 
 
 def _with_pools(plan: RegionPlan, observed: RegionState, now: float) -> RegionPlan:
-    """Divide the plan's replicas among the pools, and say why."""
-    pools = divide(plan.replicas, observed.capacity, spot_state(observed, now))
-    plan = replace(plan, pools=pools, spot_reclaimed_at=observed.local.spot_reclaimed_at)
+    """Divide the plan's replicas among the pools, take the next step towards them, and say why."""
+    targets = divide(plan.replicas, observed.capacity, spot_state(observed, now))
+    steps = next_steps(observed, targets, now)
+    plan = replace(plan, targets=targets, pools=steps.pools, spot_reclaimed_at=observed.local.spot_reclaimed_at)
     if plan.replicas == 0:
         return plan
     return replace(
         plan,
-        message=_with_capacity(plan, observed, now),
+        message="; ".join(text for text in (_with_capacity(plan, observed, now), *_leaving_texts(observed)) if text),
+        actions=(*plan.actions, *steps.actions, *protections(observed, now)),
         warnings=(*plan.warnings, *capacity_warnings(observed, now)),
-        requeue_at=_earliest(plan.requeue_at, next_change_at(observed, now), observed.next_sign_at),
+        requeue_at=_earliest(plan.requeue_at, steps.requeue_at, next_change_at(observed, now), observed.next_sign_at),
     )
+
+
+def _leaving_texts(observed: RegionState) -> list[str]:
+    leaving = ((pod.name, pod.leaving) for pod in observed.active_pods if pod.leaving is not None)
+    return [f"pod {name} is being replaced: {why.reason}" for name, why in leaving]
 
 
 def _earliest(*times: float | None) -> float | None:

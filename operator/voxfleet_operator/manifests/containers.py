@@ -34,10 +34,14 @@ class PodSettings:
     internal_key: str
 
 
+def internal_token(internal_key: str, namespace: str, name: str) -> str:
+    """Return the bearer token of internal requests to a resource's pods; it is in no manifest."""
+    return hmac.new(internal_key.encode(), f"pod/{namespace}/{name}".encode(), sha256).hexdigest()
+
+
 def internal_token_sha256(internal_key: str, namespace: str, name: str) -> str:
-    """Return the hash by which a pod checks the token of internal requests; the token itself is in no manifest."""
-    token = hmac.new(internal_key.encode(), f"pod/{namespace}/{name}".encode(), sha256).hexdigest()
-    return sha256(token.encode()).hexdigest()
+    """Return the hash by which a pod checks the token of internal requests."""
+    return sha256(internal_token(internal_key, namespace, name).encode()).hexdigest()
 
 
 def server(

@@ -71,6 +71,8 @@ def desired_objects(
         *running,
         *(_lease(resource, region, installation) for region in regions),
         *(_regional_service(resource, region, installation) for region in regions),
+        # Of one replica it would keep a node from being drained for ever.
+        *(_budget(resource, region, installation) for region in regions if plan.regions[region.name].replicas > 1),
         _front_service(resource, installation),
         _network_policy(resource, installation),
         _registry(resource, plan, installation, owns_model_name=owns_model_name),
@@ -165,10 +167,11 @@ def _deployment(
     if replicas > 0 and plan.woken_at is not None:
         annotations[names.ANNOTATION_WOKEN_AT] = to_micro_time(plan.woken_at)
         annotations[names.ANNOTATION_WOKEN_REASON] = plan.woken_reason
-    if pool == names.POOL_SPOT:
-        annotations[names.ANNOTATION_REGION_REPLICAS] = str(plan.replicas)
-        if plan.spot_reclaimed_at is not None:
-            annotations[names.ANNOTATION_SPOT_RECLAIMED_AT] = to_micro_time(plan.spot_reclaimed_at)
+    annotations[names.ANNOTATION_REGION_REPLICAS] = str(plan.replicas)
+    annotations[names.ANNOTATION_POOL_REPLICAS] = str(plan.targets.of(pool))
+    annotations[names.ANNOTATION_REPLICAS] = str(replicas)
+    if pool == names.POOL_SPOT and plan.spot_reclaimed_at is not None:
+        annotations[names.ANNOTATION_SPOT_RECLAIMED_AT] = to_micro_time(plan.spot_reclaimed_at)
     weights = weights_of(resource, region, installation.allowed_host_paths)
     # Weights in another claim, or fetched again into a new one, are another template.
     fetched = {names.LABEL_WEIGHTS: plan.fetch.key if plan.fetch else NOT_FETCHED} if weights.claim else {}
@@ -202,6 +205,17 @@ def _regional_service(resource: Resource, region: Region, installation: Installa
         "ports": [_port("http", API_PORT), _port("internal", INTERNAL_PORT)],
     }
     return _manifest(resource, installation, "Service", name, _labels(resource, region), spec=spec)
+
+
+def _budget(resource: Resource, region: Region, installation: Installation) -> Manifest:
+    """Limits evictions of a region's pods, of all pools; one that has drained is evicted at any time."""
+    name = names.regional_name(resource.key.name, region.name)
+    spec = {
+        "maxUnavailable": resource.spec.disruption.max_unavailable,
+        "selector": {"matchLabels": names.region_selector(resource.key.name, region.name)},
+        "unhealthyPodEvictionPolicy": "AlwaysAllow",
+    }
+    return _manifest(resource, installation, "PodDisruptionBudget", name, _labels(resource, region), spec=spec)
 
 
 def _front_service(resource: Resource, installation: Installation) -> Manifest:

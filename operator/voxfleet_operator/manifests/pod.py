@@ -33,7 +33,9 @@ def pod_template(  # noqa: PLR0913, PLR0917 - the parts of a template
     return {
         "metadata": {
             "labels": ((metadata.labels if metadata else None) or {}) | labels,
-            "annotations": ((metadata.annotations if metadata else None) or {}) | annotations,
+            # PROTECTION is created with it: no autoscaler moves a pod that loads (decisions/capacity/protection.py takes
+            # it off).
+            "annotations": ((metadata.annotations if metadata else None) or {}) | annotations | names.PROTECTION,
         },
         "spec": {
             **placement(resource, region, pool),
@@ -50,7 +52,9 @@ def template_conflicts(added: PodTemplate, weights: Weights) -> list[str]:
     """Return the podTemplate fields that VoxFleet sets itself; they are left out, and a condition names them."""
     own_volumes = {*WRITABLE, *(volume["name"] for volume in weights.volumes)}
     own_paths = own_mount_paths(weights)
+    annotations = (added.metadata.annotations if added.metadata else None) or {}
     return [
+        *(f"metadata.annotations[{name}]" for name in annotations if name in names.PROTECTION),
         *(f"volumes[{volume.name}]" for volume in added.volumes or () if volume.name in own_volumes),
         *(f"volumeMounts[{mount.mount_path}]" for mount in added.volume_mounts or () if mount.mount_path in own_paths),
         *("env[HOME]" for variable in added.env or () if variable.name == "HOME"),

@@ -23,8 +23,18 @@ def test_every_kind_is_watched_once_in_its_own_namespaces() -> None:
 def test_only_kinds_that_the_operator_deletes_itself_need_delete() -> None:
     deleted = {kind.name for kind in TABLE if "delete" in kind.verbs}
     assert deleted == UNOWNED_KINDS | PER_REGION_KINDS
-    assert deleted == {"Lease", "ConfigMap", "Deployment", "Service", "PersistentVolumeClaim", "Job", "DaemonSet"}
+    assert deleted == {
+        "Lease",
+        "ConfigMap",
+        "Deployment",
+        "Service",
+        "PersistentVolumeClaim",
+        "Job",
+        "DaemonSet",
+        "PodDisruptionBudget",
+    }
 
 
 def test_kinds_that_are_not_applied_are_only_listed_and_watched() -> None:
-    assert KINDS["Pod"].verbs == KINDS["EndpointSlice"].verbs == {"list", "watch"}
+    assert KINDS["Node"].verbs == KINDS["EndpointSlice"].verbs == {"list", "watch"}
+    assert KINDS["Pod"].verbs == {"list", "watch", "patch"}

@@ -2,6 +2,7 @@
 
 import copy
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from voxfleet_operator.cluster.api import KubernetesError
 from voxfleet_operator.cluster.object_writer import NameTakenError
 from voxfleet_operator.cluster.rollouts import replica_sets_path
 from voxfleet_operator.decisions.observed import WorkloadState
-from voxfleet_operator.kinds import TABLE, ObjectRef, resource_path
+from voxfleet_operator.kinds import TABLE, ObjectRef, Watch, resource_path
 from voxfleet_operator.manifests import Manifest
 from voxfleet_operator.resources import Key
 
@@ -40,7 +41,8 @@ async def test_the_first_reconcile_creates_every_object_at_zero_replicas(loop: L
     await loop.reconcile()
     await loop.reconcile()  # the Job's name depends on the claim's uid
     kinds = {body["kind"] for body in loop.api.objects.values()}
-    assert kinds == {kind.name for kind in TABLE if kind.is_applied} | {"VoxTTSDeployment"}
+    applied = {kind.name for kind in TABLE if kind.is_applied}
+    assert kinds == (applied - {"PodDisruptionBudget"}) | {"VoxTTSDeployment"}
     assert loop.object("Deployment")["spec"]["replicas"] == 0
     assert loop.condition("Ready") == ("True", "Asleep")
 
@@ -464,3 +466,39 @@ async def test_image_volumes_are_asked_for_once_and_only_where_needed(loop: Loop
     loop.api.serves_image_volumes = True
     await loop.reconcile()
     assert loop.condition("Ready") == ("True", "Asleep")
+
+
+async def test_a_disruption_budget_exists_while_a_region_has_more_than_one_replica(loop: Loop) -> None:
+    await awake(loop, autoscaling={"minReplicas": 2}, disruption={"maxUnavailable": 3})
+    budget = ObjectRef("PodDisruptionBudget", "default", loop.ref("Service").name).path
+    assert loop.api.objects[budget]["spec"]["maxUnavailable"] == 3
+    loop.change_spec(suspend=True)
+    await loop.reconcile()
+    assert budget not in loop.api.objects
+
+
+async def test_a_pod_whose_node_leaves_is_replaced_and_drained_by_its_own_token(loop: Loop) -> None:
+    await awake(loop)
+    pod = ObjectRef("Pod", "default", "pod-1").path
+    drained = []
+
+    async def drain(key: Key, address: str, *, is_on: bool) -> None:
+        drained.append((key, address, is_on))
+
+    loop.reconciler.executor.drainer = SimpleNamespace(drain=drain)
+    metadata = {"name": "n1", "uid": "n1", "resourceVersion": "9"}
+    taints = [{"key": "aws-node-termination-handler/spot-itn", "effect": "NoSchedule"}]
+    loop.api.objects[pod]["spec"] = {"nodeName": "n1"}
+    loop.store.on_change(Watch("Node", ""), {"metadata": metadata, "spec": {"taints": taints}})
+    loop.set_pod_status("pod-1", {**loop.api.objects[pod]["status"], "message": "changed"})
+    await loop.reconcile()
+    assert loop.object("Deployment")["spec"]["replicas"] == 2, "asked for while the pod lives"
+    assert "voxfleet.dev/retiring-since" in loop.api.objects[pod]["metadata"]["annotations"]
+    loop.now += 10  # messages alone are written at most once in ten seconds
+    await loop.reconcile()
+    assert drained == [(NARRATOR, "10.9.9.9", True)]
+    assert "EC2 reclaims the spot instance" in loop.status()["regions"][0]["message"]
+    loop.api.remove(pod)
+    await loop.reconcile()
+    assert loop.object("Deployment")["spec"]["replicas"] == 1, "its replacement is the one replica"
+    assert loop.status()["regions"][0]["desiredReplicas"] == 1

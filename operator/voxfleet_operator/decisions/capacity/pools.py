@@ -54,8 +54,8 @@ def pools_of(capacity: Capacity) -> tuple[str, ...]:
 
 
 def spot_pods(observed: RegionState) -> tuple[PodState, ...]:
-    """Return the spot pods that count; one whose eviction was announced counts as gone."""
-    return tuple(pod for pod in observed.active_pods if pod.pool == POOL_SPOT and not pod.is_leaving)
+    """Return the spot pods that count; one that leaves or is drained counts as gone."""
+    return tuple(pod for pod in observed.active_pods if pod.pool == POOL_SPOT and not pod.is_outgoing)
 
 
 def fallback_seconds(observed: RegionState) -> int:
@@ -86,14 +86,14 @@ def spot_state(observed: RegionState, now: float) -> SpotState:
     ready, late = sum(pod.is_ready for pod in pods), len(late_pods(observed, now))
     placed = sum(pod.scheduled_at is not None or pod.is_ready for pod in pods)
     quiet_from = quiet_at(observed)
-    on_demand = (pod for pod in observed.ready_pods if pod.pool == POOL_ON_DEMAND and not pod.is_leaving)
+    on_demand = (pod for pod in observed.ready_pods if pod.pool == POOL_ON_DEMAND and not pod.is_outgoing)
     return SpotState(
         ready=ready,
         starting=placed - ready,
         waiting=len(pods) - placed - late,
         late=late,
         is_quiet=quiet_from is None or now >= quiet_from,
-        on_demand_replicas=sum(each.replicas for each in observed.workloads if each.pool == POOL_ON_DEMAND),
+        on_demand_replicas=sum(each.staying_replicas for each in observed.workloads if each.pool == POOL_ON_DEMAND),
         on_demand_ready=sum(1 for _ in on_demand),
     )
 

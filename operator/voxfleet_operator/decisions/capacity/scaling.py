@@ -1,7 +1,7 @@
 """Computes how many replicas an awake region shall have.
 
-Knows demand, target and bounds. Growing is immediate; shrinking waits for the stabilization window and, until pods
-can be drained one by one, for a moment without open requests. While load is unknown replicas only grow: the demand
+Knows demand, target and bounds. Growing is immediate; shrinking waits for the stabilization window, and its pods are
+drained one by one (shrinking.py). While load is unknown replicas only grow: the demand
 that is missing may be larger than what is known. Does not know sleep, wake or failure.
 """
 
@@ -35,8 +35,4 @@ def awake_replicas(current: int, peak_replicas: int, load: LoadState, autoscalin
     """Return the replicas of an awake region now; unknown load removes none but those above the bounds."""
     if not load.is_known:
         return max(clamped(current, autoscaling), replicas_for_demand(load, autoscaling))
-    goal = max(replicas_for_demand(load, autoscaling), clamped(peak_replicas, autoscaling))
-    # The Deployment controller chooses the pod to delete: it may be the one with the open requests.
-    if goal < current and load.open_requests > 0:
-        return clamped(current, autoscaling)
-    return goal
+    return max(replicas_for_demand(load, autoscaling), clamped(peak_replicas, autoscaling))

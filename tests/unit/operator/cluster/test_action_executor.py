@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from voxfleet_operator.cluster.action_executor import ActionExecutor
+from voxfleet_operator.cluster.pod_drainer import PodDrainer
 from voxfleet_operator.cluster.store import Store
 from voxfleet_operator.decisions.actions import Action, ClearMark, ConfirmAsleep, MarkAsleep, RenewLease
 from voxfleet_operator.decisions.observed import Autoscaling, LeaseState, RegionState
@@ -44,7 +45,7 @@ async def test_each_action_is_one_patch_of_the_lease_as_it_was_observed(
     action: Action, annotations: dict[str, Any] | None, spec: dict[str, Any] | None
 ) -> None:
     api, store = Recorder(), Store(lambda _key: None, lambda _key: None, 9091)
-    executor = ActionExecutor(api, store, "demand")  # type: ignore[arg-type] # only merge() is called
+    executor = ActionExecutor(api, store, "demand", PodDrainer(""))  # type: ignore[arg-type] # only merge() is called
     seen = RegionState("eu", 1, Autoscaling(), lease=LeaseState("7"))
     await executor.execute(NARRATOR, seen, action, NOW)
     (patch,) = api.patches
@@ -55,6 +56,6 @@ async def test_each_action_is_one_patch_of_the_lease_as_it_was_observed(
 
 async def test_without_a_lease_nothing_is_sent() -> None:
     api, store = Recorder(), Store(lambda _key: None, lambda _key: None, 9091)
-    executor = ActionExecutor(api, store, "demand")  # type: ignore[arg-type] # only merge() is called
+    executor = ActionExecutor(api, store, "demand", PodDrainer(""))  # type: ignore[arg-type] # only merge() is called
     await executor.execute(NARRATOR, RegionState("eu", 1, Autoscaling()), MarkAsleep(), NOW)
     assert api.patches == []

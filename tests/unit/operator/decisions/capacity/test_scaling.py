@@ -24,9 +24,9 @@ def test_growing_is_immediate() -> None:
     assert awake_replicas(1, 1, LoadState(held_requests=40), AUTOSCALING) == 3
 
 
-def test_shrinking_waits_for_the_stabilization_window_and_for_open_requests() -> None:
+def test_shrinking_waits_for_the_stabilization_window() -> None:
     assert awake_replicas(3, 3, LoadState(), AUTOSCALING) == 3
-    assert awake_replicas(3, 1, LoadState(open_requests=1), AUTOSCALING) == 3
+    assert awake_replicas(3, 1, LoadState(open_requests=1), AUTOSCALING) == 1
     assert awake_replicas(3, 1, LoadState(), AUTOSCALING) == 1
 
 
