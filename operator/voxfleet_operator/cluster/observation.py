@@ -11,6 +11,7 @@ from voxfleet_operator import names
 from voxfleet_operator.cluster.store import Store
 from voxfleet_operator.decisions.capacity.leaving import next_sign_at, with_node
 from voxfleet_operator.decisions.capacity.scaling import replicas_to_record
+from voxfleet_operator.decisions.capacity.schedules import next_schedule_at, scheduled
 from voxfleet_operator.decisions.features import blocked_reason
 from voxfleet_operator.decisions.idle_timers import renewal_period
 from voxfleet_operator.decisions.load import Readings, load_of_region
@@ -74,12 +75,13 @@ class Observer:
         status = resource.region_statuses.get(region.name)
         lease = ObjectRef("Lease", self.demand_namespace, names.lease_name(key.namespace, key.name, region.name))
         pods = tuple(self._with_node(pod, now) for pod in self.store.region_pods(key, region.name))
+        autoscaling = effective_autoscaling(resource.spec, region)
         ready = tuple(pod for pod in pods if pod.is_ready)
         # In two steps, because the history of a region depends on the rest of its state.
         observed = RegionState(
             name=region.name,
             generation=resource.generation,
-            autoscaling=effective_autoscaling(resource.spec, region),
+            autoscaling=scheduled(autoscaling, now),
             is_suspended=resource.spec.suspend or region.suspend,
             blocked_reason=blocked_reason(resource.spec, region),
             capacity=resource.spec.capacity,
@@ -87,7 +89,7 @@ class Observer:
             drain_seconds=resource.spec.disruption.drain_seconds,
             workloads=self._workloads(key, region.name),
             pods=pods,
-            next_sign_at=min((at for pod in pods if (at := next_sign_at(pod, self._node(pod), now))), default=None),
+            changes_at=self._changes_at(pods, autoscaling, now),
             lease=self.store.state(lease, LeaseState),
             load=load_of_region(key.namespace, key.name, region.name, self.readings, ready, now),
             weights=self._weights(resource, region),
@@ -107,6 +109,10 @@ class Observer:
 
     def _with_node(self, pod: PodState, now: float) -> PodState:
         return with_node(pod, self._node(pod), now)
+
+    def _changes_at(self, pods: tuple[PodState, ...], autoscaling: Autoscaling, now: float) -> float | None:
+        times = (next_schedule_at(autoscaling, now), *(next_sign_at(pod, self._node(pod), now) for pod in pods))
+        return min((at for at in times if at is not None), default=None)
 
     def _workloads(self, key: Key, region: str) -> tuple[WorkloadState, ...]:
         deployments = (names.workload_name(key.name, region, pool) for pool in names.POOLS)

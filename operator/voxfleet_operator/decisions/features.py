@@ -24,11 +24,5 @@ def missing_features(spec: VoxTTSDeploymentSpec) -> list[str]:
         (spec.notebook.enabled, "notebook.enabled", "there is no notebook"),
         (spec.ingress.host is not None, "ingress", "make one for the gateways' Service"),
         (spec.monitoring.pod_monitor, "monitoring.podMonitor", "scrape port 9090 of the pods"),
-        (_has_schedules(spec), "autoscaling.schedules", "only minReplicas counts"),
     )
     return [f"{field} {NOT_AVAILABLE} ({instead})" for is_requested, field, instead in requested if is_requested]
-
-
-def _has_schedules(spec: VoxTTSDeploymentSpec) -> bool:
-    regional = any(region.autoscaling and region.autoscaling.schedules for region in spec.regions)
-    return bool(spec.autoscaling.schedules) or regional

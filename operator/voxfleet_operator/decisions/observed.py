@@ -325,7 +325,7 @@ class RegionState:
     drain_seconds: float = 120.0
     workloads: tuple[WorkloadState, ...] = ()
     pods: tuple[PodState, ...] = ()
-    next_sign_at: float | None = None  # when time alone makes a pod leave (capacity/leaving.py)
+    changes_at: float | None = None  # when time alone changes this: a schedule begins or ends, a pod leaves
     lease: LeaseState | None = None
     # Unknown until the first reading: a region never sleeps on missing data.
     load: LoadState = field(default_factory=lambda: LoadState(unknown_reason="no gateway was asked yet"))

@@ -50,6 +50,7 @@ def decide(observed: RegionState, now: float) -> RegionPlan:
     plan = next(plan for stage in STAGES if (plan := stage(observed, now)) is not None)
     plan = with_present_fallback(plan, observed) if observed.replicas > 0 and plan.fallback == NO_FALLBACK else plan
     plan = _with_weights(_with_pools(plan, observed, now), observed, now)
+    plan = replace(plan, requeue_at=_earliest(plan.requeue_at, observed.changes_at))
     if observed.lease is not None and observed.lease.is_clock_ahead:
         text = f"region {observed.name}: a gateway's clock is more than 5 s ahead of the operator's; synchronise clocks"
         plan = replace(plan, warnings=(*plan.warnings, ("ClockSkew", text)))
@@ -68,7 +69,7 @@ def _with_pools(plan: RegionPlan, observed: RegionState, now: float) -> RegionPl
         message="; ".join(text for text in (_with_capacity(plan, observed, now), *_leaving_texts(observed)) if text),
         actions=(*plan.actions, *steps.actions, *protections(observed, now)),
         warnings=(*plan.warnings, *capacity_warnings(observed, now)),
-        requeue_at=_earliest(plan.requeue_at, steps.requeue_at, next_change_at(observed, now), observed.next_sign_at),
+        requeue_at=_earliest(plan.requeue_at, steps.requeue_at, next_change_at(observed, now)),
     )
 
 

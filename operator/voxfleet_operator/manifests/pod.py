@@ -33,8 +33,7 @@ def pod_template(  # noqa: PLR0913, PLR0917 - the parts of a template
     return {
         "metadata": {
             "labels": ((metadata.labels if metadata else None) or {}) | labels,
-            # PROTECTION is created with it: no autoscaler moves a pod that loads (decisions/capacity/protection.py takes
-            # it off).
+            # Protected from its creation: no autoscaler moves a pod that loads (decisions/capacity/protection.py ends it).
             "annotations": ((metadata.annotations if metadata else None) or {}) | annotations | names.PROTECTION,
         },
         "spec": {

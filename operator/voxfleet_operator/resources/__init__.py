@@ -1,6 +1,6 @@
 """The VoxTTSDeployment resource: its models and the CustomResourceDefinition generated from them."""
 
-from voxfleet_operator.resources.autoscaling import Autoscaling, Capacity, SpotUse
+from voxfleet_operator.resources.autoscaling import Autoscaling, Capacity, Schedule, SpotUse
 from voxfleet_operator.resources.definition import API_VERSION, GROUP, KIND, PLURAL, VERSION, definition_yaml
 from voxfleet_operator.resources.pod_template import PodTemplate
 from voxfleet_operator.resources.regions import Region
@@ -34,6 +34,7 @@ __all__ = [
     "Region",
     "RegionStatus",
     "Resource",
+    "Schedule",
     "Serving",
     "SpotUse",
     "VoxTTSDeploymentSpec",

@@ -42,6 +42,7 @@ REASONS: dict[str, str] = {
     "type.",
     "ImageVolumesNotServed": "The cluster does not serve image volumes (Kubernetes 1.33 to 1.34 with the feature gate "
     "ImageVolume, 1.35 and newer without); use cache.weights.type PersistentVolumeClaim.",
+    "ScheduleInvalid": "A schedule cannot be read or asks for too much; the message names the field and the remedy.",
     "TemplateConflict": "podTemplate sets something that VoxFleet sets itself; VoxFleet's value is used.",
     "LoadUnknown": "Gateways or pods do not report their load, so no region goes to sleep; look at the gateways.",
     "PodFailing": "A pod does not start while others serve; correct what the last change broke.",
@@ -78,6 +79,7 @@ SEVERITY = (
     "ImageVolumesNotServed",
     "FeatureNotAvailable",
     "ModelNameTaken",
+    "ScheduleInvalid",
     "TemplateConflict",
 )
 LONGEST_MESSAGE = 4096  # characters, the CRD's limit; metav1.Condition itself allows 32768

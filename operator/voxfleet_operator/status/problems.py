@@ -1,17 +1,25 @@
 """Judges a resource's spec: what it asks for and does not get, or gets differently.
 
-Knows missing features, model names with another owner, conflicts of podTemplate, and which failed requests a retry
-may mend. Pure: the owner of the model
-name comes in as an argument. Problems of running regions are warnings of their plans (decisions/region_plan.py).
+Knows missing features, model names with another owner, bad schedules, conflicts of podTemplate, and which failed
+requests a retry may mend. Pure: the owner of the model name comes in as an argument. Problems of running regions are
+warnings of their plans (decisions/region_plan.py).
 """
 
 from voxfleet_operator.decisions.capacity.pools import pools_of
+from voxfleet_operator.decisions.capacity.schedules import schedule_problems
 from voxfleet_operator.decisions.features import missing_features
 from voxfleet_operator.manifests.placement import has_possible_node
 from voxfleet_operator.manifests.pod import template_conflicts
 from voxfleet_operator.manifests.weights import weights_of
 from voxfleet_operator.names import POOL_ON_DEMAND, POOL_SPOT
-from voxfleet_operator.resources import Key, Region, Resource, effective_node_selector, effective_pod_template
+from voxfleet_operator.resources import (
+    Key,
+    Region,
+    Resource,
+    effective_autoscaling,
+    effective_node_selector,
+    effective_pod_template,
+)
 from voxfleet_operator.status.conditions import Problem
 
 # HTTP statuses of a write that is refused again until the object, a grant or a quota changes.
@@ -33,6 +41,7 @@ def problems_of(
     return (
         *(Problem("FeatureNotAvailable", message) for message in missing_features(resource.spec)),
         *_model_name_taken(resource, model_name_owner),
+        *_schedules(resource),
         *_template_conflicts(resource, allowed_host_paths),
         *_placement_conflicts(resource),
     )
@@ -43,6 +52,16 @@ def _model_name_taken(resource: Resource, owner: Key | None) -> list[Problem]:
         return []
     message = f"model name {resource.model_name} belongs to {owner}; this resource answers as {resource.key} only"
     return [Problem("ModelNameTaken", message)]
+
+
+def _schedules(resource: Resource) -> list[Problem]:
+    spec = resource.spec
+    fields = {}
+    for region in spec.regions:
+        is_own = region.autoscaling is not None and region.autoscaling.schedules is not None
+        field = f"regions[{region.name}].autoscaling.schedules" if is_own else "autoscaling.schedules"
+        fields.update(dict.fromkeys(schedule_problems(effective_autoscaling(spec, region), field)))
+    return [Problem("ScheduleInvalid", message) for message in fields]
 
 
 def _template_conflicts(resource: Resource, allowed_host_paths: tuple[str, ...]) -> list[Problem]:

@@ -54,7 +54,7 @@ class PoolState:
 
     @property
     def unplaced(self) -> int:
-        """Replicas without a node, or without a pod: they serve nobody, and a ReplicaSet deletes them first."""
+        """Replicas without a node, or without a pod: they have no requests, and a ReplicaSet deletes them first."""
         waiting = sum(pod.is_unplaced for pod in self.staying)
         return waiting + max(self.replicas - len(self.pods), 0)
 

@@ -91,3 +91,12 @@ def test_a_mount_conflicts_only_where_the_weights_are_mounted() -> None:
     on_host = resource(model={"source": "file:///srv/models/x"}, podTemplate=template)
     assert reasons(problems_of(on_host, OWN, ("/srv/models",))) == ["TemplateConflict"]
     assert problems_of(on_host, OWN, ()) == ()
+
+
+def test_a_bad_schedule_is_named_once_by_the_field_that_holds_it() -> None:
+    bad = {"start": "0 8 * * *", "end": "0 18 * * *", "timeZone": "Europe/Berlinn", "minReplicas": 1}
+    regions = [{"name": "eu"}, {"name": "us"}, {"name": "asia", "autoscaling": {"schedules": [bad]}}]
+    found = problems_of(resource(regions=regions, autoscaling={"schedules": [bad]}), OWN, ())
+    assert [problem.reason for problem in found] == ["ScheduleInvalid", "ScheduleInvalid"]
+    fields = [problem.message.partition(" ")[0] for problem in found]
+    assert fields == ["autoscaling.schedules[0].timeZone", "regions[asia].autoscaling.schedules[0].timeZone"]

@@ -109,7 +109,7 @@ def test_no_pod_is_chosen_while_another_starts_or_load_is_unknown() -> None:
 def test_replicas_without_a_node_go_at_once() -> None:
     assert pool_step(1, pool(pod("a"), unplaced("b"), replicas=3), NOW).replicas == 1
     unknown = pool(pod("a"), unplaced("b"), replicas=2, may_shrink=False)
-    assert pool_step(1, unknown, NOW).replicas == 1, "it serves nobody"
+    assert pool_step(1, unknown, NOW).replicas == 1, "it has no requests"
 
 
 def test_a_pod_that_drains_is_taken_back_before_a_new_one_starts() -> None:
