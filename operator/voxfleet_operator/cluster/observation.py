@@ -19,6 +19,7 @@ from voxfleet_operator.decisions.observed import (
     SPOT_QUIET_SECONDS,
     ClaimState,
     FetchProgress,
+    ForeignScale,
     JobState,
     LeaseState,
     LocalState,
@@ -39,6 +40,8 @@ IMAGE_VOLUMES_NOT_SERVED = (
     "weights from an image (cache.weights.type Image, model.source oci://) need Kubernetes 1.33 or newer with the "
     "feature gate ImageVolume, which this API server does not have: use cache.weights.type PersistentVolumeClaim"
 )
+# Longer than the period of any autoscaler that scales again and again: one report for all of its attempts.
+SCALED_REPORT_SECONDS = 600.0
 RENEWALS_AFTER_BREAK = 2  # one renewal may have been lost with the watch; the one after it cannot
 
 
@@ -49,6 +52,7 @@ class RegionHistory:
     unready_since: float | None = None
     load_expected_at: float | None = None
     spot_reclaimed_at: float | None = None
+    scaled: dict[str, tuple[ForeignScale, float]] = field(default_factory=dict)
     asked: deque[tuple[float, int]] = field(default_factory=deque)
 
 
@@ -158,12 +162,14 @@ class Observer:
         _record_readiness(history, observed, now)
         _record_demand(history, observed, now)
         _record_reclaim(history, observed)
+        _record_scaling(history, observed, now)
         return LocalState(
             unready_since=history.unready_since or now,
             lease_trusted_at=self._lease_trusted_at(observed.autoscaling),
             load_expected_at=history.load_expected_at or now,
             peak_replicas=max((replicas for _, replicas in history.asked), default=0),
             spot_reclaimed_at=history.spot_reclaimed_at,
+            scaled=tuple(history.scaled.values()),
         )
 
     def _lease_trusted_at(self, autoscaling: Autoscaling) -> float:
@@ -196,6 +202,14 @@ def _record_reclaim(history: RegionHistory, observed: RegionState) -> None:
     recorded = [workload.spot_reclaimed_at for workload in observed.workloads]
     known = [each for each in (*seen, *recorded, history.spot_reclaimed_at) if each is not None]
     history.spot_reclaimed_at = max(known, default=None)
+
+
+def _record_scaling(history: RegionHistory, observed: RegionState, now: float) -> None:
+    """Keep what another writer did to a Deployment: the next apply undoes it, and with it every trace."""
+    for workload in observed.workloads:
+        if workload.scaled is not None:
+            history.scaled[workload.scaled.deployment] = (workload.scaled, now + SCALED_REPORT_SECONDS)
+    history.scaled = {name: each for name, each in history.scaled.items() if each[1] > now}
 
 
 def _record_demand(history: RegionHistory, observed: RegionState, now: float) -> None:

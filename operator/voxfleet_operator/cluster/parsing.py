@@ -15,7 +15,14 @@ from voxfleet_operator import names
 from voxfleet_operator.cluster.pod_parsing import Receipt, parse_pod, template_digest
 from voxfleet_operator.decisions.capacity.leaving import Taint, leaving_sign, node_leaving
 from voxfleet_operator.decisions.idle_timers import clamp_renewal
-from voxfleet_operator.decisions.observed import ClaimState, JobState, LeaseState, NodeState, WorkloadState
+from voxfleet_operator.decisions.observed import (
+    ClaimState,
+    ForeignScale,
+    JobState,
+    LeaseState,
+    NodeState,
+    WorkloadState,
+)
 from voxfleet_operator.decisions.timestamps import to_seconds
 from voxfleet_operator.kinds import KINDS
 
@@ -86,6 +93,7 @@ def parse_deployment(body: Body, _before: object, _receipt: Receipt) -> Workload
     refused = (each for each in status.get("conditions") or [] if each["type"] == "ReplicaFailure")
     return WorkloadState(
         replicas=written if applied is None else applied,
+        scaled=_foreign_scale(metadata, written, applied),
         pool_replicas=_count(annotations, names.ANNOTATION_POOL_REPLICAS),
         pool=(metadata.get("labels") or {}).get(names.LABEL_POOL, names.POOL_ON_DEMAND),
         woken_at=to_seconds(annotations.get(names.ANNOTATION_WOKEN_AT)),
@@ -131,6 +139,19 @@ def parse_job(body: Body, _before: object, receipt: Receipt) -> JobState:
         failed_at=to_seconds(failed.get("lastTransitionTime")) or (receipt.at if failed else None),
         message=failed.get("message", ""),
     )
+
+
+def _foreign_scale(metadata: Body, replicas: int, applied: int | None) -> ForeignScale | None:
+    """Return who changed the replicas since the operator's last apply; None when they are as applied."""
+    if applied is None or replicas == applied:
+        return None
+    owners = [
+        entry
+        for entry in metadata.get("managedFields") or []
+        if "f:replicas" in entry.get("fieldsV1", {}).get("f:spec", {}) and entry.get("manager") != names.FIELD_MANAGER
+    ]
+    newest: Body = max(owners, key=lambda entry: entry.get("time", ""), default={})
+    return ForeignScale(metadata["name"], replicas, newest.get("manager", "unknown"))
 
 
 def _count(annotations: Body, name: str) -> int | None:

@@ -121,6 +121,15 @@ class PodState:
 
 
 @dataclass(frozen=True, slots=True)
+class ForeignScale:
+    """A Deployment whose replicas another writer has set, and the writer's field manager."""
+
+    deployment: str
+    replicas: int
+    manager: str
+
+
+@dataclass(frozen=True, slots=True)
 class WorkloadState:
     """The Deployment of one capacity pool of a region.
 
@@ -138,6 +147,7 @@ class WorkloadState:
     pool: str = POOL_ON_DEMAND
     weights: str = ""  # key of the fetched weights that its pods read; empty where they fetch or have them themselves
     region_replicas: int | None = None  # those that the region shall have
+    scaled: ForeignScale | None = None
     pool_replicas: int | None = None  # those that the pool shall have beside pods that leave
     spot_reclaimed_at: float | None = None  # recorded on the spot pool's
 
@@ -239,6 +249,7 @@ class LocalState:
     load_expected_at: when a pod was first observed ready, so that gateways should report load soon after.
     peak_replicas: most replicas that demand asked for within the stabilization window.
     spot_reclaimed_at: when the eviction of a spot pod was last observed, by this process or an earlier one.
+    scaled: the newest scaling of each Deployment by another writer, and until when it is reported.
     """
 
     unready_since: float = 0.0
@@ -246,6 +257,7 @@ class LocalState:
     load_expected_at: float = 0.0
     peak_replicas: int = 0
     spot_reclaimed_at: float | None = None
+    scaled: tuple[tuple[ForeignScale, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from voxfleet_operator.decisions.capacity.explanation import (
     capacity_warnings,
     waits_for_spot_alone,
 )
+from voxfleet_operator.decisions.capacity.foreign_scaling import report_ends_at, scaling_warnings
 from voxfleet_operator.decisions.capacity.pools import divide, next_change_at, spot_state
 from voxfleet_operator.decisions.capacity.protection import protections
 from voxfleet_operator.decisions.capacity.scaling import clamped, replicas_for_demand
@@ -50,7 +51,11 @@ def decide(observed: RegionState, now: float) -> RegionPlan:
     plan = next(plan for stage in STAGES if (plan := stage(observed, now)) is not None)
     plan = with_present_fallback(plan, observed) if observed.replicas > 0 and plan.fallback == NO_FALLBACK else plan
     plan = _with_weights(_with_pools(plan, observed, now), observed, now)
-    plan = replace(plan, requeue_at=_earliest(plan.requeue_at, observed.changes_at))
+    plan = replace(
+        plan,
+        warnings=(*plan.warnings, *scaling_warnings(observed)),
+        requeue_at=_earliest(plan.requeue_at, observed.changes_at, report_ends_at(observed)),
+    )
     if observed.lease is not None and observed.lease.is_clock_ahead:
         text = f"region {observed.name}: a gateway's clock is more than 5 s ahead of the operator's; synchronise clocks"
         plan = replace(plan, warnings=(*plan.warnings, ("ClockSkew", text)))

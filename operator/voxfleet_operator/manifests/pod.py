@@ -33,7 +33,7 @@ def pod_template(  # noqa: PLR0913, PLR0917 - the parts of a template
     return {
         "metadata": {
             "labels": ((metadata.labels if metadata else None) or {}) | labels,
-            # Protected from its creation: no autoscaler moves a pod that loads (decisions/capacity/protection.py ends it).
+            # Protected from the start: no autoscaler moves a pod that loads (decisions/capacity/protection.py ends it).
             "annotations": ((metadata.annotations if metadata else None) or {}) | annotations | names.PROTECTION,
         },
         "spec": {

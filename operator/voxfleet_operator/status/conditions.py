@@ -53,6 +53,8 @@ REASONS: dict[str, str] = {
     "FellBack": "A wake with a new template failed; the last one that worked is used until the spec changes.",
     "RolloutWaiting": "A new template waits: with rollout.strategy Replace the only server would end before its "
     "successor is ready. It is used when another server or region serves, or at the next wake.",
+    "ScaledByOthers": "Another writer scaled a Deployment, which was set back; reported for ten minutes after the last "
+    "time. Delete the autoscaler that the message names, or use spec.autoscaling.",
     "ClockSkew": "A gateway's clock is more than 5 s ahead of the operator's; synchronise the clocks of the nodes.",
     "AsExpected": "No problem is known.",
 }
@@ -70,6 +72,7 @@ SEVERITY = (
     "SpotUnavailable",
     "RolloutWaiting",
     "NoSurgeCapacity",
+    "ScaledByOthers",
     "ClockSkew",
     "WeightsNotFetched",
     "ClaimNotBound",

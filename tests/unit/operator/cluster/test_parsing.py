@@ -5,6 +5,7 @@ from typing import Any
 from voxfleet_operator import names
 from voxfleet_operator.cluster.parsing import parse_deployment, parse_endpoint_slice, parse_object
 from voxfleet_operator.cluster.pod_parsing import Receipt
+from voxfleet_operator.decisions.observed import ForeignScale
 
 NOW = 1_795_000_000.0
 EVENT = Receipt(NOW, is_listing=False)
@@ -64,3 +65,21 @@ def test_foreign_fields_and_status_are_no_drift() -> None:
 
 def test_objects_that_are_never_applied_have_no_digest() -> None:
     assert parse_object("Pod", body()).digest == ""
+
+
+def test_replicas_that_another_writer_set_are_known_by_its_field_manager() -> None:
+    def owner(manager: str, time: str, **fields: object) -> dict[str, object]:
+        return {"manager": manager, "time": time, "fieldsV1": {"f:spec": fields}}
+
+    owners = [
+        owner("voxfleet-operator", "2026-11-29T09:00:03Z", **{"f:replicas": {}}),
+        owner("kube-controller-manager", "2026-11-29T09:00:02Z", **{"f:replicas": {}}),
+        owner("kubectl", "2026-11-29T09:00:01Z", **{"f:replicas": {}}),
+        owner("helm", "2026-11-29T09:00:04Z", **{"f:template": {}}),
+    ]
+    metadata = {"name": "d", "managedFields": owners, "annotations": {names.ANNOTATION_REPLICAS: "2"}}
+    seen = parse_deployment({"metadata": metadata, "spec": {"replicas": 5}}, None, Receipt(NOW, is_listing=False))
+    assert seen.replicas == 2, "decisions depend on what was applied"
+    assert seen.scaled == ForeignScale("d", 5, "kube-controller-manager")
+    same = parse_deployment({"metadata": metadata, "spec": {"replicas": 2}}, None, Receipt(NOW, is_listing=False))
+    assert same.scaled is None
