@@ -213,13 +213,13 @@ def _record_scaling(history: RegionHistory, observed: RegionState, now: float) -
 
 
 def _record_demand(history: RegionHistory, observed: RegionState, now: float) -> None:
-    """Record what demand asks for now; the first record after a start is the present number of replicas.
+    """Record what demand asks for now; the first record after a start is no less than the present number of replicas.
 
     So a restarted operator shrinks nothing before it has observed a whole stabilization window.
     """
     is_first = not history.asked
     recorded = replicas_to_record(observed.planned_replicas, observed.load, observed.autoscaling)
-    asked = max(observed.planned_replicas, 1) if is_first else recorded
+    asked = max(observed.planned_replicas, recorded) if is_first else recorded
     if observed.replicas == 0:
         history.asked.clear()
         return
