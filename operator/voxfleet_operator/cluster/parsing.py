@@ -142,7 +142,7 @@ def parse_job(body: Body, _before: object, receipt: Receipt) -> JobState:
 
 
 def _foreign_scale(metadata: Body, replicas: int, applied: int | None) -> ForeignScale | None:
-    """Return who changed the replicas since the operator's last apply; None when they are as applied."""
+    """Return which writer changed the replicas since the operator's last apply; None when they are as applied."""
     if applied is None or replicas == applied:
         return None
     owners = [
