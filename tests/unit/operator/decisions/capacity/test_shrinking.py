@@ -263,7 +263,7 @@ moves = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(moves)
 def test_property_no_request_is_cut_and_the_pool_settles(script: list[tuple[int, int, str, int]]) -> None:
     world, target = Simulation(), 1
