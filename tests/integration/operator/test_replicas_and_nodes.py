@@ -158,7 +158,7 @@ def test_the_pod_of_a_reclaimed_node_is_replaced_and_drained_and_taken_back_when
     set_node_spec(world, node, taints=None)
     world.until(lambda: "DELETE" in server.drains, "it serves again")
     world.until(lambda: world.replicas() == 1, "the replacement is not needed")
-    assert not is_marked(world, pod)
+    world.until(lambda: not is_marked(world, pod), "its mark is taken off")
 
 
 def test_a_pod_is_drained_before_its_deployment_is_lowered(world: World, serve: Callable[[], Server]) -> None:
