@@ -14,7 +14,6 @@ from voxfleet_operator import names
 from voxfleet_operator.cluster.action_executor import ActionExecutor
 from voxfleet_operator.cluster.api import ConflictError, KubernetesApi, KubernetesError, NotFoundError
 from voxfleet_operator.cluster.image_volumes import ImageVolumes
-from voxfleet_operator.cluster.kept_templates import KeptTemplates
 from voxfleet_operator.cluster.object_writer import NameTakenError, ObjectWriter
 from voxfleet_operator.cluster.observation import Observer
 from voxfleet_operator.cluster.pod_drainer import PodDrainer
@@ -66,7 +65,6 @@ class Reconciler:
     writer: ObjectWriter = field(init=False)
     rollouts: RolloutLimiter = field(init=False)
     executor: ActionExecutor = field(init=False)
-    templates: KeptTemplates = field(init=False)
     image_volumes: ImageVolumes = field(init=False)
     status_written_at: dict[Key, float] = field(default_factory=dict)
     failing_since: dict[Key, float] = field(default_factory=dict)
@@ -74,7 +72,6 @@ class Reconciler:
     def __post_init__(self) -> None:
         self.writer = ObjectWriter(self.api, self.store)
         self.rollouts = RolloutLimiter(self.api, self.store, self.observer.lost_templates)
-        self.templates = KeptTemplates(self.api, self.store)
         self.image_volumes = ImageVolumes(self.api, self.installation.system_namespace, self.clock)
         drainer = PodDrainer(self.installation.pod.internal_key)
         self.executor = ActionExecutor(self.api, self.store, self.installation.demand_namespace, drainer)
@@ -155,9 +152,9 @@ class Reconciler:
                     continue  # its template cannot be changed, and need not: it is the record of one attempt
                 plan = turn.plan.regions.get(manifest.region)
                 chosen = NO_FALLBACK if plan is None else plan.fallback
-                admitted = await self.rollouts.admitted(manifest, resource.generation, chosen)
                 keeps = plan is not None and plan.keeps_template
-                await self.writer.apply(resource, await self.templates.kept(admitted, keeps=keeps))
+                admitted = await self.rollouts.admitted(manifest, resource.generation, chosen, keeps=keeps)
+                await self.writer.apply(resource, admitted)
             except (KubernetesError, NameTakenError) as error:
                 errors.append(error)
         return errors
@@ -254,7 +251,6 @@ class Reconciler:
         self.failing_since.pop(key, None)
         self.writer.forget(orphans)
         self.rollouts.forget_deleted()
-        self.templates.forget_deleted()
         if not orphans or await self.writer.resource_exists(key):
             return
         for ref in orphans:

@@ -47,13 +47,20 @@ class RolloutLimiter:
     kept: dict[ObjectRef, Body] = field(default_factory=dict)
     waiting: set[ObjectRef] = field(default_factory=set)
 
-    async def admitted(self, manifest: Manifest, generation: int, chosen: Fallback = NO_FALLBACK) -> Manifest:
-        """Return the manifest to apply, with the template that the Deployment gets now. Raises KubernetesError."""
+    async def admitted(
+        self, manifest: Manifest, generation: int, chosen: Fallback = NO_FALLBACK, *, keeps: bool = False
+    ) -> Manifest:
+        """Return the manifest to apply, with the template that the Deployment gets now. Raises KubernetesError.
+
+        `keeps`: the one in use stays, because it reads weights that are there, and the wanted one would not.
+        """
         ref = manifest.ref
         workload = self.store.state(ref, WorkloadState)
         self.waiting.discard(ref)
         if manifest.kind != "Deployment" or workload is None:
             return manifest
+        if keeps:
+            return await self._with_present_template(manifest, workload, generation)
         wanted = template_digest(manifest.body["spec"]["template"])
         proven = chosen.template_for(workload.pool, wanted)
         if proven != wanted:
@@ -62,9 +69,7 @@ class RolloutLimiter:
         if not restarts_pods(workload, manifest) or self._may_roll(ref, workload, manifest, generation):
             self.kept.pop(ref, None)
             return manifest
-        template = await self._template(manifest, workload.template)
-        kept_generation = generation if workload.generation is None else workload.generation
-        return with_template(manifest, template, kept_generation) if template else manifest
+        return await self._with_present_template(manifest, workload, generation)
 
     def forget_deleted(self) -> None:
         """Drop the templates of Deployments that are gone."""
@@ -81,6 +86,11 @@ class RolloutLimiter:
         if ref not in self.kept:
             log.info("rollout waits for others", deployment=ref.name, namespace=ref.namespace)
         return False
+
+    async def _with_present_template(self, manifest: Manifest, workload: WorkloadState, generation: int) -> Manifest:
+        template = await self._template(manifest, workload.template)
+        kept_generation = generation if workload.generation is None else workload.generation
+        return with_template(manifest, template, kept_generation) if template else manifest
 
     async def _template(self, manifest: Manifest, digest: str) -> Body | None:
         """Return the template with a digest, or None when Kubernetes has it no more."""
