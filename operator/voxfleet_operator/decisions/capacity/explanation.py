@@ -23,8 +23,8 @@ from voxfleet_operator.resources import SpotUse
 Reason = Callable[[RegionState, SpotState, int, float], str]
 
 REMEDY = (
-    "add a node pool of spot nodes for this region (docs: Spot and autoscalers), label those of a cluster without a "
-    "known cloud voxfleet.dev/capacity-type=spot"
+    "add a node pool of spot nodes for this region (docs: Spot and autoscalers), or outside the known clouds label "
+    "spot nodes voxfleet.dev/capacity-type=spot"
 )
 
 
