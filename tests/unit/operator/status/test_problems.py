@@ -37,8 +37,8 @@ def test_a_plain_spec_has_no_problem() -> None:
 
 
 def test_a_missing_feature_is_named() -> None:
-    (problem,) = problems_of(resource(cache={"prePullImage": True}), OWN, ())
-    assert (problem.reason, "cache.prePullImage" in problem.message) == ("FeatureNotAvailable", True)
+    (problem,) = problems_of(resource(monitoring={"podMonitor": True}), OWN, ())
+    assert (problem.reason, "monitoring.podMonitor" in problem.message) == ("FeatureNotAvailable", True)
 
 
 KARPENTER = "karpenter.sh/capacity-type"
