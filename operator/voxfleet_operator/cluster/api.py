@@ -84,16 +84,15 @@ class KubernetesApi:
         query = {"fieldManager": FIELD_MANAGER, "force": "true"}
         return await self._request("PATCH", path, query=query, body=body, content_type=APPLY)
 
-    async def is_accepted(self, path: str, body: Body) -> bool:
-        """Ask the API server whether it would accept an object (a dry run). Raises KubernetesError for other errors."""
+    async def dry_run(self, path: str, body: Body) -> Body | None:
+        """Return the object that an apply would make, None for one that is not valid. Raises KubernetesError."""
         query = {"fieldManager": FIELD_MANAGER, "force": "true", "dryRun": "All"}
         try:
-            await self._request("PATCH", path, query=query, body=body, content_type=APPLY)
+            return await self._request("PATCH", path, query=query, body=body, content_type=APPLY)
         except KubernetesError as error:
             if error.status == UNPROCESSABLE:
-                return False
+                return None
             raise
-        return True
 
     async def merge(self, path: str, body: Body) -> Body:
         """Merge patch (RFC 7386); a resourceVersion in the metadata makes it conditional (ConflictError)."""

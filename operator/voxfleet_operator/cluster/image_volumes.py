@@ -7,7 +7,7 @@ refuses a volume without a source. Does not know what needs the answer.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from voxfleet_operator.cluster.api import KubernetesApi, KubernetesError
+from voxfleet_operator.cluster.api import Body, KubernetesApi, KubernetesError
 from voxfleet_operator.kinds import ObjectRef
 
 # A cluster that serves them goes on to; one that does not may be upgraded.
@@ -31,11 +31,16 @@ class ImageVolumes:
         if not self.is_served and not is_recent:
             ref = ObjectRef("Deployment", self.namespace, NAME)
             try:
-                self.is_served = await self.api.is_accepted(ref.path, _probe(self.namespace))
+                self.is_served = _has_image_volume(await self.api.dry_run(ref.path, _probe(self.namespace)))
             except KubernetesError:
                 return True
             self.refused_at = None if self.is_served else self.clock()
         return self.is_served
+
+
+def _has_image_volume(made: Body | None) -> bool:
+    volumes = made["spec"]["template"]["spec"]["volumes"] if made else []
+    return any("image" in volume for volume in volumes)
 
 
 def _probe(namespace: str) -> dict[str, object]:

@@ -62,10 +62,10 @@ class FakeApi(KubernetesApi):
         before, self.applied[path] = self.applied.get(path, {}), copy.deepcopy(body)
         return self.put(path, lambda found: _apply(found, before, body))
 
-    async def is_accepted(self, path: str, body: Body) -> bool:
+    async def dry_run(self, path: str, body: Body) -> Body | None:
         assert path.endswith(body["metadata"]["name"])
         self.dry_runs.append(body)
-        return self.serves_image_volumes
+        return body if self.serves_image_volumes else None
 
     async def merge(self, path: str, body: Body) -> Body:
         self._write("PATCH", path)
