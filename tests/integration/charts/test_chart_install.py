@@ -100,7 +100,7 @@ def test_the_notes_have_the_next_commands(installed: Cluster) -> None:
     assert "MISSING" not in notes
 
 
-@pytest.mark.parametrize("name", ["quickstart.yaml", "gpu.yaml", "weights-claim.yaml"])
+@pytest.mark.parametrize("name", ["quickstart.yaml", "gpu.yaml", "spot.yaml", "weights-claim.yaml"])
 def test_the_api_server_accepts_the_examples(installed: Cluster, name: str) -> None:
     accepted = installed.api.request("POST", f"{FLEETS}?dryRun=All&fieldValidation=Strict", installed.example(name))
     assert accepted["metadata"]["name"] == "narrator"

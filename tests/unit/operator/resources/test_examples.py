@@ -1,0 +1,46 @@
+"""Every resource in examples/ and in the docs is one that the API server accepts, and the docs' manifests are YAML."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+from voxfleet_operator.resources import VoxTTSDeploymentSpec, definition_yaml
+
+ROOT = Path(__file__).parents[4]
+EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
+PAGE = ROOT / "docs" / "spot-and-autoscalers.md"
+BLOCK = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def documents(text: str) -> list[dict[str, Any]]:
+    return [document for document in yaml.safe_load_all(text) if document]
+
+
+def manifests_of_the_page() -> list[dict[str, Any]]:
+    return [document for block in BLOCK.findall(PAGE.read_text()) for document in documents(block)]
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+def test_an_example_fits_the_schema_and_has_no_unknown_field(path: Path) -> None:
+    schema = yaml.safe_load(definition_yaml())["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    for manifest in documents(path.read_text()):
+        Draft202012Validator(schema).validate(manifest)
+        VoxTTSDeploymentSpec.model_validate(manifest["spec"])
+
+
+def test_the_page_has_a_spot_and_an_on_demand_pool_for_karpenter() -> None:
+    pools = [each for each in manifests_of_the_page() if each["kind"] == "NodePool"]
+    types = [
+        requirement["values"]
+        for pool in pools
+        for requirement in pool["spec"]["template"]["spec"]["requirements"]
+        if requirement["key"] == "karpenter.sh/capacity-type"
+    ]
+    assert types == [["spot"], ["on-demand"]]
+
+
+def test_every_manifest_of_the_page_names_its_kind() -> None:
+    assert all({"apiVersion", "kind", "metadata"} <= set(manifest) for manifest in manifests_of_the_page())
