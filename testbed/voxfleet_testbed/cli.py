@@ -33,6 +33,7 @@ from voxfleet_testbed.programs.go_modules import (
     ALL_PROGRAMS,
     CONTROL_PLANE_PROGRAMS,
     CONTROLLER_PROGRAMS,
+    SIMULATION_PROGRAMS,
 )
 from voxfleet_testbed.programs.packages import install_packages, require_cluster_prerequisites
 from voxfleet_testbed.settings import read_settings
@@ -116,13 +117,13 @@ def build(
 
 @app.command()
 def prepare() -> None:
-    """Install and build all that the tests use: without root, only the control plane's programs and helm."""
+    """Install and build all that the tests use: without root, only what simulated nodes need, and helm."""
     settings = read_settings()
     with report_phases() as report:
         if os.geteuid() == 0 and shutil.which("apt-get"):
             install_packages(report)
             prepare_cluster(settings, report=report)
-        build_programs(find_programs(settings), (*ROOTLESS_PROGRAMS, "helm"), report)
+        build_programs(find_programs(settings), (*SIMULATION_PROGRAMS, "helm"), report)
 
 
 @app.command()

@@ -62,6 +62,7 @@ class NodePool:
     consolidation: str = "WhenEmpty"
     consolidate_after: str = "5s"
     gpu_limit: int | None = None  # 0: the cloud has none to give; nodes that exist stay
+    notice_seconds: int = 120  # from the reclaim of a node to its end, whatever still runs
 
 
 def start_karpenter(control_plane: ControlPlane, machines: Sequence[Machine], boot_seconds: int) -> None:
@@ -129,6 +130,7 @@ def node_pool(pool: NodePool) -> dict[str, Any]:
                 "requirements": requirements,
                 "taints": [{"key": GPU, "value": "present", "effect": "NoSchedule"}],
                 "expireAfter": "Never",
+                "terminationGracePeriod": f"{pool.notice_seconds}s",
             }
         },
         "disruption": {
