@@ -10,7 +10,7 @@ ifneq ($(origin KUBECONFIG),command line)
 unexport KUBECONFIG
 endif
 
-.PHONY: help setup demo demo-down test check format lint types unit integration e2e soak bench-start bench-wakes voice-gate bench-speech gpu-bench voice crds lock clean
+.PHONY: help setup demo demo-spot demo-down test check format lint types unit integration e2e soak bench-start bench-wakes voice-gate bench-speech gpu-bench voice crds lock clean
 
 help: ## list the targets
 	@printf 'VoxFleet: make TARGET\n\n'
@@ -23,6 +23,9 @@ setup: ## make .venv from the lock (every other target runs this first)
 
 demo: setup ## start a local Kubernetes with two regions, install VoxFleet, request speech
 	@$(VENV)/python -m voxfleet_demo up
+
+demo-spot: setup ## show spot nodes, fallback and reclaim with a real Karpenter on simulated nodes; needs no root
+	@$(VENV)/python -m voxfleet_demo spot
 
 demo-down: setup ## remove the demo's cluster and all its files
 	@$(VENV)/python -m voxfleet_demo down

@@ -1,4 +1,4 @@
-"""`python -m voxfleet_demo up|down`, behind `make demo` and `make demo-down`.
+"""`python -m voxfleet_demo up|down|spot`, behind `make demo`, `make demo-down` and `make demo-spot`.
 
 Does: reads KUBECONFIG, IMAGES, IMAGE_TAG and MODEL_PATH, starts or finds a cluster, installs VoxFleet, runs the
 scenario. Knows: the order of these steps; each lives in a module of its own.
@@ -23,6 +23,9 @@ from voxfleet_demo.environment import end_demo, find_or_build_tools, keep_runnin
 from voxfleet_demo.installation import CHECKOUT, Installation, InstallationError, Values
 from voxfleet_demo.output import DemoOutput, demo_output
 from voxfleet_demo.scenario import ScenarioError
+from voxfleet_demo.spot.environment import running_spot_environment
+from voxfleet_demo.spot.operator_process import OperatorOptions
+from voxfleet_demo.spot.spot_runner import SpotRunner
 from voxfleet_demo.users_cluster import forwarded_gateway, images_below
 
 app = typer.Typer(help="VoxFleet's demo.", no_args_is_help=True, add_completion=False)
@@ -85,6 +88,21 @@ def up(
         has_real_weights = options.model_path is not None
         DemoRunner(output, installation, url_of, folder, started, has_real_weights=has_real_weights).run()
         output.print(_next_steps(installation, time.monotonic() - started, is_local=options.kubeconfig is None))
+
+
+@app.command()
+def spot() -> None:
+    """Show spot nodes, fallback and reclaim with a real Karpenter on simulated nodes, and remove everything."""
+    settings = read_settings()
+    # Without this quiet time a story of minutes would never see spot again after its reclaim.
+    operator_options = OperatorOptions(spot_quiet_seconds=5)
+    with (
+        demo_output() as output,
+        running_spot_environment(
+            settings, options=operator_options, boot_seconds=5, report=output.report
+        ) as environment,
+    ):
+        SpotRunner(output, environment).run()
 
 
 @app.command()

@@ -1,0 +1,105 @@
+"""The operator beside a real autoscaler: spot first, on demand when there is none, and no stream cut on the way."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+import pytest
+from voxfleet_demo.spot import steps
+from voxfleet_demo.spot.environment import LARGE, SMALL, SpotEnvironment
+from voxfleet_demo.spot.streams import Stream
+from voxfleet_testbed.cluster.karpenter import ON_DEMAND, SPOT
+
+pytestmark = pytest.mark.timeout(1800)  # each step has a deadline of its own; the first test may build programs
+Applied = Callable[..., AbstractContextManager[str]]
+STREAM_SECONDS = 45.0  # longer than a node takes to be replaced
+
+
+def test_a_region_wakes_on_spot_nodes_and_gives_them_back(environment: SpotEnvironment, fleet: Applied) -> None:
+    with fleet("wakes") as name:
+        assert environment.cluster.claims() == ()
+        steps.wake(environment, name, 3, SPOT)
+        environment.until(
+            lambda: environment.region_status(name).get("spotReplicas") == 3, "the status says 3 on spot", 60
+        )
+        nodes = environment.cluster.nodes()
+        assert {(node.machine, node.capacity_type) for node in nodes} == {(SMALL, SPOT)}
+        steps.fall_asleep(environment, name)
+        environment.until(lambda: not environment.cluster.nodes(), "every node is gone", 120)
+        environment.until(lambda: environment.region_status(name)["phase"] == "Asleep", "the region is asleep", 60)
+
+
+def test_on_demand_serves_while_there_is_no_spot_and_hands_back(environment: SpotEnvironment, fleet: Applied) -> None:
+    with fleet("fallback") as name:
+        with steps.without_spot(environment):
+            steps.wake(environment, name, 2, ON_DEMAND)
+            environment.until(
+                lambda: environment.condition(name, "Degraded").get("reason") == "SpotUnavailable",
+                "the condition says that spot is missing",
+                60,
+            )
+            assert environment.region_status(name)["spotReplicas"] == 0
+        _, fewest = steps.back_to_spot(environment, 2)
+        assert fewest == 2, "a replica on demand ended before the one on spot was ready"
+        environment.until(
+            lambda: environment.region_status(name).get("spotReplicas") == 2, "the status says 2 on spot", 60
+        )
+
+
+def test_a_reclaimed_node_is_replaced_while_its_stream_ends(environment: SpotEnvironment, fleet: Applied) -> None:
+    with fleet("reclaim") as name:
+        steps.wake(environment, name, 2, SPOT)
+        before = {pod.name for pod in environment.serving_pods()}
+        reclaimed = steps.reclaim_speaking(environment, STREAM_SECONDS)
+        environment.until(
+            lambda: {pod.name for pod in environment.inference_pods()} - before, "a replacement is asked for", 120
+        )
+        assert reclaimed.stream.is_open, "the replacement was asked for only when the stream had ended"
+        reclaimed.stream.join(STREAM_SECONDS * 10)
+        assert reclaimed.stream.is_complete, reclaimed.stream.error
+        steps.replaced(environment, reclaimed, 2)
+
+
+def test_a_lost_node_is_replaced(environment: SpotEnvironment, fleet: Applied) -> None:
+    with fleet("lost") as name:
+        steps.wake(environment, name, 2, SPOT)
+        pod = environment.serving_pods()[0]
+        node = environment.node_of(pod)
+        assert node is not None
+        environment.cluster.lose(node)
+        environment.until(
+            lambda: (
+                len(environment.serving_pods()) == 2
+                and pod.name not in {each.name for each in environment.serving_pods()}
+            ),
+            "two replicas serve again",
+            steps.STEP_SECONDS,
+        )
+
+
+def test_consolidation_leaves_a_pod_that_speaks(environment: SpotEnvironment, fleet: Applied) -> None:
+    with (
+        steps.pool_of(environment, steps.EXPENSIVE_POOL),
+        fleet("consolidated", capacity={"spot": "Never"}) as name,
+    ):
+        steps.wake(environment, name, 1, ON_DEMAND)
+        (pod,) = environment.serving_pods()
+        node = environment.node_of(pod)
+        assert node is not None
+        assert node.machine == LARGE
+        stream = Stream(pod.address, STREAM_SECONDS * 2).start()
+        steps.protect(environment, pod)
+        environment.cluster.apply_pool(steps.CHEAPER_POOL)
+        steps.refusal_to_disrupt(environment, node)
+        assert stream.is_open, "Karpenter was asked too late: the stream had ended"
+        assert [each.name for each in environment.serving_pods()] == [pod.name]
+        stream.join(STREAM_SECONDS * 20)
+        assert stream.is_complete, stream.error
+        steps.unprotect(environment, pod)
+        environment.until(
+            lambda: (
+                [each.machine for each in environment.cluster.nodes()] == [SMALL]
+                and environment.serving_on(ON_DEMAND) == 1
+            ),
+            "the silent pod moved to a cheaper node",
+            steps.STEP_SECONDS,
+        )
