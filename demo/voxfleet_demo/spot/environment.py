@@ -175,7 +175,7 @@ def example(name: str, **overrides: dict[str, Any]) -> dict[str, Any]:
     spec = manifest["spec"]
     manifest["metadata"] = {"name": name, "namespace": "default"}
     spec["regions"] = [region for region in spec["regions"] if region["name"] == REGION]
-    short = {
+    short: dict[str, dict[str, Any]] = {
         "capacity": {"spotFallbackSeconds": 8, "wakeFallbackSeconds": 8},
         "autoscaling": {"idleTimeoutSeconds": 15, "scaleDownStabilizationSeconds": 5},
         "disruption": {"drainSeconds": 60},
