@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
+from voxfleet_operator.manifests.capacity_labels import CAPACITY_LABELS, GPU_TAINTS, CapacityLabel
 from voxfleet_operator.resources import VoxTTSDeploymentSpec, definition_yaml
 
 ROOT = Path(__file__).parents[4]
@@ -44,3 +45,14 @@ def test_the_page_has_a_spot_and_an_on_demand_pool_for_karpenter() -> None:
 
 def test_every_manifest_of_the_page_names_its_kind() -> None:
     assert all({"apiVersion", "kind", "metadata"} <= set(manifest) for manifest in manifests_of_the_page())
+
+
+@pytest.mark.parametrize("label", CAPACITY_LABELS, ids=lambda label: label.key)
+def test_the_page_has_every_label_by_which_spot_nodes_are_known(label: CapacityLabel) -> None:
+    text = PAGE.read_text()
+    assert label.key in text
+    assert all(value in text for value in label.spot_values)
+
+
+def test_the_page_has_every_tolerated_taint_of_gpu_nodes() -> None:
+    assert all(taint.key in PAGE.read_text() for taint in GPU_TAINTS)
