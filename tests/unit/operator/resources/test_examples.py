@@ -8,6 +8,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 from voxfleet_operator.manifests.capacity_labels import CAPACITY_LABELS, GPU_TAINTS, CapacityLabel
+from voxfleet_operator.names import PROTECTION
 from voxfleet_operator.resources import VoxTTSDeploymentSpec, definition_yaml
 
 ROOT = Path(__file__).parents[4]
@@ -52,6 +53,11 @@ def test_the_page_has_every_label_by_which_spot_nodes_are_known(label: CapacityL
     text = PAGE.read_text()
     assert label.key in text
     assert all(value in text for value in label.spot_values)
+
+
+def test_the_page_has_what_is_written_on_pods() -> None:
+    text = PAGE.read_text()
+    assert all(f'{key}: "{value}"' in text for key, value in PROTECTION.items())
 
 
 def test_the_page_has_every_tolerated_taint_of_gpu_nodes() -> None:
