@@ -121,7 +121,9 @@ def _measure(environment: SpotEnvironment, nodes: int, request: NodeRequest) -> 
 
     def all_run() -> bool:
         nonlocal most_claims
-        running = sum(each["status"].get("phase") == "Running" for each in environment.api.get(request.pods)["items"])
+        running: int = sum(
+            each["status"].get("phase") == "Running" for each in environment.api.get(request.pods)["items"]
+        )
         most_claims = max(most_claims, len(environment.api.get(NODE_CLAIMS)["items"]))
         if running and not first:
             first.append(time.monotonic() - started)

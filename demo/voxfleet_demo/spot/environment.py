@@ -130,11 +130,13 @@ class SpotEnvironment:
         raise ScenarioError(f"not within {within_seconds:.0f} s: {what}\n{self.describe()}")
 
     def describe(self) -> str:
-        """Return nodes, pods and the resources' status, for the message of a failed step."""
+        """Return nodes, pods, the resources' status and the ends of logs, for the message of a failed step."""
         nodes = [f"node {node}" for node in self.cluster.nodes()]
         pods = [f"pod {pod}" for pod in self.inference_pods()]
         fleets = [f"{each['metadata']['name']}: {each.get('status')}" for each in self.api.get(FLEETS)["items"]]
-        return "\n".join([*nodes, *pods, *fleets])
+        run = self.cluster.control_plane.run
+        logs = [f"{name}:\n{run.log_end(name)}" for name in ("operator", "karpenter", "kwok", "kube-scheduler")]
+        return "\n".join([*nodes, *pods, *fleets, *logs])
 
 
 @contextmanager
