@@ -88,7 +88,7 @@ class SpotRunner:
         return bill
 
     def _wake(self) -> None:
-        with self.output.step(f"48 requests wait: Karpenter buys {REPLICAS} spot nodes"):
+        with self.output.step(f"requests for {REPLICAS} replicas wait: Karpenter buys {REPLICAS} spot nodes"):
             seconds = steps.wake(self.environment, NAME, REPLICAS, SPOT)
         self._show(f"{REPLICAS} replicas serve after {seconds:.0f} s")
 

@@ -24,6 +24,8 @@ from voxfleet_demo.spot.environment import (
 from voxfleet_demo.spot.simulated_pods import PodFacts
 from voxfleet_demo.spot.streams import Stream
 
+# Fewer than the replicas carry, so that a stream beside them asks for no further one.
+SPARE_REQUESTS = 4
 STEP_SECONDS = 300.0  # an idle machine needs 10 to 40 s for a step; one that runs other tests is slow
 DO_NOT_DISRUPT = "karpenter.sh/do-not-disrupt"
 # On-demand nodes that Karpenter may replace by cheaper ones, and at first only an expensive machine to choose.
@@ -42,7 +44,7 @@ class Reclaimed:
 
 def wake(environment: SpotEnvironment, name: str, replicas: int, capacity_type: str) -> float:
     """Let requests wait for that many replicas, until all serve on one kind of node; returns the seconds it took."""
-    environment.hold(name, replicas * MODEL_REQUESTS)
+    environment.hold(name, replicas * MODEL_REQUESTS - SPARE_REQUESTS)
     return environment.until(
         lambda: environment.serving_on(capacity_type) == replicas == len(environment.serving_pods()),
         f"{replicas} replicas serve on {capacity_type} nodes",
