@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -146,9 +147,14 @@ class Loop:
         self.observer = Observer(self.store, "demand")
         installation = Installation("system", "demand", "gateway.system.svc", PodSettings("image", "Always", "key"))
         self.reconciler = Reconciler(self.api, self.store, self.observer, installation, clock)
+        self.drained: list[tuple[Key, str, bool]] = []
+        self.reconciler.executor.drainer = SimpleNamespace(drain=self._drain)  # type: ignore[assignment]
         self.metrics = Metrics()
         self.worker = Worker(self.queue, self.reconciler, self.metrics)
         self.api.on_event = self._deliver
+
+    async def _drain(self, key: Key, address: str, *, is_on: bool) -> None:
+        self.drained.append((key, address, is_on))
 
     def restart(self, installation: Installation) -> None:
         """Start the operator again, with other settings: it lists everything anew."""

@@ -2,7 +2,6 @@
 
 import copy
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -480,12 +479,6 @@ async def test_a_disruption_budget_exists_while_a_region_has_more_than_one_repli
 async def test_a_pod_whose_node_leaves_is_replaced_and_drained_by_its_own_token(loop: Loop) -> None:
     await awake(loop)
     pod = ObjectRef("Pod", "default", "pod-1").path
-    drained = []
-
-    async def drain(key: Key, address: str, *, is_on: bool) -> None:
-        drained.append((key, address, is_on))
-
-    loop.reconciler.executor.drainer = SimpleNamespace(drain=drain)
     metadata = {"name": "n1", "uid": "n1", "resourceVersion": "9"}
     taints = [{"key": "aws-node-termination-handler/spot-itn", "effect": "NoSchedule"}]
     loop.api.objects[pod]["spec"] = {"nodeName": "n1"}
@@ -496,7 +489,7 @@ async def test_a_pod_whose_node_leaves_is_replaced_and_drained_by_its_own_token(
     assert "voxfleet.dev/retiring-since" in loop.api.objects[pod]["metadata"]["annotations"]
     loop.now += 10  # messages alone are written at most once in ten seconds
     await loop.reconcile()
-    assert drained == [(NARRATOR, "10.9.9.9", True)]
+    assert loop.drained == [(NARRATOR, "10.9.9.9", True)]
     assert "EC2 reclaims the spot instance" in loop.status()["regions"][0]["message"]
     loop.api.remove(pod)
     await loop.reconcile()

@@ -6,6 +6,7 @@ from typing import Any
 Loop = Any
 
 SPOT = "spot"
+DRAIN_SECONDS = 120  # of disruption.drainSeconds, the default
 STAYS = {"autoscaling": {"minReplicas": 1}}
 
 
@@ -19,6 +20,13 @@ async def settled(loop: Loop) -> None:
         loop.now += 11
         loop.report_idle()
     raise AssertionError(loop.api.writes)
+
+
+async def drained(loop: Loop) -> None:
+    """The pod that leaves has had its time to drain."""
+    loop.now += DRAIN_SECONDS
+    loop.report_idle()
+    await settled(loop)
 
 
 def region(loop: Loop) -> dict[str, Any]:
@@ -88,7 +96,9 @@ async def test_a_fallback_is_silent_and_survives_a_restart(loop: Loop) -> None:
 async def test_spot_that_is_back_takes_over_and_nothing_else_changes(loop: Loop) -> None:
     await fallen_back(loop)
     loop.set_ready("spot-1")
-    await loop.reconcile()
+    await settled(loop)
+    assert loop.replicas() == {"ondemand": 1, "spot": 1}, "ondemand-1 drains first"
+    await drained(loop)
     assert loop.replicas() == {"ondemand": 0, "spot": 1}
     loop.remove_pod("ondemand-1")
     await settled(loop)
@@ -122,6 +132,7 @@ async def test_ten_minutes_after_a_reclaim_survive_a_restart(loop: Loop) -> None
     loop.now = reclaimed_at + 600
     loop.report_idle()
     await settled(loop)
+    await drained(loop)
     assert loop.replicas() == {"ondemand": 0, "spot": 1}
 
 
@@ -163,6 +174,7 @@ async def test_spot_that_is_switched_off_ends_after_its_replacement_and_its_depl
     assert loop.replicas() == {"ondemand": 1, "spot": 1}
     loop.add_ready_pod("ondemand-1")
     await settled(loop)
+    await drained(loop)
     assert loop.replicas() == {"ondemand": 1}
     loop.remove_pod("spot-1")
     await settled(loop)
@@ -181,6 +193,7 @@ async def test_spot_that_is_switched_on_replaces_the_server_on_demand(loop: Loop
         assert fresh.replicas() == {"ondemand": 1, "spot": 1}
         fresh.add_ready_pod("spot-1", pool=SPOT)
         await settled(fresh)
+        await drained(fresh)
         assert fresh.replicas() == ({"spot": 1} if use == "Required" else {"ondemand": 0, "spot": 1})
 
 

@@ -374,6 +374,10 @@ workload = st.builds(WorkloadState, st.integers(1, 8), maybe_instants, pool=st.s
 workloads = st.lists(workload, min_size=1, max_size=2, unique_by=lambda each: each.pool).map(tuple)
 
 
+def _with_own_names(pods: list[PodState]) -> tuple[PodState, ...]:
+    return tuple(replace(pod, name=f"p{number}") for number, pod in enumerate(pods))
+
+
 def regions_with(
     of_pods: st.SearchStrategy[PodState] = pods,
     *,
@@ -389,7 +393,7 @@ def regions_with(
         capacity=capacities,
         is_suspended=suspended,
         workloads=workloads,
-        pods=st.lists(of_pods, min_size=least_pods, max_size=4).map(tuple),
+        pods=st.lists(of_pods, min_size=least_pods, max_size=4).map(_with_own_names),
         lease=st.none() | leases,
         load=loads,
         local=st.builds(LocalState, timestamps, st.just(0.0), timestamps, st.integers(0, 8)),
