@@ -39,7 +39,8 @@ class ImageVolumes:
 
 
 def _has_image_volume(made: Body | None) -> bool:
-    volumes = made["spec"]["template"]["spec"]["volumes"] if made else []
+    """A server without the gate drops the volume's source, or the whole volume, or refuses the object."""
+    volumes = made["spec"]["template"]["spec"].get("volumes", []) if made else []
     return any("image" in volume for volume in volumes)
 
 
