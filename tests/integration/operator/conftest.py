@@ -322,8 +322,15 @@ class World:
     def delete_pod(self, path: str) -> None:
         self.api.delete(f"{path}?gracePeriodSeconds=0")
 
-    def set_load(self, *addresses: str, open_requests: int = 0, held: int = 0, name: str = "narrator") -> None:
-        where = {"namespace": self.namespace, "name": name, "region": "eu-central"}
+    def set_load(
+        self,
+        *addresses: str,
+        open_requests: int = 0,
+        held: int = 0,
+        name: str = "narrator",
+        region: str = "eu-central",
+    ) -> None:
+        where = {"namespace": self.namespace, "name": name, "region": region}
         row = {"open_requests": open_requests, "state": "ready", "process_seconds": 0.4, "loaded_seconds": 0.2}
         row |= {"warm_seconds": 0.1, "ready_age_seconds": 0.05}
         pods = [{**where, "address": address, "age_seconds": 0.1, "load": row} for address in addresses]

@@ -26,6 +26,7 @@ AddNode = Callable[..., str]
 
 SPOT, ON_DEMAND = names.POOL_SPOT, names.POOL_ON_DEMAND
 GPU = "nvidia.com/gpu"
+QUICK_DRAIN = {"drainSeconds": 5}  # the test's pods do not say that they are empty, so each has its whole time
 GPU_TAINT = {"key": GPU, "value": "present", "effect": "NoSchedule"}
 
 # platform -> (labels of an on-demand node, labels of a spot node, taint of a spot node)
@@ -172,14 +173,14 @@ def test_without_spot_nodes_of_any_platform_a_spot_pod_stays_pending(world: Worl
 def test_spot_that_is_missing_comes_back_and_is_switched_off(world: World, add_node: AddNode) -> None:
     add_node("eu", {"karpenter.sh/capacity-type": "on-demand"})
     capacity = {"spot": "Preferred", "spotFallbackSeconds": 2, "wakeFallbackSeconds": 1}
-    world.apply(spec("eu", capacity=capacity))
+    world.apply(spec("eu", capacity=capacity, disruption=QUICK_DRAIN))
     until_replicas(world, {ON_DEMAND: 0, SPOT: 1})
     probe = create_pod(world, "spot-1", SPOT)
     until_replicas(world, {ON_DEMAND: 1, SPOT: 1})
     server = create_pod(world, "ondemand-1", ON_DEMAND)
     world.until(lambda: node_of(world.api, server), "a node on demand")
     world.pod_ready(server)
-    world.set_load("10.9.9.9")
+    world.set_load("10.9.9.9", region="eu")
     world.settled("Awake", "eu")
     degraded = world.until_condition("Degraded", "SpotUnavailable")
     assert "pod spot-1 has no spot node since" in degraded["message"]
@@ -195,16 +196,18 @@ def test_spot_that_is_missing_comes_back_and_is_switched_off(world: World, add_n
     world.until(lambda: node_of(world.api, probe) == node, "the probe finds the node")
     assert replicas(world) == {ON_DEMAND: 1, SPOT: 1}, "it is not ready yet"
     world.pod_ready(probe, "10.9.9.8")
+    world.set_load("10.9.9.9", "10.9.9.8", region="eu")
     until_replicas(world, {ON_DEMAND: 0, SPOT: 1})
     world.delete_pod(server)
-    world.set_load("10.9.9.8")
+    world.set_load("10.9.9.8", region="eu")
     world.until(lambda: region_status(world).get("message") == "1 spot, 0 on demand", "the reason is gone")
     assert (region_status(world)["readyReplicas"], region_status(world)["spotReplicas"]) == (1, 1)
     world.until_condition("Degraded", "AsExpected")
 
-    world.apply(spec("eu", capacity={"spot": "Never"}))
+    world.apply(spec("eu", capacity={"spot": "Never"}, disruption=QUICK_DRAIN))
     until_replicas(world, {ON_DEMAND: 1, SPOT: 1})
     world.pod_ready(create_pod(world, "ondemand-2", ON_DEMAND), "10.9.9.7")
+    world.set_load("10.9.9.8", "10.9.9.7", region="eu")
     until_replicas(world, {ON_DEMAND: 1})
 
 
