@@ -1,6 +1,7 @@
 """`python -m voxfleet_voice train --work DIR --preset full`: train the demo voice, or go on training it.
 
 `python -m voxfleet_voice durations < texts` prints how long the teacher speaks each line.
+`python -m voxfleet_voice average DIR DIR --to DIR` writes the mean of the weights of two checkpoints.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import torch
 
+from voxfleet_voice.export.averaging import DifferentCheckpointsError, write_mean
 from voxfleet_voice.presets import PRESETS
 from voxfleet_voice.stages import STAGES, begin_from
 from voxfleet_voice.teacher.durations import UnspeakableError, spoken_seconds
@@ -32,13 +34,18 @@ def main() -> None:
     train.add_argument("--threads", type=int, default=torch.get_num_threads(), help="default: %(default)s")
     train.add_argument("--begin-from", type=Path, metavar="DIR", help="checkpoint to begin a new folder with")
     commands.add_parser("durations", help="print the seconds that the teacher speaks for each line of stdin")
+    average = commands.add_parser("average", help="write the mean of checkpoints that one run went through")
+    average.add_argument("checkpoints", type=Path, nargs="+", metavar="DIR", help="the first gives all other files")
+    average.add_argument("--to", type=Path, required=True, metavar="DIR", help="a new folder")
     arguments = parser.parse_args()
     try:
         if arguments.command == "durations":
             print_durations(sys.stdin)
+        elif arguments.command == "average":
+            write_mean(arguments.checkpoints, arguments.to)
         else:
             run_stages(arguments)
-    except (UnspeakableError, UnknownStageError) as error:
+    except (UnspeakableError, UnknownStageError, DifferentCheckpointsError) as error:
         parser.error(str(error))
 
 
