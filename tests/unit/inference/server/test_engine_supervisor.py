@@ -46,7 +46,7 @@ class Supervised:
         self.supervisor = EngineSupervisor(
             settings,
             self.tracker,
-            lambda _: self.warm.wait(),
+            lambda *_: self.warm.wait(),
             self.failures.append,
             EngineControl(self.kill, self.restart),
         )
