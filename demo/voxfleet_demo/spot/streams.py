@@ -25,6 +25,7 @@ class Stream:
     received_bytes: int = 0
     error: str = ""
     first_audio: threading.Event = field(default_factory=threading.Event)
+    _hangs_up: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
 
     @property
@@ -54,6 +55,11 @@ class Stream:
             raise TimeoutError(f"no audio from {self.address}: {self.error or 'nothing was sent'}")
         return self
 
+    def hang_up(self) -> None:
+        """Close the connection, as a listener who has heard enough, and wait until that is done."""
+        self._hangs_up.set()
+        self.join(SILENT_SECONDS)
+
     def join(self, within_seconds: float) -> None:
         """Wait for the end of the stream."""
         if self._thread is not None:
@@ -71,5 +77,7 @@ class Stream:
                 for chunk in answer.iter_bytes():
                     self.received_bytes += len(chunk)
                     self.first_audio.set()
+                    if self._hangs_up.is_set():
+                        return
         except httpx.HTTPError as error:
             self.error = f"{type(error).__name__}: {error}"

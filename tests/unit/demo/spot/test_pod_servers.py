@@ -120,3 +120,12 @@ def test_a_drained_server_refuses_and_its_pod_is_unready(servers: PodServers, li
 def test_leases_are_renewed_while_requests_are_held(servers: PodServers, listed: ListedPods) -> None:
     servers.held["default", "narrator", "eu-central"] = 3
     until(lambda: any(path == "/leases/narrator" for path, _ in listed.patches), "the Lease is renewed")
+
+
+def test_a_listener_hangs_up(servers: PodServers) -> None:
+    server = servers.on_pod("one")
+    assert server is not None
+    stream = Stream(ADDRESS, 600).start()
+    stream.hang_up()
+    assert (stream.is_open, stream.is_complete, stream.error) == (False, False, "")
+    until(lambda: server.open_requests == 0, "nothing is open")
