@@ -56,7 +56,7 @@ class Stream:
         return self
 
     def hang_up(self) -> None:
-        """Close the connection, as a listener who has heard enough, and wait until that is done."""
+        """Close the connection as a client does that needs no more audio, and wait until that is done."""
         self._hangs_up.set()
         self.join(SILENT_SECONDS)
 

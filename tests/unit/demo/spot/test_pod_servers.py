@@ -122,7 +122,7 @@ def test_leases_are_renewed_while_requests_are_held(servers: PodServers, listed:
     until(lambda: any(path == "/leases/narrator" for path, _ in listed.patches), "the Lease is renewed")
 
 
-def test_a_listener_hangs_up(servers: PodServers) -> None:
+def test_a_client_hangs_up(servers: PodServers) -> None:
     server = servers.on_pod("one")
     assert server is not None
     stream = Stream(ADDRESS, 600).start()
