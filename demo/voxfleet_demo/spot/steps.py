@@ -121,13 +121,6 @@ def protect(environment: SpotEnvironment, pod: PodFacts) -> None:
     )
 
 
-def unprotect(environment: SpotEnvironment, pod: PodFacts) -> None:
-    """Take the mark off a silent pod, as the operator does after five minutes without a request."""
-    path = f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}"
-    without = {"metadata": {"annotations": {DO_NOT_DISRUPT: None}}}
-    environment.api.request("PATCH", path, without, "application/merge-patch+json")
-
-
 def annotation(environment: SpotEnvironment, pod: PodFacts, key: str) -> str:
     """Return an annotation of a pod; empty when it is absent."""
     manifest = environment.api.get(f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}")

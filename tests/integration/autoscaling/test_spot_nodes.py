@@ -94,12 +94,3 @@ def test_consolidation_leaves_a_pod_that_speaks(environment: SpotEnvironment, fl
         assert [each.name for each in environment.serving_pods()] == [pod.name]
         stream.hang_up()
         assert not stream.error
-        steps.unprotect(environment, pod)
-        environment.until(
-            lambda: (
-                [each.machine for each in environment.cluster.nodes()] == [SMALL]
-                and environment.serving_on(ON_DEMAND) == 1
-            ),
-            "the silent pod moved to a cheaper node",
-            steps.STEP_SECONDS,
-        )
