@@ -20,6 +20,17 @@ async def created(loop: Loop, *regions: str) -> None:
     await loop.reconcile()  # the Job follows its claim
 
 
+async def serving(loop: Loop) -> None:
+    """Awake with fetched weights and one ready server."""
+    await created(loop)
+    end(loop, job_of(loop), "Complete")
+    loop.renew()
+    await loop.reconcile()
+    loop.add_ready_pod()
+    loop.report_idle()
+    await loop.reconcile()
+
+
 def of_kind(loop: Loop, kind: str) -> list[Body]:
     return [body for body in loop.api.objects.values() if body.get("kind") == kind]
 
@@ -89,13 +100,7 @@ async def test_a_failed_fetch_is_tried_again_after_the_back_off_by_one_job_alone
 
 
 async def test_another_revision_keeps_the_template_and_the_records_until_it_is_fetched(loop: Loop) -> None:
-    await created(loop)
-    end(loop, job_of(loop), "Complete")
-    loop.renew()
-    await loop.reconcile()
-    loop.add_ready_pod()
-    loop.report_idle()
-    await loop.reconcile()
+    await serving(loop)
     before = template(loop)
     loop.change_spec(model={**MODEL, "revision": "v2"})
     await loop.reconcile()
@@ -151,13 +156,7 @@ async def test_a_cache_that_is_no_longer_asked_for_goes(loop: Loop) -> None:
 
 
 async def test_a_deleted_record_stops_no_server(loop: Loop) -> None:
-    await created(loop)
-    end(loop, job_of(loop), "Complete")
-    loop.renew()
-    await loop.reconcile()
-    loop.add_ready_pod()
-    loop.report_idle()
-    await loop.reconcile()
+    await serving(loop)
     loop.api.remove(ObjectRef("Job", "default", job_of(loop)["metadata"]["name"]).path)
     await loop.reconcile()
     assert loop.object("Deployment")["spec"]["replicas"] == 1
