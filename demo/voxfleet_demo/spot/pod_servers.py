@@ -36,7 +36,7 @@ SPEECH_PORT, INTERNAL_PORT = 6006, 9091
 WATCH_SECONDS = 0.5
 PATCH_SECONDS = 0.16  # of audio in one chunk, as the inference server sends it
 CHUNK = bytes(int(PATCH_SECONDS * 24_000) * 2)  # silence: s16le, mono, 24 kHz
-START_SECONDS = 30.0
+START_SECONDS = 120.0  # a busy machine starts slowly
 MERGE_PATCH = "application/merge-patch+json"
 Region = tuple[str, str, str]
 
