@@ -2,7 +2,8 @@
 
 `--beside FOLDER` measures another checkout too, in turn with this one, so that both meet the same load of the machine.
 A machine that is busy with other work makes every second longer, also one of processor time (two threads share a core):
-compare the columns of one run, not runs.
+compare the columns of one run, not runs. In the same run a Python that only imports torch is timed: no server that
+decodes with it is ready sooner.
 """
 
 from __future__ import annotations
@@ -50,12 +51,26 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = options.checkpoint or tiny_checkpoint(Path(folder))
         measured = [Figures(each) for each in (*options.beside, CHECKOUT)]
+        imports: list[float] = []
         for number in range(options.starts + 1):
+            imported = import_seconds()
+            if number:
+                imports.append(imported)
             for figures in measured:
                 start = measure(figures.folder, checkpoint)
                 if number:  # the first one of each fills the page cache
                     figures.starts.append(start)
     show(measured, options.starts)
+    alone = statistics.median(imports)
+    total = measured[-1].median("total_seconds") or 0.0
+    print(f"import torch alone: {alone:.2f} s; this checkout is ready after {total / alone:.2f} times that")
+
+
+def import_seconds() -> float:
+    """Return how long a Python that imports torch, and nothing else, takes from its start to its end."""
+    began = time.monotonic()
+    subprocess.run([sys.executable, "-c", "import torch"], check=True, start_new_session=True)  # as a server's is
+    return time.monotonic() - began
 
 
 def tiny_checkpoint(folder: Path) -> Path:
