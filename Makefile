@@ -44,6 +44,8 @@ lint: setup ## run ruff, the import contracts, the word list and shellcheck
 
 types: setup ## run mypy, strict
 	@$(VENV)/mypy operator inference gateway testbed demo voice
+	@MYPYPATH=benchmarks:benchmarks/gpu $(VENV)/mypy benchmarks/*.py
+	@for folder in benchmarks/*/; do MYPYPATH=benchmarks:$$folder $(VENV)/mypy $$folder; done
 
 unit: setup ## run unit, property and parity tests
 	@OMP_NUM_THREADS=1 $(VENV)/pytest $(TWO_AT_ONCE) tests/unit

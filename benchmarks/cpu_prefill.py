@@ -153,8 +153,8 @@ def main() -> None:
         for at in range(asked.rounds + 1):  # the first one warms up
             for scene in scenes:
                 for tokens in random.sample(asked.tokens, len(asked.tokens)):
-                    made = measure(model, tokens, scene[1], is_beside=scene[0])
-                    found[*scene, tokens] += [made] if at else []
+                    measured = measure(model, tokens, scene[1], is_beside=scene[0])
+                    found[*scene, tokens] += [measured] if at else []
     print("scene     sentences  tokens  first ms  ratio  last ms  ratio  silent ms  longest step ms")
     for (is_beside, arriving, tokens), made in sorted(found.items()):
         first = found[is_beside, arriving, asked.tokens[0]]

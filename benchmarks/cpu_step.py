@@ -176,7 +176,8 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     """Build the models once and measure with each number of threads."""
-    given, report = arguments(), {}
+    given = arguments()
+    report: dict[str, Any] = {}
     config = full_config() if given.size == "full" else copy.deepcopy(TINY_CONFIG)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

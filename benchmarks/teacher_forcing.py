@@ -25,7 +25,8 @@ def prefilled_runner(model: VoxCPM, steps: int) -> ModelRunner:
 
 def forced_latents(model: VoxCPM, noises: Tensor, forced: list[Tensor] | None) -> list[Tensor]:
     """Return each step's latents while the LMs get the forced ones instead (the model's own without any)."""
-    runner, made = prefilled_runner(model, len(noises)), []
+    runner = prefilled_runner(model, len(noises))
+    made: list[Tensor] = []
 
     def sample_and_lm_step(rows: StepBatch, noise: Tensor) -> PatchResult:
         states = runner.slot_states.gather(rows)

@@ -13,7 +13,7 @@ from voxfleet_demo.demo_runner import WAKE_PARTS
 from voxfleet_demo.environment import start_local_environment
 from voxfleet_demo.installation import REGIONS, Installation
 from voxfleet_demo.scenario import speak, wait_until
-from voxfleet_testbed.settings import Settings
+from voxfleet_testbed.settings import read_settings
 
 NAME, REGION = "wakes", REGIONS[0]
 IDLE_SECONDS = 5  # the shortest that the API server accepts
@@ -26,7 +26,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--wakes", type=int, default=50)
     options = parser.parse_args()
-    environment = start_local_environment(Settings(), report=lambda *_: None)
+    environment = start_local_environment(read_settings(), report=lambda *_: None)
     try:
         environment.installation.install(environment.values)
         environment.installation.apply_quickstart(NAME, idle_timeout_seconds=IDLE_SECONDS)

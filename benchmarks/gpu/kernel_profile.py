@@ -6,7 +6,7 @@ are missing and the result is the profiler's error; the times come from the othe
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -33,7 +33,7 @@ def _by_part(target: ModelUnderTest, rows: int) -> Results:
     prefill_all(runner, rows)
     given = noise_of(runner, rows).to(target.device, target.dtype)
     step = partial(runner.step_fn, runner.batch_of(list(range(rows))), given)
-    works = {"step": step, **parts_of(runner, rows, given)}
+    works: dict[str, Callable[[], object]] = {"step": step, **parts_of(runner, rows, given)}
     return {name: seen_by_profiler(target, work) for name, work in works.items()}
 
 
@@ -47,15 +47,16 @@ def seen_by_profiler(target: ModelUnderTest, work: Callable[[], object]) -> Resu
     events = [event for event in seen.function_events or () if is_work(event, "CUDA" if target.is_gpu else "CPU")]
     if not events:
         return {"kernels": None, "why": "the profiler recorded no event: this machine may forbid profiling"}
-    times: Counter[str] = Counter()
+    times: defaultdict[str, float] = defaultdict(float)
     for event in events:
         times[event.name[:80]] += microseconds(event)
+    longest = sorted(times.items(), key=lambda row: row[1], reverse=True)
     counts = Counter(event.name[:80] for event in events)
     return {
         "kernels": sum(not event.name.lower().startswith(COPIES) for event in events),
         "copies": sum(event.name.lower().startswith(COPIES) for event in events),
         "busy_ms": sum(times.values()) / 1e3,
-        "most": [{"name": name, "ms": us / 1e3, "times": counts[name]} for name, us in times.most_common(MAX_NAMES)],
+        "most": [{"name": name, "ms": us / 1e3, "times": counts[name]} for name, us in longest[:MAX_NAMES]],
     }
 
 

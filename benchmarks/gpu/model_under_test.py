@@ -130,7 +130,7 @@ class ModelUnderTest:
     def _capture_stream(self) -> torch.cuda.Stream:
         """One stream for all captures, because cuBLAS allocates a workspace for every stream."""
         if self._stream is None:
-            self._stream = torch.cuda.Stream()
+            self._stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         return self._stream
 
     def check_rows(self, rows: int) -> None:
@@ -202,7 +202,7 @@ def captured(work: Callable[[], object], stream: Any) -> Callable[[], object]:
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph, stream=stream):
         work()
-    return graph.replay  # type: ignore[no-any-return]
+    return graph.replay
 
 
 def clocked_ms(work: Callable[[], object]) -> float:
@@ -214,12 +214,12 @@ def clocked_ms(work: Callable[[], object]) -> float:
 
 def _between_events(run: Callable[[], object]) -> float:
     """Return the milliseconds between two events of the device around `run`."""
-    before, after = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    before, after = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
     before.record()
     run()
     after.record()
     after.synchronize()
-    return before.elapsed_time(after)
+    return float(before.elapsed_time(after))
 
 
 def prefill_all(runner: ModelRunner, rows: int, positions: int = POSITIONS) -> None:

@@ -58,7 +58,7 @@ def start_stub(settings: Any) -> tuple[subprocess.Popen[bytes], Connection]:
 
 def run_server(port: int) -> None:
     """Serve with the real HTTP side and the stub engine."""
-    server.start_engine_process = start_stub
+    server.start_engine_process = start_stub  # type: ignore[attr-defined] # serve imports it, and exports it not
     most = {"max_batch_size": 256, "max_queued_requests": 1000, "max_queued_audio_seconds": 1e6}
     known = {name: value for name, value in most.items() if name in ServeSettings.model_fields}
     settings = {"model_path": "/nowhere", "device": "cpu", "host": "127.0.0.1", "log_level": "warning", **known}

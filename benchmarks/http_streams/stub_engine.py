@@ -52,7 +52,7 @@ class StubEngine:
     def run(self) -> None:
         """Serve the pipe until a Stop or its end."""
         self._connection.recv()
-        self._connection.send(Loaded(MODEL_RATE, PATCH_SAMPLES, 1 / PATCH_SECONDS, 4, 64, 0.0, "stub"))
+        self._connection.send(Loaded(MODEL_RATE, PATCH_SAMPLES, 1 / PATCH_SECONDS, 4, 64, 0.0, description="stub"))
         with contextlib.suppress(EOFError, OSError):
             while self._process_commands():
                 self._step(time.monotonic())

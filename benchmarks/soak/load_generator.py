@@ -12,8 +12,9 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 
-from clients import COMPLETED, KINDS, SPEAKING, Attempt, Kind
+from clients import KINDS, SPEAKING, Attempt, Kind
 from exchange import Rejection, ViolationError
+from live_clients import COMPLETED
 
 HANG_SECONDS = 240.0  # per attempt; the longest text takes seconds, also when the server is full
 PATIENCE_SECONDS = 240.0  # over all retries of one exchange
