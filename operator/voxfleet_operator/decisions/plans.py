@@ -13,7 +13,6 @@ from voxfleet_operator.decisions.idle_timers import wanted_until
 from voxfleet_operator.decisions.observed import SECONDS_UNTIL_STALE, RegionState
 from voxfleet_operator.decisions.rollouts import NO_FALLBACK, Fallback, fallback, is_in_use
 from voxfleet_operator.decisions.timestamps import to_seconds
-from voxfleet_operator.decisions.wake_timing import finished_wake
 from voxfleet_operator.decisions.weights import Fetch
 from voxfleet_operator.resources import Failure, LastWake, Phase
 
@@ -55,7 +54,7 @@ class RegionPlan:
 
 def at_zero(observed: RegionState, phase: Phase, reason: str, message: str) -> RegionPlan:
     """Return a plan without replicas."""
-    return RegionPlan(observed.name, phase, replicas=0, reason=reason, message=message, last_wake=observed.last_wake)
+    return RegionPlan(observed.name, phase, replicas=0, reason=reason, message=message)
 
 
 def fallen_back(plan: RegionPlan, observed: RegionState, failure: Failure) -> RegionPlan:
@@ -102,7 +101,6 @@ def woken(observed: RegionState, now: float) -> RegionPlan:
         woken_reason=reason,
         actions=clear_stale_mark(observed),
         awake_until=wanted_until(observed),
-        last_wake=observed.last_wake,
         failure=current_failure(observed),
         requeue_at=now + observed.autoscaling.wake_timeout_seconds,
     )
@@ -127,7 +125,6 @@ def awake(observed: RegionState, now: float) -> RegionPlan:
     never_sleeps = observed.autoscaling.min_replicas > 0
     return replace(
         plan,
-        last_wake=finished_wake(observed) or observed.last_wake,
         failure=None,
         awake_until=None if never_sleeps else until,
         warnings=(*((("LoadUnknown", text),) if is_overdue else ()), *pod_warnings(observed, now)),
@@ -155,7 +152,6 @@ def running(  # noqa: PLR0913 - keyword-only fields of one plan
         woken_reason=observed.woken_reason,
         actions=actions,
         awake_until=wanted_until(observed),
-        last_wake=observed.last_wake,
         failure=current_failure(observed),
         requeue_at=requeue_at,
     )

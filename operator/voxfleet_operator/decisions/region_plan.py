@@ -53,6 +53,8 @@ def decide(observed: RegionState, now: float) -> RegionPlan:
     plan = _with_weights(_with_pools(plan, observed, now), observed, now)
     plan = replace(
         plan,
+        # In every phase: a region may fall asleep as soon as the report that explains its wake has arrived.
+        last_wake=finished_wake(observed) or observed.last_wake,
         warnings=(*plan.warnings, *scaling_warnings(observed)),
         requeue_at=_earliest(plan.requeue_at, observed.changes_at, report_ends_at(observed)),
     )

@@ -23,8 +23,10 @@ from voxfleet_operator.decisions.observed import (
     LeaseState,
     LoadState,
     LocalState,
+    PodLoadState,
     PodState,
     RegionState,
+    StartUpState,
     WorkloadState,
 )
 from voxfleet_operator.decisions.plans import RegionPlan
@@ -112,6 +114,19 @@ def test_sleep_is_marked_on_the_lease_before_replicas_go_to_zero() -> None:
     marked = replace(seen, lease=LeaseState("8", NOW - 100, asleep_since=NOW))
     second = decide(replace(marked, load=LoadState(as_of=NOW + 1)), NOW + 2)
     assert (second.phase, second.replicas, second.actions) == (Phase.DRAINING, 0, (ConfirmAsleep(),))
+
+
+def test_a_report_that_arrives_as_a_region_falls_asleep_still_explains_its_wake() -> None:
+    start_up = StartUpState(process_seconds=9, loaded_seconds=3, warm_seconds=2, ready_at=NOW - 451)
+    load = LoadState(as_of=NOW + 1, pods=(PodLoadState("10.0.0.1", NOW + 1, start_up=start_up),))
+    recorded = decide(awake(), NOW).last_wake
+    assert recorded is not None
+    assert recorded.process_seconds is None
+    marked = replace(awake(NOW - 100), lease=LeaseState("8", NOW - 100, asleep_since=NOW), last_wake=recorded)
+    plan = decide(replace(marked, load=load), NOW + 2)
+    assert plan.phase == Phase.DRAINING
+    assert plan.last_wake is not None
+    assert plan.last_wake.process_seconds == "9.00"
 
 
 def test_zero_waits_for_readings_that_are_newer_than_the_mark() -> None:
