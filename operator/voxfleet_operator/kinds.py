@@ -12,6 +12,10 @@ from typing import NamedTuple
 from voxfleet_operator import names
 from voxfleet_operator.resources import GROUP, PLURAL, VERSION, Key
 
+# Rows of their own, because each is another watch. Their objects are known by what they are about, not by their names.
+POD_EVENT, NODE_EVENT = "Event of a Pod", "Event of a Node"
+EVENTS = frozenset({POD_EVENT, NODE_EVENT})
+
 LABEL_SERVICE_NAME = "kubernetes.io/service-name"  # set by Kubernetes on the EndpointSlices of a Service
 
 
@@ -39,7 +43,8 @@ class Kind:
     `is_per_region`: some objects of the kind exist once per region and are deleted when the region leaves the spec.
     `is_urgent`: a change is reconciled before all queued resources.
     `is_annotated`: the operator writes annotations on objects that another controller owns.
-    `label`: objects with this label are watched; empty: all.
+    `label`: objects with this label are watched; empty: all. `fields`: and of those the ones that a field selector
+    names.
     `foreign_annotations`, `foreign_spec_fields`: written by others in normal operation, so no drift.
     """
 
@@ -52,6 +57,7 @@ class Kind:
     is_urgent: bool = False
     is_annotated: bool = False
     label: str = names.LABEL_DEPLOYMENT
+    fields: str = ""
     foreign_annotations: frozenset[str] = frozenset()
     foreign_spec_fields: frozenset[str] = frozenset()
 
@@ -134,6 +140,26 @@ TABLE = (
     ),
     Kind("Pod", "v1", "pods", Scope.ALL, Ownership.READ_ONLY, is_annotated=True),
     Kind("Node", "v1", "nodes", Scope.CLUSTER, Ownership.READ_ONLY, label=""),
+    # What autoscalers say about pods: of all events on pods few are neither the kubelet's nor the scheduler's.
+    Kind(
+        POD_EVENT,
+        "v1",
+        "events",
+        Scope.ALL,
+        Ownership.READ_ONLY,
+        label="",
+        fields="involvedObject.kind=Pod,source!=kubelet,source!=default-scheduler",
+    ),
+    # Karpenter: the provider takes the node.
+    Kind(
+        NODE_EVENT,
+        "v1",
+        "events",
+        Scope.ALL,
+        Ownership.READ_ONLY,
+        label="",
+        fields="involvedObject.kind=Node,reason=TerminatingOnInterruption",
+    ),
     Kind("Service", "v1", "services", Scope.ALL, Ownership.OWNED, is_per_region=True),
     Kind("NetworkPolicy", "networking.k8s.io/v1", "networkpolicies", Scope.ALL, Ownership.OWNED),
     Kind(
@@ -174,11 +200,12 @@ class ObjectRef(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """One watch: a kind, in one namespace or in all (None), narrowed by a label selector."""
+    """One watch: a kind, in one namespace or in all (None), narrowed by a label selector and a field selector."""
 
     kind: str
     selector: str
     namespace: str | None = None
+    fields: str = ""
 
     @property
     def path(self) -> str:
@@ -190,7 +217,9 @@ def watches(system_namespace: str, demand_namespace: str, gateway_service: str) 
     """One watch per row of the table; kopf watches VoxTTSDeployments (cluster/own_kind.py)."""
     namespaces = {Scope.SYSTEM: system_namespace, Scope.DEMAND: demand_namespace}
     values = {LABEL_SERVICE_NAME: f"{LABEL_SERVICE_NAME}={gateway_service}"}
-    return tuple(Watch(kind.name, values.get(kind.label, kind.label), namespaces.get(kind.scope)) for kind in TABLE)
+    return tuple(
+        Watch(kind.name, values.get(kind.label, kind.label), namespaces.get(kind.scope), kind.fields) for kind in TABLE
+    )
 
 
 def resource_path(key: Key) -> str:

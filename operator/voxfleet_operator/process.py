@@ -153,7 +153,11 @@ async def _components(settings: Settings) -> AsyncIterator[Components]:
     metrics = Metrics()
     api = await connect(settings.kubeconfig, lambda method: metrics.api_calls.labels(method).inc())
     observer = Observer(
-        store, settings.demand_namespace, settings.spot_quiet_seconds, allowed_host_paths=settings.host_paths()
+        store,
+        settings.demand_namespace,
+        settings.spot_quiet_seconds,
+        settings.node_boot_seconds,
+        allowed_host_paths=settings.host_paths(),
     )
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=GATEWAY_CONNECTIONS)) as session:
         poller = LoadPoller(session, observer, gateway_token(settings.internal_key), settings.load_poll_seconds)

@@ -55,6 +55,12 @@ class Settings(BaseSettings):
         le=86_400,
         description="Time without a reclaimed spot node after which replicas go back from on demand to spot.",
     )
+    node_boot_seconds: float = Field(
+        default=180.0,
+        ge=0,
+        le=3600,
+        description="Longest time that a spot node may take to start, after an autoscaler said that it adds one.",
+    )
 
     def host_paths(self) -> tuple[str, ...]:
         """Return the allowed folders, without trailing slashes."""

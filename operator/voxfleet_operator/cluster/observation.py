@@ -9,17 +9,20 @@ from dataclasses import dataclass, field, replace
 
 from voxfleet_operator import names
 from voxfleet_operator.cluster.store import Store
-from voxfleet_operator.decisions.capacity.leaving import next_sign_at, with_node
+from voxfleet_operator.decisions.capacity.leaving import next_sign_at, with_interruption, with_node
+from voxfleet_operator.decisions.capacity.scale_up import ScaleUpState
 from voxfleet_operator.decisions.capacity.scaling import replicas_to_record
 from voxfleet_operator.decisions.capacity.schedules import next_schedule_at, scheduled
 from voxfleet_operator.decisions.features import blocked_reason
 from voxfleet_operator.decisions.idle_timers import renewal_period
 from voxfleet_operator.decisions.load import Readings, load_of_region
 from voxfleet_operator.decisions.observed import (
+    NODE_BOOT_SECONDS,
     SPOT_QUIET_SECONDS,
     ClaimState,
     FetchProgress,
     ForeignScale,
+    InterruptionState,
     JobState,
     LeaseState,
     LocalState,
@@ -31,7 +34,7 @@ from voxfleet_operator.decisions.observed import (
 )
 from voxfleet_operator.decisions.resource_plan import ResourceState
 from voxfleet_operator.decisions.wake_timing import is_of_this_wake
-from voxfleet_operator.kinds import ObjectRef
+from voxfleet_operator.kinds import NODE_EVENT, POD_EVENT, ObjectRef
 from voxfleet_operator.manifests.weights import weights_of, what_of, where_of
 from voxfleet_operator.resources import Autoscaling, Key, Region, RegionStatus, Resource, effective_autoscaling
 
@@ -63,6 +66,7 @@ class Observer:
     store: Store
     demand_namespace: str
     spot_quiet_seconds: float = SPOT_QUIET_SECONDS
+    node_boot_seconds: float = NODE_BOOT_SECONDS
     allowed_host_paths: tuple[str, ...] = ()
     has_image_volumes: bool = True
     progress: dict[tuple[str, str], FetchProgress] = field(default_factory=dict)  # by namespace and name of the pod
@@ -90,6 +94,7 @@ class Observer:
             blocked_reason=blocked_reason(resource.spec, region),
             capacity=resource.spec.capacity,
             spot_quiet_seconds=self.spot_quiet_seconds,
+            node_boot_seconds=self.node_boot_seconds,
             drain_seconds=resource.spec.disruption.drain_seconds,
             workloads=self._workloads(key, region.name),
             pods=pods,
@@ -112,7 +117,10 @@ class Observer:
         return self.store.state(ObjectRef("Node", "", pod.node), NodeState)
 
     def _with_node(self, pod: PodState, now: float) -> PodState:
-        return with_node(pod, self._node(pod), now)
+        if not pod.node:
+            return replace(pod, scale_up=self.store.state(ObjectRef(POD_EVENT, pod.namespace, pod.name), ScaleUpState))
+        interruption = self.store.state(ObjectRef(NODE_EVENT, "", pod.node), InterruptionState)
+        return with_interruption(with_node(pod, self._node(pod), now), interruption)
 
     def _changes_at(self, pods: tuple[PodState, ...], autoscaling: Autoscaling, now: float) -> float | None:
         times = (next_schedule_at(autoscaling, now), *(next_sign_at(pod, self._node(pod), now) for pod in pods))

@@ -12,6 +12,7 @@ from hashlib import sha256
 from typing import Any
 
 from voxfleet_operator import names
+from voxfleet_operator.cluster.event_parsing import parse_node_event, parse_pod_event
 from voxfleet_operator.cluster.pod_parsing import Receipt, parse_pod, template_digest
 from voxfleet_operator.decisions.capacity.leaving import Taint, leaving_sign, node_leaving
 from voxfleet_operator.decisions.idle_timers import clamp_renewal
@@ -24,7 +25,7 @@ from voxfleet_operator.decisions.observed import (
     WorkloadState,
 )
 from voxfleet_operator.decisions.timestamps import to_seconds
-from voxfleet_operator.kinds import KINDS
+from voxfleet_operator.kinds import KINDS, NODE_EVENT, POD_EVENT
 
 Body = dict[str, Any]
 
@@ -207,4 +208,6 @@ PARSERS: dict[str, Callable[[Body, object, Receipt], object]] = {
     "Node": parse_node,
     "PersistentVolumeClaim": parse_claim,
     "Pod": parse_pod,
+    POD_EVENT: parse_pod_event,
+    NODE_EVENT: parse_node_event,
 }

@@ -56,6 +56,7 @@ def parse_pod(body: Body, before: object, receipt: Receipt) -> PodState:
         retiring_since=to_seconds(annotations.get(names.ANNOTATION_RETIRING_SINCE)),
         is_protected=all(annotations.get(name) == value for name, value in names.PROTECTION.items()),
         disrupted_at=milestone("DisruptionTarget", known.disrupted_at if known else None),
+        disruption_reason=conditions.get("DisruptionTarget", {}).get("reason", ""),
         created_at=to_seconds(metadata.get("creationTimestamp")) or receipt.at,
         address=status.get("podIP", ""),
         ready_at=milestone("Ready", known.ready_at if known else None) if is_ready else None,

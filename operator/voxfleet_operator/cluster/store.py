@@ -14,7 +14,7 @@ from voxfleet_operator import names
 from voxfleet_operator.cluster.parsing import PARSERS, EndpointState, ObjectState, parse_object
 from voxfleet_operator.cluster.pod_parsing import Receipt
 from voxfleet_operator.decisions.observed import PodState, WorkloadState
-from voxfleet_operator.kinds import KINDS, UNOWNED_KINDS, ObjectRef, Watch
+from voxfleet_operator.kinds import EVENTS, KINDS, NODE_EVENT, POD_EVENT, UNOWNED_KINDS, ObjectRef, Watch
 from voxfleet_operator.resources import Key, Resource
 
 Body = dict[str, Any]
@@ -143,7 +143,8 @@ class Store:
         present = {_ref(watch.kind, body) for body in bodies}
         for ref in [ref for ref in self.objects if ref.kind == watch.kind and ref not in present]:
             self._drop(ref)
-        for body in bodies:
+        # Oldest first: several events are about one object.
+        for body in sorted(bodies, key=_version):
             self._record(watch.kind, body, is_listing=True)
         # After the objects are recorded: a worker that this starts must find them.
         self.synced.add(watch.kind)
@@ -171,17 +172,20 @@ class Store:
 
     def _record(self, kind: str, body: Body, *, is_listing: bool) -> None:
         ref, row = _ref(kind, body), KINDS[kind]
-        owner, version = _owner(kind, body), int(body["metadata"]["resourceVersion"])
+        owner, version = _owner(kind, body), _version(body)
         # A watch may deliver an event that is older than the response to our own write.
         if (owner is None and row.is_of_a_resource) or version < self.versions.get(ref, 0):
             return
         before = self.states.get(ref)
+        state = PARSERS[kind](body, before, Receipt(self.clock(), is_listing)) if kind in PARSERS else None
+        if kind in EVENTS and state is None:
+            return
         self.versions[ref] = version
         self.objects[ref] = parse_object(kind, body)
-        if kind in PARSERS:
-            self.states[ref] = PARSERS[kind](body, before, Receipt(self.clock(), is_listing))
-        if kind == "Node" and self.states[ref] != before:
-            self._enqueue_pods_of(ref)
+        if state is not None:
+            self.states[ref] = state
+        if state != before:
+            self._enqueue_concerned(ref)
         if owner is not None:
             self.owners[ref] = owner
             self.objects_of.setdefault(owner, set()).add(ref)
@@ -194,16 +198,23 @@ class Store:
         self.states.pop(ref, None)
         self.versions.pop(ref, None)
         owner = self.owners.pop(ref, None)
-        if ref.kind == "Node":
-            self._enqueue_pods_of(ref)
+        self._enqueue_concerned(ref)
         if owner is not None:
             self.objects_of[owner].discard(ref)
             self.enqueue(owner)
 
-    def _enqueue_pods_of(self, node: ObjectRef) -> None:
-        """Enqueue the resources with pods on a node: rare, because heartbeats change no state."""
-        found = (ref for ref, state in self.states.items() if isinstance(state, PodState) and state.node == node.name)
-        for key in {self.owners[ref] for ref in found}:
+    def _enqueue_concerned(self, ref: ObjectRef) -> None:
+        """Enqueue the resources with pods on a node, or the one of a pod with a new event; other kinds have owners."""
+        if ref.kind in {"Node", NODE_EVENT}:
+            # Rare, because heartbeats change no state.
+            pods = (
+                each for each, state in self.states.items() if isinstance(state, PodState) and state.node == ref.name
+            )
+            concerned = {self.owners[each] for each in pods}
+        else:
+            pod = ObjectRef("Pod", ref.namespace, ref.name)
+            concerned = {self.owners[pod]} if ref.kind == POD_EVENT and pod in self.owners else set()
+        for key in concerned:
             self.enqueue(key)
 
 
@@ -211,7 +222,14 @@ def _is_of(pod: PodState, deployment: ObjectRef) -> bool:
     return names.workload_name(pod.deployment, pod.region, pod.pool) == deployment.name
 
 
+def _version(body: Body) -> int:
+    return int(body["metadata"]["resourceVersion"])
+
+
 def _ref(kind: str, body: Body) -> ObjectRef:
+    if kind in EVENTS:
+        # A Node's events are in the namespace default.
+        return ObjectRef(kind, body["involvedObject"].get("namespace", ""), body["involvedObject"]["name"])
     return ObjectRef(kind, body["metadata"].get("namespace", ""), body["metadata"]["name"])
 
 

@@ -65,7 +65,8 @@ async def _list(api: KubernetesApi, watch: Watch, handler: WatchHandler) -> str:
     bodies: list[Body] = []
     token = ""
     while True:
-        query = f"?labelSelector={watch.selector}&limit={PAGE}" + (f"&continue={token}" if token else "")
+        fields = f"&fieldSelector={watch.fields}" if watch.fields else ""
+        query = f"?labelSelector={watch.selector}{fields}&limit={PAGE}" + (f"&continue={token}" if token else "")
         page = await api.get(f"{watch.path}{query}")
         bodies.extend(page.get("items") or [])
         token = page["metadata"].get("continue") or ""
@@ -80,6 +81,7 @@ async def _follow(api: KubernetesApi, watch: Watch, handler: WatchHandler, versi
     while True:
         query = {
             "labelSelector": watch.selector,
+            **({"fieldSelector": watch.fields} if watch.fields else {}),
             "resourceVersion": version,
             "timeoutSeconds": str(SERVER_SECONDS),
         }

@@ -6,31 +6,47 @@ follows from them (region_plan.py). Timestamps are seconds since 1970.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from voxfleet_operator.decisions.actions import PodRef
+from voxfleet_operator.decisions.capacity.scale_up import ScaleUpState
 from voxfleet_operator.names import CONTAINER_SERVER, POOL_ON_DEMAND
 from voxfleet_operator.resources import Autoscaling, Capacity, Failure, LastWake, Phase
 
 SECONDS_UNTIL_STALE = 15.0  # three polls of 5 s
 SPOT_QUIET_SECONDS = 600.0  # without a reclaim, before replicas go back to spot
+NODE_BOOT_SECONDS = 180.0  # from an autoscaler's promise to the node; clouds take 40 to 150 s with a GPU's driver
 
 # Reasons of the kubelet: a pull has failed; the next one waits for its back-off.
 PULL_FAILED = "ErrImagePull"
 IMAGE_PULL_REASONS = (PULL_FAILED, "ImagePullBackOff")
 
 
+class Cause(StrEnum):
+    """Why a node leaves, as far as it says whether the next spot node would be taken soon too."""
+
+    RECLAIM = "the provider takes the machine"
+    CHOICE = "an autoscaler removes a machine that it could keep: consolidation, drift, expiry, scale-down"
+    UNKNOWN = "a drain or a lost machine; an eviction counts as a reclaim"
+
+
+# Reasons of the condition DisruptionTarget: a pod of higher priority takes the place; a drain, whose cause the node
+# says. All others say that the machine ends (TerminationByKubelet, DeletionByTaintManager, DeletionByPodGC).
+PREEMPTED = "PreemptionByScheduler"
+EVICTED = "EvictionByEvictionAPI"
+
+
 @dataclass(frozen=True, slots=True)
 class Leaving:
     """Why and since when the pods of a node are leaving.
 
-    `is_urgent`: the machine may end before an eviction has given its pods their time; `is_reclaim`: the provider or an
-    autoscaler takes it.
+    `is_urgent`: the machine may end before an eviction has given its pods their time.
     """
 
     reason: str
     since: float
     is_urgent: bool = False
-    is_reclaim: bool = True
+    cause: Cause = Cause.RECLAIM
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +55,13 @@ class NodeState:
 
     sign: str = ""
     leaving: Leaving | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InterruptionState:
+    """The provider's notice about a node, which Karpenter records as an event before it taints the node."""
+
+    at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +80,7 @@ class PodState:
     node: str = ""
     deletion_cost: int = 0
     disrupted_at: float | None = None  # when its eviction was announced (condition DisruptionTarget)
+    disruption_reason: str = ""
     leaving: Leaving | None = None  # what its node says
     retiring_since: float | None = None  # when the operator marked it as leaving
     is_protected: bool = False  # whether it asks autoscalers to leave its node as it is
@@ -76,6 +100,7 @@ class PodState:
     pull_failures: int = 0
     pull_failed_at: float | None = None
     unschedulable_message: str = ""
+    scale_up: ScaleUpState | None = None  # what an autoscaler says about its node
     scheduled_at: float | None = None
     sandbox_at: float | None = None
     started_at: float | None = None
@@ -110,9 +135,13 @@ class PodState:
 
     @property
     def reclaimed_at(self) -> float | None:
-        """Since when its machine is being taken, by the provider or an autoscaler."""
-        is_reclaim = self.leaving is not None and self.leaving.is_reclaim
-        return self.leaving.since if self.leaving and is_reclaim else self.disrupted_at
+        """Since when its machine is being taken by the provider, or for an unknown reason."""
+        if self.leaving is not None and self.leaving.cause == Cause.RECLAIM:
+            return self.leaving.since
+        is_drained = self.disruption_reason in {EVICTED, ""}
+        node_stays = self.leaving is None or self.leaving.cause == Cause.CHOICE
+        is_kept = self.disruption_reason == PREEMPTED or (is_drained and node_stays)
+        return None if is_kept else self.disrupted_at
 
     @property
     def is_ready(self) -> bool:
@@ -334,6 +363,7 @@ class RegionState:
     blocked_reason: str = ""
     capacity: Capacity = field(default_factory=Capacity)
     spot_quiet_seconds: float = SPOT_QUIET_SECONDS
+    node_boot_seconds: float = NODE_BOOT_SECONDS
     drain_seconds: float = 120.0
     workloads: tuple[WorkloadState, ...] = ()
     pods: tuple[PodState, ...] = ()

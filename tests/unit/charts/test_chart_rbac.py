@@ -31,6 +31,7 @@ GRANTS: set[Grant] = {
     ("operator", "*", "networking.k8s.io", "networkpolicies", APPLY),
     ("operator", "*", "", "pods", WATCH | {"patch"}),
     ("operator", "*", "", "nodes", WATCH),
+    ("operator", "*", "", "events", WATCH),
     ("operator", "voxfleet-system", "", "configmaps", OWN),
     ("operator", "voxfleet-system", "discovery.k8s.io", "endpointslices", WATCH),
     ("operator", "voxfleet-demand", "coordination.k8s.io", "leases", OWN),

@@ -1,6 +1,17 @@
 """The table of kinds: API paths, watches and verbs follow from each row."""
 
-from voxfleet_operator.kinds import KINDS, PER_REGION_KINDS, TABLE, UNOWNED_KINDS, ObjectRef, Watch, watches
+from voxfleet_operator.kinds import (
+    EVENTS,
+    KINDS,
+    NODE_EVENT,
+    PER_REGION_KINDS,
+    POD_EVENT,
+    TABLE,
+    UNOWNED_KINDS,
+    ObjectRef,
+    Watch,
+    watches,
+)
 
 
 def test_paths_of_the_core_group_and_of_a_named_group() -> None:
@@ -17,7 +28,16 @@ def test_every_kind_is_watched_once_in_its_own_namespaces() -> None:
     selectors = {watch.kind: watch.selector for watch in made}
     assert selectors.pop("EndpointSlice") == "kubernetes.io/service-name=voxfleet-gateway"
     assert selectors.pop("Node") == "", "a node belongs to no resource, and any of them may run a server"
+    assert {selectors.pop(kind) for kind in EVENTS} == {""}, "events have no labels"
     assert set(selectors.values()) == {"voxfleet.dev/deployment"}
+
+
+def test_events_of_kubelets_and_schedulers_are_not_sent_to_the_operator() -> None:
+    fields = {watch.kind: watch.fields for watch in watches("system", "demand", "gateway") if watch.fields}
+    assert fields == {
+        POD_EVENT: "involvedObject.kind=Pod,source!=kubelet,source!=default-scheduler",
+        NODE_EVENT: "involvedObject.kind=Node,reason=TerminatingOnInterruption",
+    }
 
 
 def test_only_kinds_that_the_operator_deletes_itself_need_delete() -> None:

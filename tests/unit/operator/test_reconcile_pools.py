@@ -2,6 +2,9 @@
 
 from typing import Any
 
+from voxfleet_operator.decisions.timestamps import to_rfc3339
+from voxfleet_operator.kinds import POD_EVENT, Watch
+
 # conftest.Loop: pytest loads test folders without packages, so the class cannot be imported by name.
 Loop = Any
 
@@ -109,6 +112,7 @@ async def test_spot_that_is_back_takes_over_and_nothing_else_changes(loop: Loop)
 
 def reclaim(loop: Loop, name: str) -> None:
     conditions = [{"type": kind, "status": "True"} for kind in ("PodScheduled", "Ready", "DisruptionTarget")]
+    conditions[-1]["reason"] = "TerminationByKubelet"
     loop.set_pod_status(name, {"phase": "Running", "podIP": "10.9.9.9", "conditions": conditions})
 
 
@@ -134,6 +138,91 @@ async def test_ten_minutes_after_a_reclaim_survive_a_restart(loop: Loop) -> None
     await settled(loop)
     await drained(loop)
     assert loop.replicas() == {"ondemand": 0, "spot": 1}
+
+
+async def test_a_drain_by_choice_leaves_the_way_back_to_spot_open(loop: Loop) -> None:
+    await on_spot(loop)
+    conditions = [{"type": kind, "status": "True"} for kind in ("PodScheduled", "Ready", "DisruptionTarget")]
+    conditions[-1]["reason"] = "EvictionByEvictionAPI"
+    loop.set_pod_status("spot-1", {"phase": "Running", "podIP": "10.9.9.9", "conditions": conditions})
+    await settled(loop)
+    loop.remove_pod("spot-1")
+    loop.add_pod("spot-2", pool=SPOT)
+    loop.now += 20
+    await settled(loop)
+    loop.add_ready_pod("ondemand-1")
+    loop.set_ready("spot-2")
+    await settled(loop)
+    await drained(loop)
+    assert loop.replicas() == {"ondemand": 0, "spot": 1}, "no quiet time"
+
+
+def said(loop: Loop, pod: str, reason: str, source: str = "karpenter") -> None:
+    loop.api.version += 1
+    at = to_rfc3339(loop.now)
+    metadata = {"name": f"{pod}.{loop.api.version}", "uid": "e", "resourceVersion": str(loop.api.version)}
+    loop.store.on_change(
+        Watch(POD_EVENT, ""),
+        {
+            "metadata": metadata | {"namespace": "default"},
+            "involvedObject": {"kind": "Pod", "namespace": "default", "name": pod},
+            "reason": reason,
+            "source": {"component": source},
+            "firstTimestamp": at,
+            "lastTimestamp": at,
+            "message": "gpu-spot",
+        },
+    )
+
+
+async def waking(loop: Loop) -> None:
+    loop.create(capacity={"spot": "Preferred"}, **STAYS)
+    await loop.reconcile()
+    loop.add_pod("spot-1", pool=SPOT)
+    await loop.reconcile()
+
+
+async def test_no_second_node_is_bought_while_an_autoscaler_adds_one(loop: Loop) -> None:
+    await waking(loop)
+    loop.now += 2
+    said(loop, "spot-1", "Nominated")
+    for _ in range(8):
+        loop.now += 10
+        await loop.reconcile()
+        assert loop.replicas() == {"ondemand": 0, "spot": 1}
+    assert "which karpenter adds; on demand instead from" in region(loop)["message"]
+    loop.set_ready("spot-1")
+    await settled(loop)
+    assert loop.replicas() == {"ondemand": 0, "spot": 1}
+    assert region(loop)["message"] == "1 spot, 0 on demand"
+
+
+async def test_a_promised_node_that_does_not_come_is_covered_after_the_boot_time(loop: Loop) -> None:
+    await waking(loop)
+    loop.now += 2
+    said(loop, "spot-1", "TriggeredScaleUp", "cluster-autoscaler")
+    promised_at = loop.now
+    loop.now += 100
+    said(loop, "spot-1", "TriggeredScaleUp", "cluster-autoscaler")
+    assert await loop.reconcile() == promised_at + 180
+    loop.now = promised_at + 180
+    await loop.reconcile()
+    assert loop.replicas() == {"ondemand": 1, "spot": 1}
+    degraded = next(each for each in loop.status()["conditions"] if each["type"] == "Degraded")
+    assert "though cluster-autoscaler adds one since" in degraded["message"]
+
+
+async def test_what_an_autoscaler_cannot_add_is_covered_at_once(loop: Loop) -> None:
+    await waking(loop)
+    loop.now += 2
+    said(loop, "spot-1", "FailedScheduling", "default-scheduler")
+    await loop.reconcile()
+    assert loop.replicas() == {"ondemand": 0, "spot": 1}, "the scheduler only says that no node is there yet"
+    said(loop, "spot-1", "FailedScheduling")
+    await loop.reconcile()
+    assert loop.replicas() == {"ondemand": 1, "spot": 1}
+    degraded = next(each for each in loop.status()["conditions"] if each["type"] == "Degraded")
+    assert "and karpenter adds none: gpu-spot (0/2 nodes" in degraded["message"]
 
 
 async def test_required_waits_and_says_so(loop: Loop) -> None:

@@ -10,6 +10,7 @@ from voxfleet_operator.decisions.capacity.pools import (
     SpotState,
     base_of,
     fallback_seconds,
+    late_at,
     late_pods,
     quiet_at,
     spot_pods,
@@ -84,7 +85,7 @@ def _preferred(observed: RegionState, seen: SpotState, covered: int, now: float)
     if covered:
         return "going back to spot, one replica at a time: each on demand ends when one on spot is ready"
     if seen.waiting:
-        return f"{_first_waits(observed)}; on demand instead after {_limit(observed)}"
+        return f"{_first_waits(observed)}; on demand instead {_deadline(observed)}"
     return ""
 
 
@@ -113,19 +114,40 @@ def _covered(observed: RegionState) -> int:
 
 
 def _waits(observed: RegionState, now: float) -> str:
-    """Return which pod found no spot node, since when, for how long that is accepted, and what the scheduler says."""
+    """Return which pod found no spot node, since when, why that is too long, and what the scheduler says."""
     pods = _without_spot(observed, now)
     first = min(pods, key=lambda pod: (pod.created_at, pod.name))
     more = f" and {len(pods) - 1} more" if len(pods) > 1 else ""
-    limit = f", longer than {_limit(observed)}" if first in late_pods(observed, now) else ""
+    limit = _why_late(first, observed) if first in late_pods(observed, now) else ""
     scheduler = f" ({first.unschedulable_message.rstrip('.')})" if first.unschedulable_message else ""
     return f"pod {first.name}{more} has no spot node since {to_rfc3339(first.created_at)}{limit}{scheduler}"
 
 
+def _why_late(pod: PodState, observed: RegionState) -> str:
+    said = pod.scale_up
+    if said is None:
+        return f", longer than {_limit(observed)}"
+    if said.is_coming:
+        return f", though {said.autoscaler} adds one since {to_rfc3339(said.since)}"
+    return f", and {said.autoscaler} adds none: {said.message.rstrip('.')}"
+
+
 def _first_waits(observed: RegionState) -> str:
+    first = _first_without_node(observed)
+    said = first.scale_up
+    comes = f", which {said.autoscaler} adds" if said is not None and said.is_coming else ""
+    return f"pod {first.name} waits for a spot node since {to_rfc3339(first.created_at)}{comes}"
+
+
+def _deadline(observed: RegionState) -> str:
+    first = _first_without_node(observed)
+    is_coming = first.scale_up is not None and first.scale_up.is_coming
+    return f"from {to_rfc3339(late_at(first, observed))} on" if is_coming else f"after {_limit(observed)}"
+
+
+def _first_without_node(observed: RegionState) -> PodState:
     without_node = [pod for pod in spot_pods(observed) if pod.scheduled_at is None]
-    first = min(without_node, key=lambda pod: (pod.created_at, pod.name))
-    return f"pod {first.name} waits for a spot node since {to_rfc3339(first.created_at)}"
+    return min(without_node, key=lambda pod: (pod.created_at, pod.name))
 
 
 def _limit(observed: RegionState) -> str:

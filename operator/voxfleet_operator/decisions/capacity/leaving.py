@@ -6,7 +6,7 @@ Knows every taint and field that says so, and how soon the machine goes. Does no
 
 from dataclasses import dataclass, replace
 
-from voxfleet_operator.decisions.observed import Leaving, NodeState, PodState
+from voxfleet_operator.decisions.observed import Cause, InterruptionState, Leaving, NodeState, PodState
 
 # The watch of nodes may be behind the watch of pods, which shows a pod's node first.
 UNKNOWN_NODE_SECONDS = 10.0
@@ -16,15 +16,15 @@ UNKNOWN_NODE_SECONDS = 10.0
 class Sign:
     """A taint that says that its node leaves.
 
-    `is_urgent`: the machine may end before an eviction has given its pods their time. `is_reclaim`: the provider or an
-    autoscaler takes the machine. `lasting_seconds`: it counts only after it has lasted that long.
+    `is_urgent`: the machine may end before an eviction has given its pods their time. `lasting_seconds`: it counts only
+    after it has lasted that long.
     """
 
     key: str
     meaning: str
     effect: str = ""  # empty: any effect
     is_urgent: bool = False
-    is_reclaim: bool = True
+    cause: Cause = Cause.RECLAIM
     lasting_seconds: float = 0.0
 
 
@@ -39,12 +39,19 @@ SIGNS = (
     Sign("aws-node-termination-handler/asg-lifecycle-termination", "the Auto Scaling group ends the instance"),
     Sign("aws-node-termination-handler/scheduled-maintenance", "EC2 has scheduled maintenance"),
     Sign("aws-node-termination-handler/rebalance-recommendation", "EC2 is about to reclaim the spot instance"),
-    Sign("karpenter.sh/disrupted", "Karpenter removes the node"),
-    Sign("karpenter.sh/disruption", "Karpenter removes the node"),  # before Karpenter 1.0
-    Sign("ToBeDeletedByClusterAutoscaler", "the cluster autoscaler removes the node"),
-    Sign("node.kubernetes.io/unreachable", "the node does not report", "NoExecute", is_reclaim=False),
+    # Of a reclaim too, which Karpenter records as an event first (`with_interruption`).
+    Sign("karpenter.sh/disrupted", "Karpenter removes the node", cause=Cause.CHOICE),
+    Sign("karpenter.sh/disruption", "Karpenter removes the node", cause=Cause.CHOICE),  # before Karpenter 1.0
+    Sign("ToBeDeletedByClusterAutoscaler", "the cluster autoscaler removes the node", cause=Cause.CHOICE),
+    Sign("node.kubernetes.io/unreachable", "the node does not report", "NoExecute", cause=Cause.UNKNOWN),
     # A kubelet that restarts reports not ready for some seconds.
-    Sign("node.kubernetes.io/not-ready", "the node is not ready", "NoExecute", is_reclaim=False, lasting_seconds=30.0),
+    Sign(
+        "node.kubernetes.io/not-ready",
+        "the node is not ready",
+        "NoExecute",
+        cause=Cause.UNKNOWN,
+        lasting_seconds=30.0,
+    ),
 )
 # Signs that look alike and say nothing about leaving: nodes that are unneeded for now, and permanent taints of pools.
 NOT_LEAVING = frozenset(
@@ -56,7 +63,7 @@ NOT_LEAVING = frozenset(
         "node.kubernetes.io/disk-pressure",
     }
 )
-CORDONED = Sign("spec.unschedulable", "the node is cordoned", is_reclaim=False)
+CORDONED = Sign("spec.unschedulable", "the node is cordoned", cause=Cause.UNKNOWN)
 DELETED = Sign("metadata.deletionTimestamp", "the node is being deleted")
 GONE = "its node does not exist any more"
 
@@ -85,8 +92,16 @@ def node_leaving(name: str, sign: Sign, seen_at: float) -> Leaving:
         reason=f"node {name}: {sign.meaning} ({sign.key})",
         since=seen_at + sign.lasting_seconds,
         is_urgent=sign.is_urgent,
-        is_reclaim=sign.is_reclaim,
+        cause=sign.cause,
     )
+
+
+def with_interruption(pod: PodState, interruption: InterruptionState | None) -> PodState:
+    """Return a pod whose node leaves by the provider's notice; one older than the pod is of an earlier node."""
+    if pod.leaving is None or interruption is None or interruption.at < pod.created_at:
+        return pod
+    reason = f"{pod.leaving.reason}, by the provider's notice"
+    return replace(pod, leaving=replace(pod.leaving, reason=reason, cause=Cause.RECLAIM))
 
 
 def with_node(pod: PodState, node: NodeState | None, now: float) -> PodState:
@@ -95,6 +110,8 @@ def with_node(pod: PodState, node: NodeState | None, now: float) -> PodState:
         return pod
     if node is not None:
         return replace(pod, leaving=node.leaving) if node.leaving is not None and node.leaving.since <= now else pod
+    if pod.is_deleting:
+        return pod  # a node that was drained may be gone before the last of its pods
     gone_at = (pod.scheduled_at or pod.created_at) + UNKNOWN_NODE_SECONDS
     return replace(pod, leaving=Leaving(GONE, gone_at, is_urgent=True)) if gone_at <= now else pod
 

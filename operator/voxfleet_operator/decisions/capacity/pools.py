@@ -31,8 +31,8 @@ class SpotState:
     """A region's spot pods, by how far they are, and what is on demand now.
 
     `starting` have a node and are not ready; `waiting` have no node, `late` have none for longer than the fallback
-    time; `is_quiet`: no spot node was reclaimed lately. `on_demand_replicas` are those of the Deployment, without any
-    that only replace pods which leave; `on_demand_ready` are those that serve.
+    time, or will get none as the autoscaler says; `is_quiet`: no spot node was reclaimed lately. `on_demand_replicas`
+    are those of the Deployment, without any that only replace pods which leave; `on_demand_ready` are those that serve.
     """
 
     ready: int = 0
@@ -64,11 +64,24 @@ def fallback_seconds(observed: RegionState) -> int:
     return capacity.spot_fallback_seconds if observed.ready_pods else capacity.wake_fallback_seconds
 
 
+def late_at(pod: PodState, observed: RegionState) -> float:
+    """Return from when on a spot pod without a node is late.
+
+    After the fallback time; at once when the autoscaler says that no node comes; and while one boots not before it must
+    be there, because a node on demand would be a second one for the same pod.
+    """
+    at = pod.created_at + fallback_seconds(observed)
+    if pod.scale_up is None:
+        return at
+    if pod.scale_up.is_coming:
+        return max(at, pod.scale_up.since + observed.node_boot_seconds)
+    return min(at, pod.scale_up.since)
+
+
 def late_pods(observed: RegionState, now: float) -> tuple[PodState, ...]:
-    """Return the spot pods that have waited for a node for longer than the fallback time."""
-    limit_seconds = fallback_seconds(observed)
+    """Return the spot pods that have waited for a node for too long."""
     without_node = (pod for pod in spot_pods(observed) if pod.scheduled_at is None and not pod.is_ready)
-    return tuple(pod for pod in without_node if now - pod.created_at >= limit_seconds)
+    return tuple(pod for pod in without_node if now >= late_at(pod, observed))
 
 
 def quiet_at(observed: RegionState) -> float | None:
@@ -125,7 +138,7 @@ def next_change_at(observed: RegionState, now: float) -> float | None:
     if observed.capacity.spot == SpotUse.NEVER:
         return None
     pods = [pod for pod in spot_pods(observed) if pod.scheduled_at is None]
-    times = [pod.created_at + fallback_seconds(observed) for pod in pods]
+    times = [late_at(pod, observed) for pod in pods]
     quiet_from = quiet_at(observed)
     times += [] if quiet_from is None else [quiet_from]
     return min((time for time in times if time > now), default=None)

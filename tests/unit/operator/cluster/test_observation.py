@@ -34,6 +34,9 @@ def test_the_deployments_of_both_pools_are_one_regions() -> None:
     assert [pod.name for pod in store.pods_of_deployment(spot)] == ["pod-spot"]
 
 
+ITN = "aws-node-termination-handler/spot-itn"
+
+
 def node(version: str, **spec: Any) -> dict[str, Any]:
     return {"metadata": {"name": "n1", "uid": "n1", "resourceVersion": version}, "spec": spec}
 
@@ -54,11 +57,11 @@ def test_the_pods_of_a_leaving_node_leave_until_its_taint_is_taken_off() -> None
 
     assert reason() == ""
     enqueued.clear()
-    store.on_change(nodes, node("2", taints=[{"key": "karpenter.sh/disrupted", "effect": "NoSchedule"}]))
+    store.on_change(nodes, node("2", taints=[{"key": ITN, "effect": "NoSchedule"}]))
     assert enqueued == [NARRATOR]
-    assert reason() == "node n1: Karpenter removes the node (karpenter.sh/disrupted)"
+    assert reason() == f"node n1: EC2 reclaims the spot instance ({ITN})"
     assert observer.observe(resource, NOW).regions["eu"].local.spot_reclaimed_at == NOW
-    store.on_change(nodes, node("3", taints=[{"key": "karpenter.sh/disrupted", "effect": "NoSchedule"}]))
+    store.on_change(nodes, node("3", taints=[{"key": ITN, "effect": "NoSchedule"}]))
     assert enqueued == [NARRATOR], "a heartbeat decides nothing"
     store.on_change(nodes, node("4"))
     assert (reason(), enqueued) == ("", [NARRATOR, NARRATOR])

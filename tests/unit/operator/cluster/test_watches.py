@@ -22,6 +22,7 @@ class Script:
 
     def __init__(self, pages: list[Any], watches: list[Any]) -> None:
         self.pages, self.watches = pages, watches
+        self.fields: list[str | None] = []
         self.versions: list[str] = []
         self.listed: list[str] = []
 
@@ -34,6 +35,7 @@ class Script:
 
     async def watch(self, _path: str, query: dict[str, str], _timeout: float) -> AsyncIterator[Any]:
         self.versions.append(query["resourceVersion"])
+        self.fields.append(query.get("fieldSelector"))
         for event in self.watches.pop(0) if self.watches else []:
             if isinstance(event, Exception):
                 raise event
@@ -70,9 +72,9 @@ def page(*names: str, version: str = "10", token: str = "") -> dict[str, Any]:
     return {"metadata": {"resourceVersion": version, "continue": token}, "items": [named(name) for name in names]}
 
 
-async def recorded(script: Script, until: int) -> list[str]:
+async def recorded(script: Script, until: int, watch: Watch = PODS) -> list[str]:
     recorder = Recorder()
-    task = asyncio.create_task(list_and_watch(script, PODS, recorder))  # type: ignore[arg-type] # stands in for KubernetesApi
+    task = asyncio.create_task(list_and_watch(script, watch, recorder))  # type: ignore[arg-type] # stands in for KubernetesApi
     async with asyncio.timeout(60):
         while len(recorder.calls) < until:
             recorder.changed.clear()
@@ -87,6 +89,13 @@ async def test_all_pages_are_one_listing() -> None:
     script = Script([page("a", token="more"), page("b", version="11")], [[]])
     assert await recorded(script, 1) == ["listed a,b"]
     assert script.listed[1].endswith("&continue=more")
+
+
+async def test_listing_and_watch_are_narrowed_by_the_same_fields() -> None:
+    script = Script([page("a")], [[{"type": "ADDED", "object": named("b", "12")}]])
+    await recorded(script, 2, Watch("Pod", "", fields="involvedObject.kind=Pod,source!=kubelet"))
+    assert "&fieldSelector=involvedObject.kind=Pod,source!=kubelet&" in script.listed[0]
+    assert script.fields == ["involvedObject.kind=Pod,source!=kubelet"]
 
 
 async def test_events_are_delivered_and_a_watch_that_ends_normally_continues_from_the_last_version() -> None:

@@ -15,7 +15,7 @@ from voxfleet_operator.decisions.capacity.leaving import (
     node_leaving,
     with_node,
 )
-from voxfleet_operator.decisions.observed import NodeState, PodState
+from voxfleet_operator.decisions.observed import Cause, Leaving, NodeState, PodState
 
 NOW = 1_795_000_000.0
 POD = PodState("default", "p", "narrator", "eu", created_at=NOW - 60, node="n1", scheduled_at=NOW - 50)
@@ -32,6 +32,50 @@ def test_every_sign_of_the_table_is_recognized_by_its_key_and_effect(sign: Sign)
     assert sign_of(Taint(key, effect)) == key
     if sign.effect:
         assert sign_of(Taint(key, "NoSchedule")) == "", "a taint of a node that merely starts"
+
+
+CHOICES = {"karpenter.sh/disrupted", "karpenter.sh/disruption", "ToBeDeletedByClusterAutoscaler"}
+UNKNOWN = {"node.kubernetes.io/unreachable", "node.kubernetes.io/not-ready"}
+DRAINED, ENDED = "EvictionByEvictionAPI", "TerminationByKubelet"
+
+
+def test_the_table_says_of_every_sign_whether_the_provider_takes_the_node() -> None:
+    assert {sign.key for sign in SIGNS if sign.cause == Cause.CHOICE} == CHOICES
+    assert {sign.key for sign in SIGNS if sign.cause == Cause.UNKNOWN} == UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("cause", "reason", "is_reclaim"),
+    [
+        (None, "", False),
+        (None, DRAINED, False),
+        (None, "PreemptionByScheduler", False),
+        (None, ENDED, True),
+        (None, "DeletionByPodGC", True),
+        (Cause.CHOICE, DRAINED, False),
+        (Cause.CHOICE, ENDED, True),
+        (Cause.CHOICE, "DeletionByTaintManager", True),
+        (Cause.UNKNOWN, DRAINED, True),
+        (Cause.UNKNOWN, "PreemptionByScheduler", False),
+        (Cause.UNKNOWN, None, False),
+        (Cause.RECLAIM, DRAINED, True),
+        (Cause.RECLAIM, None, True),
+    ],
+)
+def test_an_eviction_is_a_reclaim_by_its_reason_and_its_nodes(
+    cause: Cause | None,
+    reason: str | None,
+    is_reclaim: bool,  # noqa: FBT001 - a column of the table
+) -> None:
+    leaving = Leaving("r", NOW, cause=cause) if cause else None
+    pod = replace(POD, leaving=leaving, disruption_reason=reason or "", disrupted_at=None if reason is None else NOW)
+    assert (pod.reclaimed_at is not None) == is_reclaim
+
+
+def test_a_drained_pod_whose_node_is_gone_first_is_no_reclaim() -> None:
+    drained = replace(POD, is_deleting=True, disrupted_at=NOW, disruption_reason=DRAINED)
+    assert with_node(drained, None, NOW + 60).reclaimed_at is None
+    assert with_node(POD, None, NOW + 60).reclaimed_at is not None, "a machine that vanished"
 
 
 @pytest.mark.parametrize("key", sorted(NOT_LEAVING | {"nvidia.com/gpu", "sku", "node.kubernetes.io/not-ready"}))

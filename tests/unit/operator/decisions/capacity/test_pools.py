@@ -2,16 +2,19 @@
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from voxfleet_operator.decisions.capacity.pools import (
     PoolReplicas,
     SpotState,
     divide,
+    late_at,
     next_change_at,
     pools_of,
     spot_state,
 )
+from voxfleet_operator.decisions.capacity.scale_up import ScaleUpState
 from voxfleet_operator.decisions.observed import Autoscaling, LocalState, PodState, RegionState, WorkloadState
 from voxfleet_operator.resources import Capacity, SpotUse
 
@@ -120,6 +123,49 @@ def test_a_pod_is_late_after_20_seconds_at_a_wake_and_after_120_while_another_se
         assert spot_state(seen, NOW + limit - 1).waiting == 1
         assert spot_state(seen, NOW + limit).late == 1
         assert next_change_at(seen, NOW + limit) is None
+
+
+COMES, NONE = (ScaleUpState(is_coming, NOW + 5, "karpenter") for is_coming in (True, False))
+
+
+@pytest.mark.parametrize(
+    ("said", "is_serving", "late_after_seconds"),
+    [(None, False, 20), (None, True, 120), (COMES, False, 185), (COMES, True, 185), (NONE, False, 5), (NONE, True, 5)],
+)
+def test_a_pod_is_late_as_its_autoscaler_says(
+    said: ScaleUpState | None,
+    is_serving: bool,  # noqa: FBT001 - a column of the table
+    late_after_seconds: int,
+) -> None:
+    serving = (PodState("default", "q", "narrator", "eu", created_at=NOW, ready_at=NOW),) if is_serving else ()
+    seen = region(spot_pod(scale_up=said), *serving)
+    assert late_at(seen.pods[0], seen) == NOW + late_after_seconds
+    assert spot_state(seen, NOW + late_after_seconds - 1).waiting == 1
+    assert spot_state(seen, NOW + late_after_seconds).late == 1
+    assert next_change_at(seen, NOW) == NOW + late_after_seconds
+
+
+words = st.none() | st.builds(ScaleUpState, st.booleans(), st.floats(NOW, NOW + 600), st.just("karpenter"))
+
+
+@given(words, st.floats(0, 600), st.integers(5, 3600), st.booleans())
+def test_property_no_word_makes_a_pod_wait_for_ever(
+    said: ScaleUpState | None,
+    boot_seconds: float,
+    limit_seconds: int,
+    is_serving: bool,  # noqa: FBT001 - drawn by hypothesis
+) -> None:
+    serving = (PodState("default", "q", "narrator", "eu", created_at=NOW, ready_at=NOW),) if is_serving else ()
+    capacity = PREFERRED.model_copy(
+        update={"spot_fallback_seconds": limit_seconds, "wake_fallback_seconds": limit_seconds}
+    )
+    seen = replace(region(spot_pod(scale_up=said), *serving), capacity=capacity, node_boot_seconds=boot_seconds)
+    at, without_words = late_at(seen.pods[0], seen), NOW + limit_seconds
+    assert at <= max(without_words, said.since + boot_seconds if said else 0)
+    if said is None or said.is_coming:
+        assert at >= without_words, "a promise shortens nothing"
+    else:
+        assert at <= without_words, "a refusal prolongs nothing"
 
 
 def test_pods_that_leave_count_as_gone() -> None:

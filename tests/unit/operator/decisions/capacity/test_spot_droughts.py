@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from voxfleet_operator.decisions.capacity.explanation import capacity_message, capacity_warnings
 from voxfleet_operator.decisions.capacity.pools import PoolReplicas, base_of, divide, next_change_at, spot_state
+from voxfleet_operator.decisions.capacity.scale_up import AutoscalerEvent, scale_up_after
 from voxfleet_operator.decisions.observed import LocalState, PodState, RegionState, WorkloadState
 from voxfleet_operator.names import POOL_ON_DEMAND, POOL_SPOT, POOLS
 from voxfleet_operator.resources import Autoscaling, Capacity, SpotUse
@@ -21,7 +22,10 @@ QUIET_SECONDS = 600.0
 
 @dataclass
 class Cluster:
-    """One region: Deployments, their pods, and nodes that come where capacity is available."""
+    """One region: Deployments, their pods, and nodes that come where capacity is available.
+
+    `speaks`: the autoscaler says for each pod whether a node comes, as Karpenter does.
+    """
 
     capacity: Capacity
     replicas: int
@@ -30,6 +34,7 @@ class Cluster:
     pods: list[PodState] = field(default_factory=list)
     reclaimed_at: float | None = None
     made: int = 0
+    speaks: bool = False
 
     def observed(self) -> RegionState:
         workloads = tuple(WorkloadState(self.pools.of(pool), pool=pool) for pool in POOLS)
@@ -90,10 +95,21 @@ class Cluster:
             self.pods.remove(spot_on_nodes[0])
             self.reclaimed_at = self.now
             self.decide()
+        if self.speaks:
+            self.pods = [self._spoken_of(pod, has_spot=has_spot) for pod in self.pods]
+            self.decide()
         for pod in list(self.pods):
             if pod in self.pods and self._advance(pod, has_spot=has_spot):
                 self.decide()
         self.decide()
+
+    def _spoken_of(self, pod: PodState, *, has_spot: bool) -> PodState:
+        if pod.pool != POOL_SPOT or pod.scheduled_at is not None:
+            return pod
+        reason = "Nominated" if has_spot else "FailedScheduling"
+        return replace(
+            pod, scale_up=scale_up_after(pod.scale_up, AutoscalerEvent(reason, "karpenter", self.now, self.now))
+        )
 
     def _advance(self, pod: PodState, *, has_spot: bool) -> bool:
         """Give a pod its node, or let it become ready, when it is time; return whether it changed."""
@@ -133,11 +149,14 @@ def settle_seconds(replicas: int) -> float:
 
 
 @settings(max_examples=15, deadline=None)
-@given(st.integers(1, 4), capacities, periods)
+@given(st.integers(1, 4), capacities, periods, st.booleans())
 def test_property_hours_of_droughts_end_where_the_spec_wants_the_replicas(
-    replicas: int, capacity: Capacity, times: list[tuple[int, bool, int]]
+    replicas: int,
+    capacity: Capacity,
+    times: list[tuple[int, bool, int]],
+    speaks: bool,  # noqa: FBT001 - drawn by hypothesis
 ) -> None:
-    cluster = Cluster(capacity, replicas)
+    cluster = Cluster(capacity, replicas, speaks=speaks)
     cluster.decide()
     for seconds, has_spot, every in times:
         run(cluster, seconds, has_spot=has_spot, reclaims=reclaims_every(every))
@@ -158,6 +177,28 @@ def test_property_a_drought_is_covered_within_the_fallback_time(replicas: int, b
     assert cluster.ready == replicas
     probes = [pod for pod in cluster.of(POOL_SPOT) if pod.scheduled_at is None]
     assert len(probes) == (1 if replicas > base else 0)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(1, 6), st.integers(0, 2))
+def test_property_a_wake_buys_one_node_per_replica_while_the_autoscaler_adds_them(replicas: int, base: int) -> None:
+    """Nodes take longer than wakeFallbackSeconds."""
+    capacity = Capacity(spot=SpotUse.PREFERRED, on_demand_base=base)
+    assert capacity.wake_fallback_seconds < NODE_SECONDS
+    cluster = Cluster(capacity, replicas, speaks=True)
+    cluster.decide()
+    run(cluster, NODE_SECONDS + LOAD_SECONDS + 3 * STEP_SECONDS, has_spot=True)
+    assert (cluster.ready, cluster.made) == (replicas, replicas)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(1, 4))
+def test_property_a_refusal_is_covered_before_the_fallback_time(replicas: int) -> None:
+    capacity = Capacity(spot=SpotUse.PREFERRED, spot_fallback_seconds=3600, wake_fallback_seconds=3600)
+    cluster = Cluster(capacity, replicas, speaks=True)
+    cluster.decide()
+    run(cluster, STEP_SECONDS, has_spot=False)
+    assert cluster.pools == PoolReplicas(replicas, 1)
 
 
 USES = [Capacity(spot=use, on_demand_base=base) for use in SpotUse for base in (0, 2)]
