@@ -13,7 +13,7 @@ import structlog
 from voxfleet_operator import names
 from voxfleet_operator.cluster.action_executor import ActionExecutor
 from voxfleet_operator.cluster.api import ConflictError, KubernetesApi, KubernetesError, NotFoundError
-from voxfleet_operator.cluster.image_volumes import ImageVolumes
+from voxfleet_operator.cluster.lookups.cluster_facts import Lookups
 from voxfleet_operator.cluster.object_writer import NameTakenError, ObjectWriter
 from voxfleet_operator.cluster.observation import Observer
 from voxfleet_operator.cluster.pod_drainer import PodDrainer
@@ -27,7 +27,6 @@ from voxfleet_operator.decisions.rollouts import NO_FALLBACK
 from voxfleet_operator.kinds import PER_REGION_KINDS, UNOWNED_KINDS, ObjectRef, resource_path
 from voxfleet_operator.manifests import Installation, Manifest, desired_objects
 from voxfleet_operator.manifests.pre_pull import owned_by
-from voxfleet_operator.manifests.weights import needs_image_volumes
 from voxfleet_operator.resources import API_VERSION, KIND, Key, Resource, VoxTTSDeploymentStatus, read_resource
 from voxfleet_operator.status.conditions import ConditionInput, Problem, paused_conditions
 from voxfleet_operator.status.problems import apply_problem, problems_of
@@ -65,14 +64,14 @@ class Reconciler:
     writer: ObjectWriter = field(init=False)
     rollouts: RolloutLimiter = field(init=False)
     executor: ActionExecutor = field(init=False)
-    image_volumes: ImageVolumes = field(init=False)
+    lookups: Lookups = field(init=False)
     status_written_at: dict[Key, float] = field(default_factory=dict)
     failing_since: dict[Key, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.writer = ObjectWriter(self.api, self.store)
         self.rollouts = RolloutLimiter(self.api, self.store, self.observer.lost_templates)
-        self.image_volumes = ImageVolumes(self.api, self.installation.system_namespace, self.clock)
+        self.lookups = Lookups(self.api, self.installation.system_namespace, self.clock)
         drainer = PodDrainer(self.installation.pod.internal_key)
         self.executor = ActionExecutor(self.api, self.store, self.installation.demand_namespace, drainer)
 
@@ -99,10 +98,9 @@ class Reconciler:
         if resource.annotations.get(names.ANNOTATION_RECONCILE) == PAUSED:
             await self._report_paused(resource)
             return None
-        if needs_image_volumes(resource):
-            self.observer.has_image_volumes = await self.image_volumes.are_served()
+        facts = await self.lookups.facts_for(resource)
         now = self.clock()
-        observed = self.observer.observe(resource, now)
+        observed = self.observer.observe(resource, now, facts)
         turn = Turn(resource, observed, decide(observed, now), now)
         _log_changes(turn)
         owner = self.store.owner_of_model_name(resource.model_name)

@@ -8,6 +8,7 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 
 from voxfleet_operator import names
+from voxfleet_operator.cluster.lookups.cluster_facts import NOTHING_ASKED, ClusterFacts
 from voxfleet_operator.cluster.store import Store
 from voxfleet_operator.decisions.capacity.leaving import next_sign_at, with_interruption, with_node
 from voxfleet_operator.decisions.capacity.scale_up import ScaleUpState
@@ -68,17 +69,17 @@ class Observer:
     spot_quiet_seconds: float = SPOT_QUIET_SECONDS
     node_boot_seconds: float = NODE_BOOT_SECONDS
     allowed_host_paths: tuple[str, ...] = ()
-    has_image_volumes: bool = True
     progress: dict[tuple[str, str], FetchProgress] = field(default_factory=dict)  # by namespace and name of the pod
     readings: Readings = field(default_factory=Readings)
     histories: dict[tuple[Key, str], RegionHistory] = field(default_factory=dict)
     lost_templates: set[str] = field(default_factory=set)  # digests of templates that Kubernetes has no more
 
-    def observe(self, resource: Resource, now: float) -> ResourceState:
+    def observe(self, resource: Resource, now: float, facts: ClusterFacts = NOTHING_ASKED) -> ResourceState:
         """Return the present state of a resource: all regions at the same time."""
-        return ResourceState({each.name: self._observe_region(resource, each, now) for each in resource.spec.regions})
+        regions = resource.spec.regions
+        return ResourceState({each.name: self._observe_region(resource, each, facts, now) for each in regions})
 
-    def _observe_region(self, resource: Resource, region: Region, now: float) -> RegionState:
+    def _observe_region(self, resource: Resource, region: Region, facts: ClusterFacts, now: float) -> RegionState:
         key = resource.key
         status = resource.region_statuses.get(region.name)
         lease = ObjectRef("Lease", self.demand_namespace, names.lease_name(key.namespace, key.name, region.name))
@@ -101,7 +102,7 @@ class Observer:
             changes_at=self._changes_at(pods, autoscaling, now),
             lease=self.store.state(lease, LeaseState),
             load=load_of_region(key.namespace, key.name, region.name, self.readings, ready, now),
-            weights=self._weights(resource, region),
+            weights=self._weights(resource, region, facts),
             previous_phase=status.phase if status else None,
             last_wake=status.last_wake if status else None,
             failure=status.failure if status else None,
@@ -131,11 +132,11 @@ class Observer:
         found = (self.store.state(ObjectRef("Deployment", key.namespace, name), WorkloadState) for name in deployments)
         return tuple(workload for workload in found if workload is not None)
 
-    def _weights(self, resource: Resource, region: Region) -> WeightsState:
+    def _weights(self, resource: Resource, region: Region, facts: ClusterFacts) -> WeightsState:
         key, model = resource.key, resource.spec.model
         weights = weights_of(resource, region, self.allowed_host_paths)
         refusal = weights.refusal
-        if weights.needs_image_volumes and not self.has_image_volumes:
+        if weights.needs_image_volumes and not facts.has_image_volumes:
             refusal = ("ImageVolumesNotServed", IMAGE_VOLUMES_NOT_SERVED)
         if weights.claim is None:
             return WeightsState(refusal=refusal)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from voxfleet_operator import names
+from voxfleet_operator.cluster.lookups.cluster_facts import ClusterFacts
 from voxfleet_operator.cluster.observation import Observer
 from voxfleet_operator.cluster.store import Store
 from voxfleet_operator.kinds import ObjectRef, Watch
@@ -68,3 +69,14 @@ def test_the_pods_of_a_leaving_node_leave_until_its_taint_is_taken_off() -> None
     store.on_list(nodes, [])
     assert reason(NOW + 60) == "its node does not exist any more"
     assert enqueued == [NARRATOR] * 3
+
+
+def test_what_was_looked_up_counts_for_the_observation_that_it_was_given_to() -> None:
+    store = Store(lambda _key: None, lambda _key: None, 9091, clock=lambda: NOW)
+    spec = {"regions": [{"name": "eu"}], "model": {"source": "oci://registry.example.com/voice:1"}}
+    metadata = {"namespace": "default", "name": "narrator", "uid": "u", "creationTimestamp": "2026-11-23T20:00:00Z"}
+    resource, observer = read_resource({"metadata": metadata, "spec": spec}), Observer(store, "demand")
+    refused = observer.observe(resource, NOW, ClusterFacts(has_image_volumes=False)).regions["eu"].weights.refusal
+    assert refused is not None
+    assert refused[0] == "ImageVolumesNotServed"
+    assert observer.observe(resource, NOW).regions["eu"].weights.refusal is None
