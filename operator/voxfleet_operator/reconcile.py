@@ -71,7 +71,7 @@ class Reconciler:
     def __post_init__(self) -> None:
         self.writer = ObjectWriter(self.api, self.store)
         self.rollouts = RolloutLimiter(self.api, self.store, self.observer.lost_templates)
-        self.lookups = Lookups(self.api, self.installation.system_namespace, self.clock)
+        self.lookups = Lookups(self.api, self.store, self.installation.system_namespace, self.clock)
         drainer = PodDrainer(self.installation.pod.internal_key)
         self.executor = ActionExecutor(self.api, self.store, self.installation.demand_namespace, drainer)
 

@@ -97,7 +97,7 @@ class Observer:
             spot_quiet_seconds=self.spot_quiet_seconds,
             node_boot_seconds=self.node_boot_seconds,
             drain_seconds=resource.spec.disruption.drain_seconds,
-            workloads=self._workloads(key, region.name),
+            workloads=self._workloads(key, region.name, facts),
             pods=pods,
             changes_at=self._changes_at(pods, autoscaling, now),
             lease=self.store.state(lease, LeaseState),
@@ -127,10 +127,10 @@ class Observer:
         times = (next_schedule_at(autoscaling, now), *(next_sign_at(pod, self._node(pod), now) for pod in pods))
         return min((at for at in times if at is not None), default=None)
 
-    def _workloads(self, key: Key, region: str) -> tuple[WorkloadState, ...]:
+    def _workloads(self, key: Key, region: str, facts: ClusterFacts) -> tuple[WorkloadState, ...]:
         deployments = (names.workload_name(key.name, region, pool) for pool in names.POOLS)
         found = (self.store.state(ObjectRef("Deployment", key.namespace, name), WorkloadState) for name in deployments)
-        return tuple(workload for workload in found if workload is not None)
+        return tuple(_with_autoscalers(workload, facts) for workload in found if workload is not None)
 
     def _weights(self, resource: Resource, region: Region, facts: ClusterFacts) -> WeightsState:
         key, model = resource.key, resource.spec.model
@@ -189,6 +189,12 @@ class Observer:
         if broken_at is None:
             return 0.0
         return broken_at + RENEWALS_AFTER_BREAK * renewal_period(autoscaling.idle_timeout_seconds)
+
+
+def _with_autoscalers(workload: WorkloadState, facts: ClusterFacts) -> WorkloadState:
+    scaled = workload.scaled
+    found = facts.autoscalers.get(scaled.deployment) if scaled else None
+    return replace(workload, scaled=replace(scaled, autoscalers=found)) if scaled and found else workload
 
 
 def _record_readiness(history: RegionHistory, observed: RegionState, now: float) -> None:

@@ -22,6 +22,9 @@ PULL_FAILED = "ErrImagePull"
 IMAGE_PULL_REASONS = (PULL_FAILED, "ImagePullBackOff")
 
 
+HPA_MANAGER = "kube-controller-manager"  # writes the scale subresource for HorizontalPodAutoscalers, KEDA's among them
+
+
 class Cause(StrEnum):
     """Why a node leaves, as far as it says whether the next spot node would be taken soon too."""
 
@@ -150,12 +153,29 @@ class PodState:
 
 
 @dataclass(frozen=True, slots=True)
+class AutoscalerRef:
+    """A HorizontalPodAutoscaler; `made_by`: kind and name of the object that controls it, empty without one."""
+
+    name: str
+    made_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ForeignScale:
-    """A Deployment whose replicas another writer has set, and the writer's field manager."""
+    """A Deployment whose replicas another writer has set, and the writer's field manager.
+
+    `autoscalers`: those that name the Deployment as their target, where they were looked up.
+    """
 
     deployment: str
     replicas: int
     manager: str
+    autoscalers: tuple[AutoscalerRef, ...] = ()
+
+    @property
+    def is_by_autoscaler(self) -> bool:
+        """Whether a HorizontalPodAutoscaler did it."""
+        return self.manager == HPA_MANAGER
 
 
 @dataclass(frozen=True, slots=True)

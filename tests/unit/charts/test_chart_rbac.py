@@ -17,6 +17,8 @@ APPLY = READ | {"create", "patch"}
 OWN = APPLY | {"delete"}
 WATCH = frozenset({"list", "watch"})
 
+# Read when it matters, never watched: after a failed wake, and after a scaling by another writer.
+LOOKED_UP = (("apps", "replicasets"), ("autoscaling", "horizontalpodautoscalers"))
 GRANTS: set[Grant] = {
     ("operator", "*", "voxfleet.dev", "voxttsdeployments", READ),
     ("operator", "*", "voxfleet.dev", "voxttsdeployments/status", frozenset({"patch"})),
@@ -26,6 +28,7 @@ GRANTS: set[Grant] = {
     ("operator", "*", "batch", "jobs", OWN),
     ("operator", "*", "", "persistentvolumeclaims", OWN),
     ("operator", "*", "apps", "replicasets", frozenset({"list"})),
+    ("operator", "*", "autoscaling", "horizontalpodautoscalers", frozenset({"list"})),
     ("operator", "*", "", "services", OWN),
     ("operator", "*", "policy", "poddisruptionbudgets", OWN),
     ("operator", "*", "networking.k8s.io", "networkpolicies", APPLY),
@@ -72,7 +75,7 @@ def test_the_operator_is_granted_exactly_what_its_table_of_kinds_needs(manifests
     needed = {
         ("operator", namespaces[kind.scope], kind.api_version.rpartition("/")[0], kind.plural, kind.verbs)
         for kind in TABLE
-    } | {("operator", "*", "apps", "replicasets", frozenset({"list"}))}  # read after a failed wake, never watched
+    } | {("operator", "*", group, plural, frozenset({"list"})) for group, plural in LOOKED_UP}
     granted = {grant for grant in grants(manifests) if grant[0] == "operator" and grant[2] != "voxfleet.dev"}
     assert granted == needed
 

@@ -495,27 +495,3 @@ async def test_a_pod_whose_node_leaves_is_replaced_and_drained_by_its_own_token(
     await loop.reconcile()
     assert loop.object("Deployment")["spec"]["replicas"] == 1, "its replacement is the one replica"
     assert loop.status()["regions"][0]["desiredReplicas"] == 1
-
-
-async def test_a_scaling_by_another_writer_is_set_back_and_reported_for_ten_minutes(loop: Loop) -> None:
-    await awake(loop)
-    deployment = loop.ref("Deployment").path
-    owner = {"manager": "kubectl", "time": "2026-11-29T09:00:00Z", "fieldsV1": {"f:spec": {"f:replicas": {}}}}
-    statuses = 0
-    for replicas in (3, 0, 4):
-        loop.now += 60
-        loop.renew()
-        loop.report_idle()
-        scaled = {"spec": {"replicas": replicas}, "metadata": {"managedFields": [owner]}}
-        loop.api.put(deployment, lambda found, change=scaled: [found[part].update(change[part]) for part in change])
-        statuses += (await loop.writes_of()).count(STATUS)
-        assert loop.object("Deployment")["spec"]["replicas"] == 1
-    assert statuses == 1, "one report for all attempts"
-    assert loop.condition("Degraded") == ("True", "ScaledByOthers")
-    (message,) = (each["message"] for each in loop.status()["conditions"] if each["type"] == "Degraded")
-    assert "was scaled by field manager kubectl" in message
-    loop.now += 600
-    loop.renew()
-    loop.report_idle()
-    await loop.reconcile()
-    assert loop.condition("Degraded") == ("False", "AsExpected")

@@ -4,20 +4,28 @@ Knows which question a resource raises, and that an answer which cannot be had m
 answers are found (the other modules of this folder), nor what follows from them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from voxfleet_operator.cluster.api import KubernetesApi
+from voxfleet_operator.cluster.lookups.horizontal_autoscalers import HorizontalAutoscalers
 from voxfleet_operator.cluster.lookups.image_volumes import ImageVolumes
+from voxfleet_operator.cluster.store import Store
+from voxfleet_operator.decisions.observed import AutoscalerRef, WorkloadState
+from voxfleet_operator.kinds import ObjectRef
 from voxfleet_operator.manifests.weights import needs_image_volumes
 from voxfleet_operator.resources import Resource
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterFacts:
-    """What was found out for one resource; the defaults are what is assumed while something is not known."""
+    """What was found out for one resource; the defaults are what is assumed while something is not known.
+
+    `autoscalers`: of each Deployment that a HorizontalPodAutoscaler has scaled.
+    """
 
     has_image_volumes: bool = True
+    autoscalers: Mapping[str, tuple[AutoscalerRef, ...]] = field(default_factory=dict)
 
 
 NOTHING_ASKED = ClusterFacts()
@@ -28,15 +36,24 @@ class Lookups:
     """Finds out the facts for a resource."""
 
     api: KubernetesApi
+    store: Store
     namespace: str  # of the operator, for probes
     clock: Callable[[], float]
     image_volumes: ImageVolumes = field(init=False)
+    autoscalers: HorizontalAutoscalers = field(init=False)
 
     def __post_init__(self) -> None:
         self.image_volumes = ImageVolumes(self.api, self.namespace, self.clock)
+        self.autoscalers = HorizontalAutoscalers(self.api, self.clock)
 
     async def facts_for(self, resource: Resource) -> ClusterFacts:
         """Return what the resource needs to know; without questions no request is sent."""
-        if not needs_image_volumes(resource):
-            return NOTHING_ASKED
-        return ClusterFacts(has_image_volumes=await self.image_volumes.are_served())
+        return ClusterFacts(
+            has_image_volumes=not needs_image_volumes(resource) or await self.image_volumes.are_served(),
+            autoscalers={ref.name: await self.autoscalers.of(ref) for ref in self._scaled_by_autoscalers(resource)},
+        )
+
+    def _scaled_by_autoscalers(self, resource: Resource) -> list[ObjectRef]:
+        deployments = self.store.refs_of(resource.key, ("Deployment",))
+        states = ((ref, self.store.state(ref, WorkloadState)) for ref in deployments)
+        return [ref for ref, each in states if each and each.scaled and each.scaled.is_by_autoscaler]
