@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import signal
 import threading
 import urllib.request
 import zlib
@@ -19,7 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from voxfleet_inference.fetching import download
 from voxfleet_inference.fetching.errors import LastingError, PassingError
-from voxfleet_inference.fetching.folder import MARKER, Wanted, fill
+from voxfleet_inference.fetching.folder import MARKER, PARTIAL, Wanted, fill
 from voxfleet_inference.fetching.progress_server import LatestProgress, served
 from voxfleet_inference.fetching.store import Digest, Listing, RemoteFile, digest_of
 
@@ -95,6 +97,52 @@ def test_whatever_breaks_off_no_byte_is_sent_twice(tmp_path_factory: pytest.Temp
     assert content(folder) == FILES
     for name, body in FILES.items():
         assert sum(length for sent, _, length in store.sent if sent == name) == len(body)
+
+
+@dataclass
+class KillingStore(MemoryStore):
+    """Kills its own process after so many bytes in all, as a node does when it ends."""
+
+    after: int = 0
+
+    @contextmanager
+    def open(self, listing: Listing, file: RemoteFile, offset: int, /) -> Iterator[Iterator[bytes]]:
+        with super().open(listing, file, offset) as parts:
+            yield (byte.to_bytes() for part in parts for byte in part if self._lives())
+
+    def _lives(self) -> bool:
+        self.after -= 1
+        if self.after < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return True
+
+
+def fetched_until_killed(folder: Path, after: int) -> int:
+    """Fetch in a process that ends after so many bytes; return the bytes that it had written."""
+    process = os.fork()
+    if process == 0:
+        fill(folder, MAIN, lambda: KillingStore(THREE_FILES, after=after), silent)
+        os._exit(0)
+    assert os.WTERMSIG(os.waitpid(process, 0)[1]) == signal.SIGKILL
+    return sum(each.stat().st_size for each in (folder / PARTIAL).iterdir())
+
+
+THREE_FILES = {"a.safetensors": bytes(range(200)), "b.safetensors": bytes(300), "config.json": b"{}"}
+
+
+@pytest.mark.parametrize("after", [0, 1, 199, 200, 201, 350, 500, 501])
+def test_an_evicted_pod_is_followed_by_one_that_downloads_only_the_rest(tmp_path: Path, after: int) -> None:
+    """The claim is what the next pod finds; files that are finished are not asked for again."""
+    present = fetched_until_killed(tmp_path, after)
+    finished = [
+        each.name for each in (tmp_path / PARTIAL).iterdir() if each.stat().st_size == len(THREE_FILES[each.name])
+    ]
+    assert not (tmp_path / MARKER).exists()
+    store = MemoryStore(THREE_FILES)
+    assert fill(tmp_path, MAIN, lambda: store, silent).downloaded
+    assert content(tmp_path) == THREE_FILES
+    assert present + sum(length for _, _, length in store.sent) == sum(map(len, THREE_FILES.values()))
+    assert not {name for name, _, _ in store.sent} & set(finished)
 
 
 def test_a_store_that_only_breaks_off_is_left_after_a_few_attempts(tmp_path: Path) -> None:
