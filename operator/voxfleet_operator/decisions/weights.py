@@ -12,6 +12,9 @@ from voxfleet_operator.decisions.observed import JobState, PodState, RegionState
 
 # Kubernetes binds claims and finds nodes within seconds; what takes longer is reported, and still waited for.
 GRACE_SECONDS = 60.0
+# An autoscaler may need minutes for a node, which is no error; after that a word is due, and the Job still waits.
+NO_NODE_SECONDS = 300.0
+OTHER_ZONE = "volume node affinity conflict"  # the scheduler's words for a volume in a zone without a suitable node
 # The kubelet's reasons for a pod that refers to something that does not exist; it looks again by itself.
 CONFIG_REASONS = frozenset({"CreateContainerConfigError", "CreateContainerError"})
 
@@ -112,7 +115,16 @@ def _held_up(weights: WeightsState, pod: PodState, now: float) -> Missing | None
             return Missing("ClaimNotBound", f"{text}: kubectl describe pvc {claim.name}", is_failing=True)
         if "persistentvolumeclaim" in pod.unschedulable_message.lower():
             return Missing("ClaimNotBound", f"{weights.where}: {pod.unschedulable_message}", is_failing=True)
+    if pod.unschedulable_message and now - pod.created_at >= NO_NODE_SECONDS:
+        return Missing("WeightsNotFetched", _without_node(weights, pod), is_failing=True)
     return None
+
+
+def _without_node(weights: WeightsState, pod: PodState) -> str:
+    remedy = "it needs no GPU; set podTemplate.tolerations or the region's nodeSelector, or add a node"
+    if OTHER_ZONE in pod.unschedulable_message:
+        remedy = "the claim's volume is in a zone without a free node: add one there, or delete the claim"
+    return f"{weights.what}: pod {pod.name} has no node: {pod.unschedulable_message.rstrip('.')}: {remedy}"
 
 
 def _newest_pod(weights: WeightsState, job: JobState) -> PodState | None:

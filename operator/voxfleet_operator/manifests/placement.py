@@ -12,6 +12,7 @@ from voxfleet_operator.resources import (
     PodTemplate,
     Region,
     Resource,
+    SpotUse,
     effective_node_selector,
     effective_pod_template,
 )
@@ -21,6 +22,7 @@ Term = dict[str, Any]
 NODE_AFFINITY = "nodeAffinity"
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 TERMS = "nodeSelectorTerms"
+ZONE_KEYS = frozenset({"topology.kubernetes.io/zone", "topology.kubernetes.io/region"})
 
 
 def placement(resource: Resource, region: Region, pool: str) -> dict[str, Any]:
@@ -104,6 +106,26 @@ def tolerations(resource: Resource, added: PodTemplate, pool: str) -> list[dict[
         own += [_tolerated(row.key, value) for row in CAPACITY_LABELS for value in row.spot_values]
     users = [toleration.model_dump(by_alias=True, exclude_none=True) for toleration in added.tolerations or ()]
     return own + [toleration for toleration in users if toleration not in own]
+
+
+def widest_pool(resource: Resource) -> str:
+    """Return the pool whose pods tolerate the nodes of every pool of the resource."""
+    return names.POOL_ON_DEMAND if resource.spec.capacity.spot == SpotUse.NEVER else names.POOL_SPOT
+
+
+def zone_affinity(users: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the part of a user's affinity that says in which zones pods run; empty where it allows every zone.
+
+    A volume is made in the zone of the first pod that uses it, so that pod must be where servers may run, though not
+    on their kind of machine.
+    """
+    node_affinity = (users or {}).get(NODE_AFFINITY) or {}
+    if _is_malformed(node_affinity):
+        return {}
+    terms = [[each for each in _expressions(term) if each["key"] in ZONE_KEYS] for term in _users_terms(node_affinity)]
+    if not terms or not all(terms):
+        return {}
+    return {NODE_AFFINITY: {REQUIRED: {TERMS: [{"matchExpressions": term} for term in terms]}}}
 
 
 def _tolerated(key: str, value: str | None = None) -> dict[str, Any]:

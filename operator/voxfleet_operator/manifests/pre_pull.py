@@ -11,10 +11,10 @@ from typing import Any
 
 from voxfleet_operator import names
 from voxfleet_operator.manifests.containers import PodSettings, hardened
-from voxfleet_operator.manifests.placement import tolerations
+from voxfleet_operator.manifests.placement import tolerations, widest_pool
 from voxfleet_operator.manifests.pod import identity
 from voxfleet_operator.manifests.weights import MOUNT, weights_of
-from voxfleet_operator.resources import Region, Resource, SpotUse, effective_node_selector, effective_pod_template
+from voxfleet_operator.resources import Region, Resource, effective_node_selector, effective_pod_template
 
 # One container per node that does nothing: the smallest amounts that a quota on CPUs and memory accepts.
 RESOURCES = {amount: {"cpu": "10m", "memory": "16Mi"} for amount in ("requests", "limits")}
@@ -71,7 +71,7 @@ def daemon_set_spec(resource: Resource, region: Region, name: str, settings: Pod
                 **identity(added),
                 "terminationGracePeriodSeconds": 0,
                 "nodeSelector": effective_node_selector(region),
-                "tolerations": tolerations(resource, added, _widest_pool(resource)),
+                "tolerations": tolerations(resource, added, widest_pool(resource)),
                 "containers": [hardened(container, resource.spec.image or settings.image, settings.pull_policy)],
                 "volumes": image_volumes,
             },
@@ -79,17 +79,12 @@ def daemon_set_spec(resource: Resource, region: Region, name: str, settings: Pod
     }
 
 
-def _widest_pool(resource: Resource) -> str:
-    """Return the pool whose pods tolerate the nodes of every pool of the resource."""
-    return names.POOL_ON_DEMAND if resource.spec.capacity.spot == SpotUse.NEVER else names.POOL_SPOT
-
-
 def _pre_pull(resource: Resource, region: Region, settings: PodSettings) -> PrePull:
     added = effective_pod_template(resource.spec, region)
     weights = weights_of(resource, region, ())
     placement = {
         "selector": effective_node_selector(region),
-        "tolerations": tolerations(resource, added, _widest_pool(resource)),
+        "tolerations": tolerations(resource, added, widest_pool(resource)),
         "secrets": [secret.name for secret in added.image_pull_secrets or ()],
         "weights": [*weights.volumes] if weights.needs_image_volumes else [],
     }

@@ -14,6 +14,7 @@ from voxfleet_operator.decisions.observed import (
     WeightsState,
     WorkloadState,
 )
+from voxfleet_operator.decisions.plans import RegionPlan
 from voxfleet_operator.decisions.region_plan import decide
 from voxfleet_operator.decisions.weights import Fetch, current_fetch, has_earlier_weights, missing_weights
 from voxfleet_operator.resources import Autoscaling, Phase
@@ -168,3 +169,34 @@ def test_weights_of_a_deleted_claim_are_no_earlier_weights() -> None:
     workload = WorkloadState(replicas=0, template="d", weights="earlier key")
     assert not has_earlier_weights(region(earlier, workloads=(workload,), claim_uids=frozenset({"new"})))
     assert has_earlier_weights(region(earlier, workloads=(workload,), claim_uids=frozenset({"gone", "new"})))
+
+
+@pytest.mark.parametrize(
+    ("message", "remedy"),
+    [
+        ("0/3 nodes are available: 3 node(s) had untolerated taint {team: x}.", "set podTemplate.tolerations"),
+        ("0/3 nodes are available: 3 node(s) had volume node affinity conflict.", "in a zone without a free node"),
+    ],
+)
+def test_a_job_without_a_node_says_so_after_five_minutes(message: str, remedy: str) -> None:
+    def plan(seconds: float) -> RegionPlan:
+        claim = ClaimState("c", "u", "Bound", created_at=NOW)
+        pod = replace(POD, created_at=NOW, scheduled_at=None, unschedulable_message=message)
+        return decide(region(JOB, pods=(pod,), claim=claim), NOW + seconds)
+
+    assert (plan(299).phase, plan(299).reason) == (Phase.ASLEEP, "FetchingWeights")
+    assert message in plan(299).message, "an autoscaler may be adding the node"
+    assert (plan(300).phase, plan(300).reason) == (Phase.FAILED, "WeightsNotFetched")
+    assert remedy in plan(300).message
+    assert plan(300).fetch == Fetch(KEY, 1, "u"), "the Job still waits for a node"
+
+
+def test_a_fetch_that_was_evicted_goes_on_in_the_same_job() -> None:
+    evicted = replace(POD, name="job-1-a", is_finished=True, disrupted_at=NOW - 3, exit_code=143)
+    second = replace(POD, name="job-1-b", created_at=NOW - 1)
+    progress = {"job-1-a": FetchProgress(1, 4), "job-1-b": FetchProgress(3_000_000_000, 4_000_000_000)}
+    for pods in ((evicted,), (evicted, second), (second, evicted)):
+        plan = decide(region(JOB, pods=pods, progress=progress), NOW)
+        assert (plan.phase, plan.reason, plan.fetch) == (Phase.ASLEEP, "FetchingWeights", Fetch(KEY, 1))
+        assert not plan.warnings
+    assert "pod job-1-b has fetched 75 %" in plan.message

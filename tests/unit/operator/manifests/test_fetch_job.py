@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from voxfleet_operator import names
 from voxfleet_operator.decisions.weights import Fetch
 from voxfleet_operator.manifests import Manifest
@@ -49,13 +50,83 @@ def test_the_job_writes_the_claim_that_servers_read(resource: Resources, made: M
 def test_the_job_needs_no_gpu_and_its_pod_is_no_server(resource: Resources, made: Made) -> None:
     manifests = made(resource(cache=CACHE), fetch=Fetch("k"))
     pod = one(manifests, "Job")["spec"]["template"]
-    assert "nvidia.com/gpu" not in str(pod)
+    assert "nvidia.com/gpu" not in str(pod["spec"]["containers"])
     assert pod["spec"]["nodeSelector"] == {"topology.kubernetes.io/region": "eu"}
     selector = one([each for each in manifests if "eu" in each.ref.name], "Service")["spec"]["selector"]
     assert not selector.items() <= pod["metadata"]["labels"].items()
     assert selector.items() <= one(manifests, "Deployment")["spec"]["template"]["metadata"]["labels"].items()
     limits = pod["spec"]["containers"][0]["resources"]
     assert {"cpu", "memory"} == limits["limits"].keys() == limits["requests"].keys()
+
+
+def job_pod(made: Made, of: Resource) -> dict[str, Any]:
+    pod: dict[str, Any] = one(made(of, fetch=Fetch("k")), "Job")["spec"]["template"]
+    return pod
+
+
+@pytest.mark.parametrize("spot", ["Never", "Preferred", "Required"])
+@pytest.mark.parametrize("gpu", [{"count": 1, "resourceName": "amd.com/gpu"}, {"count": 0}])
+def test_the_job_runs_on_every_node_that_servers_tolerate(
+    resource: Resources, made: Made, spot: str, gpu: dict[str, Any]
+) -> None:
+    own = [{"key": "team", "operator": "Exists"}]
+    of = resource(cache=CACHE, capacity={"spot": spot}, gpu=gpu, podTemplate={"tolerations": own})
+    manifests = made(of, fetch=Fetch("k"))
+    tolerated = one(manifests, "Job")["spec"]["template"]["spec"]["tolerations"]
+    servers = [each.body["spec"]["template"]["spec"] for each in manifests if each.kind == "Deployment"]
+    assert servers
+    for server in servers:
+        assert [each for each in server["tolerations"] if each not in tolerated] == []
+
+
+def test_no_proxy_of_a_mesh_keeps_the_job_from_its_end(resource: Resources, made: Made) -> None:
+    users = {"annotations": {"linkerd.io/inject": "enabled"}, "labels": {"sidecar.istio.io/inject": "true"}}
+    metadata = job_pod(made, resource(cache=CACHE, podTemplate={"metadata": users}))["metadata"]
+    assert metadata["annotations"]["linkerd.io/inject"] == "disabled"
+    assert metadata["annotations"]["sidecar.istio.io/inject"] == "false"
+    assert metadata["labels"]["sidecar.istio.io/inject"] == "false"
+    assert names.PROTECTION.items() <= metadata["annotations"].items()
+
+
+def test_the_job_asks_for_no_gpu_in_any_way(resource: Resources, made: Made) -> None:
+    added = {"runtimeClassName": "nvidia", "env": [{"name": "NVIDIA_VISIBLE_DEVICES", "value": "all"}]}
+    pod = job_pod(made, resource(cache=CACHE, podTemplate=added))["spec"]
+    assert "runtimeClassName" not in pod
+    env = [each["value"] for each in pod["containers"][0]["env"] if each["name"] == "NVIDIA_VISIBLE_DEVICES"]
+    assert env == ["void"]
+
+
+ZONE = {"key": "topology.kubernetes.io/zone", "operator": "In", "values": ["a"]}
+MACHINE = {"key": "node.kubernetes.io/instance-type", "operator": "In", "values": ["g6.xlarge"]}
+
+
+@pytest.mark.parametrize(
+    ("terms", "kept"),
+    [
+        ([[ZONE, MACHINE]], [[ZONE]]),
+        ([[ZONE], [ZONE, MACHINE]], [[ZONE], [ZONE]]),
+        ([[MACHINE]], None),
+        ([[ZONE], [MACHINE]], None),
+    ],
+    ids=["zone-and-machine", "two-terms", "machine-alone", "any-zone-of-a-machine"],
+)
+def test_a_new_volume_is_made_in_a_zone_of_the_servers(
+    resource: Resources, made: Made, terms: list[list[Any]], kept: list[list[Any]] | None
+) -> None:
+    required = {"nodeSelectorTerms": [{"matchExpressions": term} for term in terms]}
+    affinity = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
+    pod = job_pod(made, resource(cache=CACHE, podTemplate={"affinity": affinity}))["spec"]
+    if kept is None:
+        assert "affinity" not in pod
+        return
+    found = pod["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
+    assert [term["matchExpressions"] for term in found] == kept
+
+
+def test_an_eviction_costs_the_job_none_of_its_tries(resource: Resources, made: Made) -> None:
+    rules = one(made(resource(cache=CACHE), fetch=Fetch("k")), "Job")["spec"]["podFailurePolicy"]["rules"]
+    ignored = [rule for rule in rules if rule["action"] == "Ignore"]
+    assert ignored == [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]
 
 
 def test_without_a_key_there_is_a_claim_and_no_job(resource: Resources, made: Made) -> None:

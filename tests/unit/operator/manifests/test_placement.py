@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from voxfleet_operator.manifests import Manifest
 from voxfleet_operator.manifests.capacity_labels import CAPACITY_LABELS
-from voxfleet_operator.manifests.placement import has_possible_node, merged_affinity
+from voxfleet_operator.manifests.placement import has_possible_node, merged_affinity, zone_affinity
 from voxfleet_operator.names import POOL_ON_DEMAND, POOL_SPOT, POOLS
 from voxfleet_operator.resources import Resource
 
@@ -180,6 +180,29 @@ def test_property_no_conflict_is_reported_where_a_node_of_one_platform_fits(
     users, platform = affinity_of(users_terms), [row.key for row in CAPACITY_LABELS if row.key in labels]
     if len(platform) <= 1 and allowed(merged_affinity(pool, users), labels):
         assert has_possible_node(pool, {}, users)
+
+
+zoned_expressions = st.fixed_dictionaries(
+    {
+        "key": st.sampled_from(["topology.kubernetes.io/zone", "gpu-model"]),
+        "operator": st.sampled_from(["In", "NotIn"]),
+        "values": st.lists(st.sampled_from(["a", "b"]), min_size=1, max_size=2),
+    }
+)
+zoned_terms = st.fixed_dictionaries({"matchExpressions": st.lists(zoned_expressions, max_size=3)})
+zoned_labels = st.dictionaries(
+    st.sampled_from(["topology.kubernetes.io/zone", "gpu-model"]), st.sampled_from(["a", "b"]), max_size=2
+)
+
+
+@given(st.lists(zoned_terms, min_size=1, max_size=3), zoned_labels)
+def test_property_no_zone_of_a_possible_server_is_left_out(
+    users_terms: list[dict[str, Any]], labels: dict[str, str]
+) -> None:
+    users = affinity_of(users_terms)
+    if allowed(users, labels):
+        assert allowed({"nodeAffinity": {}} | zone_affinity(users), labels)
+    assert "gpu-model" not in str(zone_affinity(users)), "the kind of machine does not matter for a volume"
 
 
 def test_preferences_and_pod_affinity_of_the_user_are_kept() -> None:
