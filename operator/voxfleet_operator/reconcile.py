@@ -13,7 +13,8 @@ import structlog
 from voxfleet_operator import names
 from voxfleet_operator.cluster.action_executor import ActionExecutor
 from voxfleet_operator.cluster.api import ConflictError, KubernetesApi, KubernetesError, NotFoundError
-from voxfleet_operator.cluster.lookups.cluster_facts import Lookups
+from voxfleet_operator.cluster.lookups.cluster_facts import NOTHING_ASKED, ClusterFacts, Lookups
+from voxfleet_operator.cluster.lookups.storage import BAD_SECONDS
 from voxfleet_operator.cluster.object_writer import NameTakenError, ObjectWriter
 from voxfleet_operator.cluster.observation import Observer
 from voxfleet_operator.cluster.pod_drainer import PodDrainer
@@ -34,6 +35,7 @@ from voxfleet_operator.status.resource_status import as_json, is_verified, next_
 
 log = structlog.get_logger(__name__)
 
+LOOKED_UP_REASONS = frozenset({"ClaimNotBound", "ClaimNotShared"})
 PAUSED = "paused"  # value of the annotation voxfleet.dev/reconcile
 
 
@@ -48,6 +50,7 @@ class Turn:
     observed: ResourceState
     plan: ResourcePlan
     now: float
+    facts: ClusterFacts = NOTHING_ASKED
     checked: set[str] = field(default_factory=set)
     refuted: set[str] = field(default_factory=set)
 
@@ -101,7 +104,7 @@ class Reconciler:
         facts = await self.lookups.facts_for(resource)
         now = self.clock()
         observed = self.observer.observe(resource, now, facts)
-        turn = Turn(resource, observed, decide(observed, now), now)
+        turn = Turn(resource, observed, decide(observed, now), now, facts)
         _log_changes(turn)
         owner = self.store.owner_of_model_name(resource.model_name)
         pulls = owned_by(resource, self.store.resources.values(), self.installation.pod)
@@ -116,7 +119,7 @@ class Reconciler:
             # The status would report what was not done. The renewal's event decides again, usually at once; the time is
             # for a watch that is behind, which must not cause a request after request.
             return self.clock() + REQUEUE_SECONDS
-        problems = problems_of(resource, owner, self.installation.allowed_host_paths)
+        problems = problems_of(resource, owner, self.installation.allowed_host_paths, facts.users_claim)
         failed = self._failed(key, errors, now)
         requeue_at = await self._update_status(turn, (*problems, *self._waiting(manifests), *failed))
         if errors:
@@ -218,6 +221,8 @@ class Reconciler:
         given = ConditionInput(turn.plan, problems, is_verified(resource, turn.observed))
         status = resource_status(resource, given, turn.observed, now)
         deadlines = [turn.plan.requeue_at] if turn.plan.requeue_at is not None else []
+        if any(problem.reason in LOOKED_UP_REASONS for problem in problems):
+            deadlines.append(now + BAD_SECONDS)  # no watch shows when it is mended
         due_at = next_write_at(resource.status, status, self.status_written_at.get(resource.key, 0.0))
         if due_at is not None and due_at <= now:
             await self._write_status(resource, status)

@@ -152,6 +152,7 @@ class Observer:
             key="" if waits_for_claim else names.weights_key(model.source, model.revision, name, uid),
             waits_for_claim=waits_for_claim,
             claim=claim,
+            storage_classes=facts.storage_classes,
             claim_uids=frozenset(each.uid for each in claims if each is not None),
             jobs=tuple(job for job in jobs if job is not None),
             pods=tuple(pod for pod in pods if pod is not None and pod.job),

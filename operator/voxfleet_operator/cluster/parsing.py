@@ -120,6 +120,7 @@ def parse_claim(body: Body, _before: object, receipt: Receipt) -> ClaimState:
         uid=metadata["uid"],
         phase=(body.get("status") or {}).get("phase", ""),
         created_at=to_seconds(metadata.get("creationTimestamp")) or receipt.at,
+        storage_class=(body.get("spec") or {}).get("storageClassName") or "",
     )
 
 

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from voxfleet_operator.decisions.actions import PodRef
 from voxfleet_operator.decisions.capacity.scale_up import ScaleUpState
+from voxfleet_operator.decisions.claims import StorageClass
 from voxfleet_operator.names import CONTAINER_SERVER, POOL_ON_DEMAND
 from voxfleet_operator.resources import Autoscaling, Capacity, Failure, LastWake, Phase
 
@@ -21,6 +22,8 @@ NODE_BOOT_SECONDS = 180.0  # from an autoscaler's promise to the node; clouds ta
 PULL_FAILED = "ErrImagePull"
 IMAGE_PULL_REASONS = (PULL_FAILED, "ImagePullBackOff")
 
+
+CLAIM_BOUND = "Bound"  # phase of a claim with a volume
 
 HPA_MANAGER = "kube-controller-manager"  # writes the scale subresource for HorizontalPodAutoscalers, KEDA's among them
 
@@ -311,12 +314,13 @@ class LocalState:
 
 @dataclass(frozen=True, slots=True)
 class ClaimState:
-    """A claim for weights that the operator has made."""
+    """A claim for weights that the operator has made; `storage_class` is empty while it has none."""
 
     name: str
     uid: str
     phase: str = ""
     created_at: float = 0.0
+    storage_class: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,15 +355,17 @@ class WeightsState:
     """The weights of a region, as far as they are fetched before a wake.
 
     `key` identifies what is fetched and where to; empty: nothing is to be fetched, or the claim for it does not exist
-    yet (`waits_for_claim`). `claim_uids`: of every claim of the resource that exists. `jobs`: every Job of the
-    resource; `pods`: theirs. `refusal`: (reason, message) of weights that pods cannot get at all. `what`, `where`,
-    `secret`: the fields of the spec and their values, for messages.
+    yet (`waits_for_claim`). `claim_uids`: of every claim of the resource that exists. `storage_classes`: of the
+    cluster, where they were looked up. `jobs`: every Job of the resource; `pods`: theirs. `refusal`: (reason, message)
+    of weights that pods cannot get at all. `what`, `where`, `secret`: the fields of the spec and their values, for
+    messages.
     """
 
     key: str = ""
     waits_for_claim: bool = False
     claim: ClaimState | None = None
     claim_uids: frozenset[str] = frozenset()
+    storage_classes: tuple[StorageClass, ...] | None = None
     jobs: tuple[JobState, ...] = ()
     pods: tuple[PodState, ...] = ()
     refusal: tuple[str, str] | None = None

@@ -7,8 +7,9 @@ does (region_plan.py).
 
 from dataclasses import dataclass
 
+from voxfleet_operator.decisions.claims import BINDING_SECONDS, class_problem
 from voxfleet_operator.decisions.failures import IMAGE_REASONS, back_off_seconds
-from voxfleet_operator.decisions.observed import JobState, PodState, RegionState, WeightsState
+from voxfleet_operator.decisions.observed import CLAIM_BOUND, JobState, PodState, RegionState, WeightsState
 
 # Kubernetes binds claims and finds nodes within seconds; what takes longer is reported, and still waited for.
 GRACE_SECONDS = 60.0
@@ -66,7 +67,8 @@ def missing_weights(observed: RegionState, now: float) -> Missing | None:
         return None
     if job is None:
         return Missing("FetchingWeights", f"{weights.what}: its Job is being created")
-    return _problem(weights, job, now) or Missing("FetchingWeights", _progress(weights, job))
+    found = _without_class(weights, now) or _problem(weights, job, now)
+    return found or Missing("FetchingWeights", _progress(weights, job), retry_at=_binding_ends_at(weights, now))
 
 
 def has_earlier_weights(observed: RegionState) -> bool:
@@ -84,6 +86,23 @@ def _newest(weights: WeightsState) -> JobState | None:
     """Return a Job that has fetched these weights, else the last attempt."""
     own = [job for job in weights.jobs if job.weights == weights.key]
     return max(own, key=lambda job: (job.is_complete, job.attempt), default=None)
+
+
+def _binding_ends_at(weights: WeightsState, now: float) -> float | None:
+    """Return until when a claim may be without a volume for no reason."""
+    claim = weights.claim
+    is_bound = claim is None or claim.phase == CLAIM_BOUND
+    ends_at = None if claim is None or is_bound else claim.created_at + BINDING_SECONDS
+    return ends_at if ends_at is not None and ends_at > now else None
+
+
+def _without_class(weights: WeightsState, now: float) -> Missing | None:
+    """Return which storage class does not exist; a claim that is bound needs none."""
+    claim, classes = weights.claim, weights.storage_classes
+    if claim is None or claim.phase == CLAIM_BOUND or classes is None or _binding_ends_at(weights, now) is not None:
+        return None
+    text = class_problem(claim.storage_class, classes)
+    return Missing("ClaimNotBound", f"{weights.where}: {text}", is_failing=True) if text else None
 
 
 def _problem(weights: WeightsState, job: JobState, now: float) -> Missing | None:
@@ -110,7 +129,7 @@ def _held_up(weights: WeightsState, pod: PodState, now: float) -> Missing | None
     is_late = now - pod.created_at >= GRACE_SECONDS
     if pod.unschedulable_message and is_late:
         claim = weights.claim
-        if claim is not None and claim.phase != "Bound":
+        if claim is not None and claim.phase != CLAIM_BOUND:
             text = f"{weights.where}: claim {claim.name} is {claim.phase or 'Pending'}; {pod.unschedulable_message}"
             return Missing("ClaimNotBound", f"{text}: kubectl describe pvc {claim.name}", is_failing=True)
         if "persistentvolumeclaim" in pod.unschedulable_message.lower():

@@ -91,6 +91,16 @@ def needs_image_volumes(resource: Resource) -> bool:
     return model.source.startswith("oci://") or (is_fetched and cache.type == CacheType.IMAGE)
 
 
+def users_claim_of(resource: Resource) -> tuple[str, str] | None:
+    """Return the name of the claim that the user has made, and the field that names it; None without one."""
+    source, cache = resource.spec.model.source, resource.spec.cache.weights
+    scheme, _, rest = source.partition("://")
+    if scheme == "pvc":
+        return rest.partition("/")[0], f"model.source {source}"
+    is_cached = scheme in SECRET_KEYS and cache.type == CacheType.PERSISTENT_VOLUME_CLAIM
+    return (cache.claim_name, f"cache.weights.claimName {cache.claim_name}") if is_cached and cache.claim_name else None
+
+
 def what_of(resource: Resource) -> str:
     """Return the fields that say what is fetched, for messages."""
     model = resource.spec.model

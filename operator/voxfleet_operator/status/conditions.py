@@ -34,8 +34,10 @@ REASONS: dict[str, str] = {
     "The message says how far it is.",
     "WeightsNotFetched": "The weights could not be fetched; the message has the pod's own words. Tried again with "
     "back-off, and at once after a change of the spec; earlier weights are kept.",
-    "ClaimNotBound": "The claim for the weights is not bound; correct cache.weights.storageClassName, accessMode "
-    "or size.",
+    "ClaimNotBound": "The claim for the weights is not bound or does not exist; correct cache.weights.claimName, "
+    "storageClassName, accessMode or size. The message names the storage classes that exist.",
+    "ClaimNotShared": "The claim for the weights can be mounted on one node at a time, and maxReplicas is above 1; use "
+    "a claim with ReadWriteMany, or maxReplicas 1.",
     "SecretNotFound": "A pod refers to a Secret, or a key of one, that does not exist; create it, or correct the "
     "field.",
     "HostPathForbidden": "cache.weights.path is not below the chart's allowedHostPaths; have it added, or use another "
@@ -76,6 +78,7 @@ SEVERITY = (
     "ClockSkew",
     "WeightsNotFetched",
     "ClaimNotBound",
+    "ClaimNotShared",
     "SecretNotFound",
     "ImageNotFound",
     "HostPathForbidden",

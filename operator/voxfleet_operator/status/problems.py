@@ -1,13 +1,14 @@
 """Judges a resource's spec: what it asks for and does not get, or gets differently.
 
-Knows missing features, model names with another owner, bad schedules, conflicts of podTemplate, and which failed
-requests a retry may mend. Pure: the owner of the model name comes in as an argument. Problems of running regions are
-warnings of their plans (decisions/region_plan.py).
+Knows missing features, model names with another owner, bad schedules, conflicts of podTemplate, claims that cannot be
+used, and which failed requests a retry may mend. Pure: the owner of the model name and the claim come in as arguments.
+Problems of running regions are warnings of their plans (decisions/region_plan.py).
 """
 
 from voxfleet_operator.decisions.capacity.pools import pools_of
 from voxfleet_operator.decisions.capacity.schedules import schedule_problems
-from voxfleet_operator.decisions.features import missing_features
+from voxfleet_operator.decisions.claims import UsersClaim, claim_problem
+from voxfleet_operator.decisions.features import blocked_reason, missing_features
 from voxfleet_operator.manifests.placement import has_possible_node
 from voxfleet_operator.manifests.pod import template_conflicts
 from voxfleet_operator.manifests.weights import weights_of
@@ -35,16 +36,30 @@ def apply_problem(status: int, message: str, failing_seconds: float) -> Problem:
 
 
 def problems_of(
-    resource: Resource, model_name_owner: Key | None, allowed_host_paths: tuple[str, ...]
+    resource: Resource,
+    model_name_owner: Key | None,
+    allowed_host_paths: tuple[str, ...],
+    users_claim: UsersClaim | None = None,
 ) -> tuple[Problem, ...]:
-    """Return the problems of a spec, each once; `model_name_owner` is the oldest resource with its model name."""
+    """Return the problems of a spec, each once.
+
+    `model_name_owner` is the oldest resource with its model name; `users_claim` the claim that it names, as it is.
+    """
     return (
         *(Problem("FeatureNotAvailable", message) for message in missing_features(resource.spec)),
         *_model_name_taken(resource, model_name_owner),
         *_schedules(resource),
         *_template_conflicts(resource, allowed_host_paths),
         *_placement_conflicts(resource),
+        *_claim_problems(resource, users_claim),
     )
+
+
+def _claim_problems(resource: Resource, claim: UsersClaim | None) -> list[Problem]:
+    served = (region for region in resource.spec.regions if not blocked_reason(resource.spec, region))
+    servers_of = {each.name: effective_autoscaling(resource.spec, each).max_replicas for each in served}
+    found = claim_problem(claim, servers_of) if claim is not None else None
+    return [Problem(*found)] if found else []
 
 
 def _model_name_taken(resource: Resource, owner: Key | None) -> list[Problem]:

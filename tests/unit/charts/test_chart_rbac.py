@@ -17,8 +17,12 @@ APPLY = READ | {"create", "patch"}
 OWN = APPLY | {"delete"}
 WATCH = frozenset({"list", "watch"})
 
-# Read when it matters, never watched: after a failed wake, and after a scaling by another writer.
-LOOKED_UP = (("apps", "replicasets"), ("autoscaling", "horizontalpodautoscalers"))
+# Read when it matters, never watched: after a failed wake, after a scaling by another writer, and for an unbound claim.
+LOOKED_UP = (
+    ("apps", "replicasets"),
+    ("autoscaling", "horizontalpodautoscalers"),
+    ("storage.k8s.io", "storageclasses"),
+)
 GRANTS: set[Grant] = {
     ("operator", "*", "voxfleet.dev", "voxttsdeployments", READ),
     ("operator", "*", "voxfleet.dev", "voxttsdeployments/status", frozenset({"patch"})),
@@ -28,6 +32,7 @@ GRANTS: set[Grant] = {
     ("operator", "*", "batch", "jobs", OWN),
     ("operator", "*", "", "persistentvolumeclaims", OWN),
     ("operator", "*", "apps", "replicasets", frozenset({"list"})),
+    ("operator", "*", "storage.k8s.io", "storageclasses", frozenset({"list"})),
     ("operator", "*", "autoscaling", "horizontalpodautoscalers", frozenset({"list"})),
     ("operator", "*", "", "services", OWN),
     ("operator", "*", "policy", "poddisruptionbudgets", OWN),

@@ -155,6 +155,88 @@ async def test_a_cache_that_is_no_longer_asked_for_goes(loop: Loop) -> None:
     assert loop.object("Deployment")["spec"]["template"]["spec"]["initContainers"]
 
 
+CLASSES = "/apis/storage.k8s.io/v1/storageclasses"
+VOICE = "/api/v1/namespaces/default/persistentvolumeclaims/voice"
+
+
+def degraded(loop: Loop) -> tuple[str, str]:
+    found = next(each for each in loop.status()["conditions"] if each["type"] == "Degraded")
+    return found["reason"], found.get("message", "")
+
+
+async def test_a_storage_class_that_does_not_exist_is_named_with_those_that_do(loop: Loop) -> None:
+    default = {"storageclass.kubernetes.io/is-default-class": "true"}
+    loop.api.objects[CLASSES] = {
+        "items": [{"metadata": {"name": "slow", "annotations": default}}, {"metadata": {"name": "fast"}}]
+    }
+    loop.create(cache={"weights": CACHE["weights"] | {"storageClassName": "fats"}}, model=MODEL)
+    await loop.reconcile()
+    await loop.reconcile()
+    loop.now += 11
+    assert await loop.reconcile() == loop.now + 4
+    assert loop.condition("Ready") == ("True", "Asleep"), "a volume of an administrator needs no class"
+    loop.now += 4
+    due = await loop.reconcile()
+    assert due == loop.now + 60
+    assert loop.condition("Ready") == ("False", "ClaimNotBound")
+    message = loop.status()["regions"][0]["message"]
+    assert "cache.weights.storageClassName fats" in message
+    assert "the cluster has no storage class fats; it has fast, slow (default)" in message
+    asked = [path for method, path in loop.api.requests if path == CLASSES and method == "GET"]
+    assert len(asked) == 1
+    loop.api.objects[CLASSES]["items"].append({"metadata": {"name": "fats"}})
+    loop.now += 60
+    await loop.reconcile()
+    assert "storage class" not in loop.status()["regions"][0]["message"]
+    (claim,) = of_kind(loop, "PersistentVolumeClaim")
+    path = ObjectRef("PersistentVolumeClaim", "default", claim["metadata"]["name"]).path
+    loop.api.put(path, lambda found: found.update(status={"phase": "Bound"}))
+    loop.now += 600
+    loop.api.requests.clear()
+    await loop.reconcile()
+    assert CLASSES not in [path for _, path in loop.api.requests], "a claim with a volume asks nothing"
+
+
+async def test_a_claim_of_the_user_that_one_node_can_mount_is_reported_until_it_is_replaced(loop: Loop) -> None:
+    for given in (
+        {"cache": {"weights": CACHE["weights"] | {"claimName": "voice"}}, "model": MODEL},
+        {"model": {"source": "pvc://voice/en"}},
+    ):
+        fresh = type(loop)()
+        fresh.api.objects[VOICE] = {"spec": {"accessModes": ["ReadWriteOnce"]}, "status": {}}
+        fresh.create("eu", autoscaling={"maxReplicas": 3}, **given)
+        await fresh.reconcile()
+        due = await fresh.reconcile()
+        reason, message = degraded(fresh)
+        assert reason == "ClaimNotShared"
+        assert message.startswith(("cache.weights.claimName voice: ", "model.source pvc://voice/en: "))
+        assert due is not None
+        assert due <= fresh.now + 60
+        fresh.now += 60
+        fresh.api.objects[VOICE]["status"] = {"accessModes": ["ReadWriteMany"]}
+        await fresh.reconcile()
+        await fresh.reconcile()
+        assert degraded(fresh)[0] == "AsExpected"
+
+
+async def test_a_claim_of_the_user_that_does_not_exist_is_reported_and_one_for_one_server_is_not(loop: Loop) -> None:
+    loop.create(autoscaling={"maxReplicas": 1}, model={"source": "pvc://voice/en"})
+    await loop.reconcile()
+    assert degraded(loop) == (
+        "ClaimNotBound",
+        "model.source pvc://voice/en: there is no claim voice in this namespace; create it",
+    )
+    loop.api.objects[VOICE] = {"spec": {"accessModes": ["ReadWriteOnce"]}}
+    loop.now += 60
+    await loop.reconcile()
+    assert degraded(loop)[0] == "AsExpected"
+    loop.api.requests.clear()
+    for _ in range(5):
+        loop.now += 5
+        await loop.reconcile()
+    assert [path for method, path in loop.api.requests if method == "GET"] == []
+
+
 async def test_a_deleted_record_stops_no_server(loop: Loop) -> None:
     await serving(loop)
     loop.api.remove(ObjectRef("Job", "default", job_of(loop)["metadata"]["name"]).path)
