@@ -34,6 +34,9 @@ ANNOTATION_SPOT_RECLAIMED_AT = "voxfleet.dev/spot-reclaimed-at"
 # On every Deployment: replicas beside those of pods that leave, and all of them as applied last.
 ANNOTATION_POOL_REPLICAS = "voxfleet.dev/pool-replicas"
 ANNOTATION_REPLICAS = "voxfleet.dev/replicas"
+# On every Deployment, because decisions depend on them: a status may be cleared, or its write be lost.
+ANNOTATION_PROVEN_TEMPLATE = "voxfleet.dev/proven-template"
+ANNOTATION_FAILURE = "voxfleet.dev/failure"
 ANNOTATION_RETIRING_SINCE = "voxfleet.dev/retiring-since"  # on a pod that leaves
 ANNOTATION_DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"  # read by ReplicaSets
 ANNOTATION_CLAIM_UID = "voxfleet.dev/claim-uid"  # on a Job: the claim that it fills, where the operator made that

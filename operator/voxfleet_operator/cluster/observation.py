@@ -37,7 +37,7 @@ from voxfleet_operator.decisions.resource_plan import ResourceState
 from voxfleet_operator.decisions.wake_timing import is_of_this_wake
 from voxfleet_operator.kinds import NODE_EVENT, POD_EVENT, ObjectRef
 from voxfleet_operator.manifests.weights import weights_of, what_of, where_of
-from voxfleet_operator.resources import Autoscaling, Key, Region, RegionStatus, Resource, effective_autoscaling
+from voxfleet_operator.resources import Autoscaling, Failure, Key, Region, Resource, effective_autoscaling
 
 NEVER = float("inf")
 IMAGE_VOLUMES_NOT_SERVED = (
@@ -51,9 +51,13 @@ RENEWALS_AFTER_BREAK = 2  # one renewal may have been lost with the watch; the o
 
 @dataclass(slots=True)
 class RegionHistory:
-    """What this process has observed of one region; `asked`: (time, replicas that demand asked for)."""
+    """What this process has observed of one region.
+
+    `ready_in_wake`: when the wake began in which a pod was ready; `asked`: (time, replicas that demand asked for).
+    """
 
     unready_since: float | None = None
+    ready_in_wake: float | None = None
     load_expected_at: float | None = None
     spot_reclaimed_at: float | None = None
     scaled: dict[str, tuple[ForeignScale, float]] = field(default_factory=dict)
@@ -86,6 +90,7 @@ class Observer:
         pods = tuple(self._with_node(pod, now) for pod in self.store.region_pods(key, region.name))
         autoscaling = effective_autoscaling(resource.spec, region)
         ready = tuple(pod for pod in pods if pod.is_ready)
+        workloads = self._workloads(key, region.name, facts)
         # In two steps, because the history of a region depends on the rest of its state.
         observed = RegionState(
             name=region.name,
@@ -97,7 +102,7 @@ class Observer:
             spot_quiet_seconds=self.spot_quiet_seconds,
             node_boot_seconds=self.node_boot_seconds,
             drain_seconds=resource.spec.disruption.drain_seconds,
-            workloads=self._workloads(key, region.name, facts),
+            workloads=workloads,
             pods=pods,
             changes_at=self._changes_at(pods, autoscaling, now),
             lease=self.store.state(lease, LeaseState),
@@ -105,13 +110,13 @@ class Observer:
             weights=self._weights(resource, region, facts),
             previous_phase=status.phase if status else None,
             last_wake=status.last_wake if status else None,
-            failure=status.failure if status else None,
-            proven_templates=self._proven_templates(status),
+            failure=_newest_failure(workloads),
+            proven_templates=self._proven_templates(workloads),
         )
         return replace(observed, local=self._local_state(key, observed, now))
 
-    def _proven_templates(self, status: RegionStatus | None) -> dict[str, str]:
-        proven = (status.proven_templates if status else None) or {}
+    def _proven_templates(self, workloads: tuple[WorkloadState, ...]) -> dict[str, str]:
+        proven = {each.pool: each.proven_template for each in workloads if each.proven_template}
         return {pool: template for pool, template in proven.items() if template not in self.lost_templates}
 
     def _node(self, pod: PodState) -> NodeState | None:
@@ -198,17 +203,24 @@ def _with_autoscalers(workload: WorkloadState, facts: ClusterFacts) -> WorkloadS
     return replace(workload, scaled=replace(scaled, autoscalers=found)) if scaled and found else workload
 
 
+def _newest_failure(workloads: tuple[WorkloadState, ...]) -> Failure | None:
+    """Return the region's failed wake: an apply of two Deployments may have reached one of them."""
+    failures = [each.failure for each in workloads if each.failure is not None]
+    return max(failures, key=lambda each: each.failed_at, default=None)
+
+
 def _record_readiness(history: RegionHistory, observed: RegionState, now: float) -> None:
     if observed.replicas == 0:
         history.unready_since = history.load_expected_at = None
     elif observed.ready_pods:
-        history.unready_since = None
+        history.unready_since, history.ready_in_wake = None, observed.woken_at
         history.load_expected_at = history.load_expected_at or now
     elif history.unready_since is None:
         # A first wake is timed from the demand, also by an operator that started meanwhile. A region that was ready
         # once in this wake and lost its pods gets the whole wakeTimeoutSeconds again.
         woken_at = observed.woken_at
-        is_first = woken_at is not None and not is_of_this_wake(observed.last_wake, woken_at)
+        was_ready = is_of_this_wake(observed.last_wake, woken_at) or history.ready_in_wake == woken_at
+        is_first = woken_at is not None and not was_ready
         history.unready_since = woken_at if is_first else now
 
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
+from pydantic import ValidationError
+
 from voxfleet_operator import names
 from voxfleet_operator.cluster.event_parsing import parse_node_event, parse_pod_event
 from voxfleet_operator.cluster.pod_parsing import Receipt, parse_pod, template_digest
@@ -26,6 +28,7 @@ from voxfleet_operator.decisions.observed import (
 )
 from voxfleet_operator.decisions.timestamps import to_seconds
 from voxfleet_operator.kinds import KINDS, NODE_EVENT, POD_EVENT
+from voxfleet_operator.resources import Failure
 
 Body = dict[str, Any]
 
@@ -104,8 +107,17 @@ def parse_deployment(body: Body, _before: object, _receipt: Receipt) -> Workload
         weights=_template_annotations(spec).get(names.LABEL_WEIGHTS, ""),
         region_replicas=_count(annotations, names.ANNOTATION_REGION_REPLICAS),
         spot_reclaimed_at=to_seconds(annotations.get(names.ANNOTATION_SPOT_RECLAIMED_AT)),
+        proven_template=annotations.get(names.ANNOTATION_PROVEN_TEMPLATE, ""),
+        failure=_failure(annotations.get(names.ANNOTATION_FAILURE, "")),
         pods_refused=next((each.get("message", "") for each in refused if each["status"] == "True"), ""),
     )
+
+
+def _failure(written: str) -> Failure | None:
+    try:
+        return Failure.model_validate_json(written) if written else None
+    except ValidationError:  # another writer has changed it: as if no wake had failed
+        return None
 
 
 def _template_annotations(spec: Body) -> Body:

@@ -6,7 +6,7 @@ not know demand.
 
 from voxfleet_operator.decisions.observed import IMAGE_PULL_REASONS, PodState, RegionState
 from voxfleet_operator.decisions.rollouts import running_templates
-from voxfleet_operator.decisions.timestamps import to_micro_time
+from voxfleet_operator.decisions.timestamps import to_micro_time, to_seconds
 from voxfleet_operator.names import CONTAINER_FETCHER, CONTAINER_SERVER, POOL_SPOT
 from voxfleet_operator.resources import Failure
 
@@ -42,11 +42,15 @@ def current_failure(observed: RegionState) -> Failure | None:
 def detect_failure(observed: RegionState, now: float) -> Failure | None:
     """Return the failure that the pods show now, or None; a region with a ready pod has not failed.
 
-    A pod that cannot start ends the wake only if no other pod progresses: its node may be the only one without the
-    image or with a damaged disk.
+    One of this wake that is recorded already stays as it is: not every Deployment has gone to zero yet. A pod that
+    cannot start ends the wake only if no other pod progresses: its node may be the only one without the image or with a
+    damaged disk.
     """
     if observed.ready_pods:
         return None
+    recorded = current_failure(observed)
+    if recorded is not None and _is_of_this_wake(recorded, observed):
+        return recorded
     pods = observed.active_pods
     failed = [found for pod in pods if (found := _weights_invalid(pod) or _image_not_found(pod, now))]
     if failed and not any(_is_progressing(pod) for pod in pods):
@@ -61,6 +65,11 @@ def detect_failure(observed: RegionState, now: float) -> Failure | None:
         f"{remedy}Raise autoscaling.wakeTimeoutSeconds if this is only slow"
     )
     return _recorded(observed, "WakeTimeout", message, now)
+
+
+def _is_of_this_wake(failure: Failure, observed: RegionState) -> bool:
+    failed_at, woken_at = to_seconds(failure.failed_at), observed.woken_at
+    return failed_at is not None and woken_at is not None and failed_at > woken_at
 
 
 def waiting_for(observed: RegionState) -> str:

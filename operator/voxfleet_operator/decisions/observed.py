@@ -188,6 +188,7 @@ class WorkloadState:
     `replicas`: as the operator applied them last, whatever another writer has set since.
     `template`: digest of its pod template; `generation`: of the resource, when the Deployment was applied last;
     `pods_refused`: why the API server refuses its pods (quota, admission), as its condition ReplicaFailure says.
+    `proven_template`: digest of the newest one that a pod was ready with; `failure`: of the region's last wake.
     """
 
     replicas: int
@@ -202,6 +203,8 @@ class WorkloadState:
     scaled: ForeignScale | None = None
     pool_replicas: int | None = None  # those that the pool shall have beside pods that leave
     spot_reclaimed_at: float | None = None  # recorded on the spot pool's
+    proven_template: str = ""
+    failure: Failure | None = None
 
     @property
     def staying_replicas(self) -> int:
@@ -379,7 +382,8 @@ class WeightsState:
 class RegionState:
     """Everything that a decision about one region may depend on, beside the time.
 
-    `autoscaling` is the region's effective one; the last four fields come from the status.
+    `autoscaling` is the region's effective one. `previous_phase` and `last_wake` come from the status, which may be
+    cleared: they are reported, and time a wake. Everything else that is remembered is recorded on the Deployments.
     """
 
     name: str

@@ -3,6 +3,7 @@
 Knows what each of them consists of. Does not know when one is right (region_plan.py).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from voxfleet_operator.decisions.actions import Action, ClearMark
@@ -25,8 +26,9 @@ class RegionPlan:
 
     `replicas` are those that shall serve, `targets` those of each pool, `pools` those of its Deployment, which has more
     while pods leave. `actions` are carried out beside the objects that are applied; `warnings`: (reason, message);
-    `requeue_at`: when to decide again; `spot_reclaimed_at`: the newest reclaim, to be recorded. `fetch`: the Job that
-    fetches weights; while they are awaited the earlier ones are kept, with the pod template that reads them.
+    `requeue_at`: when to decide again; `spot_reclaimed_at`, `proven_templates`: the newest reclaim, and the templates
+    that worked, to be recorded. `fetch`: the Job that fetches weights; while they are awaited the earlier ones are
+    kept, with the pod template that reads them.
     """
 
     name: str
@@ -44,6 +46,7 @@ class RegionPlan:
     last_wake: LastWake | None = None
     failure: Failure | None = None
     fallback: Fallback = NO_FALLBACK
+    proven_templates: Mapping[str, str] = field(default_factory=dict)
     retry_after_seconds: int | None = None
     requeue_at: float | None = None
     warnings: tuple[tuple[str, str], ...] = field(default=())

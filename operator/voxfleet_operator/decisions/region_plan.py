@@ -34,7 +34,7 @@ from voxfleet_operator.decisions.plans import (
     with_present_fallback,
     woken,
 )
-from voxfleet_operator.decisions.rollouts import NO_FALLBACK, fallback
+from voxfleet_operator.decisions.rollouts import NO_FALLBACK, fallback, proven_templates
 from voxfleet_operator.decisions.timestamps import to_seconds
 from voxfleet_operator.decisions.wake_timing import finished_wake
 from voxfleet_operator.decisions.weights import GRACE_SECONDS, current_fetch, has_earlier_weights, missing_weights
@@ -55,6 +55,7 @@ def decide(observed: RegionState, now: float) -> RegionPlan:
         plan,
         # In every phase: a region may fall asleep as soon as the report that explains its wake has arrived.
         last_wake=finished_wake(observed) or observed.last_wake,
+        proven_templates=proven_templates(observed),
         warnings=(*plan.warnings, *scaling_warnings(observed)),
         requeue_at=_earliest(plan.requeue_at, observed.changes_at, report_ends_at(observed)),
     )

@@ -170,6 +170,10 @@ def _deployment(
     annotations[names.ANNOTATION_REGION_REPLICAS] = str(plan.replicas)
     annotations[names.ANNOTATION_POOL_REPLICAS] = str(plan.targets.of(pool))
     annotations[names.ANNOTATION_REPLICAS] = str(replicas)
+    if pool in plan.proven_templates:
+        annotations[names.ANNOTATION_PROVEN_TEMPLATE] = plan.proven_templates[pool]
+    if plan.failure is not None:
+        annotations[names.ANNOTATION_FAILURE] = plan.failure.model_dump_json(by_alias=True, exclude_none=True)
     if pool == names.POOL_SPOT and plan.spot_reclaimed_at is not None:
         annotations[names.ANNOTATION_SPOT_RECLAIMED_AT] = to_micro_time(plan.spot_reclaimed_at)
     weights = weights_of(resource, region, installation.allowed_host_paths)

@@ -65,7 +65,6 @@ class LastWake(ResourceModel):
     approximate: bool = Field(default=False, description="True when the operator did not observe the whole wake.")
 
 
-# Kept in the status, so that the back-off survives a restart of the operator.
 class Failure(ResourceModel):
     """A failed wake, and when the next one may be tried."""
 

@@ -9,7 +9,6 @@ from typing import Any
 from voxfleet_operator.decisions.observed import RegionState
 from voxfleet_operator.decisions.plans import RegionPlan
 from voxfleet_operator.decisions.resource_plan import ResourceState
-from voxfleet_operator.decisions.rollouts import proven_templates
 from voxfleet_operator.decisions.timestamps import to_rfc3339, to_seconds
 from voxfleet_operator.names import POOL_SPOT
 from voxfleet_operator.resources import Phase, RegionStatus, Resource, VoxTTSDeploymentStatus
@@ -89,7 +88,7 @@ def _region(plan: RegionPlan, observed: RegionState, before: RegionStatus | None
         awake_until=_awake_until(plan, before, now),
         last_wake=plan.last_wake,
         failure=plan.failure,
-        proven_templates=proven_templates(observed) or None,
+        proven_templates=dict(plan.proven_templates) or None,
     )
 
 

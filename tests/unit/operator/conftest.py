@@ -161,7 +161,8 @@ class Loop:
         self.__post_init__()
         self.reconciler.installation = installation
         for path, body in list(self.api.objects.items()):
-            self._deliver(path, copy.deepcopy(body), False)
+            if "kind" in body:  # not a listing of what is only looked up
+                self._deliver(path, copy.deepcopy(body), False)
 
     def _deliver(self, path: str, body: Body, is_deleted: bool) -> None:  # noqa: FBT001 - as FakeApi calls it
         kind = body.get("kind", "")
