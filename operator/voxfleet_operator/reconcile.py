@@ -236,9 +236,10 @@ class Reconciler:
         body = {"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "status": as_json(status)}
         response = await self.api.apply(f"{resource_path(resource.key)}/status", body)
         self.status_written_at[resource.key] = self.clock()
-        # An event of a newer spec may have replaced it during the request: then the event is kept.
-        if self.store.resources.get(resource.key) is resource:
-            self.store.resources[resource.key] = read_resource(response)
+        # An event of a newer spec may have replaced it during the request, or be about to: it is the store's to record.
+        written = read_resource(response)
+        if self.store.resources.get(resource.key) is resource and written.generation == resource.generation:
+            self.store.resources[resource.key] = written
 
     async def _report_paused(self, resource: Resource) -> None:
         conditions = paused_conditions(tuple(resource.status.conditions), resource.generation, self.clock())

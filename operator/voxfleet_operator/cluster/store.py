@@ -19,6 +19,7 @@ from voxfleet_operator.resources import Key, Resource
 
 Body = dict[str, Any]
 StateT = TypeVar("StateT")
+MemberT = TypeVar("MemberT")
 
 
 class GatewayAddress(NamedTuple):
@@ -32,7 +33,8 @@ class GatewayAddress(NamedTuple):
 class Store:
     """Observed objects. `enqueue` gets the key of a changed resource, `enqueue_first` one to reconcile before others.
 
-    `states` holds what decisions read (cluster/parsing.py), `objects` owner and digest of everything.
+    `states` holds what decisions read (cluster/parsing.py), `objects` owner and digest of everything. `pods_on` and
+    `namesakes` index pods by node and resources by model name: what an event costs must not grow with the fleet.
     """
 
     enqueue: Callable[[Key], None]
@@ -44,6 +46,8 @@ class Store:
     states: dict[ObjectRef, object] = field(default_factory=dict)
     owners: dict[ObjectRef, Key] = field(default_factory=dict)
     objects_of: dict[Key, set[ObjectRef]] = field(default_factory=dict)
+    pods_on: dict[str, set[ObjectRef]] = field(default_factory=dict)
+    namesakes: dict[str, set[Key]] = field(default_factory=dict)
     versions: dict[ObjectRef, int] = field(default_factory=dict)
     synced: set[str] = field(default_factory=set)
     listed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -56,6 +60,8 @@ class Store:
         before = self.resources.get(resource.key)
         self.resources[resource.key] = resource
         if before is None or before.model_name != resource.model_name:
+            self._unname(before)
+            self.namesakes.setdefault(resource.model_name, set()).add(resource.key)
             self._enqueue_namesakes(resource)
         if before is None or before.spec.cache != resource.spec.cache or before.spec.image != resource.spec.image:
             self._enqueue_pre_pulls(resource, before)
@@ -65,13 +71,14 @@ class Store:
         """Record a deleted VoxTTSDeployment; another resource may own its model name now."""
         gone = self.resources.pop(key, None)
         if gone is not None:
+            self._unname(gone)
             self._enqueue_namesakes(gone)
             self._enqueue_pre_pulls(gone, None)
         self.enqueue(key)
 
     def owner_of_model_name(self, model_name: str) -> Key | None:
         """Return the oldest resource with that model name."""
-        namesakes = [resource for resource in self.resources.values() if resource.model_name == model_name]
+        namesakes = [self.resources[key] for key in self.namesakes.get(model_name, ())]
         oldest = min(namesakes, key=lambda resource: (resource.created_at, resource.key), default=None)
         return oldest.key if oldest else None
 
@@ -84,9 +91,12 @@ class Store:
         }
 
     def _enqueue_namesakes(self, resource: Resource) -> None:
-        for other in self.resources.values():
-            if other.model_name == resource.model_name and other.key != resource.key:
-                self.enqueue(other.key)
+        for key in sorted(self.namesakes.get(resource.model_name, set()) - {resource.key}):
+            self.enqueue(key)
+
+    def _unname(self, resource: Resource | None) -> None:
+        if resource is not None:
+            _discard(self.namesakes, resource.model_name, resource.key)
 
     def _enqueue_pre_pulls(self, changed: Resource, before: Resource | None) -> None:
         """Enqueue the resources that may have to pull an image now which another one has pulled for them."""
@@ -184,6 +194,8 @@ class Store:
         self.objects[ref] = parse_object(kind, body)
         if state is not None:
             self.states[ref] = state
+        if isinstance(state, PodState) and state.node:
+            self.pods_on.setdefault(state.node, set()).add(ref)
         if state != before:
             self._enqueue_concerned(ref)
         if owner is not None:
@@ -195,7 +207,9 @@ class Store:
 
     def _drop(self, ref: ObjectRef) -> None:
         self.objects.pop(ref, None)
-        self.states.pop(ref, None)
+        gone = self.states.pop(ref, None)
+        if isinstance(gone, PodState):
+            _discard(self.pods_on, gone.node, ref)
         self.versions.pop(ref, None)
         owner = self.owners.pop(ref, None)
         self._enqueue_concerned(ref)
@@ -207,10 +221,7 @@ class Store:
         """Enqueue the resources with pods on a node, or the one of a pod with a new event; other kinds have owners."""
         if ref.kind in {"Node", NODE_EVENT}:
             # Rare, because heartbeats change no state.
-            pods = (
-                each for each, state in self.states.items() if isinstance(state, PodState) and state.node == ref.name
-            )
-            concerned = {self.owners[each] for each in pods}
+            concerned = {self.owners[each] for each in self.pods_on.get(ref.name, ())}
         else:
             pod = ObjectRef("Pod", ref.namespace, ref.name)
             concerned = {self.owners[pod]} if ref.kind == POD_EVENT and pod in self.owners else set()
@@ -220,6 +231,14 @@ class Store:
 
 def _is_of(pod: PodState, deployment: ObjectRef) -> bool:
     return names.workload_name(pod.deployment, pod.region, pod.pool) == deployment.name
+
+
+def _discard(index: dict[str, set[MemberT]], name: str, member: MemberT) -> None:
+    """Take a member out of an index, and an entry without members too."""
+    members = index.get(name, set())
+    members.discard(member)
+    if not members:
+        index.pop(name, None)
 
 
 def _version(body: Body) -> int:

@@ -42,10 +42,13 @@ def pre_pulls(resource: Resource, settings: PodSettings) -> dict[PrePull, Region
 
 def owned_by(resource: Resource, others: Iterable[Resource], settings: PodSettings) -> frozenset[PrePull]:
     """Return those that no older resource asks for too."""
+    own = pre_pulls(resource, settings).keys()
+    if not own:
+        return frozenset()
     age = (resource.created_at, resource.key)
     older = [each for each in others if each.spec.cache.pre_pull_image and (each.created_at, each.key) < age]
     taken = {each for other in older for each in pre_pulls(other, settings)}
-    return frozenset(pre_pulls(resource, settings).keys() - taken)
+    return frozenset(own - taken)
 
 
 def daemon_set_spec(resource: Resource, region: Region, name: str, settings: PodSettings) -> dict[str, Any]:

@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
 from voxfleet_operator import names
 from voxfleet_operator.cluster.store import Store
-from voxfleet_operator.decisions.observed import LeaseState, WorkloadState
+from voxfleet_operator.decisions.observed import LeaseState, PodState, WorkloadState
 from voxfleet_operator.kinds import ObjectRef, Watch
 from voxfleet_operator.resources import Key, read_resource
 
@@ -155,3 +157,45 @@ def test_the_oldest_owns_the_model_name_and_namesakes_are_enqueued() -> None:
     seen.remove_resource(Key("default", "older"))
     assert seen.owner_of_model_name("shared") == Key("default", "younger")
     assert set(enqueued) == {Key("default", "older"), Key("default", "younger")}
+
+
+changes = st.lists(
+    st.one_of(
+        st.tuples(st.just("resource"), st.sampled_from("abc"), st.sampled_from(["m", "n", ""])),
+        st.tuples(st.just("gone"), st.sampled_from("abc"), st.just("")),
+        st.tuples(st.just("pod"), st.sampled_from("pq"), st.sampled_from(["n1", "n2", ""])),
+        st.tuples(st.just("deleted"), st.sampled_from("pq"), st.just("")),
+        st.tuples(st.just("listed"), st.sampled_from("pq"), st.sampled_from(["n1", "n2"])),
+    ),
+    max_size=20,
+)
+
+
+@given(changes)
+def test_property_the_indices_are_what_a_search_would_find(steps: list[tuple[str, str, str]]) -> None:
+    seen, _, _ = store()
+    for version, (what, name, value) in enumerate(steps, 1):
+        of_pod = {**pod(name, version), "spec": {"nodeName": value} if value else {}}
+        if what == "resource":
+            model = {"model": {"name": value}} if value else {}
+            metadata = {"namespace": "default", "name": name, "uid": name, "creationTimestamp": "2026-11-23T20:00:00Z"}
+            seen.put_resource(read_resource({"metadata": metadata, "spec": {"regions": [{"name": "eu"}], **model}}))
+        elif what == "gone":
+            seen.remove_resource(Key("default", name))
+        elif what == "pod":
+            # A pod's node is chosen once; another one of the same name comes after its deletion.
+            seen.on_delete(PODS, of_pod)
+            seen.on_change(PODS, of_pod)
+        elif what == "deleted":
+            seen.on_delete(PODS, of_pod)
+        else:
+            seen.on_list(PODS, [])
+            seen.on_list(PODS, [of_pod])
+    pods = {ref: state.node for ref, state in seen.states.items() if isinstance(state, PodState) and state.node}
+    nodes = set(pods.values())
+    assert seen.pods_on == {node: {ref for ref, on in pods.items() if on == node} for node in nodes}
+    named = {key: resource.model_name for key, resource in seen.resources.items()}
+    assert seen.namesakes == {name: {key for key in named if named[key] == name} for name in set(named.values())}
+    for name in ("m", "n", "a"):
+        oldest = min((key for key in named if named[key] == name), default=None)
+        assert seen.owner_of_model_name(name) == oldest, "all are of the same age"
