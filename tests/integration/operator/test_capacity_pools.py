@@ -7,6 +7,7 @@ status that a kubelet would write. Which node a pod gets is the scheduler's deci
 import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -209,6 +210,47 @@ def test_spot_that_is_missing_comes_back_and_is_switched_off(world: World, add_n
     world.pod_ready(create_pod(world, "ondemand-2", ON_DEMAND), "10.9.9.7")
     world.set_load("10.9.9.8", "10.9.9.7", region="eu")
     until_replicas(world, {ON_DEMAND: 1})
+
+
+def say(world: World, pod: str, reason: str, source: str, message: str = "from a test") -> None:
+    """Write an event on a pod, as a component's recorder does."""
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    body = {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": f"{pod}.{source}.{reason.lower()}", "namespace": world.namespace},
+        "involvedObject": {"apiVersion": "v1", "kind": "Pod", "name": pod, "namespace": world.namespace},
+        "reason": reason,
+        "source": {"component": source},
+        "message": message,
+        "type": "Normal",
+        "count": 1,
+        "firstTimestamp": now,
+        "lastTimestamp": now,
+    }
+    world.api.request("POST", f"/api/v1/namespaces/{world.namespace}/events", body)
+
+
+def test_what_autoscalers_say_reaches_the_operator_through_its_field_selector(world: World, add_node: AddNode) -> None:
+    add_node("eu", {"karpenter.sh/capacity-type": "on-demand"})
+    world.apply(spec("eu", capacity={"spot": "Preferred", "wakeFallbackSeconds": 1}))
+    until_replicas(world, {ON_DEMAND: 0, SPOT: 1})
+    # An event may come before its pod: from the first moment on nothing but a refusal ends the wait.
+    say(world, "spot-1", "Nominated", "karpenter")
+    create_pod(world, "spot-1", SPOT)
+    world.until(lambda: "which karpenter adds" in region_status(world).get("message", ""), "the promise is known")
+    say(world, "spot-1", "FailedScheduling", "default-scheduler")
+    say(world, "spot-1", "Evicted", "karpenter")
+    before = world.reconciles()
+    world.api.request(
+        "PATCH", world.resource_path(), {"metadata": {"annotations": {"x": "y"}}}, "application/merge-patch+json"
+    )
+    world.until_reconciled(before)
+    assert replicas(world) == {ON_DEMAND: 0, SPOT: 1}
+    say(world, "spot-1", "FailedScheduling", "karpenter", "no instance type has capacity")
+    until_replicas(world, {ON_DEMAND: 1, SPOT: 1})
+    degraded = world.until_condition("Degraded", "SpotUnavailable")
+    assert "and karpenter adds none: no instance type has capacity" in degraded["message"]
 
 
 def test_a_reclaim_is_recorded_with_the_deployment(world: World, add_node: AddNode) -> None:

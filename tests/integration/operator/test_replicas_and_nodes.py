@@ -197,6 +197,21 @@ def test_a_scaling_by_hand_and_by_an_autoscaler_is_set_back_and_reported_by_the_
     assert world.condition("Degraded")["reason"] == "ScaledByOthers"
 
 
+def test_the_autoscaler_that_scales_a_deployment_is_looked_up_and_named(world: World) -> None:
+    woken(world)
+    name = world.deployment_path().rpartition("/")[2]
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": name}
+    path = f"/apis/autoscaling/v2/namespaces/{world.namespace}/horizontalpodautoscalers/theirs"
+    body = {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "theirs"}}
+    world.api.apply(path, body | {"spec": {"scaleTargetRef": target, "maxReplicas": 5}})
+    world.made.append(path)
+    scale = f"{world.deployment_path()}/scale?fieldManager=kube-controller-manager"
+    world.api.request("PATCH", scale, {"spec": {"replicas": 3}}, MERGE)
+    degraded = world.until_condition("Degraded", "ScaledByOthers")
+    assert "scaled by HorizontalPodAutoscaler theirs and" in degraded["message"]
+    assert degraded["message"].endswith("delete HorizontalPodAutoscaler theirs and set spec.autoscaling")
+
+
 def test_a_schedule_wakes_its_region_and_a_bad_one_is_a_condition(world: World) -> None:
     now = datetime.now(UTC)
     begun, ends = now - timedelta(minutes=2), now + timedelta(hours=2)

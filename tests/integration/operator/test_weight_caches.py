@@ -1,14 +1,31 @@
 """Weights in a claim: the operator and a real API server; the tests write what controllers and kubelets would."""
 
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from voxfleet_operator import names
+from voxfleet_testbed.errors import ApiError
 
 # conftest.World: pytest loads test folders without packages, so the class cannot be imported by name.
 World = Any
 
 CACHE: dict[str, Any] = {"weights": {"type": "PersistentVolumeClaim", "storageClassName": "fast"}}
+
+
+STORAGE_CLASS = "/apis/storage.k8s.io/v1/storageclasses/fast"
+
+
+@pytest.fixture(autouse=True)
+def _storage_class(world: World) -> Iterator[None]:
+    """The class that claims ask for; its provisioner does not run, so no claim is bound."""
+    body = {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "fast"}}
+    world.api.apply(STORAGE_CLASS, body | {"provisioner": "voxfleet.dev/none"})
+    yield
+    with suppress(ApiError):
+        world.api.delete(STORAGE_CLASS)
 
 
 def spec(revision: str = "main", **fields: Any) -> dict[str, Any]:
@@ -114,6 +131,25 @@ def test_a_job_fills_the_claim_before_the_first_wake(world: World) -> None:
     assert not pod.get("initContainers"), "a wake downloads nothing"
     assert model_path(world) == arguments(job)[arguments(job).index("--target") + 1]
     assert len(jobs(world)) == 1
+    world.until_quiet()
+
+
+def test_a_storage_class_that_does_not_exist_is_named_with_those_that_do(world: World) -> None:
+    world.apply(spec(cache={"weights": CACHE["weights"] | {"storageClassName": "fats"}}))
+    world.until_condition("Ready", "ClaimNotBound")
+    assert "cache.weights.storageClassName fats" in message(world)
+    assert "the cluster has no storage class fats; it has fast" in message(world)
+
+
+def test_a_claim_of_the_user_for_one_node_is_reported(world: World) -> None:
+    path = f"/api/v1/namespaces/{world.namespace}/persistentvolumeclaims/voice"
+    request = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    body = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "voice"}, "spec": request}
+    world.api.apply(path, body)
+    world.made.append(path)
+    world.apply(spec(model={"source": "pvc://voice/en"}, cache={}, autoscaling={"maxReplicas": 2}))
+    degraded = world.until_condition("Degraded", "ClaimNotShared")
+    assert degraded["message"].startswith("model.source pvc://voice/en: claim voice has access mode ReadWriteOnce")
     world.until_quiet()
 
 
