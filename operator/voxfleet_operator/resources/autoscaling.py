@@ -143,7 +143,8 @@ class Capacity(ResourceModel):
         ge=0,
         le=3600,
         description="How long a spot pod may wait for a machine before an on-demand pod serves instead (Preferred) "
-        "or a condition says so (Required).",
+        "or a condition says so (Required). Longer while an autoscaler adds one, not at all when it says that it "
+        "cannot.",
     )
     wake_fallback_seconds: int = Field(
         default=20, ge=0, le=3600, description="The same while no server of the region is ready."
