@@ -20,8 +20,8 @@ from voxfleet_operator.decisions.actions import (
     UnmarkRetiring,
     Unprotect,
 )
-from voxfleet_operator.decisions.observed import Autoscaling, LeaseState, RegionState
-from voxfleet_operator.resources import Key
+from voxfleet_operator.decisions.observed import LeaseState, RegionState
+from voxfleet_operator.resources import Autoscaling, Key
 
 NOW = 1_795_000_000.0
 NARRATOR = Key("default", "narrator")

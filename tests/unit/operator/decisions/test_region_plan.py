@@ -19,7 +19,6 @@ from voxfleet_operator.decisions.actions import (
 from voxfleet_operator.decisions.capacity.pools import pools_of
 from voxfleet_operator.decisions.idle_timers import clamp_renewal, wanted_until
 from voxfleet_operator.decisions.observed import (
-    Autoscaling,
     LeaseState,
     LoadState,
     LocalState,
@@ -33,7 +32,7 @@ from voxfleet_operator.decisions.plans import RegionPlan
 from voxfleet_operator.decisions.region_plan import decide
 from voxfleet_operator.decisions.timestamps import to_micro_time
 from voxfleet_operator.names import POOLS
-from voxfleet_operator.resources import Capacity, Failure, Phase, SpotUse
+from voxfleet_operator.resources import Autoscaling, Capacity, Failure, Phase, SpotUse
 
 NOW = 1_795_000_000.0
 IDLE = LoadState()

@@ -1,9 +1,9 @@
 """A resource's plan: the plans of its regions at one time."""
 
 from voxfleet_operator.decisions import region_plan
-from voxfleet_operator.decisions.observed import Autoscaling, LeaseState, RegionState, WorkloadState
+from voxfleet_operator.decisions.observed import LeaseState, RegionState, WorkloadState
 from voxfleet_operator.decisions.resource_plan import ResourcePlan, ResourceState, decide
-from voxfleet_operator.resources import Phase
+from voxfleet_operator.resources import Autoscaling, Phase
 
 NOW = 1_795_000_000.0
 

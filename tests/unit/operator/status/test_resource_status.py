@@ -3,11 +3,11 @@
 from dataclasses import replace
 from typing import Any
 
-from voxfleet_operator.decisions.observed import Autoscaling, PodState, RegionState, WorkloadState
+from voxfleet_operator.decisions.observed import PodState, RegionState, WorkloadState
 from voxfleet_operator.decisions.plans import RegionPlan
 from voxfleet_operator.decisions.resource_plan import ResourcePlan, ResourceState
 from voxfleet_operator.decisions.timestamps import to_rfc3339
-from voxfleet_operator.resources import Phase, Resource, VoxTTSDeploymentStatus, read_resource
+from voxfleet_operator.resources import Autoscaling, Phase, Resource, VoxTTSDeploymentStatus, read_resource
 from voxfleet_operator.status.conditions import ConditionInput
 from voxfleet_operator.status.resource_status import is_verified, next_write_at, resource_status
 

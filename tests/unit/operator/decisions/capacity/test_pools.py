@@ -15,8 +15,8 @@ from voxfleet_operator.decisions.capacity.pools import (
     spot_state,
 )
 from voxfleet_operator.decisions.capacity.scale_up import ScaleUpState
-from voxfleet_operator.decisions.observed import Autoscaling, LocalState, PodState, RegionState, WorkloadState
-from voxfleet_operator.resources import Capacity, SpotUse
+from voxfleet_operator.decisions.observed import LocalState, PodState, RegionState, WorkloadState
+from voxfleet_operator.resources import Autoscaling, Capacity, SpotUse
 
 NOW = 1_795_000_000.0
 PREFERRED = Capacity(spot=SpotUse.PREFERRED)

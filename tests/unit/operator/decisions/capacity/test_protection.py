@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 from voxfleet_operator.decisions.actions import Protect, Unprotect
 from voxfleet_operator.decisions.capacity.protection import QUIET_SECONDS, protections
 from voxfleet_operator.decisions.observed import (
-    Autoscaling,
     Leaving,
     LoadState,
     PodLoadState,
     PodState,
     RegionState,
 )
+from voxfleet_operator.resources import Autoscaling
 
 NOW = 1_795_000_000.0
 POD = PodState("default", "p", "narrator", "eu", NOW - 5000, address="10.0.0.1", scheduled_at=NOW, ready_at=NOW - 4000)

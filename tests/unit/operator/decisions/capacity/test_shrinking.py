@@ -9,7 +9,6 @@ from voxfleet_operator.decisions.actions import Action, Drain, MarkRetiring, Pod
 from voxfleet_operator.decisions.capacity.pools import PoolReplicas
 from voxfleet_operator.decisions.capacity.shrinking import FIRST_DELETION_COST, PoolState, next_steps, pool_step
 from voxfleet_operator.decisions.observed import (
-    Autoscaling,
     Leaving,
     LoadState,
     PodLoadState,
@@ -17,6 +16,7 @@ from voxfleet_operator.decisions.observed import (
     RegionState,
     WorkloadState,
 )
+from voxfleet_operator.resources import Autoscaling
 
 NOW = 1_795_000_000.0
 DRAIN_SECONDS = 120.0
