@@ -24,7 +24,7 @@ from typing import Any
 import aiohttp
 import uvloop
 from aiohttp import web
-from voxfleet_gateway.decisions.pod_state import LoadReport, PodAddress, PodEndpoint, ReceivedReport
+from voxfleet_gateway.decisions.pods.pod_state import LoadReport, PodAddress, PodEndpoint, ReceivedReport
 from voxfleet_gateway.gateway import open_gateway
 from voxfleet_gateway.regions import ModelEntry, ObjectRef, RegionEntry, RegionKey, Registry
 from voxfleet_gateway.serving import listening

@@ -19,7 +19,7 @@ from voxfleet_gateway.cluster.lease_watch import LeaseWatch, leases_path
 from voxfleet_gateway.cluster.list_watch import ListWatch
 from voxfleet_gateway.cluster.registry_watch import LABEL_SELECTOR as REGISTRY_SELECTOR
 from voxfleet_gateway.cluster.registry_watch import RegistryWatch, registry_path
-from voxfleet_gateway.decisions.retry_policy import RetryBudget
+from voxfleet_gateway.decisions.pods.retry_policy import RetryBudget
 from voxfleet_gateway.dispatch.dispatcher import Dispatcher
 from voxfleet_gateway.dispatch.hold_queues import HoldQueues
 from voxfleet_gateway.pods.fleet import Fleet

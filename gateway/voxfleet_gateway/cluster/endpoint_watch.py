@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from voxfleet_gateway.cluster.list_watch import object_key
-from voxfleet_gateway.decisions.pod_state import HTTP_PORT, INTERNAL_PORT, PodAddress, PodEndpoint
+from voxfleet_gateway.decisions.pods.pod_state import HTTP_PORT, INTERNAL_PORT, PodAddress, PodEndpoint
 from voxfleet_gateway.regions import ObjectKey
 
 LABEL_SELECTOR = "voxfleet.dev/deployment"  # regional Services carry it, and their slices inherit it

@@ -8,10 +8,10 @@ Does not know: how a view is scored (routing.py); clocks (the time is an argumen
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from voxfleet_gateway.decisions.balancing import servable
 from voxfleet_gateway.decisions.client_location import Location
 from voxfleet_gateway.decisions.demand_lease import Lease
-from voxfleet_gateway.decisions.pod_state import PodAddress, PodState
+from voxfleet_gateway.decisions.pods.balancing import servable
+from voxfleet_gateway.decisions.pods.pod_state import PodAddress, PodState
 from voxfleet_gateway.decisions.region_traffic import RegionTraffic
 from voxfleet_gateway.regions import ModelEntry, RegionEntry, RegionKey
 

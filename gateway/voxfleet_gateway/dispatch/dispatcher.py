@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from voxfleet_gateway.decisions.caller import Caller
-from voxfleet_gateway.decisions.hold_queue import ReleaseReason, Ticket, free_by_region
+from voxfleet_gateway.decisions.hold.hold_queue import ReleaseReason, Ticket, free_by_region
 from voxfleet_gateway.decisions.record import DecisionRecord
 from voxfleet_gateway.decisions.routing import NEVER_FILTERS, Decision, RouteRequest, decide
 from voxfleet_gateway.dispatch.hold_queues import HoldQueues

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from voxfleet_gateway.decisions.hold_queue import HoldQueue, ReleaseReason, Ticket
+from voxfleet_gateway.decisions.hold.hold_queue import HoldQueue, ReleaseReason, Ticket
 from voxfleet_gateway.regions import ObjectKey, RegionKey
 from voxfleet_gateway.telemetry import HELD_REQUESTS
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from voxfleet_gateway.decisions.caller import Caller
-from voxfleet_gateway.decisions.ejection import first_byte_limit_seconds
-from voxfleet_gateway.decisions.pod_state import PodState
+from voxfleet_gateway.decisions.pods.ejection import first_byte_limit_seconds
+from voxfleet_gateway.decisions.pods.pod_state import PodState
 from voxfleet_gateway.errors import UpstreamFailure
 from voxfleet_gateway.pods.fleet import Fleet
 from voxfleet_gateway.regions import ModelEntry, RegionKey

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from voxfleet_gateway.decisions.pod_state import PodState
+from voxfleet_gateway.decisions.pods.pod_state import PodState
 from voxfleet_gateway.errors import UpstreamFailedError, UpstreamFailure
 
 

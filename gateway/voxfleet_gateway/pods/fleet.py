@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from voxfleet_gateway.decisions import balancing
 from voxfleet_gateway.decisions.demand_lease import Activity, Lease
-from voxfleet_gateway.decisions.pod_state import PodAddress, PodEndpoint, PodState, ReceivedReport
+from voxfleet_gateway.decisions.pods import balancing
+from voxfleet_gateway.decisions.pods.pod_state import PodAddress, PodEndpoint, PodState, ReceivedReport
 from voxfleet_gateway.decisions.snapshot import RegionState, RegionView, region_view
 from voxfleet_gateway.errors import UpstreamFailure
 from voxfleet_gateway.pods.attempts import Attempts

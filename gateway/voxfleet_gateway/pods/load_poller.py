@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import aiohttp
 import structlog
 
-from voxfleet_gateway.decisions.pod_state import PodAddress, PodState, ReceivedReport, parse_report
+from voxfleet_gateway.decisions.pods.pod_state import PodAddress, PodState, ReceivedReport, parse_report
 from voxfleet_gateway.pods.fleet import Fleet
 from voxfleet_gateway.regions import RegionKey
 from voxfleet_gateway.telemetry import POD_POLL_FAILURES

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from voxfleet_gateway.decisions.client_location import COUNTRY_HEADER, LOCATION_HEADER, client_place
-from voxfleet_gateway.decisions.hold_queue import Ticket
-from voxfleet_gateway.decisions.retry_policy import RetryBudget, may_retry
+from voxfleet_gateway.decisions.hold.hold_queue import Ticket
+from voxfleet_gateway.decisions.pods.retry_policy import RetryBudget, may_retry
 from voxfleet_gateway.decisions.routing import RouteRequest
 from voxfleet_gateway.dispatch.dispatcher import Dispatcher
 from voxfleet_gateway.dispatch.target import Target

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
-from voxfleet_gateway.decisions.pod_state import LoadReport, PodAddress, PodEndpoint, ReceivedReport
+from voxfleet_gateway.decisions.pods.pod_state import LoadReport, PodAddress, PodEndpoint, ReceivedReport
 from voxfleet_gateway.gateway import Gateway, open_gateway
 from voxfleet_gateway.regions import ModelEntry, ObjectRef, RegionEntry, RegionKey, Registry
 from voxfleet_gateway.serving import listening

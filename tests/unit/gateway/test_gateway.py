@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from voxfleet_gateway.decisions import snapshot
-from voxfleet_gateway.decisions.pod_state import LoadReport, PodAddress, ReceivedReport
+from voxfleet_gateway.decisions.pods.pod_state import LoadReport, PodAddress, ReceivedReport
 from voxfleet_gateway.decisions.routing import RouteRequest
 from voxfleet_gateway.gateway import Gateway, open_gateway
 from voxfleet_gateway.pods import fleet as fleet_module

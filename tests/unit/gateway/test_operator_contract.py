@@ -4,7 +4,7 @@ import hashlib
 import json
 
 from pydantic import TypeAdapter
-from voxfleet_gateway.decisions.pod_state import LoadReport, PodAddress, PodEndpoint, ReceivedReport
+from voxfleet_gateway.decisions.pods.pod_state import LoadReport, PodAddress, PodEndpoint, ReceivedReport
 from voxfleet_gateway.pods.fleet import Fleet, utc_now
 from voxfleet_gateway.regions import ModelEntry, RegionKey, Registry, parse_entry
 from voxfleet_gateway.server.internal import load_body

@@ -5,7 +5,7 @@ from collections.abc import Awaitable
 from typing import Any
 
 import pytest
-from voxfleet_gateway.decisions.pod_state import PodAddress, PodEndpoint
+from voxfleet_gateway.decisions.pods.pod_state import PodAddress, PodEndpoint
 from voxfleet_gateway.decisions.routing import RouteRequest, decide
 from voxfleet_gateway.dispatch.dispatcher import Dispatcher
 from voxfleet_gateway.dispatch.hold_queues import HoldQueues

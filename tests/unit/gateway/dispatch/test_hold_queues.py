@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Sequence
 
-from voxfleet_gateway.decisions.hold_queue import ReleaseReason
+from voxfleet_gateway.decisions.hold.hold_queue import ReleaseReason
 from voxfleet_gateway.dispatch.hold_queues import HoldQueues
 from voxfleet_gateway.regions import RegionKey
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from voxfleet_gateway.decisions.caller import ANONYMOUS, Caller
-from voxfleet_gateway.decisions.pod_state import PodAddress, PodEndpoint, PodState
+from voxfleet_gateway.decisions.pods.pod_state import PodAddress, PodEndpoint, PodState
 from voxfleet_gateway.dispatch.target import PodTarget, Target
 from voxfleet_gateway.regions import RegionKey
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from voxfleet_gateway.decisions.pod_state import PodAddress, PodEndpoint, PodState
+from voxfleet_gateway.decisions.pods.pod_state import PodAddress, PodEndpoint, PodState
 from voxfleet_gateway.errors import UpstreamFailedError, UpstreamFailure
 from voxfleet_gateway.pods.attempts import Attempts
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from voxfleet_gateway.decisions.demand_lease import Lease
-from voxfleet_gateway.decisions.pod_state import (
+from voxfleet_gateway.decisions.pods.pod_state import (
     FRESH_SECONDS,
     LoadReport,
     PodAddress,

@@ -9,8 +9,8 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
-from voxfleet_gateway.decisions.balancing import servable
-from voxfleet_gateway.decisions.pod_state import LoadReport, PodAddress, PodEndpoint, PodState, ReceivedReport
+from voxfleet_gateway.decisions.pods.balancing import servable
+from voxfleet_gateway.decisions.pods.pod_state import LoadReport, PodAddress, PodEndpoint, PodState, ReceivedReport
 from voxfleet_gateway.errors import UpstreamFailedError, UpstreamFailure
 from voxfleet_gateway.pods.fleet import Fleet
 from voxfleet_gateway.pods.load_poller import LoadPoller, poll_period_seconds

@@ -5,8 +5,8 @@ import time
 from typing import Any
 
 import pytest
-from voxfleet_gateway.decisions import ejection
-from voxfleet_gateway.decisions.pod_state import LoadReport, ReceivedReport
+from voxfleet_gateway.decisions.pods import ejection
+from voxfleet_gateway.decisions.pods.pod_state import LoadReport, ReceivedReport
 
 
 def status(answer: bytes) -> int:

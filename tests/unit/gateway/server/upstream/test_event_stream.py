@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
-from voxfleet_gateway.decisions.retry_policy import RetryBudget
+from voxfleet_gateway.decisions.pods.retry_policy import RetryBudget
 from voxfleet_gateway.dispatch.hold_queues import HoldQueues
 from voxfleet_gateway.errors import Refusal, RequestRefusedError
 from voxfleet_gateway.regions import ModelEntry, ObjectRef, RegionEntry, RegionKey

@@ -2,7 +2,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
-from voxfleet_gateway.decisions.retry_policy import BUDGET_CAP, RetryBudget, may_retry
+from voxfleet_gateway.decisions.pods.retry_policy import BUDGET_CAP, RetryBudget, may_retry
 from voxfleet_gateway.errors import UpstreamFailure
 
 failures = st.sampled_from(UpstreamFailure)

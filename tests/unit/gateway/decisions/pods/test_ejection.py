@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from voxfleet_gateway.decisions.ejection import (
+from voxfleet_gateway.decisions.pods.ejection import (
     FIRST_BYTE_SECONDS,
     FIRST_EJECTION_SECONDS,
     LONGEST_EJECTION_SECONDS,

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from voxfleet_gateway.decisions.pod_state import (
+from voxfleet_gateway.decisions.pods.pod_state import (
     LoadReport,
     PodAddress,
     PodEndpoint,

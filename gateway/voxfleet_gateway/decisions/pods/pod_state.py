@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter
 from pydantic_core import from_json
 
-from voxfleet_gateway.decisions.ejection import QUARANTINING, Ejection
+from voxfleet_gateway.decisions.pods.ejection import QUARANTINING, Ejection
 from voxfleet_gateway.errors import UpstreamFailure
 
 HTTP_PORT = 6006  # of a slice that names no port

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-from voxfleet_gateway.decisions.hold_queue import SPILL_PAUSE_SECONDS, HoldQueue, Ticket, free_by_region
+from voxfleet_gateway.decisions.hold.hold_queue import SPILL_PAUSE_SECONDS, HoldQueue, Ticket, free_by_region
 from voxfleet_gateway.decisions.snapshot import RegionView
 
 HERE, BOTH = frozenset({"eu"}), frozenset({"eu", "us"})

@@ -5,7 +5,7 @@ Knows: which pods are servable and how they compare. Does not know: which region
 
 from collections.abc import Iterable
 
-from voxfleet_gateway.decisions.pod_state import PodState
+from voxfleet_gateway.decisions.pods.pod_state import PodState
 
 
 def servable(pods: Iterable[PodState], now_seconds: float) -> list[PodState]:

@@ -6,9 +6,9 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from voxfleet_gateway.decisions.balancing import pick_pod, servable, work
-from voxfleet_gateway.decisions.ejection import Ejection
-from voxfleet_gateway.decisions.pod_state import LoadReport, PodAddress, PodEndpoint, PodState, ReceivedReport
+from voxfleet_gateway.decisions.pods.balancing import pick_pod, servable, work
+from voxfleet_gateway.decisions.pods.ejection import Ejection
+from voxfleet_gateway.decisions.pods.pod_state import LoadReport, PodAddress, PodEndpoint, PodState, ReceivedReport
 
 NOW = 100.0
 
