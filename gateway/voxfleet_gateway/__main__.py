@@ -42,8 +42,9 @@ def _replay(arguments: list[str]) -> int:
     with Path(arguments[1]).open(encoding="utf-8") as lines:
         for result in replay(lines):
             different += not result.is_same
+            decided = result.decided.decision
             outcome = "same" if result.is_same else "DIFFERENT"
-            sys.stdout.write(f"{result.request_id} {outcome} {result.decided.route} {result.decided.region}\n")
+            sys.stdout.write(f"{result.request_id} {outcome} {decided.route} {decided.region}\n")
     return 1 if different else 0
 
 

@@ -119,7 +119,7 @@ def _assemble(settings: Settings, api: KubernetesApi, session: aiohttp.ClientSes
     leases = LeaseWatch(api, settings.pod_name, lambda changed: fleet.notify_leases(changed))  # noqa: PLW0108
     hold_queues = HoldQueues(held_changed)
     fleet = Fleet(lambda: registry.registry, endpoints.pods, lambda: leases.leases, hold_queues.held, region_changed)
-    fleet.replicas = settings.replicas
+    fleet.replicas, fleet.gateway_region = settings.replicas, settings.region
     poller = LoadPoller(fleet, session, settings.internal_key.get_secret_value())
     fleet.on_suspicion, fleet.on_pods_change = poller.poll_now, poller.follow
     lease_renewer = LeaseRenewer(fleet, leases)

@@ -7,7 +7,8 @@ import math
 from collections.abc import Iterable
 from http import HTTPStatus
 
-from voxfleet_gateway.decisions.routing import REFUSAL_BY_FILTER, RETRY_AFTER_MAX_SECONDS, Decision
+from voxfleet_gateway.decisions.hold.wake_estimate import RETRY_AFTER_MAX_SECONDS
+from voxfleet_gateway.decisions.routing import REFUSAL_BY_FILTER, Decision
 from voxfleet_gateway.errors import Refusal
 
 BUSY_RETRY_AFTER_SECONDS = 5  # a row or a restarted pod is likely free by then

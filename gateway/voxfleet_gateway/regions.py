@@ -8,7 +8,8 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Literal
+from functools import cached_property
+from typing import Literal, NamedTuple
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
@@ -17,6 +18,14 @@ from voxfleet_gateway.errors import RegistryEntryError
 DATA_KEY = "model.json"
 
 ObjectKey = tuple[str, str]  # namespace, name
+
+
+class Location(NamedTuple):
+    """A point on the globe, in degrees; a tuple, because it is the key of a cache in every decision."""
+
+    latitude: float
+    longitude: float
+
 
 Phase = Literal["Asleep", "Waking", "Awake", "Draining", "Failed", "Suspended"]
 
@@ -68,7 +77,7 @@ class RegionEntry(_Border):
     gateway_url: str | None = None
     allowed_clients: tuple[str, ...] = ()
     suspended: bool = False
-    local: bool = True
+    local: bool = True  # in the operator's cluster, which need not be this gateway's
     max_replicas: int = 1
     service: ObjectRef | None = None
     lease: ObjectRef | None = None
@@ -77,6 +86,13 @@ class RegionEntry(_Border):
     message: str = ""
     retry_after_seconds: float | None = None
     predicted_wake_seconds: float | None = None
+
+    @property
+    def location(self) -> Location | None:
+        """The region's place on the globe, if the resource names it."""
+        if self.latitude is None or self.longitude is None:
+            return None
+        return Location(self.latitude, self.longitude)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -118,6 +134,27 @@ class ModelEntry(_Border):
     def ref(self) -> ObjectKey:
         """Namespace and name as a key."""
         return self.namespace, self.name
+
+    @cached_property
+    def keys(self) -> "tuple[RegionKey, ...]":
+        """The keys of the regions, in their order."""
+        return tuple(self.key(entry.name) for entry in self.regions)
+
+    @cached_property
+    def places(self) -> tuple[tuple[str, Location | None], ...]:
+        """Names and locations of the regions, in their order."""
+        return tuple((entry.name, entry.location) for entry in self.regions)
+
+    def regions_here(self, gateway_region: str) -> frozenset[str]:
+        """Return the regions in the cluster of a gateway of this region.
+
+        The registry says which regions the operator's cluster has. A gateway whose own region is not among them runs in
+        another cluster, where it reaches its own region only.
+        """
+        own = next((entry for entry in self.regions if entry.name == gateway_region), None)
+        if own is not None and not own.local:
+            return frozenset({own.name})
+        return frozenset(entry.name for entry in self.regions if entry.local)
 
     def key(self, region: str) -> RegionKey:
         """Return the key of the region of that name."""

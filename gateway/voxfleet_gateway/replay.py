@@ -5,11 +5,11 @@ Knows: which log lines hold a decision record. Does not know: how decisions are 
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from voxfleet_gateway.decisions.record import from_json
-from voxfleet_gateway.decisions.routing import Decision, decide
+from voxfleet_gateway.decisions.record import DecisionRecord, Recorded, from_json
+from voxfleet_gateway.decisions.routing import decide
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,13 +17,13 @@ class Replayed:
     """One recorded decision, and today's decision from the same inputs."""
 
     request_id: str
-    recorded: Decision
-    decided: Decision
+    recorded: Recorded
+    decided: DecisionRecord
 
     @property
     def is_same(self) -> bool:
-        """Whether both decisions are equal."""
-        return self.recorded == self.decided
+        """Whether both decisions are equal, and every region's score."""
+        return (self.recorded.record.decision, self.recorded.scores) == (self.decided.decision, self.decided.scores)
 
 
 def replay(lines: Iterable[str]) -> Iterator[Replayed]:
@@ -32,8 +32,10 @@ def replay(lines: Iterable[str]) -> Iterator[Replayed]:
         fields = _fields(line)
         if fields is None:
             continue
-        record = from_json(fields)
-        yield Replayed(fields["request_id"], record.decision, decide(record.region_views, record.route_request))
+        recorded = from_json(fields)
+        record = recorded.record
+        decided = replace(record, decision=decide(record.standings, record.route_request))
+        yield Replayed(fields["request_id"], recorded, decided)
 
 
 def _fields(line: str) -> dict[str, Any] | None:

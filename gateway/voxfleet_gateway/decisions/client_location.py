@@ -1,4 +1,4 @@
-"""Where a client is, by a trusted proxy's header, and the expected round trip from there to a region. Pure.
+"""Where a client is, by a trusted proxy's header, and the expected round trips from there to regions. Pure.
 
 Knows: the location header, trusted networks, great circles, the round trip that a distance suggests.
 Does not know: address databases and measured round trips.
@@ -9,7 +9,8 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address
-from typing import NamedTuple
+
+from voxfleet_gateway.regions import Location
 
 LOCATION_HEADER = "Voxfleet-Client-Location"
 COUNTRY_HEADER = "Voxfleet-Client-Country"
@@ -22,11 +23,7 @@ PRIOR_SECONDS_PER_KM = 0.0171 / 1000
 UNKNOWN_DISTANCE_KM = 5000.0  # client or region without a location: between the next region and another continent
 
 
-class Location(NamedTuple):
-    """A point on the globe, in degrees; a tuple, because it is the key of a cache in every decision."""
-
-    latitude: float
-    longitude: float
+RegionPlaces = tuple[tuple[str, Location | None], ...]  # names and locations
 
 
 def parse_location(text: str) -> Location | None:
@@ -73,7 +70,21 @@ def distance_km(a: Location, b: Location) -> float:
     return 2 * EARTH_RADIUS_KM * math.asin(math.sqrt(min(1.0, half_lat + math.cos(lat_a) * math.cos(lat_b) * half_lon)))
 
 
-@lru_cache(maxsize=16_384)  # 32 regions of 500 places: clients come from the same cities, and a gateway's own is first
+@lru_cache(maxsize=1024)  # clients come from the same cities
+def expected_rtts_seconds(client: Location | None, regions: RegionPlaces, gateway_region: str) -> tuple[float, ...]:
+    """Return the round trips to regions, in their order; a client without a location is assumed to be at its gateway.
+
+    Rounded to 0.1 ms before they are decided on, so that the record holds what was decided on in few digits.
+    """
+    if client is not None:
+        return tuple(round(expected_rtt_seconds(client, place), 4) for _, place in regions)
+    gateway = next((place for name, place in regions if name == gateway_region), None)
+    return tuple(
+        PRIOR_SECONDS if name == gateway_region else round(expected_rtt_seconds(gateway, place), 4)
+        for name, place in regions
+    )
+
+
 def expected_rtt_seconds(client: Location | None, region: Location | None) -> float:
     """Return the round trip that the distance suggests."""
     km = UNKNOWN_DISTANCE_KM if client is None or region is None else distance_km(client, region)

@@ -1,25 +1,23 @@
-"""Which region serves a request: filter, score, pick. Pure: region views and a request in, a decision with reasons out.
+"""Which region serves a request: filter, score, pick. Pure: standings and a request in, a decision with its reason out.
 
-Knows: the order of the filters, the scores in seconds, when a region that is awake is preferred to waiting for a wake.
-Does not know: clocks, sockets, Kubernetes; how the views are made (snapshot.py); which pod is used (balancing.py).
+Knows: what depends on the client, and when a region that is awake is preferred to waiting for a wake.
+Does not know: clocks, sockets, Kubernetes; what depends on the region alone (region_standing.py); which pod is used
+(pods/balancing.py); how long a client should wait before it tries again (hold/wake_estimate.py).
 
 The nearest region that can serve the client at all is its home. A region that is awake competes with home by score;
 a region that is asleep does not, so a request wakes its home and no other region.
 """
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from voxfleet_gateway.decisions.client_location import PRIOR_SECONDS, Location, expected_rtt_seconds
+from voxfleet_gateway.decisions.hold.wake_estimate import estimate_seconds, retry_after_seconds
+from voxfleet_gateway.decisions.region_standing import RegionStanding, wake_wait
 from voxfleet_gateway.decisions.snapshot import RegionView
-from voxfleet_gateway.regions import DEFAULT_RULES, GatewayRules
+from voxfleet_gateway.regions import DEFAULT_RULES, GatewayRules, Location
 
-PRICE_SECONDS_PER_UNIT = 0.005  # latency that one unit of money per GPU-hour is worth
-RETRY_AFTER_MAX_SECONDS = 60  # OpenAI's clients ignore a larger Retry-After
-DEFAULT_RETRY_AFTER_SECONDS = 10
-MIN_WAKE_REMAINING_SECONDS = 1.0  # an overdue wake may end at any moment; 0 would promise that it has
+RttSource = Literal["assumed", "distance", "measured"]  # assumed: the client's location is unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +27,12 @@ class RouteRequest:
     gateway_region: str
     client: Location | None = None
     client_country: str | None = None
+    rtt_seconds: tuple[float, ...] = ()  # between the client and each region, in the order of the standings
+    rtt_source: RttSource = "assumed"
     rules: GatewayRules = DEFAULT_RULES
     is_model_suspended: bool = False
     tenant: str = ""  # of the caller; empty without a key
     is_admitted: bool = False  # it is held already, or was sent before: a full hold queue is full for others
-
-
-class RegionScore(NamedTuple):
-    """One region's result: its score, or the filter that excluded it."""
-
-    region: str
-    score_seconds: float | None
-    filtered_by: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,51 +46,15 @@ class Decision:
     message: str = ""
     retry_after_seconds: int | None = None
     wake_estimate_seconds: float | None = None
-    scores: tuple[RegionScore, ...] = ()
 
 
-Filter = Callable[[RegionView, RouteRequest], str | None]
-Score = Callable[[RegionView, RouteRequest], float]
+class RegionScore(NamedTuple):
+    """One region's result: its score, or the filter that excluded it."""
 
+    region: str
+    score_seconds: float | None
+    filtered_by: str | None
 
-def filter_suspended(view: RegionView, _request: RouteRequest) -> str | None:
-    """Exclude a suspended region."""
-    return "suspended" if view.is_suspended else None
-
-
-def filter_forbidden(view: RegionView, request: RouteRequest) -> str | None:
-    """Exclude a region whose list of countries lacks the client's; an unknown country is in no list."""
-    if not view.allowed_countries or request.client_country in view.allowed_countries:
-        return None
-    return "forbidden"
-
-
-def filter_unreachable(view: RegionView, _request: RouteRequest) -> str | None:
-    """Exclude a region of another cluster."""
-    return None if view.is_reachable else "unreachable"
-
-
-def filter_failed(view: RegionView, _request: RouteRequest) -> str | None:
-    """Exclude a region whose wake failed, unless it has a servable pod by now."""
-    return "failed" if view.failure is not None and not view.is_awake else None
-
-
-def filter_hold_full(view: RegionView, request: RouteRequest) -> str | None:
-    """Exclude a region that cannot serve now and whose hold queue is full."""
-    full = not view.is_available and view.held >= request.rules.max_held_requests
-    return "hold-full" if full and not request.is_admitted else None
-
-
-FILTERS: tuple[Filter, ...] = (
-    filter_suspended,
-    filter_forbidden,
-    filter_unreachable,
-    filter_failed,
-    filter_hold_full,
-)
-
-# These exclude a region for this client, whatever becomes of its pods.
-NEVER_FILTERS = frozenset({"suspended", "forbidden", "unreachable"})
 
 # Filter -> error code of the response. Where several apply, the first in this order is reported.
 REFUSAL_BY_FILTER = {
@@ -110,132 +66,96 @@ REFUSAL_BY_FILTER = {
 }
 
 
-def network_rtt(view: RegionView, request: RouteRequest) -> float:
-    """Round trip between client and region; a client without a location is assumed to be at this gateway."""
-    if request.client is None and view.name == request.gateway_region:
-        return PRIOR_SECONDS
-    return expected_rtt_seconds(request.client, view.location)
+def filter_hold_full(standing: RegionStanding, request: RouteRequest) -> str | None:
+    """Exclude a region that cannot serve now and whose hold queue is full."""
+    full = not standing.is_available and standing.view.held >= request.rules.max_held_requests
+    return "hold-full" if full and not request.is_admitted else None
 
 
-def queue_wait(view: RegionView, _request: RouteRequest) -> float:
-    """Expected time until a row is free.
-
-    Below saturation Sakasegawa's approximation for the M/M/c queue (Queueing Systems, 1977), never more than the wait
-    when the last row is taken; at saturation one turn per waiting sequence.
-    """
-    if view.rows == 0:
-        return 0.0
-    turn_seconds = view.service_seconds / view.rows  # between two rows becoming free when all are taken
-    if view.running >= view.rows:
-        return (view.waiting + 1) * turn_seconds
-    load = view.running / view.rows
-    return turn_seconds * min(1.0, math.pow(load, math.sqrt(2 * (view.rows + 1))) / (1 - load))
+# A region that is meant for this client: round trip, name, standing. Plain tuples, which sort by distance; the name
+# breaks ties, so that a replay sorts as the recorded gateway did.
+_Candidate = tuple[float, str, RegionStanding]
 
 
-def wake_wait(view: RegionView, _request: RouteRequest) -> float:
-    """Expected time until the region is awake, 0 when it is."""
-    if view.is_awake:
-        return 0.0
-    return max(MIN_WAKE_REMAINING_SECONDS, _wake_left(view))
-
-
-def price(view: RegionView, _request: RouteRequest) -> float:
-    """Price of the region, converted to seconds."""
-    return view.price_per_gpu_hour * PRICE_SECONDS_PER_UNIT
-
-
-SCORES: tuple[Score, ...] = (network_rtt, queue_wait, wake_wait, price)
-
-
-OTHER_SCORES = SCORES[1:]  # the round trip is needed for the distance too, and is evaluated once
-
-
-def score(view: RegionView, request: RouteRequest) -> float:
-    """Return the expected time to the first byte, in seconds."""
-    total_seconds = 0.0
-    for part in SCORES:  # not sum(), which rounds differently since Python 3.12
-        total_seconds += part(view, request)
-    return total_seconds
-
-
-def filtered_by(view: RegionView, request: RouteRequest) -> str | None:
-    """Return the first filter that excludes the region, or None."""
-    for check in FILTERS:
-        if (reason := check(view, request)) is not None:
-            return reason
-    return None
-
-
-# A region that exists for this client: round trip, name, score or None when it is filtered, view. Plain tuples, which
-# sort by distance; the name breaks ties, so that a replay sorts as the recorded gateway did.
-_Candidate = tuple[float, str, float | None, RegionView]
-
-
-def decide(views: Sequence[RegionView], request: RouteRequest) -> Decision:
+def decide(standings: Sequence[RegionStanding], request: RouteRequest) -> Decision:
     """Return whether to serve the request now, hold it for a wake, or refuse it, and in which region."""
-    scores, existing = _evaluate(views, request)
     if request.is_model_suspended:
-        return Decision("refuse", None, "suspended", message="This model is suspended.", scores=scores)
-    able = [each for each in existing if each[2] is not None]
+        return Decision("refuse", None, "suspended", message="This model is suspended.")
+    existing = _existing(standings, request)
+    if not existing:
+        return _refuse(None, standings, request)
+    nearest = min(existing)
+    # One that is available is able: only where neither holds, the reason must be known.
+    able = [each for each in existing if each[2].is_available or _unable_by(each[2], request) is None]
     if not request.rules.spill:
-        able = [each for each in able if each is existing[0]]
+        able = [each for each in able if each is nearest]
     if not able:
-        return _refuse(existing[0][3] if existing else None, scores)
-    home, nearest = able[0][3], existing[0][3]
-    candidates = able[:1] + [each for each in able[1:] if each[3].is_available]
-    chosen = min(candidates, key=_by_score)[3]
+        return _refuse(nearest[2].view, standings, request)
+    home = min(able)
+    chosen = min([each for each in able if each[2].is_available or each is home], key=_by_score)[2]
     return Decision(
         action="serve" if chosen.is_available else "hold",
-        region=chosen.name,
-        route=_route(chosen, home, nearest),
-        wake=tuple(dict.fromkeys(view.name for view in (nearest, home) if not view.is_awake)),
-        wake_estimate_seconds=None if chosen.is_available else round(wake_wait(chosen, request), 1),
-        scores=scores,
+        region=chosen.view.name,
+        route=_route(chosen, home[2], nearest[2]),
+        wake=tuple(dict.fromkeys(each[1] for each in (nearest, home) if not each[2].view.is_awake)),
+        wake_estimate_seconds=None if chosen.is_available else round(wake_wait(chosen.view), 1),
     )
 
 
-def _evaluate(views: Sequence[RegionView], request: RouteRequest) -> tuple[tuple[RegionScore, ...], list[_Candidate]]:
-    """Return every region's result, and by distance those that are meant for this client, whatever their state."""
-    rows: list[tuple[str, float | None, str | None]] = []
-    existing: list[_Candidate] = []
-    for view in views:
-        reason = filtered_by(view, request)
-        total_seconds = None
-        if reason is None or reason not in NEVER_FILTERS:
-            rtt_seconds = network_rtt(view, request)
-            if reason is None:
-                total_seconds = rtt_seconds
-                for part in OTHER_SCORES:
-                    total_seconds += part(view, request)
-            existing.append((rtt_seconds, view.name, total_seconds, view))
+def usable_regions(standings: Sequence[RegionStanding], request: RouteRequest) -> frozenset[str]:
+    """Return the regions that are meant for this client, whatever their state."""
+    return frozenset(name for _, name, _ in _existing(standings, request))
+
+
+def explain(standings: Sequence[RegionStanding], request: RouteRequest) -> tuple[RegionScore, ...]:
+    """Return each region's score, or why it has none: what the log says about a decision, in the standings' order."""
+    rows = []
+    for standing, rtt_seconds in zip(standings, request.rtt_seconds, strict=True):
+        reason = _filtered_by(standing, request)
         # Six digits: enough to compare, and the log line stays short.
-        rows.append((view.name, None if total_seconds is None else round(total_seconds, 6), reason))
-    existing.sort(key=_by_distance)
-    return tuple(map(RegionScore._make, rows)), existing
+        score_seconds = None if reason else round(rtt_seconds + standing.wait_seconds, 6)
+        rows.append(RegionScore(standing.view.name, score_seconds, reason))
+    return tuple(rows)
 
 
-def _by_distance(candidate: _Candidate) -> tuple[float, str]:
-    return candidate[:2]
+def _existing(standings: Sequence[RegionStanding], request: RouteRequest) -> list[_Candidate]:
+    country = request.client_country  # an unknown one is in no list
+    return [
+        (rtt_seconds, standing.name, standing)
+        for standing, rtt_seconds in zip(standings, request.rtt_seconds, strict=True)
+        if standing.excluded_by is None and (not standing.countries or country in standing.countries)
+    ]
 
 
-def _by_score(candidate: _Candidate) -> tuple[float | None, str]:
-    return candidate[2], candidate[1]
+def _unable_by(standing: RegionStanding, request: RouteRequest) -> str | None:
+    return standing.unable_by or (None if standing.is_available else filter_hold_full(standing, request))
 
 
-def _route(chosen: RegionView, home: RegionView, nearest: RegionView) -> str:
+def _filtered_by(standing: RegionStanding, request: RouteRequest) -> str | None:
+    if standing.excluded_by is None and standing.countries and request.client_country not in standing.countries:
+        return "forbidden"
+    return standing.excluded_by or _unable_by(standing, request)
+
+
+def _by_score(candidate: _Candidate) -> tuple[float, str]:
+    return candidate[0] + candidate[2].wait_seconds, candidate[1]
+
+
+def _route(chosen: RegionStanding, home: RegionStanding, nearest: RegionStanding) -> str:
     """Return the short reason that is sent as Voxfleet-Route."""
     if chosen is not nearest and nearest is not home:
         return "failover"
     if chosen is not home:
-        return "spill-load" if home.is_awake else "spill-wake"
+        return "spill-load" if home.view.is_awake else "spill-wake"
     if chosen.is_available:
         return "nearest"
-    return "hold-load" if chosen.is_awake else "hold-wake"
+    return "hold-load" if chosen.view.is_awake else "hold-wake"
 
 
-def _refuse(nearest: RegionView | None, scores: tuple[RegionScore, ...]) -> Decision:
+def _refuse(nearest: RegionView | None, standings: Sequence[RegionStanding], request: RouteRequest) -> Decision:
     """Refuse with the reason of the nearest region; where none is meant for this client, with that of any region."""
-    reasons = {row.filtered_by for row in scores if nearest is None or row.region == nearest.name}
+    asked = [each for each in standings if nearest is None or each.view is nearest]
+    reasons = {_filtered_by(standing, request) for standing in asked}
     reason = next((name for name in REFUSAL_BY_FILTER if name in reasons), "no-region")
     return Decision(
         action="refuse",
@@ -244,9 +164,8 @@ def _refuse(nearest: RegionView | None, scores: tuple[RegionScore, ...]) -> Deci
         # Demand is what makes the operator try a failed wake again.
         wake=(nearest.name,) if nearest and reason == "failed" else (),
         message=_refusal_message(reason, nearest),
-        retry_after_seconds=_retry_after(nearest),
-        wake_estimate_seconds=_estimate(reason, nearest),
-        scores=scores,
+        retry_after_seconds=retry_after_seconds(estimate_seconds(reason, nearest)),
+        wake_estimate_seconds=estimate_seconds(reason, nearest),
     )
 
 
@@ -260,22 +179,3 @@ def _refusal_message(reason: str, nearest: RegionView | None) -> str:
         "forbidden": "No region of this model may serve this client's country.",
         "suspended": "Every region of this model is suspended.",
     }.get(reason, "This model has no regions.")
-
-
-def _estimate(reason: str, nearest: RegionView | None) -> float | None:
-    """Return the seconds until a new request may succeed, not bounded as Retry-After is; None when unknown."""
-    if nearest is None or nearest.is_awake:
-        return None
-    waits = {"failed": nearest.retry_after_seconds, "hold-full": max(MIN_WAKE_REMAINING_SECONDS, _wake_left(nearest))}
-    return waits.get(reason)
-
-
-def _wake_left(view: RegionView) -> float:
-    return view.predicted_wake_seconds - view.wake_elapsed_seconds
-
-
-def _retry_after(nearest: RegionView | None) -> int:
-    if nearest is None:
-        return RETRY_AFTER_MAX_SECONDS
-    wanted = nearest.retry_after_seconds or DEFAULT_RETRY_AFTER_SECONDS
-    return max(1, min(RETRY_AFTER_MAX_SECONDS, math.ceil(wanted)))

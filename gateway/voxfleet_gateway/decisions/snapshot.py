@@ -8,7 +8,6 @@ Does not know: how a view is scored (routing.py); clocks (the time is an argumen
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from voxfleet_gateway.decisions.client_location import Location
 from voxfleet_gateway.decisions.demand_lease import Lease
 from voxfleet_gateway.decisions.pods.balancing import servable
 from voxfleet_gateway.decisions.pods.pod_state import PodAddress, PodState
@@ -24,6 +23,7 @@ class RegionState:
     model: ModelEntry
     entry: RegionEntry
     is_registered: bool = True  # False: no longer in the registry, kept for its last requests
+    is_here: bool = True  # in this gateway's cluster, so that its pods are reached without another gateway
     pods: dict[PodAddress, PodState] = field(default_factory=dict)
     traffic: RegionTraffic = field(default_factory=RegionTraffic)
 
@@ -33,7 +33,6 @@ class RegionView:
     """One region of the requested model at the moment of a decision; the record in the log has the same fields."""
 
     name: str
-    location: Location | None = None
     is_reachable: bool = True
     is_suspended: bool = False
     allowed_countries: tuple[str, ...] = ()
@@ -42,6 +41,7 @@ class RegionView:
     price_per_gpu_hour: float = 0.0
     ready_pods: int = 0
     rows: int = 0  # rows of all servable pods
+    rows_per_pod: int = 1  # of a pod that has not reported yet, by the registry
     running: int = 0  # rows in use, requests sent since the pods' last reports included
     waiting: int = 0  # sequences without a row
     free_requests: int = 0  # further requests that this gateway may send there now
@@ -68,14 +68,14 @@ def region_view(region: RegionState, lease: Lease | None, held: int, now_seconds
     pods = servable(region.pods.values(), now_seconds)
     return RegionView(
         name=entry.name,
-        location=_location(entry),
-        is_reachable=entry.local,
+        is_reachable=region.is_here,
         is_suspended=entry.suspended or entry.phase == "Suspended",
         allowed_countries=entry.allowed_clients,
         failure=_failure(entry, region.pods.values(), now_seconds),
         retry_after_seconds=entry.retry_after_seconds,
         price_per_gpu_hour=entry.price_per_gpu_hour,
         ready_pods=len(pods),
+        rows_per_pod=region.model.serving.max_batch_size,
         rows=sum(pod.running + pod.free_rows for pod in pods),
         running=sum(pod.running for pod in pods),
         waiting=sum(pod.waiting for pod in pods),
@@ -99,9 +99,3 @@ def _failure(entry: RegionEntry, pods: Collection[PodState], now_seconds: float)
     if not failed or len(failed) < len(remaining) or failed[0].received is None:
         return None
     return failed[0].received.report.message or "the pod gave no reason"
-
-
-def _location(entry: RegionEntry) -> Location | None:
-    if entry.latitude is None or entry.longitude is None:
-        return None
-    return Location(entry.latitude, entry.longitude)

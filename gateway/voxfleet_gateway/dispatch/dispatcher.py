@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from voxfleet_gateway.decisions.caller import Caller
+from voxfleet_gateway.decisions.client_location import expected_rtts_seconds
 from voxfleet_gateway.decisions.hold.hold_queue import ReleaseReason, Ticket, free_by_region
 from voxfleet_gateway.decisions.record import DecisionRecord
-from voxfleet_gateway.decisions.routing import NEVER_FILTERS, Decision, RouteRequest, decide
+from voxfleet_gateway.decisions.routing import Decision, RouteRequest, decide, usable_regions
 from voxfleet_gateway.dispatch.hold_queues import HoldQueues
 from voxfleet_gateway.dispatch.target import PodTarget, Target
 from voxfleet_gateway.errors import Refusal, RequestRefusedError
@@ -79,10 +80,17 @@ class Dispatcher:
 
     def decide(self, model: ModelEntry, route_request: RouteRequest, context: RequestContext) -> Decision:
         """Decide on the regions' present state by the model's present rules, and keep the record in the context."""
-        asked = replace(route_request, rules=model.gateway, is_model_suspended=model.suspended)
-        views = self.fleet.views(model)
-        decision = decide(views, asked)
-        context.record_decision(DecisionRecord(asked, views, decision))
+        client, gateway_region = route_request.client, route_request.gateway_region
+        asked = replace(
+            route_request,
+            rtt_seconds=expected_rtts_seconds(client, model.places, gateway_region),
+            rtt_source="assumed" if client is None else "distance",
+            rules=model.gateway,
+            is_model_suspended=model.suspended,
+        )
+        standings = self.fleet.standings(model)
+        decision = decide(standings, asked)
+        context.record_decision(DecisionRecord(asked, standings, decision))
         return decision
 
     def wake(self, key: RegionKey) -> None:
@@ -126,8 +134,9 @@ class Dispatcher:
         # None, when nothing is left to wait for: each is refused with the reason when it decides again.
         if region is None or not region.is_registered or region.model.suspended:
             return None
-        views = self.fleet.views(region.model) if region.model.gateway.spill else (self.fleet.view(key),)
-        free = free_by_region(next(view for view in views if view.name == key.region), views)
+        home = self.fleet.standing(key)
+        standings = self.fleet.standings(region.model) if region.model.gateway.spill else (home,)
+        free = free_by_region(home.view, [standing.view for standing in standings])
         if free is None:
             return None
         deciding = self.hold_queues.deciding((key.namespace, key.name))
@@ -138,8 +147,7 @@ def _usable_regions(key: RegionKey, model: ModelEntry, context: RequestContext) 
     """Return the regions that the request may be sent to, whatever their state, by its newest decision."""
     if context.decided is None or not model.gateway.spill:
         return frozenset({key.region})
-    scores = context.decided.decision.scores
-    return frozenset(score.region for score in scores if score.filtered_by not in NEVER_FILTERS)
+    return usable_regions(context.decided.standings, context.decided.route_request)
 
 
 def _expired(region: str, context: RequestContext, held_seconds: float) -> Refusal:

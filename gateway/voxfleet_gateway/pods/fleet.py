@@ -14,12 +14,15 @@ from datetime import UTC, datetime
 from voxfleet_gateway.decisions.demand_lease import Activity, Lease
 from voxfleet_gateway.decisions.pods import balancing
 from voxfleet_gateway.decisions.pods.pod_state import PodAddress, PodEndpoint, PodState, ReceivedReport
-from voxfleet_gateway.decisions.snapshot import RegionState, RegionView, region_view
+from voxfleet_gateway.decisions.region_standing import RegionStanding, stand
+from voxfleet_gateway.decisions.snapshot import RegionState, region_view
 from voxfleet_gateway.errors import UpstreamFailure
 from voxfleet_gateway.pods.attempts import Attempts
 from voxfleet_gateway.pods.region_index import RegionIndex
 from voxfleet_gateway.regions import ModelEntry, ObjectKey, RegionKey, Registry
 from voxfleet_gateway.telemetry import OPEN_REQUESTS, WAKE
+
+VIEW_SECONDS = 0.02  # what passes with time alone, as a report's freshness, is counted in seconds
 
 
 def utc_now() -> datetime:
@@ -40,10 +43,12 @@ class Fleet:
     draw: Callable[[], float] = random.random
     on_suspicion: Callable[[RegionKey, PodAddress], None] = lambda _key, _address: None
     replicas: int = 1  # gateways of this region, which share the pods
+    gateway_region: str = ""
     attempts: Attempts = field(default_factory=Attempts)
     on_pods_change: Callable[[RegionKey], None] = lambda _key: None
     regions: dict[RegionKey, RegionState] = field(default_factory=dict)
     index: RegionIndex = field(default_factory=RegionIndex)
+    kept: dict[RegionKey, tuple[float, RegionStanding]] = field(default_factory=dict)  # with the time they are kept to
 
     def refresh(self) -> None:
         """Apply the whole registry and all endpoints; notify every region."""
@@ -62,13 +67,14 @@ class Fleet:
     def notify_leases(self, leases: Iterable[ObjectKey]) -> None:
         """Notify the regions of these Leases."""
         for key in [key for lease in leases for key in self.index.of_lease(lease)]:
-            self.on_region_change(key)
+            self._changed(key)
 
     def _rebuild(self, ref: ObjectKey) -> list[RegionKey]:
         """Make one RegionState per region of the model; keep the objects, and with them the counters, of known ones."""
         model = self.registry().entries.get(ref)
         known = self.index.of_model(ref)
-        keys = [model.key(entry.name) for entry in model.regions] if model is not None else []
+        keys = model.keys if model is not None else ()
+        here = model.regions_here(self.gateway_region) if model is not None else frozenset()
         for key in [key for key in known if key not in keys]:
             self.regions[key].is_registered = False
             self._forget_if_over(key)
@@ -77,6 +83,7 @@ class Fleet:
             if model is not None:
                 region = region or RegionState(key, model, entry)
                 region.model, region.entry, region.is_registered = model, entry, True
+                region.is_here = entry.name in here
                 self.regions[key] = region
                 self.index.put(key, entry)
         return list(dict.fromkeys([*keys, *(key for key in known if key in self.regions)]))
@@ -88,6 +95,7 @@ class Fleet:
             return
         self._set_pods(region, {})
         del self.regions[key]
+        self.kept.pop(key, None)
         self.index.remove(key)
 
     def _refresh_regions(self, keys: Iterable[RegionKey]) -> None:
@@ -95,11 +103,11 @@ class Fleet:
             region = self.regions[key]
             self._refresh_pods(region)
             self._settle_wake(region)
-            self.on_region_change(key)  # also of a region without held requests: those of another may move to it
+            self._changed(key)  # also of a region without held requests: those of another may move to it
             self._forget_if_over(key)
 
     def _refresh_pods(self, region: RegionState) -> None:
-        service = region.entry.service if region.is_registered and region.entry.local else None
+        service = region.entry.service if region.is_registered and region.is_here else None
         endpoints = self.pods_behind((service.namespace, service.name)) if service else ()
         old, limit = region.pods, region.model.serving.open_limit(self.replicas)
         self._set_pods(region, {each.address: _updated(old.get(each.address), each, limit) for each in endpoints})
@@ -123,13 +131,22 @@ class Fleet:
         """Return the pod for the next request, or None when none is servable with free requests."""
         return balancing.pick_pod(self.regions[key].pods.values(), self.clock(), self.draw())
 
-    def views(self, model: ModelEntry) -> tuple[RegionView, ...]:
-        """Return the views of all regions of a registered model, in the registry's order."""
-        return tuple(self.view(model.key(entry.name)) for entry in model.regions)
+    def standings(self, model: ModelEntry) -> tuple[RegionStanding, ...]:
+        """Return the standings of all regions of a registered model, in the registry's order."""
+        return tuple(self.standing(key) for key in model.keys)
 
-    def view(self, key: RegionKey) -> RegionView:
-        """Return the view of one region, now."""
-        return region_view(self.regions[key], self.lease(key), self.held(key), self.clock())
+    def standing(self, key: RegionKey) -> RegionStanding:
+        """Return the standing of one region; one that nothing has changed is evaluated again after VIEW_SECONDS."""
+        now_seconds, held = self.clock(), self.held(key)
+        until_seconds, kept = self.kept.get(key, (0.0, None))
+        if kept is None or now_seconds >= until_seconds or kept.view.held != held:
+            kept = stand(region_view(self.regions[key], self.lease(key), held, now_seconds))
+            self.kept[key] = now_seconds + VIEW_SECONDS, kept
+        return kept
+
+    def _changed(self, key: RegionKey) -> None:
+        self.kept.pop(key, None)
+        self.on_region_change(key)
 
     def record_report(self, key: RegionKey, address: PodAddress, received: ReceivedReport) -> None:
         """Record a pod's load report; one of a pod that is gone is dropped."""
@@ -139,24 +156,25 @@ class Fleet:
             return
         pod.record_report(received)
         self._settle_wake(region)
-        self.on_region_change(key)
+        self._changed(key)
 
     def record_failure(self, key: RegionKey, pod: PodState, failure: UpstreamFailure) -> None:
         """Record that an attempt at the pod failed; have it polled at once where only a report can clear it."""
         pod.record_failure(failure, self.clock())
         if pod.quarantined_since_seconds is not None:
             self.on_suspicion(key, pod.address)
-        self.on_region_change(key)
+        self._changed(key)
 
     def record_silence(self, key: RegionKey, pod: PodState) -> None:
         """Record a poll without a report; requests without a byte leave a pod that has stopped reporting."""
         if pod.is_dark(self.clock()) and self.attempts.give_up(pod):
-            self.on_region_change(key)
+            self._changed(key)
 
     def request_wake(self, key: RegionKey) -> bool:
         """Record that the region is wanted; return True when this started a wake."""
         region = self.regions[key]
         region.traffic.is_wake_requested = True
+        self.kept.pop(key, None)
         # With pods the region is waking or awake already: only its Lease needs a renewal.
         return not region.pods and region.traffic.start_wake(self.clock())
 
@@ -179,6 +197,7 @@ class Fleet:
         traffic.open_requests += 1
         pod.open_requests += 1
         pod.sent_since_report += 1
+        self.kept.pop(key, None)
         OPEN_REQUESTS.labels(*key.labels).set(traffic.open_requests)
         complete = False
         try:
@@ -191,7 +210,7 @@ class Fleet:
             # Only complete responses measure the service time: a failure is quick and would make it look short.
             traffic.record_end(self.clock() - began_seconds if complete else None, utc_now())
             OPEN_REQUESTS.labels(*key.labels).set(traffic.open_requests)
-            self.on_region_change(key)
+            self._changed(key)
             self._forget_if_over(key)
 
     def activity(self, key: RegionKey) -> Activity:

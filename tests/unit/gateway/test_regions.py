@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from voxfleet_gateway.errors import RegistryEntryError
-from voxfleet_gateway.regions import ModelEntry, Registry, parse_entry
+from voxfleet_gateway.regions import ModelEntry, RegionEntry, Registry, parse_entry
 
 CONTRACT = {
     "schema": "voxfleet.dev/registry/v1", "namespace": "default", "name": "narrator", "model": "voxcpm-1.5",
@@ -100,3 +100,20 @@ def test_changes_one_by_one_lead_to_the_same_names_as_all_at_once(rows: list[tup
     assert registry.names() == at_once.names()
     assert registry.by_name == at_once.by_name
     assert registry.claims == at_once.claims
+
+
+@pytest.mark.parametrize(
+    ("local", "gateway_region", "here"),
+    [
+        ({"eu": True, "us": True, "ap": False}, "eu", {"eu", "us"}),
+        ({"eu": True, "us": False, "ap": False}, "us", {"us"}),  # in the remote cluster the hub's regions are elsewhere
+        ({"eu": True, "us": False}, "", {"eu"}),
+        ({"eu": True, "us": False}, "sa", {"eu"}),
+    ],
+)
+def test_a_gateway_reaches_the_regions_of_its_own_cluster(
+    local: dict[str, bool], gateway_region: str, here: set[str]
+) -> None:
+    regions = tuple(RegionEntry(name=name, local=is_local) for name, is_local in local.items())
+    fields: dict[str, Any] = {"schema": "voxfleet.dev/registry/v1", "namespace": "d", "name": "n", "model": "m"}
+    assert ModelEntry(**fields, regions=regions).regions_here(gateway_region) == here

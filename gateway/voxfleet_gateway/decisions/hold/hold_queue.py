@@ -5,7 +5,7 @@ Does not know: clocks (the time is an argument), how a waiting request is notifi
 """
 
 from bisect import insort
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -108,7 +108,7 @@ class HoldQueue:
         return len(self.regions)
 
 
-def free_by_region(home: RegionView, views: Sequence[RegionView]) -> dict[str, int] | None:
+def free_by_region(home: RegionView, views: Iterable[RegionView]) -> dict[str, int] | None:
     """Return how many further requests each region takes now; None when the queue's own region will not come."""
     if home.is_suspended or (home.failure and not home.is_awake):
         return None

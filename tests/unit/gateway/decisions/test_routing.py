@@ -5,79 +5,89 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from voxfleet_gateway.decisions.client_location import Location
-from voxfleet_gateway.decisions.routing import (
-    FILTERS,
-    RouteRequest,
-    decide,
-    filtered_by,
-    network_rtt,
+from voxfleet_gateway.decisions import routing
+from voxfleet_gateway.decisions.client_location import expected_rtts_seconds
+from voxfleet_gateway.decisions.region_standing import (
+    DISABLING,
+    EXCLUDING,
+    SCORES,
     queue_wait,
-    score,
+    stand_all,
 )
+from voxfleet_gateway.decisions.routing import Decision, RouteRequest, explain
 from voxfleet_gateway.decisions.snapshot import RegionView
-from voxfleet_gateway.regions import GatewayRules
+from voxfleet_gateway.regions import GatewayRules, Location
 
 EU, US = Location(50.11, 8.68), Location(39.04, -77.49)
 AT_HOME = RouteRequest("eu-central")
 NO_SPILL = GatewayRules(spill=False)
 
 
-def awake(name: str = "eu-central", location: Location = EU, **fields: Any) -> RegionView:
-    return replace(RegionView(name, location, ready_pods=1, rows=4, free_requests=8), **fields)
+PLACES = {"eu-central": EU, "us-east": US, "a": EU, "b": EU}
 
 
-def asleep(name: str = "eu-central", location: Location = EU, **fields: Any) -> RegionView:
-    return replace(RegionView(name, location), **fields)
+def awake(name: str = "eu-central", **fields: Any) -> RegionView:
+    return replace(RegionView(name, ready_pods=1, rows=4, free_requests=8), **fields)
+
+
+def asleep(name: str = "eu-central", **fields: Any) -> RegionView:
+    return replace(RegionView(name), **fields)
+
+
+def decide(views: list[RegionView], request: RouteRequest) -> Decision:
+    """Decide with the round trips of the regions' places, unless the request brings its own."""
+    places = tuple((view.name, PLACES.get(view.name)) for view in views)
+    rtts = request.rtt_seconds or expected_rtts_seconds(request.client, places, request.gateway_region)
+    return routing.decide(stand_all(views), replace(request, rtt_seconds=rtts[: len(views)]))
 
 
 def test_the_nearest_awake_region_serves() -> None:
-    decision = decide([awake("us-east", US), awake()], replace(AT_HOME, client=EU))
+    decision = decide([awake("us-east"), awake()], replace(AT_HOME, client=EU))
     assert (decision.action, decision.region, decision.route, decision.wake) == ("serve", "eu-central", "nearest", ())
 
 
 def test_both_asleep_wakes_home_only() -> None:
-    decision = decide([asleep(), asleep("us-east", US)], replace(AT_HOME, client=EU))
+    decision = decide([asleep(), asleep("us-east")], replace(AT_HOME, client=EU))
     assert (decision.action, decision.region, decision.wake) == ("hold", "eu-central", ("eu-central",))
 
 
 def test_a_faster_wake_in_another_region_does_not_attract_requests() -> None:
-    views = [asleep(predicted_wake_seconds=60), asleep("us-east", US, predicted_wake_seconds=5)]
+    views = [asleep(predicted_wake_seconds=60), asleep("us-east", predicted_wake_seconds=5)]
     assert decide(views, replace(AT_HOME, client=EU)).region == "eu-central"
 
 
 def test_a_sleeping_home_spills_and_wakes_in_the_background() -> None:
-    decision = decide([asleep(), awake("us-east", US)], replace(AT_HOME, client=EU))
+    decision = decide([asleep(), awake("us-east")], replace(AT_HOME, client=EU))
     assert (decision.action, decision.region, decision.route) == ("serve", "us-east", "spill-wake")
     assert decision.wake == ("eu-central",)
 
 
 def test_without_spill_the_request_waits_for_home() -> None:
-    decision = decide([asleep(), awake("us-east", US)], replace(AT_HOME, client=EU, rules=NO_SPILL))
+    decision = decide([asleep(), awake("us-east")], replace(AT_HOME, client=EU, rules=NO_SPILL))
     assert (decision.action, decision.region, decision.route) == ("hold", "eu-central", "hold-wake")
 
 
 def test_a_wake_about_to_end_beats_a_busy_region_far_away() -> None:
-    busy = awake("us-east", US, running=4, waiting=9)
+    busy = awake("us-east", running=4, waiting=9)
     decision = decide([asleep(predicted_wake_seconds=10, wake_elapsed_seconds=8), busy], replace(AT_HOME, client=EU))
     assert (decision.action, decision.region) == ("hold", "eu-central")
 
 
 def test_a_loaded_home_spills_by_score() -> None:
-    decision = decide([awake(running=4, waiting=20), awake("us-east", US)], replace(AT_HOME, client=EU))
+    decision = decide([awake(running=4, waiting=20), awake("us-east")], replace(AT_HOME, client=EU))
     assert (decision.region, decision.route, decision.wake) == ("us-east", "spill-load", ())
 
 
 def test_a_full_home_holds_when_it_may_not_spill() -> None:
     decision = decide(
-        [awake(free_requests=0, running=4), awake("us-east", US)], replace(AT_HOME, client=EU, rules=NO_SPILL)
+        [awake(free_requests=0, running=4), awake("us-east")], replace(AT_HOME, client=EU, rules=NO_SPILL)
     )
     assert (decision.action, decision.region, decision.route) == ("hold", "eu-central", "hold-load")
 
 
 def test_a_failed_home_fails_over_and_is_still_asked_to_wake() -> None:
     failed = asleep(failure="weights are truncated")
-    decision = decide([failed, awake("us-east", US)], replace(AT_HOME, client=EU))
+    decision = decide([failed, awake("us-east")], replace(AT_HOME, client=EU))
     assert (decision.action, decision.region, decision.route) == ("serve", "us-east", "failover")
     assert decision.wake == ("eu-central",)
 
@@ -103,13 +113,13 @@ def test_a_full_hold_queue_refuses_or_spills() -> None:
     full = asleep(held=3)
     route_request = replace(AT_HOME, client=EU, rules=GatewayRules(max_held_requests=3))
     assert decide([full], route_request).route == "hold-full"
-    assert decide([full, awake("us-east", US)], route_request).region == "us-east"
+    assert decide([full, awake("us-east")], route_request).region == "us-east"
 
 
 def test_a_suspended_region_or_model_is_named() -> None:
     assert decide([awake()], replace(AT_HOME, is_model_suspended=True)).route == "suspended"
     assert decide([awake(is_suspended=True)], AT_HOME).route == "suspended"
-    assert decide([awake(is_suspended=True), awake("us-east", US)], AT_HOME).region == "us-east"
+    assert decide([awake(is_suspended=True), awake("us-east")], AT_HOME).region == "us-east"
 
 
 def test_a_region_serves_only_the_countries_it_may() -> None:
@@ -124,28 +134,44 @@ def test_a_model_without_regions_refuses() -> None:
 
 
 def test_a_client_without_a_location_is_assumed_at_the_gateway() -> None:
-    assert network_rtt(awake(), AT_HOME) < network_rtt(awake("us-east", US), AT_HOME)
-    assert decide([awake("us-east", US), awake()], AT_HOME).region == "eu-central"
+    places = (("us-east", US), ("eu-central", EU))
+    assert expected_rtts_seconds(None, places, "eu-central") == expected_rtts_seconds(EU, places, "eu-central")
+    assert decide([awake("us-east"), awake()], AT_HOME).region == "eu-central"
 
 
 def test_price_decides_between_equals() -> None:
-    views = [awake("a", EU, price_per_gpu_hour=2.0), awake("b", EU, price_per_gpu_hour=1.0)]
+    views = [awake("a", price_per_gpu_hour=2.0), awake("b", price_per_gpu_hour=1.0)]
     assert decide(views, replace(AT_HOME, client=EU)).region == "b"
 
 
 def test_queue_wait_grows_with_load() -> None:
-    waits = [queue_wait(awake(running=running), AT_HOME) for running in range(5)]
+    waits = [queue_wait(awake(running=running)) for running in range(5)]
     assert waits == sorted(waits)
     assert waits[0] == 0
-    assert queue_wait(awake(running=4, waiting=4), AT_HOME) > waits[-1]
+    assert queue_wait(awake(running=4, waiting=4)) > waits[-1]
+
+
+def filtered_by(view: RegionView, request: RouteRequest) -> str | None:
+    """The first filter that excludes the region, by the definition."""
+    excluded = next((reason for check in EXCLUDING if (reason := check(view))), None)
+    unable = next((reason for check in DISABLING if (reason := check(view))), None)
+    full = not view.is_available and view.held >= request.rules.max_held_requests and not request.is_admitted
+    forbidden = bool(view.allowed_countries) and request.client_country not in view.allowed_countries
+    return excluded or ("forbidden" if forbidden else None) or unable or ("hold-full" if full else None)
+
+
+def score(view: RegionView, rtt_seconds: float) -> float:
+    wait_seconds = 0.0
+    for part in SCORES:
+        wait_seconds += part(view)
+    return rtt_seconds + wait_seconds
 
 
 names = st.sampled_from(["eu-central", "us-east", "ap-south", "sa-east"])
-coordinates = st.builds(Location, st.floats(-90, 90), st.floats(-180, 180))
+rtts = st.lists(st.floats(0, 0.5), min_size=8, max_size=8).map(tuple)
 region_views = st.builds(
     RegionView,
     name=names,
-    location=st.none() | coordinates,
     is_reachable=st.booleans(),
     is_suspended=st.booleans(),
     allowed_countries=st.sampled_from([(), ("DE",), ("US", "DE")]),
@@ -166,7 +192,7 @@ snapshots = st.lists(region_views, max_size=4, unique_by=lambda view: view.name)
 requests = st.builds(
     RouteRequest,
     gateway_region=names,
-    client=st.none() | coordinates,
+    rtt_seconds=rtts,
     client_country=st.sampled_from([None, "DE", "FR"]),
     rules=st.builds(GatewayRules, spill=st.booleans(), max_held_requests=st.integers(0, 4)),
     is_model_suspended=st.booleans(),
@@ -180,7 +206,6 @@ def test_a_filtered_region_is_never_picked(views: list[RegionView], request: Rou
         return
     chosen = next(view for view in views if view.name == decision.region)
     assert filtered_by(chosen, request) is None
-    assert not any(check(chosen, request) for check in FILTERS)
     assert (decision.action == "serve") == chosen.is_available
 
 
@@ -213,36 +238,30 @@ def test_waiting_never_beats_a_region_that_answers_sooner(views: list[RegionView
     if decision.action != "hold" or not request.rules.spill:
         return
     held_for = next(view for view in views if view.name == decision.region)
-    for view in views:
+    for rtt_seconds, view in zip(request.rtt_seconds, views, strict=False):
         if view.is_available and filtered_by(view, request) is None:
-            assert score(held_for, request) <= score(view, request)
+            assert score(held_for, request.rtt_seconds[views.index(held_for)]) <= score(view, rtt_seconds)
 
 
-def plainly_decided(views: list[RegionView], request: RouteRequest) -> tuple[str, str | None, list[tuple[Any, ...]]]:
-    """Action, region and scores by the definition: every filter and score of every region, each time it is needed."""
-    scores = [(view.name, filtered_by(view, request)) for view in views]
-    rows = [
-        (view.name, None if reason else round(score(view, request), 6), reason)
-        for view, (_, reason) in zip(views, scores, strict=True)
-    ]
+def plainly_decided(views: list[RegionView], request: RouteRequest) -> tuple[str, str | None]:
+    """Action and region by the definition: every filter and score of every region, each time it is needed."""
     if request.is_model_suspended:
-        return "refuse", None, rows
-    near = sorted(views, key=lambda view: (network_rtt(view, request), view.name))
-    existing = [view for view in near if not any(check(view, request) for check in FILTERS[:3])]
+        return "refuse", None
+    rtt = {view.name: rtt_seconds for view, rtt_seconds in zip(views, request.rtt_seconds, strict=False)}
+    near = sorted(views, key=lambda view: (rtt[view.name], view.name))
+    existing = [view for view in near if filtered_by(view, request) not in {"suspended", "forbidden", "unreachable"}]
     able = [view for view in existing if filtered_by(view, request) is None]
     able = able if request.rules.spill else [view for view in able if view is existing[0]]
     if not able:
-        return "refuse", existing[0].name if existing else None, rows
+        return "refuse", existing[0].name if existing else None
     candidates = [view for view in able if view is able[0] or (request.rules.spill and view.is_available)]
-    chosen = min(candidates, key=lambda view: (score(view, request), view.name))
-    return "serve" if chosen.is_available else "hold", chosen.name, rows
+    chosen = min(candidates, key=lambda view: (score(view, rtt[view.name]), view.name))
+    return "serve" if chosen.is_available else "hold", chosen.name
 
 
-places = st.none() | st.builds(Location, st.floats(-90, 90), st.floats(-180, 180))
 any_view = st.builds(
     RegionView,
     name=st.sampled_from([f"r{number}" for number in range(32)]),
-    location=places,
     is_reachable=st.booleans(),
     is_suspended=st.sampled_from([False, False, True]),
     allowed_countries=st.sampled_from([(), (), ("DE",), ("US",)]),
@@ -259,7 +278,7 @@ any_view = st.builds(
 any_request = st.builds(
     RouteRequest,
     gateway_region=st.just("r1"),
-    client=places,
+    rtt_seconds=rtts,
     client_country=st.sampled_from([None, "DE", "US"]),
     rules=st.builds(GatewayRules, max_held_requests=st.integers(0, 3), spill=st.booleans()),
     is_model_suspended=st.sampled_from([False, False, True]),
@@ -268,9 +287,17 @@ any_request = st.builds(
 
 
 @given(st.lists(any_view, max_size=8, unique_by=lambda view: view.name), any_request)
-def test_each_region_is_evaluated_once_and_the_decision_is_that_of_the_definition(
+def test_the_decision_is_that_of_the_definition(views: list[RegionView], request: RouteRequest) -> None:
+    decision = decide(views, request)
+    assert (decision.action, decision.region) == plainly_decided(views, request)
+
+
+@given(st.lists(any_view, max_size=8, unique_by=lambda view: view.name), any_request)
+def test_the_explanation_of_a_region_is_its_score_or_its_first_filter(
     views: list[RegionView], request: RouteRequest
 ) -> None:
-    decision = decide(views, request)
-    found = (decision.action, decision.region, [tuple(row) for row in decision.scores])
-    assert found == plainly_decided(views, request)
+    rtts_seconds = request.rtt_seconds[: len(views)]
+    rows = explain(stand_all(views), replace(request, rtt_seconds=rtts_seconds))
+    for view, rtt_seconds, row in zip(views, rtts_seconds, rows, strict=True):
+        reason = filtered_by(view, request)
+        assert row == (view.name, None if reason else round(score(view, rtt_seconds), 6), reason)

@@ -61,7 +61,7 @@ class World:
 
     @property
     def view(self) -> RegionView:
-        return self.fleet.view(KEY)
+        return self.fleet.standing(KEY).view
 
 
 def test_a_pod_is_servable_as_soon_as_it_reports_ready() -> None:
@@ -164,6 +164,7 @@ def test_a_marked_lease_shows_until_it_is_renewed() -> None:
     assert world.view.is_falling_asleep
     later = at.replace(hour=1)
     world.leases["demand", "narrator-eu"] = Lease("demand", "narrator-eu", "2", 60, later, at)
+    world.fleet.notify_leases([("demand", "narrator-eu")])
     assert not world.view.is_falling_asleep
 
 

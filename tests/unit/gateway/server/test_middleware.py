@@ -20,7 +20,7 @@ def counted() -> dict[tuple[str, ...], float]:
     [
         ({"phase": "Failed"}, {}, (*MODEL, "503", "failed")),
         ({"suspended": True}, {}, ("d", "n", "", "503", "suspended")),
-        ({"local": False}, {}, ("d", "n", "", "503", "unreachable")),
+        ({"local": False, "settings": {"region": "us"}}, {}, ("d", "n", "", "503", "unreachable")),
         ({"allowed_clients": ("DE",)}, {}, ("d", "n", "", "403", "forbidden")),
         ({}, {"body": b"{"}, (*NONE, "400", "gateway")),
         ({}, {"body": b'{"model":"m"}'}, ("d", "n", "", "400", "gateway")),

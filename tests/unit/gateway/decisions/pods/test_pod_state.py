@@ -14,6 +14,7 @@ from voxfleet_gateway.decisions.pods.pod_state import (
     ReceivedReport,
     parse_report,
 )
+from voxfleet_gateway.decisions.region_standing import stand
 from voxfleet_gateway.decisions.routing import RouteRequest, decide
 from voxfleet_gateway.decisions.snapshot import RegionState, region_view
 from voxfleet_gateway.errors import UpstreamFailure
@@ -61,7 +62,10 @@ def test_every_valid_report_can_be_decided_on(fields: dict[str, Any], sent: int,
     entry = RegionEntry(name="eu")
     model = ModelEntry(schema=SCHEMA, namespace="d", name="n", model="m", regions=(entry,))
     region = RegionState(RegionKey("d", "n", "eu"), model, entry, pods={pod.address: pod})
-    assert decide([region_view(region, None, 0, 1.0)], RouteRequest("eu")).action in {"serve", "hold"}
+    assert decide([stand(region_view(region, None, 0, 1.0))], RouteRequest("eu", rtt_seconds=(0.0,))).action in {
+        "serve",
+        "hold",
+    }
 
 
 def ready(free_rows: int = 0) -> ReceivedReport:
