@@ -4,7 +4,7 @@ Knows: exponentially weighted means, the clock of a wake. Does not know: pods, s
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 EWMA_WEIGHT = 0.3  # of the newest measurement: the last five make up five sixths of the mean
@@ -19,6 +19,26 @@ def ewma(old: float | None, new: float) -> float:
 
 
 @dataclass(slots=True)
+class ArrivalRate:
+    """Requests per second; an arrival's weight falls to 1/e within RATE_WINDOW_SECONDS."""
+
+    per_second: float = 0.0  # at the last arrival
+    last_seconds: float | None = None
+
+    def record(self, now_seconds: float) -> None:
+        """Count one arrival."""
+        self.per_second = self.at(now_seconds) + 1 / RATE_WINDOW_SECONDS
+        self.last_seconds = now_seconds
+
+    def at(self, now_seconds: float) -> float:
+        """Return the rate now."""
+        if self.last_seconds is None:
+            return 0.0
+        age_seconds = max(0.0, now_seconds - self.last_seconds)
+        return self.per_second * math.exp(-age_seconds / RATE_WINDOW_SECONDS)
+
+
+@dataclass(slots=True)
 class RegionTraffic:
     """Counters and measurements of one region of one model; times are monotonic seconds unless they are datetimes."""
 
@@ -28,20 +48,13 @@ class RegionTraffic:
     service_seconds: float = DEFAULT_SERVICE_SECONDS
     measured_wake_seconds: float | None = None
     waking_since_seconds: float | None = None
-    arrivals_per_second: float = 0.0
-    last_arrival_seconds: float | None = None
+    arrivals: ArrivalRate = field(default_factory=ArrivalRate)
+    arrivals_by_country: dict[str, ArrivalRate] = field(default_factory=dict)  # of clients; "" is unknown
 
-    def record_arrival(self, now_seconds: float) -> None:
-        """Count one request into the decaying rate."""
-        self.arrivals_per_second = self.rate(now_seconds) + 1 / RATE_WINDOW_SECONDS
-        self.last_arrival_seconds = now_seconds
-
-    def rate(self, now_seconds: float) -> float:
-        """Return requests per second; an arrival's weight falls to 1/e within RATE_WINDOW_SECONDS."""
-        if self.last_arrival_seconds is None:
-            return 0.0
-        age_seconds = max(0.0, now_seconds - self.last_arrival_seconds)
-        return self.arrivals_per_second * math.exp(-age_seconds / RATE_WINDOW_SECONDS)
+    def record_arrival(self, now_seconds: float, country: str | None = None) -> None:
+        """Count one request of a client in this country."""
+        self.arrivals.record(now_seconds)
+        self.arrivals_by_country.setdefault(country or "", ArrivalRate()).record(now_seconds)
 
     def record_end(self, service_seconds: float | None, at: datetime) -> None:
         """Record the end of a request; `service_seconds` is None for one that was not answered completely."""

@@ -108,7 +108,8 @@ class Dispatcher:
     def _count_arrival(self, key: RegionKey, context: RequestContext) -> None:
         """Count the request once, in the region where it was first sent or held."""
         if context.key is None:
-            self.fleet.regions[key].traffic.record_arrival(time.monotonic())
+            country = context.decided.route_request.client_country if context.decided else None
+            self.fleet.regions[key].traffic.record_arrival(time.monotonic(), country)
         context.key = key
 
     async def _hold(self, key: RegionKey, model: ModelEntry, ticket: Ticket, context: RequestContext) -> None:

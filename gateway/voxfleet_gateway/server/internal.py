@@ -37,7 +37,7 @@ def _key_fields(key: RegionKey) -> dict[str, str]:
 def _is_news(region: RegionState, fleet: Fleet) -> bool:
     """Whether a request has arrived for the region since this gateway started."""
     traffic = region.traffic
-    seen = (traffic.last_arrival_seconds, traffic.last_finished, traffic.measured_wake_seconds)
+    seen = (traffic.arrivals.last_seconds, traffic.last_finished, traffic.measured_wake_seconds)
     return bool(traffic.open_requests or fleet.held(region.key)) or any(each is not None for each in seen)
 
 
@@ -47,7 +47,10 @@ def _model_row(region: RegionState, held: int, now_seconds: float) -> dict[str, 
     return _key_fields(region.key) | {
         "held_requests": held,
         "open_requests": traffic.open_requests,
-        "arrivals_per_second": round(traffic.rate(now_seconds), 4),
+        "arrivals_per_second": round(traffic.arrivals.at(now_seconds), 4),
+        "arrivals_by_country": {
+            country: round(rate.at(now_seconds), 4) for country, rate in sorted(traffic.arrivals_by_country.items())
+        },
         "predicted_wake_seconds": traffic.measured_wake_seconds,
         "last_request_finished_at": format_time(finished) if finished else None,
     }
