@@ -3,11 +3,10 @@
 Knows: the words of each refusal. Does not know: when a request is refused, how a refusal is written (server/responses).
 """
 
-import math
 from collections.abc import Iterable
 from http import HTTPStatus
 
-from voxfleet_gateway.decisions.hold.wake_estimate import RETRY_AFTER_MAX_SECONDS
+from voxfleet_gateway.decisions.hold.wake_estimate import RETRY_AFTER_MAX_SECONDS, retry_after_seconds
 from voxfleet_gateway.decisions.routing import REFUSAL_BY_FILTER, Decision
 from voxfleet_gateway.errors import Refusal
 
@@ -95,22 +94,22 @@ def refused_by_decision(decision: Decision) -> Refusal:
     )
 
 
-def still_waking(region: str, held_seconds: float, estimate_seconds: float) -> Refusal:
+def still_waking(region: str, held_seconds: float, estimated_seconds: float) -> Refusal:
     """503: the request was held as long as it may be, and its region is not awake yet."""
     return Refusal(
         status=HTTPStatus.SERVICE_UNAVAILABLE,
         code="region_waking",
         message=f"Region {region} is still waking after {held_seconds:.0f} s; the wake continues. Send the request "
         "again, or send 'Prefer: wait=N' to wait longer.",
-        retry_after_seconds=max(1, min(RETRY_AFTER_MAX_SECONDS, math.ceil(estimate_seconds))),
-        wake_estimate_seconds=estimate_seconds,
+        retry_after_seconds=retry_after_seconds(estimated_seconds),
+        wake_estimate_seconds=estimated_seconds,
     )
 
 
-def still_full(region: str, held_seconds: float) -> Refusal:
+def still_full(region: str, held_seconds: float, estimated_seconds: float) -> Refusal:
     """503: the request was held as long as it may be, and its region has had no capacity for it."""
     message = f"Region {region} had no capacity for this request within {held_seconds:.0f} s."
-    return _unavailable("region_full", message, BUSY_RETRY_AFTER_SECONDS)
+    return _unavailable("region_full", message, retry_after_seconds(estimated_seconds))
 
 
 def gateway_draining() -> Refusal:

@@ -43,7 +43,9 @@ class Settings(BaseSettings):
         default=75, ge=1, description="How long an idle connection is kept; longer than the load balancer keeps it."
     )
     hold_seconds: float = Field(
-        default=55, ge=0, description="How long a request is held unless it sends Prefer: wait=N."
+        default=25,
+        ge=0,
+        description="How long a request is held whose client names neither its read timeout nor Prefer: wait=N.",
     )
     max_body_bytes: int = Field(
         default=16 * 2**20, ge=1024, description="Largest request body; a larger one is refused with 413."

@@ -11,7 +11,9 @@ from itertools import islice
 from voxfleet_gateway.decisions.caller import Caller
 from voxfleet_gateway.decisions.client_location import expected_rtts_seconds
 from voxfleet_gateway.decisions.hold.hold_queue import ReleaseReason, Ticket, free_by_region
+from voxfleet_gateway.decisions.hold.wake_estimate import wait_estimate_seconds
 from voxfleet_gateway.decisions.record import DecisionRecord
+from voxfleet_gateway.decisions.region_traffic import DEFAULT_WAKE_SECONDS
 from voxfleet_gateway.decisions.routing import Decision, RouteRequest, decide, usable_regions
 from voxfleet_gateway.dispatch.hold_queues import HoldQueues
 from voxfleet_gateway.dispatch.target import PodTarget, Target
@@ -125,9 +127,17 @@ class Dispatcher:
         context.held_seconds += held_seconds
         context.held_route = context.route
         if reason in {ReleaseReason.EXPIRED, ReleaseReason.FULL}:
-            raise RequestRefusedError(_expired(key.region, context, held_seconds))
+            raise RequestRefusedError(self._expired(key, context))
         if reason is ReleaseReason.DRAINED:
             raise RequestRefusedError(gateway_draining())
+
+    def _expired(self, key: RegionKey, context: RequestContext) -> Refusal:
+        """Return the refusal of a request whose deadline passed while it was held, with the present estimate."""
+        if key not in self.fleet.regions:
+            return still_waking(key.region, context.held_seconds, DEFAULT_WAKE_SECONDS)
+        view = self.fleet.standing(key).view
+        refusal = still_full if view.is_awake else still_waking
+        return refusal(key.region, context.held_seconds, round(wait_estimate_seconds(view), 1))
 
     def _free(self, key: RegionKey) -> Mapping[str, int] | None:
         """Return the capacity for requests held for the region, less those that were released and not sent yet."""
@@ -149,11 +159,3 @@ def _usable_regions(key: RegionKey, model: ModelEntry, context: RequestContext) 
     if context.decided is None or not model.gateway.spill:
         return frozenset({key.region})
     return usable_regions(context.decided.standings, context.decided.route_request)
-
-
-def _expired(region: str, context: RequestContext, held_seconds: float) -> Refusal:
-    """Return the refusal of a request whose deadline passed while it was held."""
-    estimated = context.decided.decision.wake_estimate_seconds if context.decided else None
-    if context.route == "hold-load" or estimated is None:
-        return still_full(region, context.held_seconds)
-    return still_waking(region, context.held_seconds, max(1.0, estimated - held_seconds))

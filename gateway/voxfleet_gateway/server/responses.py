@@ -1,6 +1,7 @@
 """Refusals as HTTP responses in OpenAI's error form.
 
-Knows: error types, Retry-After, the wake estimate's header. Does not know: what is refused (refusals.py).
+Knows: error types, Retry-After and what OpenAI's clients read beside it, the wake estimate's header.
+Does not know: what is refused (refusals.py).
 """
 
 from http import HTTPStatus
@@ -10,6 +11,7 @@ from aiohttp import web
 from voxfleet_gateway.errors import Refusal
 
 WAKE_ESTIMATE_HEADER = "Voxfleet-Wake-Estimate"
+SHOULD_RETRY_HEADER = "X-Should-Retry"  # OpenAI's clients let it decide, whatever the status is
 
 ERROR_TYPES = {
     HTTPStatus.UNAUTHORIZED: "authentication_error",
@@ -26,6 +28,7 @@ def error_response(refusal: Refusal) -> web.Response:
     headers = {}
     if refusal.retry_after_seconds is not None:
         headers["Retry-After"] = str(refusal.retry_after_seconds)
+        headers[SHOULD_RETRY_HEADER] = "true"
     if refusal.wake_estimate_seconds is not None:
         headers[WAKE_ESTIMATE_HEADER] = f"{refusal.wake_estimate_seconds:.1f}"
     return web.json_response(body, status=refusal.status, headers=headers)

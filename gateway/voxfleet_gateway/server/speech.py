@@ -3,13 +3,13 @@
 Knows: the order of the steps. Does not know: how any of them is done.
 """
 
-import re
 import time
 from dataclasses import dataclass
 
 from aiohttp import web
 
 from voxfleet_gateway.decisions.client_location import COUNTRY_HEADER, LOCATION_HEADER, client_place
+from voxfleet_gateway.decisions.hold.deadlines import hold_seconds
 from voxfleet_gateway.decisions.hold.hold_queue import Ticket
 from voxfleet_gateway.decisions.pods.retry_policy import RetryBudget, may_retry
 from voxfleet_gateway.decisions.routing import RouteRequest
@@ -27,8 +27,6 @@ from voxfleet_gateway.server.upstream.event_stream import KEEP_ALIVE_SECONDS, Ev
 from voxfleet_gateway.server.upstream.proxy import Proxy, SentRequest
 from voxfleet_gateway.settings import Settings
 from voxfleet_gateway.telemetry import RETRIES, UPSTREAM_FAILURES
-
-PREFER_WAIT = re.compile(r"(?:^|[,;\s])wait=(\d{1,6})(?:$|[,;\s])")  # RFC 7240, 4.3
 
 
 @dataclass(slots=True)
@@ -66,20 +64,24 @@ class Speech:
         context = request[CONTEXT]
         self.budget.earn()
         if not speech.wants_events:
-            return await self._send(request, speech, model, self.settings.hold_seconds)
+            return await self._send(request, speech, model)
         events = EventStream(request, context, self.keep_alive_seconds)
-        return await events.run(self._send(request, speech, model, model.gateway.hold_seconds, events))
+        return await events.run(self._send(request, speech, model, events))
 
     async def _send(
         self,
         request: web.Request,
         speech: SpeechRequest,
         model: ModelEntry,
-        default_hold_seconds: float,
         events: EventStream | None = None,
     ) -> web.StreamResponse:
         route_request, context = self.route_request(request), request[CONTEXT]
-        wait_seconds = hold_seconds(request, model, default_hold_seconds)
+        wait_seconds = hold_seconds(
+            request.headers,
+            wants_events=speech.wants_events,
+            default_seconds=self.settings.hold_seconds,
+            most_seconds=model.gateway.hold_seconds,
+        )
         ticket = self.dispatcher.hold_queues.new_ticket(wait_seconds, context.caller.tenant, speech.audio_seconds)
         retries, full = 0, None
         while True:
@@ -118,13 +120,6 @@ class Speech:
         locations, countries = given.getall(LOCATION_HEADER, []), given.getall(COUNTRY_HEADER, [])
         location, country = client_place(locations, countries, request.remote, self.settings.trusted_networks)
         return RouteRequest(self.settings.region, location, country, tenant=request[CONTEXT].caller.tenant)
-
-
-def hold_seconds(request: web.Request, model: ModelEntry, default_seconds: float) -> float:
-    """Return how long the request may be held: `Prefer: wait=N` or the default, at most the model's holdSeconds."""
-    preferred = PREFER_WAIT.search(request.headers.get("Prefer", ""))
-    wanted = float(preferred.group(1)) if preferred else default_seconds
-    return min(wanted, model.gateway.hold_seconds)
 
 
 def _final_error(failed: UpstreamFailedError, target: Target) -> web.Response:

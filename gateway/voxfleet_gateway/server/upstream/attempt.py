@@ -14,7 +14,7 @@ from multidict import CIMultiDict
 
 from voxfleet_gateway.errors import Refusal, UpstreamFailedError, UpstreamFailure
 from voxfleet_gateway.request_context import REQUEST_ID_HEADER
-from voxfleet_gateway.server.responses import error_response
+from voxfleet_gateway.server.responses import SHOULD_RETRY_HEADER, error_response
 
 CONNECT_SECONDS = 2.0  # within a cluster a connection takes milliseconds
 PIECE_BYTES = 64 * 1024
@@ -42,7 +42,9 @@ class UpstreamStatusError(UpstreamFailedError):
     def response(self) -> web.Response:
         """Return the pod's response, with a Retry-After if it has none: no audio was sent, so a retry is safe."""
         status, headers, body = self.kept
-        return web.Response(status=status, headers={"Retry-After": "5", **headers}, body=body)
+        return web.Response(
+            status=status, headers={"Retry-After": "5", SHOULD_RETRY_HEADER: "true", **headers}, body=body
+        )
 
 
 @asynccontextmanager

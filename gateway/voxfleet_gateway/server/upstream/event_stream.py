@@ -17,7 +17,7 @@ from voxfleet_gateway.errors import RequestRefusedError
 from voxfleet_gateway.request_context import RequestContext
 from voxfleet_gateway.server.responses import error_response
 
-KEEP_ALIVE_SECONDS = 10.0  # well below the 60 s after which load balancers close a silent connection
+KEEP_ALIVE_SECONDS = 5.0  # below the 10 s of silence after which the shortest timers of clients end
 KEEP_ALIVE = b": keep-alive\n\n"  # a comment: clients ignore lines that begin with a colon (HTML standard, 9.2.6)
 MEDIA_TYPE = "text/event-stream"
 MAX_PENDING_BYTES = 2**20  # of one event; 160 ms of audio are some 20,000

@@ -167,3 +167,28 @@ async def test_an_invalid_report_counts_as_none(wire: Any) -> None:
         pod.received = None  # what load_poller leaves when every report of the pod was refused
         answer, _ = await wire.send(port, wire.post())
     assert status(answer) == 200
+
+
+@pytest.mark.parametrize("header", [b"X-Stainless-Read-Timeout: 5.5\r\n", b"x-stainless-timeout: 5.5\r\n"])
+async def test_a_client_s_own_timeout_ends_the_hold_with_an_answer_that_it_can_use(wire: Any, header: bytes) -> None:
+    async with wire.gateway(predicted_wake_seconds=90) as (port, gateway):
+        began = time.monotonic()
+        answer, _ = await wire.send(port, wire.post(extra=header))
+        held_seconds = time.monotonic() - began
+        assert gateway.hold_queues.queues == {}
+    assert status(answer) == 503
+    assert 0.5 <= held_seconds < 5
+    assert b"region_waking" in answer
+    headers = answer.split(b"\r\n\r\n")[0].lower().split(b"\r\n")
+    assert {b"retry-after: 60", b"x-should-retry: true"} <= {*headers}
+    estimate = next(line for line in headers if line.startswith(b"voxfleet-wake-estimate: "))
+    assert 80 < float(estimate.split(b": ")[1]) <= 90
+
+
+async def test_events_keep_a_connection_open_longer_than_its_client_s_timeout(wire: Any) -> None:
+    body = b'{"model":"m","input":"hi","stream_format":"sse"}'
+    async with wire.gateway(rules={"hold_seconds": 2}) as (port, gateway):
+        gateway.speech.keep_alive_seconds = 0.2
+        answer, _ = await wire.send(port, wire.post(body, extra=b"X-Stainless-Read-Timeout: 5.1\r\n"))
+    assert answer.count(b": keep-alive") >= 3
+    assert b"event: error" in answer
