@@ -19,6 +19,7 @@ from voxfleet_gateway.cluster.lease_watch import LeaseWatch, leases_path
 from voxfleet_gateway.cluster.list_watch import ListWatch
 from voxfleet_gateway.cluster.registry_watch import LABEL_SELECTOR as REGISTRY_SELECTOR
 from voxfleet_gateway.cluster.registry_watch import RegistryWatch, registry_path
+from voxfleet_gateway.decisions.hold.hold_places import HoldBounds, HoldPlaces
 from voxfleet_gateway.decisions.pods.retry_policy import RetryBudget
 from voxfleet_gateway.dispatch.dispatcher import Dispatcher
 from voxfleet_gateway.dispatch.hold_queues import HoldQueues
@@ -117,8 +118,10 @@ def _assemble(settings: Settings, api: KubernetesApi, session: aiohttp.ClientSes
     registry = RegistryWatch(lambda refs: fleet.refresh_models(refs))  # noqa: PLW0108  # the fleet is made below
     endpoints = EndpointWatch(lambda services: fleet.refresh_services(services))  # noqa: PLW0108
     leases = LeaseWatch(api, settings.pod_name, lambda changed: fleet.notify_leases(changed))  # noqa: PLW0108
-    hold_queues = HoldQueues(held_changed)
+    bounds = HoldBounds(settings.max_held_requests, settings.max_bodies_bytes, settings.max_held_audio_seconds)
+    hold_queues = HoldQueues(held_changed, HoldPlaces(bounds), lambda: settings.replicas)
     fleet = Fleet(lambda: registry.registry, endpoints.pods, lambda: leases.leases, hold_queues.held, region_changed)
+    fleet.free_places = hold_queues.free_places
     fleet.replicas, fleet.gateway_region = settings.replicas, settings.region
     poller = LoadPoller(fleet, session, settings.internal_key.get_secret_value())
     fleet.on_suspicion, fleet.on_pods_change = poller.poll_now, poller.follow

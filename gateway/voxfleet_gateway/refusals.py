@@ -106,6 +106,17 @@ def still_waking(region: str, held_seconds: float, estimated_seconds: float) -> 
     )
 
 
+def too_many_waiting(region: str, estimated_seconds: float) -> Refusal:
+    """503: the places of the model, of its tenant, or of this process are taken."""
+    return Refusal(
+        status=HTTPStatus.SERVICE_UNAVAILABLE,
+        code="too_many_waiting",
+        message=f"No further request of this size and tenant can wait for region {region}.",
+        retry_after_seconds=retry_after_seconds(estimated_seconds),
+        wake_estimate_seconds=estimated_seconds,
+    )
+
+
 def still_full(region: str, held_seconds: float, estimated_seconds: float) -> Refusal:
     """503: the request was held as long as it may be, and its region has had no capacity for it."""
     message = f"Region {region} had no capacity for this request within {held_seconds:.0f} s."

@@ -53,6 +53,12 @@ class Settings(BaseSettings):
     max_bodies_bytes: int = Field(
         default=128 * 2**20, ge=2**20, description="Bytes of request bodies held at once; beyond it 503."
     )
+    max_held_requests: int = Field(
+        default=2048, ge=1, description="Requests held at once by this process; one model's are at most half of them."
+    )
+    max_held_audio_seconds: float = Field(
+        default=100_000, ge=1, description="Seconds of audio that held requests ask for, of all models; one's are half."
+    )
     replicas: int = Field(default=2, ge=1, description="Gateways of this region, which share its pods' places.")
     drain_seconds: float = Field(default=120, ge=0, description="After SIGTERM: time for open requests to end.")
     drain_grace_seconds: float = Field(

@@ -68,7 +68,7 @@ REFUSAL_BY_FILTER = {
 
 def filter_hold_full(standing: RegionStanding, request: RouteRequest) -> str | None:
     """Exclude a region that cannot serve now and whose hold queue is full."""
-    full = not standing.is_available and standing.view.held >= request.rules.max_held_requests
+    full = not standing.is_available and standing.view.free_places <= 0
     return "hold-full" if full and not request.is_admitted else None
 
 

@@ -50,6 +50,7 @@ class RegionView:
     wake_elapsed_seconds: float = 0.0
     predicted_wake_seconds: float = 30.0
     held: int = 0  # requests that wait for the region in this gateway
+    free_places: int = 256  # further requests of the model that this gateway may hold
 
     @property
     def is_awake(self) -> bool:
@@ -62,8 +63,10 @@ class RegionView:
         return self.is_awake and self.free_requests > 0
 
 
-def region_view(region: RegionState, lease: Lease | None, held: int, now_seconds: float) -> RegionView:
-    """Return the view of a region with its demand Lease and the number of requests held for it."""
+def region_view(
+    region: RegionState, lease: Lease | None, held: int, free_places: int, now_seconds: float
+) -> RegionView:
+    """Return the view of a region with its demand Lease, the requests held for it, and how many more may be."""
     entry, traffic = region.entry, region.traffic
     pods = servable(region.pods.values(), now_seconds)
     return RegionView(
@@ -86,6 +89,7 @@ def region_view(region: RegionState, lease: Lease | None, held: int, now_seconds
         wake_elapsed_seconds=round(traffic.wake_elapsed(now_seconds), 2),
         predicted_wake_seconds=round(traffic.predicted_wake(entry.predicted_wake_seconds), 2),
         held=held,
+        free_places=free_places,
     )
 
 

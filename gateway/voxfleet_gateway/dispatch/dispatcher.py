@@ -10,7 +10,8 @@ from itertools import islice
 
 from voxfleet_gateway.decisions.caller import Caller
 from voxfleet_gateway.decisions.client_location import expected_rtts_seconds
-from voxfleet_gateway.decisions.hold.hold_queue import ReleaseReason, Ticket, free_by_region
+from voxfleet_gateway.decisions.hold.hold_queue import ReleaseReason, free_by_region
+from voxfleet_gateway.decisions.hold.tickets import Ticket
 from voxfleet_gateway.decisions.hold.wake_estimate import wait_estimate_seconds
 from voxfleet_gateway.decisions.record import DecisionRecord
 from voxfleet_gateway.decisions.region_traffic import DEFAULT_WAKE_SECONDS
@@ -25,6 +26,7 @@ from voxfleet_gateway.refusals import (
     refused_by_decision,
     still_full,
     still_waking,
+    too_many_waiting,
     unknown_model,
 )
 from voxfleet_gateway.regions import ModelEntry, RegionKey
@@ -119,25 +121,32 @@ class Dispatcher:
         reason = await self.hold_queues.wait(
             key,
             ticket,
-            model.gateway.max_held_requests,
+            model,
             _usable_regions(key, model, context),
             is_admitted=context.attempts > 0,
         )
         held_seconds = time.monotonic() - began_seconds
         context.held_seconds += held_seconds
         context.held_route = context.route
-        if reason in {ReleaseReason.EXPIRED, ReleaseReason.FULL}:
+        if reason is ReleaseReason.FULL:
+            context.route = "hold-full"
+            raise RequestRefusedError(too_many_waiting(key.region, self._estimate_seconds(key)))
+        if reason is ReleaseReason.EXPIRED:
             raise RequestRefusedError(self._expired(key, context))
         if reason is ReleaseReason.DRAINED:
             raise RequestRefusedError(gateway_draining())
 
     def _expired(self, key: RegionKey, context: RequestContext) -> Refusal:
         """Return the refusal of a request whose deadline passed while it was held, with the present estimate."""
+        is_awake = key in self.fleet.regions and self.fleet.standing(key).view.is_awake
+        refusal = still_full if is_awake else still_waking
+        return refusal(key.region, context.held_seconds, self._estimate_seconds(key))
+
+    def _estimate_seconds(self, key: RegionKey) -> float:
+        """Return the time until a request of the region would begin; of one that is gone, the default."""
         if key not in self.fleet.regions:
-            return still_waking(key.region, context.held_seconds, DEFAULT_WAKE_SECONDS)
-        view = self.fleet.standing(key).view
-        refusal = still_full if view.is_awake else still_waking
-        return refusal(key.region, context.held_seconds, round(wait_estimate_seconds(view), 1))
+            return DEFAULT_WAKE_SECONDS
+        return round(wait_estimate_seconds(self.fleet.standing(key).view), 1)
 
     def _free(self, key: RegionKey) -> Mapping[str, int] | None:
         """Return the capacity for requests held for the region, less those that were released and not sent yet."""

@@ -10,9 +10,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from math import ceil
 
-from voxfleet_gateway.decisions.hold.hold_queue import HoldQueue, ReleaseReason, Ticket
-from voxfleet_gateway.regions import ObjectKey, RegionKey
+from voxfleet_gateway.decisions.hold.hold_places import HoldPlaces
+from voxfleet_gateway.decisions.hold.hold_queue import HoldQueue, ReleaseReason
+from voxfleet_gateway.decisions.hold.tickets import Ticket
+from voxfleet_gateway.regions import ModelEntry, ObjectKey, RegionKey
 from voxfleet_gateway.telemetry import HELD_REQUESTS
 
 # A timer may fire up to the clock's resolution early; a ticket would then not be due yet and be held for ever.
@@ -24,21 +27,33 @@ class HoldQueues:
     """One HoldQueue per region that requests are held for; `on_change` is called when a count changes."""
 
     on_change: Callable[[RegionKey], None]
+    places: HoldPlaces = field(default_factory=HoldPlaces)
+    replicas: Callable[[], int] = lambda: 1  # ready gateways of this region, which share a model's bound
     clock: Callable[[], float] = time.monotonic
     queues: dict[RegionKey, HoldQueue] = field(default_factory=dict)
     by_model: dict[ObjectKey, set[RegionKey]] = field(default_factory=dict)  # the keys of `queues`
-    places: dict[int, RegionKey] = field(default_factory=dict)  # by ticket number
+    held_for: dict[int, RegionKey] = field(default_factory=dict)  # by ticket number
     waiters: dict[int, asyncio.Future[ReleaseReason]] = field(default_factory=dict)
     numbers: Iterator[int] = field(default_factory=itertools.count)
     is_draining: bool = False
 
-    def new_ticket(self, hold_seconds: float, tenant: str = "", cost_audio_seconds: float = 0.0) -> Ticket:
+    def new_ticket(
+        self, hold_seconds: float, tenant: str = "", cost_audio_seconds: float = 0.0, body_bytes: int = 0
+    ) -> Ticket:
         """Return the ticket of a request that has just arrived; it is valid in the queue of any region."""
-        return Ticket(next(self.numbers), self.clock() + hold_seconds, tenant, cost_audio_seconds)
+        return Ticket(next(self.numbers), self.clock() + hold_seconds, tenant, cost_audio_seconds, body_bytes)
 
     def held(self, key: RegionKey) -> int:
         """Return how many requests are held for the region, those that decide again included."""
         return len(self.queues[key]) if key in self.queues else 0
+
+    def free_places(self, model: ModelEntry) -> int:
+        """Return how many further requests of the model this gateway may hold, whatever their region."""
+        return self.places.free(model.ref, self._bound(model))
+
+    def _bound(self, model: ModelEntry) -> int:
+        """Return this gateway's part of the model's bound; where it has one at all, at least one request."""
+        return ceil(model.gateway.max_held_requests / max(1, self.replicas()))
 
     def is_in_turn(self, key: RegionKey, ticket: Ticket) -> bool:
         """Whether the request may be sent to the region before those that wait for it."""
@@ -54,15 +69,19 @@ class HoldQueues:
         return Counter(region for key in keys for region in self.queues[key].deciding.values())
 
     async def wait(
-        self, key: RegionKey, ticket: Ticket, max_requests: int, regions: frozenset[str], *, is_admitted: bool = False
+        self, key: RegionKey, ticket: Ticket, model: ModelEntry, regions: frozenset[str], *, is_admitted: bool = False
     ) -> ReleaseReason:
         """Hold a request until it is released or expires; `regions` are the names of those that it may be sent to."""
         if self.is_draining:
             return ReleaseReason.DRAINED
-        if self.places.get(ticket.number, key) != key:
+        if self.held_for.get(ticket.number, key) != key:
             is_admitted = self.leave(ticket)  # a place is a place in whichever queue
-        if not self._offer(key, ticket, max_requests, regions, is_admitted=is_admitted):
-            return ReleaseReason.FULL
+        if ticket.number not in self.held_for:
+            if not self.places.take(model.ref, ticket, self._bound(model), is_admitted=is_admitted):
+                return ReleaseReason.FULL
+            self._open(key)
+            self.held_for[ticket.number] = key
+        self.queues[key].offer(ticket, regions, self.clock())
         loop = asyncio.get_running_loop()
         future: asyncio.Future[ReleaseReason] = loop.create_future()
         self.waiters[ticket.number] = future
@@ -75,28 +94,20 @@ class HoldQueues:
             timer.cancel()
             del self.waiters[ticket.number]
 
-    def _offer(
-        self, key: RegionKey, ticket: Ticket, max_requests: int, regions: frozenset[str], *, is_admitted: bool
-    ) -> bool:
-        queue = self.queues.get(key) or HoldQueue(key.region, max_requests)
-        queue.max_requests = max_requests  # the resource may have changed since the queue was made
-        if not queue.offer(ticket, regions, self.clock(), is_admitted=is_admitted):
-            return False
-        self.queues[key] = queue
+    def _open(self, key: RegionKey) -> None:
+        self.queues.setdefault(key, HoldQueue(key.region))
         self.by_model.setdefault((key.namespace, key.name), set()).add(key)
-        self.places[ticket.number] = key
-        return True
 
     def leave(self, ticket: Ticket) -> bool:
         """Give the request's place up, if it has one: it was sent or refused, or its client is gone."""
-        key = self.places.pop(ticket.number, None)
+        key = self.held_for.pop(ticket.number, None)
         if key is None:
             return False
-        queue = self.queues[key]
+        queue, model = self.queues[key], (key.namespace, key.name)
         queue.leave(ticket)
+        self.places.give_back(model, ticket)
         if not queue:
             del self.queues[key]
-            model = (key.namespace, key.name)
             self.by_model[model].discard(key)
             if not self.by_model[model]:
                 del self.by_model[model]
@@ -104,7 +115,7 @@ class HoldQueues:
         return True
 
     def release(self, key: RegionKey, free: Mapping[str, int] | None) -> None:
-        """Let the oldest requests decide again: as many as regions have capacity for, or all for None."""
+        """Let requests decide again: as many as regions have capacity for, or all for None."""
         if (queue := self.queues.get(key)) is not None:
             released = queue.release_all() if free is None else queue.release(free, self.clock())
             self._resolve(released, ReleaseReason.RELEASED)
@@ -118,8 +129,7 @@ class HoldQueues:
     def _expire(self, key: RegionKey) -> None:
         if key not in self.queues:
             return
-        now_seconds = self.clock()
-        expired = [ticket for ticket in self.queues[key].waiting if ticket.deadline_seconds <= now_seconds]
+        expired = self.queues[key].expired(self.clock())
         self._resolve(expired, ReleaseReason.EXPIRED)
         for ticket in expired:
             self.leave(ticket)

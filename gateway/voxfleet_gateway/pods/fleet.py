@@ -44,6 +44,7 @@ class Fleet:
     on_suspicion: Callable[[RegionKey, PodAddress], None] = lambda _key, _address: None
     replicas: int = 1  # gateways of this region, which share the pods
     gateway_region: str = ""
+    free_places: Callable[[ModelEntry], int] = lambda model: model.gateway.max_held_requests  # in the hold queues
     attempts: Attempts = field(default_factory=Attempts)
     on_pods_change: Callable[[RegionKey], None] = lambda _key: None
     regions: dict[RegionKey, RegionState] = field(default_factory=dict)
@@ -133,14 +134,19 @@ class Fleet:
 
     def standings(self, model: ModelEntry) -> tuple[RegionStanding, ...]:
         """Return the standings of all regions of a registered model, in the registry's order."""
-        return tuple(self.standing(key) for key in model.keys)
+        free_places = self.free_places(model)
+        return tuple(self._standing(key, free_places) for key in model.keys)
 
     def standing(self, key: RegionKey) -> RegionStanding:
-        """Return the standing of one region; one that nothing has changed is evaluated again after VIEW_SECONDS."""
-        now_seconds, held = self.clock(), self.held(key)
+        """Return the standing of one region."""
+        return self._standing(key, self.free_places(self.regions[key].model))
+
+    def _standing(self, key: RegionKey, free_places: int) -> RegionStanding:
+        """Return the kept standing, at most VIEW_SECONDS old, or evaluate the region's present state."""
+        now_seconds, counts = self.clock(), (self.held(key), free_places)
         until_seconds, kept = self.kept.get(key, (0.0, None))
-        if kept is None or now_seconds >= until_seconds or kept.view.held != held:
-            kept = stand(region_view(self.regions[key], self.lease(key), held, now_seconds))
+        if kept is None or now_seconds >= until_seconds or (kept.view.held, kept.view.free_places) != counts:
+            kept = stand(region_view(self.regions[key], self.lease(key), *counts, now_seconds))
             self.kept[key] = now_seconds + VIEW_SECONDS, kept
         return kept
 

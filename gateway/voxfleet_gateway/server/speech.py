@@ -10,7 +10,7 @@ from aiohttp import web
 
 from voxfleet_gateway.decisions.client_location import COUNTRY_HEADER, LOCATION_HEADER, client_place
 from voxfleet_gateway.decisions.hold.deadlines import hold_seconds
-from voxfleet_gateway.decisions.hold.hold_queue import Ticket
+from voxfleet_gateway.decisions.hold.tickets import Ticket
 from voxfleet_gateway.decisions.pods.retry_policy import RetryBudget, may_retry
 from voxfleet_gateway.decisions.routing import RouteRequest
 from voxfleet_gateway.dispatch.dispatcher import Dispatcher
@@ -82,7 +82,9 @@ class Speech:
             default_seconds=self.settings.hold_seconds,
             most_seconds=model.gateway.hold_seconds,
         )
-        ticket = self.dispatcher.hold_queues.new_ticket(wait_seconds, context.caller.tenant, speech.audio_seconds)
+        ticket = self.dispatcher.hold_queues.new_ticket(
+            wait_seconds, context.caller.tenant, speech.audio_seconds, len(speech.body)
+        )
         retries, full = 0, None
         while True:
             try:

@@ -121,7 +121,9 @@ class Gateway(ResourceModel):
     hold_seconds: int = Field(
         default=600, ge=0, le=3600, description="Longest time that a request is held while a region wakes."
     )
-    max_held_requests: int = Field(default=256, ge=0, le=100_000, description="Most requests held per region.")
+    max_held_requests: int = Field(
+        default=256, ge=0, le=100_000, description="Most held requests, shared by a region's gateways."
+    )
     spill: bool = Field(default=True, description="Whether a request may be served by another region.")
 
 

@@ -110,8 +110,8 @@ def test_a_region_falling_asleep_is_woken_before_it_is_used() -> None:
 
 
 def test_a_full_hold_queue_refuses_or_spills() -> None:
-    full = asleep(held=3)
-    route_request = replace(AT_HOME, client=EU, rules=GatewayRules(max_held_requests=3))
+    full = asleep(held=3, free_places=0)
+    route_request = replace(AT_HOME, client=EU)
     assert decide([full], route_request).route == "hold-full"
     assert decide([full, awake("us-east")], route_request).region == "us-east"
 
@@ -155,7 +155,7 @@ def filtered_by(view: RegionView, request: RouteRequest) -> str | None:
     """The first filter that excludes the region, by the definition."""
     excluded = next((reason for check in EXCLUDING if (reason := check(view))), None)
     unable = next((reason for check in DISABLING if (reason := check(view))), None)
-    full = not view.is_available and view.held >= request.rules.max_held_requests and not request.is_admitted
+    full = not view.is_available and view.free_places <= 0 and not request.is_admitted
     forbidden = bool(view.allowed_countries) and request.client_country not in view.allowed_countries
     return excluded or ("forbidden" if forbidden else None) or unable or ("hold-full" if full else None)
 
@@ -187,6 +187,7 @@ region_views = st.builds(
     wake_elapsed_seconds=st.floats(0, 1000),
     predicted_wake_seconds=st.floats(0.1, 1000),
     held=st.integers(0, 5),
+    free_places=st.integers(0, 2),
 )
 snapshots = st.lists(region_views, max_size=4, unique_by=lambda view: view.name)
 requests = st.builds(
@@ -194,7 +195,7 @@ requests = st.builds(
     gateway_region=names,
     rtt_seconds=rtts,
     client_country=st.sampled_from([None, "DE", "FR"]),
-    rules=st.builds(GatewayRules, spill=st.booleans(), max_held_requests=st.integers(0, 4)),
+    rules=st.builds(GatewayRules, spill=st.booleans()),
     is_model_suspended=st.booleans(),
 )
 
@@ -274,13 +275,14 @@ any_view = st.builds(
     free_requests=st.integers(0, 3),
     is_falling_asleep=st.booleans(),
     held=st.integers(0, 3),
+    free_places=st.integers(0, 2),
 )
 any_request = st.builds(
     RouteRequest,
     gateway_region=st.just("r1"),
     rtt_seconds=rtts,
     client_country=st.sampled_from([None, "DE", "US"]),
-    rules=st.builds(GatewayRules, max_held_requests=st.integers(0, 3), spill=st.booleans()),
+    rules=st.builds(GatewayRules, spill=st.booleans()),
     is_model_suspended=st.sampled_from([False, False, True]),
     is_admitted=st.booleans(),
 )

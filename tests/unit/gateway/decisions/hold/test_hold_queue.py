@@ -1,4 +1,4 @@
-"""In any order of events a place is kept until its request is sent or gone, and the bound holds."""
+"""In any order of events a place is kept until its request is sent or gone."""
 
 from collections import Counter
 
@@ -6,16 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-from voxfleet_gateway.decisions.hold.hold_queue import SPILL_PAUSE_SECONDS, HoldQueue, Ticket, free_by_region
+from voxfleet_gateway.decisions.hold.hold_queue import SPILL_PAUSE_SECONDS, HoldQueue, free_by_region
+from voxfleet_gateway.decisions.hold.tickets import Ticket
 from voxfleet_gateway.decisions.snapshot import RegionView
 
 HERE, BOTH = frozenset({"eu"}), frozenset({"eu", "us"})
 
 
-def queue_of(*numbers: int, limit: int = 10, regions: frozenset[str] = HERE) -> HoldQueue:
-    queue = HoldQueue("eu", limit)
+def queue_of(*numbers: int, regions: frozenset[str] = HERE) -> HoldQueue:
+    queue = HoldQueue("eu")
     for number in numbers:
-        assert queue.offer(Ticket(number, 99), regions, 0.0)
+        queue.offer(Ticket(number, 99), regions, 0.0)
     return queue
 
 
@@ -32,18 +33,11 @@ def test_first_come_first_served() -> None:
 
 
 def test_a_request_that_returns_keeps_its_place_though_new_ones_came() -> None:
-    queue = queue_of(0, 1, limit=2)
+    queue = queue_of(0, 1)
     assert released(queue, eu=1) == [0]
-    assert not queue.offer(Ticket(2, 99), HERE, 0.0), "its place is not free"
-    assert queue.offer(Ticket(0, 99), HERE, 0.0)
+    queue.offer(Ticket(2, 99), HERE, 0.0)
+    queue.offer(Ticket(0, 99), HERE, 0.0)
     assert released(queue, eu=1) == [0]
-
-
-def test_the_bound_holds() -> None:
-    queue = queue_of(0, limit=1)
-    assert not queue.offer(Ticket(1, 99), HERE, 0.0)
-    assert not HoldQueue("eu", 0).offer(Ticket(2, 99), HERE, 0.0)
-    assert queue.offer(Ticket(3, 99), HERE, 0.0, is_admitted=True)
 
 
 @pytest.mark.parametrize("count", [-1, 0])
@@ -90,30 +84,31 @@ def test_capacity_is_that_of_awake_regions(pods: int, free: int, suspended: bool
 class AnyOrder(RuleBasedStateMachine):
     """Requests arrive, are released, return, are sent and leave in any order."""
 
-    LIMIT = 5
-
     def __init__(self) -> None:
         super().__init__()
-        self.queue = HoldQueue("eu", self.LIMIT)
+        self.queue = HoldQueue("eu")
         self.present: set[int] = set()
+        self.tickets: dict[int, Ticket] = {}
         self.number = 0
         self.now = 0.0
 
-    @rule(regions=st.sampled_from([HERE, BOTH, frozenset({"us"})]))
-    def arrive(self, regions: frozenset[str]) -> None:
-        ticket = Ticket(self.number, self.now)
+    @rule(regions=st.sampled_from([HERE, BOTH, frozenset({"us"})]), tenant=st.sampled_from(["", "a"]))
+    def arrive(self, regions: frozenset[str], tenant: str) -> None:
+        ticket = Ticket(self.number, self.now, tenant, 5.0)
         self.number += 1
-        is_full = len(self.present) >= self.LIMIT
-        assert self.queue.offer(ticket, regions, self.now) is not is_full
-        if not is_full:
-            self.present.add(ticket.number)
+        self.queue.offer(ticket, regions, self.now)
+        self.tickets[ticket.number] = ticket
+        self.present.add(ticket.number)
 
     @rule(eu=st.integers(0, 3), us=st.integers(0, 3), seconds=st.floats(0, 1))
     def release(self, eu: int, us: int, seconds: float) -> None:
         self.now += seconds
         before = {*self.queue.deciding}
-        numbers = [ticket.number for ticket in self.queue.release({"eu": eu, "us": us}, self.now)]
-        assert numbers == sorted(numbers)
+        found = self.queue.release({"eu": eu, "us": us}, self.now)
+        numbers = [ticket.number for ticket in found]
+        for tenant in ("", "a"):
+            of_tenant = [ticket.number for ticket in found if ticket.tenant == tenant]
+            assert of_tenant == sorted(of_tenant)
         chosen = Counter(self.queue.deciding[number] for number in numbers)
         assert chosen["eu"] <= eu
         assert chosen["us"] <= us
@@ -125,20 +120,20 @@ class AnyOrder(RuleBasedStateMachine):
         deciding = sorted(self.queue.deciding)
         if deciding:
             number = deciding[index % len(deciding)]
-            assert self.queue.offer(Ticket(number, 0), self.queue.regions[number], self.now)
+            self.queue.offer(self.tickets[number], self.queue.regions[number], self.now)
 
     @rule(number=st.integers(0, 40))
     def leave(self, number: int) -> None:
-        assert self.queue.leave(Ticket(number, 0)) is (number in self.present)
+        assert self.queue.leave(self.tickets.get(number, Ticket(number, 0))) is (number in self.present)
         self.present.discard(number)
 
     @invariant()
     def each_request_has_one_place(self) -> None:
-        waiting = [ticket.number for ticket in self.queue.waiting]
-        assert waiting == sorted({*waiting})
+        waiting = [ticket.number for ticket in self.queue.order]
+        assert len(waiting) == len({*waiting})
         assert not {*waiting} & {*self.queue.deciding}
         assert {*waiting} | {*self.queue.deciding} == self.present == {*self.queue.regions}
-        assert len(self.queue) <= self.LIMIT
+        assert len(self.queue) == len(self.present)
         assert {*self.queue.spill_after_seconds} <= self.present
 
 

@@ -62,7 +62,7 @@ def test_every_valid_report_can_be_decided_on(fields: dict[str, Any], sent: int,
     entry = RegionEntry(name="eu")
     model = ModelEntry(schema=SCHEMA, namespace="d", name="n", model="m", regions=(entry,))
     region = RegionState(RegionKey("d", "n", "eu"), model, entry, pods={pod.address: pod})
-    assert decide([stand(region_view(region, None, 0, 1.0))], RouteRequest("eu", rtt_seconds=(0.0,))).action in {
+    assert decide([stand(region_view(region, None, 0, 1, 1.0))], RouteRequest("eu", rtt_seconds=(0.0,))).action in {
         "serve",
         "hold",
     }
