@@ -135,6 +135,12 @@ def no_pod_responded(region: str, reason: str) -> Refusal:
     )
 
 
+def region_failing(region: str, estimated_seconds: float) -> Refusal:
+    """503: every server of the region fails, so that none was asked until the deadline."""
+    message = f"The servers in region {region} have failed one after another, and it is left alone for a time."
+    return _unavailable("upstream_failed", message, retry_after_seconds(estimated_seconds))
+
+
 def broke_off(region: str) -> Refusal:
     """502: the pod broke the connection after the first byte; only an event stream can still report it."""
     message = f"The server in region {region} broke off before everything was spoken."

@@ -38,6 +38,9 @@ RETRIES = Counter(f"{PREFIX}retries", "Attempts after the first.", ("failure",))
 BROKEN_STREAMS = Counter(
     f"{PREFIX}broken_streams", "Responses whose connection was closed after their first byte.", REGION_LABELS
 )
+CIRCUITS_OPENED = Counter(
+    f"{PREFIX}circuits_opened", "Times that every pod of a region failed, and it was left alone.", REGION_LABELS
+)
 LEASE_RENEWALS = Counter(f"{PREFIX}lease_renewals", "Renewals of demand Leases.", ("reason", "result"))
 WATCH_RESTARTS = Counter(f"{PREFIX}watch_restarts", "Watches that broke and were restarted.", ("watch",))
 REGISTRY_INVALID = Gauge(f"{PREFIX}registry_invalid", "Model ConfigMaps that could not be read.")

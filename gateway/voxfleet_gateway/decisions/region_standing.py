@@ -72,12 +72,17 @@ def wake_wait(view: RegionView) -> float:
     return max(MIN_WAKE_REMAINING_SECONDS, view.predicted_wake_seconds - view.wake_elapsed_seconds)
 
 
+def circuit_wait(view: RegionView) -> float:
+    """Time until one request may try a region whose pods all fail."""
+    return view.circuit_left_seconds
+
+
 def price(view: RegionView) -> float:
     """Price of the region, converted to seconds."""
     return view.price_per_gpu_hour * PRICE_SECONDS_PER_UNIT
 
 
-SCORES: tuple[Score, ...] = (queue_wait, wake_wait, price)
+SCORES: tuple[Score, ...] = (queue_wait, wake_wait, circuit_wait, price)
 
 
 def stand(view: RegionView) -> RegionStanding:

@@ -149,7 +149,9 @@ def _route(chosen: RegionStanding, home: RegionStanding, nearest: RegionStanding
         return "spill-load" if home.view.is_awake else "spill-wake"
     if chosen.is_available:
         return "nearest"
-    return "hold-load" if chosen.view.is_awake else "hold-wake"
+    if not chosen.view.is_awake:
+        return "hold-wake"
+    return "hold-circuit" if chosen.view.circuit_left_seconds > 0 else "hold-load"
 
 
 def _refuse(nearest: RegionView | None, standings: Sequence[RegionStanding], request: RouteRequest) -> Decision:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from voxfleet_gateway.decisions.demand_lease import Lease
 from voxfleet_gateway.decisions.pods.balancing import servable
+from voxfleet_gateway.decisions.pods.circuit import RegionCircuit
 from voxfleet_gateway.decisions.pods.pod_state import PodAddress, PodState
 from voxfleet_gateway.decisions.region_traffic import RegionTraffic
 from voxfleet_gateway.regions import ModelEntry, RegionEntry, RegionKey
@@ -26,6 +27,7 @@ class RegionState:
     is_here: bool = True  # in this gateway's cluster, so that its pods are reached without another gateway
     pods: dict[PodAddress, PodState] = field(default_factory=dict)
     traffic: RegionTraffic = field(default_factory=RegionTraffic)
+    circuit: RegionCircuit = field(default_factory=RegionCircuit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class RegionView:
     running: int = 0  # rows in use, requests sent since the pods' last reports included
     waiting: int = 0  # sequences without a row
     free_requests: int = 0  # further requests that this gateway may send there now
+    circuit_left_seconds: float = 0.0  # every pod fails: no request is sent for so long
     service_seconds: float = 2.0  # mean time of one request
     is_falling_asleep: bool = False  # the operator has marked the Lease: it must be renewed before a request is sent
     wake_elapsed_seconds: float = 0.0
@@ -82,7 +85,10 @@ def region_view(
         rows=sum(pod.running + pod.free_rows for pod in pods),
         running=sum(pod.running for pod in pods),
         waiting=sum(pod.waiting for pod in pods),
-        free_requests=sum(pod.free_requests for pod in pods),
+        free_requests=region.circuit.allowed(
+            sum(pod.free_requests for pod in pods), sum(pod.unanswered for pod in pods), now_seconds
+        ),
+        circuit_left_seconds=round(region.circuit.left_seconds(now_seconds), 2),
         # Rounded before they are decided on, so that the record holds what was decided on in few digits.
         service_seconds=round(traffic.service_seconds, 3),
         is_falling_asleep=lease is not None and lease.is_falling_asleep,

@@ -24,6 +24,7 @@ from voxfleet_gateway.refusals import (
     gateway_draining,
     gateway_starting,
     refused_by_decision,
+    region_failing,
     still_full,
     still_waking,
     too_many_waiting,
@@ -138,8 +139,10 @@ class Dispatcher:
 
     def _expired(self, key: RegionKey, context: RequestContext) -> Refusal:
         """Return the refusal of a request whose deadline passed while it was held, with the present estimate."""
-        is_awake = key in self.fleet.regions and self.fleet.standing(key).view.is_awake
-        refusal = still_full if is_awake else still_waking
+        view = self.fleet.standing(key).view if key in self.fleet.regions else None
+        if view is not None and view.circuit_left_seconds > 0:
+            return region_failing(key.region, self._estimate_seconds(key))
+        refusal = still_full if view is not None and view.is_awake else still_waking
         return refusal(key.region, context.held_seconds, self._estimate_seconds(key))
 
     def _estimate_seconds(self, key: RegionKey) -> float:

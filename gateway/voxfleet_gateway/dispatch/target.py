@@ -4,8 +4,8 @@ Knows: its URL, the name of the model there, which identity it is sent, how its 
 first byte is waited for, what a failed attempt does to it. Does not know: HTTP; how it was chosen.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -71,10 +71,13 @@ class PodTarget:
             self.on_demand(self.key)
             yield
 
-    def first_byte(self, hold_left_seconds: float) -> AbstractAsyncContextManager[None]:
-        """Return the timer of an attempt; it raises UpstreamFailedError when no byte comes in time."""
+    @asynccontextmanager
+    async def first_byte(self, hold_left_seconds: float) -> AsyncIterator[None]:
+        """Time an attempt; raises UpstreamFailedError when no byte comes in time."""
         limit_seconds = first_byte_limit_seconds(self.pod.expected_first_byte_seconds, hold_left_seconds)
-        return self.fleet.attempts.first_byte(self.pod, limit_seconds)
+        async with self.fleet.attempts.first_byte(self.pod, limit_seconds):
+            yield
+        self.fleet.record_answer(self.key)
 
     def record_failure(self, failure: UpstreamFailure) -> None:
         """Keep further requests away from the pod, as long as the failure suggests."""

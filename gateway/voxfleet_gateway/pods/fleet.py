@@ -20,7 +20,7 @@ from voxfleet_gateway.errors import UpstreamFailure
 from voxfleet_gateway.pods.attempts import Attempts
 from voxfleet_gateway.pods.region_index import RegionIndex
 from voxfleet_gateway.regions import ModelEntry, ObjectKey, RegionKey, Registry
-from voxfleet_gateway.telemetry import OPEN_REQUESTS, WAKE
+from voxfleet_gateway.telemetry import CIRCUITS_OPENED, OPEN_REQUESTS, WAKE
 
 VIEW_SECONDS = 0.02  # what passes with time alone, as a report's freshness, is counted in seconds
 
@@ -166,10 +166,26 @@ class Fleet:
 
     def record_failure(self, key: RegionKey, pod: PodState, failure: UpstreamFailure) -> None:
         """Record that an attempt at the pod failed; have it polled at once where only a report can clear it."""
-        pod.record_failure(failure, self.clock())
+        now_seconds, region = self.clock(), self.regions[key]
+        pod.record_failure(failure, now_seconds)
+        if failure is UpstreamFailure.FULL:
+            region.circuit.record_answer()
+        elif region.circuit.record_failure(now_seconds, is_every_pod_failing=self._is_failing(region, now_seconds)):
+            CIRCUITS_OPENED.labels(*key.labels).inc()
         if pod.quarantined_since_seconds is not None:
             self.on_suspicion(key, pod.address)
         self._changed(key)
+
+    def _is_failing(self, region: RegionState, now_seconds: float) -> bool:
+        """Whether every pod of the region that requests are sent to is ejected."""
+        pods = balancing.servable(region.pods.values(), now_seconds)
+        return all(each.ejection.is_active(now_seconds) for each in pods)
+
+    def record_answer(self, key: RegionKey) -> None:
+        """Record that a pod of the region has answered a request."""
+        if (region := self.regions.get(key)) is not None and region.circuit.failures:
+            region.circuit.record_answer()
+            self._changed(key)
 
     def record_silence(self, key: RegionKey, pod: PodState) -> None:
         """Record a poll without a report; requests without a byte leave a pod that has stopped reporting."""

@@ -13,10 +13,10 @@ RETRY_AFTER_MAX_SECONDS = 60  # OpenAI's clients ignore a larger Retry-After
 
 
 def wait_estimate_seconds(view: RegionView) -> float:
-    """Return the expected time until a request that came now would begin: the wake's rest, and its turn after it."""
+    """Return the expected time until a request that came now would begin: the rest of wake and circuit, and a turn."""
     rows = max(1, view.rows or view.rows_per_pod)  # a region that wakes begins with one pod
     turns = view.held + view.waiting + (view.is_awake and view.running >= rows)
-    return wake_wait(view) + turns * view.service_seconds / rows
+    return wake_wait(view) + view.circuit_left_seconds + turns * view.service_seconds / rows
 
 
 def estimate_seconds(reason: str, nearest: RegionView | None) -> float | None:

@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 import pytest
-from voxfleet_gateway.decisions.pods import ejection
+from voxfleet_gateway.decisions.pods import circuit, ejection
 from voxfleet_gateway.decisions.pods.pod_state import LoadReport, ReceivedReport
 
 
@@ -192,3 +192,64 @@ async def test_events_keep_a_connection_open_longer_than_its_client_s_timeout(wi
         answer, _ = await wire.send(port, wire.post(body, extra=b"X-Stainless-Read-Timeout: 5.1\r\n"))
     assert answer.count(b": keep-alive") >= 3
     assert b"event: error" in answer
+
+
+class Ill(Pod):
+    """Responds with 500 until it is well; speaks then."""
+
+    is_well = False
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.is_well:
+            return await super().__call__(reader, writer)
+        await reader.readuntil(b"\r\n\r\n")
+        self.asked += 1
+        writer.write(b"HTTP/1.1 500 B\r\nContent-Length: 3\r\n\r\nill")
+        writer.close()
+        return None
+
+
+async def test_a_region_whose_pods_all_fail_is_left_alone_and_tried_by_one(
+    wire: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(circuit, "FIRST_OPEN_SECONDS", 0.5)
+    audio = wire.ok + b"Content-Length: 5\r\n\r\naudio"
+    pods = Ill(wire, audio), Ill(wire, audio)
+    async with wire.gateway(*pods, keep_reporting=True) as (port, gateway):
+        gateway.speech.budget.balance = 100.0
+        for _ in range(2):
+            assert status((await wire.send(port, wire.post()))[0]) == 500
+        assert gateway.fleet.regions[wire.key].circuit.openings == 2, "the sixth attempt tried it"
+        asked = sum(pod.asked for pod in pods)
+        crowd = [asyncio.create_task(wire.send(port, wire.post(extra=b"Prefer: wait=60\r\n"), 60)) for _ in range(20)]
+        await asyncio.sleep(0.1)
+        assert sum(pod.asked for pod in pods) == asked, "nothing is sent while it is open"
+        for pod in pods:
+            pod.is_well = True
+        answers = [status(answer) for answer, _ in await asyncio.gather(*crowd)]
+    assert answers == [200] * 20
+    assert sum(pod.asked for pod in pods) == asked + 20
+
+
+async def test_each_attempt_carries_the_same_request_id(wire: Any) -> None:
+    heads: list[bytes] = []
+
+    async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        if len(heads) < 3:
+            writer.transport.abort()
+            return
+        writer.write(wire.ok + b"Content-Length: 5\r\n\r\naudio")
+        writer.close()
+
+    async with wire.gateway(reset, keep_reporting=True) as (port, gateway):
+        began = time.monotonic()
+        gateway.fleet.on_suspicion = lambda key, address: gateway.fleet.record_report(
+            key, address, ReceivedReport(LoadReport(state="ready", free_rows=64), {}, time.monotonic())
+        )
+        answer, _ = await wire.send(port, wire.post(extra=b"X-Request-Id: same-id\r\n"))
+        retried_seconds = time.monotonic() - began
+    assert status(answer) == 200
+    assert len(heads) == 3
+    assert all(b"X-Request-Id: same-id\r\n" in head for head in heads)
+    assert retried_seconds < 5, "no retry waits for a period of polls"
