@@ -13,15 +13,17 @@ import aiohttp
 from voxfleet_gateway.cluster.api import KubernetesApi
 from voxfleet_gateway.cluster.endpoint_watch import LABEL_SELECTOR as ENDPOINT_SELECTOR
 from voxfleet_gateway.cluster.endpoint_watch import PATH as ENDPOINT_PATH
-from voxfleet_gateway.cluster.endpoint_watch import EndpointWatch
+from voxfleet_gateway.cluster.endpoint_watch import SERVICE_LABEL, EndpointWatch
 from voxfleet_gateway.cluster.lease_renewer import LeaseRenewer
 from voxfleet_gateway.cluster.lease_watch import LeaseWatch, leases_path
 from voxfleet_gateway.cluster.list_watch import ListWatch
+from voxfleet_gateway.cluster.peers import Peers, peers_path
 from voxfleet_gateway.cluster.registry_watch import LABEL_SELECTOR as REGISTRY_SELECTOR
 from voxfleet_gateway.cluster.registry_watch import RegistryWatch, registry_path
 from voxfleet_gateway.decisions.hold.hold_places import HoldBounds, HoldPlaces
 from voxfleet_gateway.decisions.pods.retry_policy import RetryBudget
 from voxfleet_gateway.dispatch.dispatcher import Dispatcher
+from voxfleet_gateway.dispatch.handover import Handover
 from voxfleet_gateway.dispatch.hold_queues import HoldQueues
 from voxfleet_gateway.pods.fleet import Fleet
 from voxfleet_gateway.pods.load_poller import LoadPoller
@@ -32,6 +34,7 @@ from voxfleet_gateway.server.requests.request_body import BodyBudget
 from voxfleet_gateway.server.speech import Speech
 from voxfleet_gateway.server.upstream.proxy import Proxy
 from voxfleet_gateway.settings import Settings
+from voxfleet_gateway.tokens import gateway_token
 
 FLUSH_SECONDS = 3.0  # for the last renewals, when the API server is slow or away
 HELD_RESPONSE_SECONDS = 2.0  # before the drain's end: time to send 503 to requests that are still held
@@ -48,6 +51,7 @@ class Gateway:
     lease_renewer: LeaseRenewer
     poller: LoadPoller
     hold_queues: HoldQueues
+    dispatcher: Dispatcher
     health: Health
     speech: Speech
     models: Models
@@ -63,12 +67,14 @@ class Gateway:
             await self.poller.stop()
 
     async def drain(self) -> None:
-        """Let open and held requests end within the drain time, then refuse those that are still held."""
+        """Let open requests end within the drain time and hand held ones over; then refuse those that still wait."""
         self.health.is_draining = True
         await self._flush_leases()
         # Load balancers send new requests until they have read that this replica is unready.
         await asyncio.sleep(self.settings.drain_grace_seconds)
+        self.dispatcher.hand_over()
         await self._wait_until_quiet(max(0.0, self.settings.drain_seconds - HELD_RESPONSE_SECONDS))
+        self.dispatcher.handover.end()
         self.hold_queues.drain()
         await self._wait_until_quiet(HELD_RESPONSE_SECONDS)
         await self._flush_leases()
@@ -82,7 +88,7 @@ class Gateway:
             return
 
     def _is_busy(self) -> bool:
-        return bool(self.hold_queues.queues) or any(
+        return bool(self.hold_queues.queues or self.dispatcher.handover.open_requests) or any(
             region.traffic.open_requests for region in self.fleet.regions.values()
         )
 
@@ -115,26 +121,37 @@ def _assemble(settings: Settings, api: KubernetesApi, session: aiohttp.ClientSes
     def held_changed(key: RegionKey) -> None:
         lease_renewer.notify(key)
 
+    def peers_changed() -> None:
+        fleet.replicas = peers.replicas()
+        fleet.refresh()
+
     registry = RegistryWatch(lambda refs: fleet.refresh_models(refs))  # noqa: PLW0108  # the fleet is made below
     endpoints = EndpointWatch(lambda services: fleet.refresh_services(services))  # noqa: PLW0108
     leases = LeaseWatch(api, settings.pod_name, lambda changed: fleet.notify_leases(changed))  # noqa: PLW0108
     bounds = HoldBounds(settings.max_held_requests, settings.max_bodies_bytes, settings.max_held_audio_seconds)
-    hold_queues = HoldQueues(held_changed, HoldPlaces(bounds), lambda: settings.replicas)
+    peers = Peers(
+        (settings.system_namespace, settings.gateway_service), settings.pod_name, settings.replicas, peers_changed
+    )
+    hold_queues = HoldQueues(held_changed, HoldPlaces(bounds), peers.replicas)
     fleet = Fleet(lambda: registry.registry, endpoints.pods, lambda: leases.leases, hold_queues.held, region_changed)
     fleet.free_places = hold_queues.free_places
     fleet.replicas, fleet.gateway_region = settings.replicas, settings.region
     poller = LoadPoller(fleet, session, settings.internal_key.get_secret_value())
     fleet.on_suspicion, fleet.on_pods_change = poller.poll_now, poller.follow
     lease_renewer = LeaseRenewer(fleet, leases)
-    dispatcher = Dispatcher(fleet, hold_queues, lease_renewer.notify)
+    handover = Handover(peers.others, gateway_token(settings.internal_key.get_secret_value()))
+    dispatcher = Dispatcher(fleet, hold_queues, lease_renewer.notify, handover)
     proxy, bodies = Proxy(session, lambda: health.is_draining), BodyBudget(settings.max_bodies_bytes)
     speech = Speech(settings, dispatcher, proxy, RetryBudget(), bodies)
-    watches = (
+    watches: tuple[ListWatch, ...] = (
         ListWatch("models", api, registry_path(settings.system_namespace), registry, REGISTRY_SELECTOR),
         ListWatch("endpoints", api, ENDPOINT_PATH, endpoints, ENDPOINT_SELECTOR),
         ListWatch("leases", api, leases_path(settings.demand_namespace), leases),
     )
+    if settings.gateway_service:
+        selector = f"{SERVICE_LABEL}={settings.gateway_service}"
+        watches += (ListWatch("gateways", api, peers_path(settings.system_namespace), peers.endpoints, selector),)
     health = Health(lambda: [watch.name for watch in watches if not watch.synced.is_set()])
     dispatcher.is_synced = watches[0].synced.is_set
     models = Models(dispatcher, speech)
-    return Gateway(settings, fleet, watches, lease_renewer, poller, hold_queues, health, speech, models)
+    return Gateway(settings, fleet, watches, lease_renewer, poller, hold_queues, dispatcher, health, speech, models)

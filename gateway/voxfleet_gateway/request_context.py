@@ -43,6 +43,7 @@ class RequestContext:
     bytes_sent: int = 0
     status: int = 0
     is_truncated: bool = False
+    is_handed_over: bool = False  # to or from another gateway of the region: it is not handed over again
     decided: DecisionRecord | None = None
 
     @property

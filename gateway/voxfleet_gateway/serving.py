@@ -16,6 +16,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from voxfleet_gateway.cluster.api import connect
 from voxfleet_gateway.gateway import Gateway, open_gateway
 from voxfleet_gateway.server.app import public_app
+from voxfleet_gateway.server.handover import HandoverHandler
 from voxfleet_gateway.server.internal import internal_app
 from voxfleet_gateway.settings import Settings
 
@@ -66,7 +67,10 @@ async def listening(gateway: Gateway) -> AsyncIterator[dict[str, int]]:
     apps = {
         "api": (public_app(settings, gateway.speech, gateway.models, gateway.health), settings.port),
         "metrics": (metrics_app(), settings.metrics_port),
-        "internal": (internal_app(settings, gateway.fleet), settings.internal_port),
+        "internal": (
+            internal_app(settings, gateway.fleet, HandoverHandler(settings, gateway.speech)),
+            settings.internal_port,
+        ),
     }
     runners: list[web.AppRunner] = []
     ports: dict[str, int] = {}

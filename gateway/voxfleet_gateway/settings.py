@@ -59,7 +59,15 @@ class Settings(BaseSettings):
     max_held_audio_seconds: float = Field(
         default=100_000, ge=1, description="Seconds of audio that held requests ask for, of all models; one's are half."
     )
-    replicas: int = Field(default=2, ge=1, description="Gateways of this region, which share its pods' places.")
+    replicas: int = Field(
+        default=2,
+        ge=1,
+        description="Gateways of this region, which share its pods' places, until their Service is read.",
+    )
+    gateway_service: str = Field(
+        default="",
+        description="Service of this region's gateways, in the system namespace; empty: the others are unknown.",
+    )
     drain_seconds: float = Field(default=120, ge=0, description="After SIGTERM: time for open requests to end.")
     drain_grace_seconds: float = Field(
         default=5, ge=0, description="After SIGTERM: time in which new requests are still served."

@@ -41,6 +41,9 @@ BROKEN_STREAMS = Counter(
 CIRCUITS_OPENED = Counter(
     f"{PREFIX}circuits_opened", "Times that every pod of a region failed, and it was left alone.", REGION_LABELS
 )
+HANDOVERS = Counter(
+    f"{PREFIX}handovers", "Held requests passed between gateways of a region while one shuts down.", ("result",)
+)
 LEASE_RENEWALS = Counter(f"{PREFIX}lease_renewals", "Renewals of demand Leases.", ("reason", "result"))
 WATCH_RESTARTS = Counter(f"{PREFIX}watch_restarts", "Watches that broke and were restarted.", ("watch",))
 REGISTRY_INVALID = Gauge(f"{PREFIX}registry_invalid", "Model ConfigMaps that could not be read.")

@@ -5,7 +5,7 @@ Knows: the loop around the pure decision. Does not know: bodies, headers, the po
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from voxfleet_gateway.decisions.caller import Caller
@@ -16,6 +16,7 @@ from voxfleet_gateway.decisions.hold.wake_estimate import wait_estimate_seconds
 from voxfleet_gateway.decisions.record import DecisionRecord
 from voxfleet_gateway.decisions.region_traffic import DEFAULT_WAKE_SECONDS
 from voxfleet_gateway.decisions.routing import Decision, RouteRequest, decide, usable_regions
+from voxfleet_gateway.dispatch.handover import Handover
 from voxfleet_gateway.dispatch.hold_queues import HoldQueues
 from voxfleet_gateway.dispatch.target import PodTarget, Target
 from voxfleet_gateway.errors import Refusal, RequestRefusedError
@@ -44,6 +45,7 @@ class Dispatcher:
     fleet: Fleet
     hold_queues: HoldQueues
     on_demand: Callable[[RegionKey], None]
+    handover: Handover = field(default_factory=Handover)
     is_synced: Callable[[], bool] = lambda: True  # whether the registry has been read once
 
     async def find_target(
@@ -53,7 +55,7 @@ class Dispatcher:
         try:
             while True:
                 model = self.model(name, context.caller)  # again after each hold: the registry may have changed
-                is_admitted = context.held_seconds > 0 or context.attempts > 0
+                is_admitted = context.held_seconds > 0 or context.attempts > 0 or context.is_handed_over
                 decision = self.decide(model, replace(route_request, is_admitted=is_admitted), context)
                 for region in decision.wake:
                     self.wake(model.key(region))
@@ -65,6 +67,8 @@ class Dispatcher:
                 if decision.action == "serve" and is_in_turn and (pod := self.fleet.pick_pod(key)):
                     context.restore_held_route()
                     return PodTarget(key, model, pod, self.fleet, self.on_demand)
+                if (peer := self._peer(key, model, ticket, context)) is not None:
+                    return peer
                 await self._hold(key, model, ticket, context)
         finally:  # found, refused, or the client has disconnected: its place is another request's
             self.hold_queues.leave(ticket)
@@ -110,6 +114,20 @@ class Dispatcher:
         for waiting in self.hold_queues.of_model((key.namespace, key.name)):
             self.hold_queues.release(waiting, self._free(waiting))
 
+    def hand_over(self) -> None:
+        """Pass held requests, and those that would be held from now on, to the other gateways of the region."""
+        self.handover.is_active = True
+        for key in [*self.hold_queues.queues]:
+            self.hold_queues.release(key, None)
+
+    def _peer(self, key: RegionKey, model: ModelEntry, ticket: Ticket, context: RequestContext) -> Target | None:
+        """Return the gateway that holds the request from now on; None where it is held here."""
+        if context.is_handed_over or context.decided is None:
+            return None
+        peer = self.handover.target(key, model, context.decided.route_request, ticket)
+        context.is_handed_over = peer is not None
+        return peer
+
     def _count_arrival(self, key: RegionKey, context: RequestContext) -> None:
         """Count the request once, in the region where it was first sent or held."""
         if context.key is None:
@@ -124,7 +142,7 @@ class Dispatcher:
             ticket,
             model,
             _usable_regions(key, model, context),
-            is_admitted=context.attempts > 0,
+            is_admitted=context.attempts > 0 or context.is_handed_over,
         )
         held_seconds = time.monotonic() - began_seconds
         context.held_seconds += held_seconds

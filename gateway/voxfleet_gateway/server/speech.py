@@ -75,7 +75,7 @@ class Speech:
         model: ModelEntry,
         events: EventStream | None = None,
     ) -> web.StreamResponse:
-        route_request, context = self.route_request(request), request[CONTEXT]
+        context = request[CONTEXT]
         wait_seconds = hold_seconds(
             request.headers,
             wants_events=speech.wants_events,
@@ -85,6 +85,18 @@ class Speech:
         ticket = self.dispatcher.hold_queues.new_ticket(
             wait_seconds, context.caller.tenant, speech.audio_seconds, len(speech.body)
         )
+        return await self.serve(request, speech, ticket, self.route_request(request), events)
+
+    async def serve(
+        self,
+        request: web.Request,
+        speech: SpeechRequest,
+        ticket: Ticket,
+        route_request: RouteRequest,
+        events: EventStream | None = None,
+    ) -> web.StreamResponse:
+        """Find a target and send, again while that is allowed, until the ticket's deadline."""
+        context = request[CONTEXT]
         retries, full = 0, None
         while True:
             try:

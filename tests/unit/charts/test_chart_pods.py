@@ -33,6 +33,7 @@ ENVIRONMENT = {
         "VOXFLEET_DEMAND_NAMESPACE",
         "VOXFLEET_INTERNAL_KEY",
         "VOXFLEET_REGION",
+        "VOXFLEET_GATEWAY_SERVICE",
         "VOXFLEET_REPLICAS",
         "VOXFLEET_TRUSTED_PROXIES",
         "VOXFLEET_DRAIN_SECONDS",
@@ -269,5 +270,23 @@ def test_network_policies_are_optional_and_restrict_the_internal_port(render: Re
     assert opened.keys() == {6006, 9090, 9091}
     assert opened[6006] is None
     assert opened[9091] is not None
-    assert opened[9091][0]["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == "operator"
+    callers = [each["podSelector"]["matchLabels"]["app.kubernetes.io/component"] for each in opened[9091]]
+    assert callers == ["operator", "gateway"], "gateways hand held requests over to one another"
     assert {rule["ports"][0]["port"] for rule in policies["voxfleet-operator"]} == {9090}
+
+
+@pytest.mark.parametrize(
+    ("regions", "services"),
+    [([], {"voxfleet-gateway"}), (["eu", "us"], {"voxfleet-gateway-eu", "voxfleet-gateway-us"})],
+)
+def test_a_gateway_knows_the_service_of_its_region(render: Render, regions: list[str], services: set[str]) -> None:
+    manifests = render({"gateway": {"regions": [{"name": name} for name in regions]}})
+    gateways = [each for each in manifests if each["kind"] == "Deployment" and "gateway" in each["metadata"]["name"]]
+    named = {
+        variable["value"]
+        for each in gateways
+        for variable in each["spec"]["template"]["spec"]["containers"][0]["env"]
+        if variable["name"] == "VOXFLEET_GATEWAY_SERVICE"
+    }
+    assert named == services
+    assert services <= {each["metadata"]["name"] for each in manifests if each["kind"] == "Service"}

@@ -1,0 +1,96 @@
+"""POST /internal/handover: a request that another gateway of the region held and can hold no longer.
+
+Knows: that the sender needs the gateways' token, and the headers in which that gateway passes on what it knows.
+Does not know: the client, whose connection stays there; how requests are held and served.
+"""
+
+from dataclasses import dataclass
+from http import HTTPStatus
+
+import structlog
+from aiohttp import web
+from multidict import CIMultiDictProxy
+
+from voxfleet_gateway.decisions.caller import Caller
+from voxfleet_gateway.decisions.client_location import COUNTRY, COUNTRY_HEADER, LOCATION_HEADER, parse_location
+from voxfleet_gateway.decisions.routing import RouteRequest
+from voxfleet_gateway.dispatch.handover import HOLD_HEADER, MODEL_HEADER
+from voxfleet_gateway.dispatch.target import PRIORITY_HEADER, TENANT_HEADER
+from voxfleet_gateway.errors import Refusal, RequestRefusedError
+from voxfleet_gateway.refusals import bad_request
+from voxfleet_gateway.request_context import REQUEST_ID_HEADER, new_context
+from voxfleet_gateway.server.middleware import CONTEXT
+from voxfleet_gateway.server.requests.request_body import read_body
+from voxfleet_gateway.server.requests.speech_request import check_speech, parse_model_name
+from voxfleet_gateway.server.responses import error_response
+from voxfleet_gateway.server.speech import Speech
+from voxfleet_gateway.settings import Settings
+from voxfleet_gateway.telemetry import HANDOVERS
+from voxfleet_gateway.tokens import bearer_matches, gateway_token
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class HandoverHandler:
+    """The handler."""
+
+    settings: Settings
+    speech: Speech
+
+    async def post(self, request: web.Request) -> web.StreamResponse:
+        """Hold and serve the request; it is not handed over again, and is logged here with this gateway's decision."""
+        given_id = request.headers.get(REQUEST_ID_HEADER, "")
+        context = request[CONTEXT] = new_context(given_id, request.method, request.path, self.settings.region)
+        context.is_handed_over = True
+        try:
+            response = await self._respond(request)
+            context.status = response.status
+        except RequestRefusedError as refused:
+            response = error_response(refused.refusal)
+            context.status = response.status
+        finally:
+            log.info("request", **context.log_fields())
+        return response
+
+    async def _respond(self, request: web.Request) -> web.StreamResponse:
+        key = self.settings.internal_key.get_secret_value()
+        if not bearer_matches(request.headers.get("Authorization"), gateway_token(key)):
+            message = "A valid bearer token is required."
+            raise RequestRefusedError(Refusal(HTTPStatus.UNAUTHORIZED, "invalid_token", message))
+        HANDOVERS.labels("received").inc()
+        context, headers = request[CONTEXT], request.headers
+        context.caller = _caller(headers, self.settings.max_body_bytes)
+        context.model = headers.get(MODEL_HEADER, "")
+        with self.speech.bodies.reserve() as reservation:
+            body = await read_body(request, reservation, context.caller.max_body_bytes)
+            speech = check_speech(*parse_model_name(body), body)
+            context.input_characters = speech.input_characters
+            ticket = self.speech.dispatcher.hold_queues.new_ticket(
+                _number(headers, HOLD_HEADER), context.caller.tenant, speech.audio_seconds, len(body)
+            )
+            # Without comments of its own: the other gateway keeps its client's stream of events open.
+            return await self.speech.serve(request, speech, ticket, self._route_request(headers, context.caller))
+
+    def _route_request(self, headers: CIMultiDictProxy[str], caller: Caller) -> RouteRequest:
+        country = headers.get(COUNTRY_HEADER, "")
+        return RouteRequest(
+            self.settings.region,
+            parse_location(headers.get(LOCATION_HEADER, "")),
+            country if COUNTRY.fullmatch(country) else None,
+            tenant=caller.tenant,
+        )
+
+
+def _caller(headers: CIMultiDictProxy[str], max_body_bytes: int) -> Caller:
+    """Return the caller that the other gateway has authenticated, and whose rights it has checked."""
+    priority = int(_number(headers, PRIORITY_HEADER))
+    return Caller(headers.get(TENANT_HEADER, ""), priority, max_body_bytes=max_body_bytes)
+
+
+def _number(headers: CIMultiDictProxy[str], name: str) -> float:
+    given = headers.get(name, "")
+    try:
+        return max(-1e6, min(1e6, float(given)))
+    except ValueError as error:
+        raise RequestRefusedError(bad_request(f"'{name}' must be a number, not {given!r:.80}.", None)) from error
