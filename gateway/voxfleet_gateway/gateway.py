@@ -150,7 +150,7 @@ def _assemble(settings: Settings, api: KubernetesApi, session: aiohttp.ClientSes
     )
     if settings.gateway_service:
         selector = f"{SERVICE_LABEL}={settings.gateway_service}"
-        watches += (ListWatch("gateways", api, peers_path(settings.system_namespace), peers.endpoints, selector),)
+        watches += (ListWatch("peers", api, peers_path(settings.system_namespace), peers.endpoints, selector),)
     health = Health(lambda: [watch.name for watch in watches if not watch.synced.is_set()])
     dispatcher.is_synced = watches[0].synced.is_set
     models = Models(dispatcher, speech)

@@ -9,6 +9,7 @@ from voxfleet_gateway.server.health import Health
 from voxfleet_gateway.server.middleware import SPEECH_PATH, RequestMiddleware
 from voxfleet_gateway.server.models import Models
 from voxfleet_gateway.server.page import page
+from voxfleet_gateway.server.prewake import Prewake
 from voxfleet_gateway.server.requests.request_body import continue_later
 from voxfleet_gateway.server.speech import Speech
 from voxfleet_gateway.settings import Settings
@@ -25,5 +26,8 @@ def public_app(settings: Settings, speech: Speech, models: Models, health: Healt
     app.router.add_get("/v1/models/{model:.+}", models.get)
     app.router.add_get("/health/live", health.live)
     app.router.add_get("/health/ready", health.ready)
-    app.router.add_get("/", page)
+    prewake = Prewake(speech.dispatcher, speech)
+    app.router.add_get("/v1", prewake.api_root)
+    app.router.add_get("/v1/", prewake.api_root)
+    app.router.add_get("/", prewake.before(page))
     return app

@@ -4,7 +4,7 @@ Knows: the order of the steps. Does not know: how any of them is done.
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiohttp import web
 
@@ -12,6 +12,7 @@ from voxfleet_gateway.decisions.client_location import COUNTRY_HEADER, LOCATION_
 from voxfleet_gateway.decisions.hold.deadlines import hold_seconds
 from voxfleet_gateway.decisions.hold.tickets import Ticket
 from voxfleet_gateway.decisions.pods.retry_policy import RetryBudget, may_retry
+from voxfleet_gateway.decisions.recent_models import RecentModels
 from voxfleet_gateway.decisions.routing import RouteRequest
 from voxfleet_gateway.dispatch.dispatcher import Dispatcher
 from voxfleet_gateway.dispatch.target import Target
@@ -38,6 +39,7 @@ class Speech:
     proxy: Proxy
     budget: RetryBudget
     bodies: BodyBudget
+    recent: RecentModels = field(default_factory=RecentModels)
     keep_alive_seconds: float = KEEP_ALIVE_SECONDS
 
     async def post(self, request: web.Request) -> web.StreamResponse:
@@ -56,6 +58,7 @@ class Speech:
         # Before the other fields: 404 for an unknown model is more useful than 400 for its parameters.
         model = self.dispatcher.model(name, context.caller)
         context.model_ref = (model.namespace, model.name)
+        self.recent.record(context.caller.tenant, model.full_name)
         speech = check_speech(name, fields, body)
         context.model, context.input_characters = name, speech.input_characters
         return speech.naming(model.model), model
