@@ -43,7 +43,8 @@ class RequestContext:
     bytes_sent: int = 0
     status: int = 0
     is_truncated: bool = False
-    is_handed_over: bool = False  # to or from another gateway of the region: it is not handed over again
+    may_be_handed_over: bool = False  # to another gateway of the region; once, and no session that goes both ways
+    is_handed_over: bool = False  # by another gateway, which has admitted it
     decided: DecisionRecord | None = None
 
     @property

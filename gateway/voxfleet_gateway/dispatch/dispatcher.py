@@ -122,10 +122,10 @@ class Dispatcher:
 
     def _peer(self, key: RegionKey, model: ModelEntry, ticket: Ticket, context: RequestContext) -> Target | None:
         """Return the gateway that holds the request from now on; None where it is held here."""
-        if context.is_handed_over or context.decided is None:
+        if not context.may_be_handed_over or context.decided is None:
             return None
         peer = self.handover.target(key, model, context.decided.route_request, ticket)
-        context.is_handed_over = peer is not None
+        context.may_be_handed_over = peer is None
         return peer
 
     def _count_arrival(self, key: RegionKey, context: RequestContext) -> None:

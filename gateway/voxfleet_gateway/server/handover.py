@@ -39,7 +39,7 @@ class HandoverHandler:
     speech: Speech
 
     async def post(self, request: web.Request) -> web.StreamResponse:
-        """Hold and serve the request; it is not handed over again, and is logged here with this gateway's decision."""
+        """Hold and serve the request, and log this gateway's decision about it; it is not handed over a second time."""
         given_id = request.headers.get(REQUEST_ID_HEADER, "")
         context = request[CONTEXT] = new_context(given_id, request.method, request.path, self.settings.region)
         context.is_handed_over = True

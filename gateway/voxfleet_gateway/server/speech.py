@@ -88,6 +88,7 @@ class Speech:
         ticket = self.dispatcher.hold_queues.new_ticket(
             wait_seconds, context.caller.tenant, speech.audio_seconds, len(speech.body)
         )
+        context.may_be_handed_over = True
         return await self.serve(request, speech, ticket, self.route_request(request), events)
 
     async def serve(
