@@ -25,7 +25,7 @@ from voxfleet_gateway.server.requests.speech_request import check_speech, parse_
 from voxfleet_gateway.server.responses import error_response
 from voxfleet_gateway.server.speech import Speech
 from voxfleet_gateway.settings import Settings
-from voxfleet_gateway.telemetry import HANDOVERS
+from voxfleet_gateway.telemetry import HANDOVERS, HELD
 from voxfleet_gateway.tokens import bearer_matches, gateway_token
 
 log = structlog.get_logger(__name__)
@@ -50,6 +50,8 @@ class HandoverHandler:
             response = error_response(refused.refusal)
             context.status = response.status
         finally:
+            if context.key is not None and context.held_seconds > 0:
+                HELD.labels(*context.key.labels).observe(context.held_seconds)
             log.info("request", **context.log_fields())
         return response
 

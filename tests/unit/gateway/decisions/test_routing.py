@@ -85,6 +85,16 @@ def test_a_full_home_holds_when_it_may_not_spill() -> None:
     assert (decision.action, decision.region, decision.route) == ("hold", "eu-central", "hold-load")
 
 
+def test_a_home_whose_pods_all_fail_spills_or_is_waited_for() -> None:
+    failing = awake(free_requests=0, circuit_left_seconds=8.0)
+    alone = decide([failing], replace(AT_HOME, client=EU))
+    assert (alone.action, alone.route, alone.wake) == ("hold", "hold-circuit", ())
+    other = decide([failing, awake("us-east")], replace(AT_HOME, client=EU))
+    assert (other.action, other.region, other.route) == ("serve", "us-east", "spill-load")
+    tried = decide([awake(free_requests=1)], replace(AT_HOME, client=EU))
+    assert (tried.action, tried.route) == ("serve", "nearest"), "its time is over"
+
+
 def test_a_failed_home_fails_over_and_is_still_asked_to_wake() -> None:
     failed = asleep(failure="weights are truncated")
     decision = decide([failed, awake("us-east")], replace(AT_HOME, client=EU))

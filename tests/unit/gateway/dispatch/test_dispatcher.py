@@ -41,9 +41,9 @@ class World:
         self.pods[region] = (PodEndpoint(ADDRESS, is_ready=True),)
         self.fleet.refresh()
 
-    async def find(self, hold_seconds: float = 5) -> Target:
+    async def find(self, hold_seconds: float = 5, tenant: str = "", audio_seconds: float = 0.0) -> Target:
         context = RequestContext("id", "POST", "/", "eu")
-        ticket = self.dispatcher.hold_queues.new_ticket(hold_seconds)
+        ticket = self.dispatcher.hold_queues.new_ticket(hold_seconds, tenant, audio_seconds)
         return await self.dispatcher.find_target("m", RouteRequest("eu"), ticket, context)
 
     async def refused(self, hold_seconds: float = 5) -> Refusal:
@@ -236,3 +236,35 @@ async def test_a_client_that_leaves_while_held_frees_its_place() -> None:
     (second,) = await begun(world.find())
     assert not second.done()
     second.cancel()
+
+
+async def test_the_places_of_a_new_pod_are_shared_by_the_tenants_that_wait() -> None:
+    world = World(region("eu"))
+    world.put_pod("eu")
+    record = world.fleet.regions[EU].pods[ADDRESS]
+    record.open_requests = DEFAULT_SERVING.open_limit(1)
+    world.fleet.refresh()
+    many = await begun(*(world.find(tenant="many", audio_seconds=10) for _ in range(40)))
+    few = await begun(*(world.find(tenant="few", audio_seconds=10) for _ in range(4)))
+    record.open_requests -= 8
+    world.fleet.refresh()
+    await asyncio.gather(*few, *many[:4])
+    assert [each.done() for each in many] == [True] * 4 + [False] * 36
+    for each in many:
+        each.cancel()
+
+
+async def test_one_tenant_cannot_take_the_last_places_of_a_model() -> None:
+    world = World(region("eu"), gateway={"max_held_requests": 8})
+    of_one = await begun(*(world.find(tenant="one") for _ in range(8)))
+    assert world.fleet.held(EU) == 6
+    (other,) = await begun(world.find(tenant="other"))
+    assert not other.done()
+    for each in of_one[6:]:
+        with pytest.raises(RequestRefusedError) as caught:
+            await each
+        refusal = caught.value.refusal
+        assert (refusal.code, refusal.status) == ("too_many_waiting", 503)
+        assert 1 <= (refusal.retry_after_seconds or 0) <= 60
+    for each in (*of_one[:6], other):
+        each.cancel()
