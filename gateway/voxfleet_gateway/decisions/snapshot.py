@@ -72,6 +72,8 @@ def region_view(
     """Return the view of a region with its demand Lease, the requests held for it, and how many more may be."""
     entry, traffic = region.entry, region.traffic
     pods = servable(region.pods.values(), now_seconds)
+    free_requests = sum(pod.free_requests for pod in pods)
+    is_failing = bool(region.circuit.openings) and all(pod.ejection.failures for pod in pods)
     return RegionView(
         name=entry.name,
         is_reachable=region.is_here,
@@ -85,10 +87,10 @@ def region_view(
         rows=sum(pod.running + pod.free_rows for pod in pods),
         running=sum(pod.running for pod in pods),
         waiting=sum(pod.waiting for pod in pods),
-        free_requests=region.circuit.allowed(
-            sum(pod.free_requests for pod in pods), sum(pod.unanswered for pod in pods), now_seconds
-        ),
-        circuit_left_seconds=round(region.circuit.left_seconds(now_seconds), 2),
+        free_requests=region.circuit.allowed(free_requests, sum(pod.unanswered for pod in pods), now_seconds)
+        if is_failing
+        else free_requests,
+        circuit_left_seconds=round(region.circuit.left_seconds(now_seconds), 2) if is_failing else 0.0,
         # Rounded before they are decided on, so that the record holds what was decided on in few digits.
         service_seconds=round(traffic.service_seconds, 3),
         is_falling_asleep=lease is not None and lease.is_falling_asleep,

@@ -170,16 +170,14 @@ class Fleet:
         pod.record_failure(failure, now_seconds)
         if failure is UpstreamFailure.FULL:
             region.circuit.record_answer()
-        elif region.circuit.record_failure(now_seconds, is_every_pod_failing=self._is_failing(region, now_seconds)):
+            self._changed(key)
+            return
+        is_failing = balancing.is_failing(region.pods.values(), now_seconds)
+        if region.circuit.record_failure(now_seconds, is_every_pod_failing=is_failing):
             CIRCUITS_OPENED.labels(*key.labels).inc()
         if pod.quarantined_since_seconds is not None:
             self.on_suspicion(key, pod.address)
         self._changed(key)
-
-    def _is_failing(self, region: RegionState, now_seconds: float) -> bool:
-        """Whether every pod of the region that requests are sent to is ejected."""
-        pods = balancing.servable(region.pods.values(), now_seconds)
-        return all(each.ejection.is_active(now_seconds) for each in pods)
 
     def record_answer(self, key: RegionKey) -> None:
         """Record that a pod of the region has answered a request."""

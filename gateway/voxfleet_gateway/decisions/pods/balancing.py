@@ -17,6 +17,11 @@ def servable(pods: Iterable[PodState], now_seconds: float) -> list[PodState]:
     return [pod for pod in able if not pod.ejection.is_active(now_seconds)] or able
 
 
+def is_failing(pods: Iterable[PodState], now_seconds: float) -> bool:
+    """Whether every pod that requests may be sent to has failed and not recovered; a new pod has not."""
+    return all(pod.ejection.failures for pod in servable(pods, now_seconds))
+
+
 def pick_pod(pods: Iterable[PodState], now_seconds: float, draw: float) -> PodState | None:
     """Return the servable pod with the least work, or None when every one is at its limit of open requests.
 

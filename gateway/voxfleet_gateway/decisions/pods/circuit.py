@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 FAILURES_TO_OPEN = 5  # attempts in a row: two requests with their retries
 FIRST_OPEN_SECONDS = 1.0
-LONGEST_OPEN_SECONDS = 60.0
+LONGEST_OPEN_SECONDS = 30.0  # a request that fails on any pod must not take the region away from others for longer
 
 
 @dataclass(slots=True)
@@ -24,7 +24,7 @@ class RegionCircuit:
         if self.left_seconds(now_seconds) > 0:
             return False
         self.failures += 1
-        if not self.openings and (self.failures < FAILURES_TO_OPEN or not is_every_pod_failing):
+        if not is_every_pod_failing or (not self.openings and self.failures < FAILURES_TO_OPEN):
             return False
         open_seconds = FIRST_OPEN_SECONDS * 2.0 ** min(self.openings, 16)
         self.until_seconds = now_seconds + min(LONGEST_OPEN_SECONDS, open_seconds)

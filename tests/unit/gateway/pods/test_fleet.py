@@ -220,3 +220,21 @@ def test_a_changed_registry_entry_keeps_the_regions_counters() -> None:
     world.fleet.refresh()
     assert world.fleet.regions[KEY].model is suspended
     assert world.fleet.regions[KEY].traffic is traffic
+
+
+def test_a_new_pod_is_used_while_the_circuit_of_the_old_ones_is_open() -> None:
+    world = World()
+    world.endpoints = (PodEndpoint(ONE, is_ready=True),)
+    world.fleet.refresh()
+    (pod,) = world.fleet.regions[KEY].pods.values()
+    for _ in range(5):
+        world.fleet.record_failure(KEY, pod, UpstreamFailure.ERROR_5XX)
+    assert (world.view.free_requests, world.view.circuit_left_seconds) == (0, 1.0)
+    world.now += 1.0
+    assert world.view.free_requests == 1, "one tries it"
+    world.fleet.record_failure(KEY, pod, UpstreamFailure.ERROR_5XX)
+    assert world.view.circuit_left_seconds == 2.0
+    world.endpoints = (PodEndpoint(ONE, is_ready=True), PodEndpoint(TWO, is_ready=True))
+    world.fleet.refresh()
+    assert (world.view.free_requests, world.view.circuit_left_seconds) == (pod.max_requests, 0.0)
+    assert world.fleet.pick_pod(KEY) is world.fleet.regions[KEY].pods[TWO]

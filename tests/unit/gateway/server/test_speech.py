@@ -205,6 +205,8 @@ class Ill(Pod):
         await reader.readuntil(b"\r\n\r\n")
         self.asked += 1
         writer.write(b"HTTP/1.1 500 B\r\nContent-Length: 3\r\n\r\nill")
+        await writer.drain()
+        await asyncio.sleep(0.05)  # closed at once, its unread body would reset the connection
         writer.close()
         return None
 

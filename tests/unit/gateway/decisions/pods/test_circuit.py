@@ -25,6 +25,12 @@ def test_failures_in_a_row_of_every_pod_open_it() -> None:
     assert partly.allowed(9, 3, 0.0) == 9
 
 
+def test_a_pod_that_has_not_failed_keeps_it_from_being_opened_again() -> None:
+    circuit = opened()
+    assert not circuit.record_failure(FIRST_OPEN_SECONDS, is_every_pod_failing=False)
+    assert circuit.record_failure(FIRST_OPEN_SECONDS, is_every_pod_failing=True)
+
+
 def test_an_answer_in_between_counts_anew() -> None:
     circuit = RegionCircuit()
     for _ in range(5):
