@@ -1,13 +1,21 @@
 """The operator beside a real autoscaler: spot first, on demand when there is none, and no stream cut on the way."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 from voxfleet_demo.spot import steps
-from voxfleet_demo.spot.environment import LARGE, SMALL, SpotEnvironment
+from voxfleet_demo.spot.environment import LARGE, MODEL_REQUESTS, SMALL, SpotEnvironment
 from voxfleet_demo.spot.streams import Stream
-from voxfleet_testbed.cluster.karpenter import ON_DEMAND, SPOT
+from voxfleet_testbed.cluster.karpenter import (
+    LABEL_CAPACITY_TYPE,
+    NODE_CLAIMS,
+    NODE_CLASS,
+    NODE_CLASSES,
+    ON_DEMAND,
+    SPOT,
+    node_class,
+)
 
 pytestmark = pytest.mark.timeout(1800)  # each step has a deadline of its own; the first test may build programs
 Applied = Callable[..., AbstractContextManager[str]]
@@ -26,6 +34,34 @@ def test_a_region_wakes_on_spot_nodes_and_gives_them_back(environment: SpotEnvir
         steps.fall_asleep(environment, name)
         environment.until(lambda: not environment.cluster.nodes(), "every node is gone", 120)
         environment.until(lambda: environment.region_status(name)["phase"] == "Asleep", "the region is asleep", 60)
+
+
+@contextmanager
+def slow_machines(environment: SpotEnvironment, boot_seconds: int) -> Iterator[None]:
+    """Let every machine that is ordered in the block take that long until it is a node."""
+    path = f"{NODE_CLASSES}/{NODE_CLASS}"
+    before = environment.api.get(path)["spec"]["nodeRegistrationDelay"]
+    environment.api.apply(path, node_class(boot_seconds))
+    try:
+        yield
+    finally:
+        environment.api.apply(path, node_class(int(before.removesuffix("s"))))
+
+
+def test_a_node_that_boots_for_longer_than_the_fallback_time_is_not_bought_twice(
+    environment: SpotEnvironment, fleet: Applied
+) -> None:
+    bought: dict[str, str] = {}
+
+    def serves_on_spot() -> bool:
+        for claim in environment.api.get(NODE_CLAIMS)["items"]:
+            bought[claim["metadata"]["name"]] = claim["metadata"].get("labels", {}).get(LABEL_CAPACITY_TYPE, "")
+        return environment.serving_on(SPOT) == 2
+
+    with slow_machines(environment, 25), fleet("boots") as name:  # wakeFallbackSeconds is 8
+        environment.hold(name, 2 * MODEL_REQUESTS - steps.SPARE_REQUESTS)
+        environment.until(serves_on_spot, "2 replicas serve on spot nodes", steps.STEP_SECONDS)
+        assert sorted(bought.values()) == [SPOT, SPOT], bought
 
 
 def test_on_demand_serves_while_there_is_no_spot_and_hands_back(environment: SpotEnvironment, fleet: Applied) -> None:
