@@ -42,7 +42,7 @@ PARTS: dict[str, Callable[[Options], Result]] = {
 
 
 def main() -> None:
-    """Measure and print; with the hidden options, be the stub pods or one of the clients."""
+    """Measure and print; with the hidden options, be one of the processes beside it."""
     arguments = parsed()
     if arguments.stub:
         uvloop.run(run_stub(arguments.stub))
@@ -96,9 +96,11 @@ def report(arguments: argparse.Namespace) -> None:
             console.print(table)
         for note in results[-1].notes:
             console.print(note, markup=False, highlight=False)
-    console.print(goals_table(results))
     rows = {result.part: result.to_json() for result in results}
-    if arguments.profile is not None:
+    if arguments.profile is None:
+        console.print(goals_table(results))
+    else:
+        console.print("the profiler slows the gateway down: its times above are no measurement", markup=False)
         served = sum(row["requests"] for row in results[0].rows if row.get("way", "gateway") == "gateway")
         console.print(profile_table(hottest(arguments.profile, served)))
     if arguments.json is not None:

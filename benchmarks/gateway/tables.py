@@ -19,7 +19,7 @@ def tables_of(result: Result) -> Iterator[Table]:
     """Yield a part's tables."""
     key = result.table_per
     for value, rows in groupby(result.rows, key=lambda row: row[key] if key is not None else None):
-        yield _table(result.part if key is None else f"{result.part}, {value} {key}", [*rows], left_out=key)
+        yield _table(result.part if key is None else f"{result.part}, {value}", [*rows], left_out=key)
 
 
 def _table(title: str, rows: Sequence[Row], left_out: str | None) -> Table:

@@ -35,7 +35,7 @@ def run(options: Options) -> Result:
     """Measure every number of regions, all of them awake."""
     cores, result = split_cores(options.available), Result("decisions")
     requests = options.pick(1500, 20)
-    for regions in REGIONS:
+    for regions in REGIONS if options.profile is None else REGIONS[-1:]:  # a profile is of one process
         with opened(Scenario(regions=regions), cores, has_nginx=False, profile=options.profile) as ways:
             meter = Meter(ways.pids())
             outcomes: list[Outcome] = uvloop.run(measure(ways, meter, requests))
@@ -77,6 +77,7 @@ def row_of(regions: int, microseconds: float, longest: int, spent_seconds: float
     """Return the row of one number of regions."""
     return {
         "regions": regions,
+        "requests": len(outcomes),
         "decide us": round(microseconds, 1),
         "longest log line bytes": longest,
         "processor ms per request": round(1000 * spent_seconds / len(outcomes), 3),

@@ -50,7 +50,7 @@ async def measure(ways: Ways, requests: int) -> Row:
     spent_seconds = processor_seconds(pid) - before
     pool.close()
     return {
-        "held": len(outcomes),
+        "requests": len(outcomes),
         "RSS before MiB": round(readings[0][0] / 2**20, 1),
         "RSS with all MiB": round(readings[2][0] / 2**20, 1),
         "KiB per held request": round((readings[2][0] - readings[1][0]) / 1024 / len(half), 1),

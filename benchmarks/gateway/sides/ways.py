@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import resource
+import signal
 import socket
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from sides.scenario import APPS, DEMAND, SYSTEM, Scenario, region_name
 PROGRAM = Path(__file__).parents[1]
 START_SECONDS = 120.0  # a busy machine starts slowly
 CHECK_SECONDS = 0.02
+PROFILE_SIGNAL = signal.SIGUSR1  # sent once the gateway is ready, so that the profile holds no imports
 DIRECT, NGINX, GATEWAY = "direct", "nginx", "gateway"
 
 
@@ -114,8 +116,8 @@ def _nginx(folder: Path, cores: Cores, pod_ports: tuple[int, ...]) -> Iterator[W
 def _gateway(folder: Path, number: int, cores: Cores, api_port: int, profile: Path | None) -> Iterator[Way]:
     log = folder / f"gateway-{number}.log"
     core = cores.measured[number % len(cores.measured)]
-    traced = [] if profile is None else ["-m", "cProfile", "-o", str(profile)]
-    command = [sys.executable, *traced, "-m", "voxfleet_gateway"]
+    profiled = [str(PROGRAM / "sides" / "profiled_gateway.py"), str(profile), str(PROFILE_SIGNAL.value)]
+    command = [sys.executable, *(["-m", "voxfleet_gateway"] if profile is None else profiled)]
     environment = os.environ | _settings(number, _kubeconfig(folder, api_port))
     with (
         log.open("w", encoding="utf-8") as output,
@@ -123,6 +125,8 @@ def _gateway(folder: Path, number: int, cores: Cores, api_port: int, profile: Pa
     ):
         ports = _until(lambda: _listening(log), process, f"the gateway listens ({log.name})", log)
         _until(lambda: _is_ready(ports["api"]), process, "the gateway is ready", log)
+        if profile is not None:
+            process.send_signal(PROFILE_SIGNAL)
         yield Way(GATEWAY, (ports["api"],), (process.pid,), (log,))
 
 

@@ -39,13 +39,13 @@ def test_a_way_is_compared_with_direct_requests_and_with_nginx(load: Load, measu
         "gateway": measured("gateway", [0.003] * 100, spent_seconds=0.06),
     }
     first_byte = load("parts.first_byte")
-    direct, nginx, gateway = first_byte.rows_of(ways, 4)
+    direct, nginx, gateway = first_byte.rows_of(ways, "4 in flight")
     assert (direct["processor ms per request"], direct["x nginx"], direct["core share"]) == (None, None, None)
     assert (nginx["x nginx"], gateway["x nginx"]) == (1.0, 6.0)
     assert gateway["processor ms per request"] == pytest.approx(0.6)
     assert gateway["added p95"] == pytest.approx(2.0)
     assert (gateway["client share"], gateway["stub share"], gateway["core share"]) == (0.2, 0.1, 0.006)
-    goal = first_byte.goal_of(ways, 4)
+    goal = first_byte.goal_of(ways, "4 in flight")
     assert goal.is_met
     assert goal.measured == "2.00 ms"
 
@@ -125,11 +125,11 @@ def test_cores_of_measured_processes_are_theirs(
 def test_a_busy_client_is_noted(load: Load) -> None:
     part, processes = load("parts.part"), load("sides.processes")
     result = part.Result("x")
-    rows = [{"client share": 0.6, "stub share": 0.2}, {"client share": 0.7, "stub share": 0.2}]
-    result.note_load(rows[:1], processes.Cores((0,), (1,)))
-    assert result.notes == []
-    result.note_load(rows, processes.Cores((0,), (1,)))
-    assert "used their cores up" in result.notes[0]
+    idle = {"way": "nginx", "client share": 0.6, "stub share": 0.2}
+    busy = {"way": "direct", "client share": 0.7, "stub share": 0.2}
+    result.note_load([idle, busy], processes.Cores((0,), (1,)))
+    assert [note.partition(":")[0] for note in result.notes] == ["direct"]
+    assert "used 0.90 of their cores" in result.notes[0]
 
 
 def test_only_lines_with_a_decision_are_counted(load: Load) -> None:
