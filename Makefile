@@ -10,7 +10,7 @@ ifneq ($(origin KUBECONFIG),command line)
 unexport KUBECONFIG
 endif
 
-.PHONY: help setup demo demo-spot demo-down test check format lint types unit integration e2e soak bench-start bench-wakes bench-operator voice-gate bench-speech gpu-bench voice crds lock clean
+.PHONY: help setup demo demo-spot demo-down test check format lint types unit integration e2e soak bench-start bench-wakes bench-operator bench-gateway voice-gate bench-speech gpu-bench voice crds lock clean
 
 help: ## list the targets
 	@printf 'VoxFleet: make TARGET\n\n'
@@ -68,6 +68,9 @@ bench-wakes: setup ## wake a region of a local cluster 50 times and explain wher
 
 bench-operator: setup ## ask for 200 spot nodes and give them back, beside a bare Deployment (ARGS="--nodes 200")
 	@$(VENV)/python benchmarks/operator_nodes $(ARGS)
+
+bench-gateway: setup ## measure the gateway beside nginx as a plain proxy, on one core (ARGS="--quick --only first-byte streams")
+	@$(VENV)/python benchmarks/gateway $(ARGS)
 
 voice-gate: setup ## measure the demo voice's word errors and judge them (ARGS="--checkpoint DIR --beside DIR")
 	@$(VENV)/python benchmarks/speech_errors gate $(ARGS)

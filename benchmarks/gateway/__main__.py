@@ -97,15 +97,15 @@ def report(arguments: argparse.Namespace) -> None:
         for note in results[-1].notes:
             console.print(note, markup=False, highlight=False)
     rows = {result.part: result.to_json() for result in results}
-    if arguments.profile is None:
+    if arguments.profile is None and any(result.goals for result in results):
         console.print(goals_table(results))
-    else:
+    elif arguments.profile is not None:
         console.print("the profiler slows the gateway down: its times above are no measurement", markup=False)
         served = sum(row["requests"] for row in results[0].rows if row.get("way", "gateway") == "gateway")
         console.print(profile_table(hottest(arguments.profile, served)))
     if arguments.json is not None:
         machine = {"cores": len(cores), "load_average": os.getloadavg(), "has_nginx": find_nginx() is not None}
-        arguments.json.write_text(json.dumps({"machine": machine} | rows, indent=2) + "\n", encoding="utf-8")
+        arguments.json.write_text(json.dumps({"machine": machine, "parts": rows}, indent=2) + "\n", encoding="utf-8")
     sys.exit(any(row.get("failed") for result in results for row in result.rows))
 
 

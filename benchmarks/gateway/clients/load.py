@@ -6,6 +6,7 @@ Knows: when each request is due. Does not know: which side it goes to, what the 
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Iterable, Sequence
 
@@ -16,6 +17,7 @@ from clients.outcomes import Outcome
 PATH = "/v1/audio/speech"
 REQUEST_SECONDS = 120.0  # beyond it a request counts as failed
 HTTP_OK = 200
+ERROR_CODE = re.compile(rb'"code": ?"([a-z_]+)"')
 RAMP_SECONDS = 1.0  # over which streams begin, so that their chunks are not due at the same moment
 
 
@@ -29,12 +31,13 @@ def request_of(model: str, text: SpokenText, location: str = "0,0") -> bytes:
 
 async def send(pool: Pool, request: bytes, due_at: float, reader: StreamReader | None = None) -> Outcome:
     """Send one request and time it from the moment it was due; a failure is an outcome too."""
-    outcome = Outcome(due_at)
+    outcome, first = Outcome(due_at), b""
 
     def on_body(data: bytes) -> None:
+        nonlocal first
         now = time.monotonic()
         if outcome.first_at is None:
-            outcome.first_at = now
+            outcome.first_at, first = now, data
         outcome.body_bytes += len(data)
         if reader is not None:
             reader.feed(data, now)
@@ -42,7 +45,7 @@ async def send(pool: Pool, request: bytes, due_at: float, reader: StreamReader |
     try:
         async with asyncio.timeout(REQUEST_SECONDS):
             status = await pool.exchange(request, on_body)
-        outcome.error = None if status == HTTP_OK else f"status {status}"
+        outcome.error = None if status == HTTP_OK else error_kind(status, first)
     except RequestError as error:
         outcome.error = str(error)
     except TimeoutError:
@@ -50,6 +53,12 @@ async def send(pool: Pool, request: bytes, due_at: float, reader: StreamReader |
     outcome.ended_at = time.monotonic()
     outcome.chunks = reader.timing if reader is not None else None
     return outcome
+
+
+def error_kind(status: int, body: bytes) -> str:
+    """Return the status with the code that OpenAI's form of an error names."""
+    code = ERROR_CODE.search(body)
+    return f"{status} {code[1].decode()}" if code else f"status {status}"
 
 
 async def closed_loop(pool: Pool, request: bytes, requests: int, in_flight: int) -> list[Outcome]:

@@ -6,6 +6,7 @@ Knows: lists, watches and merge patches, as far as a gateway uses them. Does not
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import json
 from collections import defaultdict
@@ -107,13 +108,15 @@ class StubCluster:
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         await response.prepare(request)
         sent = int(request.query.get("resourceVersion", 0))
-        while True:
-            self.objects.changed[kind].clear()
-            for version, line in self.objects.events[kind]:
-                if version > sent:
-                    sent = version
-                    await response.write(line)
-            await self.objects.changed[kind].wait()
+        with contextlib.suppress(ConnectionResetError):  # its gateway has ended
+            while True:
+                self.objects.changed[kind].clear()
+                for version, line in self.objects.events[kind]:
+                    if version > sent:
+                        sent = version
+                        await response.write(line)
+                await self.objects.changed[kind].wait()
+        return response
 
     async def _patch(self, request: web.Request) -> web.StreamResponse:
         kind, name = _kind_and_name(request.path)

@@ -69,6 +69,7 @@ async def test_a_client_that_leaves_ends_its_stream(pod: Any) -> None:
     ("response", "error"),
     [
         (b"HTTP/1.1 503 X\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", "status 503"),
+        (b'HTTP/1.1 429 X\r\nConnection: close\r\nContent-Length: 15\r\n\r\n{"code": "full"', "429 full"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab", "cut off"),
         (b"", "cut off"),
         (b"no HTTP at all\r\n\r\n", "no HTTP"),
