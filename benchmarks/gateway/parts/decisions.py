@@ -10,7 +10,7 @@ import json
 import statistics
 import time
 import timeit
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import uvloop
@@ -23,6 +23,7 @@ from sides.processes import Meter, split_cores
 from sides.scenario import Scenario, model_name
 from sides.ways import GATEWAY, Ways, opened
 from voxfleet_gateway.decisions.record import from_json
+from voxfleet_gateway.decisions.region_standing import stand_all
 from voxfleet_gateway.decisions.routing import decide
 
 REGIONS = (1, 3, 32)
@@ -42,12 +43,12 @@ def run(options: Options) -> Result:
             lines = request_lines(ways.gateway.logs[0].read_text(encoding="utf-8"))
         if not lines:
             raise SystemExit(f"no request was decided at {regions} regions: {failures(outcomes)}")
-        microseconds = decide_microseconds(json.loads(lines[-1]))
+        kept, changed = decide_microseconds(json.loads(lines[-1]))
         longest = max(len(line.encode()) + 1 for line in lines)
         spent_seconds = meter.spent_seconds[GATEWAY]
-        result.rows.append(row_of(regions, microseconds, longest, spent_seconds, outcomes))
+        result.rows.append(row_of(regions, (kept, changed), longest, spent_seconds, outcomes))
         if regions == GOAL_REGIONS:
-            result.goals += goals_of(microseconds, longest)
+            result.goals += goals_of(kept, longest)
     return result
 
 
@@ -66,19 +67,30 @@ def request_lines(log: str) -> list[str]:
     return [line for line in log.splitlines() if '"event":"request"' in line and '"decision":' in line]
 
 
-def decide_microseconds(line: dict[str, Any]) -> float:
-    """Decide a recorded request again and again; return the median processor time of one decision."""
-    record = from_json(line)
-    timer = timeit.Timer(lambda: decide(record.region_views, record.route_request), timer=time.process_time)
+def decide_microseconds(line: dict[str, Any]) -> tuple[float, float]:
+    """Decide a recorded request again and again; return the processor times of a decision.
+
+    The first is of one on standings that are kept, as most are; the second of one after every region has changed.
+    """
+    record = from_json(line).record
+    kept, views, asked = record.standings, record.views, record.route_request
+    return _microseconds(lambda: decide(kept, asked)), _microseconds(lambda: decide(stand_all(views), asked))
+
+
+def _microseconds(call: Callable[[], object]) -> float:
+    timer = timeit.Timer(call, timer=time.process_time)
     return statistics.median(timer.repeat(REPEATS, TIMED_CALLS)) / TIMED_CALLS * 1e6
 
 
-def row_of(regions: int, microseconds: float, longest: int, spent_seconds: float, outcomes: Sequence[Outcome]) -> Row:
+def row_of(
+    regions: int, microseconds: tuple[float, float], longest: int, spent_seconds: float, outcomes: Sequence[Outcome]
+) -> Row:
     """Return the row of one number of regions."""
     return {
         "regions": regions,
         "requests": len(outcomes),
-        "decide us": round(microseconds, 1),
+        "decide us": round(microseconds[0], 1),
+        "after all changed us": round(microseconds[1], 1),
         "longest log line bytes": longest,
         "processor ms per request": round(1000 * spent_seconds / len(outcomes), 3),
         "failed": failures(outcomes) or 0,
