@@ -32,6 +32,7 @@ from voxfleet_gateway.server.health import Health
 from voxfleet_gateway.server.models import Models
 from voxfleet_gateway.server.requests.request_body import BodyBudget
 from voxfleet_gateway.server.speech import Speech
+from voxfleet_gateway.server.upstream.pacing import paced_connections
 from voxfleet_gateway.server.upstream.proxy import Proxy
 from voxfleet_gateway.settings import Settings
 from voxfleet_gateway.tokens import gateway_token
@@ -107,7 +108,11 @@ async def open_gateway(settings: Settings, api: KubernetesApi) -> AsyncIterator[
     # responses are passed on as they are.
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30)
     async with aiohttp.ClientSession(
-        connector=connector, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
+        connector=connector,
+        auto_decompress=False,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=False,
+        trace_configs=[paced_connections()],
     ) as session:
         yield _assemble(settings, api, session)
 

@@ -7,7 +7,7 @@ Does not know: what changed, and what the request does next (it decides again).
 import asyncio
 import itertools
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from math import ceil
@@ -20,6 +20,9 @@ from voxfleet_gateway.telemetry import HELD_REQUESTS
 
 # A timer may fire up to the clock's resolution early; a ticket would then not be due yet and be held for ever.
 TIMER_MARGIN_SECONDS = 0.01
+# Released requests that begin in one turn of the event loop. All in one turn would stop the loop for seconds, and
+# the connections of the first ones would time out.
+NOTIFIED_AT_ONCE = 32
 
 
 @dataclass(slots=True)
@@ -34,6 +37,7 @@ class HoldQueues:
     by_model: dict[ObjectKey, set[RegionKey]] = field(default_factory=dict)  # the keys of `queues`
     held_for: dict[int, RegionKey] = field(default_factory=dict)  # by ticket number
     waiters: dict[int, asyncio.Future[ReleaseReason]] = field(default_factory=dict)
+    due: deque[tuple[asyncio.Future[ReleaseReason], ReleaseReason]] = field(default_factory=deque)  # not notified yet
     numbers: Iterator[int] = field(default_factory=itertools.count)
     is_draining: bool = False
 
@@ -135,10 +139,19 @@ class HoldQueues:
             self.leave(ticket)
 
     def _resolve(self, tickets: Iterable[Ticket], reason: ReleaseReason) -> None:
-        for ticket in tickets:
-            future = self.waiters[ticket.number]
+        is_idle = not self.due
+        self.due.extend((self.waiters[ticket.number], reason) for ticket in tickets)
+        if is_idle:
+            self._notify()
+
+    def _notify(self) -> None:
+        """Notify the next requests that are due, and the others in later turns; the loop does its work in between."""
+        for _ in range(min(NOTIFIED_AT_ONCE, len(self.due))):
+            future, reason = self.due.popleft()
             if not future.done():
                 future.set_result(reason)
+        if self.due:
+            asyncio.get_running_loop().call_soon(self._notify)
 
     def _report(self, key: RegionKey) -> None:
         HELD_REQUESTS.labels(*key.labels).set(self.held(key))

@@ -1,11 +1,12 @@
 """Held requests are released once, in order, and leave nothing behind."""
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Sequence
 from typing import Any
 
 from voxfleet_gateway.decisions.hold.hold_queue import ReleaseReason
-from voxfleet_gateway.dispatch.hold_queues import HoldQueues
+from voxfleet_gateway.dispatch.hold_queues import NOTIFIED_AT_ONCE, HoldQueues
 from voxfleet_gateway.regions import ModelEntry, RegionKey
 
 HERE = frozenset({"eu"})
@@ -48,6 +49,36 @@ async def test_released_in_order_and_no_more_than_asked() -> None:
     hold_queues.leave(tickets[2])
     assert (counts[EU], hold_queues.queues, hold_queues.waiters) == (0, {}, {})
     assert (hold_queues.by_model, hold_queues.held_for) == ({}, {})
+
+
+async def test_many_released_requests_begin_a_few_in_each_turn_of_the_loop() -> None:
+    hold_queues, _ = new_queues()
+    many = 5 * NOTIFIED_AT_ONCE
+    model = ModelEntry(**FIELDS, gateway={"max_held_requests": many})
+    tickets = [hold_queues.new_ticket(9) for _ in range(many)]
+    tasks = await begun(*(hold_queues.wait(EU, ticket, model, HERE) for ticket in tickets))
+    hold_queues.release(EU, {"eu": many})
+    done = [0]
+    while done[-1] < many:
+        await asyncio.sleep(0)
+        done.append(sum(task.done() for task in tasks))
+    assert max(after - before for before, after in itertools.pairwise(done)) <= NOTIFIED_AT_ONCE
+    assert [task.result() for task in tasks] == [ReleaseReason.RELEASED] * many
+    assert not hold_queues.due
+
+
+async def test_a_shutdown_reaches_those_that_were_released_and_not_notified_yet() -> None:
+    hold_queues, _ = new_queues()
+    many = 3 * NOTIFIED_AT_ONCE
+    model = ModelEntry(**FIELDS, gateway={"max_held_requests": many})
+    tickets = [hold_queues.new_ticket(9) for _ in range(many)]
+    tasks = await begun(*(hold_queues.wait(EU, ticket, model, HERE) for ticket in tickets))
+    hold_queues.release(EU, {"eu": 2 * NOTIFIED_AT_ONCE})
+    tasks[NOTIFIED_AT_ONCE].cancel()  # its client is gone before it was notified
+    hold_queues.drain()
+    reasons = await asyncio.gather(*tasks, return_exceptions=True)
+    assert reasons.count(ReleaseReason.RELEASED) == 2 * NOTIFIED_AT_ONCE - 1
+    assert reasons.count(ReleaseReason.DRAINED) == NOTIFIED_AT_ONCE
 
 
 async def test_time_is_up_at_the_deadline_and_not_before() -> None:
