@@ -63,7 +63,7 @@ class SpeechService:
             inference_timesteps=self.settings.inference_timesteps if timesteps is None else timesteps,
             voice=await self._voice(request),
             single_speaker=self.supervisor.model_info.single_speaker,
-            is_whole=not request.stream,  # nothing is sent early, so every attempt may be retried
+            is_whole=not request.stream,  # nothing is sent early, so every runaway is retried
             max_parallel_sentences=self.settings.max_parallel_sentences,
             max_buffered_patches=max_buffered_patches,
             params=SequenceParams(

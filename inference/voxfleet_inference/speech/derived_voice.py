@@ -1,7 +1,7 @@
 """Derives the voice of a request's later sentences from its first one, when the request names no voice.
 
-A normal sentence becomes the voice as a whole. A runaway sentence (`retry_policy`) whose audio was sent already cannot
-be retried: only its beginning, in which the text is spoken, becomes the voice; the rest would make later sentences
+A normal sentence becomes the voice as a whole. Of a runaway sentence (`retry_policy`) that was not retried, or too
+seldom, only the beginning, in which the text is spoken, becomes the voice; the rest would make later sentences
 runaways too. The cut is at the quietest patch within the time that the text takes, so that it splits no word.
 
 Knows: patches, their loudness, and tokens.

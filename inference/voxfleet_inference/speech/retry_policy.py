@@ -1,6 +1,7 @@
 """When a sentence is retried: the rule of VoxCPM's reference implementation (its `retry_badcase`).
 
-A runaway is a sentence with far more audio than its text needs: the model repeats itself, babbles or never stops.
+A runaway is a sentence with far more audio than its text needs: the model repeats itself, babbles or never stops. As in
+the reference, audio that is sent while it is decoded is never decoded again.
 
 Knows: patches, tokens and attempts. The server and `synthesize` share it.
 Does not know: engines or audio.
@@ -22,5 +23,5 @@ def is_runaway(patches: int, text_tokens: int, voice_patches: int = 0) -> bool:
 
 
 def should_retry(attempts_made: int, patches: int, text_tokens: int, voice_patches: int = 0) -> bool:
-    """Return whether to retry a sentence of which no audio was sent."""
+    """Return whether to retry a sentence, of which nothing is sent before it has ended."""
     return attempts_made < MAX_ATTEMPTS and is_runaway(patches, text_tokens, voice_patches)

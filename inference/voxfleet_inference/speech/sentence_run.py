@@ -1,6 +1,7 @@
 """One sentence through the engine: its patches, retries of a runaway, and the voice that it becomes.
 
-Knows: attempts, patches that were not sent yet, and the patches from which a voice is derived.
+Knows: attempts, patches that were not sent yet, and the patches from which a voice is derived. Whether a runaway is
+retried depends on the request alone, never on how fast its audio is decoded or read (decision 12).
 Does not know: other sentences, pauses, time or HTTP.
 """
 
@@ -12,7 +13,6 @@ from dataclasses import replace
 from typing import Final
 
 from voxfleet_inference.engine.client import EngineClient
-from voxfleet_inference.engine.errors import QueueFullError, SequenceExpiredError
 from voxfleet_inference.engine.messages import Patch, Sentence, SequenceEnded, VoicePrompt
 from voxfleet_inference.engine.streams import SequenceStream
 from voxfleet_inference.speech.derived_voice import VoicePatch, derive_voice, voice_patch
@@ -25,8 +25,8 @@ _CLIENT_BACKLOG: Final = 8  # unread patches in EngineClient, once this queue is
 class SentenceRun:
     """Reads one sentence from the engine into a queue; `close` cancels what is left of it.
 
-    A runaway is retried as long as `patches` has yielded nothing. With `is_whole` it yields nothing before the
-    sentence has ended, so every runaway can be retried.
+    With `is_whole`, `patches` yields nothing before the sentence has ended, and every runaway is retried. Without it
+    patches are yielded as they are decoded, and none is retried.
     """
 
     def __init__(  # noqa: PLR0913 - a sentence, its engine, and three facts about how it is sent
@@ -43,9 +43,8 @@ class SentenceRun:
         self.sentence = sentence  # of the attempt that counts
         self.ended: SequenceEnded | None = None
         self._engine = engine
-        self._may_retry = may_retry
         self._is_whole = is_whole
-        self._has_sent_audio = False
+        self._may_retry = may_retry and is_whole
         self._error: Exception | None = None
         self._voice_patches: list[VoicePatch] = []
         # Unbounded for a whole sentence, which nothing reads before its end; its tokens bound its patches.
@@ -73,7 +72,6 @@ class SentenceRun:
         if self._is_whole:
             await self._finished.wait()
         while (patch := await self._waiting.get()) is not None:
-            self._has_sent_audio = True
             yield patch
         if self._error is not None:
             raise self._error
@@ -104,29 +102,16 @@ class SentenceRun:
     async def _read_attempts(self) -> None:
         await self._read_stream()
         while self._should_retry():
-            sentence, ended, voice_patches = self.sentence, self.ended, self._voice_patches
-            patches = self._take_unsent()
-            try:
-                self.sentence, self._voice_patches = replace(sentence, attempt=sentence.attempt + 1), []
-                self._stream = self._submit()
-                await self._read_stream()
-            except (QueueFullError, SequenceExpiredError):
-                if self._has_sent_audio:
-                    raise
-                # No capacity or no time for a retry: the runaway is sent after all, better than no audio.
-                self._take_unsent()
-                self.sentence, self.ended, self._voice_patches = sentence, ended, voice_patches
-                for patch in patches:
-                    self._waiting.put_nowait(patch)
-                return
+            self._drop_patches()
+            self.sentence = replace(self.sentence, attempt=self.sentence.attempt + 1)
+            self._stream = self._submit()
+            await self._read_stream()
 
-    def _take_unsent(self) -> list[Patch]:
-        """Empty the queue and return its patches."""
-        patches: list[Patch] = []
+    def _drop_patches(self) -> None:
+        """Forget the attempt before."""
+        self._voice_patches = []
         while not self._waiting.empty():
-            patch = self._waiting.get_nowait()
-            patches += [patch] if patch is not None else []
-        return patches
+            self._waiting.get_nowait()
 
     async def _read_stream(self) -> None:
         async for patch in self._stream:
@@ -137,7 +122,7 @@ class SentenceRun:
         self._stream.close()
 
     def _should_retry(self) -> bool:
-        if self._has_sent_audio or self.ended is None or not self._may_retry:
+        if self.ended is None or not self._may_retry:
             return False
         voice_patches = 0 if self.sentence.prompt is None else len(self.sentence.prompt.latents)
         return should_retry(self.attempts, self.ended.patches, self.ended.text_tokens, voice_patches)

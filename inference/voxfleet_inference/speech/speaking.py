@@ -38,7 +38,7 @@ class Speech:
     single_speaker: bool = False  # without a voice, no sentence waits for the first one to become it
     max_parallel_sentences: int = 1
     max_buffered_patches: int = 400
-    is_whole: bool = False  # each sentence is sent only once it has ended, so that every runaway can be retried
+    is_whole: bool = False  # each sentence is sent only once it has ended, and every runaway is retried
     normalizes: bool = False  # spell out numbers and signs, sentence by sentence
     first_index: int = 0  # index of its first sentence; earlier speeches of a live session count on
     # Of each of its sequences, except the rank and the seconds that are left when it is submitted.

@@ -68,6 +68,22 @@ def test_requests_decoded_together_have_the_same_bytes_as_alone(logging_server: 
             assert list(callers.map(one, order)) == [alone[number] for number in order]
 
 
+@pytest.mark.parametrize("changes", [{}, {"stream": False}])
+def test_equal_requests_at_once_have_the_same_bytes(logging_server: Any, changes: dict[str, Any]) -> None:
+    """A tiny model's sentences often run away: which of them are retried must not depend on the load."""
+    kind = "whole" if changes else "streamed"
+
+    def one(number: int) -> bytes:
+        return said(logging_server, f"{kind}-{number}", seed=11, response_format="pcm", **changes)
+
+    with ThreadPoolExecutor(8) as callers:
+        assert set(callers.map(one, range(8))) == {one(8)}
+    lines = [json.loads(line) for line in logging_server.errors().splitlines() if '"event": "speech"' in line]
+    attempts = [line["attempts"] for line in lines if line["request_id"].startswith(kind)]
+    assert [each == attempts[0] for each in attempts] == [True] * 9
+    assert (max(attempts[0]) > 1) == bool(changes)
+
+
 LINE = {
     "event": "speech", "request_id": "a", "outcome": "complete", "input_characters": 3, "attempts": [1],
     "request": {"model": "voxcpm-1.5", "seed": 1}, "settings": {"device": "cpu", "dtype": "float32"},

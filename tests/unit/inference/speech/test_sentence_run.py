@@ -9,20 +9,19 @@ from typing import Any
 import numpy as np
 from voxfleet_inference.engine.client import EngineClient
 from voxfleet_inference.engine.messages import VoicePrompt
-from voxfleet_inference.speech.events import SentenceEnded, SpeechAudio
+from voxfleet_inference.speech.events import SentenceEnded
 from voxfleet_inference.speech.speaking import Speech, speak
 from voxfleet_inference.text.sentences import TextSentence
 
 # A character takes seven KV positions, and a sentence 111 more. The second one makes 54 patches at first.
 SENTENCES = tuple(TextSentence(text) for text in ("a" * 54, "~" * 9, "c" * 90, "d" * 78))
-MOST_PATCHES = 54
 VOICE = VoicePrompt("v", np.zeros((100, 4, 64), np.float32))
 
 
 async def test_a_retry_does_not_wait_for_later_sentences(
     tone_model: Any, tone_loaded: Any, start_engine_thread: Any
 ) -> None:
-    """The last sentence takes the KV extents of the first two, and is parked with full buffers, as the third is."""
+    """The last sentence waits for the KV extents of the first two, and gets them before the second one's retry."""
     tone_model.kv_positions = sum(7 * len(each.text) + 111 for each in SENTENCES[:3])
     engine = start_engine_thread(lambda _: (tone_model, tone_loaded), max_rows=4)
     client = EngineClient(engine.connection, lambda _: None)
@@ -34,14 +33,10 @@ async def test_a_retry_does_not_wait_for_later_sentences(
         inference_timesteps=10,
         voice=VOICE,
         max_parallel_sentences=4,
-        max_buffered_patches=MOST_PATCHES,
+        is_whole=True,
     )
-    events: list[Any] = []
     async with asyncio.timeout(60), aclosing(speak(client, speech, 44100)) as spoken:
-        async for event in spoken:
-            if isinstance(event, SpeechAudio) and not any(isinstance(each, SpeechAudio) for each in events):
-                await asyncio.sleep(0.3)  # the client reads nothing at first: the engine fills every buffer
-            events.append(event)
+        events = [event async for event in spoken]
     ended = [event for event in events if isinstance(event, SentenceEnded)]
     assert [(each.patches, each.attempts) for each in ended] == [(54, 1), (9, 2), (90, 1), (78, 1)]
     client.close()

@@ -205,7 +205,7 @@ async def test_a_runaway_first_sentence_that_was_sent_becomes_a_voice_only_withi
     voices: list[VoicePrompt] = []
     sentences = (TextSentence("only four words here"), TextSentence("and the next one"))
     events = await events_of(engine, speech(voice=None, sentences=sentences), on_voice=voices.append)
-    assert [each.attempt for each in engine.submitted] == [0, 0]  # its audio had left
+    assert [each.attempt for each in engine.submitted] == [0, 0]
     assert [event.patches for event in events if isinstance(event, SentenceEnded)] == [25, 3]
     assert voices[0].latents[:, 0, 0].tolist() == list(range(1, 13))  # three for each token
     assert engine.submitted[1].prompt is not None
@@ -282,32 +282,34 @@ async def test_a_sentence_has_three_attempts_at_most(engine: ScriptedEngine) -> 
     assert [each.attempt for each in engine.submitted] == [0, 1, 2]
 
 
-async def test_a_runaway_is_sent_when_the_queue_is_full_for_its_retry(engine: ScriptedEngine) -> None:
+async def test_a_retry_without_room_fails_instead_of_sending_other_audio(engine: ScriptedEngine) -> None:
     engine.script, engine.is_full_for_retries = lambda _: 18, True
-    voices: list[VoicePrompt] = []
-    what = speech(is_whole=True, voice=None, sentences=split("Only one sentence."))
-    events = await events_of(engine, what, on_voice=voices.append)
+    with pytest.raises(QueueFullError):
+        await events_of(engine, speech(is_whole=True, sentences=split("Only one sentence.")))
     assert [each.attempt for each in engine.submitted] == [0, 1]
-    assert [(event.attempts, event.patches) for event in events if isinstance(event, SentenceEnded)] == [(1, 18)]
-    assert len(audio_of(events)) == 18 * PATCH
-    assert len(voices[0].latents) == 9
+    assert engine.open == set()
 
 
-async def test_a_sentence_is_not_retried_once_audio_was_sent(engine: ScriptedEngine) -> None:
-    engine.script = lambda _: 100
-    await events_of(engine, speech(sentences=split("Only one sentence.")))
-    assert [each.attempt for each in engine.submitted] == [0]
-
-
-async def test_a_later_sentence_is_retried_while_the_first_is_sent(engine: ScriptedEngine) -> None:
-    engine.script = lambda each: 18 if each.sentence_index == 1 and each.attempt == 0 else 3
-    sentences = (TextSentence("a b c d e f g h i"), TextSentence("just three words"))
-    events = speak(engine, speech(sentences=sentences, max_parallel_sentences=2), RATE)
-    got = [await anext(events), await anext(events)]
-    while len(engine.submitted) < 3:  # noqa: ASYNC110 - the client reads nothing after the first patch
-        await asyncio.sleep(0.001)
-    got += [event async for event in events]
-    assert [event.attempts for event in got if isinstance(event, SentenceEnded)] == [1, 2]
+@pytest.mark.parametrize("runaway", [0, 1, 2])
+@pytest.mark.parametrize("parallel", [1, 3])
+@pytest.mark.parametrize("client_waits", [False, True])
+@pytest.mark.parametrize("is_whole", [False, True])
+async def test_the_request_alone_decides_what_is_retried(
+    engine: ScriptedEngine, runaway: int, parallel: int, *, client_waits: bool, is_whole: bool
+) -> None:
+    """A client that waits lets every sentence end before the second one is sent."""
+    engine.script = lambda each: 18 if each.sentence_index == runaway and each.attempt == 0 else 3
+    sentences = tuple(TextSentence(text) for text in ("just three words", "and three more", "then the last"))
+    what = speech(sentences=sentences, max_parallel_sentences=parallel, is_whole=is_whole)
+    ended = []
+    async with aclosing(speak(engine, what, RATE)) as events:
+        async for event in events:
+            for _ in range(200 if client_waits else 0):
+                await asyncio.sleep(0)
+            ended += [event] if isinstance(event, SentenceEnded) else []
+    retried = [2 if is_whole and each == runaway else 1 for each in range(3)]
+    assert [event.attempts for event in ended] == retried
+    assert [event.patches for event in ended] == [18 if each == runaway and not is_whole else 3 for each in range(3)]
 
 
 async def test_the_voices_own_patches_count_as_the_reference_counts_them(engine: ScriptedEngine) -> None:

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import asyncio
+import json
+from collections.abc import Callable
 from typing import Any
 
 import httpx
+import pytest
 
 TEXT = " ".join(f"This is sentence number {number}, and it is long enough." for number in range(6))
 
@@ -53,3 +57,24 @@ async def test_without_normalize_the_text_is_spoken_as_it_is_written(server: Any
     async with httpx.AsyncClient(base_url=server.url, timeout=120) as client:
         assert (await client.post("/v1/audio/speech", json=body)).status_code == 200
     assert server.model.prefilled[before:] == ["It costs **$3.50** today."]
+
+
+RUNAWAYS = "First ~ sentence is here. The second ~ follows it. And the third ~ ends."
+
+
+@pytest.mark.parametrize("changes", [{"seed": 5}, {"seed": 5, "stream": False}, {"seed": 5, "voice": "random"}])
+async def test_equal_requests_at_once_are_the_same_audio(
+    start_server: Any, wait_until: Any, make_model: Any, logged: Callable[[], str], changes: dict[str, Any]
+) -> None:
+    """Of eight requests for two rows, the first ones are sent while they are decoded, and the last ones wait."""
+    body = {"model": "voxcpm-1.5", "input": RUNAWAYS, "response_format": "pcm", **changes}
+    async with start_server(make_model(step_seconds=0.0005), max_batch_size=2) as server:
+        await wait_until(lambda: server.lifecycle.is_ready)
+        async with httpx.AsyncClient(base_url=server.url, timeout=120) as client:
+            alone = await client.post("/v1/audio/speech", json=body)
+            together = await asyncio.gather(*(client.post("/v1/audio/speech", json=body) for _ in range(8)))
+    assert [each.status_code for each in together] == [200] * 8
+    assert {each.content for each in together} == {alone.content}
+    lines = [json.loads(line) for line in logged().splitlines() if '"event": "speech"' in line]
+    attempts = 2 if "stream" in changes else 1
+    assert [line["attempts"] for line in lines] == [[attempts] * 3] * 9
