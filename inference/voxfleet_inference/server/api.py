@@ -23,6 +23,8 @@ from voxfleet_inference.logs import RequestLog
 from voxfleet_inference.origins import parse_origins
 from voxfleet_inference.requests import SpeechRequest, check_model, parse_speech_request
 from voxfleet_inference.server.api_document import describe
+from voxfleet_inference.server.catalog.model_routes import add_models
+from voxfleet_inference.server.catalog.voice_routes import add_voices
 from voxfleet_inference.server.engine_supervisor import EngineSupervisor
 from voxfleet_inference.server.live.routes import add_live_speech
 from voxfleet_inference.server.page.routes import add_page
@@ -30,7 +32,6 @@ from voxfleet_inference.server.responses.output_format import output_format
 from voxfleet_inference.server.responses.sending import CLIENT_CLOSED_REQUEST
 from voxfleet_inference.server.service import SpeechService
 from voxfleet_inference.server.speech_response import SpeechResponse
-from voxfleet_inference.server.voice_routes import add_voices
 
 _BODY_SCHEMA: Final[dict[str, Any]] = {
     "requestBody": {"required": True, "content": {"application/json": {"schema": SpeechRequest.model_json_schema()}}}
@@ -67,7 +68,7 @@ def speech_app(service: SpeechService, api_keys: ApiKeys | None = None) -> FastA
     app.add_exception_handler(HTTPException, _http_error_response)
     app.add_exception_handler(ClientDisconnect, _disconnect_response)
     _add_speech(app, service)
-    _add_models(app, service.settings.model_name, service.supervisor)
+    add_models(app, service.settings.model_name, service.supervisor)
     add_live_speech(app, service)
     add_voices(app, service, lambda request: _body(request, service.settings.max_body_bytes))
     _add_health(app, service.supervisor)
@@ -120,26 +121,6 @@ def _add_speech(app: FastAPI, service: SpeechService) -> None:
         service.supervisor.check_ready()
         output = output_format(speech_request, service.supervisor.model_info.sample_rate)
         return SpeechResponse(service, speech_request, output, received_at)
-
-
-def _add_models(app: FastAPI, model_name: str, supervisor: EngineSupervisor) -> None:
-    def model() -> dict[str, Any]:
-        """Return OpenAI's form, and the languages where the checkpoint names them."""
-        # A checkpoint has no time of creation.
-        entry = {"id": model_name, "object": "model", "created": 0, "owned_by": "voxfleet"}
-        languages = supervisor.loaded.languages if supervisor.loaded else ()
-        return entry | ({"languages": [*languages]} if languages else {})
-
-    @app.get("/v1/models")
-    async def models() -> dict[str, Any]:
-        """The one model of this server."""
-        return {"object": "list", "data": [model()]}
-
-    @app.get("/v1/models/{name:path}")
-    async def one_model(name: str) -> dict[str, Any]:
-        """The one model of this server, by its name."""
-        check_model(name, model_name)
-        return model()
 
 
 def _add_health(app: FastAPI, supervisor: EngineSupervisor) -> None:

@@ -14,7 +14,7 @@ import pytest
 from voxfleet_inference.audio.encoding import make_encoder
 from voxfleet_inference.audio.formats import FORMATS
 from voxfleet_inference.engine.messages import VoicePrompt
-from voxfleet_inference.server import voice_routes
+from voxfleet_inference.server.catalog import voice_routes
 from voxfleet_inference.voices import disk_store
 from voxfleet_inference.voices.prompt_builders import BUILT_IN_VOICE_TEXT
 

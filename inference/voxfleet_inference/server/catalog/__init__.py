@@ -1,0 +1,1 @@
+"""The routes that list what can be asked for: models and voices."""
