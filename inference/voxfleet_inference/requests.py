@@ -9,92 +9,64 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import re
 import secrets
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     StrictBool,
-    StrictStr,
     ValidationError,
-    WithJsonSchema,
+    model_validator,
 )
-from pydantic_core import PydanticCustomError
 
 from voxfleet_inference.audio.formats import FORMATS, MAX_SAMPLE_RATE, MIN_SAMPLE_RATE
 from voxfleet_inference.engine.noise import MAX_SEED
 from voxfleet_inference.errors import InvalidFieldError, UnknownModelError
+from voxfleet_inference.request_fields import (
+    HALF_PAIR,
+    FormatName,
+    Number,
+    Text,
+    VoiceName,
+    Whole,
+    allow_null_where_optional,
+)
 from voxfleet_inference.text.pause_marks import without_pauses
 from voxfleet_inference.text.plain_text import plain_text
 from voxfleet_inference.text.sentences import has_speech
 
 MAX_TRANSCRIPT_CHARACTERS: Final = 1000  # several times what is said in the 30 s of a recording
 _SHOWN_CHARACTERS: Final = 40  # of a given value, in a message
-_SURROGATE: Final = re.compile("[\ud800-\udfff]")
-_HALF_PAIR: Final = "half_surrogate_pair"
 _DRAWN_SEEDS: Final = 2**32  # short enough to type, and exact in JSON parsers that read every number as a double
 Kind = TypeVar("Kind", bound=BaseModel)
-
-
-def _number(value: Any) -> Any:
-    # bool is a subclass of int, and pydantic would convert strings.
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
-        raise ValueError("not a number")
-    return value
-
-
-def _encodable(text: str) -> str:
-    """Reject half a surrogate pair, which JSON can spell and UTF-8 cannot encode."""
-    half = _SURROGATE.search(text)
-    if half is not None:
-        given = {"half": f"U+{ord(half.group()):04X}", "at": half.start() + 1}
-        raise PydanticCustomError(_HALF_PAIR, "half a surrogate pair ({half}) at character {at}", given)
-    return text
-
-
-def _format_name(name: str) -> str:
-    if name not in FORMATS:
-        raise ValueError("not a format")
-    return name
-
-
-def _voice_name(value: Any) -> Any:
-    """Return the id of {"id": ...}, the other form in which OpenAI's clients name a stored voice."""
-    return value["id"] if isinstance(value, dict) and value.keys() == {"id"} else value
-
-
-Whole = Annotated[int, BeforeValidator(_number)]
-Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
-Text = Annotated[StrictStr, AfterValidator(_encodable)]
-FormatName = Annotated[
-    StrictStr, AfterValidator(_format_name), WithJsonSchema({"type": "string", "enum": [*FORMATS]})
-]  # not a Literal: FORMATS is the only list of formats
-_VOICE_SCHEMA: Final = {
-    "anyOf": [
-        {"type": "string"},
-        {"type": "object", "properties": {"id": {"type": "string"}}, "required": ["id"], "additionalProperties": False},
-    ]
-}
-VoiceName = Annotated[Text, BeforeValidator(_voice_name), WithJsonSchema(_VOICE_SCHEMA)]
 
 
 class SpeechRequest(BaseModel):
     """The fields of a speech request; each description completes the message "it must be ..."."""
 
     # Unknown fields are ignored: OpenAI's clients may send ones that are newer than this server.
-    model_config = ConfigDict(frozen=True, extra="ignore", title="SpeechRequest")
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", title="SpeechRequest", json_schema_extra=allow_null_where_optional
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_means_default(cls, fields: Any) -> Any:
+        """Leave out optional fields that are null, as clients write a setting which is not made."""
+        if not isinstance(fields, dict):
+            return fields
+        optional = {name for name, field in cls.model_fields.items() if not field.is_required()}
+        return {name: value for name, value in fields.items() if value is not None or name not in optional}
 
     model: Text = Field(description="a string, the name of a model that GET /v1/models lists")
     input: Text = Field(
         description="a string with at least one letter or digit to speak", json_schema_extra={"pattern": r"\S"}
     )
     voice: VoiceName = Field(
-        "default", description='a string: default, random, an alias or the id of a stored voice; or {"id": ...}'
+        "default",
+        description='a string: default, random, an alias, or the id or name of a stored voice; or {"id": ...}',
     )
     instructions: Text | None = Field(
         None, description="a string; accepted for OpenAI's clients and not used: the model takes no directions"
@@ -186,14 +158,15 @@ def check_together(request: SpeechRequest) -> None:
         raise InvalidFieldError("'reference_audio' and 'reference_text' go together", param=missing, code="missing")
 
 
-def check_model(given: str, known: str) -> None:
-    """Check the name of a model against the one that this server has.
+def check_model(given: str, names: tuple[str, ...]) -> None:
+    """Check the name of a model against those that this server has.
 
     Raises:
         UnknownModelError: it is another name.
     """
-    if given != known:
-        message = f"the model '{given}' does not exist; this server has '{known}'"
+    if given not in names:
+        known = ", ".join(f"'{each}'" for each in names)
+        message = f"the model '{given}' does not exist; this server has {known}"
         raise UnknownModelError(message, param="model", code="model_not_found")
 
 
@@ -219,7 +192,7 @@ def _first_error(kind: type[BaseModel], error: ValidationError) -> InvalidFieldE
     wanted = kind.model_fields[field_name].description
     if first["type"] == "missing":
         return InvalidFieldError(f"'{field_name}' is missing; it must be {wanted}", param=field_name, code="missing")
-    if first["type"] == _HALF_PAIR:
+    if first["type"] == HALF_PAIR:
         message = f"'{field_name}' has {first['msg']}; send both halves of the character, or neither"
         return InvalidFieldError(message, param=field_name, code="invalid")
     return InvalidFieldError(

@@ -12,6 +12,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from voxfleet_inference.model_names import MODEL_NAME, checked_model_aliases, parse_model_aliases
 from voxfleet_inference.origins import checked_origins
 from voxfleet_inference.voice_names import checked_aliases
 
@@ -31,7 +32,10 @@ class ServeSettings(BaseModel):
 
     model_path: Path = Field(description="Folder of a VoxCPM checkpoint in its published form.")
     model_name: str = Field(
-        "voxcpm-1.5", pattern="^[A-Za-z0-9][A-Za-z0-9._/:-]{0,127}$", description="What clients send as `model`."
+        "voxcpm-1.5", pattern=f"^{MODEL_NAME.pattern}$", description="What clients send as `model`."
+    )
+    model_aliases: Annotated[str, AfterValidator(checked_model_aliases)] = Field(
+        "", description="Other names that mean this model, as `tts-1,tts-1-hd,gpt-4o-mini-tts`."
     )
     device: Device = Field("cuda", description="Device that the model runs on.")
     dtype: Dtype = Field(
@@ -136,7 +140,9 @@ class ServeSettings(BaseModel):
     )
     voice_source_token_file: Path | None = Field(None, description="File with the bearer token for `--voice-source`.")
     voice_aliases: Annotated[str, AfterValidator(checked_aliases)] = Field(
-        "", description="Other names for voices, as `nova=voice_...,narrator=default`; OpenAI's names are `default`."
+        "",
+        description="Other names for voices, as `nova=voice_...,narrator=default`; OpenAI's names are `default`, unless"
+        " a stored voice has that name.",
     )
     termination_log: Path = Field(
         Path("/dev/termination-log"),
@@ -148,6 +154,11 @@ class ServeSettings(BaseModel):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least severe level that is logged."
     )
+
+    @property
+    def model_names(self) -> tuple[str, ...]:
+        """What `model` may be: the name, then its aliases."""
+        return tuple(dict.fromkeys((self.model_name, *parse_model_aliases(self.model_aliases))))
 
     @property
     def allowed_step_seconds(self) -> float:

@@ -19,7 +19,8 @@ _ALIAS: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _OPENAI_VOICES: Final = tuple(
     "alloy ash ballad cedar coral echo fable marin nova onyx sage shimmer verse".split()  # noqa: SIM905
 )
-# Clients written for OpenAI send one of these; VoxCPM has no such voices, so all are the default one.
+# Clients written for OpenAI send one of these; VoxCPM has no such voices, so all are the default one, unless an alias
+# or a stored voice has the name.
 OPENAI_ALIASES: Final[Mapping[str, str]] = MappingProxyType(dict.fromkeys(_OPENAI_VOICES, DEFAULT_VOICE))
 
 
@@ -29,7 +30,7 @@ def is_voice_id(name: str) -> bool:
 
 
 def parse_aliases(written: str) -> dict[str, str]:
-    """Parse aliases as in `alloy=default,nova=voice_...`; OpenAI's names that are missing there are `default`.
+    """Parse aliases as in `alloy=default,nova=voice_...`.
 
     Raises:
         ValueError: a part is no alias, or redefines a name.
@@ -45,7 +46,7 @@ def parse_aliases(written: str) -> dict[str, str]:
         if alias in BUILT_IN_VOICES or is_voice_id(alias) or alias in given:
             raise ValueError(f"{alias!r} has a meaning already; choose another name")
         given[alias] = voice
-    return {**OPENAI_ALIASES, **given}
+    return given
 
 
 def checked_aliases(written: str) -> str:

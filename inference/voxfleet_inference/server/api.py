@@ -68,7 +68,7 @@ def speech_app(service: SpeechService, api_keys: ApiKeys | None = None) -> FastA
     app.add_exception_handler(HTTPException, _http_error_response)
     app.add_exception_handler(ClientDisconnect, _disconnect_response)
     _add_speech(app, service)
-    add_models(app, service.settings.model_name, service.supervisor)
+    add_models(app, service)
     add_live_speech(app, service)
     add_voices(app, service, lambda request: _body(request, service.settings.max_body_bytes))
     _add_health(app, service.supervisor)
@@ -117,7 +117,7 @@ def _add_speech(app: FastAPI, service: SpeechService) -> None:
         settings = service.settings
         body = await _body(request, settings.max_body_bytes)
         speech_request = parse_speech_request(body, settings.max_input_characters)
-        check_model(speech_request.model, settings.model_name)
+        check_model(speech_request.model, settings.model_names)
         service.supervisor.check_ready()
         output = output_format(speech_request, service.supervisor.model_info.sample_rate)
         return SpeechResponse(service, speech_request, output, received_at)

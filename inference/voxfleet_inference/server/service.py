@@ -29,7 +29,7 @@ from voxfleet_inference.telemetry.metrics import RequestOutcome
 from voxfleet_inference.telemetry.speech_log import SpeechLog
 from voxfleet_inference.text.reading import sentences_to_normalize
 from voxfleet_inference.text.sentences import TextSentence, split
-from voxfleet_inference.voices.catalog import VoiceCatalog
+from voxfleet_inference.voices.catalog import ChosenVoice, VoiceCatalog
 
 _logger: Final = structlog.get_logger("voxfleet_inference")
 
@@ -53,6 +53,7 @@ class SpeechService:
         assert request.seed is not None, "with_seed() comes first"  # noqa: S101
         timesteps, cfg_value = request.inference_timesteps, request.cfg_value
         token_rate = self.supervisor.model_info.token_rate
+        voice = await self._voice(request)
         # At least one patch, or a sequence would be parked before its first audio.
         max_buffered_patches = max(1, int(self.settings.max_buffered_audio_seconds * token_rate))
         return Speech(
@@ -61,7 +62,8 @@ class SpeechService:
             seed=request.seed,
             cfg_value=self.settings.cfg_value if cfg_value is None else cfg_value,
             inference_timesteps=self.settings.inference_timesteps if timesteps is None else timesteps,
-            voice=await self._voice(request),
+            voice=voice.prompt,
+            voice_name=voice.name,
             single_speaker=self.supervisor.model_info.single_speaker,
             is_whole=not request.stream,  # nothing is sent early, so every runaway is retried
             max_parallel_sentences=self.settings.max_parallel_sentences,
@@ -101,7 +103,7 @@ class SpeechService:
         finally:
             self._log_speech(log, outcome, request)
 
-    async def _voice(self, request: SpeechRequest) -> VoicePrompt | None:
+    async def _voice(self, request: SpeechRequest) -> ChosenVoice:
         try:
             return await self.voices.choose(request, self.supervisor.engine)
         except VoiceBusyError as error:
@@ -114,8 +116,7 @@ class SpeechService:
         factor = log.real_time_factor(now)
         if request is not None and outcome is RequestOutcome.COMPLETE and factor is not None:
             self.tracker.metrics.speech.real_time_factor.observe(factor)
-        voice = "" if request is None else self.voices.aliases.get(request.voice, request.voice)
-        _logger.info("speech", **log.line(outcome, request, voice, now))
+        _logger.info("speech", **log.line(outcome, request, now))
 
 
 def make_service(

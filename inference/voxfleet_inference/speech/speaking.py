@@ -35,6 +35,7 @@ class Speech:
     cfg_value: float
     inference_timesteps: int
     voice: VoicePrompt | None
+    voice_name: str = ""  # for the log: a built-in voice or an id
     single_speaker: bool = False  # without a voice, no sentence waits for the first one to become it
     max_parallel_sentences: int = 1
     max_buffered_patches: int = 400

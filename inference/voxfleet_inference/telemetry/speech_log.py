@@ -49,7 +49,7 @@ class SpeechLog:
         """Return the time since the start per second of audio; None without audio."""
         return (now - self._started_at) / self.audio_seconds if self._samples else None
 
-    def line(self, outcome: RequestOutcome, request: SpeechRequest | None, voice: str, now: float) -> dict[str, Any]:
+    def line(self, outcome: RequestOutcome, request: SpeechRequest | None, now: float) -> dict[str, Any]:
         """Return the fields of the log line; `request` is None for a session."""
         line: dict[str, Any] = {
             "outcome": outcome.value,
@@ -62,7 +62,9 @@ class SpeechLog:
         }
         if request is None:
             return line
-        line["request"] = request.model_dump(exclude=_TEXT_FIELDS) | self._defaults() | {"voice": voice}
+        line["request"] = (
+            request.model_dump(exclude=_TEXT_FIELDS) | self._defaults() | {"voice": self._speech.voice_name}
+        )
         line["input_characters"] = len(request.input)
         if request.reference_audio is not None:
             line["reference_audio_sha256"] = hashlib.sha256(recording_bytes(request.reference_audio)).hexdigest()

@@ -1,12 +1,15 @@
 """The voices of one server: resolves a request's voice to a prompt, creates and deletes stored voices.
 
-Knows: what voice names mean (built-in, random, alias, id, the recording of a request), and the cache of prompts.
+Knows: what voice names mean (built-in, alias, id, a stored voice's name, OpenAI's names, in this order; the recording
+of a request), and the cache of prompts.
 Does not know: other fields of requests, HTTP, files, or how latents are made.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final
 
 from voxfleet_inference.audio.recordings import RecordingError
@@ -16,7 +19,14 @@ from voxfleet_inference.engine.messages import Loaded, VoicePrompt
 from voxfleet_inference.errors import InvalidFieldError, UnknownVoiceError
 from voxfleet_inference.requests import SpeechRequest, recording_bytes
 from voxfleet_inference.settings import ServeSettings
-from voxfleet_inference.voice_names import BUILT_IN_VOICES, DEFAULT_VOICE, RANDOM_VOICE, parse_aliases
+from voxfleet_inference.voice_names import (
+    BUILT_IN_VOICES,
+    DEFAULT_VOICE,
+    OPENAI_ALIASES,
+    RANDOM_VOICE,
+    is_voice_id,
+    parse_aliases,
+)
 from voxfleet_inference.voices.file_format import StoredVoice, VoiceMetadata, voice_id
 from voxfleet_inference.voices.prompt_builders import (
     BUILT_IN_VOICE_TEXT,
@@ -31,14 +41,24 @@ from voxfleet_inference.voices.repository import VoiceRepository
 from voxfleet_inference.voices.voice_request import DesignedVoice, RecordedVoice, VoiceRequest
 
 _SHOWN_CHARACTERS: Final = 40  # of a name in an error message
+_SHOWN_NAMES: Final = 24  # in an error message: all of OpenAI's, and some
+_SHOWN_IDS: Final = 4
 _LATENT_TYPE: Final = "<f4"  # little-endian on every machine: the bytes are hashed into the id
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenVoice:
+    """The voice of a request: what its name means (a built-in voice or an id), and its prompt."""
+
+    name: str
+    prompt: VoicePrompt | None
 
 
 class VoiceCatalog:
     """The voices of one server."""
 
     def __init__(self, settings: ServeSettings) -> None:
-        self.aliases = parse_aliases(settings.voice_aliases)
+        self._aliases = parse_aliases(settings.voice_aliases)
         self.repository = VoiceRepository(settings)
         self._cache = PromptCache(settings.voice_cache_bytes)
         self._default: VoicePrompt | None = None
@@ -54,8 +74,8 @@ class VoiceCatalog:
         self._default = await built_in_prompt(engine)
         self._single_speaker = model_info.single_speaker
 
-    async def choose(self, request: SpeechRequest, engine: EngineClient) -> VoicePrompt | None:
-        """Return the prompt of a request's voice; None for `random`, whose voice the seed draws.
+    async def choose(self, request: SpeechRequest, engine: EngineClient) -> ChosenVoice:
+        """Return a request's voice; its prompt is None for `random`, whose voice the seed draws.
 
         A single-speaker checkpoint needs no prompt for `default` either: a prompt could only cost time and accuracy.
 
@@ -66,12 +86,19 @@ class VoiceCatalog:
         """
         if request.reference_audio is not None and request.reference_text is not None:
             file = recording_bytes(request.reference_audio)
-            return await self._recorded(file, request.reference_text, engine, field_name="reference_audio")
-        # Aliases are resolved before the cache, so that a voice has one entry.
-        name = self.aliases.get(request.voice, request.voice)
+            recorded = await self._recorded(file, request.reference_text, engine, field_name="reference_audio")
+            return ChosenVoice(request.voice, recorded)
+        # The name is resolved before the cache, so that a voice has one entry.
+        name = await self._resolved(request.voice)
         if name in BUILT_IN_VOICES:
-            return self._default if name == DEFAULT_VOICE and not self._single_speaker else None
-        return await self._cache.get(name, lambda: self._stored(name, request.voice, engine))
+            is_prompted = name == DEFAULT_VOICE and not self._single_speaker
+            return ChosenVoice(name, self._default if is_prompted else None)
+        return ChosenVoice(name, await self._cache.get(name, lambda: self._stored(name, request.voice, engine)))
+
+    def aliases(self, stored: Iterable[VoiceMetadata]) -> dict[str, str]:
+        """Return every alias with the voice that it means beside the stored ones."""
+        names = {each.name for each in stored}
+        return {name: voice for name, voice in OPENAI_ALIASES.items() if name not in names} | self._aliases
 
     async def create(self, request: VoiceRequest, engine: EngineClient) -> VoiceMetadata:
         """Make a voice and store it; a voice that is stored already gets the new name and consent.
@@ -96,12 +123,13 @@ class VoiceCatalog:
         return metadata
 
     async def get(self, name: str) -> VoiceMetadata:
-        """Return the metadata of a stored voice, by its id or an alias.
+        """Return the metadata of a stored voice, by its id, an alias or its name.
 
         Raises:
             UnknownVoiceError: there is none.
+            InvalidFieldError: several voices have that name.
         """
-        metadata = await self.repository.metadata(self.aliases.get(name, name))
+        metadata = await self.repository.metadata(await self._resolved(name))
         if metadata is None:
             raise _unknown(name)
         return metadata
@@ -119,14 +147,37 @@ class VoiceCatalog:
     async def _stored(self, name: str, requested_name: str, engine: EngineClient) -> VoicePrompt:
         voice = await self.repository.find(name)
         if voice is None:
-            message = (
-                f"'voice' must be {DEFAULT_VOICE}, {RANDOM_VOICE}, an alias or the id of a stored voice"
-                f" (GET /v1/audio/voices lists them); given {requested_name[:_SHOWN_CHARACTERS]!r}"
-            )
-            raise InvalidFieldError(message, param="voice", code="voice_not_found")
+            raise await self._not_found(requested_name)
         if voice.metadata.type == "seed":
             return self._designed(voice)
         return await _encoded(voice.payload, voice.metadata.transcript, engine, field_name="voice")
+
+    async def _resolved(self, name: str) -> str:
+        """Return what a name means: a built-in voice's name or a stored voice's id; an unknown name as it is.
+
+        Raises:
+            InvalidFieldError: several stored voices have that name.
+        """
+        if name in BUILT_IN_VOICES or name in self._aliases or is_voice_id(name):
+            return self._aliases.get(name, name)
+        ids = await self.repository.ids_of(name)
+        if len(ids) > 1:
+            shown = ", ".join(ids[:_SHOWN_IDS])
+            message = f"'voice' must name one voice; {len(ids)} are called {name[:_SHOWN_CHARACTERS]!r}: {shown}"
+            raise InvalidFieldError(message, param="voice", code="voice_ambiguous")
+        return ids[0] if ids else OPENAI_ALIASES.get(name, name)
+
+    async def _not_found(self, name: str) -> InvalidFieldError:
+        """Return the error of an unknown name, which lists the known ones."""
+        stored = [each.name for each in await self.repository.all_metadata()]
+        known = [*dict.fromkeys((*BUILT_IN_VOICES, *self._aliases, *stored, *OPENAI_ALIASES))]
+        shown = ", ".join(each[:_SHOWN_CHARACTERS] for each in known[:_SHOWN_NAMES])
+        more = f" and {len(known) - _SHOWN_NAMES} more" if len(known) > _SHOWN_NAMES else ""
+        message = (
+            f"'voice' must be {DEFAULT_VOICE}, {RANDOM_VOICE}, an alias, or the id or name of a stored voice; this"
+            f" server has {shown}{more} (GET /v1/audio/voices lists them); given {name[:_SHOWN_CHARACTERS]!r}"
+        )
+        return InvalidFieldError(message, param="voice", code="voice_not_found")
 
     def _designed(self, voice: StoredVoice) -> VoicePrompt:
         latents = voice.latents  # [patches, patch_size, feat_dim]

@@ -113,6 +113,11 @@ class DiskVoiceStore:
                 found += [parse_metadata(header)] if header is not None else []
         return tuple(sorted(found, key=lambda metadata: (metadata.created_at, metadata.id)))
 
+    def changed_at_ns(self) -> int:
+        """Return when a voice was last written or deleted, on the folder's own clock."""
+        with self._opened() as folder:
+            return os.fstat(folder).st_mtime_ns
+
     def delete(self, voice_id: str) -> bool:
         """Delete a voice; return whether it existed."""
         if not is_voice_id(voice_id):

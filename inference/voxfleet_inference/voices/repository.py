@@ -18,6 +18,7 @@ from voxfleet_inference.settings import ServeSettings
 from voxfleet_inference.voice_names import is_voice_id
 from voxfleet_inference.voices.disk_store import DiskStoreError, DiskStoreFullError, DiskVoiceStore, StoreLimits
 from voxfleet_inference.voices.file_format import StoredVoice, VoiceFileError, VoiceMetadata
+from voxfleet_inference.voices.name_index import NameIndex
 from voxfleet_inference.voices.remote_source import RemoteSourceError, RemoteVoiceSource
 
 RETRY_AFTER_SECONDS: Final = 2
@@ -31,6 +32,7 @@ class VoiceRepository:
     def __init__(self, settings: ServeSettings) -> None:
         limits = StoreLimits(settings.max_voices, settings.max_voices_bytes)
         self._disk = DiskVoiceStore(settings.voices_dir, limits) if settings.voices_dir is not None else None
+        self._index = NameIndex(self._disk) if self._disk is not None else None
         self._remote = (
             RemoteVoiceSource(settings.voice_source, settings.voice_source_token_file)
             if settings.voice_source
@@ -93,6 +95,11 @@ class VoiceRepository:
     async def all_metadata(self) -> tuple[VoiceMetadata, ...]:
         """Return the metadata of all voices in the folder; those of the source cannot be listed."""
         return await self._on_disk(lambda disk: disk.all_metadata()) if self._disk is not None else ()
+
+    async def ids_of(self, name: str) -> tuple[str, ...]:
+        """Return the ids of the folder's voices with that name, oldest first; voices of the source have ids alone."""
+        index = self._index
+        return () if index is None else await self._on_disk(lambda _: index.ids_of(name))
 
     async def put(self, voice: StoredVoice) -> None:
         """Store a voice.

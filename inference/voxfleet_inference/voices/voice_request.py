@@ -147,7 +147,7 @@ def _json(body: bytes) -> dict[str, Any]:
         raise InvalidFieldError(f"the body must be a JSON object: {error}", code="invalid_json") from error
     if not isinstance(fields, dict):
         raise InvalidFieldError("the body must be a JSON object", code="invalid_json")
-    return fields
+    return {name: value for name, value in fields.items() if value is not None}  # null: as if it were left out
 
 
 def _recording(value: Any) -> bytes:

@@ -28,6 +28,16 @@ def test_a_voice_may_be_named_as_openais_object() -> None:
     assert parse(voice={"id": "voice_1234"}).voice == "voice_1234"
 
 
+@pytest.mark.parametrize(
+    "name", sorted(name for name, field in SpeechRequest.model_fields.items() if not field.is_required())
+)
+def test_null_is_the_default_of_every_optional_field(name: str) -> None:
+    without = parse(**{name: ...}, **({} if name == "seed" else {"seed": 1}))
+    given = parse(**{name: None}, **({} if name == "seed" else {"seed": 1}))
+    unseeded = {"exclude": {"seed"}} if name == "seed" else {}
+    assert given.model_dump(**unseeded) == without.model_dump(**unseeded)
+
+
 def test_unknown_fields_of_openai_are_ignored() -> None:
     assert parse(instructions="cheerfully", anything=1).input == "Hello"
 
@@ -36,6 +46,7 @@ def test_unknown_fields_of_openai_are_ignored() -> None:
     ("changes", "field", "words"),
     [
         ({"model": ...}, "model", "'model' is missing"),
+        ({"model": None}, "model", "'model' must be a string"),
         ({"model": 3}, "model", "'model' must be a string"),
         ({"input": ...}, "input", "'input' is missing"),
         ({"input": ""}, "input", "a string of 1 to 100 characters; given an empty string"),

@@ -12,9 +12,9 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from voxfleet_inference.errors import InvalidFieldError
+from voxfleet_inference.request_fields import Text
 from voxfleet_inference.requests import (
     SpeechRequest,
-    Text,
     check_together,
     json_object,
     validated,

@@ -124,7 +124,7 @@ class Session:
     async def _started(self, message: ClientMessage) -> Task:
         if not isinstance(message, SessionStart):
             raise InvalidFieldError("the first message must be session.start", param="type", code="not_started")
-        check_model(message.model, self._service.settings.model_name)
+        check_model(message.model, self._service.settings.model_names)
         if self._permit is None:
             self._service.supervisor.check_ready()
             self._permit = self._service.tracker.opened(0.0, caller_of(self._socket.scope))  # text follows

@@ -122,7 +122,12 @@ async def test_the_first_patch_arrives_before_the_second_is_made(
         ({"model": "tts-1"}, 404, "model", "the model 'tts-1' does not exist; this server has 'voxcpm-1.5'"),
         ({"input": ""}, 400, "input", "1 to 4096 characters"),
         ({"input": "x" * 4097}, 400, "input", "given 4097"),
-        ({"voice": "nobody"}, 400, "voice", "default, random, an alias or the id of a stored voice"),
+        (
+            {"voice": "nobody"},
+            400,
+            "voice",
+            "default, random, an alias, or the id or name of a stored voice; this server",
+        ),
         ({"response_format": "midi"}, 400, "response_format", "given 'midi'"),
         ({"speed": 5.0}, 400, "speed", "a number from 0.25 to 4; given 5.0"),
         ({"reference_audio": "!!!", "reference_text": "a"}, 400, "reference_audio", "base64"),

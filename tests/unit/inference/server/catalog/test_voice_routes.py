@@ -159,6 +159,68 @@ async def test_an_alias_names_a_stored_voice(
     assert model.prompts[-1].text == "What I said."
 
 
+def voice_of(model: Any) -> str:
+    return str(model.prompts[-1].text)
+
+
+async def speak_as(server: Any, voice: Any) -> httpx.Response:
+    return await ask(server, "POST", "/v1/audio/speech", json={**SPEECH, "voice": voice})
+
+
+async def test_a_stored_voice_is_found_by_its_id_or_its_name(keeper: Any) -> None:
+    made = (await upload(keeper, name="Ada of the north")).json()
+    for voice in (made["id"], {"id": made["id"]}, "Ada of the north", {"id": "Ada of the north"}):
+        assert (await speak_as(keeper, voice)).status_code == 200, voice
+        assert voice_of(keeper.model) == "What I said."
+    shown = await ask(keeper, "GET", "/v1/audio/voices/Ada%20of%20the%20north")
+    assert shown.json()["id"] == made["id"]
+
+
+async def test_a_stored_voice_goes_before_openais_voice_of_that_name(keeper: Any) -> None:
+    made = (await upload(keeper, name="nova")).json()
+    assert (await speak_as(keeper, "nova")).status_code == 200
+    assert voice_of(keeper.model) == "What I said."
+    aliases = (await ask(keeper, "GET", "/v1/audio/voices")).json()["aliases"]
+    assert ("nova" in aliases, aliases["alloy"]) == (False, "default")
+    await ask(keeper, "DELETE", f"/v1/audio/voices/{made['id']}")
+    assert (await speak_as(keeper, "nova")).status_code == 200
+    assert voice_of(keeper.model) == BUILT_IN_VOICE_TEXT
+
+
+async def test_a_name_of_several_voices_is_an_error_with_their_ids(keeper: Any) -> None:
+    ids = [(await upload(keeper, name="Twin", transcript=f"Number {number}.")).json()["id"] for number in (1, 2)]
+    refused = (await speak_as(keeper, "Twin")).json()["error"]
+    assert (refused["param"], refused["code"]) == ("voice", "voice_ambiguous")
+    assert all(each in refused["message"] for each in ids)
+    assert (await speak_as(keeper, ids[0])).status_code == 200
+
+
+async def test_an_unknown_voice_is_an_error_that_lists_the_known_ones(keeper: Any) -> None:
+    await upload(keeper, name="Ada")
+    await upload(keeper, name="x" * 256, transcript="A long name.")
+    refused = (await speak_as(keeper, "nobody")).json()["error"]
+    assert (refused["param"], refused["code"]) == ("voice", "voice_not_found")
+    assert "this server has default, random, Ada, xxx" in refused["message"]
+    assert "shimmer, verse (GET /v1/audio/voices lists them); given 'nobody'" in refused["message"]
+    assert len(refused["message"]) < 600
+
+
+async def test_the_list_of_known_voices_is_bounded(
+    start_server: Any, make_model: Any, wait_until: Any, tmp_path: Path
+) -> None:
+    aliases = ",".join(f"narrator-{number}=default" for number in range(500))
+    async with start_server(make_model(), voices_dir=tmp_path, voice_aliases=aliases) as server:
+        await wait_until(lambda: server.lifecycle.is_ready, 30)
+        message = (await speak_as(server, "y" * 5000)).json()["error"]["message"]
+    assert "narrator-21 and 491 more" in message
+    assert len(message) < 700
+
+
+async def test_null_in_json_is_a_field_left_out(keeper: Any) -> None:
+    body = {"name": "seven", "seed": 7, "audio_sample": None, "transcript": None, "consent": None, "type": None}
+    assert (await ask(keeper, "POST", "/v1/audio/voices", json=body)).json()["seed"] == 7
+
+
 WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"name": None}, "name", "'name' is missing; it must be a string of 1 to 256"),
     ({"name": "x" * 257}, "name", "given 257 characters"),
