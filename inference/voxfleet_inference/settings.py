@@ -84,6 +84,10 @@ class ServeSettings(BaseModel):
         None,
         description="File of API keys, `name sha256` per line, read again when it changes; without it none is needed.",
     )
+    public_catalog: bool = Field(
+        default=False,
+        description="List models and voices without a key (names, no transcripts), as Open WebUI asks for them.",
+    )
     allowed_origins: Annotated[str, AfterValidator(checked_origins)] = Field(
         "",
         description="Origins whose pages may use this server, as `https://a.example,http://localhost:3000`; `*`: all."

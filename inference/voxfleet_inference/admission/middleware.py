@@ -22,6 +22,8 @@ from voxfleet_inference.origins import Visit, may_use, rejection_message
 
 _GUARDED_PATHS: Final = "/v1/"
 _STATE_KEY: Final = "caller"
+_CATALOG_PATHS: Final = frozenset({"/v1", "/v1/models", "/v1/audio/models", "/v1/audio/voices", "/v1/voices"})
+_CATALOG_FOLDER: Final = "/v1/models/"
 # Methods without effects, whose responses the browser hides from pages of other origins.
 _FREE_METHODS: Final = frozenset({"GET", "HEAD"})
 
@@ -69,12 +71,19 @@ class ApiKeyMiddleware:
     """Stores the caller in the scope; rejects a request without a valid key, unless `api_keys` is None."""
 
     def __init__(
-        self, app: ASGIApp, api_keys: ApiKeys | None, on_rejection: Callable[[int], None], *, trusts_gateway: bool
+        self,
+        app: ASGIApp,
+        api_keys: ApiKeys | None,
+        on_rejection: Callable[[int], None],
+        *,
+        trusts_gateway: bool,
+        has_public_catalog: bool = False,
     ) -> None:
         self._app = app
         self._api_keys = api_keys
         self._on_rejection = on_rejection
         self._trusts_gateway = trusts_gateway
+        self._has_public_catalog = has_public_catalog
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on with its caller, or send its error."""
@@ -89,15 +98,23 @@ class ApiKeyMiddleware:
 
     def _caller(self, scope: Scope) -> Caller:
         headers = Headers(scope=scope)
-        caller = (
-            ANONYMOUS if self._api_keys is None else Caller(_key_name(self._api_keys, _presented_key(scope, headers)))
-        )
+        caller, is_public = ANONYMOUS, self._has_public_catalog and _is_catalog(scope)
+        if self._api_keys is not None and not is_public:
+            caller = Caller(_key_name(self._api_keys, _presented_key(scope, headers)))
         if not self._trusts_gateway:
             return caller
         try:
             return from_gateway_headers(caller, headers)
         except CallerError as error:
             raise InvalidFieldError(str(error), code="invalid_header") from error
+
+
+def _is_catalog(scope: Scope) -> bool:
+    """Return whether a request lists models or voices."""
+    if scope["type"] != "http" or scope["method"] not in _FREE_METHODS:
+        return False
+    path: str = scope["path"].rstrip("/")
+    return path in _CATALOG_PATHS or path.startswith(_CATALOG_FOLDER)
 
 
 def _presented_key(scope: Scope, headers: Headers) -> str:

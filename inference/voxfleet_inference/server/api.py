@@ -10,7 +10,7 @@ import time
 from typing import Any, Final
 
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
@@ -47,6 +47,18 @@ _HEADERS_FOR_SCRIPTS: Final = (
 )
 
 
+class _SlashMiddleware:
+    """Answers a path with slashes at its end as the path without: a redirect would lose bodies and addresses."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on without them, in a copy of the scope."""
+        is_routed = scope["type"] in {"http", "websocket"}
+        await self._app({**scope, "path": scope["path"].rstrip("/") or "/"} if is_routed else scope, receive, send)
+
+
 class _HeadMiddleware:
     """Answers HEAD on every path that has GET (RFC 9110, 9.3.2), which FastAPI's routes do not."""
 
@@ -62,7 +74,7 @@ class _HeadMiddleware:
 def speech_app(service: SpeechService, api_keys: ApiKeys | None = None) -> FastAPI:
     """Return the application of the public port; without `api_keys` no request needs a key."""
     # Without FastAPI's own pages, which load scripts from a CDN.
-    app = FastAPI(title="VoxFleet speech server", docs_url=None, redoc_url=None)
+    app = FastAPI(title="VoxFleet speech server", docs_url=None, redoc_url=None, redirect_slashes=False)
     _add_middleware(app, service, api_keys)
     app.add_exception_handler(ApiError, _api_error_response)
     app.add_exception_handler(HTTPException, _http_error_response)
@@ -81,12 +93,14 @@ def _add_middleware(app: FastAPI, service: SpeechService, api_keys: ApiKeys | No
     """Add what a request passes before its handler; the innermost comes first."""
     allowed = parse_origins(service.settings.allowed_origins)
     rejected = service.tracker.rejected
+    app.add_middleware(_SlashMiddleware)
     app.add_middleware(_HeadMiddleware)
     app.add_middleware(
         ApiKeyMiddleware,
         api_keys=api_keys,
         on_rejection=rejected,
         trusts_gateway=service.settings.trust_gateway_headers,
+        has_public_catalog=service.settings.public_catalog,
     )
     if allowed:
         # Outside of the keys: a browser sends its preflight request without Authorization.
@@ -124,6 +138,17 @@ def _add_speech(app: FastAPI, service: SpeechService) -> None:
 
 
 def _add_health(app: FastAPI, supervisor: EngineSupervisor) -> None:
+    @app.get("/health", response_class=PlainTextResponse)
+    async def health() -> PlainTextResponse:
+        """OK while new requests are admitted, as clients of Speaches and vLLM ask; probes use the two paths below."""
+        lifecycle = supervisor.lifecycle
+        return PlainTextResponse("OK") if lifecycle.is_ready else PlainTextResponse(lifecycle.state, 503)
+
+    @app.get("/v1")
+    async def root() -> dict[str, Any]:
+        """What is here; clients open their connection with it before the first request."""
+        return {"object": "api", "models": "/v1/models", "voices": "/v1/audio/voices", "schema": "/openapi.json"}
+
     @app.get("/health/live")
     async def live() -> JSONResponse:
         """200 unless this process should be killed: its engine has failed for good, or is stalled."""

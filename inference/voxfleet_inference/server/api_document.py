@@ -30,20 +30,37 @@ def _ref(name: str) -> _Schema:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-_MODEL: Final = {"id": _STRING, "object": {"const": "model"}, "created": _INTEGER, "owned_by": _STRING}
+_MODEL: Final = {
+    "id": _STRING, "object": {"const": "model"}, "created": _INTEGER, "owned_by": _STRING, "root": _STRING
+}  # fmt: skip
+_NAMED_VOICE: Final = {"id": _STRING, "name": _STRING}
 _VOICE: Final = {"id": _STRING, "object": {"const": "audio.voice"}, "created_at": _INTEGER, "name": _STRING}
 _SCHEMAS: Final[Mapping[str, _Schema]] = {
     "Error": _object({"error": _object({"message": _STRING, "type": _STRING, "param": _NULLABLE, "code": _NULLABLE})}),
-    "Model": _object(_MODEL, languages={"type": "array", "items": _STRING}),
+    "Model": _object(
+        _MODEL,
+        languages={"type": "array", "items": _STRING},
+        voices={"type": "array", "items": _object({**_NAMED_VOICE, "language": _STRING})},
+    ),
+    "AudioModels": _object({"models": {"type": "array", "items": _object({"id": _STRING})}}),
+    "Api": _object({"object": {"const": "api"}}, models=_STRING, voices=_STRING, schema=_STRING),
     "ModelList": _object({"object": {"const": "list"}, "data": {"type": "array", "items": _ref("Model")}}),
     "Voice": _object({**_VOICE, "type": _STRING}, seed=_INTEGER, transcript=_STRING, consent=_NULLABLE),
     "VoiceList": _object(
-        {"object": {"const": "list"}, "data": {"type": "array", "items": _ref("Voice")}},
+        {
+            "object": {"const": "list"},
+            "data": {"type": "array", "items": _ref("Voice")},
+            "voices": {"type": "array", "items": _object(_NAMED_VOICE)},
+        },
         aliases={"type": "object", "additionalProperties": _STRING},
         has_more={"type": "boolean"},
     ),
     "VoiceDeleted": _object({"id": _STRING, "object": _STRING, "deleted": {"const": True}}),
     "State": _object({"state": _STRING}, message=_STRING),
+}
+_OK: Final[_Schema] = {
+    "description": "New requests are admitted.",
+    "content": {"text/plain": {"schema": {"const": "OK"}}},
 }
 _BINARY: Final[_Schema] = {"type": "string", "format": "binary"}
 _AUDIO: Final = {each.media_type: {"schema": _BINARY} for each in FORMATS.values()}
@@ -64,9 +81,14 @@ def _json(schema_name: str, description: str) -> _Schema:
 # Each operation's response of status 200, and the statuses of its errors.
 _RESPONSES: Final[Mapping[tuple[str, str], tuple[_Schema, tuple[int, ...]]]] = {
     ("post", "/v1/audio/speech"): (_SPEECH, (400, 401, 403, 404, 413, 429, 500, 503)),
-    ("get", "/v1/models"): (_json("ModelList", "The one model of this server."), (400, 401)),
-    ("get", "/v1/models/{name}"): (_json("Model", "The one model of this server."), (400, 401, 404)),
-    ("get", "/v1/audio/voices"): (_json("VoiceList", "The built-in and stored voices."), (400, 401)),
+    ("get", "/v1"): (_json("Api", "Where to go on."), (400, 401)),
+    ("get", "/v1/models"): (_json("ModelList", "The one model of this server, and its aliases."), (400, 401)),
+    ("get", "/v1/models/{name}"): (
+        _json("Model", "The one model of this server, with its voices."),
+        (400, 401, 404, 503),
+    ),
+    ("get", "/v1/audio/models"): (_json("AudioModels", "The names of the one model of this server."), (400, 401)),
+    ("get", "/v1/audio/voices"): (_json("VoiceList", "The built-in and stored voices."), (400, 401, 503)),
     ("post", "/v1/audio/voices"): (
         _json("Voice", "The voice that was made."),
         (400, 401, 403, 408, 413, 415, 429, 500, 501, 503, 507),
@@ -76,6 +98,7 @@ _RESPONSES: Final[Mapping[tuple[str, str], tuple[_Schema, tuple[int, ...]]]] = {
         _json("VoiceDeleted", "The voice was deleted."),
         (400, 401, 403, 404, 501),
     ),
+    ("get", "/health"): (_OK, ()),
     ("get", "/health/live"): (_json("State", "This process should not be killed."), ()),
     ("get", "/health/ready"): (_json("State", "New requests are admitted."), ()),
 }
@@ -102,8 +125,12 @@ def _completed(document: dict[str, Any], settings: ServeSettings) -> dict[str, A
     for (method, path), (success, statuses) in _RESPONSES.items():
         operation = document["paths"][path][method]
         operation["responses"] = {"200": success, **{str(status): _error(status) for status in statuses}}
-        if path.startswith("/v1/"):
+        if path.startswith("/v1"):
             operation["security"] = [{}, {"apiKey": []}]  # {}: a server without --api-keys-file needs no key
+    document["paths"]["/health"]["get"]["responses"]["503"] = {
+        "description": "New requests are rejected; the body names the state.",
+        "content": {"text/plain": {"schema": _STRING}},
+    }
     for path, description in _STATES.items():
         document["paths"][path]["get"]["responses"]["503"] = _json("State", description)
     _speech_fields(document)["input"]["maxLength"] = settings.max_input_characters

@@ -57,12 +57,13 @@ def _add_under(app: FastAPI, service: SpeechService, uploads: _Uploads, path: st
     in_schema = path == PATHS[0]
 
     @app.get(path, include_in_schema=in_schema)
-    async def voices() -> dict[str, Any]:
-        """The built-in and stored voices; `aliases` are other names for them."""
+    async def all_voices() -> dict[str, Any]:
+        """The built-in and stored voices; `voices` are the same as Open WebUI reads them, `aliases` are other names."""
         stored = await service.voices.repository.all_metadata()
         data = [*(_built_in(name) for name in BUILT_IN_VOICES), *(_as_voice(metadata) for metadata in stored)]
         ends = {"first_id": data[0]["id"], "last_id": data[-1]["id"], "has_more": False}
-        return {"object": "list", "data": data, **ends, "aliases": service.voices.aliases(stored)}
+        voices = [{"id": each["id"], "name": each["name"]} for each in data]
+        return {"object": "list", "data": data, "voices": voices, **ends, "aliases": service.voices.aliases(stored)}
 
     @app.post(path, openapi_extra=_BODY_SCHEMA, include_in_schema=in_schema)
     async def create(request: Request) -> dict[str, Any]:
