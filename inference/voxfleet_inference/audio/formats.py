@@ -16,13 +16,14 @@ MAX_SAMPLE_RATE: Final = 96000
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """What PyAV needs to make one format: container, codec, sample layout, bit rate, container options."""
+    """What PyAV needs to make one format: container, codec, sample layout, bit rate, options of the container."""
 
     container: str
     name: str
     sample_format: str
     bits_per_second: int | None
     options: tuple[tuple[str, str], ...] = ()
+    stream_options: tuple[tuple[str, str], ...] = ()  # more of them, for audio that is sent while it is made
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +59,13 @@ class AudioFormat:
 
 _MPEG_RATES: Final = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 _OPUS_RATES: Final = (48000,)  # whatever is encoded, Opus decodes to 48 kHz
-# Without a Xing header: it holds the length, which is unknown when the first bytes are sent.
-_MP3: Final = Codec(
-    "mp3", "libmp3lame", "fltp", 128_000, (("write_xing", "0"), ("id3v2_version", "0"), ("flush_packets", "1"))
-)
-_AAC: Final = Codec("adts", "aac", "fltp", 128_000, (("flush_packets", "1"),))
-_FLAC: Final = Codec("flac", "flac", "s16", None, (("flush_packets", "1"),))
+_AT_ONCE: Final = ("flush_packets", "1")
+# A stream has no Xing header: it holds the length, which is unknown when the first bytes are sent.
+_MP3: Final = Codec("mp3", "libmp3lame", "fltp", 128_000, (("id3v2_version", "0"),), (("write_xing", "0"), _AT_ONCE))
+_AAC: Final = Codec("adts", "aac", "fltp", 128_000, (), (_AT_ONCE,))
+_FLAC: Final = Codec("flac", "flac", "s16", None, (), (_AT_ONCE,))
 # Pages of 20 ms: Ogg would otherwise hold back more than a second of audio.
-_OPUS: Final = Codec("ogg", "libopus", "flt", 64_000, (("page_duration", "20000"), ("flush_packets", "1")))
+_OPUS: Final = Codec("ogg", "libopus", "flt", 64_000, (), (("page_duration", "20000"), _AT_ONCE))
 
 FORMATS: Final[Mapping[str, AudioFormat]] = {
     each.name: each

@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from voxfleet_inference.audio.encoding import make_encoder, with_exact_wav_length
+from voxfleet_inference.audio.encoding import make_encoder
 from voxfleet_inference.audio.formats import FORMATS
 from voxfleet_inference.audio.tempo import Tempo
 from voxfleet_inference.engine.client import EngineClient
@@ -189,7 +189,7 @@ async def _audio(
     rate = audio_format.rate_for(request.sample_rate, model_info.sample_rate)
     # The attempt is part of the noise's key: the one that counted then is the only one that gives the same bytes.
     speech = replace(await service.prepare(request), attempts=attempts)
-    encoder = make_encoder(audio_format, model_info.sample_rate, rate)
+    encoder = make_encoder(audio_format, model_info.sample_rate, rate, is_whole=not request.stream)
     tempo = Tempo(request.speed, model_info.sample_rate)
     chunks: list[bytes] = []
     attempts_made: list[int] = []
@@ -200,6 +200,4 @@ async def _audio(
             if isinstance(event, SpeechAudio):
                 chunks.append(encoder.encode(tempo.convert(event.samples)))
     chunks.append(encoder.encode(tempo.finish()) + encoder.finish())
-    audio = b"".join(chunks)
-    is_whole_wav = audio_format.name == "wav" and not request.stream
-    return with_exact_wav_length(audio, rate) if is_whole_wav else audio, tuple(attempts_made)
+    return b"".join(chunks), tuple(attempts_made)

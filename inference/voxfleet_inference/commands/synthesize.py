@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from voxfleet_inference.audio.encoding import make_encoder, with_exact_wav_length
+from voxfleet_inference.audio.encoding import make_encoder
 from voxfleet_inference.audio.formats import FORMATS
 from voxfleet_inference.audio.recordings import RecordingError, read_recording
 from voxfleet_inference.engine.engine import Engine
@@ -232,10 +232,8 @@ def _write(options: SynthesisOptions, result: SynthesisResult) -> None:
     # pcm has no header for its rate, and a file is not a player: it keeps the model's rate instead of OpenAI's 24 kHz.
     audio_format = FORMATS.get(options.output.suffix.removeprefix("."), FORMATS["wav"])
     rate = result.sample_rate if audio_format.name == "pcm" else audio_format.rate_for(None, result.sample_rate)
-    encoder = make_encoder(audio_format, result.sample_rate, rate)
+    encoder = make_encoder(audio_format, result.sample_rate, rate, is_whole=True)
     audio = encoder.encode(result.samples) + encoder.finish()
-    if audio_format.name == "wav":
-        audio = with_exact_wav_length(audio, rate)
     try:
         options.output.write_bytes(audio)
         _write_latents(options.latents_out, result)

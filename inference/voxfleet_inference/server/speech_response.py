@@ -127,7 +127,7 @@ class SpeechResponse(Response):
         async with aclosing(self._service.speak(speech, permit, request=self._request)) as events:
             chunks = encoded(self._output, model_rate, events, self._usage)
             if self._output.is_whole:
-                yield self._output.whole(b"".join([chunk async for chunk in chunks]))
+                yield b"".join([chunk async for chunk in chunks])
                 return
             async for chunk in chunks:
                 yield chunk

@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator
 from contextlib import suppress
 from dataclasses import dataclass
 
-from voxfleet_inference.audio.encoding import AudioEncoder, make_encoder, with_exact_wav_length
+from voxfleet_inference.audio.encoding import AudioEncoder, make_encoder
 from voxfleet_inference.audio.formats import FORMATS, AudioFormat
 from voxfleet_inference.audio.tempo import Tempo
 from voxfleet_inference.requests import SpeechRequest
@@ -36,11 +36,7 @@ class OutputFormat:
 
     def encoder(self, model_rate: int) -> AudioEncoder:
         """Return an encoder for one response."""
-        return make_encoder(self.audio_format, model_rate, self.sample_rate)
-
-    def whole(self, audio: bytes) -> bytes:
-        """Return complete audio with its length where the format's header has one."""
-        return with_exact_wav_length(audio, self.sample_rate) if self.audio_format.name == "wav" else audio
+        return make_encoder(self.audio_format, model_rate, self.sample_rate, is_whole=self.is_whole)
 
 
 def output_format(request: SpeechRequest, model_rate: int) -> OutputFormat:

@@ -16,7 +16,6 @@ from voxfleet_inference.audio.encoding import (
     make_encoder,
     to_int16,
     wav_header,
-    with_exact_wav_length,
 )
 from voxfleet_inference.audio.formats import FORMATS
 
@@ -33,8 +32,8 @@ def speechlike(patches: int) -> Any:
     return (0.4 * np.sin(2 * np.pi * (200 * at + 300 * at**2)) * (1 + np.sin(9 * at)) / 2).astype(np.float32)
 
 
-def encoded(name: str, samples: Any, rate: int) -> tuple[bytes, list[int]]:
-    encoder = make_encoder(FORMATS[name], MODEL_RATE, rate)
+def encoded(name: str, samples: Any, rate: int, *, is_whole: bool = False) -> tuple[bytes, list[int]]:
+    encoder = make_encoder(FORMATS[name], MODEL_RATE, rate, is_whole=is_whole)
     parts = [encoder.encode(samples[start : start + PATCH]) for start in range(0, len(samples), PATCH)]
     return b"".join([*parts, encoder.finish()]), [len(part) for part in parts]
 
@@ -94,7 +93,8 @@ def test_pcm_at_the_models_rate_is_the_samples_bit_for_bit() -> None:
 def test_a_streamed_wav_has_the_unknown_length_and_a_complete_one_its_length() -> None:
     data, _ = encoded("wav", speechlike(2), MODEL_RATE)
     assert struct.unpack_from("<I", data, 4)[0] == struct.unpack_from("<I", data, 40)[0] == UNKNOWN_LENGTH
-    whole = with_exact_wav_length(data, MODEL_RATE)
+    whole, _ = encoded("wav", speechlike(2), MODEL_RATE, is_whole=True)
+    assert whole[44:] == data[44:]
     assert struct.unpack_from("<I", whole, 4)[0] == len(whole) - 8
     assert struct.unpack_from("<I", whole, 40)[0] == len(whole) - 44 == 2 * PATCH * 2
 
