@@ -12,6 +12,7 @@ ApiError
 ├── RequestTimeoutError 408  the body, or a session's next message, came too late
 ├── BodyTooLargeError   413  the body is over the limit
 ├── UnsupportedMediaTypeError 415  a body of a media type that is not accepted
+│   └── UnsupportedEncodingError   a compressed body
 ├── TooManyRequestsError 429  this tenant's share is used up; Retry-After says when to try again
 ├── NotOfferedError     501  this server's settings do not offer it
 ├── StorageFullError    507  the limit of stored voices is reached
@@ -111,6 +112,15 @@ class UnsupportedMediaTypeError(ApiError):
 
     status = 415
     kind = "invalid_request_error"
+
+
+class UnsupportedEncodingError(UnsupportedMediaTypeError):
+    """A body in a Content-Encoding that is not accepted."""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The encodings that are accepted (RFC 9110, 12.5.3)."""
+        return {"Accept-Encoding": "identity"}
 
 
 class NotOfferedError(ApiError):

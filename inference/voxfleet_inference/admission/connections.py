@@ -12,6 +12,8 @@ from typing import ClassVar, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from voxfleet_inference.admission.http10 import send_until_close
+
 # Written to the socket, because uvicorn has no request yet to respond to (RFC 6585, 5; RFC 9110, 15.5.9).
 _TOO_LARGE: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 _TOO_SLOW: Final = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
@@ -61,6 +63,8 @@ class BoundedConnection(HttpToolsProtocol):
         self._is_in_head, self._is_in_body = False, True
         self._start_timeout(self.silent_seconds)
         super().on_headers_complete()
+        if self.scope["type"] == "http" and self.scope["http_version"] == "1.0":
+            send_until_close(self.cycle, self.transport)
 
     def on_message_complete(self) -> None:
         """The request is complete: no timeout applies to its response."""

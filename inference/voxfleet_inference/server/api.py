@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from voxfleet_inference.admission.api_keys import ApiKeys
 from voxfleet_inference.admission.middleware import ApiKeyMiddleware, OriginMiddleware
-from voxfleet_inference.errors import ApiError, BodyTooLargeError
+from voxfleet_inference.errors import ApiError, BodyTooLargeError, UnsupportedEncodingError
 from voxfleet_inference.logs import RequestLog
 from voxfleet_inference.origins import parse_origins
 from voxfleet_inference.requests import SpeechRequest, check_model, parse_speech_request
@@ -36,6 +36,7 @@ from voxfleet_inference.server.speech_response import SpeechResponse
 _BODY_SCHEMA: Final[dict[str, Any]] = {
     "requestBody": {"required": True, "content": {"application/json": {"schema": SpeechRequest.model_json_schema()}}}
 }
+_PLAIN_ENCODINGS: Final = frozenset({"", "identity"})
 # Response headers that a browser hides from another origin's script unless they are exposed (CORS).
 _HEADERS_FOR_SCRIPTS: Final = (
     "Voxfleet-Seed",
@@ -165,7 +166,16 @@ def _add_health(app: FastAPI, supervisor: EngineSupervisor) -> None:
 
 
 async def _body(request: Request, max_bytes: int) -> bytes:
-    """Read the body; reject it at the chunk that passes the limit, without reading the rest."""
+    """Read the body; reject it at the chunk that passes the limit, without reading the rest.
+
+    Raises:
+        UnsupportedEncodingError: it is compressed.
+        BodyTooLargeError: it is larger than the limit.
+    """
+    encoding = ", ".join(request.headers.getlist("content-encoding")).strip().lower()
+    if encoding not in _PLAIN_ENCODINGS:
+        message = f"the body's Content-Encoding must be identity; given {encoding[:40]!r}: send it uncompressed"
+        raise UnsupportedEncodingError(message, code="unsupported_encoding")
     received = bytearray()
     async for chunk in request.stream():
         received += chunk

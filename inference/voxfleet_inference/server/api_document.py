@@ -80,7 +80,7 @@ def _json(schema_name: str, description: str) -> _Schema:
 
 # Each operation's response of status 200, and the statuses of its errors.
 _RESPONSES: Final[Mapping[tuple[str, str], tuple[_Schema, tuple[int, ...]]]] = {
-    ("post", "/v1/audio/speech"): (_SPEECH, (400, 401, 403, 404, 413, 429, 500, 503)),
+    ("post", "/v1/audio/speech"): (_SPEECH, (400, 401, 403, 404, 413, 415, 429, 500, 503)),
     ("get", "/v1"): (_json("Api", "Where to go on."), (400, 401)),
     ("get", "/v1/models"): (_json("ModelList", "The one model of this server, and its aliases."), (400, 401)),
     ("get", "/v1/models/{name}"): (

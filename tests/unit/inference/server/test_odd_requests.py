@@ -60,6 +60,22 @@ async def test_odd_headers_change_nothing(client: httpx.AsyncClient, header: tup
     assert len(answer.headers["x-request-id"]) <= 200
 
 
+@pytest.mark.parametrize("path", [PATH, "/v1/audio/voices"])
+@pytest.mark.parametrize("encoding", ["gzip", "br", "x-unknown", "identity, gzip", "\xff", "a" * 5000])
+async def test_a_body_in_an_unknown_encoding_is_415(client: httpx.AsyncClient, path: str, encoding: str) -> None:
+    headers = [(b"Content-Encoding", encoding.encode("latin-1")), (b"Content-Type", b"application/json")]
+    answer = await client.post(path, content=b"\x1f\x8b\x08", headers=headers)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (415, "unsupported_encoding")
+    assert answer.headers["accept-encoding"] == "identity"
+    assert len(answer.json()["error"]["message"]) < 200
+
+
+async def test_a_body_in_no_encoding_is_read(client: httpx.AsyncClient) -> None:
+    for encoding in ("identity", "Identity", ""):
+        answer = await client.post(PATH, json=SPEECH, headers={"Content-Encoding": encoding})
+        assert answer.status_code == 200, encoding
+
+
 @pytest.mark.parametrize("name", ["%00", "..%2f..%2fetc%2fpasswd", "a" * 5000, "%ff%fe", "%0d%0aX:1", "%2e%2e"])
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 async def test_odd_names_are_unknown(client: httpx.AsyncClient, method: str, name: str) -> None:
