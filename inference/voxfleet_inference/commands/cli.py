@@ -60,14 +60,19 @@ def synthesize(  # noqa: PLR0913, PLR0917 - one parameter per flag
     model_path: Annotated[Path, typer.Option(help="Folder of a VoxCPM checkpoint.", envvar="VOXFLEET_MODEL_PATH")],
     output: Annotated[
         Path,
-        typer.Option(
-            "-o", "--output", help=f"File to write; its ending sets the format: {', '.join(FORMATS)}; others get wav."
-        ),
+        typer.Option("-o", "--output", help=f"File to write; its ending is the format: {', '.join(FORMATS)}."),
     ],
     text: Annotated[str, typer.Option(help="Text to speak.")] = "",
+    voice: Annotated[
+        str, typer.Option(help="default, random, one of OpenAI's names, or the id or name of a voice in --voices-dir.")
+    ] = "",
     reference_audio: Annotated[Path | None, typer.Option(help="Recording of the voice to clone, 1 to 30 s.")] = None,
     reference_text: Annotated[str, typer.Option(help="Exact transcript of the recording.")] = "",
     seed: Annotated[int, typer.Option(min=0, help="Seed of the noise.")] = 0,
+    speed: Annotated[float, typer.Option(min=0.25, max=4, help="Speed of the speech, at the same pitch.")] = 1.0,
+    normalize: Annotated[  # noqa: FBT002
+        bool, typer.Option("--normalize", help="Spell out numbers, dates and units before they are spoken.")
+    ] = False,
     cfg_value: Annotated[float, typer.Option(min=1, max=10, help="Scale of classifier-free guidance.")] = 2.0,
     inference_timesteps: Annotated[int, typer.Option(min=1, max=100, help="Solver points per patch.")] = 10,
     noise_file: Annotated[
@@ -79,11 +84,14 @@ def synthesize(  # noqa: PLR0913, PLR0917 - one parameter per flag
     retry: Annotated[bool, typer.Option(help="Retry runaway sentences, as the server does.")] = True,  # noqa: FBT002
     dtype: Annotated[DtypeName, typer.Option(help="Number format of the language models.")] = "fp32",
     device: Annotated[DeviceName, typer.Option(help="Where the model runs.")] = "cpu",
+    cpu_threads: Annotated[
+        int, typer.Option(min=0, max=1024, help="Threads on a CPU; 0: one for a small model, else one per processor.")
+    ] = 0,
     from_log: Annotated[
         Path | None, typer.Option(help="Log of a server: replay the request that --request-id names.")
     ] = None,
     request_id: Annotated[str, typer.Option(help="X-Request-Id of the request to replay.")] = "",
-    voices_dir: Annotated[Path | None, typer.Option(help="Folder with the stored voice of that request.")] = None,
+    voices_dir: Annotated[Path | None, typer.Option(help="Folder of stored voices.")] = None,
 ) -> None:
     """Speak a text into a file, without a server.
 
@@ -92,15 +100,18 @@ def synthesize(  # noqa: PLR0913, PLR0917 - one parameter per flag
     if from_log is not None:
         _replay(from_log, request_id, model_path, output, text, reference_audio, reference_text, voices_dir)
         return
-    from voxfleet_inference.commands.synthesize import SynthesisError, SynthesisOptions  # noqa: PLC0415
+    from voxfleet_inference.commands.synthesis_options import SynthesisError, SynthesisOptions  # noqa: PLC0415
     from voxfleet_inference.commands.synthesize import synthesize as run_synthesis  # noqa: PLC0415
 
     if not text:
         _end_with("--text is missing (or --from-log and --request-id)", _USAGE_EXIT_CODE)
     if (reference_audio is None) != (not reference_text):
         _end_with("--reference-audio and --reference-text go together", _USAGE_EXIT_CODE)
+    if voice and reference_audio is not None:
+        _end_with("--voice and --reference-audio are two voices; choose one", _USAGE_EXIT_CODE)
     options = SynthesisOptions(
-        model_path=model_path, text=text, output=output, reference_audio=reference_audio,
+        model_path=model_path, text=text, output=output, voice=voice, voices_dir=voices_dir, speed=speed,
+        normalizes=normalize, cpu_threads=cpu_threads, reference_audio=reference_audio,
         reference_text=reference_text, seed=seed, cfg_value=cfg_value, inference_timesteps=inference_timesteps,
         noise_file=noise_file, latents_out=latents_out, max_steps=max_steps, splits=split, retries=retry,
         dtype=DTYPE_ALIASES.get(dtype, dtype), device=device,

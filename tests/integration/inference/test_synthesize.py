@@ -12,9 +12,12 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 from voxfleet_inference.audio.encoding import to_int16
-from voxfleet_inference.commands.synthesize import SynthesisError, SynthesisOptions, synthesize
+from voxfleet_inference.commands.synthesis_options import SynthesisError, SynthesisOptions
+from voxfleet_inference.commands.synthesize import synthesize
 from voxfleet_inference.engine.noise import patch_noise
 from voxfleet_inference.model.random_weights.tiny_checkpoint import write_tiny_checkpoint
+from voxfleet_inference.voices.disk_store import DiskVoiceStore, StoreLimits
+from voxfleet_inference.voices.file_format import StoredVoice, VoiceMetadata, voice_id
 
 PATCH = 7056
 TEXT = "The weather is fine today. 今天天气很好。"
@@ -107,6 +110,67 @@ def test_sentences_after_the_first_continue_its_voice(tiny: Path, tmp_path: Path
     second_start = together.sentence_starts[1]
     alone = speak(tiny, tmp_path / "b.wav", text="今天天气很好。", seed=3)
     assert not np.array_equal(together.patches[second_start].latents, alone.patches[0].latents)
+
+
+def test_the_name_of_the_file_is_its_format_in_any_case(tiny: Path, tmp_path: Path) -> None:
+    formats = {"a.FLAC": "flac", "b.Opus": "ogg", "c.mp3": "mp3", "d.WAV": "wav"}
+    for name, container in formats.items():
+        speak(tiny, tmp_path / name, text="Short.", max_steps=4, retries=False)
+        with av.open(str(tmp_path / name)) as opened:
+            assert opened.format.name == container, name
+
+
+@pytest.mark.parametrize("name", ["a.ogg", "a.wave", "a", "flac", ".mp3", "a.mp3.txt"])
+def test_an_unknown_ending_is_refused_before_anything_is_loaded(tmp_path: Path, name: str) -> None:
+    with pytest.raises(SynthesisError, match=r"must end with one of \.mp3, \.opus, .* given"):
+        speak(tmp_path / "nowhere", tmp_path / name)
+
+
+def test_speed_and_normalize_act_as_in_a_server(tiny: Path, tmp_path: Path) -> None:
+    flags: dict[str, Any] = {"max_steps": 12, "retries": False, "splits": False}
+    normal = speak(tiny, tmp_path / "a.wav", text="It costs $3.50 today.", **flags)
+    fast = speak(tiny, tmp_path / "b.wav", text="It costs $3.50 today.", speed=2.0, **flags)
+    assert fast.seconds == pytest.approx(normal.seconds / 2, rel=0.05)
+    written = speak(tiny, tmp_path / "c.wav", text="It costs $3.50 today.", normalizes=True, **flags)
+    spelled = speak(tiny, tmp_path / "d.wav", text="It costs three dollars and fifty cents today.", **flags)
+    assert np.array_equal(written.samples, spelled.samples)
+    assert not np.array_equal(written.samples, normal.samples)
+
+
+@pytest.mark.parametrize("text", ["\U0001f600", "...", "\u200b"])
+def test_text_without_speech_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(SynthesisError, match="a letter or a digit"):
+        speak(tmp_path / "nowhere", tmp_path / "a.wav", text=text)
+
+
+def test_a_voice_is_found_by_its_name_as_a_server_finds_it(tiny: Path, tmp_path: Path) -> None:
+    flags: dict[str, Any] = {"max_steps": 6, "retries": False, "splits": False, "seed": 3}
+    speak(tiny, tmp_path / "sample.wav", text="A voice to be copied from here on.", seed=5)
+    recording = (tmp_path / "sample.wav").read_bytes()
+    stored = StoredVoice(
+        VoiceMetadata(
+            id=voice_id("audio_sample", recording, "A voice."), name="Ada", created_at=1, type="audio_sample",
+            transcript="A voice.", payload_bytes=len(recording),
+        ),
+        recording,
+    )  # fmt: skip
+    store = DiskVoiceStore(tmp_path / "voices", StoreLimits(10, 10**8))
+    store.sweep()
+    store.put(stored)
+    cloned = speak(
+        tiny, tmp_path / "a.wav", reference_audio=tmp_path / "sample.wav", reference_text="A voice.", **flags
+    )
+    for name in ("Ada", stored.metadata.id):
+        named = speak(tiny, tmp_path / "b.wav", voice=name, voices_dir=tmp_path / "voices", **flags)
+        assert np.array_equal(named.samples, cloned.samples)
+    drawn, default, alloy, plain = (
+        speak(tiny, tmp_path / "c.wav", voice=name, **flags).samples for name in ("random", "default", "alloy", "")
+    )
+    assert np.array_equal(drawn, plain)
+    assert np.array_equal(default, alloy)
+    assert not np.array_equal(default, plain)
+    with pytest.raises(SynthesisError, match="--voice must be default or random, one of OpenAI's names"):
+        speak(tiny, tmp_path / "d.wav", voice="Grace", voices_dir=tmp_path / "voices", **flags)
 
 
 def test_an_error_of_the_command_is_one_line(tmp_path: Path) -> None:
