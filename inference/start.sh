@@ -1,23 +1,35 @@
 #!/usr/bin/env bash
-# Starts a speech server on one machine, in a container or without one: checks what the server needs, prints one line
-# for each missing thing with what to do, and serves on port 6006.
+# Starts a speech server on one machine, in a container or in a checkout: checks what the server needs, prints one line
+# for each missing thing with what to do, and serves on port 6006, with a page to try it.
 #
-#   start.sh [--check] [--notebook] [flags of `voxfleet-inference serve`]
+#   start.sh [--check] [--setup] [--download] [--notebook] [--help] [flags of `voxfleet-inference serve`]
 #
 #   --check      check only, start nothing
+#   --setup      in a checkout: first make its environment, .venv, from the lock (scripts/setup)
+#   --download   first download VoxCPM 1.5, resuming where an earlier download ended
 #   --notebook   also start Jupyter Lab, on port 8888 of loopback; NOTEBOOK_HOST=0.0.0.0 binds it to every address. It
 #                always requires a token: JUPYTER_TOKEN, or a random one, which is printed.
+#   --help       print this
 #
-# The server reads its settings from its flags and VOXFLEET_ variables, as `serve --help` lists them. This script reads
-# those of the model's folder (default /models/voxcpm; without weights there, the demo voice), the device (cuda), the
-# three ports, and the voices' folder (/voices, if it can be written).
+# Python is $PYTHON, else the checkout's .venv, else python3. Where no weights are named (--model-path), those in
+# /models/voxcpm or of an earlier --download are served, else the demo voice, which is small and English only. Voices are
+# kept in /voices if it can be written, else in ~/.local/share/voxfleet/voices. tts-1, tts-1-hd and gpt-4o-mini-tts mean
+# the model too, unless --model-aliases says otherwise.
+#
+# The server reads its settings from its flags and VOXFLEET_ variables, as `serve --help` lists them.
 set -euo pipefail
 
 readonly MIN_DRIVER=580 # of CUDA 13, which PyTorch's wheels hold; test_start_script compares it with the lock
 readonly NOTEBOOK_PORT="${NOTEBOOK_PORT:-8888}"
 readonly NOTEBOOK_HOST="${NOTEBOOK_HOST:-127.0.0.1}"
 readonly NOTEBOOK_PACKAGES="${NOTEBOOK_PACKAGES:-/opt/voxfleet/notebook-packages}"
-python="${PYTHON:-python3}"
+readonly OPENAI_MODELS=tts-1,tts-1-hd,gpt-4o-mini-tts
+readonly SOURCE=hf://openbmb/VoxCPM1.5
+script="$(readlink -f "$0")"
+here="$(dirname "$script")"
+checkout="$(dirname "$here")"
+[[ -f "$checkout/pyproject.toml" && -x "$checkout/scripts/setup" ]] || checkout=""
+data="${XDG_DATA_HOME:-${HOME:-/tmp}/.local/share}/voxfleet"
 missing=0
 
 say() { printf 'start.sh: %s\n' "$*" >&2; }
@@ -45,12 +57,28 @@ setting() { # flag, default, flags of the server...
   printf '%s' "$value"
 }
 
+print_help() {
+  sed -n '2,/^set /{/^#/{s/^# \{0,1\}//;p;}}' "$script"
+}
+
+# Prints the Python to use: the named one, the checkout's, or the system's.
+chosen_python() {
+  if [[ -n "${PYTHON:-}" ]]; then
+    printf '%s' "$PYTHON"
+  elif [[ -n "$checkout" && -x "$checkout/.venv/bin/python" ]]; then
+    printf '%s' "$checkout/.venv/bin/python"
+  else
+    printf python3
+  fi
+}
+
 check_package() {
-  local found
-  if ! found="$(command -v "$python")"; then
-    report_missing "Python ($python)" "install Python 3.11 or later, or name it: PYTHON=/path/to/python3 start.sh"
+  local advice="name a Python that has it: PYTHON=/path/to/python3 $script"
+  if [[ -n "$checkout" ]]; then advice="make this checkout's environment: $script --setup"; fi
+  if ! command -v "$python" >/dev/null; then
+    report_missing "Python ($python)" "$advice"
   elif ! "$python" -c 'import voxfleet_inference' 2>/dev/null; then
-    report_missing "the package voxfleet_inference" "install it for $found: pip install 'voxfleet[inference]'"
+    report_missing "the package voxfleet_inference" "$advice"
   fi
 }
 
@@ -70,7 +98,7 @@ check_driver() { # device
 }
 
 check_weights() { # folder
-  local files advice="download them: $python -m voxfleet_inference fetch --source hf://openbmb/VoxCPM1.5 --to $1"
+  local files advice="download them: $script --download"
   if ! files="$(ls -A "$1" 2>/dev/null)" || [[ ! -d "$1" || -z "$files" ]]; then
     report_missing "the model's weights (no files in $1)" "$advice, or name their folder with --model-path"
     return
@@ -82,17 +110,43 @@ check_weights() { # folder
     report_missing "audiovae.safetensors or audiovae.pth in $1" "$advice"
 }
 
-# Prints the model's folder where none is named: mounted weights, else the demo voice of the image or the checkout.
+# Prints the model's folder where none is named: mounted or downloaded weights, else the demo voice of the image or the
+# checkout.
 default_model() {
-  local folder files here
-  here="$(dirname "$0")"
-  for folder in /models/voxcpm /models/demo "$here/models/demo"; do
+  local folder files
+  for folder in /models/voxcpm "$data/models/voxcpm" /models/demo "$here/models/demo"; do
     if files="$(ls -A "$folder" 2>/dev/null)" && [[ -n "$files" ]]; then
       printf '%s' "$folder"
       return
     fi
   done
   printf /models/voxcpm
+}
+
+# Prints where --download writes: the folder that is mounted for it, if this user can write there.
+download_folder() {
+  if [[ -w /models/voxcpm ]]; then printf /models/voxcpm; else printf '%s' "$data/models/voxcpm"; fi
+}
+
+# Prints the voices' folder where none is named.
+default_voices() {
+  if [[ -d /voices && -w /voices ]]; then printf /voices; else printf '%s' "$data/voices"; fi
+}
+
+# Prints the folder, or the nearest one above it that exists.
+existing_folder() { # folder
+  local folder="$1"
+  while [[ ! -e "$folder" && "$folder" == */* ]]; do folder="${folder%/*}"; done
+  printf '%s' "${folder:-/}"
+}
+
+# Prints the page's address as a browser on this machine opens it.
+page_address() { # host, port
+  case "$1" in
+    0.0.0.0 | ::) printf 'http://localhost:%s/' "$2" ;;
+    *:*) printf 'http://[%s]:%s/' "$1" "$2" ;;
+    *) printf 'http://%s:%s/' "$1" "$2" ;;
+  esac
 }
 
 check_port() { # flag or variable, port
@@ -102,8 +156,14 @@ check_port() { # flag or variable, port
 }
 
 check_notebook() {
+  local advice="build the image with --build-arg JUPYTER=install" environment="$checkout/.venv/bin"
+  if [[ -n "$checkout" && "$python" == "$environment/python" && -x "$environment/uv" ]]; then
+    advice="install it: $environment/uv pip install --python $python jupyterlab"
+  elif "$python" -c 'import pip' 2>/dev/null; then
+    advice="$advice, or install it: $python -m pip install jupyterlab"
+  fi
   PYTHONPATH="${PYTHONPATH:+$PYTHONPATH:}$NOTEBOOK_PACKAGES" "$python" -c 'import jupyterlab' 2>/dev/null ||
-    report_missing "Jupyter Lab" "build the image with --build-arg JUPYTER=install, or pip install jupyterlab"
+    report_missing "Jupyter Lab" "$advice"
   check_port NOTEBOOK_PORT "$NOTEBOOK_PORT"
 }
 
@@ -133,23 +193,48 @@ serve_beside_notebook() {
 
 only_check=false
 with_notebook=false
+with_setup=false
+with_download=false
 flags=()
 while (($#)); do
   case "$1" in
+    --help | -h)
+      print_help
+      exit 0
+      ;;
     --check) only_check=true ;;
+    --setup) with_setup=true ;;
+    --download) with_download=true ;;
     --notebook) with_notebook=true ;;
     *) flags+=("$1") ;;
   esac
   shift
 done
 
+if "$with_setup"; then
+  if [[ -z "$checkout" ]]; then
+    say "--setup needs a checkout; $here is none"
+    exit 2
+  fi
+  "$checkout/scripts/setup" >&2
+fi
+python="$(chosen_python)"
+if "$with_download"; then
+  check_package
+  ((!missing)) || exit 1
+  folder="$(download_folder)"
+  "$python" -m voxfleet_inference fetch --source "$SOURCE" --to "$folder" >&2
+fi
 default_path="$(default_model)"
 model_path="$(setting --model-path "$default_path" "${flags[@]}")"
 device="$(setting --device cuda "${flags[@]}")"
-voices_dir="$(setting --voices-dir /voices "${flags[@]}")"
+default_voices_dir="$(default_voices)"
+voices_dir="$(setting --voices-dir "$default_voices_dir" "${flags[@]}")"
+host="$(setting --host 0.0.0.0 "${flags[@]}")"
 port="$(setting --port 6006 "${flags[@]}")"
 metrics_port="$(setting --metrics-port 9090 "${flags[@]}")"
 internal_port="$(setting --internal-port 9091 "${flags[@]}")"
+aliases="$(setting --model-aliases "$OPENAI_MODELS" "${flags[@]}")"
 
 check_package
 check_driver "$device"
@@ -163,16 +248,20 @@ if ((missing)); then
   say "not started: $missing thing(s) missing"
   exit 1
 fi
-if [[ -d "$voices_dir" && -w "$voices_dir" ]]; then
-  export VOXFLEET_VOICES_DIR="$voices_dir"
+existing="$(existing_folder "$voices_dir")"
+if [[ -d "$existing" && -w "$existing" ]]; then
+  export VOXFLEET_VOICES_DIR="$voices_dir" # the server makes it
+  say "voices are kept in $voices_dir"
 else
-  say "voices cannot be stored ($voices_dir is no writable folder): name one with --voices-dir"
+  say "voices cannot be stored ($voices_dir cannot be written): name a folder with --voices-dir"
 fi
-export VOXFLEET_MODEL_PATH="$model_path"
-say "the model in $model_path on $device, port $port"
-if [[ "$model_path" == "$default_path" && "$model_path" != /models/voxcpm ]]; then
-  say "this is the demo voice, small and English only; weights in /models/voxcpm or --model-path replace it"
+export VOXFLEET_MODEL_PATH="$model_path" VOXFLEET_MODEL_ALIASES="$aliases"
+say "the model in $model_path on $device"
+if [[ "$model_path" == "$default_path" && "$model_path" == */models/demo ]]; then
+  say "this is the demo voice, small and English only; --download fetches VoxCPM 1.5, --model-path names other weights"
 fi
+address="$(page_address "$host" "$port")"
+say "open $address once the model is loaded; programs use ${address}v1"
 if "$only_check"; then exit 0; fi
 if "$with_notebook"; then
   start_notebook

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -62,14 +63,7 @@ class Machine:
         self.put("nvidia-smi", f"#!/bin/bash\necho '{version}'\n")
 
     def start(self, *flags: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [SCRIPT, *flags],
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_SECONDS,
-            check=False,
-        )
+        return run(self, SCRIPT, *flags)
 
     def called(self) -> list[str]:
         return self.calls.read_text().splitlines() if self.calls.exists() else []
@@ -97,13 +91,14 @@ def test_the_server_is_started_with_its_flags(machine: Machine) -> None:
     done = machine.start("--drain-seconds", "3")
     assert done.returncode == 5, "the server's own exit code"
     expected = f"-m voxfleet_inference serve --drain-seconds 3 model={machine.model} voices={machine.voices} token="
+    assert "open http://localhost:1/ once the model is loaded; programs use http://localhost:1/v1" in done.stderr
     assert machine.called() == [expected]
 
 
 def test_a_check_starts_nothing(machine: Machine) -> None:
     done = machine.start("--check")
     assert (done.returncode, machine.called()) == (0, [])
-    assert f"the model in {machine.model} on cuda, port 1" in done.stderr
+    assert f"the model in {machine.model} on cuda" in done.stderr
 
 
 def test_each_missing_thing_is_one_line_with_what_to_do(machine: Machine, taken_port: str) -> None:
@@ -118,7 +113,7 @@ def test_each_missing_thing_is_one_line_with_what_to_do(machine: Machine, taken_
         f"a free port {taken_port}",
     ]
     assert "--gpus all" in lines[0]
-    assert "fetch --source hf://openbmb/VoxCPM1.5" in lines[1]
+    assert lines[1].endswith(f"; download them: {SCRIPT} --download")
     assert "choose another with --port" in lines[3]
     assert machine.called() == []
 
@@ -153,7 +148,7 @@ def test_without_weights_the_demo_voice_speaks(machine: Machine) -> None:
     done = machine.start("--check")
     assert done.returncode == 0
     assert re.search(r"the model in \S+/models/demo on cuda", done.stderr)
-    assert "English only; weights in /models/voxcpm or --model-path replace it" in done.stderr
+    assert "English only; --download fetches VoxCPM 1.5, --model-path names other weights" in done.stderr
 
 
 def test_a_users_folder_named_demo_is_not_called_the_demo_voice(machine: Machine) -> None:
@@ -164,9 +159,131 @@ def test_a_users_folder_named_demo_is_not_called_the_demo_voice(machine: Machine
 
 def test_a_python_without_the_package_is_missing(machine: Machine) -> None:
     machine.put("python", "#!/bin/bash\nexit 1\n")
-    assert missing(machine.start())[0].startswith("the package voxfleet_inference;")
+    assert missing(machine.start())[0] == (
+        f"the package voxfleet_inference; make this checkout's environment: {SCRIPT} --setup"
+    )
     machine.environment["PYTHON"] = "no-such-python"
     assert missing(machine.start())[0].startswith("Python (no-such-python);")
+
+
+def copied_checkout(machine: Machine, folder: Path, *, has_environment: bool) -> Path:
+    """Copy the script into a checkout whose setup is fake, with or without its environment."""
+    script = folder / "checkout" / "inference" / "start.sh"
+    script.parent.mkdir(parents=True)
+    shutil.copy(SCRIPT, script)
+    (folder / "checkout" / "pyproject.toml").touch()
+    setup = folder / "checkout" / "scripts" / "setup"
+    setup.parent.mkdir()
+    setup.write_text(f"#!/bin/bash\necho setup >> $CALLS\ncd {folder}/checkout && mkdir -p .venv/bin\n")
+    with setup.open("a") as more:
+        more.write(f"cp {machine.bin}/python .venv/bin/python\n")
+    setup.chmod(0o755)
+    if has_environment:
+        (folder / "checkout" / ".venv" / "bin").mkdir(parents=True)
+        shutil.copy(machine.bin / "python", folder / "checkout" / ".venv" / "bin" / "python")
+    del machine.environment["PYTHON"]
+    machine.put("python3", "#!/bin/bash\nexit 1\n")  # the system's has no package
+    return script
+
+
+def run(machine: Machine, script: Path, *flags: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [script, *flags],
+        env=machine.environment,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
+    )
+
+
+def test_a_checkout_uses_its_own_environment(machine: Machine, tmp_path: Path) -> None:
+    script = copied_checkout(machine, tmp_path, has_environment=True)
+    assert run(machine, script).returncode == 5, "the server's own exit code"
+    assert len(machine.called()) == 1
+
+
+def test_a_checkout_without_an_environment_makes_one_when_asked(machine: Machine, tmp_path: Path) -> None:
+    script = copied_checkout(machine, tmp_path, has_environment=False)
+    assert missing(run(machine, script))[0].endswith(f"make this checkout's environment: {script} --setup")
+    assert run(machine, script, "--setup").returncode == 5
+    assert [line.split()[0] for line in machine.called()] == ["setup", "-m"]
+
+
+def test_outside_of_a_checkout_no_setup_is_offered(machine: Machine, tmp_path: Path) -> None:
+    script = tmp_path / "start.sh"
+    shutil.copy(SCRIPT, script)
+    machine.put("python", "#!/bin/bash\nexit 1\n")
+    assert missing(run(machine, script))[0].endswith(f"name a Python that has it: PYTHON=/path/to/python3 {script}")
+    refused = run(machine, script, "--setup")
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+
+
+def test_a_download_is_served_afterwards(machine: Machine, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    folder = data / "voxfleet" / "models" / "voxcpm"
+    machine.environment["XDG_DATA_HOME"] = str(data)
+    del machine.environment["VOXFLEET_MODEL_PATH"]
+    files = " ".join(f"{folder}/{name}" for name in WEIGHTS)
+    fetching = f'case "$*" in *" fetch "*) mkdir -p {folder}; touch {files} ;; esac\n'
+    machine.put("python", PYTHON.replace("#!/bin/bash\n", f"#!/bin/bash\n{fetching}").replace("exit 5", "exit 0"))
+    assert machine.start("--download").returncode == 0
+    fetched, served = machine.called()
+    assert fetched.startswith(f"-m voxfleet_inference fetch --source hf://openbmb/VoxCPM1.5 --to {folder} ")
+    assert f"model={folder} " in served
+    machine.calls.unlink()
+    assert machine.start().returncode == 0
+    assert f"model={folder} " in machine.called()[0]
+
+
+def test_a_download_that_fails_starts_nothing(machine: Machine) -> None:
+    machine.put("python", '#!/bin/bash\ncase "$*" in -c*) exit 0 ;; *fetch*) exit 3 ;; esac\necho "$*" >> "$CALLS"\n')
+    assert (machine.start("--download").returncode, machine.called()) == (3, [])
+
+
+def test_voices_are_kept_by_default(machine: Machine, tmp_path: Path) -> None:
+    machine.environment["XDG_DATA_HOME"] = str(tmp_path / "data")
+    del machine.environment["VOXFLEET_VOICES_DIR"]
+    done = machine.start()
+    folder = "/voices" if os.access("/voices", os.W_OK) else f"{tmp_path}/data/voxfleet/voices"
+    assert f"voices={folder} " in machine.called()[0]
+    assert f"voices are kept in {folder}" in done.stderr
+    assert "voices cannot be stored" in machine.start("--voices-dir", "/dev/null/voices").stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "variable", "aliases"),
+    [
+        ((), None, "tts-1,tts-1-hd,gpt-4o-mini-tts"),
+        ((), "mine", "mine"),
+        (("--model-aliases", "own"), "mine", "own"),
+        (("--model-aliases=",), None, ""),
+    ],
+)
+def test_openais_models_are_names_of_this_one(
+    machine: Machine, flags: tuple[str, ...], variable: str | None, aliases: str
+) -> None:
+    machine.put(
+        "python", '#!/bin/bash\ncase "$1" in -c) exit 0 ;; esac\necho "[$VOXFLEET_MODEL_ALIASES]" >> "$CALLS"\n'
+    )
+    machine.environment |= {} if variable is None else {"VOXFLEET_MODEL_ALIASES": variable}
+    machine.start(*flags)
+    assert machine.called() == [f"[{aliases}]"]
+
+
+@pytest.mark.parametrize(("host", "address"), [("127.0.0.1", "127.0.0.1"), ("::", "localhost"), ("::1", "[::1]")])
+def test_the_pages_address_is_that_of_the_host(machine: Machine, host: str, address: str) -> None:
+    assert f"open http://{address}:1/ once" in machine.start("--check", "--host", host).stderr
+
+
+def test_help_names_every_flag_of_the_script(machine: Machine) -> None:
+    for flag in ("--help", "-h"):
+        done = machine.start(flag)
+        assert (done.returncode, done.stderr, machine.called()) == (0, "", [])
+        for named in ("--check", "--setup", "--download", "--notebook", "PYTHON", "serve --help", "/models/voxcpm"):
+            assert named in done.stdout
+        assert not done.stdout.startswith("#")
+        assert "pipefail" not in done.stdout
 
 
 def test_a_service_link_of_kubernetes_is_ignored(machine: Machine) -> None:
