@@ -70,7 +70,7 @@ def test_requests_decoded_together_have_the_same_bytes_as_alone(logging_server: 
 
 @pytest.mark.parametrize("changes", [{}, {"stream": False}])
 def test_equal_requests_at_once_have_the_same_bytes(logging_server: Any, changes: dict[str, Any]) -> None:
-    """A tiny model's sentences often run away: which of them are retried must not depend on the load."""
+    """What is retried must not depend on the load."""
     kind = "whole" if changes else "streamed"
 
     def one(number: int) -> bytes:
@@ -80,8 +80,8 @@ def test_equal_requests_at_once_have_the_same_bytes(logging_server: Any, changes
         assert set(callers.map(one, range(8))) == {one(8)}
     lines = [json.loads(line) for line in logging_server.errors().splitlines() if '"event": "speech"' in line]
     attempts = [line["attempts"] for line in lines if line["request_id"].startswith(kind)]
-    assert [each == attempts[0] for each in attempts] == [True] * 9
-    assert (max(attempts[0]) > 1) == bool(changes)
+    assert attempts == [attempts[0]] * 9
+    assert changes or attempts[0] == [1, 1, 1]
 
 
 LINE = {
