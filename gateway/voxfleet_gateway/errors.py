@@ -3,6 +3,8 @@
 GatewayError
 ├── SettingsError               a setting is missing or wrong
 ├── RegistryEntryError          a model ConfigMap that cannot be read
+├── ApiKeyEntryError            an entry of an API key that cannot be used
+├── TenantEntryError            limits of tenants that cannot be read
 ├── ClusterError                a call to the Kubernetes API failed
 │   ├── ClusterUnavailableError no response, or 401/429/5xx: try again later
 │   ├── ClusterConflictError    the object changed since it was read (409)
@@ -27,6 +29,14 @@ class SettingsError(GatewayError):
 
 class RegistryEntryError(GatewayError):
     """A ConfigMap labelled as model registry whose content is not one."""
+
+
+class ApiKeyEntryError(GatewayError):
+    """An entry of an API key that cannot be used; the message never quotes a value, which may be the key itself."""
+
+
+class TenantEntryError(GatewayError):
+    """Limits of tenants that cannot be read."""
 
 
 class ClusterError(GatewayError):
@@ -59,6 +69,7 @@ class Refusal:
     param: str | None = None
     retry_after_seconds: int | None = None
     wake_estimate_seconds: float | None = None
+    is_final: bool = False  # OpenAI's clients would retry the status, and the same request will be refused again
 
 
 class RequestRefusedError(GatewayError):
