@@ -125,6 +125,9 @@ class Gateway(ResourceModel):
         default=256, ge=0, le=100_000, description="Most held requests, shared by a region's gateways."
     )
     spill: bool = Field(default=True, description="Whether a request may be served by another region.")
+    public_catalog: bool = Field(
+        default=False, description="Whether requests without an API key may list this model's names."
+    )
 
 
 class CacheType(StrEnum):
