@@ -10,10 +10,14 @@ from dataclasses import dataclass
 
 import aiohttp
 
+from voxfleet_gateway.accounts.accounts import Accounts
+from voxfleet_gateway.accounts.key_store import KeyStore
 from voxfleet_gateway.cluster.api import KubernetesApi
 from voxfleet_gateway.cluster.endpoint_watch import LABEL_SELECTOR as ENDPOINT_SELECTOR
 from voxfleet_gateway.cluster.endpoint_watch import PATH as ENDPOINT_PATH
 from voxfleet_gateway.cluster.endpoint_watch import SERVICE_LABEL, EndpointWatch
+from voxfleet_gateway.cluster.gateway_watch import LABEL_SELECTOR as GATEWAY_SELECTOR
+from voxfleet_gateway.cluster.gateway_watch import GatewayWatch, gateways_path
 from voxfleet_gateway.cluster.lease_renewer import LeaseRenewer
 from voxfleet_gateway.cluster.lease_watch import LeaseWatch, leases_path
 from voxfleet_gateway.cluster.list_watch import ListWatch
@@ -64,6 +68,7 @@ class Gateway:
                 for watch in self.watches:
                     group.create_task(watch.run(), name=f"watch {watch.name}")
                 group.create_task(self.lease_renewer.run(), name="leases")
+                group.create_task(self.speech.accounts.store.run(), name="accounts")
         finally:
             await self.poller.stop()
 
@@ -145,18 +150,24 @@ def _assemble(settings: Settings, api: KubernetesApi, session: aiohttp.ClientSes
     fleet.on_suspicion, fleet.on_pods_change = poller.poll_now, poller.follow
     lease_renewer = LeaseRenewer(fleet, leases)
     handover = Handover(peers.others, gateway_token(settings.internal_key.get_secret_value()))
-    dispatcher = Dispatcher(fleet, hold_queues, lease_renewer.notify, handover)
+    gateways = GatewayWatch()
+    accounts = Accounts(settings, KeyStore(settings.keys_folder, settings.tenants_file))
+    accounts.gateways = lambda: gateways.ready or settings.replicas
+    accounts.store.open()
+    dispatcher = Dispatcher(fleet, hold_queues, lease_renewer.notify, handover, take_wake=accounts.take_wake)
     proxy, bodies = Proxy(session, lambda: health.is_draining), BodyBudget(settings.max_bodies_bytes)
-    speech = Speech(settings, dispatcher, proxy, RetryBudget(), bodies)
+    speech = Speech(settings, dispatcher, proxy, RetryBudget(), bodies, accounts)
     watches: tuple[ListWatch, ...] = (
         ListWatch("models", api, registry_path(settings.system_namespace), registry, REGISTRY_SELECTOR),
         ListWatch("endpoints", api, ENDPOINT_PATH, endpoints, ENDPOINT_SELECTOR),
         ListWatch("leases", api, leases_path(settings.demand_namespace), leases),
+        ListWatch("gateways", api, gateways_path(settings.system_namespace), gateways, GATEWAY_SELECTOR),
     )
     if settings.gateway_service:
         selector = f"{SERVICE_LABEL}={settings.gateway_service}"
         watches += (ListWatch("peers", api, peers_path(settings.system_namespace), peers.endpoints, selector),)
     health = Health(lambda: [watch.name for watch in watches if not watch.synced.is_set()])
     dispatcher.is_synced = watches[0].synced.is_set
+    accounts.has_public_models = dispatcher.has_public_models
     models = Models(dispatcher, speech)
     return Gateway(settings, fleet, watches, lease_renewer, poller, hold_queues, dispatcher, health, speech, models)

@@ -3,9 +3,12 @@
 Knows: the words of each refusal. Does not know: when a request is refused, how a refusal is written (server/responses).
 """
 
+import math
 from collections.abc import Iterable
 from http import HTTPStatus
 
+from voxfleet_gateway.decisions.accounts.limits import Exceeded, LimitName
+from voxfleet_gateway.decisions.caller import SMALL_BODY_BYTES
 from voxfleet_gateway.decisions.hold.wake_estimate import RETRY_AFTER_MAX_SECONDS, retry_after_seconds
 from voxfleet_gateway.decisions.routing import REFUSAL_BY_FILTER, Decision
 from voxfleet_gateway.errors import Refusal
@@ -37,8 +40,44 @@ def foreign_page(origin: str) -> Refusal:
 def unknown_model(name: str, known: Iterable[str]) -> Refusal:
     """404: no resource declares the model; `known` are some names that the caller may use."""
     there_are = f"known models: {', '.join(sorted(known))}" if known else "no model is deployed"
-    message = f"The model {name!r:.{NAME_CHARACTERS}} does not exist; {there_are}."
+    message = f"The model {name!r:.{NAME_CHARACTERS}} does not exist or you do not have access to it; {there_are}."
     return Refusal(HTTPStatus.NOT_FOUND, "model_not_found", message, "model")
+
+
+def model_forbidden(name: str) -> Refusal:
+    """403: the model is public, and this key may not use it."""
+    message = f"This API key may not use the model {name!r:.{NAME_CHARACTERS}}; ask its administrator for access."
+    return Refusal(HTTPStatus.FORBIDDEN, "model_forbidden", message, "model")
+
+
+def missing_key() -> Refusal:
+    """401: no key."""
+    message = "This request has no API key; send it as 'Authorization: Bearer KEY'."
+    return Refusal(HTTPStatus.UNAUTHORIZED, "invalid_api_key", message)
+
+
+def unknown_key() -> Refusal:
+    """401: no such key, or one that was revoked."""
+    return Refusal(HTTPStatus.UNAUTHORIZED, "invalid_api_key", "Incorrect API key provided; it may have been revoked.")
+
+
+def expired_key(key_id: str) -> Refusal:
+    """401: the key was valid once."""
+    message = f"The API key {key_id} has expired; ask its administrator for a new one."
+    return Refusal(HTTPStatus.UNAUTHORIZED, "invalid_api_key", message)
+
+
+def limit_exceeded(exceeded: Exceeded) -> Refusal:
+    """429: the tenant has used up one of its limits."""
+    wait_seconds = exceeded.retry_after_seconds
+    code = "wake_budget_exceeded" if exceeded.name is LimitName.WAKES else "rate_limit_exceeded"
+    return Refusal(
+        status=HTTPStatus.TOO_MANY_REQUESTS,
+        code=code,
+        message=f"Limit {exceeded.name} is reached: {exceeded.message}.",
+        retry_after_seconds=None if wait_seconds is None else max(1, math.ceil(wait_seconds)),
+        is_final=wait_seconds is None,
+    )
 
 
 def gateway_starting() -> Refusal:
@@ -54,7 +93,8 @@ def body_too_slow(limit_seconds: float) -> Refusal:
 
 def body_too_large(limit_bytes: int) -> Refusal:
     """413: the body, declared or read so far, is larger than this caller's may be."""
-    message = f"The request's body is too large; the limit is {limit_bytes} bytes (VOXFLEET_MAX_BODY_BYTES)."
+    reason = "this API key may not upload recordings" if limit_bytes == SMALL_BODY_BYTES else "VOXFLEET_MAX_BODY_BYTES"
+    message = f"The request's body is too large; the limit is {limit_bytes} bytes ({reason})."
     return Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "request_entity_too_large", message)
 
 

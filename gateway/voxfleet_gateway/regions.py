@@ -49,6 +49,7 @@ class GatewayRules(_Border):
     hold_seconds: float = Field(default=600, ge=0)
     max_held_requests: int = Field(default=256, ge=0)
     spill: bool = True
+    public_catalog: bool = False
 
 
 DEFAULT_RULES = GatewayRules()

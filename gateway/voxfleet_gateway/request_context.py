@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from voxfleet_gateway.decisions import record
+from voxfleet_gateway.decisions.accounts.audio_meter import AudioMeter
+from voxfleet_gateway.decisions.accounts.limits import AudioCharge
 from voxfleet_gateway.decisions.caller import ANONYMOUS, Caller
 from voxfleet_gateway.decisions.record import DecisionRecord
 from voxfleet_gateway.regions import RegionKey
@@ -30,7 +32,14 @@ class RequestContext:
     region: str  # the region that serves: this gateway's own until a decision names another
     route: str = "gateway"  # the reason, sent as Voxfleet-Route
     started_seconds: float = field(default_factory=time.monotonic)
+    started_at: float = field(default_factory=time.time)  # of the wall clock, for the usage log
     caller: Caller = ANONYMOUS
+    is_authenticated: bool = False
+    limit_headers: dict[str, str] = field(default_factory=dict)
+    audio_charge: AudioCharge | None = None  # to be settled at the end
+    estimated_audio_seconds: float = 0.0
+    response_format: str = "mp3"  # as OpenAI's default
+    meter: AudioMeter | None = None  # of a response with audio, from its first byte on
     model: str = ""
     model_ref: tuple[str, str] | None = None  # namespace and name of the resource, once it is known
     is_speech: bool = False  # counted as a speech request
@@ -66,6 +75,12 @@ class RequestContext:
         self.decided = decided
         self.region, self.route = decided.decision.region or self.region, decided.decision.route
 
+    def record_sent(self, chunk: bytes) -> None:
+        """Count bytes of the response that the client has taken."""
+        self.bytes_sent += len(chunk)
+        if self.meter is not None:
+            self.meter.feed(chunk)
+
     def restore_held_route(self) -> None:
         """Report why the request was held rather than `nearest`, when it was held and then served there."""
         if self.held_route is not None and self.route == "nearest":
@@ -73,7 +88,8 @@ class RequestContext:
 
     def headers(self) -> dict[str, str]:
         """Return the headers that every response carries."""
-        return {REGION_HEADER: self.region, ROUTE_HEADER: self.route, REQUEST_ID_HEADER: self.request_id}
+        own = {REGION_HEADER: self.region, ROUTE_HEADER: self.route, REQUEST_ID_HEADER: self.request_id}
+        return own | self.limit_headers
 
     def log_fields(self) -> dict[str, Any]:
         """Return the log line's fields; with a decision, `voxfleet-gateway replay` can decide it again."""

@@ -68,6 +68,10 @@ class Settings(BaseSettings):
         default="",
         description="Service of this region's gateways, in the system namespace; empty: the others are unknown.",
     )
+    keys_folder: str = Field(
+        default="", description="Folder of the mounted Secret with API keys; empty: requests need no key."
+    )
+    tenants_file: str = Field(default="", description="JSON file with the tenants' limits; empty: no limits.")
     drain_seconds: float = Field(default=120, ge=0, description="After SIGTERM: time for open requests to end.")
     drain_grace_seconds: float = Field(
         default=5, ge=0, description="After SIGTERM: time in which new requests are still served."

@@ -46,6 +46,13 @@ HANDOVERS = Counter(
 )
 LEASE_RENEWALS = Counter(f"{PREFIX}lease_renewals", "Renewals of demand Leases.", ("reason", "result"))
 WATCH_RESTARTS = Counter(f"{PREFIX}watch_restarts", "Watches that broke and were restarted.", ("watch",))
+API_KEYS = Gauge(f"{PREFIX}api_keys", "Valid entries of API keys, expired ones included.")
+API_KEYS_INVALID = Gauge(f"{PREFIX}api_keys_invalid", "Entries of API keys that are ignored.")
+RELOAD_FAILURES = Counter(f"{PREFIX}reload_failures", "Changes of keys or limits that could not be read.", ("what",))
+TENANT_REQUESTS = Counter(f"{PREFIX}tenant_requests", "Speech requests in the usage log.", ("tenant", "code"))
+TENANT_CHARACTERS = Counter(f"{PREFIX}tenant_characters", "Characters of texts that were answered.", ("tenant",))
+TENANT_AUDIO_SECONDS = Counter(f"{PREFIX}tenant_audio_seconds", "Seconds of audio sent.", ("tenant",))
+TENANT_REJECTIONS = Counter(f"{PREFIX}tenant_rejections", "Requests beyond a tenant's limit.", ("tenant", "limit"))
 REGISTRY_INVALID = Gauge(f"{PREFIX}registry_invalid", "Model ConfigMaps that could not be read.")
 POD_POLL_FAILURES = Counter(f"{PREFIX}pod_poll_failures", "Polls of /internal/load without a usable response.")
 

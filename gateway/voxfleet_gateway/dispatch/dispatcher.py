@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
-from voxfleet_gateway.decisions.caller import Caller
+from voxfleet_gateway.decisions.caller import CATALOG, Access, Caller
 from voxfleet_gateway.decisions.client_location import expected_rtts_seconds
 from voxfleet_gateway.decisions.hold.hold_queue import ReleaseReason, free_by_region
 from voxfleet_gateway.decisions.hold.tickets import Ticket
@@ -24,6 +24,7 @@ from voxfleet_gateway.pods.fleet import Fleet
 from voxfleet_gateway.refusals import (
     gateway_draining,
     gateway_starting,
+    model_forbidden,
     refused_by_decision,
     region_failing,
     still_full,
@@ -47,6 +48,7 @@ class Dispatcher:
     on_demand: Callable[[RegionKey], None]
     handover: Handover = field(default_factory=Handover)
     is_synced: Callable[[], bool] = lambda: True  # whether the registry has been read once
+    take_wake: Callable[[Caller], Refusal | None] = lambda _: None  # counts it; a refusal beyond the tenant's budget
 
     async def find_target(
         self, name: str, route_request: RouteRequest, ticket: Ticket, context: RequestContext
@@ -57,8 +59,9 @@ class Dispatcher:
                 model = self.model(name, context.caller)  # again after each hold: the registry may have changed
                 is_admitted = context.held_seconds > 0 or context.attempts > 0 or context.is_handed_over
                 decision = self.decide(model, replace(route_request, is_admitted=is_admitted), context)
-                for region in decision.wake:
-                    self.wake(model.key(region))
+                refusals = {region: self.wake(model.key(region), context.caller) for region in decision.wake}
+                if decision.action == "hold" and (refusal := refusals.get(decision.region or "")) is not None:
+                    raise RequestRefusedError(refusal)
                 if decision.action == "refuse" or decision.region is None:
                     raise RequestRefusedError(refused_by_decision(decision))
                 key = model.key(decision.region)
@@ -76,16 +79,28 @@ class Dispatcher:
     def model(self, name: str, caller: Caller) -> ModelEntry:
         """Return the model of this name; raises RequestRefusedError (404, or 503 before the models are read)."""
         model = self.fleet.registry().resolve(name)
-        if model is not None and caller.may_use(model.full_name):
+        access = self._access(model, caller) if model is not None else Access.UNKNOWN
+        if model is not None and access is Access.ALLOWED:
             return model
         if not self.is_synced():
             raise RequestRefusedError(gateway_starting())
+        if access is Access.FORBIDDEN:
+            raise RequestRefusedError(model_forbidden(name))
         raise RequestRefusedError(unknown_model(name, islice(self.names(caller), SHOWN_NAMES)))
 
     def names(self, caller: Caller) -> Iterator[str]:
         """Yield every name of a model that the caller may use."""
         by_name = self.fleet.registry().by_name
-        return (name for name, model in by_name.items() if caller.may_use(model.full_name))
+        return (name for name, model in by_name.items() if self._access(model, caller) is Access.ALLOWED)
+
+    def has_public_models(self) -> bool:
+        """Whether a caller without a key may see any name; true until the models have been read."""
+        return not self.is_synced() or any(self.names(CATALOG))
+
+    def _access(self, model: ModelEntry, caller: Caller) -> Access:
+        # A bare name in a key's list means the model that has it now: several may claim it.
+        bare_names = [name for name in (model.model,) if self.fleet.registry().by_name.get(name) is model]
+        return caller.access(model.full_name, bare_names, is_public=model.gateway.public_catalog)
 
     def decide(self, model: ModelEntry, route_request: RouteRequest, context: RequestContext) -> Decision:
         """Decide on the regions' present state by the model's present rules, and keep the record in the context."""
@@ -102,11 +117,17 @@ class Dispatcher:
         context.record_decision(DecisionRecord(asked, standings, decision))
         return decision
 
-    def wake(self, key: RegionKey) -> None:
-        """Start a wake of the region unless one is running, and renew its demand Lease."""
+    def wake(self, key: RegionKey, caller: Caller) -> Refusal | None:
+        """Start a wake of the region unless one is running, and renew its demand Lease.
+
+        Does nothing, and returns the refusal, when the wake would exceed the budget of the caller's tenant.
+        """
+        if self.fleet.would_wake(key) and (refusal := self.take_wake(caller)) is not None:
+            return refusal
         if self.fleet.request_wake(key):
             WAKES.labels(*key.labels).inc()
         self.on_demand(key)
+        return None
 
     def region_changed(self, key: RegionKey) -> None:
         """Release held requests of the region's model, as many as can be served or must be refused now."""

@@ -190,13 +190,18 @@ class Fleet:
         if pod.is_dark(self.clock()) and self.attempts.give_up(pod):
             self._changed(key)
 
+    def would_wake(self, key: RegionKey) -> bool:
+        """Whether a request for the region would start a wake: it has no pods, and none is awaited."""
+        region = self.regions[key]
+        return not region.pods and region.traffic.waking_since_seconds is None
+
     def request_wake(self, key: RegionKey) -> bool:
         """Record that the region is wanted; return True when this started a wake."""
-        region = self.regions[key]
+        would_wake, region = self.would_wake(key), self.regions[key]
         region.traffic.is_wake_requested = True
         self.kept.pop(key, None)
         # With pods the region is waking or awake already: only its Lease needs a renewal.
-        return not region.pods and region.traffic.start_wake(self.clock())
+        return would_wake and region.traffic.start_wake(self.clock())
 
     def _settle_wake(self, region: RegionState) -> None:
         """Stop the clock of a wake once the region has a servable pod."""

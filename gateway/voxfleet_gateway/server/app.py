@@ -17,7 +17,7 @@ from voxfleet_gateway.settings import Settings
 
 def public_app(settings: Settings, speech: Speech, models: Models, health: Health) -> web.Application:
     """Return the application of port 6006."""
-    middleware = RequestMiddleware(settings, health).middleware
+    middleware = RequestMiddleware(settings, health, speech.accounts).middleware
     app = web.Application(middlewares=[middleware], client_max_size=settings.max_body_bytes)
     app.router.add_post(SPEECH_PATH, speech.post, expect_handler=continue_later)
     app.router.add_get("/v1/models", models.list)

@@ -62,7 +62,7 @@ class HandoverHandler:
             raise RequestRefusedError(Refusal(HTTPStatus.UNAUTHORIZED, "invalid_token", message))
         HANDOVERS.labels("received").inc()
         context, headers = request[CONTEXT], request.headers
-        context.caller = _caller(headers, self.settings.max_body_bytes)
+        context.caller = _caller(headers, self.settings)
         context.model = headers.get(MODEL_HEADER, "")
         with self.speech.bodies.reserve() as reservation:
             body = await read_body(request, reservation, context.caller.max_body_bytes)
@@ -84,10 +84,14 @@ class HandoverHandler:
         )
 
 
-def _caller(headers: CIMultiDictProxy[str], max_body_bytes: int) -> Caller:
-    """Return the caller that the other gateway has authenticated, and whose rights it has checked."""
-    priority = int(_number(headers, PRIORITY_HEADER))
-    return Caller(headers.get(TENANT_HEADER, ""), priority, max_body_bytes=max_body_bytes)
+def _caller(headers: CIMultiDictProxy[str], settings: Settings) -> Caller:
+    """Return the caller that the other gateway has authenticated, whose rights it has checked, and which it bills."""
+    return Caller(
+        headers.get(TENANT_HEADER, ""),
+        int(_number(headers, PRIORITY_HEADER)),
+        max_body_bytes=settings.max_body_bytes,
+        peer_region=settings.region,
+    )
 
 
 def _number(headers: CIMultiDictProxy[str], name: str) -> float:

@@ -4,6 +4,7 @@ Knows: the order of these. Does not know: paths, handlers.
 """
 
 import asyncio
+from contextlib import nullcontext
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -11,11 +12,12 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from voxfleet_gateway.decisions.caller import Caller
+from voxfleet_gateway.accounts.accounts import Accounts
 from voxfleet_gateway.errors import Refusal, RequestRefusedError
 from voxfleet_gateway.refusals import internal_error
 from voxfleet_gateway.request_context import REQUEST_ID_HEADER, RequestContext, new_context
 from voxfleet_gateway.server.health import HEALTH_PATHS, Health
+from voxfleet_gateway.server.requests.authentication import authenticate, needs_admission
 from voxfleet_gateway.server.requests.head_checks import refusal_of_head
 from voxfleet_gateway.server.responses import error_response
 from voxfleet_gateway.settings import Settings
@@ -34,6 +36,7 @@ class RequestMiddleware:
 
     settings: Settings
     health: Health
+    accounts: Accounts
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -48,7 +51,7 @@ class RequestMiddleware:
             context.status = CLIENT_LEFT
             raise
         finally:
-            _account(context)
+            self._account(context)
         return response
 
     async def _respond(self, request: web.Request, handler: Handler, context: RequestContext) -> web.StreamResponse:
@@ -56,8 +59,9 @@ class RequestMiddleware:
         try:
             if refusal is not None:
                 raise RequestRefusedError(refusal)  # noqa: TRY301  # written like every other refusal
-            context.caller = await authenticate(request, self.settings)
-            response = await handler(request)
+            context.caller, context.is_authenticated = await authenticate(request, self.accounts), True
+            with self.accounts.admitted(context) if needs_admission(request) else nullcontext():
+                response = await handler(request)
         except RequestRefusedError as refused:
             response = error_response(refused.refusal)
         except web.HTTPException as refused:
@@ -72,10 +76,15 @@ class RequestMiddleware:
                 response.force_close()
         return response
 
-
-async def authenticate(_request: web.Request, settings: Settings) -> Caller:
-    """Return the caller, before anything is woken; today every caller that reaches the port has the same rights."""
-    return Caller(max_body_bytes=settings.max_body_bytes)
+    def _account(self, context: RequestContext) -> None:
+        if context.path in HEALTH_PATHS:  # probes come every few seconds and would fill the log
+            return
+        if context.is_speech:
+            REQUESTS.labels(*context.labels, str(context.status), context.route).inc()
+            self.accounts.finish(context)
+        if context.key is not None and context.held_seconds > 0:
+            HELD.labels(*context.key.labels).observe(context.held_seconds)
+        log.info("request", **context.log_fields())
 
 
 def _refusal_of(error: web.HTTPException, request: web.Request) -> Refusal:
@@ -83,13 +92,3 @@ def _refusal_of(error: web.HTTPException, request: web.Request) -> Refusal:
     if error.status == HTTPStatus.NOT_FOUND:
         return Refusal(error.status, "not_found", f"There is no {request.method} {request.path:.200}.")
     return Refusal(error.status, error.reason.lower().replace(" ", "_"), error.text or error.reason)
-
-
-def _account(context: RequestContext) -> None:
-    if context.path in HEALTH_PATHS:  # probes come every few seconds and would fill the log
-        return
-    if context.is_speech:
-        REQUESTS.labels(*context.labels, str(context.status), context.route).inc()
-    if context.key is not None and context.held_seconds > 0:
-        HELD.labels(*context.key.labels).observe(context.held_seconds)
-    log.info("request", **context.log_fields())

@@ -44,7 +44,9 @@ class Models:
         decision = self.dispatcher.decide(model, self.speech.route_request(request), context)
         if decision.region is None or decision.action == "refuse":
             raise RequestRefusedError(refused_by_decision(decision))
-        self.dispatcher.wake(model.key(decision.region))
+        refusal = self.dispatcher.wake(model.key(decision.region), context.caller)
+        if refusal is not None:
+            raise RequestRefusedError(refusal)
         state = "awake" if decision.action == "serve" else "waking"
         estimate_seconds = decision.wake_estimate_seconds or 0.0
         return web.json_response(

@@ -50,7 +50,8 @@ class Prewake:
             return None
         model = self.dispatcher.model(name, caller)
         decision = self.dispatcher.decide(model, self.speech.route_request(request), context)
-        for region in decision.wake:
-            self.dispatcher.wake(model.key(region))
+        # Beyond the tenant's budget nothing wakes: the request that follows is refused, this one is not.
+        woken = [region for region in decision.wake if self.dispatcher.wake(model.key(region), caller) is None]
+        for region in woken:
             log.info("woken_ahead", model=name, region=region, request_id=context.request_id)
-        return decision.wake[0] if decision.wake else None
+        return woken[0] if woken else None

@@ -29,6 +29,10 @@ def error_response(refusal: Refusal) -> web.Response:
     if refusal.retry_after_seconds is not None:
         headers["Retry-After"] = str(refusal.retry_after_seconds)
         headers[SHOULD_RETRY_HEADER] = "true"
+    if refusal.status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"  # RFC 6750, 3
+    if refusal.is_final:  # also with Retry-After, which such a client would not wait for
+        headers[SHOULD_RETRY_HEADER] = "false"
     if refusal.wake_estimate_seconds is not None:
         headers[WAKE_ESTIMATE_HEADER] = f"{refusal.wake_estimate_seconds:.1f}"
     return web.json_response(body, status=refusal.status, headers=headers)

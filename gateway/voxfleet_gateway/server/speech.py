@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from voxfleet_gateway.accounts.accounts import Accounts
 from voxfleet_gateway.decisions.client_location import COUNTRY_HEADER, LOCATION_HEADER, client_place
 from voxfleet_gateway.decisions.hold.deadlines import hold_seconds
 from voxfleet_gateway.decisions.hold.tickets import Ticket
@@ -39,6 +40,7 @@ class Speech:
     proxy: Proxy
     budget: RetryBudget
     bodies: BodyBudget
+    accounts: Accounts
     recent: RecentModels = field(default_factory=RecentModels)
     keep_alive_seconds: float = KEEP_ALIVE_SECONDS
 
@@ -61,6 +63,8 @@ class Speech:
         self.recent.record(context.caller.tenant, model.full_name)
         speech = check_speech(name, fields, body)
         context.model, context.input_characters = name, speech.input_characters
+        context.response_format = speech.response_format
+        self.accounts.charge_audio(context, speech.audio_seconds)
         return speech.naming(model.model), model
 
     async def _respond(self, request: web.Request, speech: SpeechRequest, model: ModelEntry) -> web.StreamResponse:

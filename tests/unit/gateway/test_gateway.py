@@ -95,7 +95,7 @@ async def test_one_held_request_resolves_the_registry_once_per_decision(
     settings = Settings(region="eu", internal_key="key")  # type: ignore[arg-type]
     api: Any = Api()
     async with open_gateway(settings, api) as gateway:
-        models, endpoints, leases = (watch.receiver for watch in gateway.watches)
+        models, endpoints, leases, *_ = (watch.receiver for watch in gateway.watches)
         models.replaced([config_map(*regions)])
         leases.replaced([lease(1)])
         renewing = asyncio.create_task(gateway.lease_renewer.run())
@@ -139,7 +139,7 @@ async def test_the_work_of_an_event_does_not_grow_with_the_fleet(models: int, mo
     api: Any = Api()
     settings = Settings(region="eu", internal_key="key")  # type: ignore[arg-type]
     async with open_gateway(settings, api) as gateway:
-        registry, endpoints, leases = (watch.receiver for watch in gateway.watches)
+        registry, endpoints, leases, *_ = (watch.receiver for watch in gateway.watches)
         registry.replaced([model_map(number) for number in range(models)])
         counts = []
         for event, argument in (

@@ -38,7 +38,11 @@ def written_by_the_operator() -> ModelEntry:
     resource = read_resource(
         {
             "metadata": metadata,
-            "spec": {"regions": [region], "gateway": {"spill": False}, "serving": {"maxBatchSize": 8}},
+            "spec": {
+                "regions": [region],
+                "gateway": {"spill": False, "publicCatalog": True},
+                "serving": {"maxBatchSize": 8},
+            },
         }
     )
     plans = {"eu-central": RegionPlan("eu-central", Phase.FAILED, 0, reason="Failed", message="no weights")}
@@ -60,6 +64,7 @@ def _selects(service: dict[str, dict[str, object]]) -> bool:
 def test_the_gateway_reads_what_the_operator_writes() -> None:
     entry = written_by_the_operator()
     assert (entry.full_name, entry.model, entry.gateway.spill) == ("default/narrator", "narrator", False)
+    assert entry.gateway.public_catalog
     assert (entry.serving.max_batch_size, entry.serving.max_queued_requests) == (8, 128)
     (region,) = entry.regions
     assert region.name == "eu-central"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from voxfleet_gateway.decisions.caller import SMALL_BODY_BYTES
 from voxfleet_gateway.errors import RequestRefusedError
 from voxfleet_gateway.refusals import (
     bodies_full,
@@ -21,7 +22,6 @@ from voxfleet_gateway.refusals import (
 )
 
 BODY_SECONDS = 30.0  # 16 MiB at 5 Mbit/s; a slower client is refused with 408
-SMALL_BODY_BYTES = 64 * 1024  # of any text: 4,096 characters, each escaped in 12 bytes, and the other fields
 UPLOAD_SHARE = 0.75  # of the process's bytes: bodies with recordings leave the rest to small ones
 
 

@@ -29,6 +29,7 @@ class SpeechRequest:
     body: bytes
     input_characters: int
     audio_seconds: float  # estimated
+    response_format: str
     wants_events: bool  # the response is an event stream, which comments can keep open while the request is held
 
     def naming(self, served_model: str) -> "SpeechRequest":
@@ -72,7 +73,8 @@ def check_speech(model: str, fields: dict[str, Any], body: bytes) -> SpeechReque
     _check_speed(fields.get("speed"))
     text = fields["input"]
     is_stream = fields.get("stream_format") == EVENTS
-    return SpeechRequest(model, body, len(text), estimated_audio_seconds(text), is_stream)
+    response_format = fields.get("response_format") or "mp3"
+    return SpeechRequest(model, body, len(text), estimated_audio_seconds(text), response_format, is_stream)
 
 
 def estimated_audio_seconds(text: str) -> float:

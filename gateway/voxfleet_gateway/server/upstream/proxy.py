@@ -15,6 +15,7 @@ from http import HTTPStatus
 import aiohttp
 from aiohttp import web
 
+from voxfleet_gateway.accounts.accounts import meter_for
 from voxfleet_gateway.dispatch.target import Target
 from voxfleet_gateway.refusals import broke_off
 from voxfleet_gateway.request_context import RequestContext
@@ -98,6 +99,9 @@ class _Relay:
 
     async def _pass_on(self, upstream: Upstream, first: bytes, framer: SseFramer | None) -> None:
         await self.response.prepare(self.request)
+        if upstream.status == HTTPStatus.OK:
+            rate = upstream.headers.get("Voxfleet-Sample-Rate")
+            self.context.meter = meter_for(self.context, rate, is_events=framer is not None)
         if self._is_undelimited:
             set_reset_on_close(self.request.transport, is_on=True)  # whatever closes it, the process's end included
         await self._write(first if framer is None else framer.feed(first))
@@ -123,7 +127,7 @@ class _Relay:
         if chunk:
             async with asyncio.timeout(WRITE_SECONDS):
                 await self.response.write(chunk)
-            self.context.bytes_sent += len(chunk)
+            self.context.record_sent(chunk)
 
     async def _write_error(self) -> bool:
         """Write an event that says that the pod broke off; return False when the client did not take it."""

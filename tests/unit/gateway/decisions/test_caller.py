@@ -1,10 +1,26 @@
 """A caller's rights."""
 
-from voxfleet_gateway.decisions.caller import ANONYMOUS, Caller
+import pytest
+from voxfleet_gateway.decisions.caller import ANONYMOUS, CATALOG, Access, Caller
+
+ACME = Caller("acme", models=frozenset({"default/narrator", "tts-1", "team/*"}))
 
 
-def test_a_caller_may_use_the_models_of_its_key_and_without_a_list_every_one() -> None:
-    assert ANONYMOUS.may_use("default/narrator")
-    caller = Caller("acme", models=frozenset({"default/narrator"}))
-    assert caller.may_use("default/narrator")
-    assert not caller.may_use("other/narrator")
+@pytest.mark.parametrize(
+    ("caller", "full_name", "bare_names", "private", "public"),
+    [
+        (ANONYMOUS, "default/narrator", (), Access.ALLOWED, Access.ALLOWED),
+        (ACME, "default/narrator", (), Access.ALLOWED, Access.ALLOWED),
+        (ACME, "team/anything", (), Access.ALLOWED, Access.ALLOWED),
+        (ACME, "other/tts-1", ("tts-1",), Access.ALLOWED, Access.ALLOWED),
+        (ACME, "other/tts-1", (), Access.UNKNOWN, Access.FORBIDDEN),
+        (ACME, "other/narrator", ("narrator",), Access.UNKNOWN, Access.FORBIDDEN),
+        (ACME, "teams/anything", (), Access.UNKNOWN, Access.FORBIDDEN),
+        (CATALOG, "default/narrator", ("narrator",), Access.UNKNOWN, Access.ALLOWED),
+    ],
+)
+def test_what_a_caller_may_do_with_a_private_and_a_public_model(
+    caller: Caller, full_name: str, bare_names: tuple[str, ...], private: Access, public: Access
+) -> None:
+    assert caller.access(full_name, bare_names) is private
+    assert caller.access(full_name, bare_names, is_public=True) is public

@@ -14,6 +14,8 @@ import pytest
 from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
+from voxfleet_gateway.accounts.accounts import Accounts
+from voxfleet_gateway.accounts.key_store import KeyStore
 from voxfleet_gateway.decisions.pods.retry_policy import RetryBudget
 from voxfleet_gateway.dispatch.hold_queues import HoldQueues
 from voxfleet_gateway.errors import Refusal, RequestRefusedError
@@ -105,8 +107,10 @@ async def world(pod: Handler) -> AsyncIterator[World]:
         there.session, there.held = session, HeldDispatcher(model)
         there.held.url = pod_url
         dispatcher: Any = there.held
-        speech = Speech(settings, dispatcher, Proxy(session), RetryBudget(), BodyBudget(2**24), keep_alive_seconds=0.05)
-        app = web.Application(middlewares=[RequestMiddleware(settings, Health(missing=list)).middleware])
+        accounts = Accounts(settings, KeyStore("", ""))
+        bodies = BodyBudget(2**24)
+        speech = Speech(settings, dispatcher, Proxy(session), RetryBudget(), bodies, accounts, keep_alive_seconds=0.05)
+        app = web.Application(middlewares=[RequestMiddleware(settings, Health(missing=list), accounts).middleware])
         app.router.add_post(SPEECH_PATH, speech.post)
         async with serving(app) as there.url, asyncio.timeout(PATIENCE_SECONDS):
             yield there

@@ -1,0 +1,1 @@
+"""The account of a request: keys and limits as files, admission, settlement, the usage log."""

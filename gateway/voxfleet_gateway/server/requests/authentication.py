@@ -1,0 +1,58 @@
+"""Finds the caller of a request by its headers: an API key, or a gateway of another region.
+
+Knows: where clients put keys, which paths a public catalog answers without one. `Voxfleet-*` headers of a caller are
+read from a known peer only; no other part of a request names a tenant.
+Does not know: which keys are valid (accounts/).
+"""
+
+from aiohttp import web
+
+from voxfleet_gateway.accounts.accounts import Accounts
+from voxfleet_gateway.decisions.caller import Caller
+from voxfleet_gateway.dispatch.target import PRIORITY_HEADER, TENANT_HEADER
+from voxfleet_gateway.server.health import HEALTH_PATHS
+from voxfleet_gateway.server.requests.head_checks import SAFE_METHODS
+
+BEARER = "bearer"
+SUBPROTOCOL_KEY = "openai-insecure-api-key."  # OpenAI's, for browsers, which cannot set headers of a WebSocket
+WITHOUT_KEY = HEALTH_PATHS | {"/"}  # the page itself; its requests need the key that is typed there
+CATALOG_PATHS = frozenset({"/v1/models", "/v1/audio/models", "/v1/audio/voices", "/v1/voices"})
+CATALOG_PREFIX = "/v1/models/"
+
+
+async def authenticate(request: web.Request, accounts: Accounts) -> Caller:
+    """Return the caller, before anything is woken. Raises RequestRefusedError (401)."""
+    if request.path in WITHOUT_KEY:
+        return Caller(max_body_bytes=accounts.settings.max_body_bytes)
+    if (region := peer_region(request)) is not None:
+        given = request.headers
+        priority = given.get(PRIORITY_HEADER, "0")
+        number = int(priority) if priority.lstrip("-").isdecimal() else 0
+        largest = accounts.settings.max_body_bytes
+        return Caller(given.get(TENANT_HEADER, ""), number, max_body_bytes=largest, peer_region=region)
+    return accounts.caller(presented_key(request), is_catalog=is_catalog(request.method, request.path))
+
+
+def peer_region(_request: web.Request) -> str | None:
+    """Return the region of the gateway whose certificate the connection has; None: no port asks for one yet."""
+    return None
+
+
+def presented_key(request: web.Request) -> str:
+    """Return the key that the request presents; empty for none."""
+    scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == BEARER:
+        return key.strip()
+    offered = ",".join(request.headers.getall("Sec-WebSocket-Protocol", [])).split(",")
+    keys = (each.strip().removeprefix(SUBPROTOCOL_KEY) for each in offered if SUBPROTOCOL_KEY in each)
+    return next(keys, "")
+
+
+def is_catalog(method: str, path: str) -> bool:
+    """Whether the request only lists names of models or voices."""
+    return method in {"GET", "HEAD"} and (path in CATALOG_PATHS or path.startswith(CATALOG_PREFIX))
+
+
+def needs_admission(request: web.Request) -> bool:
+    """Whether the request counts against its tenant's limits: it may spend something."""
+    return request.method not in SAFE_METHODS or "upgrade" in request.headers.get("Connection", "").lower()

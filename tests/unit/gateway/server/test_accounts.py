@@ -1,0 +1,301 @@
+"""Keys, rights and limits on the wire, as OpenAI's own client meets them, and the usage log."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+from voxfleet_gateway.decisions.accounts.api_keys import hash_of
+from voxfleet_gateway.decisions.caller import Caller
+from voxfleet_gateway.gateway import Gateway
+from voxfleet_gateway.server.requests import authentication
+
+KEYS: dict[str, dict[str, Any]] = {
+    "all": {"models": ["*"]},
+    "one": {"models": ["d/n"], "tenant": "other"},
+    "none": {"models": ["x/y"]},
+    "late": {"models": ["*"], "expires_at": "2020-01-01T00:00:00Z"},
+    "up": {"models": ["*"], "may_upload": True},
+}
+PCM = b"\0" * 48_000  # one second
+
+
+@dataclass
+class Keyed:
+    """A gateway with the keys above."""
+
+    port: int
+    gateway: Gateway
+    lines: list[dict[str, Any]]
+
+    def client(self, key: str = "all", retries: int = 0) -> openai.AsyncOpenAI:
+        return openai.AsyncOpenAI(base_url=f"http://127.0.0.1:{self.port}/v1", api_key=key, max_retries=retries)
+
+    async def speak(self, key: str = "all", text: str = "hi", **fields: Any) -> bytes:
+        async with self.client(key) as client:
+            spoken = await client.audio.speech.create(model="m", voice="v", input=text, **fields)
+        return spoken.content
+
+
+@pytest.fixture
+def keyed(wire: Any, tmp_path: Path) -> Callable[..., Any]:
+    @asynccontextmanager
+    async def open_keyed(*pods: Any, limits: dict[str, Any] | None = None, **options: Any) -> AsyncIterator[Keyed]:
+        for name, fields in KEYS.items():
+            row = {"hash": hash_of(name), "tenant": "acme", "created_at": "2026-11-30T00:00:00Z"} | fields
+            (tmp_path / f"k-{name}.json").write_text(json.dumps(row))
+        tenants = tmp_path.parent / f"{tmp_path.name}-tenants.json"
+        tenants.write_text(json.dumps([{"name": "acme", "priority": 5} | (limits or {})]))
+        settings = {"keys_folder": str(tmp_path), "tenants_file": str(tenants), "replicas": 1}
+        async with wire.gateway(*pods, settings=settings, **options) as (port, gateway):
+            lines: list[dict[str, Any]] = []
+            gateway.speech.accounts.usage.write_line = lambda line: lines.append(json.loads(line))
+            yield Keyed(port, gateway, lines)
+
+    return open_keyed
+
+
+async def test_openais_client_raises_what_it_raises_with_openai(wire: Any, keyed: Any) -> None:
+    async with keyed(wire.speaking(PCM), rules={"public_catalog": True}, limits={"requestsPerSecond": 0.001}) as there:
+        for wrong in ("wrong", "late"):
+            with pytest.raises(openai.AuthenticationError) as refused:
+                await there.speak(wrong)
+            assert refused.value.code == "invalid_api_key"
+            assert refused.value.response.headers["WWW-Authenticate"] == "Bearer"
+        with pytest.raises(openai.PermissionDeniedError) as forbidden:
+            await there.speak("none")
+        assert (forbidden.value.code, forbidden.value.param) == ("model_forbidden", "model")
+        assert await there.speak("one") == PCM
+        with pytest.raises(openai.RateLimitError) as limited:
+            await there.speak("all")
+    assert limited.value.code == "rate_limit_exceeded"
+    headers = limited.value.response.headers
+    assert 900 < int(headers["Retry-After"]) <= 1000
+    assert headers["x-ratelimit-remaining-requests"] == "0"
+    assert headers["x-ratelimit-limit-requests"] == "1"
+    assert headers["x-ratelimit-reset-requests"].startswith("16m")
+
+
+async def test_a_private_model_does_not_exist_for_other_keys(wire: Any, keyed: Any) -> None:
+    async with keyed(wire.speaking(PCM)) as there:
+        with pytest.raises(openai.NotFoundError) as unknown:
+            await there.speak("none")
+        assert "d/n" not in unknown.value.message
+        async with there.client("none") as client:
+            assert [model.id async for model in client.models.list()] == []
+        async with there.client("one") as client:
+            assert [model.id async for model in client.models.list()] == ["m", "d/n"]
+
+
+GET = b"GET %s HTTP/1.1\r\nHost: g\r\nConnection: close\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "is_public", "status"),
+    [
+        (b"/v1/models", True, 200),
+        (b"/v1/models/d/n", True, 200),
+        (b"/v1/models", False, 401),
+        (b"/v1/audio/speech", True, 401),
+        (b"/v1/anything", True, 401),
+        (b"/health/live", False, 200),
+        (b"/", False, 200),
+    ],
+)
+async def test_what_is_readable_without_a_key(
+    wire: Any, keyed: Any, path: bytes, status: int, *, is_public: bool
+) -> None:
+    async with keyed(rules={"public_catalog": is_public}) as there:
+        answer, _ = await wire.send(there.port, GET % path)
+        woken, _ = await wire.send(there.port, wire.post(path=b"/v1/models/m/wake"))
+    assert int(answer.split()[1]) == status
+    assert int(woken.split()[1]) == 401
+    assert there.lines == []
+
+
+async def test_a_recording_needs_a_key_that_may_upload(wire: Any, keyed: Any) -> None:
+    recording = {"extra_body": {"reference_audio": "A" * 100_000}}
+    async with keyed(wire.speaking(PCM), wire.speaking(PCM)) as there:
+        with pytest.raises(openai.APIStatusError, match="may not upload recordings") as refused:
+            await there.speak("all", **recording)
+        assert refused.value.status_code == 413
+        assert await there.speak("up", **recording) == PCM
+
+
+async def test_the_pod_gets_tenant_and_priority_from_the_key_and_no_header_of_the_client(wire: Any, keyed: Any) -> None:
+    seen = b""
+
+    async def pod(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal seen
+        seen = await reader.readuntil(b"\r\n\r\n")
+        writer.write(wire.ok + b"Content-Length: 2\r\n\r\nok")
+        writer.close()
+
+    forged = b"Authorization: Bearer all\r\nVoxfleet-Tenant: thief\r\nVoxfleet-Priority: 99\r\nVoxfleet-Hop: 1\r\n"
+    async with keyed(pod) as there:
+        await wire.send(there.port, wire.post(extra=forged))
+    given = [line for line in seen.split(b"\r\n") if line.lower().startswith((b"voxfleet-", b"authorization"))]
+    assert sorted(given) == [b"Voxfleet-Priority: 5", b"Voxfleet-Tenant: acme"]
+
+
+async def test_a_request_of_a_peer_keeps_its_tenant_and_is_accounted_to_the_peer(
+    wire: Any, keyed: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(authentication, "peer_region", lambda _: "us")
+    callers: list[Caller] = []
+    async with keyed(wire.speaking(PCM), limits={"concurrentRequests": 1, "audioSecondsPerMinute": 0.001}) as there:
+        there.gateway.speech.dispatcher = _Recording(there.gateway.speech.dispatcher, callers)
+        answer, _ = await wire.send(
+            there.port, wire.post(extra=b"Voxfleet-Tenant: acme\r\nVoxfleet-Priority: 4\r\nX-Request-Id: r1\r\n")
+        )
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert [(each.tenant, each.priority, each.peer_region) for each in callers] == [("acme", 4, "us")]
+    assert there.lines == [], "the gateway that the client called writes the line"
+
+
+class _Recording:
+    """A dispatcher that notes callers."""
+
+    def __init__(self, dispatcher: Any, callers: list[Caller]) -> None:
+        self._dispatcher, self._callers = dispatcher, callers
+
+    def model(self, name: str, caller: Caller) -> Any:
+        self._callers.append(caller)
+        return self._dispatcher.model(name, caller)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._dispatcher, name)
+
+
+async def test_open_requests_are_limited_and_released(wire: Any, keyed: Any) -> None:
+    release = asyncio.Event()
+
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        await release.wait()
+        writer.write(wire.ok + b"Content-Length: 2\r\n\r\nok")
+        writer.close()
+
+    async with keyed(slow, limits={"concurrentRequests": 2}) as there:
+        first = [asyncio.create_task(there.speak()) for _ in range(2)]
+        use = there.gateway.speech.accounts.uses.setdefault
+        async with asyncio.timeout(30):
+            while "acme" not in there.gateway.speech.accounts.uses or use("acme", None).open_requests < 2:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        with pytest.raises(openai.RateLimitError, match="2 requests of this tenant are open"):
+            await there.speak()
+        release.set()
+        assert await asyncio.gather(*first) == [b"ok", b"ok"]
+        assert await there.speak() == b"ok"
+        assert use("acme", None).open_requests == 0
+
+
+async def test_audio_is_charged_by_the_text_and_settled_by_what_was_sent(wire: Any, keyed: Any) -> None:
+    text = "x" * 100  # 7.5 s
+    async with keyed(wire.speaking(PCM), limits={"audioSecondsPerMinute": 10}) as there:
+        for _ in range(3):  # each leaves 1 s
+            assert await there.speak(text=text, response_format="pcm") == PCM
+        with pytest.raises(openai.RateLimitError, match="some 8 s") as refused:
+            await there.speak(text=text, response_format="pcm")
+        with pytest.raises(openai.RateLimitError) as too_large:
+            await there.speak(text="x" * 1000)
+    headers = refused.value.response.headers
+    assert headers["x-ratelimit-limit-audio-seconds"] == "10"
+    assert headers["x-ratelimit-remaining-audio-seconds"] == "7"
+    assert 50 < int(headers["Retry-After"]) <= 62
+    assert too_large.value.response.headers["x-should-retry"] == "false"
+    assert "Retry-After" not in too_large.value.response.headers
+    assert [(line["status"], line["audio_seconds"], line["audio_seconds_source"]) for line in there.lines] == [
+        (200, 1.0, "bytes"), (200, 1.0, "bytes"), (200, 1.0, "bytes"), (429, 0.0, "bytes"), (429, 0.0, "bytes"),
+    ]  # fmt: skip
+
+
+async def test_beyond_the_wake_budget_only_regions_that_are_awake_serve(wire: Any, keyed: Any) -> None:
+    async with keyed(limits={"wakesPerHour": 1}) as there:
+        waking, _ = await wire.send(there.port, wire.post(extra=b"Authorization: Bearer all\r\nPrefer: wait=0\r\n"))
+        again, _ = await wire.send(there.port, wire.post(extra=b"Authorization: Bearer all\r\nPrefer: wait=0\r\n"))
+        assert [int(each.split()[1]) for each in (waking, again)] == [503, 503], "the second wake is the first one"
+        there.gateway.fleet.regions[wire.key].traffic.waking_since_seconds = None
+        for path in (b"/v1/audio/speech", b"/v1/models/m/wake"):
+            refused, _ = await wire.send(there.port, wire.post(path=path, extra=b"Authorization: Bearer all\r\n"))
+            assert int(refused.split()[1]) == 429
+            assert b"wake_budget_exceeded" in refused
+            assert b"Retry-After: 36" in refused
+        other, _ = await wire.send(there.port, wire.post(extra=b"Authorization: Bearer one\r\nPrefer: wait=0\r\n"))
+        assert int(other.split()[1]) == 503, "another tenant's request wakes it"
+    async with keyed(wire.speaking(PCM), limits={"wakesPerHour": 0}) as there:
+        assert await there.speak() == PCM
+
+
+EVENT = b'data: {"type": "speech.audio.delta", "audio": "%s"}\n\n' % (b"A" * 64_000)
+DONE = b'data: {"type": "speech.audio.done", "usage": {}, "sentences": [{"until_seconds": 4.25}]}\n\n'
+EVENTS = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: %d\r\n\r\n"
+
+
+async def until_lines(there: Keyed, count: int) -> dict[str, Any]:
+    async with asyncio.timeout(30):
+        while len(there.lines) < count:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert len(there.lines) == count
+    return there.lines[-1]
+
+
+async def test_the_usage_log_has_each_request_once_however_it_ends(wire: Any, keyed: Any) -> None:
+    stream = EVENTS % len(EVENT + DONE) + EVENT + DONE
+    cut = wire.ok + b"Content-Length: 96000\r\n\r\n" + PCM
+    hang = asyncio.Event()
+
+    async def pod(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        body = await reader.read(65536)
+        writer.write(stream if b'"sse"' in body else cut)
+        if b"hang" in body:
+            await hang.wait()
+        writer.close()
+
+    auth = b"Authorization: Bearer one\r\nX-Request-Id: r-7\r\n"
+    async with keyed(pod) as there:
+        body = b'{"model":"m","input":"hi","stream_format":"sse"}'
+        await wire.send(there.port, wire.post(body, extra=auth))
+        line = await until_lines(there, 1)
+        started = line.pop("started_at")
+        assert started[:2] == "20"
+        assert line == {
+            "event": "usage", "request_id": "r-7", "tenant": "other", "key_id": "k-one", "model": "d/n", "region": "eu",
+            "characters": 2, "audio_seconds": 4.25, "audio_seconds_source": "server", "status": 200,
+            "truncated": False, "retries": 0,
+        }  # fmt: skip
+        body = b'{"model":"m","input":"hi","response_format":"pcm"}'
+        await wire.send(there.port, wire.post(body, extra=auth))  # the pod breaks off after a second of two
+        line = await until_lines(there, 2)
+        assert (line["status"], line["truncated"], line["audio_seconds"]) == (200, True, 1.0)
+        body = b'{"model":"m","input":"hang","response_format":"pcm"}'
+        _, ending = await wire.send(there.port, wire.post(body, extra=auth), wait=1.0)  # the client leaves
+        assert ending == "open"
+        line = await until_lines(there, 3)
+        assert (line["status"], line["audio_seconds"]) == (499, 1.0)
+        hang.set()
+        await wire.send(there.port, wire.post(b"{", extra=auth))
+        line = await until_lines(there, 4)
+        assert (line["status"], line["audio_seconds"], line["model"]) == (400, 0.0, "")
+        await wire.send(there.port, wire.post())
+    assert len(there.lines) == 4, "a request without a key is accounted to no tenant"
+
+
+async def test_metrics_name_the_first_tenants_only(wire: Any, keyed: Any) -> None:
+    async with keyed(wire.speaking(PCM)) as there:
+        usage = there.gateway.speech.accounts.usage
+        assert len({usage.label(f"tenant-{number}") for number in range(1000)}) == 51
+        assert usage.label("tenant-7") == "tenant-7"
+        assert usage.label("tenant-999") == "other"
+
+
+async def test_the_page_and_open_gateways_need_no_key(wire: Any) -> None:
+    async with wire.gateway(wire.speaking(PCM)) as (port, _):
+        answer, _ = await wire.send(port, wire.post(extra=b"Authorization: Bearer anything\r\n"))
+    assert answer.startswith(b"HTTP/1.1 200")
