@@ -8,6 +8,7 @@ ROOT = Path(__file__).parents[3]
 PACKAGES = {
     "operator": ROOT / "operator/voxfleet_operator",
     "gateway": ROOT / "gateway/voxfleet_gateway",
+    "cli": ROOT / "cli/voxfleet_cli",
     "inference": ROOT / "inference/voxfleet_inference",
     "testbed": ROOT / "testbed/voxfleet_testbed",
     "demo": ROOT / "demo/voxfleet_demo",

@@ -1,0 +1,1 @@
+"""`voxfleet keys`: the gateways' API keys, in a Secret that holds their hashes only."""

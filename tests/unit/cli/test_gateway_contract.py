@@ -1,0 +1,37 @@
+"""What the command line stores is read by the gateway's own code, and both accept the same names."""
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+from voxfleet_cli.errors import EntryError
+from voxfleet_cli.keys.changes import added, rotated
+from voxfleet_cli.keys.entries import new_entry
+from voxfleet_gateway.decisions.accounts.api_keys import KeyRing
+
+NOW = datetime(2026, 11, 30, tzinfo=UTC)
+ENDS = NOW + timedelta(days=90)
+NAMES = st.one_of(st.text(max_size=6), st.from_regex(r"[a-z.*/:@-]{1,6}", fullmatch=True))
+
+
+def test_the_gateway_reads_what_the_command_line_stores() -> None:
+    entry = new_entry("one", NOW, tenant="acme", models=["a/b", "c"], expires_at=ENDS, may_upload=True)
+    texts = rotated("k-1", "k-2", "two", NOW, timedelta(hours=1))(added("k-1", entry)({}))
+    ring = KeyRing.of(texts)
+    assert ring.invalid == {}
+    old, new = ring.find("one"), ring.find("two")
+    assert old is not None
+    assert new is not None
+    assert (old.key_id, new.key_id) == ("k-1", "k-2")
+    assert (new.stored.tenant, new.models, new.stored.may_upload) == ("acme", frozenset({"a/b", "c"}), True)
+    assert (old.stored.expires_at, new.stored.expires_at) == (NOW + timedelta(hours=1), ENDS)
+    assert [key.is_expired(NOW + timedelta(hours=2)) for key in (old, new)] == [True, False]
+
+
+@given(NAMES, st.lists(NAMES, min_size=1, max_size=2))
+def test_whatever_is_accepted_here_is_accepted_there(tenant: str, models: list[str]) -> None:
+    try:
+        entry = new_entry("one", NOW, tenant=tenant, models=models)
+    except EntryError:
+        return
+    assert KeyRing.of(added("k-1", entry)({})).invalid == {}
