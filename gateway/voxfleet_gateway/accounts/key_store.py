@@ -56,7 +56,7 @@ class KeyStore:
         """Reload until cancelled."""
         while True:
             await asyncio.sleep(RELOAD_SECONDS)
-            self.reload()
+            await asyncio.to_thread(self.reload)  # a Secret may have thousands of entries
 
     def reload(self) -> None:
         """Read what has changed; log a failure once."""

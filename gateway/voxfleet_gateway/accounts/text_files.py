@@ -10,6 +10,7 @@ from pathlib import Path
 
 MAX_FILE_BYTES = 2 * 2**20  # a Secret or a ConfigMap has at most 1 MiB
 ATTEMPTS = 3
+MOUNT_LINK = "..data"
 
 Version = tuple[tuple[str, int, int, int], ...]
 
@@ -28,7 +29,7 @@ class TextFiles:
             if before == self.version:
                 return None
             try:
-                texts = {name: _read(self._path_of(name)) for name, *_ in before}
+                texts = {name: _read(path) for name, path in self._paths()}
             except FileNotFoundError:  # replaced meanwhile
                 continue
             if self._version_now() == before:
@@ -36,14 +37,21 @@ class TextFiles:
                 return texts
         return None  # it keeps changing: the next call reads it
 
-    def _path_of(self, name: str) -> Path:
-        return self.path / name if self.path.is_dir() else self.path
+    def _paths(self) -> list[tuple[str, Path]]:
+        if not self.path.is_dir():
+            return [(self.path.name, self.path)]
+        link = self.path / MOUNT_LINK
+        # Through the link: the kubelet renames it first, and adds and removes the links of single files after that.
+        folder = link.resolve() if link.is_symlink() else self.path
+        names = sorted(entry.name for entry in os.scandir(folder) if not entry.name.startswith("."))
+        return [(name, folder / name) for name in names]
 
     def _version_now(self) -> Version:
-        if not self.path.is_dir():
-            return ((self.path.name, *_stamp(self.path)),)
-        names = sorted(entry.name for entry in os.scandir(self.path) if not entry.name.startswith("."))
-        return tuple((name, *_stamp(self.path / name)) for name in names)
+        link = self.path / MOUNT_LINK
+        if link.is_symlink():  # a mount: one link stands for all of its files, however many there are
+            status = link.lstat()
+            return ((str(link.readlink()), status.st_ino, status.st_mtime_ns, 0),)
+        return tuple((name, *_stamp(path)) for name, path in self._paths())
 
 
 def _stamp(path: Path) -> tuple[int, int, int]:

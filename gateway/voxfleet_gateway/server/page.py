@@ -10,15 +10,24 @@ textarea{width:100%;height:7rem}</style>
 <h1>VoxFleet</h1>
 <form id="form"><p><select id="model" aria-label="Model"></select></p>
 <p><textarea id="input" aria-label="Text" required>Hello from VoxFleet.</textarea></p>
+<p><input id="key" type="password" autocomplete="off" placeholder="API key, if required" aria-label="API key"></p>
 <p><button>Speak</button> <output id="note"></output></p><audio id="audio" controls></audio></form>
 <script>
 const at = id => document.getElementById(id);
-fetch("/v1/models").then(r => r.json()).then(list => list.data.forEach(m => at("model").add(new Option(m.id))));
+const authorization = () => at("key").value ? {"Authorization": `Bearer ${at("key").value}`} : {};
+const list = async () => {
+  const response = await fetch("/v1/models", {headers: authorization()});
+  if (!response.ok) { at("note").value = (await response.json()).error.message; return; }
+  at("note").value = "";
+  at("model").replaceChildren(...(await response.json()).data.map(m => new Option(m.id)));
+};
+list();
+at("key").onchange = list;
 at("form").onsubmit = async event => {
   event.preventDefault();
   at("note").value = "waiting for a region…";
   const body = JSON.stringify({model: at("model").value, input: at("input").value, response_format: "wav"});
-  const headers = {"Content-Type": "application/json"};
+  const headers = {"Content-Type": "application/json", ...authorization()};
   const response = await fetch("/v1/audio/speech", {method: "POST", headers, body});
   if (!response.ok) { at("note").value = (await response.json()).error.message; return; }
   at("audio").src = URL.createObjectURL(await response.blob());

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+import yaml
 from voxfleet_gateway.decisions.accounts.limits import Limits, parse_tenants
+from voxfleet_testbed.settings import REPOSITORY
 
 Manifest = dict[str, Any]
 Render = Callable[..., list[Manifest]]
@@ -68,3 +71,12 @@ def test_the_gateway_reads_the_limits_that_the_chart_writes(render: Render) -> N
 def test_no_right_on_secrets_is_needed(render: Render, values: Manifest) -> None:
     rules = [rule for each in render(values) if each["kind"] in {"Role", "ClusterRole"} for rule in each["rules"]]
     assert not [rule for rule in rules if "secrets" in rule["resources"]]
+
+
+def test_the_values_of_the_how_to_are_valid(template: Callable[..., Any], render: Render) -> None:
+    page = (REPOSITORY / "docs" / "keys-and-tenants.md").read_text()
+    (block,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    (config_map,) = (each for each in render(yaml.safe_load(block)) if each["kind"] == "ConfigMap")
+    assert {*parse_tenants(config_map["data"]["tenants.json"])} == {"acme", "*"}
+    (flag,) = re.findall(r"--set gateway\.keys\.existingSecret=(\S+)", page)
+    assert template({"gateway": {"keys": {"existingSecret": flag}}}).returncode == 0

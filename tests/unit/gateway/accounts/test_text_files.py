@@ -34,6 +34,17 @@ def test_a_mount_is_read_again_when_it_is_replaced(tmp_path: Path) -> None:
     assert files.read_changed() == {}
 
 
+def test_a_reading_between_the_kubelets_steps_is_whole(tmp_path: Path) -> None:
+    folder = tmp_path / "keys"
+    mount(folder, "1", {"a.json": "one"})
+    files = TextFiles(folder)
+    files.read_changed()
+    mount(folder, "2", {"b.json": "two"})
+    (folder / "b.json").unlink()  # it is added after the rename
+    (folder / "a.json").symlink_to("..data/a.json")  # it is removed after that
+    assert files.read_changed() == {"b.json": "two"}
+
+
 def test_a_file_is_a_folder_of_one(tmp_path: Path) -> None:
     path = tmp_path / "tenants.json"
     path.write_text("[]")

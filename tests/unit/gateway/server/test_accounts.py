@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -195,6 +197,25 @@ async def test_open_requests_are_limited_and_released(wire: Any, keyed: Any) -> 
         assert use("acme", None).open_requests == 0
 
 
+async def test_limits_are_divided_by_the_gateways_that_are_ready(wire: Any, keyed: Any) -> None:
+    def slice_(*pods: str) -> dict[str, Any]:
+        endpoints = [{"addresses": ["10.0.0.1"], "targetRef": {"name": pod}} for pod in pods]
+        return {"metadata": {"namespace": "s", "name": "g"}, "endpoints": endpoints}
+
+    async def limit(there: Keyed) -> str:
+        async with there.client() as client:
+            spoken = await client.audio.speech.with_raw_response.create(model="m", voice="v", input="hi")
+        return str(spoken.headers["x-ratelimit-limit-requests"])
+
+    async with keyed(wire.speaking(PCM), limits={"requestsPerSecond": 60}) as there:
+        (watch,) = [each for each in there.gateway.watches if each.name == "gateways"]
+        assert await limit(there) == "60", "none is known: divided by VOXFLEET_REPLICAS, which is 1"
+        watch.receiver.replaced([slice_("g1", "g2", "g3")])
+        assert await limit(there) == "20"
+        watch.receiver.changed(slice_("g1", "g2"))
+        assert await limit(there) == "30"
+
+
 async def test_audio_is_charged_by_the_text_and_settled_by_what_was_sent(wire: Any, keyed: Any) -> None:
     text = "x" * 100  # 7.5 s
     async with keyed(wire.speaking(PCM), limits={"audioSecondsPerMinute": 10}) as there:
@@ -293,6 +314,27 @@ async def test_metrics_name_the_first_tenants_only(wire: Any, keyed: Any) -> Non
         assert len({usage.label(f"tenant-{number}") for number in range(1000)}) == 51
         assert usage.label("tenant-7") == "tenant-7"
         assert usage.label("tenant-999") == "other"
+
+
+async def test_the_curl_command_of_the_how_to(wire: Any, keyed: Any, tmp_path: Path) -> None:
+    page = (Path(__file__).parents[4] / "docs" / "keys-and-tenants.md").read_text()
+    (command,) = re.findall(r"```sh\n(curl .*?)```", page, re.DOTALL)
+    async with keyed(wire.speaking(PCM)) as there:
+        changed = command.replace("127.0.0.1:6006", f"127.0.0.1:{there.port}").replace('"narrator"', '"d/n"')
+        process = await asyncio.create_subprocess_exec(
+            "bash", "-ec", changed, cwd=tmp_path, env={**os.environ, "KEY": "one"}, stderr=asyncio.subprocess.DEVNULL
+        )
+        assert await process.wait() == 0
+    assert (tmp_path / "hello.mp3").read_bytes() == PCM
+
+
+async def test_the_usage_line_of_the_how_to_has_every_field(wire: Any, keyed: Any) -> None:
+    page = (Path(__file__).parents[4] / "docs" / "keys-and-tenants.md").read_text()
+    (line,) = re.findall(r"```json\n(\{\"event\": \"usage\".*?)```", page, re.DOTALL)
+    async with keyed(wire.speaking(PCM)) as there:
+        await there.speak()
+        written = await until_lines(there, 1)
+    assert {*json.loads(line)} == {*written}
 
 
 async def test_the_page_and_open_gateways_need_no_key(wire: Any) -> None:
