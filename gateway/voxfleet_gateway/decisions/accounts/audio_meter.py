@@ -101,10 +101,10 @@ def _of_mp3(meter: AudioMeter) -> float | None:
     """Return the length at the bit rate of the first frame; None when there is none near the beginning."""
     if meter.is_events:
         return None  # its frames are in base64
-    head = meter.head
-    for at in range(len(head) - 2):
+    head, at = meter.head, -1
+    while (at := head.find(b"\xff", at + 1)) >= 0 and at + 2 < len(head):
         second = head[at + 1]
-        if head[at] == 0xFF and second & 0xE6 == 0xE2:  # noqa: PLR2004  # the frame sync, and layer III
+        if second & 0xE6 == 0xE2:  # noqa: PLR2004  # the rest of the frame sync, and layer III
             kbits = (MP3_KBITS if second & 0x18 == 0x18 else MP3_KBITS_LOW)[head[at + 2] >> 4]  # noqa: PLR2004
             if kbits:
                 return meter.audio_bytes * 8 / (kbits * 1000)
