@@ -34,7 +34,6 @@ class RequestContext:
     started_seconds: float = field(default_factory=time.monotonic)
     started_at: float = field(default_factory=time.time)  # of the wall clock, for the usage log
     caller: Caller = ANONYMOUS
-    is_authenticated: bool = False
     limit_headers: dict[str, str] = field(default_factory=dict)
     audio_charge: AudioCharge | None = None  # to be settled at the end
     estimated_audio_seconds: float = 0.0

@@ -61,7 +61,7 @@ class Accounts:
     def admitted(self, context: RequestContext) -> Iterator[None]:
         """Count the request against its tenant's rate and open requests. Raises RequestRefusedError (429)."""
         caller = context.caller
-        if not caller.tenant or caller.peer_region is not None:  # a peer has admitted it
+        if not _has_account(caller):
             yield
             return
         use, limits, gateways = self._use(caller), self._limits(caller), self._gateways()
@@ -78,7 +78,7 @@ class Accounts:
         """Charge the estimated audio, to be settled by `finish`. Raises RequestRefusedError (429)."""
         context.estimated_audio_seconds = estimated_seconds
         caller = context.caller
-        if not caller.tenant or caller.peer_region is not None:
+        if not _has_account(caller):
             return
         charge = self._use(caller).charge_audio(self._limits(caller), self._gateways(), estimated_seconds, self.clock())
         self._update_headers(context)
@@ -88,7 +88,7 @@ class Accounts:
 
     def take_wake(self, caller: Caller) -> Refusal | None:
         """Count a wake that the caller causes; return the refusal when its tenant's budget is used up."""
-        if not caller.tenant or caller.peer_region is not None:
+        if not _has_account(caller):
             return None
         exceeded = self._use(caller).take_wake(self._limits(caller), self._gateways(), self.clock())
         return None if exceeded is None else self._refusal(exceeded, caller)
@@ -98,7 +98,7 @@ class Accounts:
         sent = context.meter.result() if context.meter is not None else AudioSeconds(0.0, Source.BYTES)
         if isinstance(context.audio_charge, AudioCharge):
             self._use(context.caller).settle_audio(context.audio_charge, sent.seconds, self.clock())
-        if context.is_authenticated and context.caller.peer_region is None:
+        if _has_account(context.caller):
             self.usage.write(context, sent)
 
     def _use(self, caller: Caller) -> TenantUse:
@@ -123,6 +123,11 @@ class Accounts:
             self.clock(),
         )
         context.limit_headers = limit_headers(use, limits, gateways, now)
+
+
+def _has_account(caller: Caller) -> bool:
+    """Whether the caller's requests are limited and reported here: not without a key, nor when a peer has done it."""
+    return bool(caller.tenant) and caller.peer_region is None
 
 
 def limit_headers(use: TenantUse, limits: Limits, gateways: int, now_seconds: float) -> dict[str, str]:

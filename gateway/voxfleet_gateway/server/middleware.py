@@ -59,7 +59,7 @@ class RequestMiddleware:
         try:
             if refusal is not None:
                 raise RequestRefusedError(refusal)  # noqa: TRY301  # written like every other refusal
-            context.caller, context.is_authenticated = await authenticate(request, self.accounts), True
+            context.caller = await authenticate(request, self.accounts)
             with self.accounts.admitted(context) if needs_admission(request) else nullcontext():
                 response = await handler(request)
         except RequestRefusedError as refused:
