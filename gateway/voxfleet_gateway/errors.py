@@ -69,7 +69,7 @@ class Refusal:
     param: str | None = None
     retry_after_seconds: int | None = None
     wake_estimate_seconds: float | None = None
-    is_final: bool = False  # OpenAI's clients would retry the status, and the same request will be refused again
+    is_final: bool = False  # OpenAI's clients would retry soon, and the same request would be refused again
 
 
 class RequestRefusedError(GatewayError):

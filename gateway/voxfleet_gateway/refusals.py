@@ -76,7 +76,7 @@ def limit_exceeded(exceeded: Exceeded) -> Refusal:
         code=code,
         message=f"Limit {exceeded.name} is reached: {exceeded.message}.",
         retry_after_seconds=None if wait_seconds is None else max(1, math.ceil(wait_seconds)),
-        is_final=wait_seconds is None,
+        is_final=wait_seconds is None or wait_seconds > RETRY_AFTER_MAX_SECONDS,
     )
 
 

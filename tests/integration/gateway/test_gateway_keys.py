@@ -21,6 +21,7 @@ import pytest
 
 CLIENTS = 8
 ROTATIONS = 3
+PATIENCE_SECONDS = 240
 SECRET = "voxfleet-keys"
 
 
@@ -89,13 +90,13 @@ class Load:
             return answer.status, await answer.read()
 
     async def until(self, key: str, status: int) -> None:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while (await self.ask(key))[0] != status:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
 
     async def until_served(self, count: int) -> None:
         wanted = sum(self.statuses.values()) + count
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while sum(self.statuses.values()) < wanted:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
 

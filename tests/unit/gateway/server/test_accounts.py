@@ -84,6 +84,17 @@ async def test_openais_client_raises_what_it_raises_with_openai(wire: Any, keyed
     assert headers["x-ratelimit-reset-requests"].startswith("16m")
 
 
+async def test_openais_client_waits_for_a_limit_that_is_soon_free(wire: Any, keyed: Any) -> None:
+    async with (
+        keyed(wire.speaking(PCM), limits={"requestsPerSecond": 0.25}) as there,
+        there.client(retries=2) as client,
+    ):
+        for _ in range(2):
+            assert (await client.audio.speech.create(model="m", voice="v", input="hi")).content == PCM
+    assert [line["status"] for line in there.lines].count(200) == 2
+    assert 429 in [line["status"] for line in there.lines]
+
+
 async def test_a_private_model_does_not_exist_for_other_keys(wire: Any, keyed: Any) -> None:
     async with keyed(wire.speaking(PCM)) as there:
         with pytest.raises(openai.NotFoundError) as unknown:
@@ -248,6 +259,7 @@ async def test_beyond_the_wake_budget_only_regions_that_are_awake_serve(wire: An
             assert int(refused.split()[1]) == 429
             assert b"wake_budget_exceeded" in refused
             assert b"Retry-After: 36" in refused
+            assert b"X-Should-Retry: false" in refused
         other, _ = await wire.send(there.port, wire.post(extra=b"Authorization: Bearer one\r\nPrefer: wait=0\r\n"))
         assert int(other.split()[1]) == 503, "another tenant's request wakes it"
     async with keyed(wire.speaking(PCM), limits={"wakesPerHour": 0}) as there:
