@@ -43,9 +43,8 @@ def presented_key(request: web.Request) -> str:
     scheme, _, key = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == BEARER:
         return key.strip()
-    offered = ",".join(request.headers.getall("Sec-WebSocket-Protocol", [])).split(",")
-    keys = (each.strip().removeprefix(SUBPROTOCOL_KEY) for each in offered if SUBPROTOCOL_KEY in each)
-    return next(keys, "")
+    offered = [each.strip() for each in ",".join(request.headers.getall("Sec-WebSocket-Protocol", [])).split(",")]
+    return next((each.removeprefix(SUBPROTOCOL_KEY) for each in offered if each.startswith(SUBPROTOCOL_KEY)), "")
 
 
 def is_catalog(method: str, path: str) -> bool:
