@@ -1,10 +1,11 @@
 """In any window no more is taken than the limit, whatever the order of takes, corrections and clock readings."""
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from voxfleet_gateway.decisions.accounts.windows import SLOTS, SlidingWindow, TokenBucket
 
-STEPS = st.lists(st.floats(-5, 30), min_size=1, max_size=60)  # seconds between two calls; a clock may go back
+STEP = st.one_of(st.integers(-3, 3).map(float), st.floats(-5, 30))
+STEPS = st.lists(STEP, min_size=1, max_size=60)  # seconds between two calls; a clock may go back
 
 
 def times(steps: list[float]) -> list[float]:
@@ -21,6 +22,7 @@ def monotonic(readings: list[float]) -> list[float]:
 
 
 @given(STEPS, st.floats(0.1, 20), st.floats(1, 10))
+@example([0.0, -5.0, 5.0], 1.0, 1.0)
 def test_a_bucket_gives_at_most_its_burst_and_what_refills(steps: list[float], rate: float, burst: float) -> None:
     bucket, readings = TokenBucket(), times(steps)
     taken = [at for real, at in zip(readings, monotonic(readings), strict=True) if bucket.take(rate, burst, real) == 0]
@@ -40,7 +42,8 @@ def test_a_refused_bucket_gives_after_the_wait_that_it_names(rate: float, burst:
         assert bucket.take(rate, burst, 50.0 + wait_seconds + 1e-6) == 0
 
 
-@given(st.lists(st.tuples(st.floats(-5, 30), st.floats(0, 40)), min_size=1, max_size=60), st.floats(1, 50))
+@given(st.lists(st.tuples(STEP, st.floats(0, 40)), min_size=1, max_size=60), st.floats(1, 50))
+@example([(0.0, 0.0), (-30.0, 10.0), (62.0, 10.0)], 10.0)
 def test_no_window_holds_more_than_the_share(calls: list[tuple[float, float]], share: float) -> None:
     window, readings = SlidingWindow(60.0), times([step for step, _ in calls])
     taken = [
