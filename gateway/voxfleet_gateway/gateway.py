@@ -33,6 +33,7 @@ from voxfleet_gateway.pods.fleet import Fleet
 from voxfleet_gateway.pods.load_poller import LoadPoller
 from voxfleet_gateway.regions import RegionKey
 from voxfleet_gateway.server.health import Health
+from voxfleet_gateway.server.live.routes import Live
 from voxfleet_gateway.server.models import Models
 from voxfleet_gateway.server.requests.request_body import BodyBudget
 from voxfleet_gateway.server.speech import Speech
@@ -59,6 +60,7 @@ class Gateway:
     dispatcher: Dispatcher
     health: Health
     speech: Speech
+    live: Live
     models: Models
 
     async def run(self) -> None:
@@ -170,4 +172,16 @@ def _assemble(settings: Settings, api: KubernetesApi, session: aiohttp.ClientSes
     dispatcher.is_synced = watches[0].synced.is_set
     accounts.has_public_models = dispatcher.has_public_models
     models = Models(dispatcher, speech)
-    return Gateway(settings, fleet, watches, lease_renewer, poller, hold_queues, dispatcher, health, speech, models)
+    return Gateway(
+        settings,
+        fleet,
+        watches,
+        lease_renewer,
+        poller,
+        hold_queues,
+        dispatcher,
+        health,
+        speech,
+        Live(speech),
+        models,
+    )

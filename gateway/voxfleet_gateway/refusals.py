@@ -85,6 +85,43 @@ def gateway_starting() -> Refusal:
     return _unavailable("gateway_starting", "This gateway has not read the models yet; send the request again.", 1)
 
 
+def no_upgrade() -> Refusal:
+    """426: the path speaks WebSocket (RFC 9110, 15.5.22)."""
+    message = "This path speaks WebSocket; send a handshake, or POST /v1/audio/speech."
+    return Refusal(HTTPStatus.UPGRADE_REQUIRED, "upgrade_required", message)
+
+
+def sessions_full(limit: int) -> Refusal:
+    """503: this process has as many WebSocket sessions as it may have."""
+    message = f"This gateway has {limit} sessions open, which is its limit; open the session again."
+    return _unavailable("sessions_full", message, BUSY_RETRY_AFTER_SECONDS)
+
+
+def not_started() -> Refusal:
+    """400: a session begins with session.start."""
+    return bad_request("The first message must be session.start.", "type", "not_started")
+
+
+def binary_message() -> Refusal:
+    """400: the messages of a session's client are JSON in text frames."""
+    return bad_request("A message must be JSON in a text frame, not a binary one.", None, "binary_message")
+
+
+def backlog_full(messages: int, limit_bytes: int) -> Refusal:
+    """400: too much of a session waits for its server; what was sent last was dropped."""
+    message = (
+        f"{messages} messages wait for a server; the limits are {messages} messages and {limit_bytes} bytes. This one "
+        "was not taken: send it again later."
+    )
+    return bad_request(message, None, "too_long")
+
+
+def session_idle(limit_seconds: float) -> Refusal:
+    """408: the session was not started in time."""
+    message = f"No session.start was received for {limit_seconds:.0f} s."
+    return Refusal(HTTPStatus.REQUEST_TIMEOUT, "session_idle", message)
+
+
 def body_too_slow(limit_seconds: float) -> Refusal:
     """408: the body did not arrive in time."""
     message = f"The request's body did not arrive in time; the limit is {limit_seconds:.0f} s."

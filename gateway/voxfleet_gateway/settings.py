@@ -72,6 +72,12 @@ class Settings(BaseSettings):
         default="", description="Folder of the mounted Secret with API keys; empty: requests need no key."
     )
     tenants_file: str = Field(default="", description="JSON file with the tenants' limits; empty: no limits.")
+    max_message_bytes: int = Field(
+        default=2**20, ge=1024, description="Largest WebSocket message; after a larger one the session is closed."
+    )
+    max_sessions: int = Field(
+        default=1000, ge=1, description="WebSocket sessions open at once; beyond it a handshake is refused with 503."
+    )
     drain_seconds: float = Field(default=120, ge=0, description="After SIGTERM: time for open requests to end.")
     drain_grace_seconds: float = Field(
         default=5, ge=0, description="After SIGTERM: time in which new requests are still served."

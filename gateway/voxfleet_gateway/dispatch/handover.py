@@ -85,7 +85,7 @@ class PeerTarget:
         return headers
 
     @contextmanager
-    def sending(self) -> Iterator[None]:
+    def sending(self, *, is_measured: bool = True) -> Iterator[None]:  # noqa: ARG002  # the other gateway measures
         """Count the request as open while the context lasts; the other gateway keeps the region's Lease renewed."""
         self.handover.open_requests += 1
         try:

@@ -36,8 +36,8 @@ class Target(Protocol):
     def identity(self, caller: Caller) -> dict[str, str]:
         """Return the headers by which the target knows the caller."""
 
-    def sending(self) -> AbstractContextManager[None]:
-        """Count the request as open while the context lasts."""
+    def sending(self, *, is_measured: bool = True) -> AbstractContextManager[None]:
+        """Count the request as open while the context lasts; `is_measured`: its length is a service time."""
 
     def first_byte(self, hold_left_seconds: float) -> AbstractAsyncContextManager[object]:
         """Return the timer of an attempt; it raises UpstreamFailedError when no byte comes in time."""
@@ -65,9 +65,9 @@ class PodTarget:
         return {TENANT_HEADER: caller.tenant, PRIORITY_HEADER: str(caller.priority)} if caller.tenant else {}
 
     @contextmanager
-    def sending(self) -> Iterator[None]:
+    def sending(self, *, is_measured: bool = True) -> Iterator[None]:
         """Count the request as open while the context lasts, and keep the region's Lease renewed."""
-        with self.fleet.sending(self.key, self.pod):
+        with self.fleet.sending(self.key, self.pod, is_measured=is_measured):
             self.on_demand(self.key)
             yield
 

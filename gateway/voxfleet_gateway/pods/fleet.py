@@ -215,8 +215,11 @@ class Fleet:
             WAKE.labels(*region.key.labels).observe(length_seconds)
 
     @contextmanager
-    def sending(self, key: RegionKey, pod: PodState) -> Iterator[None]:
-        """Count a request as open, on its pod and in its region, for the length of the context."""
+    def sending(self, key: RegionKey, pod: PodState, *, is_measured: bool = True) -> Iterator[None]:
+        """Count a request as open, on its pod and in its region, for the length of the context.
+
+        `is_measured`: its length is a service time; that of a session is its user's.
+        """
         region, began_seconds = self.regions[key], self.clock()
         traffic = region.traffic
         traffic.open_requests += 1
@@ -233,7 +236,7 @@ class Fleet:
             traffic.open_requests -= 1
             pod.open_requests -= 1
             # Only complete responses measure the service time: a failure is quick and would make it look short.
-            traffic.record_end(self.clock() - began_seconds if complete else None, utc_now())
+            traffic.record_end(self.clock() - began_seconds if complete and is_measured else None, utc_now())
             OPEN_REQUESTS.labels(*key.labels).set(traffic.open_requests)
             self._changed(key)
             self._forget_if_over(key)

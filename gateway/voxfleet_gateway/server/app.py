@@ -6,7 +6,8 @@ Knows: paths. Does not know: what the handlers do, what surrounds them (middlewa
 from aiohttp import web
 
 from voxfleet_gateway.server.health import Health
-from voxfleet_gateway.server.middleware import SPEECH_PATH, RequestMiddleware
+from voxfleet_gateway.server.live.routes import Live
+from voxfleet_gateway.server.middleware import SPEECH_PATH, STREAM_PATH, RequestMiddleware
 from voxfleet_gateway.server.models import Models
 from voxfleet_gateway.server.page import page
 from voxfleet_gateway.server.prewake import Prewake
@@ -15,11 +16,13 @@ from voxfleet_gateway.server.speech import Speech
 from voxfleet_gateway.settings import Settings
 
 
-def public_app(settings: Settings, speech: Speech, models: Models, health: Health) -> web.Application:
+def public_app(settings: Settings, speech: Speech, live: Live, models: Models, health: Health) -> web.Application:
     """Return the application of port 6006."""
     middleware = RequestMiddleware(settings, health, speech.accounts).middleware
     app = web.Application(middlewares=[middleware], client_max_size=settings.max_body_bytes)
     app.router.add_post(SPEECH_PATH, speech.post, expect_handler=continue_later)
+    app.router.add_get(STREAM_PATH, live.stream)
+    app.on_shutdown.append(live.stop)
     app.router.add_get("/v1/models", models.list)
     # A full name holds a slash, hence .+
     app.router.add_post("/v1/models/{model:.+}/wake", models.wake, expect_handler=continue_later)

@@ -24,6 +24,8 @@ from voxfleet_gateway.settings import Settings
 from voxfleet_gateway.telemetry import HELD, REQUESTS
 
 SPEECH_PATH = "/v1/audio/speech"
+STREAM_PATH = "/v1/audio/speech/stream"
+SPEECH_REQUESTS = frozenset({("POST", SPEECH_PATH), ("GET", STREAM_PATH)})
 CLIENT_LEFT = 499  # nginx's status for a client that closed the connection; only in logs and metrics
 CONTEXT = web.RequestKey("context", RequestContext)  # request[CONTEXT], set before any handler runs
 
@@ -43,10 +45,10 @@ class RequestMiddleware:
         """Count and log the request, also when it fails or the client leaves."""
         given_id = request.headers.get(REQUEST_ID_HEADER, "")
         context = request[CONTEXT] = new_context(given_id, request.method, request.path, self.settings.region)
-        context.is_speech = request.method == "POST" and request.path == SPEECH_PATH
+        context.is_speech = (request.method, request.path) in SPEECH_REQUESTS
         try:
             response = await self._respond(request, handler, context)
-            context.status = response.status
+            context.status = context.status or response.status  # a session has its own, after 101
         except asyncio.CancelledError:
             context.status = CLIENT_LEFT
             raise

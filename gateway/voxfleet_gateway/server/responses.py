@@ -5,6 +5,7 @@ Does not know: what is refused (refusals.py).
 """
 
 from http import HTTPStatus
+from typing import Any
 
 from aiohttp import web
 
@@ -20,11 +21,15 @@ ERROR_TYPES = {
 }
 
 
-def error_response(refusal: Refusal) -> web.Response:
-    """Return the refusal as a response."""
+def error_body(refusal: Refusal) -> dict[str, Any]:
+    """Return the refusal in OpenAI's form."""
     server_fault = refusal.status >= HTTPStatus.INTERNAL_SERVER_ERROR
     kind = ERROR_TYPES.get(HTTPStatus(refusal.status), "server_error" if server_fault else "invalid_request_error")
-    body = {"error": {"message": refusal.message, "type": kind, "param": refusal.param, "code": refusal.code}}
+    return {"error": {"message": refusal.message, "type": kind, "param": refusal.param, "code": refusal.code}}
+
+
+def error_response(refusal: Refusal) -> web.Response:
+    """Return the refusal as a response."""
     headers = {}
     if refusal.retry_after_seconds is not None:
         headers["Retry-After"] = str(refusal.retry_after_seconds)
@@ -35,4 +40,4 @@ def error_response(refusal: Refusal) -> web.Response:
         headers[SHOULD_RETRY_HEADER] = "false"
     if refusal.wake_estimate_seconds is not None:
         headers[WAKE_ESTIMATE_HEADER] = f"{refusal.wake_estimate_seconds:.1f}"
-    return web.json_response(body, status=refusal.status, headers=headers)
+    return web.json_response(error_body(refusal), status=refusal.status, headers=headers)

@@ -27,7 +27,7 @@ class Wire:
     @staticmethod
     @contextlib.asynccontextmanager
     async def gateway(
-        *pods: PodHandler,
+        *pods: PodHandler | int,
         report: dict[str, Any] | None = None,
         rules: dict[str, Any] | None = None,
         settings: dict[str, Any] | None = None,
@@ -35,8 +35,12 @@ class Wire:
         **region: Any,
     ) -> AsyncIterator[tuple[int, Gateway]]:
         """Yield the API's port and the gateway; its fleet is one region with these pods, each with one report."""
-        servers = [await asyncio.start_server(pod, "127.0.0.1", 0, limit=2**25) for pod in pods]
-        addresses = [PodAddress("127.0.0.1", server.sockets[0].getsockname()[1]) for server in servers]
+        servers, ports = [], []
+        for pod in pods:  # a number is the port of a pod that runs already
+            if not isinstance(pod, int):
+                servers.append(await asyncio.start_server(pod, "127.0.0.1", 0, limit=2**25))
+            ports.append(pod if isinstance(pod, int) else servers[-1].sockets[0].getsockname()[1])
+        addresses = [PodAddress("127.0.0.1", port) for port in ports]
         given = {"region": "eu", "internal_key": "x", "host": "127.0.0.1", "port": 0, "metrics_port": 0}
         given |= {"internal_port": 0, "trusted_proxies": "127.0.0.0/8"} | (settings or {})
         entry = RegionEntry(name="eu", service=ObjectRef(namespace="d", name="eu"), **region)
@@ -66,6 +70,13 @@ class Wire:
             reporting.cancel()
         for server in servers:
             server.close()
+
+    @staticmethod
+    def report(gateway: Gateway, **fields: Any) -> None:
+        """Let every pod report."""
+        received = ReceivedReport(LoadReport(**fields), {}, time.monotonic())
+        for address in gateway.fleet.regions[KEY].pods:
+            gateway.fleet.record_report(KEY, address, received)
 
     @staticmethod
     async def send(port: int, data: bytes, wait: float = 10.0) -> tuple[bytes, str]:

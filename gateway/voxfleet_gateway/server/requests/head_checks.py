@@ -19,6 +19,8 @@ def refusal_of_head(method: str, version: tuple[int, int], headers: CIMultiDictP
     if transfer and (transfer != ["chunked"] or version < (1, 1)):
         return unknown_framing()
     origin, site = headers.get("Origin"), headers.get("Sec-Fetch-Site", "")
-    if method not in SAFE_METHODS and is_foreign_page(origin, headers.get("Host", ""), site):
+    # A WebSocket's handshake is a GET that any page may send, and its messages spend as much as a POST.
+    is_safe = method in SAFE_METHODS and "Upgrade" not in headers
+    if not is_safe and is_foreign_page(origin, headers.get("Host", ""), site):
         return foreign_page(origin or site)
     return None

@@ -58,6 +58,11 @@ class Reservation:
         self.budget.used_bytes += count
         self.taken_bytes = after
 
+    def shrink(self, count: int) -> None:
+        """Return bytes before the context ends."""
+        self.budget.used_bytes -= count
+        self.taken_bytes -= count
+
 
 async def read_body(request: web.Request, reservation: Reservation, max_bytes: int) -> bytes:
     """Return the body. Raises RequestRefusedError: 413, 415, 417, 408, or 503 when the process holds too many bytes."""

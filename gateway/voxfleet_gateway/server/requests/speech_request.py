@@ -42,6 +42,12 @@ class SpeechRequest:
 
 def parse_model_name(body: bytes) -> tuple[str, dict[str, Any]]:
     """Return the model's name and the JSON's fields. Raises RequestRefusedError (400, or 413 for too many values)."""
+    fields = parse_object(body)
+    return named_model(fields), fields
+
+
+def parse_object(body: bytes) -> dict[str, Any]:
+    """Return the fields of a JSON object. Raises RequestRefusedError (400, or 413 for too many values)."""
     _check_values(body)
     try:
         fields = json.loads(body)
@@ -49,10 +55,15 @@ def parse_model_name(body: bytes) -> tuple[str, dict[str, Any]]:
         raise RequestRefusedError(bad_request(f"The body is not valid JSON: {error}.", None, "invalid_json")) from error
     if not isinstance(fields, dict):
         raise RequestRefusedError(bad_request("The body must be a JSON object.", None, "invalid_json"))
+    return fields
+
+
+def named_model(fields: dict[str, Any]) -> str:
+    """Return the model's name. Raises RequestRefusedError (400)."""
     model = fields.get("model")
     if not isinstance(model, str) or not model:
         raise RequestRefusedError(bad_request(f"'model' must be a non-empty string, not {_given(model)}.", "model"))
-    return model, fields
+    return model
 
 
 def _check_values(body: bytes) -> None:
@@ -68,13 +79,18 @@ def _check_values(body: bytes) -> None:
 def check_speech(model: str, fields: dict[str, Any], body: bytes) -> SpeechRequest:
     """Return the checked request. Raises RequestRefusedError (400), which names the field and its bounds."""
     _check_input(fields.get("input"))
-    _check_choice(fields, "response_format", RESPONSE_FORMATS)
     _check_choice(fields, "stream_format", STREAM_FORMATS)
-    _check_speed(fields.get("speed"))
+    check_output(fields)
     text = fields["input"]
     is_stream = fields.get("stream_format") == EVENTS
     response_format = fields.get("response_format") or "mp3"
     return SpeechRequest(model, body, len(text), estimated_audio_seconds(text), response_format, is_stream)
+
+
+def check_output(fields: dict[str, Any]) -> None:
+    """Check the fields that a session has too. Raises RequestRefusedError (400)."""
+    _check_choice(fields, "response_format", RESPONSE_FORMATS)
+    _check_speed(fields.get("speed"))
 
 
 def estimated_audio_seconds(text: str) -> float:

@@ -1,0 +1,257 @@
+"""One session: its first message, a pod for it, and another pod while the client has no audio.
+
+Knows: the order of the steps, and with which event and close code each ending is reported.
+Does not know: how messages are passed on (relay.py), how a pod is found.
+"""
+
+import asyncio
+import json
+import time
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+from aiohttp import WSMsgType, web
+
+from voxfleet_gateway.decisions.hold.deadlines import hold_seconds
+from voxfleet_gateway.decisions.hold.tickets import Ticket
+from voxfleet_gateway.decisions.pods.retry_policy import may_retry
+from voxfleet_gateway.dispatch.target import Target
+from voxfleet_gateway.errors import Refusal, RequestRefusedError, UpstreamFailedError, UpstreamFailure
+from voxfleet_gateway.refusals import (
+    backlog_full,
+    binary_message,
+    broke_off,
+    gateway_draining,
+    no_pod_responded,
+    session_idle,
+)
+from voxfleet_gateway.regions import ModelEntry
+from voxfleet_gateway.request_context import RequestContext
+from voxfleet_gateway.server.live.backlog import Backlog
+from voxfleet_gateway.server.live.channel import Channel, ClientGoneError, CloseCode
+from voxfleet_gateway.server.live.messages import (
+    END,
+    PodReportedError,
+    SessionStart,
+    added_characters,
+    parse_client_message,
+    parse_start,
+)
+from voxfleet_gateway.server.live.relay import PodClosed, Progress, Relay, connected
+from voxfleet_gateway.server.middleware import CLIENT_LEFT, STREAM_PATH
+from voxfleet_gateway.server.requests.speech_request import estimated_audio_seconds
+from voxfleet_gateway.server.speech import Speech
+from voxfleet_gateway.server.upstream.attempt import upstream_headers
+from voxfleet_gateway.telemetry import BROKEN_STREAMS, RETRIES, UPSTREAM_FAILURES
+
+TOO_BIG = 1009  # sent by aiohttp after a message of more than max_message_bytes
+START_SECONDS = 60.0  # for the first session.start
+# Of a session that its pod ended with this close code, in metrics and logs.
+STATUS: dict[int, HTTPStatus] = {
+    CloseCode.IDLE: HTTPStatus.REQUEST_TIMEOUT,
+    CloseCode.TRY_LATER: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+NOTHING_SPOKEN = {"type": "session.done", "usage": {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}}
+
+
+@dataclass(slots=True, eq=False)
+class Session:
+    """One accepted WebSocket."""
+
+    request: web.Request
+    socket: web.WebSocketResponse
+    speech: Speech
+    context: RequestContext
+    backlog: Backlog
+    channel: Channel
+    start_seconds: float
+    progress: Progress = field(default_factory=Progress)
+    client_code: int = CloseCode.DONE  # what the client closed with
+    close_code: int | None = None  # what the client is closed with
+    serving: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        """Run the session to its end; the context gets the status that it is counted by."""
+        self.context.status = CLIENT_LEFT  # until it ends otherwise
+        reading = asyncio.create_task(self._read_all())
+        serving = self.serving = asyncio.create_task(self._serve())
+        try:
+            await asyncio.wait({reading, serving}, return_when=asyncio.FIRST_COMPLETED)
+            ended = serving if serving.done() else reading
+            if not ended.cancelled():
+                ended.result()
+        except ClientGoneError:
+            self.context.is_truncated = True
+        finally:
+            for task in (reading, serving):
+                task.cancel()
+            await asyncio.gather(reading, serving, return_exceptions=True)
+        if self.close_code is not None:
+            # Not before `reading` has ended: the client's own close frame is waited for, so that it reads everything.
+            await self.channel.close(self.close_code)
+
+    async def restart(self) -> None:
+        """End the session because this process ends."""
+        self.context.is_truncated = True
+        await self._refuse(gateway_draining(), CloseCode.RESTART)
+        if self.serving is not None:
+            self.serving.cancel()
+
+    async def _read_all(self) -> None:
+        """Take the client's messages until it closes."""
+        while True:
+            message = await self.socket.receive()
+            if message.type is WSMsgType.BINARY:
+                await self.channel.send_refusal(binary_message())
+            elif message.type is WSMsgType.TEXT:
+                await self._take(message.data)
+            else:
+                self.client_code = self.socket.close_code or CloseCode.DONE
+                if self.client_code == TOO_BIG:
+                    self.context.status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+                return
+
+    async def _take(self, text: str) -> None:
+        try:
+            added = added_characters(parse_client_message(text))
+            if not self.backlog.offer(text):
+                raise RequestRefusedError(backlog_full(len(self.backlog.waiting), self.backlog.max_bytes))  # noqa: TRY301
+        except RequestRefusedError as refused:
+            await self.channel.send_refusal(refused.refusal)
+        else:
+            self.context.input_characters += added
+
+    async def _serve(self) -> None:
+        try:
+            async with asyncio.timeout(self.start_seconds):
+                start, model = await self._first_message() or (None, None)
+        except TimeoutError:
+            await self._refuse(session_idle(self.start_seconds), CloseCode.IDLE)
+            return
+        try:
+            if start is None or model is None:
+                await self.channel.send_text(json.dumps(NOTHING_SPOKEN))
+                self._end(HTTPStatus.OK, CloseCode.DONE)
+            else:
+                await self._dispatch(start, model)
+        except RequestRefusedError as refused:
+            await self._refuse(refused.refusal, _close_code(refused.refusal))
+
+    async def _first_message(self) -> tuple[SessionStart, ModelEntry] | None:
+        """Return the first valid session.start and its model; None when the client ends the session before it."""
+        while True:
+            fields = parse_client_message(await self.backlog.next())
+            if fields.get("type") == END:
+                return None
+            try:
+                start = parse_start(fields, self.request.query.get("model", ""))
+                model = self.speech.dispatcher.model(start.model, self.context.caller)
+            except RequestRefusedError as refused:
+                self.backlog.drop_sent()
+                await self.channel.send_refusal(refused.refusal)
+                continue
+            self.backlog.take_sent()  # the relay sends it by itself, with the name that the pod serves
+            self.context.model, self.context.model_ref = start.model, model.ref
+            return start, model
+
+    async def _dispatch(self, start: SessionStart, model: ModelEntry) -> None:
+        """Find a pod and pass messages on; again elsewhere while the client has no audio."""
+        dispatcher, context = self.speech.dispatcher, self.context
+        route_request = self.speech.route_request(self.request)
+        wait_seconds = hold_seconds(
+            self.request.headers,
+            wants_events=True,  # pings keep the connection open, as comments keep a stream of events
+            default_seconds=self.speech.settings.hold_seconds,
+            most_seconds=model.gateway.hold_seconds,
+        )
+        ticket = dispatcher.hold_queues.new_ticket(
+            wait_seconds,
+            context.caller.tenant,
+            estimated_audio_seconds(str(start.fields.get("input") or "")),
+            self.backlog.reservation.taken_bytes,
+        )
+        self.speech.budget.earn()
+        retries, full = 0, None
+        while True:
+            try:
+                target = await dispatcher.find_target(start.model, route_request, ticket, context)
+            except RequestRefusedError:
+                if full is None:
+                    raise
+                await self._end_with_event(full)  # every pod was full until the deadline: the newest one's own words
+                return
+            try:
+                await self._ended(await self._attempt(start, target, ticket))
+            except UpstreamFailedError as failed:
+                UPSTREAM_FAILURES.labels(failed.failure).inc()
+                target.record_failure(failed.failure)
+                full = failed if isinstance(failed, PodReportedError) and failed.is_full else full
+                if not self._may_retry(failed, retries):
+                    await self._failed(failed, target)
+                    return
+                retries += failed.failure is not UpstreamFailure.FULL
+                continue
+            return
+
+    def _may_retry(self, failed: UpstreamFailedError, retries: int) -> bool:
+        """Whether another pod may be tried; one that is full is waited for, and counts as no retry."""
+        if failed.failure is UpstreamFailure.FULL:
+            may = self.backlog.is_replayable
+        else:
+            has_audio = self.progress.has_audio or not self.backlog.is_replayable
+            may = may_retry(failed.failure, retries, self.speech.budget, first_byte_sent=has_audio)
+            if may:
+                RETRIES.labels(failed.failure).inc()
+        if may:
+            self.backlog.rewind()
+        return may
+
+    async def _attempt(self, start: SessionStart, target: Target, ticket: Ticket) -> PodClosed:
+        context = self.context
+        context.attempts += 1
+        headers = upstream_headers(self.request.headers, context.request_id, target.identity(context.caller))
+        with target.sending(is_measured=False):
+            async with connected(self.speech.proxy.session, target.url(STREAM_PATH), headers) as upstream:
+                relay = Relay(upstream, self.channel, self.backlog, start, self.progress, context)
+                try:
+                    return await relay.run(target, ticket.deadline_seconds - time.monotonic())
+                finally:
+                    # 1005 and 1006 stand for a missing code and cannot be sent.
+                    code = self.client_code if self.client_code not in {1005, 1006} else CloseCode.DONE
+                    await upstream.close(code=code)
+
+    async def _ended(self, closed: PodClosed) -> None:
+        """Close as the pod closed; after an error event where it broke off."""
+        if not closed.is_broken:
+            is_done = self.progress.is_done
+            self._end(HTTPStatus.OK if is_done else STATUS.get(closed.code, HTTPStatus.BAD_GATEWAY), closed.code)
+            return
+        if self.context.key is not None:
+            BROKEN_STREAMS.labels(*self.context.key.labels).inc()
+        self.context.is_truncated = True
+        await self._refuse(broke_off(self.context.region), CloseCode.FAILED)
+
+    async def _failed(self, failed: UpstreamFailedError, target: Target) -> None:
+        """Report the last attempt's failure: in the pod's own words where it has any."""
+        if isinstance(failed, PodReportedError):
+            await self._end_with_event(failed)
+            return
+        await self._refuse(no_pod_responded(target.key.region, failed.failure.value), CloseCode.TRY_LATER)
+
+    async def _end_with_event(self, failed: PodReportedError) -> None:
+        await self.channel.send_text(failed.event)
+        code = CloseCode.TRY_LATER if failed.is_full else CloseCode.FAILED
+        self._end(HTTPStatus.SERVICE_UNAVAILABLE if failed.is_full else HTTPStatus.BAD_GATEWAY, code)
+
+    async def _refuse(self, refusal: Refusal, code: CloseCode) -> None:
+        await self.channel.send_refusal(refusal)
+        self._end(refusal.status, code)
+
+    def _end(self, status: int, code: int) -> None:
+        self.context.status, self.close_code = int(status), int(code)
+
+
+def _close_code(refusal: Refusal) -> CloseCode:
+    if refusal.retry_after_seconds is not None:
+        return CloseCode.TRY_LATER
+    return CloseCode.FAILED if refusal.status >= HTTPStatus.INTERNAL_SERVER_ERROR else CloseCode.IDLE
