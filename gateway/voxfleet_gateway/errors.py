@@ -11,6 +11,9 @@ GatewayError
 │   ├── ClusterGoneError        a watch is too old to be continued (410)
 │   └── ClusterRefusedError     any other 4xx: the same call will fail again
 ├── RequestRefusedError         a client's request that gets an error response
+├── VoiceFileError           the bytes are no stored voice, or not the expected one
+├── VoicesUnavailableError   the folder of voices cannot be used now
+│   └── VoicesFullError      a limit is reached, or the disk is full
 └── UpstreamFailedError         a pod did not respond, or broke the connection
     └── UpstreamStatusError     it responded with 500 or more (server/upstream/attempt.py)
 """
@@ -57,6 +60,18 @@ class ClusterGoneError(ClusterError):
 
 class ClusterRefusedError(ClusterError):
     """The same call will fail again."""
+
+
+class VoiceFileError(GatewayError):
+    """The bytes are no stored voice, or not the expected one."""
+
+
+class VoicesUnavailableError(GatewayError):
+    """The folder of voices cannot be used now; the message names no path, since clients see it."""
+
+
+class VoicesFullError(VoicesUnavailableError):
+    """A limit is reached, or the disk is full."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import aiohttp
 
@@ -39,8 +40,14 @@ from voxfleet_gateway.server.requests.request_body import BodyBudget
 from voxfleet_gateway.server.speech import Speech
 from voxfleet_gateway.server.upstream.pacing import paced_connections
 from voxfleet_gateway.server.upstream.proxy import Proxy
+from voxfleet_gateway.server.voices.internal_routes import InternalVoices
+from voxfleet_gateway.server.voices.routes import Voices
 from voxfleet_gateway.settings import Settings
 from voxfleet_gateway.tokens import gateway_token
+from voxfleet_gateway.voices.disk import VoiceFolder
+from voxfleet_gateway.voices.index import Limits
+from voxfleet_gateway.voices.peers import VoicePeers
+from voxfleet_gateway.voices.repository import VoiceRepository
 
 FLUSH_SECONDS = 3.0  # for the last renewals, when the API server is slow or away
 HELD_RESPONSE_SECONDS = 2.0  # before the drain's end: time to send 503 to requests that are still held
@@ -62,6 +69,8 @@ class Gateway:
     speech: Speech
     live: Live
     models: Models
+    voices: Voices
+    internal_voices: InternalVoices | None
 
     async def run(self) -> None:
         """Watch, renew and poll until cancelled."""
@@ -71,6 +80,8 @@ class Gateway:
                     group.create_task(watch.run(), name=f"watch {watch.name}")
                 group.create_task(self.lease_renewer.run(), name="leases")
                 group.create_task(self.speech.accounts.store.run(), name="accounts")
+                if (stored := self.internal_voices) is not None:
+                    group.create_task(stored.peers.follow(stored.repository), name="voices")
         finally:
             await self.poller.stop()
 
@@ -159,6 +170,8 @@ def _assemble(settings: Settings, api: KubernetesApi, session: aiohttp.ClientSes
     dispatcher = Dispatcher(fleet, hold_queues, lease_renewer.notify, handover, take_wake=accounts.take_wake)
     proxy, bodies = Proxy(session, lambda: health.is_draining), BodyBudget(settings.max_bodies_bytes)
     speech = Speech(settings, dispatcher, proxy, RetryBudget(), bodies, accounts)
+    internal = _voices(settings, session)
+    stored = speech.voices = internal.repository if internal is not None else None
     watches: tuple[ListWatch, ...] = (
         ListWatch("models", api, registry_path(settings.system_namespace), registry, REGISTRY_SELECTOR),
         ListWatch("endpoints", api, ENDPOINT_PATH, endpoints, ENDPOINT_SELECTOR),
@@ -184,4 +197,18 @@ def _assemble(settings: Settings, api: KubernetesApi, session: aiohttp.ClientSes
         speech,
         Live(speech),
         models,
+        Voices(stored, bodies),
+        internal,
     )
+
+
+def _voices(settings: Settings, session: aiohttp.ClientSession) -> InternalVoices | None:
+    """Build the store of voices; None without a folder."""
+    if not settings.voices_dir:
+        return None
+    key = settings.internal_key.get_secret_value()
+    peers = VoicePeers(session, settings.peers, key, settings.voice_sync_seconds)
+    limits = Limits(settings.max_voices, settings.max_voices_bytes, settings.max_all_voices_bytes)
+    folder = VoiceFolder(Path(settings.voices_dir))
+    folder.prepare()  # raises: a gateway whose folder cannot be used is misconfigured
+    return InternalVoices(VoiceRepository(folder, limits, peers.ask, peers.announce), peers, key)

@@ -141,6 +141,51 @@ def too_many_values(limit: int) -> Refusal:
     return Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_many_values", message)
 
 
+def unsupported_media_type(given: str) -> Refusal:
+    """415: a voice is neither a form nor JSON."""
+    message = f"A voice is sent as multipart/form-data or application/json; given {given!r:.{NAME_CHARACTERS}}."
+    return Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)
+
+
+def unknown_voice(name: str) -> Refusal:
+    """404: the caller has no voice of this id."""
+    message = f"There is no voice {name!r:.{NAME_CHARACTERS}}; GET /v1/audio/voices lists yours."
+    return Refusal(HTTPStatus.NOT_FOUND, "voice_not_found", message, "voice_id")
+
+
+def voice_of_request_not_found(name: str) -> Refusal:
+    """400: a speech request names a stored voice that its caller does not have."""
+    message = (
+        f"'voice' must be default, random, an alias or the id of one of your stored voices (GET /v1/audio/voices lists "
+        f"them); given {name!r:.{NAME_CHARACTERS}}."
+    )
+    return Refusal(HTTPStatus.BAD_REQUEST, "voice_not_found", message, "voice")
+
+
+def designed_voice() -> Refusal:
+    """501: only a server with the model can draw a voice by its seed."""
+    message = (
+        "This gateway stores recordings only; send 'voice': 'random' with the seed in each speech request instead."
+    )
+    return Refusal(HTTPStatus.NOT_IMPLEMENTED, "designed_voices_not_kept", message, "seed")
+
+
+def voices_not_kept() -> Refusal:
+    """501: this gateway has no folder for voices."""
+    message = "This gateway stores no voices; start it with --voices-dir (in the chart: gateway.voices.enabled)."
+    return Refusal(HTTPStatus.NOT_IMPLEMENTED, "voices_not_kept", message)
+
+
+def voices_full(reason: str) -> Refusal:
+    """507: a limit on voices is reached, or the disk is full."""
+    return Refusal(HTTPStatus.INSUFFICIENT_STORAGE, "voices_full", f"The voice cannot be stored: {reason}.")
+
+
+def voices_unavailable(reason: str) -> Refusal:
+    """503: the folder of voices cannot be used now."""
+    return _unavailable("voices_unavailable", f"The voices cannot be used now: {reason}.", BUSY_RETRY_AFTER_SECONDS)
+
+
 def body_encoded(coding: str) -> Refusal:
     """415: the body is compressed; a small one could inflate to any size."""
     message = f"A request's body must not be encoded; its Content-Encoding is {coding!r:.{NAME_CHARACTERS}}."

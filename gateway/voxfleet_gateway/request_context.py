@@ -49,6 +49,7 @@ class RequestContext:
     attempts: int = 0
     first_byte_seconds: float | None = None
     bytes_sent: int = 0
+    pod_headers: dict[str, str] = field(default_factory=dict)  # sent to pods beside the caller's identity
     status: int = 0
     is_truncated: bool = False
     may_be_handed_over: bool = False  # to another gateway of the region; once, and no session that goes both ways

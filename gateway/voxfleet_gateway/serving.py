@@ -65,10 +65,13 @@ async def listening(gateway: Gateway) -> AsyncIterator[dict[str, int]]:
     # Also for the responses of aiohttp's own parser, which no handler sees.
     web_response.SERVER_SOFTWARE = SERVER  # type: ignore[attr-defined]
     apps = {
-        "api": (public_app(settings, gateway.speech, gateway.live, gateway.models, gateway.health), settings.port),
+        "api": (
+            public_app(settings, gateway.speech, gateway.live, gateway.models, gateway.voices, gateway.health),
+            settings.port,
+        ),
         "metrics": (metrics_app(), settings.metrics_port),
         "internal": (
-            internal_app(settings, gateway.fleet, HandoverHandler(settings, gateway.speech)),
+            internal_app(settings, gateway.fleet, HandoverHandler(settings, gateway.speech), gateway.internal_voices),
             settings.internal_port,
         ),
     }

@@ -14,6 +14,8 @@ from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict
 
 from voxfleet_gateway.errors import SettingsError
 
+MAX_PORT = 65535
+
 
 class Settings(BaseSettings):
     """The gateway: the always-on entry point of a region."""
@@ -78,6 +80,14 @@ class Settings(BaseSettings):
     max_sessions: int = Field(
         default=1000, ge=1, description="WebSocket sessions open at once; beyond it a handshake is refused with 503."
     )
+    voices_dir: str = Field(default="", description="Folder of stored voices; empty: none can be made.")
+    max_voices: int = Field(default=1000, ge=0, description="Most stored voices of one tenant.")
+    max_voices_bytes: int = Field(default=256 * 2**20, ge=0, description="Most bytes of one tenant's voices.")
+    max_all_voices_bytes: int = Field(default=4 * 2**30, ge=0, description="Most bytes of all voices.")
+    voice_peers: str = Field(
+        default="", description="Comma-separated host:port of port 9091 of other gateways with the same voices."
+    )
+    voice_sync_seconds: float = Field(default=10, gt=0, description="How often voices are compared with the peers.")
     drain_seconds: float = Field(default=120, ge=0, description="After SIGTERM: time for open requests to end.")
     drain_grace_seconds: float = Field(
         default=5, ge=0, description="After SIGTERM: time in which new requests are still served."
@@ -93,6 +103,17 @@ class Settings(BaseSettings):
         parse_networks(text)
         return text
 
+    @field_validator("voice_peers")
+    @classmethod
+    def _peers_parse(cls, text: str) -> str:
+        parse_peers(text)
+        return text
+
+    @property
+    def peers(self) -> tuple[str, ...]:
+        """The addresses of `voice_peers`."""
+        return parse_peers(self.voice_peers)
+
     @property
     def trusted_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
         """The CIDRs of `trusted_proxies`."""
@@ -103,6 +124,16 @@ class Settings(BaseSettings):
 def parse_networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
     """Read a comma-separated list of CIDRs. Raises ValueError, which names the wrong one."""
     return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
+
+
+def parse_peers(text: str) -> tuple[str, ...]:
+    """Read a comma-separated list of host:port. Raises ValueError, which names the wrong one."""
+    peers = tuple(part.strip() for part in text.split(",") if part.strip())
+    for peer in peers:
+        host, _, port = peer.rpartition(":")
+        if not host or not port.isdigit() or not 0 < int(port) <= MAX_PORT:
+            raise ValueError(f"{peer!r} is not host:port")
+    return peers
 
 
 def read_settings(arguments: list[str]) -> Settings:

@@ -3,6 +3,7 @@
 Knows: how a token is derived from the key. Does not know: where the key comes from.
 """
 
+import base64
 import hashlib
 import hmac
 
@@ -17,6 +18,21 @@ def pod_token(key: str, namespace: str, name: str) -> str:
 def gateway_token(key: str) -> str:
     """Return the token that gateways accept."""
     return _derive(key, "gateway")
+
+
+def voice_token(key: str, tenant: str, expires_seconds: int) -> str:
+    """Return the token by which a pod fetches the voices of a tenant, for whose request it was sent, until a time."""
+    written = base64.urlsafe_b64encode(tenant.encode()).decode()
+    return f"{expires_seconds}.{written}.{_derive(key, f'voices/{expires_seconds}/{written}')}"
+
+
+def tenant_of_voice_token(key: str, header: str | None, now_seconds: float) -> str | None:
+    """Return the tenant whose voices an Authorization header gives access to; None without a valid token."""
+    expires, _, rest = (header or "").removeprefix(BEARER).partition(".")
+    written, _, mac = rest.partition(".")
+    if not (mac.isascii() and hmac.compare_digest(mac, _derive(key, f"voices/{expires}/{written}"))):
+        return None
+    return base64.urlsafe_b64decode(written).decode() if now_seconds < int(expires) else None
 
 
 def bearer_matches(header: str | None, token: str) -> bool:

@@ -194,7 +194,9 @@ def installation(settings: Settings) -> Installation:
         system_namespace=settings.system_namespace,
         demand_namespace=settings.demand_namespace,
         gateway_host=f"{settings.gateway_service}.{settings.system_namespace}.svc.{settings.cluster_domain}",
-        pod=PodSettings(settings.inference_image, settings.image_pull_policy, settings.internal_key),
+        pod=PodSettings(
+            settings.inference_image, settings.image_pull_policy, settings.internal_key, settings.voice_source
+        ),
         allowed_host_paths=settings.host_paths(),
     )
 

@@ -32,6 +32,9 @@ class Settings(BaseSettings):
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = Field(
         default="IfNotPresent", description="Pull policy of the inference image."
     )
+    voice_source: str = Field(
+        default="", description="URL that inference servers fetch stored voices from. Empty: they have none."
+    )
     # Without a default key: an installation without one has no internal tokens instead of well-known ones.
     internal_key: str = Field(default="", repr=False, description="Master key of the tokens on internal ports.")
     allowed_host_paths: Annotated[str, NoDecode] = Field(

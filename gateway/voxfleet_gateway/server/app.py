@@ -13,10 +13,14 @@ from voxfleet_gateway.server.page import page
 from voxfleet_gateway.server.prewake import Prewake
 from voxfleet_gateway.server.requests.request_body import continue_later
 from voxfleet_gateway.server.speech import Speech
+from voxfleet_gateway.server.voices.routes import PATHS as VOICE_PATHS
+from voxfleet_gateway.server.voices.routes import Voices
 from voxfleet_gateway.settings import Settings
 
 
-def public_app(settings: Settings, speech: Speech, live: Live, models: Models, health: Health) -> web.Application:
+def public_app(  # noqa: PLR0913, PLR0917  # the handlers of all paths
+    settings: Settings, speech: Speech, live: Live, models: Models, voices: Voices, health: Health
+) -> web.Application:
     """Return the application of port 6006."""
     middleware = RequestMiddleware(settings, health, speech.accounts).middleware
     app = web.Application(middlewares=[middleware], client_max_size=settings.max_body_bytes)
@@ -27,6 +31,11 @@ def public_app(settings: Settings, speech: Speech, live: Live, models: Models, h
     # A full name holds a slash, hence .+
     app.router.add_post("/v1/models/{model:.+}/wake", models.wake, expect_handler=continue_later)
     app.router.add_get("/v1/models/{model:.+}", models.get)
+    for path in VOICE_PATHS:
+        app.router.add_get(path, voices.list)
+        app.router.add_post(path, voices.create, expect_handler=continue_later)
+        app.router.add_get(path + "/{voice}", voices.get)
+        app.router.add_delete(path + "/{voice}", voices.delete)
     app.router.add_get("/health/live", health.live)
     app.router.add_get("/health/ready", health.ready)
     prewake = Prewake(speech.dispatcher, speech)

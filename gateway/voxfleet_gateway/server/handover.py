@@ -68,6 +68,7 @@ class HandoverHandler:
             body = await read_body(request, reservation, context.caller.max_body_bytes)
             speech = check_speech(*parse_model_name(body), body)
             context.input_characters = speech.input_characters
+            await self.speech.check_voice(speech.voice, context)  # the pod fetches it by a token of this gateway
             ticket = self.speech.dispatcher.hold_queues.new_ticket(
                 _number(headers, HOLD_HEADER), context.caller.tenant, speech.audio_seconds, len(body)
             )

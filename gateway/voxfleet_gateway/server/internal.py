@@ -16,6 +16,7 @@ from voxfleet_gateway.pods.fleet import Fleet
 from voxfleet_gateway.regions import RegionKey
 from voxfleet_gateway.server.handover import HandoverHandler
 from voxfleet_gateway.server.requests.request_body import continue_later
+from voxfleet_gateway.server.voices.internal_routes import InternalVoices
 from voxfleet_gateway.settings import Settings
 from voxfleet_gateway.tokens import bearer_matches, gateway_token
 
@@ -89,9 +90,13 @@ class Internal:
         return web.json_response(body)
 
 
-def internal_app(settings: Settings, fleet: Fleet, handover: HandoverHandler) -> web.Application:
+def internal_app(
+    settings: Settings, fleet: Fleet, handover: HandoverHandler, voices: InternalVoices | None
+) -> web.Application:
     """Return the application of port 9091."""
     app = web.Application(client_max_size=settings.max_body_bytes)
     app.router.add_post(HANDOVER_PATH, handover.post, expect_handler=continue_later)
     app.router.add_get("/internal/load", Internal(settings, fleet).load)
+    if voices is not None:
+        voices.add_to(app)
     return app

@@ -18,7 +18,7 @@ from voxfleet_gateway.decisions.routing import RouteRequest
 from voxfleet_gateway.dispatch.dispatcher import Dispatcher
 from voxfleet_gateway.dispatch.target import Target
 from voxfleet_gateway.errors import RequestRefusedError, UpstreamFailedError, UpstreamFailure
-from voxfleet_gateway.refusals import no_pod_responded
+from voxfleet_gateway.refusals import no_pod_responded, voice_of_request_not_found
 from voxfleet_gateway.regions import ModelEntry
 from voxfleet_gateway.request_context import RequestContext
 from voxfleet_gateway.server.middleware import CONTEXT, SPEECH_PATH
@@ -27,8 +27,15 @@ from voxfleet_gateway.server.requests.speech_request import SpeechRequest, check
 from voxfleet_gateway.server.upstream.attempt import UpstreamStatusError
 from voxfleet_gateway.server.upstream.event_stream import KEEP_ALIVE_SECONDS, EventStream
 from voxfleet_gateway.server.upstream.proxy import Proxy, SentRequest
+from voxfleet_gateway.server.voices.routes import on_disk
 from voxfleet_gateway.settings import Settings
 from voxfleet_gateway.telemetry import RETRIES, UPSTREAM_FAILURES
+from voxfleet_gateway.tokens import voice_token
+from voxfleet_gateway.voices.file_format import is_voice_id
+from voxfleet_gateway.voices.repository import VoiceRepository
+
+VOICE_HEADER = "Voxfleet-Voice-Token"
+VOICE_TOKEN_SECONDS = 3600  # longer than a request is held and waits at its pod
 
 
 @dataclass(slots=True)
@@ -42,6 +49,7 @@ class Speech:
     bodies: BodyBudget
     accounts: Accounts
     recent: RecentModels = field(default_factory=RecentModels)
+    voices: VoiceRepository | None = None
     keep_alive_seconds: float = KEEP_ALIVE_SECONDS
 
     async def post(self, request: web.Request) -> web.StreamResponse:
@@ -52,7 +60,19 @@ class Speech:
             speech, model = self._check(body, context)
             reservation.grow(max(0, len(speech.body) - len(body)))
             del body  # the request keeps one copy
+            await self.check_voice(speech.voice, context)
             return await self._respond(request, speech, model)
+
+    async def check_voice(self, voice: str, context: RequestContext) -> None:
+        """Check that the caller has the stored voice, and let the pod fetch it. Raises RequestRefusedError."""
+        if self.voices is None:
+            return
+        tenant = context.caller.tenant
+        if is_voice_id(voice) and await on_disk(self.voices.find(tenant, voice)) is None:
+            raise RequestRefusedError(voice_of_request_not_found(voice))
+        # Also for an alias, which a pod may know as that of a stored voice.
+        key, expires_seconds = self.settings.internal_key.get_secret_value(), int(time.time() + VOICE_TOKEN_SECONDS)
+        context.pod_headers[VOICE_HEADER] = voice_token(key, tenant, expires_seconds)
 
     def _check(self, body: bytes, context: RequestContext) -> tuple[SpeechRequest, ModelEntry]:
         """Return the checked request and its model; the parsed JSON ends with this call."""

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 TENANT_HEADER: Final = "voxfleet-tenant"
 PRIORITY_HEADER: Final = "voxfleet-priority"
+VOICE_HEADER: Final = "voxfleet-voice-token"
 MAX_PRIORITY: Final = 100
 # The form of names in a file of API keys.
 _TENANT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]{0,127}")
+_TOKEN: Final = re.compile(r"[A-Za-z0-9._=-]{1,512}")
 _PRIORITY: Final = re.compile(r"[+-]?\d{1,3}")
 
 
@@ -29,9 +31,17 @@ class Caller:
 
     tenant: str = ""
     priority: int = 0
+    # By which the tenant's voices are fetched from `--voice-source`; it identifies nothing here.
+    voice_token: str = field(default="", compare=False, repr=False)
 
 
 ANONYMOUS: Final = Caller()
+
+
+def with_voice_token(caller: Caller, headers: Mapping[str, str]) -> Caller:
+    """Return the caller with the token that the voice source has issued for the request; it checks the token itself."""
+    token = headers.get(VOICE_HEADER)
+    return caller if token is None or not _TOKEN.fullmatch(token) else replace(caller, voice_token=token)
 
 
 def from_gateway_headers(caller: Caller, headers: Mapping[str, str]) -> Caller:

@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from voxfleet_inference.admission.api_keys import ApiKeys
-from voxfleet_inference.admission.callers import ANONYMOUS, Caller, CallerError, from_gateway_headers
+from voxfleet_inference.admission.callers import ANONYMOUS, Caller, CallerError, from_gateway_headers, with_voice_token
 from voxfleet_inference.admission.subprotocols import offered_key
 from voxfleet_inference.errors import ApiError, ForbiddenOriginError, InvalidFieldError, NoApiKeyError
 from voxfleet_inference.origins import Visit, may_use, rejection_message
@@ -101,6 +101,7 @@ class ApiKeyMiddleware:
         caller, is_public = ANONYMOUS, self._has_public_catalog and _is_catalog(scope)
         if self._api_keys is not None and not is_public:
             caller = Caller(_key_name(self._api_keys, _presented_key(scope, headers)))
+        caller = with_voice_token(caller, headers)
         if not self._trusts_gateway:
             return caller
         try:

@@ -53,7 +53,7 @@ class SpeechService:
         assert request.seed is not None, "with_seed() comes first"  # noqa: S101
         timesteps, cfg_value = request.inference_timesteps, request.cfg_value
         token_rate = self.supervisor.model_info.token_rate
-        voice = await self._voice(request)
+        voice = await self._voice(request, caller)
         # At least one patch, or a sequence would be parked before its first audio.
         max_buffered_patches = max(1, int(self.settings.max_buffered_audio_seconds * token_rate))
         return Speech(
@@ -103,9 +103,9 @@ class SpeechService:
         finally:
             self._log_speech(log, outcome, request)
 
-    async def _voice(self, request: SpeechRequest) -> ChosenVoice:
+    async def _voice(self, request: SpeechRequest, caller: Caller) -> ChosenVoice:
         try:
-            return await self.voices.choose(request, self.supervisor.engine)
+            return await self.voices.choose(request, self.supervisor.engine, caller.voice_token)
         except VoiceBusyError as error:
             raise UnavailableError(
                 str(error), code="voices_busy", retry_after_seconds=self.tracker.retry_after_seconds()

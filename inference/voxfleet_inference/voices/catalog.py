@@ -74,7 +74,7 @@ class VoiceCatalog:
         self._default = await built_in_prompt(engine)
         self._single_speaker = model_info.single_speaker
 
-    async def choose(self, request: SpeechRequest, engine: EngineClient) -> ChosenVoice:
+    async def choose(self, request: SpeechRequest, engine: EngineClient, voice_token: str = "") -> ChosenVoice:
         """Return a request's voice; its prompt is None for `random`, whose voice the seed draws.
 
         A single-speaker checkpoint needs no prompt for `default` either: a prompt could only cost time and accuracy.
@@ -93,7 +93,8 @@ class VoiceCatalog:
         if name in BUILT_IN_VOICES:
             is_prompted = name == DEFAULT_VOICE and not self._single_speaker
             return ChosenVoice(name, self._default if is_prompted else None)
-        return ChosenVoice(name, await self._cache.get(name, lambda: self._stored(name, request.voice, engine)))
+        prompt = await self._cache.get(name, lambda: self._stored(name, request.voice, engine, voice_token))
+        return ChosenVoice(name, prompt)
 
     def aliases(self, stored: Iterable[VoiceMetadata]) -> dict[str, str]:
         """Return every alias with the voice that it means beside the stored ones."""
@@ -144,8 +145,8 @@ class VoiceCatalog:
             raise _unknown(name)
         self._cache.forget(name)
 
-    async def _stored(self, name: str, requested_name: str, engine: EngineClient) -> VoicePrompt:
-        voice = await self.repository.find(name)
+    async def _stored(self, name: str, requested_name: str, engine: EngineClient, voice_token: str) -> VoicePrompt:
+        voice = await self.repository.find(name, voice_token)
         if voice is None:
             raise await self._not_found(requested_name)
         if voice.metadata.type == "seed":

@@ -35,38 +35,42 @@ class RemoteVoiceSource:
         self._clock = clock
         self._address = urlsplit(url)
         self._token_file = token_file
-        self._missing: OrderedDict[str, float] = OrderedDict()  # id -> monotonic time until which it is not fetched
+        self._missing: OrderedDict[str, float] = (
+            OrderedDict()
+        )  # token and id -> monotonic time until which it is not fetched
 
-    async def fetch(self, voice_id: str) -> StoredVoice | None:
+    async def fetch(self, voice_id: str, token: str = "") -> StoredVoice | None:
         """Return the voice, its hash verified; None if the source has none with that id.
 
         Raises:
             RemoteSourceError: the source failed, or what it sent is not the voice with that id.
         """
-        if self._missing.get(voice_id, 0.0) > self._clock():
+        # A token gives access to the voices of one tenant: what one lacks, another may have.
+        missing_key = f"{token} {voice_id}"
+        if self._missing.get(missing_key, 0.0) > self._clock():
             return None
         try:
             # The thread outlives this timeout; its own deadlines (socket, body) end it soon after.
             async with asyncio.timeout(FETCH_SECONDS):
-                data = await asyncio.to_thread(self._get, voice_id)
+                data = await asyncio.to_thread(self._get, voice_id, token)
         except TimeoutError as error:
             raise RemoteSourceError(f"no complete response within {FETCH_SECONDS:g} s") from error
         except (OSError, http.client.HTTPException) as error:
             raise RemoteSourceError(str(error) or type(error).__name__) from error
         if data is None:
-            self._add_missing(voice_id)
+            self._add_missing(missing_key)
             return None
         try:
             return parse_voice(data, voice_id)
         except VoiceFileError as error:
             raise RemoteSourceError(str(error)) from error
 
-    def _get(self, voice_id: str) -> bytes | None:
+    def _get(self, voice_id: str, token: str) -> bytes | None:
         """Fetch the file, blocking; the socket's own timeout ends the thread if the caller stopped waiting."""
         connection = _SCHEMES[self._address.scheme](self._address.netloc, timeout=FETCH_SECONDS)
         try:
             path = f"{self._address.path.rstrip('/')}/internal/voices/{voice_id}"
-            connection.request("GET", path, headers=self._headers())
+            connection.request("GET", path, headers=self._headers(token))
             response = connection.getresponse()
             if response.status == http.client.NOT_FOUND:
                 return None
@@ -77,16 +81,18 @@ class RemoteVoiceSource:
             connection.close()
         return data
 
-    def _headers(self) -> dict[str, str]:
+    def _headers(self, token: str) -> dict[str, str]:
+        if token:
+            return {"Authorization": f"Bearer {token}"}
         if self._token_file is None:
             return {}
         # Read for each request: Kubernetes rotates secrets in place.
         token = self._token_file.read_text(encoding="utf-8").strip()
         return {"Authorization": f"Bearer {token}"}
 
-    def _add_missing(self, voice_id: str) -> None:
-        self._missing[voice_id] = self._clock() + MISSING_SECONDS
-        self._missing.move_to_end(voice_id)
+    def _add_missing(self, key: str) -> None:
+        self._missing[key] = self._clock() + MISSING_SECONDS
+        self._missing.move_to_end(key)
         if len(self._missing) > _MAX_MISSING:
             self._missing.popitem(last=False)
 

@@ -58,8 +58,10 @@ class VoiceRepository:
         """
         self._own()
 
-    async def find(self, voice_id: str) -> StoredVoice | None:
+    async def find(self, voice_id: str, token: str = "") -> StoredVoice | None:
         """Return the voice with that id, from the folder or the source; None if neither has it.
+
+        A `token` that came with the request replaces the one of `--voice-source-token-file`.
 
         Raises:
             UnavailableError: the folder or the source cannot be read now.
@@ -70,7 +72,7 @@ class VoiceRepository:
         if found is not None or self._remote is None:
             return found
         try:
-            return await self._remote.fetch(voice_id)
+            return await self._remote.fetch(voice_id, token)
         except RemoteSourceError as error:
             # The log has the details: they may hold addresses and paths, which clients must not see.
             _logger.warning("voice source", voice=voice_id, error=str(error))

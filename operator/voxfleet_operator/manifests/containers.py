@@ -27,11 +27,12 @@ WRITABLE = {"tmp": "/tmp", "home": HOME}  # noqa: S108 - an emptyDir of the pod 
 
 @dataclass(frozen=True, slots=True)
 class PodSettings:
-    """The installation's image, pull policy and master key of internal tokens."""
+    """The installation's image, pull policy, master key of internal tokens, and URL of stored voices."""
 
     image: str
     pull_policy: str
     internal_key: str
+    voice_source: str = ""
 
 
 def internal_token(internal_key: str, namespace: str, name: str) -> str:
@@ -143,6 +144,8 @@ def _arguments(resource: Resource, weights: Weights, settings: PodSettings) -> l
     if settings.internal_key:
         digest = internal_token_sha256(settings.internal_key, resource.key.namespace, resource.key.name)
         flags["--internal-token-sha256"] = digest
+    if settings.voice_source:
+        flags["--voice-source"] = settings.voice_source
     return ["serve", *(str(word) for pair in flags.items() for word in pair)]
 
 

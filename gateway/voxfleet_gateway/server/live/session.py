@@ -39,7 +39,7 @@ from voxfleet_gateway.server.live.messages import (
 )
 from voxfleet_gateway.server.live.relay import PodClosed, Progress, Relay, connected
 from voxfleet_gateway.server.middleware import CLIENT_LEFT, STREAM_PATH
-from voxfleet_gateway.server.requests.speech_request import estimated_audio_seconds
+from voxfleet_gateway.server.requests.speech_request import estimated_audio_seconds, named_voice
 from voxfleet_gateway.server.speech import Speech
 from voxfleet_gateway.server.upstream.attempt import upstream_headers
 from voxfleet_gateway.telemetry import BROKEN_STREAMS, RETRIES, UPSTREAM_FAILURES
@@ -146,6 +146,7 @@ class Session:
             try:
                 start = parse_start(fields, self.request.query.get("model", ""))
                 model = self.speech.dispatcher.model(start.model, self.context.caller)
+                await self.speech.check_voice(named_voice(start.fields), self.context)
             except RequestRefusedError as refused:
                 self.backlog.drop_sent()
                 await self.channel.send_refusal(refused.refusal)
@@ -209,7 +210,9 @@ class Session:
     async def _attempt(self, start: SessionStart, target: Target, ticket: Ticket) -> PodClosed:
         context = self.context
         context.attempts += 1
-        headers = upstream_headers(self.request.headers, context.request_id, target.identity(context.caller))
+        headers = upstream_headers(
+            self.request.headers, context.request_id, target.identity(context.caller) | context.pod_headers
+        )
         with target.sending(is_measured=False):
             async with connected(self.speech.proxy.session, target.url(STREAM_PATH), headers) as upstream:
                 relay = Relay(upstream, self.channel, self.backlog, start, self.progress, context)

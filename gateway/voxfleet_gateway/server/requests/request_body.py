@@ -66,8 +66,7 @@ class Reservation:
 
 async def read_body(request: web.Request, reservation: Reservation, max_bytes: int) -> bytes:
     """Return the body. Raises RequestRefusedError: 413, 415, 417, 408, or 503 when the process holds too many bytes."""
-    _check_head(request, max_bytes)
-    await _send_continue(request)
+    await begin_body(request, max_bytes)
     body = bytearray()
     try:
         async with asyncio.timeout(BODY_SECONDS):
@@ -79,6 +78,12 @@ async def read_body(request: web.Request, reservation: Reservation, max_bytes: i
     except TimeoutError as error:
         raise RequestRefusedError(body_too_slow(BODY_SECONDS)) from error
     return bytes(body)
+
+
+async def begin_body(request: web.Request, max_bytes: int) -> None:
+    """Check what the head says about the body, then let the client send it. Raises RequestRefusedError."""
+    _check_head(request, max_bytes)
+    await _send_continue(request)
 
 
 def _check_head(request: web.Request, max_bytes: int) -> None:

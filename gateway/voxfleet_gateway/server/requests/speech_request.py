@@ -30,6 +30,7 @@ class SpeechRequest:
     input_characters: int
     audio_seconds: float  # estimated
     response_format: str
+    voice: str  # a name or an id; empty: the default
     wants_events: bool  # the response is an event stream, which comments can keep open while the request is held
 
     def naming(self, served_model: str) -> "SpeechRequest":
@@ -84,7 +85,15 @@ def check_speech(model: str, fields: dict[str, Any], body: bytes) -> SpeechReque
     text = fields["input"]
     is_stream = fields.get("stream_format") == EVENTS
     response_format = fields.get("response_format") or "mp3"
-    return SpeechRequest(model, body, len(text), estimated_audio_seconds(text), response_format, is_stream)
+    voice = named_voice(fields)
+    return SpeechRequest(model, body, len(text), estimated_audio_seconds(text), response_format, voice, is_stream)
+
+
+def named_voice(fields: dict[str, Any]) -> str:
+    """Return the voice's name or id, given as a string or as OpenAI's `{"id": ...}`; empty for anything else."""
+    voice = fields.get("voice")
+    name = voice.get("id") if isinstance(voice, dict) else voice
+    return name if isinstance(name, str) else ""
 
 
 def check_output(fields: dict[str, Any]) -> None:

@@ -60,7 +60,9 @@ class Proxy:
         events: EventStream | None = None,
     ) -> web.StreamResponse:
         """Send once and stream the response; raises UpstreamFailedError while no byte was sent to the client."""
-        headers = upstream_headers(request.headers, context.request_id, target.identity(context.caller))
+        headers = upstream_headers(
+            request.headers, context.request_id, target.identity(context.caller) | context.pod_headers
+        )
         timer = target.first_byte(sent.hold_left_seconds)
         async with started(self.session, target.url(sent.path), headers, sent.body, timer) as (upstream, first):
             begun = await events.claim() if events is not None else None

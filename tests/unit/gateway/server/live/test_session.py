@@ -93,12 +93,15 @@ async def test_a_browsers_key_is_not_repeated(wire: Any, live: Any) -> None:
 async def test_a_wrong_first_message_is_an_error_and_may_be_sent_again(
     wire: Any, live: Any, message: Any, code: str
 ) -> None:
-    async with live.listening(live.pod(live.speak)) as ports, wire.gateway(*ports) as (port, _):
-        async with live.client(port) as socket:
-            await socket.send(message if isinstance(message, str | bytes) else json.dumps(message))
-            error = json.loads(await socket.recv())
-            await live.send(socket, live.start, *TEXTS, END)
-            received, _ = await live.read_all(socket)
+    async with (
+        live.listening(live.pod(live.speak)) as ports,
+        wire.gateway(*ports) as (port, _),
+        live.client(port) as socket,
+    ):
+        await socket.send(message if isinstance(message, str | bytes) else json.dumps(message))
+        error = json.loads(await socket.recv())
+        await live.send(socket, live.start, *TEXTS, END)
+        received, _ = await live.read_all(socket)
     assert (error["type"], error["error"]["code"]) == ("error", code)
     assert kinds(received) == ["session.started", b"one", b"two", "session.done"]
 
@@ -158,10 +161,9 @@ async def test_the_pods_close_code_is_passed_on(wire: Any, live: Any, code: int)
         await live.event(socket, "session.started", seed=1)
         await socket.close(code)
 
-    async with live.listening(live.pod(close)) as ports, wire.gateway(*ports) as (port, _):
-        async with live.client(port) as socket:
-            await live.send(socket, live.start)
-            _, received_code = await live.read_all(socket)
+    async with live.listening(live.pod(close)) as ports, wire.gateway(*ports) as (port, _), live.client(port) as socket:
+        await live.send(socket, live.start)
+        _, received_code = await live.read_all(socket)
     assert received_code == code
 
 
@@ -250,14 +252,17 @@ async def test_no_pod_in_time_is_an_error_with_retry_after_and_1013(wire: Any, l
 
 async def test_more_than_the_backlog_is_refused_and_the_rest_kept(wire: Any, live: Any) -> None:
     pod = live.pod(live.speak)
-    async with live.listening(pod) as ports, wire.gateway(*ports, report={"state": "loading"}) as (port, gateway):
-        async with live.client(port) as socket:
-            await live.send(socket, live.start, *[{"type": "text.append", "text": f"{n}"} for n in range(257)])
-            error = json.loads(await socket.recv())
-            wire.report(gateway, state="ready", free_rows=4)
-            received = [await socket.recv() for _ in range(257)]
-            await live.send(socket, END)
-            await live.read_all(socket)
+    async with (
+        live.listening(pod) as ports,
+        wire.gateway(*ports, report={"state": "loading"}) as (port, gateway),
+        live.client(port) as socket,
+    ):
+        await live.send(socket, live.start, *[{"type": "text.append", "text": f"{n}"} for n in range(257)])
+        error = json.loads(await socket.recv())
+        wire.report(gateway, state="ready", free_rows=4)
+        received = [await socket.recv() for _ in range(257)]
+        await live.send(socket, END)
+        await live.read_all(socket)
     assert error["error"]["code"] == "too_long"
     assert received[1:] == [b"%d" % n for n in range(256)]
 
@@ -343,9 +348,12 @@ async def test_a_pod_that_answers_nothing_is_given_up(wire: Any, live: Any, monk
 
 
 async def test_a_client_is_closed_once(wire: Any, live: Any) -> None:
-    async with live.listening(live.pod(live.speak)) as ports, wire.gateway(*ports) as (port, _):
-        async with live.client(port) as socket:
-            await live.send(socket, live.start, END)
-            await live.read_all(socket)
-            with pytest.raises(ConnectionClosed):
-                await socket.send("late")
+    async with (
+        live.listening(live.pod(live.speak)) as ports,
+        wire.gateway(*ports) as (port, _),
+        live.client(port) as socket,
+    ):
+        await live.send(socket, live.start, END)
+        await live.read_all(socket)
+        with pytest.raises(ConnectionClosed):
+            await socket.send("late")

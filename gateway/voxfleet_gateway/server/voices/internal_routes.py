@@ -1,0 +1,74 @@
+"""/internal/voices on port 9091: what pods fetch for a request, and what gateways ask of one another.
+
+Knows: which token gives access to what. A gateway's token: every voice. A pod's token, which came with the request that
+it speaks: the voices of that request's tenant.
+"""
+
+import time
+from dataclasses import dataclass
+
+from aiohttp import web
+from pydantic import TypeAdapter
+
+from voxfleet_gateway.errors import VoicesUnavailableError
+from voxfleet_gateway.tokens import bearer_matches, gateway_token, tenant_of_voice_token
+from voxfleet_gateway.voices.file_format import VoiceHeader
+from voxfleet_gateway.voices.peers import CHANGED_PATH, TENANT_HEADER, VOICES_PATH, VoicePeers
+from voxfleet_gateway.voices.repository import VoiceRepository
+
+_LIST = TypeAdapter(list[VoiceHeader])
+
+
+@dataclass(slots=True)
+class InternalVoices:
+    """The handlers."""
+
+    repository: VoiceRepository
+    peers: VoicePeers
+    internal_key: str
+
+    def add_to(self, app: web.Application) -> None:
+        """Add the routes."""
+        app.router.add_get(VOICES_PATH, self.list)
+        app.router.add_post(CHANGED_PATH, self.changed)
+        app.router.add_get(VOICES_PATH + "/{voice}", self.file)
+
+    async def list(self, request: web.Request) -> web.Response:
+        """Respond with all headers, deletions included; 304 when the peer has read them already."""
+        if not self._is_gateway(request):
+            return _unauthorized()
+        etag = f'"{self.repository.index.digest()}"'
+        if request.headers.get("If-None-Match") == etag:
+            return web.Response(status=304, headers={"ETag": etag})
+        body = _LIST.dump_json(list(self.repository.index.headers.values()))
+        return web.Response(body=body, content_type="application/json", headers={"ETag": etag})
+
+    async def changed(self, request: web.Request) -> web.Response:
+        """Compare lists with the peers now."""
+        if not self._is_gateway(request):
+            return _unauthorized()
+        self.peers.changed.set()
+        return web.Response(status=202)
+
+    async def file(self, request: web.Request) -> web.Response:
+        """Respond with a voice's file; for a pod it may come from a peer."""
+        voice, authorization = request.match_info["voice"], request.headers.get("Authorization")
+        try:
+            if self._is_gateway(request):
+                data = await self.repository.read_own((request.headers.get(TENANT_HEADER, ""), voice))
+            elif (tenant := tenant_of_voice_token(self.internal_key, authorization, time.time())) is not None:
+                data = await self.repository.read(tenant, voice)
+            else:
+                return _unauthorized()
+        except VoicesUnavailableError as error:
+            return web.json_response({"error": {"message": str(error)}}, status=503)
+        if data is None:
+            return web.json_response({"error": {"message": "There is no such voice."}}, status=404)
+        return web.Response(body=data, content_type="application/octet-stream")
+
+    def _is_gateway(self, request: web.Request) -> bool:
+        return bearer_matches(request.headers.get("Authorization"), gateway_token(self.internal_key))
+
+
+def _unauthorized() -> web.Response:
+    return web.json_response({"error": {"message": "A valid bearer token is required."}}, status=401)

@@ -1,0 +1,101 @@
+"""The file of a stored voice: a line of JSON, then the recording. Pure.
+
+Knows: the layout and the id that the inference server has too (a contract test compares them), and what a gateway adds:
+the tenant that owns the voice, and a version by which its copies in several gateways are compared.
+Does not know: folders, other gateways.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from voxfleet_gateway.errors import VoiceFileError
+
+MAX_NAME_CHARACTERS = 256
+MAX_TRANSCRIPT_CHARACTERS = 1000
+MAX_CONSENT_CHARACTERS = 1000
+MAX_RECORDING_BYTES = 10 * 2**20
+MAX_HEADER_BYTES = 16 * 2**10
+MAX_FILE_BYTES = MAX_HEADER_BYTES + MAX_RECORDING_BYTES
+VOICE_ID = re.compile(r"voice_[0-9a-f]{32}")
+
+VoiceKey = tuple[str, str]  # tenant, id
+
+
+class VoiceHeader(BaseModel):
+    """The first line: everything about a voice but its recording; of a deleted one, what other gateways need."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")  # a later version may add fields
+
+    format: Literal["voxfleet-voice-1"] = "voxfleet-voice-1"
+    id: str = Field(pattern=f"^{VOICE_ID.pattern}$")
+    name: str = Field(default="", max_length=MAX_NAME_CHARACTERS)
+    created_at: int = Field(default=0, ge=0)
+    type: Literal["audio_sample"] = "audio_sample"
+    transcript: str = Field(default="", max_length=MAX_TRANSCRIPT_CHARACTERS)
+    consent: str = Field(default="", max_length=MAX_CONSENT_CHARACTERS)
+    payload_bytes: int = Field(default=0, ge=0, le=MAX_RECORDING_BYTES)
+    tenant: str = Field(default="", max_length=128)
+    version: int = Field(default=0, ge=0)  # microseconds; a later change of the voice has a larger one
+    is_deleted: bool = False
+
+    @property
+    def key(self) -> VoiceKey:
+        """Tenant and id."""
+        return self.tenant, self.id
+
+    @property
+    def rank(self) -> tuple[int, bool, str]:
+        """What decides which of two headers of one key holds; the greater one does, in every gateway."""
+        return self.version, self.is_deleted, self.model_dump_json()
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVoice:
+    """A voice: its header, and the bytes of the recording's file."""
+
+    header: VoiceHeader
+    payload: bytes
+
+
+def is_voice_id(name: str) -> bool:
+    """Return whether a name has the form of an id; only ids become part of a path or URL."""
+    return VOICE_ID.fullmatch(name) is not None
+
+
+def voice_id(payload: bytes, transcript: str) -> str:
+    """Return the id of a recording with its transcript, the same in every region."""
+    digest = hashlib.sha256(f"audio_sample {len(payload)} ".encode())
+    digest.update(payload)
+    digest.update(transcript.encode())
+    return f"voice_{digest.hexdigest()[:32]}"
+
+
+def serialize(voice: StoredVoice) -> bytes:
+    """Return the bytes of a voice's file."""
+    return voice.header.model_dump_json().encode() + b"\n" + voice.payload
+
+
+def parse_header(data: bytes) -> VoiceHeader:
+    """Return the header at the beginning of a file. Raises VoiceFileError."""
+    line, newline, _ = data[: MAX_HEADER_BYTES + 1].partition(b"\n")
+    if not newline:
+        raise VoiceFileError(f"no stored voice: its first line does not end within {MAX_HEADER_BYTES} bytes")
+    try:
+        return VoiceHeader.model_validate_json(line)
+    except ValidationError as error:
+        raise VoiceFileError(f"no stored voice: {error.error_count()} errors in its first line") from error
+
+
+def parse(data: bytes, key: VoiceKey) -> StoredVoice:
+    """Return the voice in a file, after checking its length and hash. Raises VoiceFileError."""
+    header = parse_header(data)
+    payload = data[data.index(b"\n") + 1 :]
+    if header.key != key or header.is_deleted:
+        raise VoiceFileError(f"not the voice {key[1]} of this tenant")
+    if len(payload) != header.payload_bytes or voice_id(payload, header.transcript) != header.id:
+        raise VoiceFileError(f"the recording is not the one of {header.id}: its hash or its length is another one")
+    return StoredVoice(header, payload)

@@ -1,0 +1,86 @@
+"""Which voices there are, by tenant, and which of two versions holds. Pure.
+
+Knows: limits per tenant and of all voices, that any tenant may use a voice without an owner, how long a deletion is
+remembered. Does not know: files, other gateways, clocks (the time is an argument).
+"""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from voxfleet_gateway.errors import VoicesFullError
+from voxfleet_gateway.voices.file_format import VoiceHeader, VoiceKey
+
+SHARED = ""  # the tenant of voices that were made without a key
+DELETION_MICROSECONDS = 30 * 24 * 3600 * 10**6  # a gateway that was away for longer would bring a voice back
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds on what is stored."""
+
+    tenant_voices: int
+    tenant_bytes: int
+    all_bytes: int
+
+
+@dataclass(slots=True)
+class VoiceIndex:
+    """The newest known header of every voice, deleted ones included."""
+
+    headers: dict[VoiceKey, VoiceHeader] = field(default_factory=dict)
+
+    def merge(self, header: VoiceHeader) -> bool:
+        """Keep the header if it is newer than the known one; return whether it was. Merges may come in any order."""
+        known = self.headers.get(header.key)
+        if known is not None and known.rank >= header.rank:
+            return False
+        self.headers[header.key] = header
+        return True
+
+    def find(self, tenant: str, voice: str) -> VoiceHeader | None:
+        """Return the voice that the tenant's requests may use under this id: its own, or a shared one."""
+        found = (self.headers.get(key) for key in ((tenant, voice), (SHARED, voice)))
+        return next((header for header in found if header is not None and not header.is_deleted), None)
+
+    def of_tenant(self, tenant: str) -> list[VoiceHeader]:
+        """Return the voices that the tenant may use, oldest first, one per id."""
+        usable = [each for each in self.headers.values() if each.tenant in {tenant, SHARED} and not each.is_deleted]
+        by_id = {each.id: each for each in sorted(usable, key=lambda each: each.tenant == tenant)}
+        return sorted(by_id.values(), key=lambda each: (each.created_at, each.id))
+
+    def next_version(self, key: VoiceKey, now_microseconds: int) -> int:
+        """Return the version of a change made now: larger than the known one, whatever the clocks say."""
+        known = self.headers.get(key)
+        return max(now_microseconds, known.version + 1 if known is not None else 0)
+
+    def check_room(self, key: VoiceKey, size: int, limits: Limits) -> None:
+        """Raise VoicesFullError if the voice would exceed a limit; a voice that is replaced makes room for itself."""
+        others = [each for each in self.headers.values() if each.key != key and not each.is_deleted]
+        own = [each for each in others if each.tenant == key[0]]
+        own_bytes, all_bytes = (sum(each.payload_bytes for each in group) for group in (own, others))
+        if len(own) >= limits.tenant_voices:
+            raise VoicesFullError(f"{len(own)} voices are stored; the limit is {limits.tenant_voices} per tenant")
+        if own_bytes + size > limits.tenant_bytes:
+            raise VoicesFullError(
+                f"voices of {own_bytes} bytes are stored, this one has {size}; the limit is {limits.tenant_bytes} per "
+                "tenant"
+            )
+        if all_bytes + size > limits.all_bytes:
+            raise VoicesFullError(f"voices of {all_bytes} bytes are stored; the limit is {limits.all_bytes}")
+
+    def outdated(self, now_microseconds: int) -> list[VoiceHeader]:
+        """Return the deletions that need not be remembered any longer."""
+        before = now_microseconds - DELETION_MICROSECONDS
+        return [each for each in self.headers.values() if each.is_deleted and each.version < before]
+
+    def newer(self, theirs: Iterable[VoiceHeader]) -> list[VoiceHeader]:
+        """Return those of another gateway's headers that are newer than this one's."""
+        return [each for each in theirs if (known := self.headers.get(each.key)) is None or known.rank < each.rank]
+
+    def digest(self) -> str:
+        """Return a digest of everything; equal for gateways that have the same voices."""
+        digest = hashlib.sha256()
+        for key in sorted(self.headers):
+            digest.update(self.headers[key].model_dump_json().encode())
+        return digest.hexdigest()[:32]

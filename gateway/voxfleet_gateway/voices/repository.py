@@ -1,0 +1,163 @@
+"""The voices of this gateway: found in memory, read from the folder, and asked of its peers when they are missing here.
+
+Knows: the order of those three, that every call which blocks on the disk runs in a thread, that a change is written
+before it is known. Does not know: HTTP; how peers are reached (peers.py).
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import structlog
+
+from voxfleet_gateway.errors import VoiceFileError, VoicesUnavailableError
+from voxfleet_gateway.voices.disk import VoiceFolder
+from voxfleet_gateway.voices.file_format import StoredVoice, VoiceHeader, VoiceKey, is_voice_id, parse
+from voxfleet_gateway.voices.index import SHARED, Limits, VoiceIndex
+
+MISSING_SECONDS = 2.0  # in which peers are not asked again for a voice that none of them has
+MAX_MISSING = 4096
+
+log = structlog.get_logger(__name__)
+
+
+def now_microseconds() -> int:
+    """Return the wall-clock time, by which changes in different gateways are compared."""
+    return time.time_ns() // 1000
+
+
+@dataclass(slots=True)
+class VoiceRepository:
+    """Shared by all requests of this gateway; all methods belong to the event loop's thread."""
+
+    folder: VoiceFolder
+    limits: Limits
+    ask_peers: Callable[[VoiceKey], Awaitable[bytes | None]]
+    on_change: Callable[[], None] = lambda: None  # a voice was made or deleted here
+    index: VoiceIndex = field(default_factory=VoiceIndex)
+    clock: Callable[[], float] = time.monotonic
+    changed_at: int = 0  # of the folder, when it was last read
+    missing: dict[VoiceKey, float] = field(default_factory=dict)  # until when peers are not asked
+    asking: dict[VoiceKey, asyncio.Task[bytes | None]] = field(default_factory=dict)
+    writing: asyncio.Lock = field(default_factory=asyncio.Lock)  # from the check of limits to the end of the write
+
+    async def refresh(self) -> None:
+        """Read the folder if another gateway that shares it has changed it. Raises VoicesUnavailableError."""
+        changed_at = await asyncio.to_thread(self.folder.changed_at)
+        if changed_at != self.changed_at:
+            for header in await asyncio.to_thread(self.folder.headers):
+                self.index.merge(header)
+            self.changed_at = changed_at
+
+    async def find(self, tenant: str, voice: str) -> VoiceHeader | None:
+        """Return the voice that the tenant's requests may use under this id, from here or from a peer."""
+        if not is_voice_id(voice):
+            return None
+        found = self.index.find(tenant, voice)
+        if found is not None:
+            return found
+        await self.refresh()
+        for key in dict.fromkeys([(tenant, voice), (SHARED, voice)]):
+            if (
+                self.index.find(tenant, voice) is None and key not in self.index.headers
+            ):  # a deleted one is not asked for
+                await self._ask(key)
+        return self.index.find(tenant, voice)
+
+    async def read(self, tenant: str, voice: str) -> bytes | None:
+        """Return the file of the voice that the tenant may use; None when there is none here or at a peer."""
+        header = await self.find(tenant, voice)
+        return await self.read_own(header.key) if header is not None else None
+
+    async def read_own(self, key: VoiceKey) -> bytes | None:
+        """Return a voice's file from the folder alone; a damaged one is fetched from a peer again."""
+        if not is_voice_id(key[1]):
+            return None
+        try:
+            return await asyncio.to_thread(self.folder.read, key)
+        except VoiceFileError as error:
+            log.warning("voice_damaged", voice=key[1], error=str(error))
+            return await self._ask(key)
+
+    async def put(self, voice: StoredVoice) -> VoiceHeader:
+        """Store a voice that was made here. Raises VoicesFullError, VoicesUnavailableError."""
+        key = voice.header.key
+        async with self.writing:
+            self.index.check_room(key, len(voice.payload), self.limits)
+            known = self.index.headers.get(key)
+            created_at = known.created_at if known is not None and not known.is_deleted else voice.header.created_at
+            version = self.index.next_version(key, now_microseconds())
+            header = voice.header.model_copy(update={"version": version, "created_at": created_at})
+            await asyncio.to_thread(self.folder.write, StoredVoice(header, voice.payload))
+            self.index.merge(header)
+        self.missing.pop(key, None)
+        self.on_change()
+        return header
+
+    async def delete(self, key: VoiceKey) -> bool:
+        """Delete a tenant's own voice, here and at the peers; return whether it existed."""
+        await self.find(*key)
+        async with self.writing:
+            known = self.index.headers.get(key)
+            if known is None or known.is_deleted:
+                return False
+            tenant, voice = key
+            version = self.index.next_version(key, now_microseconds())
+            header = VoiceHeader(id=voice, tenant=tenant, version=version, is_deleted=True)
+            await asyncio.to_thread(self.folder.delete, header)
+            self.index.merge(header)
+        self.on_change()
+        return True
+
+    async def receive(self, header: VoiceHeader, fetch: Callable[[VoiceKey], Awaitable[bytes | None]]) -> None:
+        """Take over a peer's newer version of a voice. Raises VoicesUnavailableError, VoiceFileError."""
+        if header.is_deleted:
+            async with self.writing:
+                await asyncio.to_thread(self.folder.delete, header)
+                self.index.merge(header)
+            return
+        data = await fetch(header.key)
+        if data is not None:
+            await self._store(header.key, data)
+
+    async def forget_deletions(self) -> None:
+        """Drop the records of deletions that every peer has learned of long ago."""
+        for header in self.index.outdated(now_microseconds()):
+            await asyncio.to_thread(self.folder.forget, header)
+            del self.index.headers[header.key]
+
+    async def _ask(self, key: VoiceKey) -> bytes | None:
+        """Fetch a voice from any peer, once for all requests that want it now, and store it."""
+        if self.missing.get(key, 0.0) > self.clock():
+            return None
+        task = self.asking.get(key)
+        if task is None:
+            task = self.asking[key] = asyncio.create_task(self._fetch(key))
+            task.add_done_callback(lambda _: self.asking.pop(key, None))
+        return await asyncio.shield(task)
+
+    async def _fetch(self, key: VoiceKey) -> bytes | None:
+        data = await self.ask_peers(key)
+        if data is None:
+            if len(self.missing) >= MAX_MISSING:
+                self.missing.clear()
+            self.missing[key] = self.clock() + MISSING_SECONDS
+            return None
+        try:
+            await self._store(key, data)
+        except VoiceFileError as error:
+            log.warning("voice_of_peer_damaged", voice=key[1], error=str(error))
+            return None
+        return data
+
+    async def _store(self, key: VoiceKey, data: bytes) -> None:
+        voice = parse(data, key)
+        async with self.writing:
+            if self.index.newer([voice.header]):
+                try:
+                    await asyncio.to_thread(self.folder.write, voice)
+                except VoicesUnavailableError as error:
+                    # Not as VoicesFullError: the client that wants to use the voice stores nothing.
+                    raise VoicesUnavailableError(f"the voice of another gateway cannot be stored: {error}") from error
+                self.index.merge(voice.header)

@@ -1,0 +1,280 @@
+"""Voices over HTTP: made in one gateway, used through another, fetched by pods, owned by tenants."""
+
+import asyncio
+import contextlib
+import errno
+import os
+import random
+import socket
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from voxfleet_gateway.accounts.accounts import Accounts
+from voxfleet_gateway.decisions.caller import Caller
+from voxfleet_gateway.server import middleware
+from voxfleet_gateway.tokens import gateway_token, voice_token
+from voxfleet_gateway.voices.file_format import is_voice_id
+from voxfleet_inference.voices.remote_source import RemoteSourceError, RemoteVoiceSource
+
+FORM = {"name": "Ada", "transcript": "What I said.", "consent": "in writing"}
+KEY = "x"  # the internal key of `wire`'s gateways
+VOICES = "/v1/audio/voices"
+
+
+def free_port() -> int:
+    for port in random.sample(range(20_000, 32_000), 50):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                return port
+    raise AssertionError("no free port")
+
+
+class Node:
+    """One gateway with a folder of its own."""
+
+    def __init__(self, port: int, internal_port: int, gateway: Any, session: aiohttp.ClientSession) -> None:
+        self.port, self.internal_port, self.gateway, self.session = port, internal_port, gateway, session
+        self.repository = gateway.voices.repository
+        self.peers = gateway.internal_voices.peers if gateway.internal_voices else None
+
+    async def send(self, method: str, path: str, tenant: str = "", **options: Any) -> tuple[int, Any]:
+        headers = {"Test-Tenant": tenant} | options.pop("headers", {})
+        url = f"http://127.0.0.1:{self.port}{path}"
+        async with self.session.request(method, url, headers=headers, **options) as response:
+            return response.status, await response.json() if "json" in response.content_type else await response.read()
+
+    async def make(self, recording: bytes = b"sound", tenant: str = "", **fields: str) -> tuple[int, Any]:
+        form = aiohttp.FormData(FORM | fields)
+        form.add_field("audio_sample", recording, filename="ada.wav")
+        return await self.send("POST", VOICES, tenant, data=form)
+
+    async def speak(self, voice: Any, tenant: str = "") -> int:
+        status, _ = await self.send(
+            "POST", "/v1/audio/speech", tenant, json={"model": "m", "input": "hi", "voice": voice}
+        )
+        return status
+
+
+@pytest.fixture(autouse=True)
+def tenants(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def authenticate(request: Any, accounts: Accounts) -> Caller:
+        return Caller(tenant=request.headers.get("Test-Tenant", ""), max_body_bytes=accounts.settings.max_body_bytes)
+
+    monkeypatch.setattr(middleware, "authenticate", authenticate)
+
+
+Nodes = Any
+
+
+@pytest.fixture
+def nodes(wire: Any, tmp_path: Path) -> Nodes:
+    @contextlib.asynccontextmanager
+    async def start(count: int = 1, *, pods: tuple[Any, ...] = (), **settings: Any) -> AsyncIterator[list[Node]]:
+        ports = [free_port() for _ in range(count)]
+        peers = ",".join(f"127.0.0.1:{port}" for port in ports)
+        async with contextlib.AsyncExitStack() as stack:
+            session = await stack.enter_async_context(aiohttp.ClientSession())
+            started = []
+            for port in ports:
+                given = {"voices_dir": str(tmp_path / str(port)), "internal_port": port, "voice_peers": peers}
+                given |= {"voice_sync_seconds": 600} | settings
+                api, gateway = await stack.enter_async_context(wire.gateway(*pods, settings=given))
+                started.append(Node(api, port, gateway, session))
+            yield started
+
+    return start
+
+
+@contextlib.asynccontextmanager
+async def following(*nodes: Node) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(node.peers.follow(node.repository)) for node in nodes]
+    yield
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def until(condition: Any) -> None:
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("path", [VOICES, "/v1/voices"])
+async def test_a_voice_is_made_listed_got_and_deleted(nodes: Nodes, path: str) -> None:
+    async with nodes() as (node,):
+        status, made = await node.make()
+        assert status == 200
+        assert is_voice_id(made["id"])
+        assert (await node.make(name="Eve"))[1] == made | {"name": "Eve"}
+        _, listed = await node.send("GET", path)
+        assert [voice["id"] for voice in listed["data"]] == ["default", "random", made["id"]]
+        assert listed["aliases"]["nova"] == "default"
+        _, got = await node.send("GET", f"{path}/{made['id']}")
+        assert (got["name"], got["transcript"], got["consent"]) == ("Eve", FORM["transcript"], FORM["consent"])
+        assert (await node.send("GET", f"{path}/default"))[1]["type"] == "built_in"
+        assert await node.send("DELETE", f"{path}/{made['id']}") == (
+            200, {"id": made["id"], "object": "audio.voice.deleted", "deleted": True},
+        )  # fmt: skip
+        for method in ("GET", "DELETE"):
+            status, error = await node.send(method, f"{path}/{made['id']}")
+            assert (status, error["error"]["code"]) == (404, "voice_not_found")
+        assert node.gateway.speech.bodies.used_bytes == 0
+
+
+async def test_json_and_a_form_make_the_same_voice(nodes: Nodes) -> None:
+    async with nodes() as (node,):
+        _, made = await node.make(b"sound")
+        status, same = await node.send("POST", VOICES, json=FORM | {"audio_sample": "c291bmQ="})
+    assert (status, same["id"]) == (200, made["id"])
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "code"),
+    [
+        ({"data": b"x", "headers": {"Content-Type": "text/plain"}}, 415, "unsupported_media_type"),
+        ({"json": FORM}, 400, "missing"),
+        ({"json": {"name": "x", "seed": 1}}, 501, "designed_voices_not_kept"),
+        ({"data": b"nonsense", "headers": {"Content-Type": "multipart/form-data; boundary=x"}}, 400, "invalid_form"),
+        ({"data": b"nonsense", "headers": {"Content-Type": "multipart/form-data"}}, 400, "invalid_form"),
+        ({"json": FORM, "headers": {"Origin": "https://evil.example"}}, 403, "origin_forbidden"),
+    ],
+)
+async def test_a_wrong_upload_is_refused(nodes: Nodes, options: dict[str, Any], status: int, code: str) -> None:
+    async with nodes() as (node,):
+        given, error = await node.send("POST", VOICES, **options)
+        assert not node.repository.index.headers
+        assert node.gateway.speech.bodies.used_bytes == 0
+    assert (given, error["error"]["code"]) == (status, code)
+
+
+async def test_a_large_upload_is_refused_as_it_arrives(nodes: Nodes) -> None:
+    async with nodes(max_body_bytes=100_000) as (node,):
+        status, error = await node.make(b"x" * 200_000)
+    assert (status, error["error"]["code"]) == (413, "request_entity_too_large")
+
+
+async def test_without_a_folder_voices_are_501(nodes: Nodes) -> None:
+    async with nodes(voices_dir="") as (node,):
+        status, error = await node.make()
+    assert (status, error["error"]["code"]) == (501, "voices_not_kept")
+
+
+async def test_limits_and_a_full_disk_are_507_and_an_unusable_one_503(
+    nodes: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with nodes(max_voices=1) as (node,):
+        assert (await node.make())[0] == 200
+        assert (await node.make(b"other"))[1]["error"]["code"] == "voices_full"
+        assert (await node.make(b"other", tenant="t"))[0] == 200
+        for number, status in ((errno.ENOSPC, 507), (errno.EIO, 503)):
+            error = OSError(number, "no")
+            with monkeypatch.context() as patched:
+                patched.setattr(os, "fsync", lambda _, error=error: (_ for _ in ()).throw(error))
+                assert (await node.make(b"more", tenant=f"{number}"))[0] == status
+        assert (await node.make(b"more", tenant="u"))[0] == 200
+
+
+async def test_a_tenants_voice_does_not_exist_for_another(nodes: Nodes, wire: Any) -> None:
+    async with nodes(pods=(wire.speaking(),)) as (node,):
+        _, made = await node.make(tenant="a")
+        voice = made["id"]
+        assert (await node.send("GET", f"{VOICES}/{voice}", "b"))[0] == 404
+        assert (await node.send("DELETE", f"{VOICES}/{voice}", "b"))[0] == 404
+        assert len((await node.send("GET", VOICES, "b"))[1]["data"]) == 2
+        assert await node.speak(voice, "b") == 400
+        assert await node.speak({"id": voice}, "b") == 400
+        assert await node.speak({"id": voice}, "a") == 200
+        assert (await node.make(tenant="b"))[1]["id"] == voice  # the same recording, each with an owner of its own
+        assert (await node.send("DELETE", f"{VOICES}/{voice}", "b"))[0] == 200
+        assert (await node.send("GET", f"{VOICES}/{voice}", "a"))[0] == 200
+
+
+async def test_a_voice_made_in_one_gateway_works_at_once_through_another(nodes: Nodes, wire: Any) -> None:
+    async with nodes(3, pods=(wire.speaking(),)) as (one, two, three):
+        _, made = await one.make(tenant="a")
+        # Nothing compares lists here: it is asked for on the miss, once for all requests.
+        assert await asyncio.gather(*(two.speak(made["id"], "a") for _ in range(5))) == [200] * 5
+        assert two.repository.index.find("a", made["id"])
+        assert (await three.send("GET", f"{VOICES}/{made['id']}", "a"))[0] == 200
+        assert await three.speak(f"voice_{'0' * 32}", "a") == 400
+
+
+async def test_changes_reach_every_gateway_and_a_deletion_stays_one(nodes: Nodes) -> None:
+    async with nodes(3) as started, following(*started):
+        one, two, three = started
+        made = [(await one.make(b"%d" % number))[1]["id"] for number in range(3)]
+        await until(lambda: all(len(node.repository.index.of_tenant("")) == 3 for node in started))
+        await three.send("DELETE", f"{VOICES}/{made[0]}")
+        await until(lambda: all(not node.repository.index.find("", made[0]) for node in started))
+        assert (await two.send("GET", f"{VOICES}/{made[0]}"))[0] == 404
+        assert (await two.make(b"0"))[1]["id"] == made[0]  # made again, after the deletion
+        await until(lambda: len({node.repository.index.digest() for node in started}) == 1)
+        assert all(node.repository.index.find("", made[0]) for node in started)
+
+
+async def test_a_gateway_that_was_away_catches_up(nodes: Nodes) -> None:
+    async with nodes(2) as (one, two):
+        kept, gone = [(await one.make(each))[1]["id"] for each in (b"1", b"2")]
+        await two.repository.find("", gone)
+        await one.send("DELETE", f"{VOICES}/{gone}")
+        async with following(two):
+            await until(lambda: two.repository.index.digest() == one.repository.index.digest())
+        assert await two.repository.read("", kept) == await one.repository.read("", kept)
+        assert await two.repository.read("", gone) is None
+
+
+async def test_gateways_may_share_a_folder(nodes: Nodes, tmp_path: Path) -> None:
+    async with nodes(2, voices_dir=str(tmp_path / "shared"), voice_peers="") as (one, two):
+        _, made = await one.make()
+        assert (await two.send("GET", f"{VOICES}/{made['id']}"))[0] == 200
+        await one.send("DELETE", f"{VOICES}/{made['id']}")
+        assert len((await two.send("GET", VOICES))[1]["data"]) == 2
+
+
+async def test_a_pod_fetches_a_voice_with_the_token_of_its_request(nodes: Nodes, wire: Any) -> None:
+    headers: list[bytes] = []
+
+    async def pod(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        headers.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(wire.ok + b"Content-Length: 4\r\n\r\nRIFF")
+        writer.close()
+
+    async with nodes(2, pods=(pod,)) as (one, two):
+        _, made = await one.make(b"sound", tenant="a/b")
+        assert await one.speak(made["id"], "a/b") == 200
+        (line,) = [each for each in headers[0].split(b"\r\n") if each.lower().startswith(b"voxfleet-voice-token: ")]
+        token = line.split(b": ")[1].decode()
+        for node in (one, two):  # whichever gateway its voice source is
+            source = RemoteVoiceSource(f"http://127.0.0.1:{node.internal_port}", None)
+            voice = await source.fetch(made["id"], token)
+            assert voice is not None
+            assert (voice.payload, voice.metadata.transcript) == (b"sound", FORM["transcript"])
+            assert await source.fetch(f"voice_{'0' * 32}", token) is None
+            assert await source.fetch(made["id"], voice_token(KEY, "other", int(time.time()) + 60)) is None
+            wrong = voice_token("other key", "a/b", int(time.time()) + 60)
+            for refused in ("", "x", "1.2.3", wrong, voice_token(KEY, "a/b", int(time.time()) - 1)):
+                with pytest.raises(RemoteSourceError, match="401"):
+                    await source.fetch(made["id"], refused)
+
+
+async def test_a_damaged_file_is_fetched_from_a_peer_again(nodes: Nodes, tmp_path: Path) -> None:
+    async with nodes(2) as (one, two):
+        _, made = await one.make()
+        good = await two.repository.read("", made["id"])
+        (path,) = (tmp_path / str(one.internal_port)).glob("*.voice")
+        path.write_bytes(path.read_bytes()[:-1])
+        assert await one.repository.read("", made["id"]) == good
+
+
+async def test_peers_need_the_gateways_token(nodes: Nodes) -> None:
+    async with nodes() as (node,):
+        for method, path in (("GET", "/internal/voices"), ("POST", "/internal/voices/changed")):
+            for token, status in (("", 401), (voice_token(KEY, "", 2**40), 401), (gateway_token(KEY), (200, 202))):
+                url = f"http://127.0.0.1:{node.internal_port}{path}"
+                async with node.session.request(method, url, headers={"Authorization": f"Bearer {token}"}) as response:
+                    assert response.status in (status if isinstance(status, tuple) else (status,))

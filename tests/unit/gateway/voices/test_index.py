@@ -1,0 +1,95 @@
+"""Copies of the voices agree in the end, whatever order changes arrive in; limits hold per tenant."""
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from voxfleet_gateway.errors import VoicesFullError
+from voxfleet_gateway.voices.file_format import VoiceHeader
+from voxfleet_gateway.voices.index import DELETION_MICROSECONDS, Limits, VoiceIndex
+
+ONE, TWO = (f"voice_{digit * 32}" for digit in "12")
+HEADERS = st.builds(
+    VoiceHeader,
+    id=st.sampled_from([ONE, TWO]),
+    tenant=st.sampled_from(["", "a", "b"]),
+    version=st.integers(0, 5),
+    is_deleted=st.booleans(),
+    name=st.sampled_from(["x", "y"]),
+)
+
+
+@given(st.lists(HEADERS, max_size=5))
+def test_any_order_of_changes_has_the_same_result(changes: list[VoiceHeader]) -> None:
+    digests = set()
+    for order in itertools.permutations(changes):
+        index = VoiceIndex()
+        for header in order:
+            index.merge(header)
+        digests.add(index.digest())
+    assert len(digests) == 1
+
+
+@given(st.lists(HEADERS, max_size=8), st.lists(HEADERS, max_size=8))
+def test_what_is_newer_and_merged_makes_two_gateways_equal(ours: list[VoiceHeader], theirs: list[VoiceHeader]) -> None:
+    one, two = VoiceIndex(), VoiceIndex()
+    for index, headers in ((one, ours), (two, theirs)):
+        for header in headers:
+            index.merge(header)
+    for header in one.newer(two.headers.values()):
+        assert one.merge(header)
+    for header in two.newer(one.headers.values()):
+        assert two.merge(header)
+    assert one.digest() == two.digest()
+    assert not one.newer(two.headers.values())
+
+
+@given(HEADERS, st.integers(0, 10))
+def test_a_change_made_now_holds_whatever_the_clock_says(known: VoiceHeader, now: int) -> None:
+    index = VoiceIndex()
+    index.merge(known)
+    version = index.next_version(known.key, now)
+    assert index.merge(known.model_copy(update={"version": version, "is_deleted": not known.is_deleted}))
+
+
+def test_a_tenant_uses_its_own_voices_and_shared_ones() -> None:
+    index = VoiceIndex()
+    for tenant, voice in (("", ONE), ("a", TWO)):
+        index.merge(VoiceHeader(id=voice, tenant=tenant))
+    assert [each.id for each in index.of_tenant("a")] == [ONE, TWO]
+    assert [each.id for each in index.of_tenant("b")] == [ONE]
+    assert index.find("b", ONE)
+    assert not index.find("b", TWO)
+    index.merge(VoiceHeader(id=TWO, tenant="a", version=1, is_deleted=True))
+    assert not index.find("a", TWO)
+
+
+@pytest.mark.parametrize(
+    ("limits", "tenant", "is_full"),
+    [
+        (Limits(1, 100, 100), "a", True),
+        (Limits(1, 100, 100), "b", False),
+        (Limits(9, 15, 100), "a", True),
+        (Limits(9, 15, 100), "b", False),
+        (Limits(9, 100, 15), "b", True),
+        (Limits(0, 100, 100), "b", True),
+    ],
+)
+def test_limits_count_a_tenants_voices_and_all_bytes(limits: Limits, tenant: str, *, is_full: bool) -> None:
+    index = VoiceIndex()
+    index.merge(VoiceHeader(id=ONE, tenant="a", payload_bytes=10))
+    index.merge(VoiceHeader(id=ONE, tenant="c", payload_bytes=90, is_deleted=True))
+    if is_full:
+        with pytest.raises(VoicesFullError):
+            index.check_room((tenant, TWO), 10, limits)
+    else:
+        index.check_room((tenant, TWO), 10, limits)
+        index.check_room(("a", ONE), 10, limits)  # replaces itself
+
+
+def test_deletions_are_forgotten_after_their_time() -> None:
+    index = VoiceIndex()
+    index.merge(VoiceHeader(id=ONE, version=10, is_deleted=True))
+    assert not index.outdated(DELETION_MICROSECONDS + 10)
+    assert index.outdated(DELETION_MICROSECONDS + 11)
