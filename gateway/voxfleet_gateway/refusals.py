@@ -31,8 +31,8 @@ def unknown_framing() -> Refusal:
 def foreign_page(origin: str) -> Refusal:
     """403: the browser's page is not this gateway's own."""
     message = (
-        f"The page's origin, {origin!r:.{NAME_CHARACTERS}}, is not this gateway's own. Serve the page under the "
-        "gateway's name, or call the API from a server."
+        f"The page's origin, {origin!r:.{NAME_CHARACTERS}}, is neither this gateway's own nor allowed: name it "
+        "in --allowed-origins (VOXFLEET_ALLOWED_ORIGINS), or serve the page under the gateway's name."
     )
     return Refusal(HTTPStatus.FORBIDDEN, "origin_forbidden", message)
 

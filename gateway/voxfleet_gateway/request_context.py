@@ -19,6 +19,7 @@ from voxfleet_gateway.regions import RegionKey
 REQUEST_ID_HEADER = "X-Request-Id"
 REGION_HEADER = "Voxfleet-Region"
 ROUTE_HEADER = "Voxfleet-Route"
+SECURITY_HEADERS = {"X-Content-Type-Options": "nosniff"}  # no browser takes audio or JSON for a page
 MAX_REQUEST_ID_CHARACTERS = 128  # ids go into headers and log lines; a UUID has 36
 
 
@@ -49,6 +50,7 @@ class RequestContext:
     attempts: int = 0
     first_byte_seconds: float | None = None
     bytes_sent: int = 0
+    page_headers: dict[str, str] = field(default_factory=dict)  # by which a page of another origin reads the response
     pod_headers: dict[str, str] = field(default_factory=dict)  # sent to pods beside the caller's identity
     status: int = 0
     is_truncated: bool = False
@@ -89,7 +91,7 @@ class RequestContext:
     def headers(self) -> dict[str, str]:
         """Return the headers that every response carries."""
         own = {REGION_HEADER: self.region, ROUTE_HEADER: self.route, REQUEST_ID_HEADER: self.request_id}
-        return own | self.limit_headers
+        return own | SECURITY_HEADERS | self.limit_headers | self.page_headers
 
     def log_fields(self) -> dict[str, Any]:
         """Return the log line's fields; with a decision, `voxfleet-gateway replay` can decide it again."""

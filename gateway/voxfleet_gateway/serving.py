@@ -8,16 +8,20 @@ import signal
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import structlog
 from aiohttp import web, web_response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from voxfleet_gateway.cluster.api import connect
+from voxfleet_gateway.errors import SettingsError
 from voxfleet_gateway.gateway import Gateway, open_gateway
 from voxfleet_gateway.server.app import public_app
+from voxfleet_gateway.server.certificates import Certificates
 from voxfleet_gateway.server.handover import HandoverHandler
 from voxfleet_gateway.server.internal import internal_app
+from voxfleet_gateway.server.requests.origins import parse_origins
 from voxfleet_gateway.settings import Settings
 
 LINGERING_SECONDS = 2.0  # in which the rest of a refused body is dropped, so that its client reads the response
@@ -75,6 +79,9 @@ async def listening(gateway: Gateway) -> AsyncIterator[dict[str, int]]:
             settings.internal_port,
         ),
     }
+    _check_origins(settings)
+    certificates = _certificates(settings)
+    following = asyncio.create_task(certificates.follow(), name="certificate") if certificates else None
     runners: list[web.AppRunner] = []
     ports: dict[str, int] = {}
     try:
@@ -90,13 +97,33 @@ async def listening(gateway: Gateway) -> AsyncIterator[dict[str, int]]:
             )
             runners.append(runner)
             await runner.setup()
-            await web.SockSite(runner, listening_socket(settings.host, port)).start()
+            context = certificates.context if certificates and name == "api" else None
+            await web.SockSite(runner, listening_socket(settings.host, port), ssl_context=context).start()
             ports[name] = runner.addresses[0][1]
         log.info("listening", ports=ports, region=settings.region, gateway=settings.pod_name)
         yield ports
     finally:
+        if following is not None:
+            following.cancel()
         for runner in runners:
             await runner.cleanup()
+
+
+def _check_origins(settings: Settings) -> None:
+    """Read the allowed origins once. Raises SettingsError."""
+    try:
+        parse_origins(settings.allowed_origins)
+    except ValueError as error:
+        raise SettingsError(f"VOXFLEET_ALLOWED_ORIGINS (--allowed-origins): {error}") from error
+
+
+def _certificates(settings: Settings) -> Certificates | None:
+    """Return the loaded certificate; None for plain HTTP. Raises SettingsError."""
+    if not settings.tls_certificate:
+        return None
+    certificates = Certificates(Path(settings.tls_certificate), Path(settings.tls_key))
+    certificates.load()
+    return certificates
 
 
 def listening_socket(host: str, port: int) -> socket.socket:

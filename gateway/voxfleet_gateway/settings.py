@@ -8,7 +8,7 @@ from functools import cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict
 
@@ -41,6 +41,14 @@ class Settings(BaseSettings):
     port: int = Field(default=6006, ge=0, le=65535, description="Port of the API; 0: any free port.")
     metrics_port: int = Field(default=9090, ge=0, le=65535, description="Port of /metrics.")
     internal_port: int = Field(default=9091, ge=0, le=65535, description="Port of /internal/load.")
+    tls_certificate: str = Field(
+        default="",
+        description="Certificate chain (PEM) of the API's port, read again when it changes; empty: plain HTTP.",
+    )
+    tls_key: str = Field(default="", description="The certificate's private key (PEM).")
+    allowed_origins: str = Field(
+        default="", description="Comma-separated origins whose pages may use the API in browsers; * for all."
+    )
     keep_alive_seconds: float = Field(
         default=75, ge=1, description="How long an idle connection is kept; longer than the load balancer keeps it."
     )
@@ -102,6 +110,12 @@ class Settings(BaseSettings):
     def _networks_parse(cls, text: str) -> str:
         parse_networks(text)
         return text
+
+    @model_validator(mode="after")
+    def _certificate_has_a_key(self) -> "Settings":
+        if bool(self.tls_certificate) != bool(self.tls_key):
+            raise ValueError("--tls-certificate and --tls-key are set together or not at all")
+        return self
 
     @field_validator("voice_peers")
     @classmethod

@@ -20,7 +20,8 @@ ANY_ORIGIN: Final = "*"
 _ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://(\[[0-9a-f:.]+\]|[^\s/?#@:\[\]*,]+)(:\d{1,5})?")
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 # Endings that no public name has (RFC 6761, RFC 6762, RFC 8375, and `internal`, which ICANN keeps free).
-_PRIVATE_ENDINGS: Final = (".localhost", ".local", ".internal", ".home.arpa", ".test")
+_PRIVATE_ENDINGS: Final = (".localhost", ".local", ".internal", ".home.arpa", ".test", ".svc")
+_FOREIGN_SITES: Final = frozenset({"cross-site", "same-site"})
 _SHOWN_CHARACTERS: Final = 100  # of an origin, in a message
 
 
@@ -28,7 +29,7 @@ _SHOWN_CHARACTERS: Final = 100  # of an origin, in a message
 class Visit:
     """The headers with which a browser names a request's page and its target."""
 
-    origin: str
+    origin: str | None  # None: the browser left it out, or this is no browser
     host: str = ""  # the header Host
     site: str = ""  # the header Sec-Fetch-Site (W3C Fetch Metadata), which no script can set
 
@@ -49,8 +50,12 @@ def checked_origins(written: str) -> str:
 
 
 def may_use(visit: Visit, allowed: frozenset[str]) -> bool:
-    """Return whether the page may use this server."""
-    return ANY_ORIGIN in allowed or visit.origin in allowed or visit.site == "same-origin" or _is_own_page(visit)
+    """Return whether the page may use this server; the gateway decides by the same rule."""
+    if visit.site == "same-origin" or ANY_ORIGIN in allowed:
+        return True
+    if visit.origin is None:
+        return visit.site not in _FOREIGN_SITES
+    return visit.origin in allowed or _is_own_page(visit.origin, visit.host)
 
 
 def rejection_message(origin: str) -> str:
@@ -72,12 +77,12 @@ def _parsed(part: str) -> str:
     return origin.removesuffix(f":{default_port}")
 
 
-def _is_own_page(visit: Visit) -> bool:
+def _is_own_page(origin: str, host: str) -> bool:
     """Return whether `Origin` and `Host` have the same address, by a name that DNS rebinding cannot use."""
-    page = _split(visit.origin)
+    page = _split(origin)
     if page is None or page.scheme not in _DEFAULT_PORTS:
         return False
-    here = _split(f"{page.scheme}://{visit.host}")
+    here = _split(f"{page.scheme}://{host}")
     if here is None or _address(page) != _address(here):
         return False
     # Over HTTPS the server has proved its name by a certificate.

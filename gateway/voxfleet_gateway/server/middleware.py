@@ -18,7 +18,9 @@ from voxfleet_gateway.refusals import internal_error
 from voxfleet_gateway.request_context import REQUEST_ID_HEADER, RequestContext, new_context
 from voxfleet_gateway.server.health import HEALTH_PATHS, Health
 from voxfleet_gateway.server.requests.authentication import authenticate, needs_admission
+from voxfleet_gateway.server.requests.cross_origin import page_headers, preflight_headers
 from voxfleet_gateway.server.requests.head_checks import refusal_of_head
+from voxfleet_gateway.server.requests.origins import parse_origins
 from voxfleet_gateway.server.responses import error_response
 from voxfleet_gateway.settings import Settings
 from voxfleet_gateway.telemetry import HELD, REQUESTS
@@ -57,7 +59,11 @@ class RequestMiddleware:
         return response
 
     async def _respond(self, request: web.Request, handler: Handler, context: RequestContext) -> web.StreamResponse:
-        refusal = refusal_of_head(request.method, request.version, request.headers)
+        allowed = parse_origins(self.settings.allowed_origins)
+        context.page_headers = page_headers(request.headers.get("Origin"), allowed)
+        if (preflight := preflight_headers(request.method, request.headers, allowed)) is not None:
+            return web.Response(status=HTTPStatus.NO_CONTENT, headers=preflight | context.headers())
+        refusal = refusal_of_head(request.method, request.version, request.headers, allowed)
         try:
             if refusal is not None:
                 raise RequestRefusedError(refusal)  # noqa: TRY301  # written like every other refusal

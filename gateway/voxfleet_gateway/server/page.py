@@ -38,6 +38,14 @@ at("form").onsubmit = async event => {
 """
 
 
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
+    "connect-src 'self'; media-src blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
+
+
 async def page(_request: web.Request) -> web.Response:
     """Respond with the page."""
-    return web.Response(text=PAGE, content_type="text/html")
+    return web.Response(text=PAGE, content_type="text/html", headers=HEADERS)

@@ -34,7 +34,7 @@ def caller_of(scope: Scope) -> Caller:
 
 
 class OriginMiddleware:
-    """Rejects requests of pages whose origin is not allowed; one without `Origin` is not from a browser, and passes."""
+    """Rejects requests of pages whose origin is not allowed; programs send neither `Origin` nor `Sec-Fetch-Site`."""
 
     def __init__(self, app: ASGIApp, allowed_origins: frozenset[str], on_rejection: Callable[[int], None]) -> None:
         self._app = app
@@ -60,11 +60,8 @@ def _is_guarded(scope: Scope) -> bool:
 
 def _forbidden_origin(scope: Scope, allowed: frozenset[str]) -> str | None:
     headers = Headers(scope=scope)
-    origin = headers.get("origin")
-    if origin is None:
-        return None
-    visit = Visit(origin, headers.get("host", ""), headers.get("sec-fetch-site", ""))
-    return None if may_use(visit, allowed) else origin
+    origin, site = headers.get("origin"), headers.get("sec-fetch-site", "")
+    return None if may_use(Visit(origin, headers.get("host", ""), site), allowed) else origin or site
 
 
 class ApiKeyMiddleware:

@@ -16,10 +16,10 @@ from voxfleet_gateway.server.live.backlog import Backlog
 from voxfleet_gateway.server.live.channel import WRITE_SECONDS, Channel
 from voxfleet_gateway.server.live.session import START_SECONDS, Session
 from voxfleet_gateway.server.middleware import CONTEXT
-from voxfleet_gateway.server.requests.subprotocols import TAKEN
 from voxfleet_gateway.server.responses import error_response
 from voxfleet_gateway.server.speech import Speech
 
+TAKEN = "realtime"  # of the subprotocols that a browser offers with its key, as OpenAI's API; the other one is the key
 PING_SECONDS = 30.0  # below the 60 s after which load balancers close a silent connection; also while it is held
 
 

@@ -3,26 +3,52 @@
 A browser lets every page send requests to every server and names the page in `Origin` (RFC 6454) or, without it, its
 relation in `Sec-Fetch-Site` (W3C Fetch Metadata). Programs send neither.
 
-Knows: which pages are the gateway's own, and DNS rebinding: over plain HTTP a public name in `Host` proves nothing.
+Knows: which pages are the gateway's own, which others are allowed, and DNS rebinding: over plain HTTP a public name in
+`Host` proves nothing. The inference server decides by the same rule; one table of cases tests both.
 Does not know: which requests are checked, API keys.
 """
 
 import ipaddress
+import re
+from functools import cache
 from urllib.parse import SplitResult, urlsplit
 
+ANY_ORIGIN = "*"
+ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(\[[0-9a-f:.]+\]|[^\s/?#@:\[\]*,]+)(:\d{1,5})?")
 DEFAULT_PORTS = {"http": 80, "https": 443}
 # No public name ends like this (RFC 6761, RFC 6762, RFC 8375, and `internal`, which ICANN keeps free).
 PRIVATE_ENDINGS = (".localhost", ".local", ".internal", ".home.arpa", ".test", ".svc")
 FOREIGN_SITES = frozenset({"cross-site", "same-site"})
 
 
-def is_foreign_page(origin: str | None, host: str, fetch_site: str) -> bool:
-    """Whether the request was sent by a page that is not this gateway's own."""
-    if fetch_site == "same-origin":
+@cache
+def parse_origins(written: str) -> frozenset[str]:
+    """Read origins as in `https://app.example.com,http://localhost:3000`; `*` stands for all. Raises ValueError."""
+    return frozenset(_parsed(part) for part in (each.strip() for each in written.split(",")) if part)
+
+
+def is_allowed_page(origin: str | None, allowed: frozenset[str]) -> bool:
+    """Whether the origin is one of those that are allowed by name."""
+    return origin is not None and (ANY_ORIGIN in allowed or origin in allowed)
+
+
+def is_foreign_page(origin: str | None, host: str, fetch_site: str, allowed: frozenset[str] = frozenset()) -> bool:
+    """Whether the request was sent by a page that is neither allowed nor this gateway's own."""
+    if fetch_site == "same-origin" or ANY_ORIGIN in allowed:
         return False
     if origin is None:
         return fetch_site in FOREIGN_SITES
-    return not _is_own(origin, host)
+    return not (origin in allowed or _is_own(origin, host))
+
+
+def _parsed(part: str) -> str:
+    if part == ANY_ORIGIN:
+        return part
+    origin = part.lower()
+    if ORIGIN.fullmatch(origin) is None:
+        raise ValueError(f"{part!r} is no origin; write scheme://host or scheme://host:port without a path, or *")
+    # Browsers omit the default port of a scheme.
+    return origin.removesuffix(f":{DEFAULT_PORTS.get(origin.partition('://')[0])}")
 
 
 def _is_own(origin: str, host: str) -> bool:

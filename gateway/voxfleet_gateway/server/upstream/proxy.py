@@ -159,8 +159,10 @@ class _Relay:
             return
         if may_flush:
             set_reset_on_close(request.transport, is_on=False)  # the event is read as the end that it is
-        if is_stalled:
-            request.transport.abort()  # what is unsent will never be taken
+        is_tls = request.transport.get_extra_info("ssl_object") is not None
+        if is_stalled or (is_tls and self._is_undelimited and not may_flush):
+            # What is unsent will never be taken, or must not be followed by TLS's close_notify, an orderly end.
+            request.transport.abort()
         else:
             request.transport.close()  # the last chunk is missing, and what was sent still arrives
 
