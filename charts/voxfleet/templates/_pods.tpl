@@ -34,3 +34,8 @@ capabilities: {drop: [ALL]}
 {{- define "voxfleet.internalSecret" -}}
 {{ .Values.internalKey.existingSecret | default "voxfleet-internal" }}
 {{- end }}
+
+{{/* voxfleet.voicePeers: host and port of every gateway of this cluster. */}}
+{{- define "voxfleet.voicePeers" -}}
+voxfleet-gateway-internal.{{ .Release.Namespace }}.svc.{{ .Values.clusterDomain }}:9091
+{{- end }}

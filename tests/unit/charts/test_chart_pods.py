@@ -25,6 +25,7 @@ ENVIRONMENT = {
         "VOXFLEET_IMAGE_PULL_POLICY",
         "VOXFLEET_ALLOWED_HOST_PATHS",
         "VOXFLEET_CLUSTER_DOMAIN",
+        "VOXFLEET_VOICE_SOURCE",
         "VOXFLEET_LOG_LEVEL",
     },
     "gateway": {
@@ -36,6 +37,12 @@ ENVIRONMENT = {
         "VOXFLEET_GATEWAY_SERVICE",
         "VOXFLEET_REPLICAS",
         "VOXFLEET_TRUSTED_PROXIES",
+        "VOXFLEET_KEEP_ALIVE_SECONDS",
+        "VOXFLEET_ALLOWED_ORIGINS",
+        "VOXFLEET_VOICES_DIR",
+        "VOXFLEET_VOICE_PEERS",
+        "VOXFLEET_MAX_VOICES",
+        "VOXFLEET_MAX_VOICES_BYTES",
         "VOXFLEET_DRAIN_SECONDS",
         "VOXFLEET_LOG_LEVEL",
     },
@@ -84,7 +91,7 @@ def test_every_pod_is_restricted(manifests: list[Manifest]) -> None:
 def test_no_pod_mounts_or_shares_its_node(manifests: list[Manifest]) -> None:
     for name, deployment in deployments(manifests).items():
         assert not {"hostNetwork", "hostPID", "hostIPC", "initContainers"} & pod(deployment).keys(), name
-        assert [list(volume) for volume in pod(deployment)["volumes"]] == [["name", "emptyDir"]], name
+        assert {tuple(volume) for volume in pod(deployment)["volumes"]} == {("name", "emptyDir")}, name
 
 
 def test_every_container_has_requests_and_a_memory_limit(manifests: list[Manifest]) -> None:
@@ -186,6 +193,7 @@ def test_selectors_select_their_own_pods_only(manifests: list[Manifest]) -> None
         "voxfleet-gateway": {"voxfleet-gateway-eu-central", "voxfleet-gateway-us-east"},
         "voxfleet-gateway-eu-central": {"voxfleet-gateway-eu-central"},
         "voxfleet-gateway-us-east": {"voxfleet-gateway-us-east"},
+        "voxfleet-gateway-internal": {"voxfleet-gateway-eu-central", "voxfleet-gateway-us-east"},
     }
 
 
@@ -255,7 +263,11 @@ def test_gateways_get_the_trusted_proxies(render: Render) -> None:
 def test_the_traffic_distribution_fits_the_kubernetes_version(
     render: Render, kubernetes: str, distribution: str
 ) -> None:
-    services = [manifest for manifest in render(kubernetes=kubernetes) if manifest["kind"] == "Service"]
+    services = [
+        manifest
+        for manifest in render(kubernetes=kubernetes)
+        if manifest["kind"] == "Service" and manifest["spec"].get("clusterIP") != "None"
+    ]
     assert [service["spec"]["trafficDistribution"] for service in services] == [distribution]
 
 
@@ -270,8 +282,11 @@ def test_network_policies_are_optional_and_restrict_the_internal_port(render: Re
     assert opened.keys() == {6006, 9090, 9091}
     assert opened[6006] is None
     assert opened[9091] is not None
-    callers = [each["podSelector"]["matchLabels"]["app.kubernetes.io/component"] for each in opened[9091]]
+    *parts, servers = opened[9091]
+    callers = [each["podSelector"]["matchLabels"]["app.kubernetes.io/component"] for each in parts]
     assert callers == ["operator", "gateway"], "gateways hand held requests over to one another"
+    (expression,) = servers["podSelector"]["matchExpressions"]
+    assert (expression["key"], servers["namespaceSelector"]) == ("voxfleet.dev/deployment", {}), "they fetch voices"
     assert {rule["ports"][0]["port"] for rule in policies["voxfleet-operator"]} == {9090}
 
 
@@ -290,3 +305,54 @@ def test_a_gateway_knows_the_service_of_its_region(render: Render, regions: list
     }
     assert named == services
     assert services <= {each["metadata"]["name"] for each in manifests if each["kind"] == "Service"}
+
+
+def test_a_tls_secret_is_mounted_as_a_folder_and_probed_by_https(render: Render) -> None:
+    rendered = render({"gateway": {"tls": {"secretName": "web"}}})
+    gateway = deployments(rendered)["voxfleet-gateway"]
+    container = pod(gateway)["containers"][0]
+    mounts = {mount["name"]: mount for mount in container["volumeMounts"]}
+    assert {"name": "tls", "secret": {"secretName": "web"}} in pod(gateway)["volumes"]
+    assert "subPath" not in mounts["tls"]
+    for variable, file in (("CERTIFICATE", "tls.crt"), ("KEY", "tls.key")):
+        assert environment(gateway)[f"VOXFLEET_TLS_{variable}"]["value"] == f"{mounts['tls']['mountPath']}/{file}"
+    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+        assert container[probe]["httpGet"]["scheme"] == "HTTPS"
+    (service,) = [
+        each for each in rendered if each["metadata"]["name"] == "voxfleet-gateway" and each["kind"] == "Service"
+    ]
+    assert service["spec"]["ports"][0]["appProtocol"] == "https"
+
+
+def test_gateways_share_a_claim_of_voices_or_have_a_folder_each(render: Render) -> None:
+    def volume(voices: Manifest) -> Manifest:
+        gateway = deployments(render({"gateway": {"voices": voices}}))["voxfleet-gateway"]
+        return {each["name"]: each for each in pod(gateway)["volumes"]}.get("voices", {})
+
+    assert "emptyDir" in volume({})
+    assert volume({"existingClaim": "mine"})["persistentVolumeClaim"] == {"claimName": "mine"}
+    assert volume({"enabled": False}) == {}
+
+
+def test_pods_and_gateways_find_voices_by_the_headless_service(render: Render) -> None:
+    rendered = render({"clusterDomain": "cluster.test"})
+    peers = "voxfleet-gateway-internal.voxfleet-system.svc.cluster.test:9091"
+    assert environment(deployments(rendered)["voxfleet-gateway"])["VOXFLEET_VOICE_PEERS"]["value"] == peers
+    assert (
+        environment(deployments(rendered)["voxfleet-operator"])["VOXFLEET_VOICE_SOURCE"]["value"] == f"http://{peers}"
+    )
+    without = render({"gateway": {"voices": {"enabled": False}}})
+    assert "VOXFLEET_VOICE_SOURCE" not in environment(deployments(without)["voxfleet-operator"])
+    assert "voxfleet-gateway-internal" not in {each["metadata"]["name"] for each in without}
+
+
+def test_large_bounds_are_written_as_integers(render: Render) -> None:
+    gateway = deployments(render({"gateway": {"voices": {"maxBytes": 10_000_000_000}}}))["voxfleet-gateway"]
+    assert environment(gateway)["VOXFLEET_MAX_VOICES_BYTES"]["value"] == "10000000000"
+
+
+def test_browsers_and_balancers_settings_reach_the_gateway(render: Render) -> None:
+    values = {"gateway": {"keepAliveSeconds": 620, "allowedOrigins": ["https://a.example", "http://localhost:3000"]}}
+    gateway = environment(deployments(render(values))["voxfleet-gateway"])
+    assert gateway["VOXFLEET_KEEP_ALIVE_SECONDS"]["value"] == "620"
+    assert gateway["VOXFLEET_ALLOWED_ORIGINS"]["value"] == "https://a.example,http://localhost:3000"

@@ -1,6 +1,7 @@
 """A resource, its objects and its pod, as the manifests of one installation."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -26,18 +27,27 @@ def _resource(**spec: Any) -> Resource:
     return read_resource({"metadata": metadata, "spec": {"regions": [{"name": "eu"}], **spec}})
 
 
-def _made(of: Resource, phase: Phase = Phase.ASLEEP, replicas: int = 0, **plan: Any) -> list[Manifest]:
+def _made(
+    of: Resource,
+    phase: Phase = Phase.ASLEEP,
+    replicas: int = 0,
+    installation: Installation = INSTALLATION,
+    **plan: Any,
+) -> list[Manifest]:
     plans = {
         region.name: RegionPlan(
             region.name, phase, replicas, reason=str(phase), pools=PoolReplicas(on_demand=replicas), **plan
         )
         for region in of.spec.regions
     }
-    return desired_objects(of, ResourcePlan(plans), INSTALLATION, owns_model_name=True)
+    return desired_objects(of, ResourcePlan(plans), installation, owns_model_name=True)
 
 
-def _pod(of: Resource) -> dict[str, Any]:
-    deployment = next(manifest.body for manifest in _made(of) if manifest.kind == "Deployment")
+def _pod(of: Resource, *, voice_source: str = "") -> dict[str, Any]:
+    installation = replace(INSTALLATION, pod=replace(SETTINGS, voice_source=voice_source))
+    deployment = next(
+        manifest.body for manifest in _made(of, installation=installation) if manifest.kind == "Deployment"
+    )
     spec: dict[str, Any] = deployment["spec"]["template"]["spec"]
     return spec
 

@@ -32,6 +32,14 @@ def test_the_pod_gets_the_hash_of_its_token_only(resource: Resources, pod: Pods)
     assert digest != internal_token_sha256("key", "default", "other")
 
 
+def test_the_voice_source_is_a_flag_only_where_there_is_one(
+    resource: Resources, pod: Pods, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "--voice-source" not in flags(pod, resource())
+    monkeypatch.setattr(pod, "__kwdefaults__", {"voice_source": "http://voices:9091"})
+    assert flags(pod, resource())["--voice-source"] == "http://voices:9091"
+
+
 @pytest.mark.parametrize(("cpu", "threads"), [("100m", "1"), (2, "2"), ("1500m", "2")])
 def test_threads_follow_the_requested_cpus(cpu: str | int, threads: str, resource: Resources, pod: Pods) -> None:
     of = resource(gpu={"count": 0}, resources={"requests": {"cpu": cpu}})
