@@ -67,10 +67,12 @@ class HandoverHandler:
         with self.speech.bodies.reserve() as reservation:
             body = await read_body(request, reservation, context.caller.max_body_bytes)
             speech = check_speech(*parse_model_name(body), body)
+            del body  # the request keeps one copy, until the other gateway has the first byte of the response
+            speech.body.on_release = reservation.shrink
             context.input_characters = speech.input_characters
             await self.speech.check_voice(speech.voice, context)  # the pod fetches it by a token of this gateway
             ticket = self.speech.dispatcher.hold_queues.new_ticket(
-                _number(headers, HOLD_HEADER), context.caller.tenant, speech.audio_seconds, len(body)
+                _number(headers, HOLD_HEADER), context.caller.tenant, speech.audio_seconds, len(speech.body)
             )
             # Without comments of its own: the other gateway keeps its client's stream of events open.
             return await self.speech.serve(request, speech, ticket, self._route_request(headers, context.caller))

@@ -59,7 +59,8 @@ class Speech:
             body = await read_body(request, reservation, context.caller.max_body_bytes)
             speech, model = self._check(body, context)
             reservation.grow(max(0, len(speech.body) - len(body)))
-            del body  # the request keeps one copy
+            del body  # the request keeps one copy, until its client has the first byte of the response
+            speech.body.on_release = reservation.shrink
             await self.check_voice(speech.voice, context)
             return await self._respond(request, speech, model)
 

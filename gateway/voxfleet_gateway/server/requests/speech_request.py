@@ -5,6 +5,7 @@ Does not know: voices, which the servers keep; other fields, which are passed on
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,12 +22,30 @@ STREAM_FORMATS = ("audio", EVENTS)
 SPEED_BOUNDS = (0.25, 4.0)  # as OpenAI's API
 
 
+@dataclass(slots=True)
+class KeptBody:
+    """The bytes of a request, kept once, for as long as another attempt may need them."""
+
+    data: bytes
+    on_release: Callable[[int], None] = lambda _count: None
+    is_sent: bool = False  # to a pod, whole
+
+    def release(self) -> None:
+        """Drop the bytes, unless a pod that answers early is still being sent them."""
+        if self.is_sent:
+            self.on_release(len(self.data))
+            self.data = b""
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+
 @dataclass(frozen=True, slots=True)
 class SpeechRequest:
     """A request whose fields passed the checks here; only its bytes are kept. A server may refuse it for others."""
 
     model: str
-    body: bytes
+    body: KeptBody
     input_characters: int
     audio_seconds: float  # estimated
     response_format: str
@@ -37,8 +56,9 @@ class SpeechRequest:
         """Return the request with the model name that the server serves; itself when the name is the same."""
         if self.model == served_model:
             return self
-        fields = {**json.loads(self.body), "model": served_model}
-        return replace(self, model=served_model, body=json.dumps(fields).encode())  # ASCII: lone surrogates pass too
+        fields = {**json.loads(self.body.data), "model": served_model}
+        named = json.dumps(fields).encode()  # ASCII: lone surrogates pass too
+        return replace(self, model=served_model, body=KeptBody(named, self.body.on_release))
 
 
 def parse_model_name(body: bytes) -> tuple[str, dict[str, Any]]:
@@ -83,10 +103,15 @@ def check_speech(model: str, fields: dict[str, Any], body: bytes) -> SpeechReque
     _check_choice(fields, "stream_format", STREAM_FORMATS)
     check_output(fields)
     text = fields["input"]
-    is_stream = fields.get("stream_format") == EVENTS
-    response_format = fields.get("response_format") or "mp3"
-    voice = named_voice(fields)
-    return SpeechRequest(model, body, len(text), estimated_audio_seconds(text), response_format, voice, is_stream)
+    return SpeechRequest(
+        model=model,
+        body=KeptBody(body),
+        input_characters=len(text),
+        audio_seconds=estimated_audio_seconds(text),
+        response_format=fields.get("response_format") or "mp3",
+        voice=named_voice(fields),
+        wants_events=fields.get("stream_format") == EVENTS,
+    )
 
 
 def named_voice(fields: dict[str, Any]) -> str:

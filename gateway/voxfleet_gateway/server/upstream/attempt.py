@@ -14,6 +14,7 @@ from multidict import CIMultiDict
 
 from voxfleet_gateway.errors import Refusal, UpstreamFailedError, UpstreamFailure
 from voxfleet_gateway.request_context import REQUEST_ID_HEADER
+from voxfleet_gateway.server.requests.speech_request import KeptBody
 from voxfleet_gateway.server.responses import SHOULD_RETRY_HEADER, error_response
 
 CONNECT_SECONDS = 2.0  # within a cluster a connection takes milliseconds
@@ -49,7 +50,7 @@ class UpstreamStatusError(UpstreamFailedError):
 
 @asynccontextmanager
 async def started(
-    session: aiohttp.ClientSession, url: str, headers: Mapping[str, str], body: bytes, timer: FirstByteTimer
+    session: aiohttp.ClientSession, url: str, headers: Mapping[str, str], body: KeptBody, timer: FirstByteTimer
 ) -> AsyncIterator[tuple[Upstream, bytes]]:
     """Send the request; yield the response and the first bytes of its body. Raises UpstreamFailedError before that."""
     upstream, finished = None, False
@@ -108,10 +109,12 @@ async def read_error(upstream: Upstream, first: bytes = b"") -> bytes:
     return bytes(refusal.body) if isinstance(refusal.body, bytes | bytearray) else b""
 
 
-async def _pieces(body: bytes) -> AsyncIterator[bytes]:
+async def _pieces(body: KeptBody) -> AsyncIterator[bytes]:
     """Yield the body in pieces, so that a slow pod's transport keeps no second copy of a large one."""
+    body.is_sent = False
     for start in range(0, len(body), PIECE_BYTES):
-        yield body[start : start + PIECE_BYTES]
+        yield body.data[start : start + PIECE_BYTES]
+    body.is_sent = True
 
 
 async def _first_chunk(upstream: Upstream) -> bytes:

@@ -19,6 +19,7 @@ from voxfleet_gateway.accounts.accounts import meter_for
 from voxfleet_gateway.dispatch.target import Target
 from voxfleet_gateway.refusals import broke_off
 from voxfleet_gateway.request_context import RequestContext
+from voxfleet_gateway.server.requests.speech_request import KeptBody
 from voxfleet_gateway.server.responses import error_response
 from voxfleet_gateway.server.upstream.attempt import (
     Upstream,
@@ -40,7 +41,7 @@ class SentRequest:
     """What an attempt sends, and how long its client waits."""
 
     path: str
-    body: bytes
+    body: KeptBody
     hold_left_seconds: float
 
 
@@ -72,7 +73,7 @@ class Proxy:
             response = begun or _response(upstream, context)
             if self.is_draining():
                 response.force_close()  # the client's next request must reach another gateway
-            await _Relay(request, response, context).run(upstream, first)
+            await _Relay(request, response, context, sent.body).run(upstream, first)
             return response
 
 
@@ -83,6 +84,7 @@ class _Relay:
     request: web.Request
     response: web.StreamResponse
     context: RequestContext
+    sent: KeptBody
 
     async def run(self, upstream: Upstream, first: bytes) -> None:
         """Pass the body on; close the client's connection when the pod breaks off or the client takes nothing."""
@@ -108,6 +110,7 @@ class _Relay:
             set_reset_on_close(self.request.transport, is_on=True)  # whatever closes it, the process's end included
         await self._write(first if framer is None else framer.feed(first))
         self._count_first_byte(upstream.status)
+        self.sent.release()  # nothing is repeated from here on
         while chunk := await _next_chunk(upstream):
             await self._write(chunk if framer is None else framer.feed(chunk))
         if upstream.status == HTTPStatus.OK and not is_delimited(upstream):

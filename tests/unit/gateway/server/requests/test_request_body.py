@@ -131,3 +131,33 @@ async def test_a_large_body_reaches_the_pod_whole(wire: Any) -> None:
     async with wire.gateway(pod) as (port, _):
         answer, _ = await wire.send(port, wire.post(body))
     assert (status(answer), received) == (200, [body])
+
+
+@pytest.mark.parametrize("status_line", [b"200 OK", b"400 Bad Request"])
+async def test_a_body_is_kept_until_the_first_byte_of_its_response_and_not_longer(
+    wire: Any, status_line: bytes
+) -> None:
+    answered = asyncio.Event()
+    body = b'{"model":"m","input":"hi","reference_audio":"%s"}' % (b"A" * MIB)
+
+    async def pod(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        await reader.readexactly(int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0]))
+        await asyncio.sleep(0.2)
+        used.append(gateway.speech.bodies.used_bytes)
+        writer.write(b"HTTP/1.1 " + status_line + b"\r\nContent-Length: 8\r\n\r\nRIFF")
+        await answered.wait()
+        writer.write(b"more")
+        writer.close()
+
+    used: list[int] = []
+    async with wire.gateway(pod) as (port, gateway):
+        sending = asyncio.create_task(wire.send(port, wire.post(body)))
+        async with asyncio.timeout(20):
+            while not used or gateway.speech.bodies.used_bytes:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        assert not sending.done()  # the response goes on
+        answered.set()
+        answer, _ = await sending
+    assert used == [len(body)]
+    assert answer.endswith(b"RIFFmore")
