@@ -7,6 +7,7 @@ remembered. Does not know: files, other gateways, clocks (the time is an argumen
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 from voxfleet_gateway.errors import VoicesFullError
 from voxfleet_gateway.voices.file_format import VoiceHeader, VoiceKey
@@ -29,6 +30,8 @@ class VoiceIndex:
     """The newest known header of every voice, deleted ones included."""
 
     headers: dict[VoiceKey, VoiceHeader] = field(default_factory=dict)
+    changes: dict[VoiceKey, int] = field(default_factory=dict)  # number of each key's last change, in order
+    last_change: int = 0
 
     def merge(self, header: VoiceHeader) -> bool:
         """Keep the header if it is newer than the known one; return whether it was. Merges may come in any order."""
@@ -36,7 +39,19 @@ class VoiceIndex:
         if known is not None and known.rank >= header.rank:
             return False
         self.headers[header.key] = header
+        self.last_change += 1
+        self.changes.pop(header.key, None)
+        self.changes[header.key] = self.last_change
         return True
+
+    def changed_after(self, number: int) -> list[VoiceHeader]:
+        """Return what changed after the change of that number; everything after 0."""
+        recent = takewhile(lambda key: self.changes[key] > number, reversed(self.changes))
+        return [self.headers[key] for key in recent]
+
+    def forget(self, header: VoiceHeader) -> None:
+        """Drop a deletion that need not be remembered any longer."""
+        del self.headers[header.key], self.changes[header.key]
 
     def find(self, tenant: str, voice: str) -> VoiceHeader | None:
         """Return the voice that the tenant's requests may use under this id: its own, or a shared one."""

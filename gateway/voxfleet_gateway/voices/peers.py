@@ -8,7 +8,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import aiohttp
 import structlog
@@ -26,8 +26,19 @@ FETCH_SECONDS = 10.0
 MAX_LIST_BYTES = 64 * 2**20  # 100,000 voices
 TENANT_HEADER = "Voxfleet-Tenant"
 
-_LIST = TypeAdapter(list[VoiceHeader])
 log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeList:
+    """What changed in one process after a change that its reader names: everything for a reader of another process."""
+
+    process: str = ""
+    last_change: int = 0
+    voices: list[VoiceHeader] = field(default_factory=list)
+
+
+CHANGE_LIST = TypeAdapter(ChangeList)
 
 
 @dataclass(slots=True)
@@ -40,7 +51,7 @@ class VoicePeers:
     interval_seconds: float
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     announcing: set[asyncio.Task[None]] = field(default_factory=set)
-    known_lists: dict[str, str] = field(default_factory=dict)  # the digest of the list that was last read, by address
+    read: dict[str, "ChangeList"] = field(default_factory=dict)  # the list that was last taken over whole, by address
 
     async def ask(self, key: VoiceKey) -> bytes | None:
         """Return a voice's file from the first peer that has it."""
@@ -88,19 +99,19 @@ class VoicePeers:
                 continue
 
     async def _compare(self, address: str, repository: VoiceRepository) -> None:
-        headers = self._headers | {"If-None-Match": self.known_lists.get(address, "")}
-        async with self._get(address, VOICES_PATH, headers, LIST_SECONDS) as response:
+        known = self.read.get(address, ChangeList())
+        path = f"{VOICES_PATH}?process={known.process}&after={known.last_change}"
+        async with self._get(address, path, self._headers, LIST_SECONDS) as response:
             body = await _bounded(response, MAX_LIST_BYTES) if response is not None and response.status == 200 else None  # noqa: PLR2004
-            digest = response.headers.get("ETag", "") if response is not None else ""
         if body is None:
             return
         try:
-            theirs = _LIST.validate_json(body)
+            theirs = CHANGE_LIST.validate_json(body)
         except ValidationError as error:
             log.warning("voices_of_peer_invalid", peer=address, errors=error.error_count())
             return
-        if await self._receive(address, repository, theirs):
-            self.known_lists[address] = digest
+        if await self._receive(address, repository, theirs.voices):
+            self.read[address] = replace(theirs, voices=[])
 
     async def _receive(self, address: str, repository: VoiceRepository, theirs: Iterable[VoiceHeader]) -> bool:
         """Take over what is newer; return whether all of it was."""

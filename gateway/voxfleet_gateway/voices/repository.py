@@ -125,7 +125,7 @@ class VoiceRepository:
         """Drop the records of deletions that every peer has learned of long ago."""
         for header in self.index.outdated(now_microseconds()):
             await asyncio.to_thread(self.folder.forget, header)
-            del self.index.headers[header.key]
+            self.index.forget(header)
 
     async def _ask(self, key: VoiceKey) -> bytes | None:
         """Fetch a voice from any peer, once for all requests that want it now, and store it."""

@@ -31,6 +31,7 @@ from voxfleet_gateway.server.live.backlog import Backlog
 from voxfleet_gateway.server.live.channel import Channel, ClientGoneError, CloseCode
 from voxfleet_gateway.server.live.messages import (
     END,
+    START,
     PodReportedError,
     SessionStart,
     added_characters,
@@ -113,13 +114,15 @@ class Session:
 
     async def _take(self, text: str) -> None:
         try:
-            added = added_characters(parse_client_message(text))
+            fields = parse_client_message(text)
+            if fields.get("type") == START:  # each one: a pod may have refused the first
+                await self.speech.check_voice(named_voice(fields), self.context)
             if not self.backlog.offer(text):
                 raise RequestRefusedError(backlog_full(len(self.backlog.waiting), self.backlog.max_bytes))  # noqa: TRY301
         except RequestRefusedError as refused:
             await self.channel.send_refusal(refused.refusal)
         else:
-            self.context.input_characters += added
+            self.context.input_characters += added_characters(fields)
 
     async def _serve(self) -> None:
         try:
@@ -146,7 +149,6 @@ class Session:
             try:
                 start = parse_start(fields, self.request.query.get("model", ""))
                 model = self.speech.dispatcher.model(start.model, self.context.caller)
-                await self.speech.check_voice(named_voice(start.fields), self.context)
             except RequestRefusedError as refused:
                 self.backlog.drop_sent()
                 await self.channel.send_refusal(refused.refusal)

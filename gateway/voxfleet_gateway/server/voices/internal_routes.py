@@ -5,18 +5,22 @@ it speaks: the voices of that request's tenant.
 """
 
 import time
-from dataclasses import dataclass
+import uuid
+from dataclasses import dataclass, field
 
 from aiohttp import web
-from pydantic import TypeAdapter
 
 from voxfleet_gateway.errors import VoicesUnavailableError
 from voxfleet_gateway.tokens import bearer_matches, gateway_token, tenant_of_voice_token
-from voxfleet_gateway.voices.file_format import VoiceHeader
-from voxfleet_gateway.voices.peers import CHANGED_PATH, TENANT_HEADER, VOICES_PATH, VoicePeers
+from voxfleet_gateway.voices.peers import (
+    CHANGE_LIST,
+    CHANGED_PATH,
+    TENANT_HEADER,
+    VOICES_PATH,
+    ChangeList,
+    VoicePeers,
+)
 from voxfleet_gateway.voices.repository import VoiceRepository
-
-_LIST = TypeAdapter(list[VoiceHeader])
 
 
 @dataclass(slots=True)
@@ -26,6 +30,7 @@ class InternalVoices:
     repository: VoiceRepository
     peers: VoicePeers
     internal_key: str
+    process: str = field(default_factory=lambda: uuid.uuid4().hex)  # changes are numbered within it
 
     def add_to(self, app: web.Application) -> None:
         """Add the routes."""
@@ -34,14 +39,15 @@ class InternalVoices:
         app.router.add_get(VOICES_PATH + "/{voice}", self.file)
 
     async def list(self, request: web.Request) -> web.Response:
-        """Respond with all headers, deletions included; 304 when the peer has read them already."""
+        """Respond with the headers that changed since the peer asked last, deletions included."""
         if not self._is_gateway(request):
             return _unauthorized()
-        etag = f'"{self.repository.index.digest()}"'
-        if request.headers.get("If-None-Match") == etag:
-            return web.Response(status=304, headers={"ETag": etag})
-        body = _LIST.dump_json(list(self.repository.index.headers.values()))
-        return web.Response(body=body, content_type="application/json", headers={"ETag": etag})
+        after = request.query.get("after", "")
+        is_known = request.query.get("process") == self.process and after.isascii() and after.isdigit()
+        index = self.repository.index
+        changed = index.changed_after(int(after[:18]) if is_known else 0)
+        body = CHANGE_LIST.dump_json(ChangeList(self.process, index.last_change, changed))
+        return web.Response(body=body, content_type="application/json")
 
     async def changed(self, request: web.Request) -> web.Response:
         """Compare lists with the peers now."""

@@ -45,6 +45,20 @@ def test_what_is_newer_and_merged_makes_two_gateways_equal(ours: list[VoiceHeade
     assert not one.newer(two.headers.values())
 
 
+@given(st.lists(HEADERS, max_size=12), st.integers(0, 12))
+def test_a_reader_of_changes_misses_none(changes: list[VoiceHeader], read_at: int) -> None:
+    index, reader, number = VoiceIndex(), VoiceIndex(), 0
+    for position, header in enumerate([*changes, *changes[:1]]):
+        index.merge(header)
+        if position % max(1, read_at) == 0 or position == len(changes):
+            for changed in index.changed_after(number):
+                reader.merge(changed)
+            number = index.last_change
+            assert index.changed_after(number) == []
+            assert reader.digest() == index.digest()
+    assert {each.key for each in index.changed_after(0)} == {*index.headers}
+
+
 @given(HEADERS, st.integers(0, 10))
 def test_a_change_made_now_holds_whatever_the_clock_says(known: VoiceHeader, now: int) -> None:
     index = VoiceIndex()

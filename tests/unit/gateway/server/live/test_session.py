@@ -106,6 +106,21 @@ async def test_a_wrong_first_message_is_an_error_and_may_be_sent_again(
     assert kinds(received) == ["session.started", b"one", b"two", "session.done"]
 
 
+async def test_each_session_start_may_name_the_callers_voices_only(wire: Any, live: Any, tmp_path: Any) -> None:
+    pod, unknown = live.pod(live.speak), live.start | {"voice": {"id": f"voice_{'0' * 32}"}}
+    async with (
+        live.listening(pod) as ports,
+        wire.gateway(*ports, settings={"voices_dir": str(tmp_path)}) as (port, _),
+        live.client(port) as socket,
+    ):
+        await live.send(socket, unknown, live.start, unknown, *TEXTS, END)
+        received, _ = await live.read_all(socket)
+    errors = [each["error"]["code"] for each in received if isinstance(each, dict) and each["type"] == "error"]
+    assert errors == ["voice_not_found"] * 2
+    assert pod.received == [live.start, *TEXTS, END]
+    assert pod.headers[0]["Voxfleet-Voice-Token"]
+
+
 @pytest.mark.parametrize("stage", ["before the handshake", "after session.started", "during the text"])
 async def test_another_pod_takes_over_until_the_first_audio(wire: Any, live: Any, stage: str) -> None:
     broken = []
