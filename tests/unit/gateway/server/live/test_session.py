@@ -321,25 +321,30 @@ async def test_a_slow_client_is_disconnected_and_the_pod_is_slowed_down(
 ) -> None:
     monkeypatch.setattr("voxfleet_gateway.server.live.routes.WRITE_SECONDS", 1.0)
     sent = 0
+    waiting: list[int] = []
 
     async def flood(pod: Any, socket: Any) -> None:
         nonlocal sent
         await pod.next(socket)
         await live.event(socket, "session.started", seed=1)
         while sent < 200 * 2**20:
-            await socket.send(bytes(2**20))
-            sent += 2**20
+            await socket.send(bytes(2**16))
+            sent += 2**16
 
     pod = live.pod(flood)
     async with live.listening(pod) as ports, wire.gateway(*ports) as (port, gateway):
         socket = await live.client(port, max_queue=1, ping_interval=None)
         await live.send(socket, live.start)
         await until(lambda: gateway.live.sessions)
-        await until(lambda: not gateway.live.sessions and not pod.open)
+        (session,) = gateway.live.sessions
+        transport = session.request.transport
+        await until(lambda: waiting.append(transport.get_write_buffer_size()) or not gateway.live.sessions)
+        await until(lambda: not pod.open)
         (state,) = gateway.fleet.regions[wire.key].pods.values()
         assert state.open_requests == 0
         socket.transport.abort()
-    assert sent < 60 * 2**20
+    assert sent < 60 * 2**20  # the kernel's buffers of four sockets
+    assert 0 < max(waiting) < 512 * 1024
 
 
 async def test_a_pod_that_answers_nothing_is_given_up(wire: Any, live: Any, monkeypatch: pytest.MonkeyPatch) -> None:
