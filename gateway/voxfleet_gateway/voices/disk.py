@@ -35,6 +35,7 @@ class VoiceFolder:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._seen: dict[str, tuple[int, int]] = {}  # inode and time of each file, when its header was read
 
     def prepare(self) -> None:
         """Create the folder, and remove what gateways left half written when they died."""
@@ -50,15 +51,26 @@ class VoiceFolder:
         with _translated():
             return self._folder.stat().st_mtime_ns
 
-    def headers(self) -> list[VoiceHeader]:
-        """Return the headers of all files; damaged ones are skipped."""
+    def changed_headers(self) -> list[VoiceHeader]:
+        """Return the headers of files that were added or replaced since the last call; damaged ones are skipped."""
         found: list[VoiceHeader] = []
-        with _translated():
-            for path in self._folder.iterdir():
-                if path.suffix in {VOICE, DELETED} and not path.name.startswith(TEMPORARY):
-                    with contextlib.suppress(VoiceFileError, FileNotFoundError), path.open("rb") as opened:
-                        found.append(parse_header(opened.read(MAX_HEADER_BYTES + 1)))
+        seen: dict[str, tuple[int, int]] = {}
+        with _translated(), os.scandir(self._folder) as entries:
+            for entry in entries:
+                name = entry.name
+                if not name.endswith((VOICE, DELETED)) or name.startswith(TEMPORARY):
+                    continue
+                with contextlib.suppress(VoiceFileError, FileNotFoundError):
+                    status = entry.stat(follow_symlinks=False)
+                    seen[name] = status.st_ino, status.st_mtime_ns
+                    if self._seen.get(name) != seen[name]:
+                        found.append(self._header(name))
+        self._seen = seen
         return found
+
+    def _header(self, name: str) -> VoiceHeader:
+        with (self._folder / name).open("rb") as opened:
+            return parse_header(opened.read(MAX_HEADER_BYTES + 1))
 
     def read(self, key: VoiceKey) -> bytes | None:
         """Return a voice's file, its hash checked; None when there is none. Raises VoiceFileError when damaged."""

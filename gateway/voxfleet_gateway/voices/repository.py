@@ -18,6 +18,8 @@ from voxfleet_gateway.voices.index import SHARED, Limits, VoiceIndex
 
 MISSING_SECONDS = 2.0  # in which peers are not asked again for a voice that none of them has
 MAX_MISSING = 4096
+SETTLED_NANOSECONDS = 2 * 10**9  # the coarsest clocks of file systems
+MAX_ASKING = 64  # voices at a time
 
 log = structlog.get_logger(__name__)
 
@@ -40,15 +42,19 @@ class VoiceRepository:
     changed_at: int = 0  # of the folder, when it was last read
     missing: dict[VoiceKey, float] = field(default_factory=dict)  # until when peers are not asked
     asking: dict[VoiceKey, asyncio.Task[bytes | None]] = field(default_factory=dict)
+    reading: asyncio.Lock = field(default_factory=asyncio.Lock)
     writing: asyncio.Lock = field(default_factory=asyncio.Lock)  # from the check of limits to the end of the write
 
     async def refresh(self) -> None:
-        """Read the folder if another gateway that shares it has changed it. Raises VoicesUnavailableError."""
-        changed_at = await asyncio.to_thread(self.folder.changed_at)
-        if changed_at != self.changed_at:
-            for header in await asyncio.to_thread(self.folder.headers):
-                self.index.merge(header)
-            self.changed_at = changed_at
+        """Read what has changed in the folder, also by gateways that share it. Raises VoicesUnavailableError."""
+        async with self.reading:
+            changed_at = await asyncio.to_thread(self.folder.changed_at)
+            if changed_at != self.changed_at:
+                for header in await asyncio.to_thread(self.folder.changed_headers):
+                    self.index.merge(header)
+                # A later change within the same tick of the file system's clock has the same time: look again.
+                is_settled = time.time_ns() - changed_at > SETTLED_NANOSECONDS
+                self.changed_at = changed_at if is_settled else 0
 
     async def find(self, tenant: str, voice: str) -> VoiceHeader | None:
         """Return the voice that the tenant's requests may use under this id, from here or from a peer."""
@@ -72,7 +78,8 @@ class VoiceRepository:
 
     async def read_own(self, key: VoiceKey) -> bytes | None:
         """Return a voice's file from the folder alone; a damaged one is fetched from a peer again."""
-        if not is_voice_id(key[1]):
+        known = self.index.headers.get(key)
+        if not is_voice_id(key[1]) or (known is not None and known.is_deleted):
             return None
         try:
             return await asyncio.to_thread(self.folder.read, key)
@@ -83,6 +90,7 @@ class VoiceRepository:
     async def put(self, voice: StoredVoice) -> VoiceHeader:
         """Store a voice that was made here. Raises VoicesFullError, VoicesUnavailableError."""
         key = voice.header.key
+        await self.refresh()
         async with self.writing:
             self.index.check_room(key, len(voice.payload), self.limits)
             known = self.index.headers.get(key)
@@ -133,6 +141,8 @@ class VoiceRepository:
             return None
         task = self.asking.get(key)
         if task is None:
+            if len(self.asking) >= MAX_ASKING:
+                raise VoicesUnavailableError(f"{MAX_ASKING} voices are being looked for at other gateways")
             task = self.asking[key] = asyncio.create_task(self._fetch(key))
             task.add_done_callback(lambda _: self.asking.pop(key, None))
         return await asyncio.shield(task)

@@ -4,6 +4,7 @@ Knows: HTTP's part of a WebSocket. Does not know: what is sent in a session.
 """
 
 import asyncio
+import contextlib
 from dataclasses import dataclass, field
 
 from aiohttp import web
@@ -19,6 +20,7 @@ from voxfleet_gateway.server.middleware import CONTEXT
 from voxfleet_gateway.server.responses import error_response
 from voxfleet_gateway.server.speech import Speech
 
+STOP_SECONDS = 2.0
 TAKEN = "realtime"  # of the subprotocols that a browser offers with its key, as OpenAI's API; the other one is the key
 PING_SECONDS = 30.0  # below the 60 s after which load balancers close a silent connection; also while it is held
 
@@ -61,7 +63,9 @@ class Live:
 
     async def stop(self, _app: web.Application) -> None:
         """End every session with close code 1012, after the drain."""
-        await asyncio.gather(*(session.restart() for session in self.sessions), return_exceptions=True)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STOP_SECONDS):  # not for ever: a client may take nothing
+                await asyncio.gather(*(session.restart() for session in self.sessions), return_exceptions=True)
 
     def _check(self, request: web.Request, socket: web.WebSocketResponse, context: RequestContext) -> None:
         """Refuse a handshake. Raises RequestRefusedError."""

@@ -29,16 +29,17 @@ def test_a_voice_outlives_the_process_and_a_deletion_replaces_it(folder: VoiceFo
     folder.write(VOICE)
     assert folder.changed_at() != before
     again = VoiceFolder(tmp_path / "voices")
-    assert again.headers() == [VOICE.header]
+    assert again.changed_headers() == [VOICE.header]
+    assert again.changed_headers() == []
     assert again.read(VOICE.header.key) == serialize(VOICE)
     again.delete(GONE)
-    assert again.headers() == [GONE]
+    assert again.changed_headers() == [GONE]
     assert again.read(VOICE.header.key) is None
     again.write(VOICE)
-    assert again.headers() == [VOICE.header]
+    assert again.changed_headers() == [VOICE.header]
     again.delete(GONE)
     again.forget(GONE)
-    assert again.headers() == []
+    assert again.changed_headers() == []
     assert [each.name for each in tmp_path.iterdir()] == ["voices"]
 
 
@@ -64,7 +65,7 @@ def test_no_part_of_a_voice_stays_when_writing_fails(
 def test_half_written_files_are_never_read_and_removed_when_abandoned(folder: VoiceFolder, tmp_path: Path) -> None:
     half = tmp_path / "voices" / f"{disk.TEMPORARY}1.voice"
     half.write_bytes(serialize(VOICE))
-    assert folder.headers() == []
+    assert folder.changed_headers() == []
     folder.prepare()
     assert half.exists()  # another gateway may be writing it
     os.utime(half, (0, 0))
@@ -79,4 +80,4 @@ def test_damaged_files_are_an_error_and_not_listed(folder: VoiceFolder, tmp_path
     with pytest.raises(VoiceFileError):
         folder.read(VOICE.header.key)
     path.write_bytes(b"nothing")
-    assert folder.headers() == []
+    assert folder.changed_headers() == []

@@ -228,6 +228,24 @@ async def test_a_gateway_that_was_away_catches_up(nodes: Nodes) -> None:
         assert await two.repository.read("", gone) is None
 
 
+async def test_limits_hold_after_a_restart(nodes: Nodes, tmp_path: Path) -> None:
+    for status in (200, 507):
+        async with nodes(voices_dir=str(tmp_path / "kept"), max_voices=1) as (node,):
+            assert (await node.make(b"%d" % status))[0] == status
+
+
+async def test_too_many_unknown_voices_at_once_are_503(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("voxfleet_gateway.voices.repository.MAX_ASKING", 2)
+    async with nodes() as (node,):
+        never = asyncio.Event()
+        node.repository.ask_peers = lambda _key: never.wait()
+        asking = [asyncio.create_task(node.send("GET", f"{VOICES}/voice_{digit * 32}")) for digit in "01"]
+        await until(lambda: len(node.repository.asking) == 2)
+        assert (await node.send("GET", f"{VOICES}/voice_{'2' * 32}"))[0] == 503
+        for task in [*asking, *node.repository.asking.values()]:
+            task.cancel()
+
+
 async def test_gateways_may_share_a_folder(nodes: Nodes, tmp_path: Path) -> None:
     async with nodes(2, voices_dir=str(tmp_path / "shared"), voice_peers="") as (one, two):
         _, made = await one.make()
