@@ -16,6 +16,7 @@ def test_a_usable_request_id_is_kept() -> None:
         "Voxfleet-Region": "eu",
         "Voxfleet-Route": "gateway",
         "X-Request-Id": "abc-1",
+        "X-Content-Type-Options": "nosniff",
     }
 
 
