@@ -186,3 +186,16 @@ async def test_a_failed_fetch_is_a_503_that_names_no_path(
     assert (rejected.status_code, rejected.json()["error"]["code"]) == (503, "voice_source_unavailable")
     assert "retry-after" in rejected.headers
     assert "token" not in rejected.text
+
+
+async def test_a_requests_token_replaces_the_file_and_what_it_lacks_another_may_have(
+    source: Source, tmp_path: Path
+) -> None:
+    (tmp_path / "token").write_text(TOKEN, encoding="utf-8")
+    remote, voice = source_of(source, tmp_path / "token"), stored()
+    source.status = 404
+    assert await remote.fetch(voice.metadata.id, "one") is None
+    assert await remote.fetch(voice.metadata.id, "one") is None  # known to be missing: not asked again
+    source.status, source.body = 200, serialize_voice(voice)
+    assert await remote.fetch(voice.metadata.id, "two") == voice
+    assert [authorization for _, authorization in source.requests] == ["Bearer one", "Bearer two"]
