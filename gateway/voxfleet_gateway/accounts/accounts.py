@@ -57,6 +57,10 @@ class Accounts:
             may_upload=stored.may_upload,
         )
 
+    def visitor(self) -> Caller:
+        """Return the caller of a path that needs no key; where the others do, it wakes nothing."""
+        return CATALOG if self.store.ring is not None else Caller(max_body_bytes=self.settings.max_body_bytes)
+
     @contextmanager
     def admitted(self, context: RequestContext) -> Iterator[None]:
         """Count the request against its tenant's rate and open requests. Raises RequestRefusedError (429)."""

@@ -43,6 +43,8 @@ class Prewake:
         """Wake the region that the caller's next request would be sent to, if it sleeps; return its name."""
         context = request[CONTEXT]
         caller = context.caller
+        if caller.is_catalog:  # without a key, where keys are required
+            return None
         registry = self.dispatcher.fleet.registry()
         usable = sorted({registry.by_name[name].full_name for name in self.dispatcher.names(caller)})
         name = self.speech.recent.expected(caller.tenant, usable)

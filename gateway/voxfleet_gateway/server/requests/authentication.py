@@ -23,7 +23,7 @@ CATALOG_PREFIX = "/v1/models/"
 async def authenticate(request: web.Request, accounts: Accounts) -> Caller:
     """Return the caller, before anything is woken. Raises RequestRefusedError (401)."""
     if request.path in WITHOUT_KEY:
-        return Caller(max_body_bytes=accounts.settings.max_body_bytes)
+        return accounts.visitor()
     if (region := peer_region(request)) is not None:
         given = request.headers
         priority = given.get(PRIORITY_HEADER, "0")

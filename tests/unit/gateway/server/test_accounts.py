@@ -4,63 +4,15 @@ import asyncio
 import json
 import os
 import re
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import openai
 import pytest
-from voxfleet_gateway.decisions.accounts.api_keys import hash_of
 from voxfleet_gateway.decisions.caller import Caller
-from voxfleet_gateway.gateway import Gateway
 from voxfleet_gateway.server.requests import authentication
 
-KEYS: dict[str, dict[str, Any]] = {
-    "all": {"models": ["*"]},
-    "one": {"models": ["d/n"], "tenant": "other"},
-    "none": {"models": ["x/y"]},
-    "late": {"models": ["*"], "expires_at": "2020-01-01T00:00:00Z"},
-    "up": {"models": ["*"], "may_upload": True},
-}
 PCM = b"\0" * 48_000  # one second
-
-
-@dataclass
-class Keyed:
-    """A gateway with the keys above."""
-
-    port: int
-    gateway: Gateway
-    lines: list[dict[str, Any]]
-
-    def client(self, key: str = "all", retries: int = 0) -> openai.AsyncOpenAI:
-        return openai.AsyncOpenAI(base_url=f"http://127.0.0.1:{self.port}/v1", api_key=key, max_retries=retries)
-
-    async def speak(self, key: str = "all", text: str = "hi", **fields: Any) -> bytes:
-        async with self.client(key) as client:
-            spoken = await client.audio.speech.create(model="m", voice="v", input=text, **fields)
-        return spoken.content
-
-
-@pytest.fixture
-def keyed(wire: Any, tmp_path: Path) -> Callable[..., Any]:
-    @asynccontextmanager
-    async def open_keyed(*pods: Any, limits: dict[str, Any] | None = None, **options: Any) -> AsyncIterator[Keyed]:
-        for name, fields in KEYS.items():
-            row = {"hash": hash_of(name), "tenant": "acme", "created_at": "2026-11-30T00:00:00Z"} | fields
-            (tmp_path / f"k-{name}.json").write_text(json.dumps(row))
-        tenants = tmp_path.parent / f"{tmp_path.name}-tenants.json"
-        tenants.write_text(json.dumps([{"name": "acme", "priority": 5} | (limits or {})]))
-        settings = {"keys_folder": str(tmp_path), "tenants_file": str(tenants), "replicas": 1}
-        # Reports go on: a pod that is silent for 5 s gets nothing, and a test may be slow.
-        async with wire.gateway(*pods, settings=settings, keep_reporting=True, **options) as (port, gateway):
-            lines: list[dict[str, Any]] = []
-            gateway.speech.accounts.usage.write_line = lambda line: lines.append(json.loads(line))
-            yield Keyed(port, gateway, lines)
-
-    return open_keyed
 
 
 async def test_openais_client_raises_what_it_raises_with_openai(wire: Any, keyed: Any) -> None:
@@ -214,7 +166,7 @@ async def test_limits_are_divided_by_the_gateways_that_are_ready(wire: Any, keye
         endpoints = [{"addresses": ["10.0.0.1"], "targetRef": {"name": pod}} for pod in pods]
         return {"metadata": {"namespace": "s", "name": "g"}, "endpoints": endpoints}
 
-    async def limit(there: Keyed) -> str:
+    async def limit(there: Any) -> str:
         async with there.client() as client:
             spoken = await client.audio.speech.with_raw_response.create(model="m", voice="v", input="hi")
         return str(spoken.headers["x-ratelimit-limit-requests"])
@@ -271,7 +223,7 @@ DONE = b'data: {"type": "speech.audio.done", "usage": {}, "sentences": [{"until_
 EVENTS = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: %d\r\n\r\n"
 
 
-async def until_lines(there: Keyed, count: int) -> dict[str, Any]:
+async def until_lines(there: Any, count: int) -> dict[str, Any]:
     async with asyncio.timeout(30):
         while len(there.lines) < count:  # noqa: ASYNC110
             await asyncio.sleep(0.01)

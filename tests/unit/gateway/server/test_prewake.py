@@ -55,3 +55,33 @@ async def test_a_speech_request_is_remembered_as_its_tenant_s_last_model(wire: A
     async with wire.gateway(wire.speaking()) as (port, gateway):
         await wire.send(port, wire.post())
         assert gateway.speech.recent.by_tenant == {"": "d/n"}
+
+
+AUTH = b"Authorization: Bearer all\r\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "extra", "status", "wakes"),
+    [
+        (b"/v1/", AUTH, 200, True),
+        (b"/v1/", b"", 401, False),
+        (b"/v1/", b"Authorization: Bearer none\r\n", 200, False),
+        (b"/", PAGE + AUTH, 200, False),
+        (b"/", PAGE, 200, False),
+    ],
+)
+async def test_where_keys_are_required_only_a_key_wakes(
+    wire: Any, keyed: Any, path: bytes, extra: bytes, status: int, *, wakes: bool
+) -> None:
+    async with keyed(rules={"public_catalog": True}) as there:
+        answer, _ = await wire.send(there.port, get(path, extra))
+        assert there.gateway.fleet.regions[wire.key].traffic.is_wake_requested is wakes
+    assert int(answer.split()[1]) == status
+
+
+async def test_beyond_the_wake_budget_nothing_wakes_ahead(wire: Any, keyed: Any) -> None:
+    async with keyed(limits={"wakesPerHour": 0}) as there:
+        answer, _ = await wire.send(there.port, get(b"/v1/", AUTH))
+        traffic = there.gateway.fleet.regions[wire.key].traffic
+        assert (traffic.is_wake_requested, traffic.waking_since_seconds) == (False, None)
+    assert answer.startswith(b"HTTP/1.1 200 ")
