@@ -20,6 +20,12 @@ def test_a_usable_request_id_is_kept() -> None:
     }
 
 
+def test_a_response_has_what_is_left_of_the_limits_and_what_its_page_needs() -> None:
+    context = new_context("abc-1", "POST", "/", "eu")
+    context.limit_headers, context.page_headers = {"x-ratelimit-limit-requests": "1"}, {"Vary": "Origin"}
+    assert context.headers().items() >= {**context.limit_headers, **context.page_headers}.items()
+
+
 def test_a_line_without_a_decision_has_the_common_fields_only() -> None:
     fields = new_context("abc-1", "GET", "/v1/models", "eu").log_fields()
     assert {*fields} == {"request_id", "method", "path", "status", "region", "route", "total_seconds"}

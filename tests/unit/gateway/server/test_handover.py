@@ -157,3 +157,64 @@ async def test_only_another_gateway_may_hand_over(wire: Any, headers: dict[str, 
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode()
         answer, _ = await wire.send(port, wire.post(extra=lines, path=b"/internal/handover"))
     assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["code"] == code
+
+
+async def test_a_request_is_limited_and_billed_by_the_gateway_that_its_client_called(wire: Any, keyed: Any) -> None:
+    port = free_port()
+    pod = wire.speaking(b"\0" * 48_000)
+    limits = {"wakesPerHour": 1, "concurrentRequests": 1, "audioSecondsPerMinute": 10}
+    async with (
+        keyed(pod, settings=DRAINING, keep_reporting=False, report={"state": "loading"}, limits=limits) as old,
+        keyed(
+            pod,
+            settings={"internal_port": port},
+            keep_reporting=False,
+            report={"state": "loading"},
+            limits=limits,
+        ) as new,
+    ):
+        pair = Pair(wire, (old.port, old.gateway), (new.port, new.gateway), port)
+        for address in [*new.gateway.fleet.regions[wire.key].pods]:
+            new.gateway.fleet.regions[wire.key].pods.pop(address)  # it is asleep: holding it there wakes it
+        asked = pair.ask(b'{"model":"m","input":"hi","response_format":"pcm"}', b"Authorization: Bearer all\r\n")
+        await until(lambda: old.gateway.fleet.held(wire.key))
+        draining = pair.drain()
+        await until(lambda: new.gateway.fleet.held(wire.key))
+        assert new.gateway.fleet.regions[wire.key].traffic.is_wake_requested
+        assert "acme" not in new.gateway.speech.accounts.uses, "no limit counts it twice"
+        new.gateway.fleet.refresh()
+        report(new.gateway, wire.key, "ready")
+        answer, _ = await asked
+        await draining
+        assert status(answer) == 200
+        assert new.lines == []
+        (line,) = old.lines
+        use = old.gateway.speech.accounts.uses["acme"]
+        assert use.audio.used(old.gateway.speech.accounts.clock()) == pytest.approx(1.0)
+    assert (line["tenant"], line["audio_seconds"], line["status"], line["model"]) == ("acme", 1.0, 200, "d/n")
+
+
+async def test_a_handed_over_request_may_fetch_its_tenant_s_voices(wire: Any, tmp_path: Any) -> None:
+    seen: list[bytes] = []
+
+    async def pod(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(wire.ok + b"Content-Length: 2\r\n\r\nok")
+        writer.close()
+
+    port = free_port()
+    async with (
+        wire.gateway(pod, settings=DRAINING | {"voices_dir": str(tmp_path / "a")}, report={"state": "loading"}) as old,
+        wire.gateway(
+            pod, settings={"internal_port": port, "voices_dir": str(tmp_path / "b")}, report={"state": "loading"}
+        ) as new,
+    ):
+        pair = Pair(wire, old, new, port)
+        asked = pair.ask()
+        await until(lambda: pair.old.fleet.held(wire.key))
+        draining = pair.drain()
+        await until(lambda: pair.new.fleet.held(wire.key))
+        report(pair.new, wire.key, "ready")
+        assert status((await asked)[0]) == 200
+        await draining
+    assert b"\r\nVoxfleet-Voice-Token: " in seen[0]
