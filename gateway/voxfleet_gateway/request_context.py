@@ -11,7 +11,6 @@ from typing import Any
 
 from voxfleet_gateway.decisions import record
 from voxfleet_gateway.decisions.accounts.audio_meter import AudioMeter
-from voxfleet_gateway.decisions.accounts.limits import AudioCharge
 from voxfleet_gateway.decisions.caller import ANONYMOUS, Caller
 from voxfleet_gateway.decisions.record import DecisionRecord
 from voxfleet_gateway.regions import RegionKey
@@ -36,8 +35,8 @@ class RequestContext:
     started_at: float = field(default_factory=time.time)  # of the wall clock, for the usage log
     caller: Caller = ANONYMOUS
     limit_headers: dict[str, str] = field(default_factory=dict)
-    audio_charge: AudioCharge | None = None  # to be settled at the end
-    estimated_audio_seconds: float = 0.0
+    audio_charges: dict[int, float] = field(default_factory=dict)  # seconds by slot, to be settled at the end
+    estimated_audio_seconds: float = 0.0  # of the text so far: a session's grows
     response_format: str = "mp3"  # as OpenAI's default
     meter: AudioMeter | None = None  # of a response with audio, from its first byte on
     model: str = ""

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from voxfleet_gateway.accounts.key_store import KeyStore
 from voxfleet_gateway.accounts.usage import UsageLog
 from voxfleet_gateway.decisions.accounts.audio_meter import AudioMeter, AudioSeconds, Source
-from voxfleet_gateway.decisions.accounts.limits import AudioCharge, Exceeded, Limits, TenantUse, limits_of
+from voxfleet_gateway.decisions.accounts.limits import Exceeded, Limits, TenantUse, limits_of
 from voxfleet_gateway.decisions.caller import CATALOG, SMALL_BODY_BYTES, Caller
 from voxfleet_gateway.errors import Refusal, RequestRefusedError
 from voxfleet_gateway.refusals import expired_key, limit_exceeded, missing_key, unknown_key
@@ -79,16 +79,10 @@ class Accounts:
             use.release()
 
     def charge_audio(self, context: RequestContext, estimated_seconds: float) -> None:
-        """Charge the estimated audio, to be settled by `finish`. Raises RequestRefusedError (429)."""
-        context.estimated_audio_seconds = estimated_seconds
-        caller = context.caller
-        if not _has_account(caller):
-            return
-        charge = self._use(caller).charge_audio(self._limits(caller), self._gateways(), estimated_seconds, self.clock())
-        self._update_headers(context)
-        if isinstance(charge, Exceeded):
-            raise RequestRefusedError(self._refusal(charge, caller))
-        context.audio_charge = charge
+        """Charge the estimated audio of a text, to be settled by `finish`. Raises RequestRefusedError (429)."""
+        if _has_account(context.caller):
+            self._charge_tenant(context, estimated_seconds)
+        context.estimated_audio_seconds += estimated_seconds
 
     def take_wake(self, caller: Caller) -> Refusal | None:
         """Count a wake that the caller causes; return the refusal when its tenant's budget is used up."""
@@ -99,11 +93,23 @@ class Accounts:
 
     def finish(self, context: RequestContext) -> None:
         """Settle the audio by what was sent, and report the request's usage, once."""
-        sent = context.meter.result() if context.meter is not None else AudioSeconds(0.0, Source.BYTES)
-        if isinstance(context.audio_charge, AudioCharge):
-            self._use(context.caller).settle_audio(context.audio_charge, sent.seconds, self.clock())
+        sent = AudioSeconds(0.0, Source.BYTES)
+        if (meter := context.meter) is not None:
+            meter.estimated_seconds = context.estimated_audio_seconds  # of a session, more than at its first audio
+            sent = meter.result()
+        if context.audio_charges:
+            self._use(context.caller).settle_audio(context.audio_charges, sent.seconds, self.clock())
         if _has_account(context.caller):
             self.usage.write(context, sent)
+
+    def _charge_tenant(self, context: RequestContext, seconds: float) -> None:
+        caller = context.caller
+        charge = self._use(caller).charge_audio(self._limits(caller), self._gateways(), seconds, self.clock())
+        self._update_headers(context)
+        if isinstance(charge, Exceeded):
+            raise RequestRefusedError(self._refusal(charge, caller))
+        if charge is not None:
+            context.audio_charges[charge.slot] = context.audio_charges.get(charge.slot, 0.0) + charge.seconds
 
     def _use(self, caller: Caller) -> TenantUse:
         return self.uses.setdefault(caller.tenant, TenantUse())

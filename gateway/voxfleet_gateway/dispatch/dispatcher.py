@@ -59,9 +59,7 @@ class Dispatcher:
                 model = self.model(name, context.caller)  # again after each hold: the registry may have changed
                 is_admitted = context.held_seconds > 0 or context.attempts > 0 or context.is_handed_over
                 decision = self.decide(model, replace(route_request, is_admitted=is_admitted), context)
-                refusals = {region: self.wake(model.key(region), context.caller) for region in decision.wake}
-                if decision.action == "hold" and (refusal := refusals.get(decision.region or "")) is not None:
-                    raise RequestRefusedError(refusal)
+                self.wake_for(decision, model, context.caller)
                 if decision.action == "refuse" or decision.region is None:
                     raise RequestRefusedError(refused_by_decision(decision))
                 key = model.key(decision.region)
@@ -116,6 +114,12 @@ class Dispatcher:
         decision = decide(standings, asked)
         context.record_decision(DecisionRecord(asked, standings, decision))
         return decision
+
+    def wake_for(self, decision: Decision, model: ModelEntry, caller: Caller) -> None:
+        """Start the wakes of a decision. Raises RequestRefusedError (429) when it waits for one beyond the budget."""
+        refusals = {region: self.wake(model.key(region), caller) for region in decision.wake}
+        if decision.action == "hold" and (refusal := refusals.get(decision.region or "")) is not None:
+            raise RequestRefusedError(refusal)
 
     def wake(self, key: RegionKey, caller: Caller) -> Refusal | None:
         """Start a wake of the region unless one is running, and renew its demand Lease.

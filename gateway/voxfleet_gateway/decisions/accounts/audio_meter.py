@@ -15,6 +15,7 @@ EVENT_OVERHEAD = len(b'data: {"type": "speech.audio.delta", "audio": ""}\n\n')
 BASE64_SHARE = 3 / 4
 SAMPLE_BYTES = 2  # 16 bits, one channel
 WAV_HEADER_BYTES = 44
+HEAD_BYTES = 4096  # of an mp3: its first frame comes after the tags
 PCM_RATE = 24_000  # of a server that names none, as OpenAI's
 # kbit/s of MPEG audio layer III by the frame header's index: version 1, and versions 2 and 2.5 with lower sample rates.
 MP3_KBITS = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 0)
@@ -52,8 +53,8 @@ class AudioMeter:
     def feed(self, chunk: bytes) -> None:
         """Count what was sent; of events, whole ones."""
         if not self.is_events:
-            if not self.audio_bytes:
-                self.head = chunk[:4096]
+            if (missing := HEAD_BYTES - len(self.head)) > 0:
+                self.head += chunk[:missing]
             self.audio_bytes += len(chunk)
             return
         audio, is_done, last = chunk.partition(DONE)

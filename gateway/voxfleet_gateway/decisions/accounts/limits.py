@@ -5,6 +5,7 @@ Does not know: which request has which tenant, clocks (the time is an argument),
 """
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -66,7 +67,7 @@ class Exceeded:
 
 @dataclass(frozen=True, slots=True)
 class AudioCharge:
-    """Seconds of audio that a request was charged at its admission, to be settled at its end."""
+    """Seconds of audio that a text was charged when it was taken, to be settled at its request's end."""
 
     slot: int
     seconds: float
@@ -115,9 +116,13 @@ class TenantUse:
         wait_seconds = self.audio.wait_seconds(seconds, share, now_seconds) if seconds <= limit else None
         return Exceeded(LimitName.AUDIO, message, wait_seconds)
 
-    def settle_audio(self, charge: AudioCharge, seconds: float, now_seconds: float) -> None:
-        """Replace a charge's estimate by what was sent."""
-        self.audio.correct(charge.slot, seconds - charge.seconds, now_seconds)
+    def settle_audio(self, charges: Mapping[int, float], seconds: float, now_seconds: float) -> None:
+        """Replace the estimates of one request's charges, by their slots, by what was sent in all."""
+        left_seconds = seconds - math.fsum(charges.values())
+        for slot in sorted(charges, reverse=True):  # what was not spoken is of the newest text
+            part = max(left_seconds, -charges[slot])
+            self.audio.correct(slot, part, now_seconds)
+            left_seconds -= part
 
     def take_wake(self, limits: Limits, gateways: int, now_seconds: float) -> Exceeded | None:
         """Count a wake that the tenant causes; or return that its budget is used up."""

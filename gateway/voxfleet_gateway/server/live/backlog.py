@@ -37,6 +37,12 @@ class Backlog:
         self.arrived.set()
         return True
 
+    def withdraw(self) -> None:
+        """Remove the message that was offered last, before anything was awaited."""
+        size = len(self.waiting.pop().encode())
+        self.waiting_bytes -= size
+        self.reservation.shrink(size)
+
     async def next(self) -> str:
         """Wait for the next message and return it; it is kept while it may have to be sent again."""
         while not self.waiting:

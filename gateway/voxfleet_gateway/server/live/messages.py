@@ -59,10 +59,10 @@ def parse_start(fields: dict[str, Any], default_model: str) -> SessionStart:
     return SessionStart(name, fields)
 
 
-def added_characters(fields: dict[str, Any]) -> int:
-    """Return how many characters of text a message adds to the session."""
+def added_text(fields: dict[str, Any]) -> str:
+    """Return the text that a message adds to the session; empty for one that adds none."""
     text = fields.get({START: "input", APPEND: "text"}.get(str(fields.get("type")), ""))
-    return len(text) if isinstance(text, str) else 0
+    return text if isinstance(text, str) else ""
 
 
 def parse_event(text: str) -> dict[str, Any]:

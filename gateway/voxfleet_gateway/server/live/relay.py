@@ -10,10 +10,12 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import Any
 
 import aiohttp
 from aiohttp import WSMsgType
 
+from voxfleet_gateway.accounts.accounts import meter_for
 from voxfleet_gateway.dispatch.target import Target
 from voxfleet_gateway.errors import UpstreamFailedError, UpstreamFailure
 from voxfleet_gateway.request_context import RequestContext
@@ -33,6 +35,7 @@ class Progress:
 
     passed_events: int = 0
     seed: int | None = None  # drawn by the first pod, and given to the next
+    sample_rate: str | None = None  # of the audio, as the pod says
     has_audio: bool = False
     is_done: bool = False  # session.done was passed on
 
@@ -106,27 +109,32 @@ class Relay:
         event = parse_event(text)
         if self._is_replaceable:
             check_event(event, text)
+        if event.get("type") == "session.started":
+            self._note_started(event)
         if self.to_skip > 0:
             self.to_skip -= 1
             return
-        seed = event.get("seed")
-        if event.get("type") == "session.started" and isinstance(seed, int):
-            self.progress.seed = seed
         self.progress.is_done = event.get("type") == "session.done"
         self.progress.passed_events += 1
         await self.channel.send_text(text)
-        self._count(len(text))
+        self.context.bytes_sent += len(text)
+
+    def _note_started(self, event: dict[str, Any]) -> None:
+        seed, response_format = event.get("seed"), event.get("response_format")
+        if isinstance(seed, int):
+            self.progress.seed = seed
+        if isinstance(response_format, str):
+            self.context.response_format = response_format
+        self.progress.sample_rate = str(event.get("sample_rate"))
 
     async def _pass_audio(self, audio: bytes) -> None:
         if not self.progress.has_audio:
             self.progress.has_audio = True
             self.backlog.forget()
             self.context.first_byte_seconds = self.context.elapsed_seconds
+            self.context.meter = meter_for(self.context, self.progress.sample_rate, is_events=False)
         await self.channel.send_audio(audio)
-        self._count(len(audio))
-
-    def _count(self, size: int) -> None:
-        self.context.bytes_sent += size
+        self.context.record_sent(audio)
 
     @property
     def _is_replaceable(self) -> bool:

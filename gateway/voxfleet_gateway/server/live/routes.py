@@ -15,6 +15,7 @@ from voxfleet_gateway.refusals import bad_request, gateway_starting, no_upgrade,
 from voxfleet_gateway.request_context import RequestContext
 from voxfleet_gateway.server.live.backlog import Backlog
 from voxfleet_gateway.server.live.channel import WRITE_SECONDS, Channel
+from voxfleet_gateway.server.live.intake import Intake
 from voxfleet_gateway.server.live.session import START_SECONDS, Session
 from voxfleet_gateway.server.middleware import CONTEXT
 from voxfleet_gateway.server.responses import error_response
@@ -48,9 +49,8 @@ class Live:
         await socket.prepare(request)
         with self.speech.bodies.reserve() as reservation:
             backlog = Backlog(reservation, settings.max_message_bytes + SMALL_BODY_BYTES)
-            session = Session(
-                request, socket, self.speech, context, backlog, Channel(socket, WRITE_SECONDS), START_SECONDS
-            )
+            intake, channel = Intake(self.speech, context, backlog), Channel(socket, WRITE_SECONDS)
+            session = Session(request, socket, self.speech, context, intake, channel, START_SECONDS)
             self.sessions.add(session)
             try:
                 await session.run()
@@ -79,5 +79,5 @@ class Live:
         if name := request.query.get("model"):
             # Text is about to come: a region that sleeps begins to wake before the first message.
             model = dispatcher.model(name, context.caller)
-            for region in dispatcher.decide(model, self.speech.route_request(request), context).wake:
-                dispatcher.wake(model.key(region), context.caller)
+            decision = dispatcher.decide(model, self.speech.route_request(request), context)
+            dispatcher.wake_for(decision, model, context.caller)

@@ -18,7 +18,6 @@ from voxfleet_gateway.decisions.pods.retry_policy import may_retry
 from voxfleet_gateway.dispatch.target import Target
 from voxfleet_gateway.errors import Refusal, RequestRefusedError, UpstreamFailedError, UpstreamFailure
 from voxfleet_gateway.refusals import (
-    backlog_full,
     binary_message,
     broke_off,
     gateway_draining,
@@ -29,18 +28,18 @@ from voxfleet_gateway.regions import ModelEntry
 from voxfleet_gateway.request_context import RequestContext
 from voxfleet_gateway.server.live.backlog import Backlog
 from voxfleet_gateway.server.live.channel import Channel, ClientGoneError, CloseCode
+from voxfleet_gateway.server.live.intake import Intake
 from voxfleet_gateway.server.live.messages import (
     END,
-    START,
     PodReportedError,
     SessionStart,
-    added_characters,
+    added_text,
     parse_client_message,
     parse_start,
 )
 from voxfleet_gateway.server.live.relay import PodClosed, Progress, Relay, connected
 from voxfleet_gateway.server.middleware import CLIENT_LEFT, STREAM_PATH
-from voxfleet_gateway.server.requests.speech_request import estimated_audio_seconds, named_voice
+from voxfleet_gateway.server.requests.speech_request import estimated_audio_seconds
 from voxfleet_gateway.server.speech import Speech
 from voxfleet_gateway.server.upstream.attempt import upstream_headers
 from voxfleet_gateway.telemetry import BROKEN_STREAMS, RETRIES, UPSTREAM_FAILURES
@@ -63,7 +62,7 @@ class Session:
     socket: web.WebSocketResponse
     speech: Speech
     context: RequestContext
-    backlog: Backlog
+    intake: Intake
     channel: Channel
     start_seconds: float
     progress: Progress = field(default_factory=Progress)
@@ -91,6 +90,11 @@ class Session:
             # Not before `reading` has ended: the client's own close frame is waited for, so that it reads everything.
             await self.channel.close(self.close_code)
 
+    @property
+    def backlog(self) -> Backlog:
+        """The messages that were taken."""
+        return self.intake.backlog
+
     async def restart(self) -> None:
         """End the session because this process ends."""
         self.context.is_truncated = True
@@ -114,15 +118,9 @@ class Session:
 
     async def _take(self, text: str) -> None:
         try:
-            fields = parse_client_message(text)
-            if fields.get("type") == START:  # each one: a pod may have refused the first
-                await self.speech.check_voice(named_voice(fields), self.context)
-            if not self.backlog.offer(text):
-                raise RequestRefusedError(backlog_full(len(self.backlog.waiting), self.backlog.max_bytes))  # noqa: TRY301
+            await self.intake.take(text)
         except RequestRefusedError as refused:
             await self.channel.send_refusal(refused.refusal)
-        else:
-            self.context.input_characters += added_characters(fields)
 
     async def _serve(self) -> None:
         try:
@@ -151,10 +149,12 @@ class Session:
                 model = self.speech.dispatcher.model(start.model, self.context.caller)
             except RequestRefusedError as refused:
                 self.backlog.drop_sent()
+                self.intake.give_back(fields)
                 await self.channel.send_refusal(refused.refusal)
                 continue
             self.backlog.take_sent()  # the relay sends it by itself, with the name that the pod serves
             self.context.model, self.context.model_ref = start.model, model.ref
+            self.speech.recent.record(self.context.caller.tenant, model.full_name)
             return start, model
 
     async def _dispatch(self, start: SessionStart, model: ModelEntry) -> None:
@@ -170,7 +170,7 @@ class Session:
         ticket = dispatcher.hold_queues.new_ticket(
             wait_seconds,
             context.caller.tenant,
-            estimated_audio_seconds(str(start.fields.get("input") or "")),
+            estimated_audio_seconds(added_text(start.fields)),
             self.backlog.reservation.taken_bytes,
         )
         self.speech.budget.earn()

@@ -5,6 +5,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from voxfleet_gateway.decisions.accounts.audio_meter import AudioMeter, AudioSeconds, Source
 
 
@@ -60,3 +62,12 @@ DONE = event(
 )
 def test_seconds_and_their_source(counted: AudioMeter, chunks: list[bytes], expected: AudioSeconds) -> None:
     assert fed(counted, *chunks) == expected
+
+
+@given(st.lists(st.integers(1, 700), max_size=20))
+def test_an_mp3_is_as_long_in_whatever_pieces_it_comes(sizes: list[int]) -> None:
+    whole, pieces = b"ID3" + b"\0" * 50 + b"\xff\xfb\x90\xc0" + b"\0" * 2000, list[bytes]()
+    for size in sizes:
+        pieces.append(whole[sum(map(len, pieces)) :][:size])
+    rest = whole[sum(map(len, pieces)) :]
+    assert fed(meter("mp3"), *pieces, rest) == fed(meter("mp3"), whole)

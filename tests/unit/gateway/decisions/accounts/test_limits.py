@@ -98,7 +98,7 @@ class AudioMachine(RuleBasedStateMachine):
         if self.open:
             number = data.draw(st.integers(0, len(self.open) - 1))
             charge, at = self.open.pop(number)
-            self.use.settle_audio(charge, charge.seconds * share, self.now)
+            self.use.settle_audio({charge.slot: charge.seconds}, charge.seconds * share, self.now)
             self.admitted.remove((at, charge.seconds))
             self.admitted.append((at, charge.seconds * share))
 
@@ -143,3 +143,16 @@ def test_limits_are_read_as_the_chart_writes_them() -> None:
 def test_a_mistake_names_tenant_field_and_value(text: str, quoted: str) -> None:
     with pytest.raises(TenantEntryError, match=quoted):
         parse_tenants(text)
+
+
+@given(st.lists(st.tuples(st.integers(0, 50), st.floats(0.1, 5)), min_size=1, max_size=12), st.floats(0, 2))
+def test_a_request_of_many_texts_counts_what_was_sent(texts: list[tuple[int, float]], share: float) -> None:
+    use, limits = TenantUse(), Limits(audio_seconds_per_minute=1000)
+    charges: dict[int, float] = {}
+    for at, seconds in sorted(texts):
+        charge = use.charge_audio(limits, 1, seconds, float(at))
+        assert isinstance(charge, AudioCharge)
+        charges[charge.slot] = charges.get(charge.slot, 0.0) + charge.seconds
+    sent = share * sum(charges.values())
+    use.settle_audio(charges, sent, 50.0)
+    assert use.audio.used(50.0) == pytest.approx(sent)
