@@ -1,5 +1,6 @@
 """Keys reach running gateways through a real kubelet: the Secret is made, changed and emptied, and no pod restarts."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -12,15 +13,15 @@ import httpx
 import pytest
 from voxfleet_demo.installation import CHECKOUT, SYSTEM_NAMESPACE, Installation
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(2400)]
 
-KUBELET_SECONDS = 240  # its sync period is a minute, and its cache adds to that
+KUBELET_SECONDS = 400  # its sync period is a minute, its cache adds to that, and the machine may be loaded
 
 
 def run(installation: Installation, *command: Any) -> str:
     environment = os.environ | {"KUBECONFIG": str(installation.kubeconfig)}
     words = [str(word) for word in command]
-    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False, timeout=400)
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False, timeout=700)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -29,7 +30,7 @@ def require_keys(installation: Installation, secret: str) -> None:
     """The how-to's command."""
     options = ("--namespace", SYSTEM_NAMESPACE, "--reuse-values", "--set", f"gateway.keys.existingSecret={secret}")
     chart = CHECKOUT / "charts/voxfleet"
-    run(installation, installation.programs.helm, "upgrade", "voxfleet", chart, *options, "--wait", "--timeout", "5m")
+    run(installation, installation.programs.helm, "upgrade", "voxfleet", chart, *options, "--wait", "--timeout", "10m")
 
 
 def keys(installation: Installation, *arguments: str) -> str:
@@ -42,10 +43,13 @@ def status(installation: Installation, key: str = "") -> int:
 
 
 def until(installation: Installation, key: str, wanted: int) -> float:
-    began = time.monotonic()
-    while status(installation, key) != wanted:
-        assert time.monotonic() - began < KUBELET_SECONDS, f"the key is not answered with {wanted}"
+    """Wait for the answer, also while a gateway that ends still has a part of the connections; return the seconds."""
+    began, answer = time.monotonic(), 0
+    while answer != wanted:
+        assert time.monotonic() - began < KUBELET_SECONDS, f"the key is answered with {answer}, not with {wanted}"
         time.sleep(0.5)
+        with contextlib.suppress(httpx.TransportError):
+            answer = status(installation, key)
     return time.monotonic() - began
 
 
@@ -65,8 +69,8 @@ def keyed(installation: Installation) -> Iterator[Installation]:
 
 
 def test_keys_are_created_and_revoked_under_running_gateways(keyed: Installation) -> None:
+    until(keyed, "vf-none", 401)  # without the Secret every request is refused
     before = gateways(keyed)
-    assert status(keyed, "vf-none") == 401, "without the Secret every request is refused"
     created = json.loads(keys(keyed, "create", "--tenant", "acme", "--model", "*", "-o", "json"))
     made = until(keyed, created["key"], 200)
     second = json.loads(keys(keyed, "rotate", created["id"], "--overlap", "1h", "-o", "json"))
