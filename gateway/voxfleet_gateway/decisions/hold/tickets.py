@@ -3,7 +3,7 @@
 Knows: start-time fair queueing (Goyal, Vin, Cheng: SIGCOMM 1996) in audio seconds. Of two tenants that both wait,
 neither is given more audio than the other by more than the largest request of each; within a tenant, first come first
 served.
-Does not know: regions, capacity, deadlines; docs/decisions/0011 says why it is not deficit round robin.
+Does not know: regions, capacity, deadlines; docs/decisions/0013 says why it is not deficit round robin.
 """
 
 from bisect import insort
