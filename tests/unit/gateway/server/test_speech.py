@@ -203,10 +203,10 @@ class Ill(Pod):
         if self.is_well:
             return await super().__call__(reader, writer)
         await reader.readuntil(b"\r\n\r\n")
+        await reader.read(65536)  # an unread body would reset the connection
         self.asked += 1
         writer.write(b"HTTP/1.1 500 B\r\nContent-Length: 3\r\n\r\nill")
         await writer.drain()
-        await asyncio.sleep(0.05)  # closed at once, its unread body would reset the connection
         writer.close()
         return None
 
