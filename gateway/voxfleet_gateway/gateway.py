@@ -4,7 +4,7 @@ Knows: which part calls which. Does not know: how any part works.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,27 +164,21 @@ def _assemble(settings: Settings, api: KubernetesApi, session: aiohttp.ClientSes
     lease_renewer = LeaseRenewer(fleet, leases)
     handover = Handover(peers.others, gateway_token(settings.internal_key.get_secret_value()))
     gateways = GatewayWatch()
-    accounts = Accounts(settings, KeyStore(settings.keys_folder, settings.tenants_file))
-    accounts.gateways = lambda: gateways.ready or settings.replicas
-    accounts.store.open()
+    accounts = _accounts(settings, gateways)
     dispatcher = Dispatcher(fleet, hold_queues, lease_renewer.notify, handover, take_wake=accounts.take_wake)
     proxy, bodies = Proxy(session, lambda: health.is_draining), BodyBudget(settings.max_bodies_bytes)
     speech = Speech(settings, dispatcher, proxy, RetryBudget(), bodies, accounts)
     internal = _voices(settings, session)
     stored = speech.voices = internal.repository if internal is not None else None
-    watches: tuple[ListWatch, ...] = (
+    watches = (
         ListWatch("models", api, registry_path(settings.system_namespace), registry, REGISTRY_SELECTOR),
         ListWatch("endpoints", api, ENDPOINT_PATH, endpoints, ENDPOINT_SELECTOR),
         ListWatch("leases", api, leases_path(settings.demand_namespace), leases),
-        ListWatch("gateways", api, gateways_path(settings.system_namespace), gateways, GATEWAY_SELECTOR),
+        *_gateway_watches(settings, api, gateways, peers),
     )
-    if settings.gateway_service:
-        selector = f"{SERVICE_LABEL}={settings.gateway_service}"
-        watches += (ListWatch("peers", api, peers_path(settings.system_namespace), peers.endpoints, selector),)
     health = Health(lambda: [watch.name for watch in watches if not watch.synced.is_set()])
     dispatcher.is_synced = watches[0].synced.is_set
     accounts.has_public_models = dispatcher.has_public_models
-    models = Models(dispatcher, speech)
     return Gateway(
         settings,
         fleet,
@@ -196,10 +190,28 @@ def _assemble(settings: Settings, api: KubernetesApi, session: aiohttp.ClientSes
         health,
         speech,
         Live(speech),
-        models,
+        Models(dispatcher, speech),
         Voices(stored, bodies),
         internal,
     )
+
+
+def _accounts(settings: Settings, gateways: GatewayWatch) -> Accounts:
+    """Build the accounts of tenants, whose limits the ready gateways share."""
+    accounts = Accounts(settings, KeyStore(settings.keys_folder, settings.tenants_file))
+    accounts.gateways = lambda: gateways.ready or settings.replicas
+    accounts.store.open()
+    return accounts
+
+
+def _gateway_watches(
+    settings: Settings, api: KubernetesApi, gateways: GatewayWatch, peers: Peers
+) -> Iterator[ListWatch]:
+    """Yield the watches of all gateways, and of this region's where their Service is known."""
+    namespace, service = settings.system_namespace, settings.gateway_service
+    yield ListWatch("gateways", api, gateways_path(namespace), gateways, GATEWAY_SELECTOR)
+    if service:
+        yield ListWatch("peers", api, peers_path(namespace), peers.endpoints, f"{SERVICE_LABEL}={service}")
 
 
 def _voices(settings: Settings, session: aiohttp.ClientSession) -> InternalVoices | None:
