@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
+import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
@@ -20,6 +21,22 @@ from voxfleet_inference.fetching.store import Store
 
 _HUB: Final = re.compile(r"^hf://(?P<repository>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)$", re.ASCII)
 _BUCKET: Final = re.compile(r"^s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(/(?P<prefix>[\w./=-]*))?$", re.ASCII)
+_LOG_SECONDS: Final = 5.0
+
+
+class ProgressLog:
+    """Writes the progress as a line, at most once in five seconds."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._written_at = float("-inf")
+
+    def report(self, present: int, total: int) -> None:
+        """Write a line, if the last one is old enough."""
+        now = self._clock()
+        if now - self._written_at >= _LOG_SECONDS:
+            self._written_at = now
+            sys.stderr.write(f"fetched {present / 1e6:.0f} of {total / 1e6:.0f} MB\n")
 
 
 def fetch_checkpoint(
@@ -27,18 +44,18 @@ def fetch_checkpoint(
 ) -> Fetched:
     """Fill a folder with a checkpoint; a complete one is left alone, without a request.
 
-    The progress is a line in the log every five seconds, and an answer at `progress_port`.
+    The progress is a line in the log every five seconds, and an answer at `progress_port`, which is always the newest.
 
     Raises:
         FetchError: the address is wrong, the store refused or could not be reached, or the disk is full.
     """
     store_of = _store_of(source, revision)  # first: a wrong address is not "cannot fetch"
     place = f"{source} at {revision}" if source.startswith("hf://") else source
-    latest = LatestProgress()
+    latest, log = LatestProgress(), ProgressLog()
 
     def report(present: int, total: int) -> None:
         latest.report(present, total)
-        sys.stderr.write(f"fetched {present / 1e6:.0f} of {total / 1e6:.0f} MB\n")
+        log.report(present, total)
 
     try:
         with nullcontext() if progress_port is None else served(latest, progress_port):

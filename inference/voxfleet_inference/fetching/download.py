@@ -22,34 +22,30 @@ _FILES_AT_ONCE: Final = 4
 _ATTEMPTS_WITHOUT_PROGRESS: Final = 4
 _FIRST_PAUSE_SECONDS: Final = 1.0
 
-Report = Callable[[int, int], None]  # bytes that are in the folder, of all
+Report = Callable[[int, int], None]  # bytes that are in the folder, of all; called at the start and with each chunk
 
 
 class Progress:
-    """Bytes of a listing that are in the folder; `report` gets them, at most once in `interval` seconds."""
+    """Bytes of a listing that are in the folder; `report` gets every change of them, from one thread at a time."""
 
-    def __init__(self, present: int, total: int, report: Report, interval: float) -> None:
+    def __init__(self, present: int, total: int, report: Report) -> None:
         self._lock = Lock()
         self._present = present
         self._total = total
         self._report = report
-        self._interval = interval
-        self._reported_at = float("-inf")
+        self.add(0)
 
     def add(self, count: int) -> None:
         """Count new bytes, or bytes that were discarded."""
         with self._lock:
             self._present += count
-            now = time.monotonic()
-            if now - self._reported_at >= self._interval:
-                self._reported_at = now
-                self._report(self._present, self._total)
+            self._report(self._present, self._total)
 
 
-def download(store: Store, listing: Listing, folder: Path, report: Report, interval: float = 5.0) -> None:
+def download(store: Store, listing: Listing, folder: Path, report: Report) -> None:
     """Fill a folder with the files of a listing; what an earlier run left there is resumed. Raises FetchError."""
     present = sum(size_of(folder / file.name) for file in listing.files)
-    progress = Progress(present, listing.size, report, interval)
+    progress = Progress(present, listing.size, report)
     with ThreadPoolExecutor(_FILES_AT_ONCE) as pool:
         for done in [pool.submit(_download_file, store, listing, file, folder, progress) for file in listing.files]:
             done.result()

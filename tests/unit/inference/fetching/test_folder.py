@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import threading
-import urllib.request
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +21,6 @@ from hypothesis import strategies as st
 from voxfleet_inference.fetching import download
 from voxfleet_inference.fetching.errors import LastingError, PassingError
 from voxfleet_inference.fetching.folder import MARKER, PARTIAL, Wanted, fill
-from voxfleet_inference.fetching.progress_server import LatestProgress, served
 from voxfleet_inference.fetching.store import Digest, Listing, RemoteFile, digest_of
 
 md5 = partial(hashlib.md5, usedforsecurity=False)
@@ -240,10 +238,3 @@ def test_digests(size: int, tmp_path: Path) -> None:
         Digest("md5-of-parts", "", 5): f"{whole}-{len(parts)}",
     }
     assert {each: digest_of(path, each, size) for each in wanted} == wanted
-
-
-def test_the_progress_is_served() -> None:
-    progress = LatestProgress()
-    progress.report(1, 2)
-    with served(progress, 0) as port, urllib.request.urlopen(f"http://127.0.0.1:{port}/internal/progress") as answer:
-        assert json.load(answer) == {"present_bytes": 1, "total_bytes": 2}
