@@ -113,7 +113,16 @@ class Installation:
             document["spec"]["model"]["source"] = source
         if idle_timeout_seconds is not None:
             document["spec"]["autoscaling"]["idleTimeoutSeconds"] = idle_timeout_seconds
-        self._run(self.programs.kubectl, "apply", "--filename", "-", given=json.dumps(document))
+        self.apply(document)
+
+    def apply(self, *documents: dict[str, Any]) -> None:
+        """Apply Kubernetes objects, in their order.
+
+        Raises:
+            InstallationError: kubectl failed.
+        """
+        listed = {"apiVersion": "v1", "kind": "List", "items": documents}
+        self._run(self.programs.kubectl, "apply", "--filename", "-", given=json.dumps(listed))
 
     def delete(self, name: str) -> None:
         """Delete a resource and wait until the API server has removed it."""

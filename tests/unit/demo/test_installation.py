@@ -35,7 +35,7 @@ def recorded(tmp_path: Path) -> tuple[Installation, Path]:
 def test_the_quickstart_is_applied_with_the_given_fields(recorded: tuple[Installation, Path]) -> None:
     installation, given = recorded
     installation.apply_quickstart("scenario", model="scenario-1", source="file:///weights", idle_timeout_seconds=9)
-    applied = json.loads(given.read_text())
+    (applied,) = json.loads(given.read_text())["items"]
     assert applied["metadata"]["name"] == "scenario"
     assert applied["spec"]["model"] == {"name": "scenario-1", "source": "file:///weights"}
     assert applied["spec"]["autoscaling"]["idleTimeoutSeconds"] == 9
