@@ -60,8 +60,11 @@ class Subject:
         wait_until(lambda: len(self.pods()), 0, what=f"{NAME}'s pods", within_seconds=LONGEST_SECONDS)
 
     def wait_fetched(self) -> None:
-        selector, limit = f"--selector=voxfleet.dev/deployment={NAME}", f"--timeout={LONGEST_SECONDS}s"
-        self.installation.kubectl("wait", "--for=condition=complete", "job", selector, limit)
+        kubectl, selector = self.installation.kubectl, f"--selector=voxfleet.dev/deployment={NAME}"
+        wait_until(
+            lambda: bool(kubectl("get", "job", selector, "--output=name")), True, what="a Job", within_seconds=60
+        )
+        kubectl("wait", "--for=condition=complete", "job", selector, f"--timeout={LONGEST_SECONDS}s")
         wait_until(self.message, "", what="the region's message", within_seconds=LONGEST_SECONDS)
 
     def fetched(self) -> dict[str, bytes]:
