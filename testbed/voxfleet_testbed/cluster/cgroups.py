@@ -23,6 +23,12 @@ def make_cgroup(path: str, root: Path = CGROUPS) -> None:
             _inherit_cpus(folder)
 
 
+def processes_in(path: str, root: Path = CGROUPS) -> set[int]:
+    """Return the ids of all processes in a cgroup and those below it, in any hierarchy."""
+    lists = (root.glob(f"{prefix}{path.strip('/')}/**/cgroup.procs") for prefix in ("", "*/"))
+    return {int(pid) for each in lists for found in each for pid in found.read_text().split()}
+
+
 def _delegate(folder: Path) -> None:
     """Enable, in v2, the controllers that the kubelet needs for a group's children; in v1 there is nothing to do."""
     control = folder / "cgroup.subtree_control"

@@ -78,9 +78,10 @@ class ControlPlane:
         )
         self.start_process("kube-controller-manager", command)
 
-    def restart_api_server(self) -> None:
-        """Stop the API server and start it again, as a short outage."""
+    def restart_api_server(self, away_seconds: float = 0.0) -> None:
+        """Stop the API server and start it again after a time, as an outage."""
         self.run.stop("kube-apiserver")
+        time.sleep(away_seconds)
         self.start_api_server()
 
     def start_api_server(self) -> None:

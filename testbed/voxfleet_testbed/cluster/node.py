@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import json
+import os
+import signal
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +19,7 @@ from subprocess import DEVNULL, PIPE
 from typing import Any
 
 from voxfleet_testbed.cluster import node_files
-from voxfleet_testbed.cluster.cgroups import make_cgroup
+from voxfleet_testbed.cluster.cgroups import make_cgroup, processes_in
 from voxfleet_testbed.cluster.control_plane import ControlPlane, write_kubeconfig
 from voxfleet_testbed.cluster.memory import has_memory_to_spare, mount_in_memory
 from voxfleet_testbed.cluster.node_files import NodePaths, NodePlan
@@ -31,6 +33,14 @@ CONTAINERD_SECONDS = 30.0
 NODE_READY_SECONDS = 120.0
 FIRST_KUBELET_PORT = 10250  # plus the node's number: all kubelets share one network namespace
 GPU_RESOURCE = "nvidia.com/gpu"
+KUBELET_KUBECONFIG = "kubelet.kubeconfig"
+# What passes a node's bridge: between its pods and other nodes' pods, and between its pods and host processes.
+NETWORK_PATHS = (
+    ("FORWARD", "--in-interface"),
+    ("FORWARD", "--out-interface"),
+    ("INPUT", "--in-interface"),
+    ("OUTPUT", "--out-interface"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +89,41 @@ class Node:
         command = (*self._ctr(), "version")
         return self.paths.socket.exists() and subprocess.run(command, capture_output=True, check=False).returncode == 0
 
+    @property
+    def cgroup_root(self) -> str:
+        """The cgroup of the node's pods."""
+        return f"/{self.control_plane.run.folder.trace_name}/{self.plan.name}"
+
+    def start_kubelet(self) -> None:
+        """Start the kubelet; the node's files exist."""
+        program = self.control_plane.programs.path("kubelet")
+        kubeconfig = self.paths.folder / KUBELET_KUBECONFIG
+        command = node_files.kubelet_command(program, self.paths, kubeconfig, self.plan, self.address)
+        self.control_plane.start_process(self._kubelet, command)
+
+    def crash(self) -> None:
+        """Cut the node's network, then kill its kubelet and pods: as on a dead machine, no connection is closed."""
+        self._set_network(is_cut=True)
+        self.control_plane.run.stop(self._kubelet)
+        for pid in processes_in(self.cgroup_root):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def reboot(self) -> None:
+        """Undo `crash`: the kubelet finds its pods' containers dead and starts them again."""
+        self._set_network(is_cut=False)
+        self.start_kubelet()
+
+    @property
+    def _kubelet(self) -> str:
+        return f"kubelet-{self.plan.name}"
+
+    def _set_network(self, *, is_cut: bool) -> None:
+        """Drop all packets between the node's bridge and everything else, silently; or pass them again."""
+        action = "--insert" if is_cut else "--delete"
+        for chain, option in NETWORK_PATHS:
+            self.network.run("iptables", "--wait", action, chain, option, self.bridge, "--jump", "DROP")
+
     def _ctr(self) -> tuple[str, ...]:
         return ("ctr", f"--address={self.paths.socket}", "--namespace=k8s.io")
 
@@ -96,14 +141,11 @@ def start_node(
     # The bridge and the cgroup first: the kubelet expects its address and its cgroup root to exist.
     for command in bridge_commands(node.bridge, node.address):
         network.run(*command)
-    cgroup_root = f"/{folder.trace_name}/{plan.name}"
-    make_cgroup(cgroup_root)
-    _write_files(node, cgroup_root, mounts)
+    make_cgroup(node.cgroup_root)
+    _write_files(node, mounts)
     _start_containerd(node)
-    kubeconfig = _write_identity(node)
-    program = control_plane.programs.path("kubelet")
-    command = node_files.kubelet_command(program, node.paths, kubeconfig, plan, node.address)
-    control_plane.start_process(f"kubelet-{plan.name}", command)
+    _write_identity(node)
+    node.start_kubelet()
     return node
 
 
@@ -132,7 +174,7 @@ def is_ready(node: Any) -> bool:
     return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
 
 
-def _write_files(node: Node, cgroup_root: str, mounts: tuple[Mount, ...]) -> None:
+def _write_files(node: Node, mounts: tuple[Mount, ...]) -> None:
     paths, folder, layout = node.paths, node.control_plane.run.folder, node.network.layout
     below = paths.folder.relative_to(folder.path)
     files = {
@@ -141,7 +183,11 @@ def _write_files(node: Node, cgroup_root: str, mounts: tuple[Mount, ...]) -> Non
             f"{folder.trace_name}-{node.number}", node.bridge, str(layout.pods(node.number)), paths.folder / "leases"
         ),
         "kubelet.json": node_files.kubelet_config(
-            paths, node.control_plane.certificates, cgroup_root, layout.dns_service, FIRST_KUBELET_PORT + node.number
+            paths,
+            node.control_plane.certificates,
+            node.cgroup_root,
+            layout.dns_service,
+            FIRST_KUBELET_PORT + node.number,
         ),
         "resolv.conf": f"nameserver {layout.dns_service}\n",
     }
@@ -162,12 +208,10 @@ def _start_containerd(node: Node) -> None:
     node.control_plane.run.wait_until(node.is_containerd_ready, name, CONTAINERD_SECONDS)
 
 
-def _write_identity(node: Node) -> Path:
+def _write_identity(node: Node) -> None:
     control_plane, folder = node.control_plane, node.control_plane.run.folder
     pair = control_plane.authority.issue(node_identity(node.plan.name, node.address), dt.datetime.now(dt.UTC))
     below = node.paths.folder.relative_to(folder.path)
     folder.write(f"{below}/kubelet.crt", pair.certificate)
     folder.write(f"{below}/kubelet.key", pair.key, 0o600)
-    return write_kubeconfig(
-        folder, f"{below}/kubelet.kubeconfig", control_plane.endpoints, control_plane.authority, pair
-    )
+    write_kubeconfig(folder, f"{below}/{KUBELET_KUBECONFIG}", control_plane.endpoints, control_plane.authority, pair)
