@@ -6,7 +6,7 @@ the cluster was made, or what is printed; the demo shows these steps, the end-to
 
 import time
 import wave
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,9 +28,10 @@ class ScenarioError(Exception):
 class RejectedError(ScenarioError):
     """The gateway answered with an error status, or the connection failed; `response` is None in the second case."""
 
-    def __init__(self, message: str, response: httpx.Response | None = None) -> None:
+    def __init__(self, message: str, response: httpx.Response | None = None, received_bytes: int = 0) -> None:
         super().__init__(message)
         self.response = response
+        self.received_bytes = received_bytes  # of audio, before the connection failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,16 @@ class Speech:
             out.writeframes(self.pcm)
 
 
-def speak(gateway_url: str, text: str, *, model: str, location: str | None = None, hold_seconds: int = 300) -> Speech:
+def speak(  # noqa: PLR0913 - one argument per part of a request, and all but two by name
+    gateway_url: str,
+    text: str,
+    *,
+    model: str,
+    location: str | None = None,
+    hold_seconds: int = 300,
+    seed: int | None = None,
+    http: httpx.Client | None = None,
+) -> Speech:
     """Request speech from a gateway and read the streamed response to its end.
 
     Args:
@@ -66,28 +76,27 @@ def speak(gateway_url: str, text: str, *, model: str, location: str | None = Non
         model: the model's name, as a resource declares it.
         location: the client's "latitude,longitude", sent in the header that the gateway trusts from its proxies.
         hold_seconds: how long the gateway may hold the request while a region wakes (RFC 7240's `Prefer: wait`).
+        seed: fixes the audio; None: the server draws one.
+        http: the client to send with; None: a new one for this request.
 
     Raises:
         RejectedError: the response is an error, or the connection failed.
     """
     headers = {"Prefer": f"wait={hold_seconds}"} | ({"Voxfleet-Client-Location": location} if location else {})
-    body = {"model": model, "input": text, "voice": "default", "response_format": "pcm"}
+    body: dict[str, Any] = {"model": model, "input": text, "voice": "default", "response_format": "pcm"}
+    body |= {"sample_rate": SAMPLE_RATE_HERTZ} | ({} if seed is None else {"seed": seed})
+    chunks: list[tuple[float, bytes]] = []
     started = time.monotonic()
     with (
-        _rejections(gateway_url),
-        # The gateway must give up first: its error names the reason, a client's time-out does not.
-        httpx.Client(timeout=httpx.Timeout(hold_seconds + 60)) as http,
-        http.stream(
-            "POST",
-            f"{gateway_url}/v1/audio/speech",
-            json=body | {"sample_rate": SAMPLE_RATE_HERTZ},
-            headers=headers,
-        ) as answer,
+        _rejections(gateway_url, chunks),
+        _client(http, hold_seconds) as sender,
+        sender.stream("POST", f"{gateway_url}/v1/audio/speech", json=body, headers=headers) as answer,
     ):
         if answer.is_error:
             answer.read()
             raise RejectedError(f"{gateway_url} answered {answer.status_code}: {_reason(answer)}", answer)
-        chunks = list(_timed(answer.iter_bytes(), started))
+        # In place, so that a connection that fails leaves what had arrived.
+        chunks.extend((time.monotonic() - started, chunk) for chunk in answer.iter_bytes())
     return Speech(
         region=answer.headers.get("Voxfleet-Region", ""),
         route=answer.headers.get("Voxfleet-Route", ""),
@@ -98,11 +107,22 @@ def speak(gateway_url: str, text: str, *, model: str, location: str | None = Non
 
 
 @contextmanager
-def _rejections(gateway_url: str) -> Iterator[None]:
+def _client(given: httpx.Client | None, hold_seconds: int) -> Iterator[httpx.Client]:
+    if given is not None:
+        yield given
+        return
+    # The gateway must give up first: its error names the reason, a client's time-out does not.
+    with httpx.Client(timeout=httpx.Timeout(hold_seconds + 60)) as made:
+        yield made
+
+
+@contextmanager
+def _rejections(gateway_url: str, chunks: Sequence[tuple[float, bytes]]) -> Iterator[None]:
     try:
         yield
     except httpx.TransportError as error:
-        raise RejectedError(f"the connection to {gateway_url} failed: {error!r}") from error
+        received = sum(len(chunk) for _, chunk in chunks)
+        raise RejectedError(f"the connection to {gateway_url} failed: {error!r}", None, received) from error
 
 
 def _reason(answer: httpx.Response) -> str:
@@ -111,11 +131,6 @@ def _reason(answer: httpx.Response) -> str:
         return str(answer.json()["error"]["message"])
     except (ValueError, KeyError, TypeError):
         return answer.text[:200]
-
-
-def _timed(chunks: Iterator[bytes], started: float) -> Iterator[tuple[float, bytes]]:
-    for chunk in chunks:
-        yield time.monotonic() - started, chunk
 
 
 class Fleet:
