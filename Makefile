@@ -10,7 +10,7 @@ ifneq ($(origin KUBECONFIG),command line)
 unexport KUBECONFIG
 endif
 
-.PHONY: help setup demo demo-spot demo-down test check format lint types unit integration e2e soak bench-start bench-wakes bench-operator bench-gateway voice-gate bench-speech gpu-bench voice crds lock clean
+.PHONY: help setup demo demo-spot demo-down test check format lint types unit integration e2e soak chaos bench-start bench-wakes bench-operator bench-gateway voice-gate bench-speech gpu-bench voice crds lock clean
 
 help: ## list the targets
 	@printf 'VoxFleet: make TARGET\n\n'
@@ -56,6 +56,9 @@ integration: setup ## run the tests against a real API server and real processes
 
 e2e: setup ## run the demo's scenario and faults on two real nodes
 	@$(VENV)/pytest --durations=12 tests/e2e
+
+chaos: setup ## break a local cluster in six ways under load; fails when a request is lost (ARGS="--fault node-dies")
+	@$(VENV)/python -m voxfleet_demo chaos $(ARGS)
 
 soak: setup ## run 200 clients, some misbehaving, for three minutes on the real server with a tiny model
 	@$(VENV)/python benchmarks/soak --clients 200 --seconds 180

@@ -1,4 +1,4 @@
-"""`python -m voxfleet_demo up|down|spot`, behind `make demo`, `make demo-down` and `make demo-spot`.
+"""`python -m voxfleet_demo up|down|spot|chaos`, behind `make demo`, `demo-down`, `demo-spot` and `chaos`.
 
 Does: reads KUBECONFIG, IMAGES, IMAGE_TAG and MODEL_PATH, starts or finds a cluster, installs VoxFleet, runs the
 scenario. Knows: the order of these steps; each lives in a module of its own.
@@ -8,9 +8,10 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from json import dumps
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +19,10 @@ import typer
 from voxfleet_testbed.errors import TestbedError
 from voxfleet_testbed.settings import Settings, read_settings
 
+from voxfleet_demo.chaos.chaos_runner import CLIENTS, awake_resource
+from voxfleet_demo.chaos.faults import FAULTS, Subject
+from voxfleet_demo.chaos.outcomes import FaultKind, FaultResult
+from voxfleet_demo.chaos.report import as_table, details
 from voxfleet_demo.demo_runner import RESOURCE, STORY, DemoRunner
 from voxfleet_demo.environment import end_demo, find_or_build_tools, keep_running, start_local_environment
 from voxfleet_demo.installation import CHECKOUT, Installation, InstallationError, Values
@@ -106,10 +111,57 @@ def spot() -> None:
 
 
 @app.command()
+def chaos(
+    fault: Annotated[list[str] | None, typer.Option(help="Only these faults; default: all.")] = None,
+    clients: Annotated[int, typer.Option(min=1, help="Clients at a time, of both regions in turn.")] = CLIENTS,
+    json: Annotated[Path | None, typer.Option(help="Also write the counts here.")] = None,
+) -> None:
+    """Prove on a fresh local cluster that no request is lost under faults; exit status 1 when one is."""
+    kinds = select_faults(fault)
+    with demo_output() as output:
+        results = run_chaos(output, kinds, clients)
+        output.console.print(as_table(results))
+    if json is not None:
+        json.write_text(dumps([result.as_json() for result in results], indent=1) + "\n")
+    if any(result.problems for result in results):
+        raise typer.Exit(1)
+
+
+@app.command()
 def down() -> None:
     """Remove the demo's own cluster: processes, mounts, interfaces, files."""
     removed = end_demo(read_settings())
     sys.stdout.write("the demo's cluster is gone\n" if removed else "no demo is running\n")
+
+
+def select_faults(names: list[str] | None) -> list[FaultKind]:
+    """Return the faults of these names; all where there are none.
+
+    Raises:
+        typer.BadParameter: there is no such fault.
+    """
+    by_name = {kind.name: kind for kind in FAULTS}
+    if unknown := [name for name in names or () if name not in by_name]:
+        raise typer.BadParameter(f"--fault {unknown[0]}: expected one of {', '.join(by_name)}")
+    return [by_name[name] for name in names or by_name]
+
+
+def run_chaos(output: DemoOutput, kinds: Sequence[FaultKind], clients: int) -> list[FaultResult]:
+    """Run faults on a local cluster that is removed afterwards, and print what failed."""
+    results = []
+    environment = start_local_environment(read_settings(), output.report)
+    subject = Subject(environment.installation, environment.cluster)
+    try:
+        with output.step("helm install"):
+            environment.installation.install(environment.values)
+        with awake_resource(subject, clients) as runner:
+            for kind in kinds:
+                with output.step(f"{kind.name}: {kind.title}"):
+                    results.append(runner.run(kind))
+                output.print(details(results[-1]))
+    finally:
+        environment.cluster.close()
+    return results
 
 
 @contextmanager

@@ -1,0 +1,147 @@
+"""The faults: what is done to the cluster, and undone where it does not mend itself.
+
+Knows: kubectl and the testbed's outages. Does not know: load, or how requests end.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from voxfleet_testbed.cluster.local_cluster import Cluster
+
+from voxfleet_demo.chaos.outcomes import FaultKind
+from voxfleet_demo.installation import REGIONS, SYSTEM_NAMESPACE, Installation
+from voxfleet_demo.scenario import wait_until
+
+RESOURCE = "chaos"
+TAKEN = REGIONS[1]
+AWAY_SECONDS = 60.0  # of a node and the API server; Kubernetes notices a lost node after 40 to 50
+SHORT_AWAY_SECONDS = 30.0  # of the operator and of a region
+RECOVERY_SECONDS = 300.0
+ROWS = 7, 8  # serving.maxBatchSize, in turn: any other value is another pod template
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What faults happen to; `cluster` is None where the cluster is not the testbed's."""
+
+    installation: Installation
+    cluster: Cluster | None = None
+
+    def system(self, *arguments: str) -> str:
+        """Run kubectl in VoxFleet's own namespace."""
+        return self.installation.kubectl("--namespace", SYSTEM_NAMESPACE, *arguments)
+
+    def serving(self, region: str) -> set[str]:
+        """Return the ready inference pods of a region that are not terminating."""
+        pods = self.installation.fleet.pods(RESOURCE, region)
+        return {pod.metadata.name for pod in pods if pod.metadata.deletion_timestamp is None and is_ready(pod)}
+
+    def is_whole(self) -> bool:
+        """Return whether every region serves, and operator and gateways have all their replicas."""
+        listed = json.loads(self.system("get", "deployments", "--output=json"))["items"]
+        ready = all(row.get("status", {}).get("readyReplicas", 0) == row["spec"]["replicas"] for row in listed)
+        phases = {row.get("phase") for row in self.installation.fleet.regions(RESOURCE).values()}
+        return ready and phases == {"Awake"} and all(self.serving(region) for region in REGIONS)
+
+    def wait_whole(self) -> None:
+        """Wait until nothing is missing.
+
+        Raises:
+            ScenarioError: something still is.
+        """
+        wait_until(self.is_whole, True, what="whether all parts are ready", within_seconds=RECOVERY_SECONDS)
+
+
+Inject = Callable[[Subject], None]
+
+
+def roll_gateways(subject: Subject) -> None:
+    """Restart both regions' gateways."""
+    subject.installation.restart("gateway")
+
+
+def roll_inference(subject: Subject) -> None:
+    """Change the pod template of both regions, and wait until every old pod is being ended."""
+    resource = subject.installation.fleet.resource(RESOURCE)
+    rows = next(each for each in ROWS if each != resource["spec"].get("serving", {}).get("maxBatchSize"))
+    old = {region: subject.serving(region) for region in REGIONS}
+    patch = json.dumps({"spec": {"serving": {"maxBatchSize": rows}}})
+    subject.installation.kubectl("patch", "vtts", RESOURCE, "--type=merge", f"--patch={patch}")
+
+    def is_replaced(region: str) -> bool:
+        return bool(subject.serving(region)) and not subject.serving(region) & old[region]
+
+    wait_until(
+        lambda: all(is_replaced(region) for region in REGIONS),
+        True,
+        what="whether new inference pods serve alone",
+        within_seconds=RECOVERY_SECONDS,
+    )
+
+
+def crash_node(subject: Subject) -> None:
+    """Let a region's node die without closing a connection, and boot it again."""
+    assert subject.cluster is not None  # noqa: S101 - runnable() has checked it
+    (node,) = (node for node in subject.cluster.nodes if node.plan.region == TAKEN)
+    node.crash()
+    try:
+        time.sleep(AWAY_SECONDS)
+    finally:
+        node.reboot()
+
+
+def take_region(subject: Subject) -> None:
+    """Kill every pod of a region, its gateway included, and let none start there for a while."""
+    selector = f"--selector=topology.kubernetes.io/region={TAKEN}"
+    nodes = json.loads(subject.installation.kubectl("get", "nodes", selector, "--output=json"))["items"]
+    names = [node["metadata"]["name"] for node in nodes]
+    subject.installation.kubectl("cordon", *names)
+    try:
+        for name in names:
+            fields = f"--field-selector=spec.nodeName={name}"
+            now = ("--grace-period=0", "--force", "--wait=false")
+            subject.installation.kubectl("delete", "pods", "--all-namespaces", fields, *now)
+        time.sleep(SHORT_AWAY_SECONDS)
+    finally:
+        subject.installation.kubectl("uncordon", *names)
+
+
+def stop_operator(subject: Subject) -> None:
+    """Run no operator for a while."""
+    name = ("deployment", "voxfleet-operator")
+    replicas = subject.system("get", *name, "--output=jsonpath={.spec.replicas}")
+    subject.system("scale", *name, "--replicas=0")
+    time.sleep(SHORT_AWAY_SECONDS)
+    subject.system("scale", *name, f"--replicas={replicas}")
+
+
+def stop_api_server(subject: Subject) -> None:
+    """Run no API server for a minute."""
+    assert subject.cluster is not None  # noqa: S101 - runnable() has checked it
+    subject.cluster.control_plane.restart_api_server(AWAY_SECONDS)
+
+
+FAULTS: Mapping[FaultKind, Inject] = {
+    FaultKind("gateways-roll", "both gateways are restarted"): roll_gateways,
+    FaultKind("inference-rolls", "both regions get a new pod template"): roll_inference,
+    FaultKind("operator-down", f"no operator for {SHORT_AWAY_SECONDS:.0f} s"): stop_operator,
+    FaultKind("api-server-down", f"no API server for {AWAY_SECONDS:.0f} s"): stop_api_server,
+    FaultKind("region-vanishes", f"{TAKEN} has no pod for {SHORT_AWAY_SECONDS:.0f} s", TAKEN): take_region,
+    FaultKind("node-dies", f"{TAKEN}'s node is dead for {AWAY_SECONDS:.0f} s", TAKEN): crash_node,
+}
+NEEDS_TESTBED = {crash_node, stop_api_server}
+
+
+def runnable(subject: Subject) -> list[FaultKind]:
+    """Return the faults that this cluster can be given."""
+    return [kind for kind, inject in FAULTS.items() if subject.cluster is not None or inject not in NEEDS_TESTBED]
+
+
+def is_ready(pod: Any) -> bool:
+    """Return whether a pod has condition Ready."""
+    return any(row.type == "Ready" and row.status == "True" for row in pod.status.conditions or [])

@@ -1,0 +1,31 @@
+"""The results of faults as a table, and in one line each.
+
+Knows: columns and colours. Does not know: how anything was measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.table import Table
+
+from voxfleet_demo.chaos.outcomes import Ending, FaultResult
+
+
+def as_table(results: Sequence[FaultResult]) -> Table:
+    """Return one row per fault."""
+    table = Table("fault", title="requests under each fault")
+    for heading in ("requests", *Ending, "longest wait", "seconds"):
+        table.add_column(heading, justify="right")
+    table.add_column("")
+    for result in results:
+        counts = [str(result.counts[ending]) for ending in Ending]
+        wait, seconds = f"{result.longest_wait_seconds:.1f} s", f"{result.seconds:.0f}"
+        verdict = f"[red]{', '.join(result.problems)}[/]" if result.problems else "[green]passed[/]"
+        table.add_row(result.kind.name, str(result.requests), *counts, wait, seconds, verdict)
+    return table
+
+
+def details(result: FaultResult) -> str:
+    """Return what failed, the most frequent first."""
+    return "\n".join(f"    {number} x {what}" for what, number in result.details.most_common())

@@ -1,0 +1,33 @@
+"""The table has a row per fault, with what was wrong."""
+
+from collections import Counter
+
+from rich.console import Console
+from voxfleet_demo.chaos.outcomes import Ending, FaultKind, Outcome, count
+from voxfleet_demo.chaos.report import as_table, details
+
+
+def test_a_row_has_the_counts_and_the_verdict() -> None:
+    outcomes = [Outcome("us-east", Ending.ANSWERED, 3.25), Outcome("us-east", Ending.CUT, 1.0, "half")]
+    result = count(FaultKind("rolls", "a planned fault"), 61.0, outcomes)
+    console = Console(width=200, record=True)
+    console.print(as_table([result]))
+    row = next(line for line in console.export_text().splitlines() if "rolls" in line)
+    assert row.replace("│", " ").split() == [
+        "rolls",
+        "2",
+        "1",
+        "0",
+        "0",
+        "1",
+        "0",
+        "0",
+        "0",
+        "3.2",
+        "s",
+        "61",
+        "1",
+        "cut",
+    ]
+    assert result.details == Counter({"cut at us-east: half": 1})
+    assert details(result) == "    1 x cut at us-east: half"
