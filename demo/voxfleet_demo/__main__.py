@@ -22,7 +22,7 @@ from voxfleet_testbed.settings import Settings, read_settings
 from voxfleet_demo.chaos.chaos_runner import CLIENTS, awake_resource
 from voxfleet_demo.chaos.faults import FAULTS, Subject
 from voxfleet_demo.chaos.outcomes import FaultKind, FaultResult
-from voxfleet_demo.chaos.report import as_table, details
+from voxfleet_demo.chaos.report import as_lines, as_table
 from voxfleet_demo.demo_runner import RESOURCE, STORY, DemoRunner
 from voxfleet_demo.environment import end_demo, find_or_build_tools, keep_running, start_local_environment
 from voxfleet_demo.installation import CHECKOUT, Installation, InstallationError, Values
@@ -119,10 +119,8 @@ def chaos(
     """Prove on a fresh local cluster that no request is lost under faults; exit status 1 when one is."""
     kinds = select_faults(fault)
     with demo_output() as output:
-        results = run_chaos(output, kinds, clients)
+        results = run_chaos(output, kinds, clients, json)
         output.console.print(as_table(results))
-    if json is not None:
-        json.write_text(dumps([result.as_json() for result in results], indent=1) + "\n")
     if any(result.problems for result in results):
         raise typer.Exit(1)
 
@@ -146,7 +144,7 @@ def select_faults(names: list[str] | None) -> list[FaultKind]:
     return [by_name[name] for name in names or by_name]
 
 
-def run_chaos(output: DemoOutput, kinds: Sequence[FaultKind], clients: int) -> list[FaultResult]:
+def run_chaos(output: DemoOutput, kinds: Sequence[FaultKind], clients: int, json: Path | None) -> list[FaultResult]:
     """Run faults on a local cluster that is removed afterwards, and print what failed."""
     results = []
     environment = start_local_environment(read_settings(), output.report)
@@ -154,11 +152,15 @@ def run_chaos(output: DemoOutput, kinds: Sequence[FaultKind], clients: int) -> l
     try:
         with output.step("helm install"):
             environment.installation.install(environment.values)
-        with awake_resource(subject, clients) as runner:
+        with ExitStack() as stack:
+            with output.step("wake both regions"):
+                runner = stack.enter_context(awake_resource(subject, clients))
             for kind in kinds:
                 with output.step(f"{kind.name}: {kind.title}"):
                     results.append(runner.run(kind))
-                output.print(details(results[-1]))
+                output.print(as_lines(results[-1]))
+                if json is not None:  # after each: an interrupted run keeps its figures
+                    json.write_text(dumps([result.as_json() for result in results], indent=1) + "\n")
     finally:
         environment.cluster.close()
     return results

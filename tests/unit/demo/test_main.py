@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 import typer
-from voxfleet_demo.__main__ import read_options
+from voxfleet_demo.__main__ import read_options, select_faults
+from voxfleet_demo.chaos.faults import FAULTS, Subject, runnable
+from voxfleet_demo.installation import Installation
 
 
 def test_without_variables_the_demo_starts_a_local_cluster_with_the_demo_voice() -> None:
@@ -31,3 +33,18 @@ def test_a_users_cluster_comes_with_images_it_can_pull(tmp_path: Path) -> None:
 def test_wrong_variables_are_named_with_the_way_out(variables: dict[str, str], message: str) -> None:
     with pytest.raises(typer.BadParameter, match=message):
         read_options(variables)
+
+
+def test_without_names_every_fault_is_run() -> None:
+    assert select_faults(None) == list(FAULTS)
+    assert [kind.name for kind in select_faults(["node-dies"])] == ["node-dies"]
+
+
+def test_an_unknown_fault_is_named_with_the_known_ones() -> None:
+    with pytest.raises(typer.BadParameter, match=r"--fault flood: expected one of gateways-roll, .*node-dies"):
+        select_faults(["node-dies", "flood"])
+
+
+def test_faults_that_need_the_testbed_are_not_run_elsewhere() -> None:
+    left = FAULTS.keys() - runnable(Subject(Installation(Path("kubeconfig"))))
+    assert {kind.name for kind in left} == {"api-server-down", "node-dies"}

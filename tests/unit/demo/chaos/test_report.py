@@ -4,7 +4,7 @@ from collections import Counter
 
 from rich.console import Console
 from voxfleet_demo.chaos.outcomes import Ending, FaultKind, Outcome, count
-from voxfleet_demo.chaos.report import as_table, details
+from voxfleet_demo.chaos.report import as_lines, as_table
 
 
 def test_a_row_has_the_counts_and_the_verdict() -> None:
@@ -30,4 +30,5 @@ def test_a_row_has_the_counts_and_the_verdict() -> None:
         "cut",
     ]
     assert result.details == Counter({"cut at us-east: half": 1})
-    assert details(result) == "    1 x cut at us-east: half"
+    lines = [line.strip() for line in as_lines(result).splitlines()]
+    assert lines == ["2 requests: 1 answered, 1 cut; longest wait 3.2 s", "1 x cut at us-east: half", "1 cut"]
