@@ -5,6 +5,7 @@ Knows: cgroup v1 (one tree per controller) and v2 (one tree). traces.py removes 
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 CGROUPS = Path("/sys/fs/cgroup")
@@ -25,8 +26,12 @@ def make_cgroup(path: str, root: Path = CGROUPS) -> None:
 
 def processes_in(path: str, root: Path = CGROUPS) -> set[int]:
     """Return the ids of all processes in a cgroup and those below it, in any hierarchy."""
-    lists = (root.glob(f"{prefix}{path.strip('/')}/**/cgroup.procs") for prefix in ("", "*/"))
-    return {int(pid) for each in lists for found in each for pid in found.read_text().split()}
+    found: set[int] = set()
+    for prefix in ("", "*/"):
+        for listed in root.glob(f"{prefix}{path.strip('/')}/**/cgroup.procs"):
+            with contextlib.suppress(OSError):  # a pod that ends takes its cgroup with it
+                found.update(map(int, listed.read_text().split()))
+    return found
 
 
 def _delegate(folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from voxfleet_testbed.cluster.cgroups import processes_in
 from voxfleet_testbed.cluster.local_cluster import REGIONAL_NODES, Cluster, start_cluster
 from voxfleet_testbed.cluster.node_files import NodePlan
 from voxfleet_testbed.errors import ApiError
@@ -95,6 +97,10 @@ def has_phase(wanted: str) -> Any:
     return lambda seen: seen["status"]["phase"] == wanted
 
 
+def has_restarted(seen: Any) -> bool:
+    return any(each["restartCount"] and each["ready"] for each in seen["status"]["containerStatuses"])
+
+
 @pytest.fixture(scope="module")
 def web(bare_cluster: Cluster, base_image: tuple[str, Path]) -> dict[str, Any]:
     """A web server in eu-central behind a Service; returns the Service."""
@@ -169,6 +175,29 @@ def test_a_pod_of_the_same_node_reaches_the_service_too(
     api.apply(f"{PODS}/neighbour", pod("neighbour", base_image[0], "eu-central", FETCH))
     seen = api.wait_for(f"{PODS}/neighbour", lambda it: it["status"]["phase"] in {"Succeeded", "Failed"}, POD_SECONDS)
     assert seen["status"]["phase"] == "Succeeded", api.get(f"{PODS}/neighbour/log")
+
+
+def test_a_crashed_node_closes_no_connection_and_a_reboot_starts_its_pods_again(
+    bare_cluster: Cluster, base_image: tuple[str, Path]
+) -> None:
+    api, (_, node) = bare_cluster.api, bare_cluster.nodes
+    manifest = pod("lasting", base_image[0], "us-east", SERVE)
+    manifest["spec"]["restartPolicy"] = "Always"
+    api.apply(f"{PODS}/lasting", manifest)
+    address = api.wait_for(f"{PODS}/lasting", has_phase("Running"), POD_SECONDS)["status"]["podIP"]
+    fetch_within(f"http://{address}:8000/", POD_SECONDS)
+    with socket.create_connection((address, 8000), timeout=30) as connection:
+        assert processes_in(node.cgroup_root)
+        node.crash()
+        bare_cluster.control_plane.run.wait_until(lambda: not processes_in(node.cgroup_root), node.bridge, POD_SECONDS)
+        connection.settimeout(3)
+        with pytest.raises(TimeoutError):
+            connection.recv(1)
+    with pytest.raises(OSError, match="timed out"):
+        socket.create_connection((address, 8000), timeout=3)
+    node.reboot()
+    seen = api.wait_for(f"{PODS}/lasting", has_restarted, POD_SECONDS)
+    fetch_within(f"http://{seen['status']['podIP']}:8000/", POD_SECONDS)
 
 
 def test_a_deleted_pod_is_gone(bare_cluster: Cluster, base_image: tuple[str, Path]) -> None:
