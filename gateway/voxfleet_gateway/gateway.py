@@ -107,6 +107,9 @@ class Gateway:
             return
 
     def _is_busy(self) -> bool:
+        if not self.health.is_quiet(self.settings.drain_grace_seconds):
+            return True
+        # Those that another gateway has handed over come through the internal port.
         return bool(self.hold_queues.queues or self.dispatcher.handover.open_requests) or any(
             region.traffic.open_requests for region in self.fleet.regions.values()
         )

@@ -98,7 +98,9 @@ class Settings(BaseSettings):
     voice_sync_seconds: float = Field(default=10, gt=0, description="How often voices are compared with the peers.")
     drain_seconds: float = Field(default=120, ge=0, description="After SIGTERM: time for open requests to end.")
     drain_grace_seconds: float = Field(
-        default=5, ge=0, description="After SIGTERM: time in which new requests are still served."
+        default=5,
+        ge=0,
+        description="After SIGTERM, and after the newest request: time in which new requests are still served.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Lowest level that is logged."

@@ -23,7 +23,7 @@ def public_app(  # noqa: PLR0913, PLR0917  # the handlers of all paths
 ) -> web.Application:
     """Return the application of port 6006."""
     middleware = RequestMiddleware(settings, health, speech.accounts).middleware
-    app = web.Application(middlewares=[middleware], client_max_size=settings.max_body_bytes)
+    app = web.Application(middlewares=[health.middleware, middleware], client_max_size=settings.max_body_bytes)
     app.router.add_post(SPEECH_PATH, speech.post, expect_handler=continue_later)
     app.router.add_get(STREAM_PATH, live.stream)
     app.on_shutdown.append(live.stop)

@@ -1,13 +1,17 @@
-"""Liveness and readiness.
+"""Liveness and readiness, and whether a gateway that shuts down may end.
 
 Live: the event loop runs. Ready: every watch has synced once and the gateway is not shutting down. An API server that
-is away does not make a gateway unready: it serves with the state that it has.
+is away does not make a gateway unready: it serves with the state that it has. Quiet: no request is open, and none has
+come for a while: until each node's proxy has read that this gateway ends, new connections still come.
 """
 
+import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 HEALTH_PATHS = frozenset({"/health/live", "/health/ready"})
 
@@ -18,6 +22,24 @@ class Health:
 
     missing: Callable[[], list[str]]  # names of watches that have not synced yet
     is_draining: bool = False
+    open_requests: int = 0  # from the end of their heads to the end of their responses; without probes
+    last_request_seconds: float = -math.inf  # monotonic
+
+    @web.middleware
+    async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Count a request as open, whatever it waits for: its body, a pod, its client."""
+        if request.path in HEALTH_PATHS:
+            return await handler(request)
+        self.open_requests += 1
+        self.last_request_seconds = time.monotonic()
+        try:
+            return await handler(request)
+        finally:
+            self.open_requests -= 1
+
+    def is_quiet(self, seconds: float) -> bool:
+        """Return whether no request is open and none has come for so long."""
+        return not self.open_requests and time.monotonic() - self.last_request_seconds >= seconds
 
     async def live(self, _request: web.Request) -> web.Response:
         """Respond with 200 while the event loop runs."""
