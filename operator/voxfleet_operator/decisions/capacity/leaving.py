@@ -105,15 +105,28 @@ def with_interruption(pod: PodState, interruption: InterruptionState | None) -> 
 
 
 def with_node(pod: PodState, node: NodeState | None, now: float) -> PodState:
-    """Return a pod with what its node says; a node that does not exist is gone once the watch must have shown it."""
+    """Return a pod with what its node says, if it was there before.
+
+    A node that does not exist is gone once the watch must have shown it.
+    """
     if not pod.node:
         return pod
     if node is not None:
-        return replace(pod, leaving=node.leaving) if node.leaving is not None and node.leaving.since <= now else pod
+        leaving = node.leaving
+        is_leaving = leaving is not None and leaving.since <= now and not _was_placed_later(pod, leaving)
+        return replace(pod, leaving=leaving) if is_leaving else pod
     if pod.is_deleting:
         return pod  # a node that was drained may be gone before the last of its pods
     gone_at = (pod.scheduled_at or pod.created_at) + UNKNOWN_NODE_SECONDS
     return replace(pod, leaving=Leaving(GONE, gone_at, is_urgent=True)) if gone_at <= now else pod
+
+
+def _was_placed_later(pod: PodState, leaving: Leaving) -> bool:
+    """Whether the scheduler has chosen the node in spite of its sign.
+
+    A replacement would be placed there too, and replaced in turn, without end. An eviction is still noticed.
+    """
+    return pod.scheduled_at is not None and pod.scheduled_at > leaving.since
 
 
 def next_sign_at(pod: PodState, node: NodeState | None, now: float) -> float | None:

@@ -15,6 +15,7 @@ from voxfleet_operator.decisions.capacity.leaving import (
     node_leaving,
     with_node,
 )
+from voxfleet_operator.decisions.capacity.shrinking import PoolState, pool_step
 from voxfleet_operator.decisions.observed import Cause, Leaving, NodeState, PodState
 
 NOW = 1_795_000_000.0
@@ -107,6 +108,26 @@ def test_a_pod_of_a_node_that_does_not_exist_leaves_once_the_watch_must_have_sho
     assert gone.leaving is not None
     assert gone.leaving.is_urgent
     assert not with_node(replace(POD, node=""), None, NOW).is_leaving, "it has no node yet"
+
+
+def test_a_pod_that_is_placed_on_a_leaving_node_does_not_leave() -> None:
+    node = NodeState(leaving=Leaving("node n1: the node does not report", NOW))
+    assert with_node(POD, node, NOW).is_leaving
+    assert with_node(replace(POD, scheduled_at=None), node, NOW).is_leaving
+    assert not with_node(replace(POD, scheduled_at=NOW + 1), node, NOW + 2).is_leaving
+
+
+@pytest.mark.parametrize("target", [1, 3])
+def test_replacements_that_are_placed_on_the_leaving_node_are_not_replaced_in_turn(target: int) -> None:
+    """As on a node that comes back: the scheduler may use it while the taint that evicts is still there."""
+    node, now = NodeState(leaving=Leaving("node n1: the node does not report", NOW)), NOW
+    pods = [replace(POD, name=f"p{number}", ready_at=NOW - 10) for number in range(target)]
+    for _ in range(20):
+        now += 1
+        seen = tuple(with_node(pod, node, now) for pod in pods)
+        step = pool_step(target, PoolState(len(pods), seen, {}, 120.0), now)
+        pods += [replace(POD, name=f"p{len(pods)}", scheduled_at=now) for _ in range(step.replicas - len(pods))]
+    assert len(pods) == 2 * target
 
 
 @given(st.lists(st.sampled_from([*SIGNS]), max_size=5), st.booleans(), st.booleans())
