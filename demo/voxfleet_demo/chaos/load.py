@@ -27,6 +27,7 @@ CONNECT_SECONDS = 15.0  # within the cluster it takes milliseconds, on a busy ma
 READ_SECONDS = HOLD_SECONDS + 60.0  # the gateway must give up first
 PAUSE_SECONDS = 0.2
 MAX_RETRY_SECONDS = 5.0  # cap on Retry-After: a fault lasts a minute
+KEEPING, FAR = 1, 2  # kinds of clients; 0 opens a connection to its own region's gateway for each request
 RETRYABLE = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
 
 
@@ -54,9 +55,15 @@ class Load:
                 thread.join(CONNECT_SECONDS + READ_SECONDS)
 
     def _client(self, number: int) -> None:
-        """Send requests from one region; every second pair of clients keeps its connection open between them."""
+        """Send requests from one region: of three pairs of clients one keeps its connections, one is far away.
+
+        The latter's gateway stays while its home's pods end, and the other way round.
+        """
         home = gateway = REGIONS[number % len(REGIONS)]
-        kept = number // len(REGIONS) % 2
+        kind = number // len(REGIONS) % 3
+        kept = int(kind == KEEPING)
+        if kind == FAR:
+            gateway = other_gateway(home)
         limits = httpx.Limits(max_keepalive_connections=kept)
         timeout = httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
         with httpx.Client(timeout=timeout, limits=limits) as http:
