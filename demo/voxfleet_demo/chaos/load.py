@@ -22,9 +22,9 @@ from voxfleet_demo.scenario import RejectedError, Speech, speak
 LOCATIONS = dict(zip(REGIONS, ("50.11,8.68", "39.04,-77.49"), strict=True))  # Frankfurt, Ashburn
 TEXTS = ("Call me Ishmael.", "Birds can see colors. We cannot.", "The train was late again.")
 SEED = 7  # fixes the audio, so that its length is known
-HOLD_SECONDS = 120
+HOLD_SECONDS = 90
 CONNECT_SECONDS = 15.0  # within the cluster it takes milliseconds, on a busy machine a second
-READ_SECONDS = HOLD_SECONDS + 60.0  # the gateway must give up first
+READ_SECONDS = 135.0  # the gateway must give up first: on a held request, and on a stream without a byte for 120 s
 PAUSE_SECONDS = 0.2
 MAX_RETRY_SECONDS = 5.0  # cap on Retry-After: a fault lasts a minute
 KEEPING, FAR = 1, 2  # kinds of clients; 0 opens a connection to its own region's gateway for each request
