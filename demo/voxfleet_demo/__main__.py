@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 from voxfleet_testbed.errors import TestbedError
 from voxfleet_testbed.settings import Settings, read_settings
 
 from voxfleet_demo.chaos.chaos_runner import CLIENTS, awake_resource
 from voxfleet_demo.chaos.faults import FAULTS, Subject
 from voxfleet_demo.chaos.outcomes import FaultKind, FaultResult
-from voxfleet_demo.chaos.report import as_lines, as_table
+from voxfleet_demo.chaos.report import TABLE_WIDTH, as_lines, as_table
 from voxfleet_demo.demo_runner import RESOURCE, STORY, DemoRunner
 from voxfleet_demo.environment import end_demo, find_or_build_tools, keep_running, start_local_environment
 from voxfleet_demo.installation import CHECKOUT, Installation, InstallationError, Values
@@ -120,7 +121,7 @@ def chaos(
     kinds = select_faults(fault)
     with demo_output() as output:
         results = run_chaos(output, kinds, clients, json)
-        output.console.print(as_table(results))
+    Console(width=TABLE_WIDTH).print(as_table(results))
     if any(result.problems for result in results):
         raise typer.Exit(1)
 

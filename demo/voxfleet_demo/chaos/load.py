@@ -50,9 +50,13 @@ class Load:
         try:
             yield
         finally:
-            self._ending.set()
+            self.end()
             for thread in threads:
                 thread.join(CONNECT_SECONDS + READ_SECONDS)
+
+    def end(self) -> None:
+        """Let every client end with its present request."""
+        self._ending.set()
 
     def _client(self, number: int) -> None:
         """Send requests from one region: of three pairs of clients one keeps its connections, one is far away.

@@ -11,6 +11,8 @@ from rich.table import Table
 
 from voxfleet_demo.chaos.outcomes import Ending, FaultResult
 
+TABLE_WIDTH = 150  # whatever the terminal's: a table in a log is read as one
+
 
 def as_table(results: Sequence[FaultResult]) -> Table:
     """Return one row per fault."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
@@ -112,6 +113,28 @@ def test_a_client_that_reaches_no_gateway_asks_the_other_one() -> None:
     with gateway(answer) as url:
         found = endings({"eu-central": "http://127.0.0.1:9", "us-east": url})
     assert found == [("eu-central", Ending.UNREACHED), ("us-east", Ending.ANSWERED)]
+
+
+def test_of_six_clients_one_of_each_region_is_far_from_its_gateway() -> None:
+    sent: list[tuple[str, str]] = []
+    everyone = threading.Barrier(7)
+
+    def answer_to(region: str) -> Callable[[BaseHTTPRequestHandler], None]:
+        def respond(handler: BaseHTTPRequestHandler) -> None:
+            sent.append((region, handler.headers["Voxfleet-Client-Location"]))
+            everyone.wait(60)
+            answer(handler)
+
+        return respond
+
+    with gateway(answer_to("eu-central")) as eu, gateway(answer_to("us-east")) as us:
+        load = Load("narrator", {"eu-central": eu, "us-east": us}.__getitem__, dict.fromkeys(TEXTS, 1.0))
+        with load.running(clients=6):
+            everyone.wait(60)
+            load.end()
+    frankfurt, ashburn = "50.11,8.68", "39.04,-77.49"
+    near = [("eu-central", frankfurt), ("us-east", ashburn)]
+    assert Counter(sent) == Counter([*near, *near, ("us-east", frankfurt), ("eu-central", ashburn)])
 
 
 def test_leaving_the_block_waits_for_open_requests() -> None:

@@ -4,13 +4,13 @@ from collections import Counter
 
 from rich.console import Console
 from voxfleet_demo.chaos.outcomes import Ending, FaultKind, Outcome, count
-from voxfleet_demo.chaos.report import as_lines, as_table
+from voxfleet_demo.chaos.report import TABLE_WIDTH, as_lines, as_table
 
 
 def test_a_row_has_the_counts_and_the_verdict() -> None:
     outcomes = [Outcome("us-east", Ending.ANSWERED, 3.25), Outcome("us-east", Ending.CUT, 1.0, "half")]
     result = count(FaultKind("rolls", "a planned fault"), 61.0, outcomes)
-    console = Console(width=200, record=True)
+    console = Console(width=TABLE_WIDTH, record=True)
     console.print(as_table([result]))
     row = next(line for line in console.export_text().splitlines() if "rolls" in line)
     assert row.replace("│", " ").split() == [
