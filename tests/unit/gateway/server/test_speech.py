@@ -205,7 +205,7 @@ class Ill(Pod):
         await reader.readuntil(b"\r\n\r\n")
         await reader.read(65536)  # an unread body would reset the connection
         self.asked += 1
-        writer.write(b"HTTP/1.1 500 B\r\nContent-Length: 3\r\n\r\nill")
+        writer.write(b"HTTP/1.1 500 B\r\nConnection: close\r\nContent-Length: 3\r\n\r\nill")  # or a retry may reuse it
         await writer.drain()
         writer.close()
         return None
