@@ -18,6 +18,7 @@ from voxfleet_demo.installation import REGIONS, SYSTEM_NAMESPACE, Installation
 from voxfleet_demo.scenario import wait_until
 
 RESOURCE = "chaos"
+OURS = f"--selector=voxfleet.dev/deployment={RESOURCE}"
 TAKEN = REGIONS[1]
 AWAY_SECONDS = 60.0  # of a node and the API server; Kubernetes notices a lost node after 40 to 50
 SHORT_AWAY_SECONDS = 30.0  # of the operator and of a region
@@ -36,17 +37,20 @@ class Subject:
         """Run kubectl in VoxFleet's own namespace."""
         return self.installation.kubectl("--namespace", SYSTEM_NAMESPACE, *arguments)
 
-    def serving(self, region: str) -> set[str]:
-        """Return the ready inference pods of a region that are not terminating."""
+    def active(self, region: str) -> dict[str, Any]:
+        """Return the inference pods of a region that are not terminating, by name."""
         pods = self.installation.fleet.pods(RESOURCE, region)
-        return {pod.metadata.name for pod in pods if pod.metadata.deletion_timestamp is None and is_ready(pod)}
+        return {pod.metadata.name: pod for pod in pods if pod.metadata.deletion_timestamp is None}
 
     def is_whole(self) -> bool:
-        """Return whether every region serves, and operator and gateways have all their replicas."""
+        """Return whether every Deployment has all its pods ready, of its newest template, and every region serves."""
         listed = json.loads(self.system("get", "deployments", "--output=json"))["items"]
-        ready = all(row.get("status", {}).get("readyReplicas", 0) == row["spec"]["replicas"] for row in listed)
+        regional = json.loads(self.installation.kubectl("get", "deployments", OURS, "--output=json"))["items"]
         phases = {row.get("phase") for row in self.installation.fleet.regions(RESOURCE).values()}
-        return ready and phases == {"Awake"} and all(self.serving(region) for region in REGIONS)
+        is_settled = all(map(is_complete, [*listed, *regional])) and all(
+            row["spec"]["replicas"] == 1 for row in regional
+        )
+        return is_settled and len(regional) == len(REGIONS) and phases == {"Awake"}
 
     def wait_whole(self) -> None:
         """Wait until nothing is missing.
@@ -69,12 +73,13 @@ def roll_inference(subject: Subject) -> None:
     """Change the pod template of both regions, and wait until every old pod is being ended."""
     resource = subject.installation.fleet.resource(RESOURCE)
     rows = next(each for each in ROWS if each != resource["spec"].get("serving", {}).get("maxBatchSize"))
-    old = {region: subject.serving(region) for region in REGIONS}
+    old = {region: subject.active(region).keys() for region in REGIONS}
     patch = json.dumps({"spec": {"serving": {"maxBatchSize": rows}}})
     subject.installation.kubectl("patch", "vtts", RESOURCE, "--type=merge", f"--patch={patch}")
 
     def is_replaced(region: str) -> bool:
-        return bool(subject.serving(region)) and not subject.serving(region) & old[region]
+        pods = subject.active(region)
+        return any(map(is_ready, pods.values())) and not pods.keys() & old[region]
 
     wait_until(
         lambda: all(is_replaced(region) for region in REGIONS),
@@ -140,6 +145,13 @@ NEEDS_TESTBED = {crash_node, stop_api_server}
 def runnable(subject: Subject) -> list[FaultKind]:
     """Return the faults that this cluster can be given."""
     return [kind for kind, inject in FAULTS.items() if subject.cluster is not None or inject not in NEEDS_TESTBED]
+
+
+def is_complete(deployment: Any) -> bool:
+    """Return whether a Deployment's controller has nothing left to do, as `kubectl rollout status` has it."""
+    wanted, status = deployment["spec"]["replicas"], deployment["status"]
+    counts = [status.get(name, 0) for name in ("replicas", "updatedReplicas", "readyReplicas")]
+    return counts == [wanted] * 3 and status.get("observedGeneration") == deployment["metadata"]["generation"]
 
 
 def is_ready(pod: Any) -> bool:
