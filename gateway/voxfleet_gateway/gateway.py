@@ -30,6 +30,7 @@ from voxfleet_gateway.decisions.pods.retry_policy import RetryBudget
 from voxfleet_gateway.dispatch.dispatcher import Dispatcher
 from voxfleet_gateway.dispatch.handover import Handover
 from voxfleet_gateway.dispatch.hold_queues import HoldQueues
+from voxfleet_gateway.pods import gauges
 from voxfleet_gateway.pods.fleet import Fleet
 from voxfleet_gateway.pods.load_poller import LoadPoller
 from voxfleet_gateway.regions import RegionKey
@@ -43,6 +44,7 @@ from voxfleet_gateway.server.upstream.proxy import Proxy
 from voxfleet_gateway.server.voices.internal_routes import InternalVoices
 from voxfleet_gateway.server.voices.routes import Voices
 from voxfleet_gateway.settings import Settings
+from voxfleet_gateway.telemetry import BODIES, BODIES_LIMIT
 from voxfleet_gateway.tokens import gateway_token
 from voxfleet_gateway.voices.disk import VoiceFolder
 from voxfleet_gateway.voices.index import Limits
@@ -84,6 +86,13 @@ class Gateway:
                     group.create_task(stored.peers.follow(stored.repository), name="voices")
         finally:
             await self.poller.stop()
+
+    def refresh_gauges(self) -> None:
+        """Set the gauges that no event sets, before they are read."""
+        gauges.refresh_gauges(self.fleet)
+        self.hold_queues.refresh_gauges(self.fleet.registry().entries.values())
+        BODIES.set(self.speech.bodies.used_bytes)
+        BODIES_LIMIT.set(self.speech.bodies.limit_bytes)
 
     async def drain(self) -> None:
         """Let open requests end within the drain time and hand held ones over; then refuse those that still wait."""

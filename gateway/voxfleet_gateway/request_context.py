@@ -6,6 +6,8 @@ addresses, keys. Does not know: HTTP libraries; when a field is set.
 
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,6 +46,8 @@ class RequestContext:
     is_speech: bool = False  # counted as a speech request
     key: RegionKey | None = None
     input_characters: int = 0
+    refusal: str | None = None  # the code of the error response that the gateway itself has made
+    waited_seconds: float = 0.0  # for the client's body, a hold, a pod's first byte: not the gateway's own time
     held_seconds: float = 0.0
     held_route: str | None = None  # the route when it was last held
     attempts: int = 0
@@ -70,6 +74,25 @@ class RequestContext:
         if self.model_ref is None:
             return ("", "", "")
         return (*self.model_ref, self.decided.decision.region or "" if self.decided else "")
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Count the time of the context as waited for others, also when it ends early."""
+        began_seconds = time.monotonic()
+        try:
+            yield
+        finally:
+            self.waited_seconds += time.monotonic() - began_seconds
+
+    @contextmanager
+    def holding(self) -> Iterator[None]:
+        """Count the time of the context as held, also when the client leaves meanwhile."""
+        before_seconds = self.waited_seconds
+        try:
+            with self.waiting():
+                yield
+        finally:
+            self.held_seconds += self.waited_seconds - before_seconds
 
     def record_decision(self, decided: DecisionRecord) -> None:
         """Keep the newest decision; it replaces the earlier one of a request that was held."""

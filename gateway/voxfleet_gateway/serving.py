@@ -6,7 +6,7 @@ Knows: sockets and signals. Does not know: what the applications do.
 import asyncio
 import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -73,7 +73,7 @@ async def listening(gateway: Gateway) -> AsyncIterator[dict[str, int]]:
             public_app(settings, gateway.speech, gateway.live, gateway.models, gateway.voices, gateway.health),
             settings.port,
         ),
-        "metrics": (metrics_app(), settings.metrics_port),
+        "metrics": (metrics_app(gateway.refresh_gauges), settings.metrics_port),
         "internal": (
             internal_app(settings, gateway.fleet, HandoverHandler(settings, gateway.speech), gateway.internal_voices),
             settings.internal_port,
@@ -136,10 +136,11 @@ def listening_socket(host: str, port: int) -> socket.socket:
     return socket.create_server(("", port), family=socket.AF_INET6, backlog=BACKLOG, dualstack_ipv6=True)
 
 
-def metrics_app() -> web.Application:
-    """Return the application of port 9090."""
+def metrics_app(refresh_gauges: Callable[[], None]) -> web.Application:
+    """Return the application of port 9090; `refresh_gauges` is called before each scrape."""
 
     async def metrics(_request: web.Request) -> web.Response:
+        refresh_gauges()
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     app = web.Application()

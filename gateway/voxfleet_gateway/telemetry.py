@@ -16,6 +16,9 @@ PREFIX = "voxfleet_gateway_"
 FIRST_BYTE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 # From a CPU pod of a tiny model (half a second) to a node that is created and pulls its image (minutes).
 WAKE_BUCKETS = (0.5, 1, 2, 3, 5, 8, 13, 20, 30, 45, 60, 90, 120, 300, 600)
+# A decision takes 10 us for one region and 50 us for 32; beyond 1 ms it blocks the other requests.
+DECISION_BUCKETS = (1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 1e-2)
+OVERHEAD_BUCKETS = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.025, 0.05, 0.1, 0.25, 1)
 
 REGION_LABELS = ("namespace", "name", "region")
 
@@ -26,8 +29,22 @@ FIRST_BYTE = Histogram(
     REGION_LABELS,
     buckets=FIRST_BYTE_BUCKETS,
 )
+REFUSALS = Counter(
+    f"{PREFIX}refusals", "Speech requests that the gateway refused, by the error's code.", (*REGION_LABELS, "reason")
+)
+DECISION = Histogram(
+    f"{PREFIX}decision_seconds", "Time of one routing decision, its inputs included.", buckets=DECISION_BUCKETS
+)
+OVERHEAD = Histogram(
+    f"{PREFIX}overhead_seconds",
+    "Time to the first byte of audio less the waits for the client's body, a hold, and pods.",
+    buckets=OVERHEAD_BUCKETS,
+)
 OPEN_REQUESTS = Gauge(f"{PREFIX}open_requests", "Requests that a pod is serving.", REGION_LABELS)
 HELD_REQUESTS = Gauge(f"{PREFIX}held_requests", "Requests that are held for a region.", REGION_LABELS)
+FREE_HOLD_PLACES = Gauge(
+    f"{PREFIX}free_hold_places", "Further requests of a model that this gateway may hold.", ("namespace", "name")
+)
 HELD = Histogram(f"{PREFIX}held_seconds", "Time a request was held.", REGION_LABELS, buckets=WAKE_BUCKETS)
 WAKES = Counter(f"{PREFIX}wakes", "Wakes started, by a request or by POST /v1/models/{model}/wake.", REGION_LABELS)
 WAKE = Histogram(
@@ -37,6 +54,12 @@ UPSTREAM_FAILURES = Counter(f"{PREFIX}upstream_failures", "Attempts that failed 
 RETRIES = Counter(f"{PREFIX}retries", "Attempts after the first.", ("failure",))
 BROKEN_STREAMS = Counter(
     f"{PREFIX}broken_streams", "Responses whose connection was closed after their first byte.", REGION_LABELS
+)
+SERVABLE_PODS = Gauge(f"{PREFIX}servable_pods", "Pods that may be sent requests.", REGION_LABELS)
+EJECTED_PODS = Gauge(f"{PREFIX}ejected_pods", "Pods that are left alone for their failures.", REGION_LABELS)
+EJECTIONS = Counter(f"{PREFIX}ejections", "Times that a pod was left alone for a failure.", REGION_LABELS)
+OPEN_CIRCUITS = Gauge(
+    f"{PREFIX}open_circuits", "1 while a region is left alone, all of its pods failing.", REGION_LABELS
 )
 CIRCUITS_OPENED = Counter(
     f"{PREFIX}circuits_opened", "Times that every pod of a region failed, and it was left alone.", REGION_LABELS
@@ -53,6 +76,8 @@ TENANT_REQUESTS = Counter(f"{PREFIX}tenant_requests", "Speech requests in the us
 TENANT_CHARACTERS = Counter(f"{PREFIX}tenant_characters", "Characters of texts that were answered.", ("tenant",))
 TENANT_AUDIO_SECONDS = Counter(f"{PREFIX}tenant_audio_seconds", "Seconds of audio sent.", ("tenant",))
 TENANT_REJECTIONS = Counter(f"{PREFIX}tenant_rejections", "Requests beyond a tenant's limit.", ("tenant", "limit"))
+BODIES = Gauge(f"{PREFIX}bodies_bytes", "Bytes of request bodies held.")
+BODIES_LIMIT = Gauge(f"{PREFIX}bodies_limit_bytes", "Bytes of request bodies that may be held.")
 REGISTRY_INVALID = Gauge(f"{PREFIX}registry_invalid", "Model ConfigMaps that could not be read.")
 POD_POLL_FAILURES = Counter(f"{PREFIX}pod_poll_failures", "Polls of /internal/load without a usable response.")
 

@@ -34,7 +34,7 @@ from voxfleet_gateway.refusals import (
 )
 from voxfleet_gateway.regions import ModelEntry, RegionKey
 from voxfleet_gateway.request_context import RequestContext
-from voxfleet_gateway.telemetry import WAKES
+from voxfleet_gateway.telemetry import DECISION, WAKES
 
 SHOWN_NAMES = 10  # of models, in a 404
 
@@ -110,8 +110,10 @@ class Dispatcher:
             rules=model.gateway,
             is_model_suspended=model.suspended,
         )
+        began_seconds = time.perf_counter()
         standings = self.fleet.standings(model)
         decision = decide(standings, asked)
+        DECISION.observe(time.perf_counter() - began_seconds)
         context.record_decision(DecisionRecord(asked, standings, decision))
         return decision
 
@@ -161,16 +163,14 @@ class Dispatcher:
         context.key = key
 
     async def _hold(self, key: RegionKey, model: ModelEntry, ticket: Ticket, context: RequestContext) -> None:
-        began_seconds = time.monotonic()
-        reason = await self.hold_queues.wait(
-            key,
-            ticket,
-            model,
-            _usable_regions(key, model, context),
-            is_admitted=context.attempts > 0 or context.is_handed_over,
-        )
-        held_seconds = time.monotonic() - began_seconds
-        context.held_seconds += held_seconds
+        with context.holding():
+            reason = await self.hold_queues.wait(
+                key,
+                ticket,
+                model,
+                _usable_regions(key, model, context),
+                is_admitted=context.attempts > 0 or context.is_handed_over,
+            )
         context.held_route = context.route
         if reason is ReleaseReason.FULL:
             context.route = "hold-full"

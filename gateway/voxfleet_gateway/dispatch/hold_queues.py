@@ -16,7 +16,7 @@ from voxfleet_gateway.decisions.hold.hold_places import HoldPlaces
 from voxfleet_gateway.decisions.hold.hold_queue import HoldQueue, ReleaseReason
 from voxfleet_gateway.decisions.hold.tickets import Ticket
 from voxfleet_gateway.regions import ModelEntry, ObjectKey, RegionKey
-from voxfleet_gateway.telemetry import HELD_REQUESTS
+from voxfleet_gateway.telemetry import FREE_HOLD_PLACES, HELD_REQUESTS
 
 # A timer may fire up to the clock's resolution early; a ticket would then not be due yet and be held for ever.
 TIMER_MARGIN_SECONDS = 0.01
@@ -58,6 +58,12 @@ class HoldQueues:
     def _bound(self, model: ModelEntry) -> int:
         """Return this gateway's part of the model's bound; where it has one at all, at least one request."""
         return ceil(model.gateway.max_held_requests / max(1, self.replicas()))
+
+    def refresh_gauges(self, models: Iterable[ModelEntry]) -> None:
+        """Set the gauge of free places, which depend on what is held for other models."""
+        FREE_HOLD_PLACES.clear()
+        for model in models:
+            FREE_HOLD_PLACES.labels(*model.ref).set(self.free_places(model))
 
     def is_in_turn(self, key: RegionKey, ticket: Ticket) -> bool:
         """Whether the request may be sent to the region before those that wait for it."""

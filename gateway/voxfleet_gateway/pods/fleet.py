@@ -20,7 +20,7 @@ from voxfleet_gateway.errors import UpstreamFailure
 from voxfleet_gateway.pods.attempts import Attempts
 from voxfleet_gateway.pods.region_index import RegionIndex
 from voxfleet_gateway.regions import ModelEntry, ObjectKey, RegionKey, Registry
-from voxfleet_gateway.telemetry import CIRCUITS_OPENED, OPEN_REQUESTS, WAKE
+from voxfleet_gateway.telemetry import CIRCUITS_OPENED, EJECTIONS, OPEN_REQUESTS, WAKE
 
 VIEW_SECONDS = 0.02  # what passes with time alone, as a report's freshness, is counted in seconds
 
@@ -167,7 +167,8 @@ class Fleet:
     def record_failure(self, key: RegionKey, pod: PodState, failure: UpstreamFailure) -> None:
         """Record that an attempt at the pod failed; have it polled at once where only a report can clear it."""
         now_seconds, region = self.clock(), self.regions[key]
-        pod.record_failure(failure, now_seconds)
+        if pod.record_failure(failure, now_seconds):
+            EJECTIONS.labels(*key.labels).inc()
         if failure is UpstreamFailure.FULL:
             region.circuit.record_answer()
             self._changed(key)

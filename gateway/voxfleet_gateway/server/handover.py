@@ -65,7 +65,8 @@ class HandoverHandler:
         context.caller = _caller(headers, self.settings)
         context.model = headers.get(MODEL_HEADER, "")
         with self.speech.bodies.reserve() as reservation:
-            body = await read_body(request, reservation, context.caller.max_body_bytes)
+            with context.waiting():
+                body = await read_body(request, reservation, context.caller.max_body_bytes)
             speech = check_speech(*parse_model_name(body), body)
             del body  # the request keeps one copy, until the other gateway has the first byte of the response
             speech.body.on_release = reservation.shrink

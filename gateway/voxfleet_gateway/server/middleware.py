@@ -21,9 +21,9 @@ from voxfleet_gateway.server.requests.authentication import authenticate, needs_
 from voxfleet_gateway.server.requests.cross_origin import page_headers, preflight_headers
 from voxfleet_gateway.server.requests.head_checks import refusal_of_head
 from voxfleet_gateway.server.requests.origins import parse_origins
-from voxfleet_gateway.server.responses import error_response
+from voxfleet_gateway.server.responses import refuse
 from voxfleet_gateway.settings import Settings
-from voxfleet_gateway.telemetry import HELD, REQUESTS
+from voxfleet_gateway.telemetry import HELD, REFUSALS, REQUESTS
 
 SPEECH_PATH = "/v1/audio/speech"
 STREAM_PATH = "/v1/audio/speech/stream"
@@ -71,12 +71,12 @@ class RequestMiddleware:
             with self.accounts.admitted(context) if needs_admission(request) else nullcontext():
                 response = await handler(request)
         except RequestRefusedError as refused:
-            response = error_response(refused.refusal)
+            response = refuse(context, refused.refusal)
         except web.HTTPException as refused:
-            response = error_response(_refusal_of(refused, request))
+            response = refuse(context, _refusal_of(refused, request))
         except Exception:
             log.exception("request_failed", request_id=context.request_id)
-            response = error_response(internal_error())
+            response = refuse(context, internal_error())
         if not response.prepared:  # the head of a streamed response was sent by its handler
             response.headers.update(context.headers())
             # Draining: the client's next request must reach another gateway. Refused: where it begins is uncertain.
@@ -89,6 +89,8 @@ class RequestMiddleware:
             return
         if context.is_speech:
             REQUESTS.labels(*context.labels, str(context.status), context.route).inc()
+            if context.refusal is not None:
+                REFUSALS.labels(*context.labels, context.refusal).inc()
             self.accounts.finish(context)
         if context.key is not None and context.held_seconds > 0:
             HELD.labels(*context.key.labels).observe(context.held_seconds)

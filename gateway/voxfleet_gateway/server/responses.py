@@ -10,6 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from voxfleet_gateway.errors import Refusal
+from voxfleet_gateway.request_context import RequestContext
 
 WAKE_ESTIMATE_HEADER = "Voxfleet-Wake-Estimate"
 SHOULD_RETRY_HEADER = "X-Should-Retry"  # OpenAI's clients let it decide, whatever the status is
@@ -19,6 +20,12 @@ ERROR_TYPES = {
     HTTPStatus.FORBIDDEN: "permission_error",
     HTTPStatus.TOO_MANY_REQUESTS: "rate_limit_error",
 }
+
+
+def refuse(context: RequestContext, refusal: Refusal) -> web.Response:
+    """Return the refusal of a request as its response, and keep the code for metrics."""
+    context.refusal = refusal.code
+    return error_response(refusal)
 
 
 def error_body(refusal: Refusal) -> dict[str, Any]:

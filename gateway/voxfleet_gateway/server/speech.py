@@ -56,7 +56,8 @@ class Speech:
         """Serve one request."""
         context = request[CONTEXT]
         with self.bodies.reserve() as reservation:
-            body = await read_body(request, reservation, context.caller.max_body_bytes)
+            with context.waiting():
+                body = await read_body(request, reservation, context.caller.max_body_bytes)
             speech, model = self._check(body, context)
             reservation.grow(max(0, len(speech.body) - len(body)))
             del body  # the request keeps one copy, until its client has the first byte of the response

@@ -31,14 +31,18 @@ class Ejection:
         """Whether the pod is left alone now, unless every other one is too."""
         return now_seconds < self.until_seconds
 
-    def record_failure(self, now_seconds: float) -> None:
-        """Eject the pod, twice as long as the last time; attempts that began before an ejection don't prolong it."""
+    def record_failure(self, now_seconds: float) -> bool:
+        """Eject the pod, twice as long as the last time, and return True; while it is ejected, do neither.
+
+        Attempts that began before an ejection thus don't prolong it.
+        """
         if self.is_active(now_seconds):
-            return
+            return False
         # The exponent is bounded: 2.0 ** 1024 would overflow.
         seconds = FIRST_EJECTION_SECONDS * 2.0 ** min(self.failures, 16)
         self.until_seconds = now_seconds + min(LONGEST_EJECTION_SECONDS, seconds)
         self.failures += 1
+        return True
 
     def record_success(self) -> None:
         """Take back one failure, so that a pod that recovers is soon trusted as before."""

@@ -148,14 +148,17 @@ class PodState:
             grown = self.request_limit + max(1, self.request_limit // 8)
             self.request_limit = grown if grown < self.max_requests else None
 
-    def record_failure(self, failure: UpstreamFailure, now_seconds: float) -> None:
-        """Lower the limit of a full pod; eject any other, and send it nothing until it reports if it may be gone."""
+    def record_failure(self, failure: UpstreamFailure, now_seconds: float) -> bool:
+        """Lower the limit of a full pod; eject any other, and send it nothing until it reports if it may be gone.
+
+        Returns whether this failure ejected it.
+        """
         if failure is UpstreamFailure.FULL:
             self.request_limit = min(self.open_requests, self.max_requests)
-            return
-        self.ejection.record_failure(now_seconds)
+            return False
         if failure in QUARANTINING:
             self.quarantined_since_seconds = now_seconds
+        return self.ejection.record_failure(now_seconds)
 
     @property
     def expected_first_byte_seconds(self) -> float:

@@ -15,7 +15,7 @@ from aiohttp import web
 
 from voxfleet_gateway.errors import RequestRefusedError
 from voxfleet_gateway.request_context import RequestContext
-from voxfleet_gateway.server.responses import error_response
+from voxfleet_gateway.server.responses import refuse
 
 KEEP_ALIVE_SECONDS = 5.0  # below the 10 s of silence after which the shortest timers of clients end
 KEEP_ALIVE = b": keep-alive\n\n"  # a comment: clients ignore lines that begin with a colon (HTML standard, 9.2.6)
@@ -69,7 +69,7 @@ class EventStream:
         except RequestRefusedError as refused:
             if self.response is None:
                 raise
-            result = error_response(refused.refusal)
+            result = refuse(self.context, refused.refusal)
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)

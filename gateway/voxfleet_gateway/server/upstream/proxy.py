@@ -8,7 +8,8 @@ Does not know: how a response begins (attempt.py), how the pod was found, whethe
 import asyncio
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -22,6 +23,7 @@ from voxfleet_gateway.request_context import RequestContext
 from voxfleet_gateway.server.requests.speech_request import KeptBody
 from voxfleet_gateway.server.responses import error_response
 from voxfleet_gateway.server.upstream.attempt import (
+    FirstByteTimer,
     Upstream,
     is_delimited,
     passed_headers,
@@ -30,7 +32,7 @@ from voxfleet_gateway.server.upstream.attempt import (
     upstream_headers,
 )
 from voxfleet_gateway.server.upstream.event_stream import MEDIA_TYPE, EventStream, SseFramer, error_event
-from voxfleet_gateway.telemetry import BROKEN_STREAMS, FIRST_BYTE
+from voxfleet_gateway.telemetry import BROKEN_STREAMS, FIRST_BYTE, OVERHEAD
 
 SILENCE_SECONDS = 120.0  # a parked sequence resumes well before; without a byte for so long the pod has broken off
 WRITE_SECONDS = 60.0  # without a byte taken by the client for so long, its connection is closed
@@ -64,7 +66,7 @@ class Proxy:
         headers = upstream_headers(
             request.headers, context.request_id, target.identity(context.caller) | context.pod_headers
         )
-        timer = target.first_byte(sent.hold_left_seconds)
+        timer = _waiting(context, target.first_byte(sent.hold_left_seconds))
         async with started(self.session, target.url(sent.path), headers, sent.body, timer) as (upstream, first):
             begun = await events.claim() if events is not None else None
             if begun is not None and upstream.status != HTTPStatus.OK:
@@ -145,12 +147,14 @@ class _Relay:
     def _count_first_byte(self, status: int) -> None:
         context = self.context
         context.first_byte_seconds = context.elapsed_seconds
-        if context.key is not None and status == HTTPStatus.OK:
+        # A request that was handed over is measured by the gateway that its client is connected to.
+        if context.key is not None and status == HTTPStatus.OK and not context.is_handed_over:
             FIRST_BYTE.labels(*context.key.labels).observe(context.first_byte_seconds)
+            OVERHEAD.observe(max(0.0, context.first_byte_seconds - context.waited_seconds))
 
     def _truncate(self, *, may_flush: bool = False, is_stalled: bool = False) -> None:
         """Count a broken response and close its connection; `may_flush` after an error event."""
-        if self.context.key is not None:
+        if self.context.key is not None and not self.context.is_handed_over:
             BROKEN_STREAMS.labels(*self.context.key.labels).inc()
         self._close(may_flush=may_flush, is_stalled=is_stalled)
 
@@ -168,6 +172,14 @@ class _Relay:
             request.transport.abort()
         else:
             request.transport.close()  # the last chunk is missing, and what was sent still arrives
+
+
+@asynccontextmanager
+async def _waiting(context: RequestContext, timer: FirstByteTimer) -> AsyncIterator[None]:
+    """Run an attempt's timer, and count its time as waited for the pod."""
+    with context.waiting():
+        async with timer:
+            yield
 
 
 async def _next_chunk(upstream: Upstream) -> bytes:
