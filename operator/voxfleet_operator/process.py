@@ -151,7 +151,7 @@ async def _components(settings: Settings) -> AsyncIterator[Components]:
     queue: WorkQueue[Key] = WorkQueue()
     store = Store(queue.add, queue.add_first, settings.gateway_internal_port)
     metrics = Metrics()
-    api = await connect(settings.kubeconfig, lambda method: metrics.api_calls.labels(method).inc())
+    api = await connect(settings.kubeconfig, lambda method, status: metrics.api_calls.labels(method, str(status)).inc())
     observer = Observer(
         store,
         settings.demand_namespace,
@@ -162,7 +162,9 @@ async def _components(settings: Settings) -> AsyncIterator[Components]:
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=GATEWAY_CONNECTIONS)) as session:
         poller = LoadPoller(session, observer, gateway_token(settings.internal_key), settings.load_poll_seconds)
         fetch_poller = FetchPoller(session, observer, settings.load_poll_seconds)
+        observer.on_reclaim = metrics.reclaims.inc
         reconciler = Reconciler(api, store, observer, installation(settings))
+        reconciler.on_status = metrics.observe_wakes
         watched = watches(settings.system_namespace, settings.demand_namespace, settings.gateway_service)
         components = Components(
             settings,
@@ -203,4 +205,5 @@ def installation(settings: Settings) -> Installation:
 
 def _refresh_gauges(components: Components) -> None:
     components.metrics.workqueue_depth.set(len(components.queue))
-    components.metrics.resources.set(len(components.store.resources))
+    components.metrics.workqueue_oldest_seconds.set(components.queue.oldest_seconds())
+    components.metrics.refresh_resources(components.store.resources.values())

@@ -68,6 +68,7 @@ class Reconciler:
     rollouts: RolloutLimiter = field(init=False)
     executor: ActionExecutor = field(init=False)
     lookups: Lookups = field(init=False)
+    on_status: Callable[[VoxTTSDeploymentStatus, VoxTTSDeploymentStatus], None] = lambda _before, _after: None
     status_written_at: dict[Key, float] = field(default_factory=dict)
     failing_since: dict[Key, float] = field(default_factory=dict)
 
@@ -236,6 +237,7 @@ class Reconciler:
         body = {"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "status": as_json(status)}
         response = await self.api.apply(f"{resource_path(resource.key)}/status", body)
         self.status_written_at[resource.key] = self.clock()
+        self.on_status(resource.status, status)
         # An event of a newer spec may have replaced it during the request, or be about to: it is the store's to record.
         written = read_resource(response)
         if self.store.resources.get(resource.key) is resource and written.generation == resource.generation:

@@ -5,14 +5,21 @@ the API server is down, the kubelet must not restart the operator too. Decides n
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import structlog
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from voxfleet_operator.decisions.wake_timing import phases
+from voxfleet_operator.names import POOL_ON_DEMAND, POOL_SPOT
+from voxfleet_operator.resources import RegionStatus, Resource, VoxTTSDeploymentStatus
+
 # A reconcile without a request takes some milliseconds; one with many waits up to the request timeout of 10 s.
+REGION = ("namespace", "name", "region")
+# As the gateway's: from a tiny model on a CPU to a node that is created and pulls its image.
+WAKE_BUCKETS = (0.5, 1, 2, 3, 5, 8, 13, 20, 30, 45, 60, 90, 120, 300, 600)
 LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
 
@@ -41,10 +48,80 @@ class Metrics:
         )
         self.api_calls = Counter(
             "voxfleet_operator_api_calls",
-            "Requests to the API server by method, without watches.",
-            ["method"],
+            "Requests to the API server by method and status, without watches; 0: no response, 429: throttled.",
+            ["method", "code"],
             registry=self.registry,
         )
+        self._add_fleet_metrics()
+
+    def _add_fleet_metrics(self) -> None:
+        registry = self.registry
+        self.reconcile_errors = Counter(
+            "voxfleet_operator_reconcile_errors", "Failed reconciles by reason.", ["reason"], registry=registry
+        )
+        self.workqueue_oldest_seconds = Gauge(
+            "voxfleet_operator_workqueue_oldest_seconds", "For how long the oldest key is queued.", registry=registry
+        )
+        self.region_phase = Gauge(
+            "voxfleet_operator_region_phase", "1: the region's phase.", [*REGION, "phase"], registry=registry
+        )
+        self.ready_replicas = Gauge(
+            "voxfleet_operator_ready_replicas", "Ready servers of a region.", [*REGION, "pool"], registry=registry
+        )
+        self.desired_replicas = Gauge(
+            "voxfleet_operator_desired_replicas", "Replicas that shall serve.", REGION, registry=registry
+        )
+        self.condition = Gauge(
+            "voxfleet_operator_condition",
+            "1: the status and reason of a condition.",
+            ["namespace", "name", "type", "status", "reason"],
+            registry=registry,
+        )
+        self.reclaims = Counter(
+            "voxfleet_operator_reclaims", "Reclaims of spot nodes with servers, each region's.", registry=registry
+        )
+        self.wake_seconds = Histogram(
+            "voxfleet_operator_wake_seconds", "From a request to ready.", buckets=WAKE_BUCKETS, registry=registry
+        )
+        self.wake_phase_seconds = Histogram(
+            "voxfleet_operator_wake_phase_seconds",
+            "Part of a wake, as in lastWake of the status.",
+            ["phase"],
+            buckets=WAKE_BUCKETS,
+            registry=registry,
+        )
+
+    def refresh_resources(self, resources: Collection[Resource]) -> None:
+        """Set the gauges of all resources by their status, and drop those of deleted ones."""
+        self.resources.set(len(resources))
+        for gauge in (self.region_phase, self.ready_replicas, self.desired_replicas, self.condition):
+            gauge.clear()
+        for resource in resources:
+            key = (resource.key.namespace, resource.key.name)
+            for condition in resource.status.conditions:
+                self.condition.labels(*key, condition.type, condition.status, condition.reason).set(1)
+            for region in resource.status.regions:
+                self._set_region((*key, region.name), region)
+
+    def _set_region(self, labels: tuple[str, str, str], region: RegionStatus) -> None:
+        self.region_phase.labels(*labels, region.phase.value).set(1)
+        self.desired_replicas.labels(*labels).set(region.desired_replicas)
+        self.ready_replicas.labels(*labels, POOL_SPOT).set(region.spot_replicas)
+        self.ready_replicas.labels(*labels, POOL_ON_DEMAND).set(region.ready_replicas - region.spot_replicas)
+
+    def observe_wakes(self, before: VoxTTSDeploymentStatus, after: VoxTTSDeploymentStatus) -> None:
+        """Observe each wake that a written status reports first, and its parts when it first has them."""
+        earlier = {region.name: region.last_wake for region in before.regions}
+        for region in after.regions:
+            wake, known = region.last_wake, earlier.get(region.name)
+            if wake is None or wake.total_seconds is None:
+                continue
+            is_new = known is None or known.started_at != wake.started_at
+            if is_new:
+                self.wake_seconds.observe(float(wake.total_seconds))
+            if is_new or known is None or not phases(known):
+                for phase, seconds in phases(wake).items():
+                    self.wake_phase_seconds.labels(phase).observe(seconds)
 
 
 def set_up_logging(level: str) -> None:

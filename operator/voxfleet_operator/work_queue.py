@@ -27,7 +27,7 @@ class WorkQueue(Generic[KeyT]):
         self._clock = clock
         self._jitter = jitter
         self._queue: deque[KeyT] = deque()
-        self._queued: set[KeyT] = set()
+        self._queued_at: dict[KeyT, float] = {}
         self._processing: set[KeyT] = set()
         self._dirty: set[KeyT] = set()  # added while being processed
         self._heap: list[tuple[float, int, KeyT]] = []
@@ -40,8 +40,8 @@ class WorkQueue(Generic[KeyT]):
         """Queue a key behind all others."""
         if key in self._processing:
             self._dirty.add(key)
-        elif key not in self._queued:
-            self._queued.add(key)
+        elif key not in self._queued_at:
+            self._queued_at[key] = self._clock()
             self._queue.append(key)
             self._changed.set()
 
@@ -50,9 +50,9 @@ class WorkQueue(Generic[KeyT]):
         if key in self._processing:
             self._dirty.add(key)
             return
-        if key in self._queued:
+        if key in self._queued_at:
             self._queue.remove(key)
-        self._queued.add(key)
+        self._queued_at.setdefault(key, self._clock())
         self._queue.appendleft(key)
         self._changed.set()
 
@@ -103,7 +103,7 @@ class WorkQueue(Generic[KeyT]):
             except TimeoutError:
                 continue
         key = self._queue.popleft()
-        self._queued.discard(key)
+        del self._queued_at[key]
         self._processing.add(key)
         return key
 
@@ -116,6 +116,10 @@ class WorkQueue(Generic[KeyT]):
                 del self._due_at[key]
                 self.add(key)
         return max(self._heap[0][0] - now, SHORTEST_WAIT_SECONDS) if self._heap else None
+
+    def oldest_seconds(self) -> float:
+        """Return for how long the oldest key has been queued; 0 while there is none."""
+        return max(0.0, self._clock() - min(self._queued_at.values())) if self._queued_at else 0.0
 
     def __len__(self) -> int:
         return len(self._queue)

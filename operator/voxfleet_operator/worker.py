@@ -15,6 +15,17 @@ from voxfleet_operator.resources import Key
 from voxfleet_operator.telemetry import Metrics
 from voxfleet_operator.work_queue import WorkQueue
 
+REASONS = {
+    0: "unreachable",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not_found",
+    409: "conflict",
+    422: "invalid",
+    429: "throttled",
+}
+SERVER_ERROR = 500  # the first of HTTP's
+
 log = structlog.get_logger(__name__)
 
 
@@ -45,14 +56,23 @@ class Worker:
         except (KubernetesError, NameTakenError) as error:
             wanted_seconds = error.retry_after_seconds if isinstance(error, KubernetesError) else 0.0
             pause_seconds = self.queue.retry(key, wanted_seconds)
+            self.metrics.reconcile_errors.labels(error_reason(error)).inc()
             log.warning("reconcile failed", resource=str(key), error=str(error), retry_seconds=round(pause_seconds, 1))
             return "error"
         except Exception:
             # An error in our own code must not end the process: the other resources are served on.
             pause_seconds = self.queue.retry(key)
+            self.metrics.reconcile_errors.labels("unexpected").inc()
             log.exception("reconcile raised unexpectedly", resource=str(key), retry_seconds=round(pause_seconds, 1))
             return "broken"
         self.queue.done(key)
         if requeue_at is not None:
             self.queue.add_at(key, requeue_at)
         return "ok"
+
+
+def error_reason(error: KubernetesError | NameTakenError) -> str:
+    """Return the label of an expected error: one of few, whatever the API server answers."""
+    if isinstance(error, NameTakenError):
+        return "name_taken"
+    return REASONS.get(error.status, "server_error" if error.status >= SERVER_ERROR else "rejected")

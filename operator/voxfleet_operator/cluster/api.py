@@ -52,9 +52,9 @@ ERRORS: dict[int, type[KubernetesError]] = {NOT_FOUND: NotFoundError, CONFLICT: 
 
 
 class KubernetesApi:
-    """Client of one API server. `count_call` gets the method of each request except watches."""
+    """Client of one API server. `count_call` gets method and status of each request except watches; 0: no response."""
 
-    def __init__(self, api_client: client.ApiClient, count_call: Callable[[str], None]) -> None:
+    def __init__(self, api_client: client.ApiClient, count_call: Callable[[str, int], None]) -> None:
         self._client = api_client
         # A session of our own: the client's would parse every response into its models. No connection limit, because
         # each watch occupies a connection all the time.
@@ -126,7 +126,7 @@ class KubernetesApi:
         body: Body | None = None,
         content_type: str = "application/json",
     ) -> Body:
-        self._count_call(method)
+        status = 0
         headers = await self._headers() | {"Content-Type": content_type}
         data = json.dumps(body) if body is not None else None
         timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS)
@@ -134,7 +134,8 @@ class KubernetesApi:
             async with self._session.request(
                 method, self._url(path), params=query, data=data, headers=headers, timeout=timeout
             ) as response:
-                if response.status >= 400:  # noqa: PLR2004 - first of HTTP's error codes
+                status = response.status
+                if status >= 400:  # noqa: PLR2004 - first of HTTP's error codes
                     raise await _error(response)
                 parsed: Body = await response.json()
                 return parsed
@@ -142,6 +143,8 @@ class KubernetesApi:
             raise KubernetesError(
                 0, f"{method} {path}: API server not reached: {error or type(error).__name__}"
             ) from error
+        finally:
+            self._count_call(method, status)
 
     def _url(self, path: str) -> str:
         return f"{self._client.configuration.host}{path}"
@@ -152,7 +155,9 @@ class KubernetesApi:
         return headers
 
 
-async def connect(kubeconfig: str, count_call: Callable[[str], None] = lambda _method: None) -> KubernetesApi:
+async def connect(
+    kubeconfig: str, count_call: Callable[[str, int], None] = lambda _method, _status: None
+) -> KubernetesApi:
     """Return a client by the given file, else by the pod's service account, else by KUBECONFIG.
 
     Raises ConfigException when none of them names a cluster.

@@ -5,6 +5,7 @@ Decides nothing.
 """
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from voxfleet_operator import names
@@ -76,6 +77,7 @@ class Observer:
     progress: dict[tuple[str, str], FetchProgress] = field(default_factory=dict)  # by namespace and name of the pod
     readings: Readings = field(default_factory=Readings)
     histories: dict[tuple[Key, str], RegionHistory] = field(default_factory=dict)
+    on_reclaim: Callable[[], None] = lambda: None  # called once for each new reclaim of a region's spot nodes
     lost_templates: set[str] = field(default_factory=set)  # digests of templates that Kubernetes has no more
 
     def observe(self, resource: Resource, now: float, facts: ClusterFacts = NOTHING_ASKED) -> ResourceState:
@@ -176,7 +178,8 @@ class Observer:
         history = self.histories.setdefault((key, observed.name), RegionHistory())
         _record_readiness(history, observed, now)
         _record_demand(history, observed, now)
-        _record_reclaim(history, observed)
+        if _record_reclaim(history, observed):
+            self.on_reclaim()
         _record_scaling(history, observed, now)
         return LocalState(
             unready_since=history.unready_since or now,
@@ -224,12 +227,16 @@ def _record_readiness(history: RegionHistory, observed: RegionState, now: float)
         history.unready_since = woken_at if is_first else now
 
 
-def _record_reclaim(history: RegionHistory, observed: RegionState) -> None:
-    """Keep the newest reclaim of a spot node after its pods are gone; the Deployment keeps it over a restart."""
+def _record_reclaim(history: RegionHistory, observed: RegionState) -> bool:
+    """Keep the newest reclaim of a spot node after its pods are gone, and return whether it is a new one.
+
+    The Deployment keeps it over a restart, so that it is no new one then.
+    """
     seen = [pod.reclaimed_at for pod in observed.pods if pod.pool == names.POOL_SPOT]
-    recorded = [workload.spot_reclaimed_at for workload in observed.workloads]
-    known = [each for each in (*seen, *recorded, history.spot_reclaimed_at) if each is not None]
-    history.spot_reclaimed_at = max(known, default=None)
+    recorded = [*(workload.spot_reclaimed_at for workload in observed.workloads), history.spot_reclaimed_at]
+    before = max((each for each in recorded if each is not None), default=None)
+    history.spot_reclaimed_at = max((each for each in (*seen, before) if each is not None), default=None)
+    return history.spot_reclaimed_at != before
 
 
 def _record_scaling(history: RegionHistory, observed: RegionState, now: float) -> None:

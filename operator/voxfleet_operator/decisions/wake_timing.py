@@ -11,6 +11,7 @@ from voxfleet_operator.decisions.observed import PodState, RegionState, StartUpS
 from voxfleet_operator.decisions.timestamps import to_micro_time, to_seconds
 from voxfleet_operator.resources import LastWake
 
+PARTS = tuple(name for name in LastWake.model_fields if name.endswith("_seconds") and name != "total_seconds")
 # Below the microseconds that a timestamp keeps when it is written and parsed again, above float error.
 SAME_INSTANT_SECONDS = 1e-3
 # An operator that lists a pod reads its Ready time in whole seconds.
@@ -96,6 +97,14 @@ def _cut_points(
 def total_seconds(wake: LastWake | None) -> float | None:
     """Return how long a wake took, or None when there was none."""
     return float(wake.total_seconds) if wake and wake.total_seconds else None
+
+
+def phases(wake: LastWake) -> dict[str, float]:
+    """Return the parts of a wake by name, in seconds; empty until the server's own parts are known."""
+    if wake.process_seconds is None:
+        return {}
+    parts = {name.removesuffix("_seconds"): getattr(wake, name) for name in PARTS}
+    return {name: float(seconds) for name, seconds in parts.items() if seconds is not None}
 
 
 def is_of_this_wake(wake: LastWake | None, woken_at: float | None) -> bool:

@@ -150,6 +150,8 @@ class Loop:
         self.drained: list[tuple[Key, str, bool]] = []
         self.reconciler.executor.drainer = SimpleNamespace(drain=self._drain)  # type: ignore[assignment]
         self.metrics = Metrics()
+        self.observer.on_reclaim = self.metrics.reclaims.inc
+        self.reconciler.on_status = self.metrics.observe_wakes
         self.worker = Worker(self.queue, self.reconciler, self.metrics)
         self.api.on_event = self._deliver
 

@@ -116,11 +116,17 @@ def reclaim(loop: Loop, name: str) -> None:
     loop.set_pod_status(name, {"phase": "Running", "podIP": "10.9.9.9", "conditions": conditions})
 
 
+def reclaims(loop: Loop) -> float | None:
+    count: float | None = loop.metrics.registry.get_sample_value("voxfleet_operator_reclaims_total")
+    return count
+
+
 async def test_ten_minutes_after_a_reclaim_survive_a_restart(loop: Loop) -> None:
     await on_spot(loop)
     reclaim(loop, "spot-1")
     reclaimed_at = loop.now
     await settled(loop)
+    assert reclaims(loop) == 1, "by however many reconciles it is observed"
     loop.remove_pod("spot-1")
     loop.add_pod("spot-2", pool=SPOT)
     loop.now += 20
@@ -132,6 +138,7 @@ async def test_ten_minutes_after_a_reclaim_survive_a_restart(loop: Loop) -> None
     loop.report_idle()
     await settled(loop)
     assert loop.replicas() == {"ondemand": 1, "spot": 1}, "spot was reclaimed a minute ago"
+    assert reclaims(loop) == 0, "an earlier process has counted it"
     assert "back to spot from" in region(loop)["message"]
     loop.now = reclaimed_at + 600
     loop.report_idle()
