@@ -46,10 +46,11 @@ def template(helm: Helm) -> Helm:
     """Run `helm template` of a chart with values; returns the process also when it failed."""
 
     def run(
-        values: Manifest | None = None, chart: str = "voxfleet", kubernetes: str = "1.34.4"
+        values: Manifest | None = None, chart: str = "voxfleet", kubernetes: str = "1.34.4", api_versions: str = ""
     ) -> subprocess.CompletedProcess[str]:
         where = ("--namespace", "voxfleet-system", "--kube-version", kubernetes)
-        return helm("template", "voxfleet", str(CHARTS / chart), *where, values=values or {})
+        served = ("--api-versions", api_versions) if api_versions else ()
+        return helm("template", "voxfleet", str(CHARTS / chart), *where, *served, values=values or {})
 
     return run
 

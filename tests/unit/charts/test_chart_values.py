@@ -18,7 +18,7 @@ Template = Callable[..., subprocess.CompletedProcess[str]]
 
 CHART = REPOSITORY / "charts" / "voxfleet"
 DOCUMENT = REPOSITORY / "docs" / "chart-values.md"
-SHAPES_OF_KUBERNETES = {"resources", "affinity", "nodeSelector", "podAnnotations", "podLabels", "annotations"}
+SHAPES_OF_KUBERNETES = {"resources", "affinity", "nodeSelector", "podAnnotations", "podLabels", "annotations", "labels"}
 
 WRONG: list[tuple[Manifest, str, str]] = [
     # values, the field that the message names, what it says about it
