@@ -117,13 +117,13 @@ def build(
 
 @app.command()
 def prepare() -> None:
-    """Install and build all that the tests use: without root, only what simulated nodes need, and helm."""
+    """Install and build all that the tests use: without root, only what simulated nodes need, helm and promtool."""
     settings = read_settings()
     with report_phases() as report:
         if os.geteuid() == 0 and shutil.which("apt-get"):
             install_packages(report)
             prepare_cluster(settings, report=report)
-        build_programs(find_programs(settings), (*SIMULATION_PROGRAMS, "helm"), report)
+        build_programs(find_programs(settings), (*SIMULATION_PROGRAMS, "helm", "promtool"), report)
 
 
 @app.command()

@@ -104,14 +104,19 @@ def build_command(module: GoModule, names: Iterable[str], output: Path) -> list[
     # -v prints each package as it is compiled, which is the progress. No -trimpath: it would write replaced module
     # versions into each package, and the modules could not share Go's build cache, which saves minutes.
     packages = [module.packages[name] for name in names]
-    return ["go", "build", "-v", "-ldflags", module.linker_flags, "-o", f"{output}/", *packages]
+    flags = [*_tags(module), "-ldflags", module.linker_flags]
+    return ["go", "build", "-v", *flags, "-o", f"{output}/", *packages]
+
+
+def _tags(module: GoModule) -> list[str]:
+    return ["-tags", module.tags] if module.tags else []
 
 
 def _build_module(module: GoModule, names: tuple[str, ...], folder: Path, progress: Progress) -> None:
     sources = GO_SOURCES / module.name
     packages = [module.packages[name] for name in names]
     progress("downloading modules", None)
-    listing = ["go", "list", "-deps", *packages]
+    listing = ["go", "list", *_tags(module), "-deps", *packages]
     total = len(_run(listing, sources).splitlines())
     _copy_assets(module, packages[0], folder)  # before the programs: one that is in the cache has its assets
     with tempfile.TemporaryDirectory(dir=folder) as output:

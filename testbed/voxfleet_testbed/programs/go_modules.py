@@ -30,13 +30,15 @@ HELM_LINKER_FLAGS = "-s -w -X helm.sh/helm/v3/internal/version.version=v3.19.5 "
 class GoModule:
     """A go.mod below testbed/go and the programs built from it; `packages` maps a program to its Go package.
 
-    `assets` are files of the published module that a program needs at run time, by their paths in that module.
+    `assets` are files of the published module that a program needs at run time, by their paths in that module;
+    `tags` are Go's build tags, comma-separated.
     """
 
     name: str
     packages: dict[str, str]
     linker_flags: str = "-s -w"
     assets: tuple[str, ...] = ()
+    tags: str = ""
 
 
 GO_MODULES: tuple[GoModule, ...] = (
@@ -54,6 +56,8 @@ GO_MODULES: tuple[GoModule, ...] = (
     GoModule("coredns", {"coredns": "."}),
     GoModule("pause", {"pause": "."}),
     GoModule("helm", {"helm": "helm.sh/helm/v3/cmd/helm"}, HELM_LINKER_FLAGS),
+    # Without service discovery, whose clients of clouds are packages that nothing here needs.
+    GoModule("prometheus", {"promtool": "github.com/prometheus/prometheus/cmd/promtool"}, tags="remove_all_sd"),
     GoModule(
         "kwok",
         {"kwok": "sigs.k8s.io/kwok/cmd/kwok"},
@@ -107,8 +111,8 @@ def by_go_module(programs: Iterable[str]) -> dict[GoModule, tuple[str, ...]]:
 
 
 def build_key(module: GoModule, sources: Path) -> str:
-    """Return the cache key of a build: a hash of its module files, its own Go files, linker flags and asset names."""
-    digest = hashlib.sha256(module.linker_flags.encode())
+    """Return the cache key of a build: a hash of its module files, its own Go files, flags, tags and asset names."""
+    digest = hashlib.sha256(module.linker_flags.encode() + module.tags.encode())
     for asset in module.assets:
         digest.update(b"\0" + asset.encode())
     for source in sorted([*sources.glob("*.go"), sources / "go.mod", sources / "go.sum"]):

@@ -77,3 +77,8 @@ def test_the_key_changes_with_the_flags(tmp_path: Path) -> None:
 )
 def test_versions_compare_as_numbers(text: str, numbers: tuple[int, ...]) -> None:
     assert parse_version(text) == numbers
+
+
+def test_tags_change_the_key(tmp_path: Path) -> None:
+    tagged = GoModule(MODULE.name, MODULE.packages, tags="small")
+    assert build_key(tagged, sources(tmp_path)) != build_key(MODULE, tmp_path)

@@ -1,0 +1,175 @@
+"""Each alert fires when it should and not when it should not, by Prometheus' own promtool."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from voxfleet_testbed.fixtures import skipping
+from voxfleet_testbed.programs.go_builds import build, find_programs
+from voxfleet_testbed.settings import REPOSITORY, Settings
+
+RULES = yaml.safe_load((REPOSITORY / "charts/voxfleet/files/alerts.yaml").read_text())
+MODEL = {"namespace": "d", "name": "n"}
+REGION = MODEL | {"region": "eu"}
+GATEWAY, OPERATOR = "voxfleet_gateway_", "voxfleet_operator_"
+PHASE, CONDITION = f"{OPERATOR}region_phase", f"{OPERATOR}condition"
+REQUESTS, REFUSALS = f"{GATEWAY}requests_total", f"{GATEWAY}refusals_total"
+
+Series = dict[str, str]  # values in promtool's notation, one each minute; by series
+HOUR = 60
+
+
+def series(name: str, /, **labels: str) -> str:
+    return name + "{" + ", ".join(f'{key}="{value}"' for key, value in labels.items()) + "}"
+
+
+def constant(name: str, value: float, /, **labels: str) -> Series:
+    return {series(name, **labels): f"{value}x{5 * HOUR}"}
+
+
+def rising(name: str, by: float, /, **labels: str) -> Series:
+    return {series(name, **labels): f"0+{by}x{5 * HOUR}"}
+
+
+def degraded(reason: str) -> Series:
+    return constant(CONDITION, 1, **MODEL, type="Degraded", status="True", reason=reason)
+
+
+def held(count: int, free: int) -> Series:
+    pod = {"pod": "g"}
+    return constant(f"{GATEWAY}held_requests", count, **REGION, **pod) | constant(
+        f"{GATEWAY}free_hold_places", free, **MODEL, **pod
+    )
+
+
+def requests(code: str, by: float) -> Series:
+    return rising(REQUESTS, by, **REGION, code=code, route="nearest")
+
+
+SERVED = requests("200", 100)
+# Alert: the series that make it fire, the labels it fires with, its series when all is well, minutes to look.
+CASES: dict[str, tuple[Series, dict[str, str], Series, int]] = {
+    "VoxFleetRegionFailed": (
+        constant(PHASE, 1, **REGION, phase="Failed"),
+        REGION,
+        constant(PHASE, 1, **REGION, phase="Asleep"),
+        10,
+    ),
+    "VoxFleetWakeSlow": (
+        constant(PHASE, 1, **REGION, phase="Waking"),
+        REGION,
+        {series(PHASE, **REGION, phase="Waking"): "1x5 stale"},
+        15,
+    ),
+    "VoxFleetLoadUnknown": (degraded("LoadUnknown"), MODEL, degraded("NoSurgeCapacity"), 15),
+    "VoxFleetHeldNearBound": (held(90, 10), MODEL | {"pod": "g"}, held(70, 30), 5),
+    "VoxFleetRefusals": (
+        SERVED | rising(REFUSALS, 10, **REGION, reason="too_many_waiting"),
+        MODEL,
+        SERVED | rising(REFUSALS, 50, **REGION, reason="model_not_found"),
+        20,
+    ),
+    "VoxFleetErrorRatio": (
+        SERVED | requests("500", 5),
+        MODEL,
+        SERVED | requests("503", 50) | requests("404", 50),
+        20,
+    ),
+    "VoxFleetBrokenStreams": (
+        SERVED | rising(f"{GATEWAY}broken_streams_total", 2, **REGION),
+        REGION,
+        SERVED | rising(f"{GATEWAY}broken_streams_total", 0.5, **REGION),
+        20,
+    ),
+    "VoxFleetCircuitOpen": (
+        rising(f"{GATEWAY}circuits_opened_total", 1, **REGION),
+        REGION,
+        rising(f"{GATEWAY}circuits_opened_total", 0.1, **REGION),
+        30,
+    ),
+    "VoxFleetSpotUnavailable": (degraded("SpotUnavailable"), MODEL, degraded("LoadUnknown"), 70),
+    "VoxFleetOperatorMissing": (SERVED, {}, constant(f"{OPERATOR}resources", 0), 10),
+    "VoxFleetReconcileErrors": (
+        rising(f"{OPERATOR}reconcile_errors_total", 6, reason="forbidden"),
+        {"reason": "forbidden"},
+        rising(f"{OPERATOR}reconcile_errors_total", 60, reason="conflict"),
+        30,
+    ),
+    "VoxFleetEngineRestarts": (
+        rising("voxfleet_inference_engine_restarts_total", 0.2, **REGION, pod="p"),
+        REGION | {"pod": "p"},
+        {series("voxfleet_inference_engine_restarts_total", **REGION, pod="p"): "0x5 1x60"},
+        40,
+    ),
+    "VoxFleetIdleGpuCost": (
+        constant(f"{OPERATOR}ready_replicas", 1, **REGION, pool="spot") | requests("200", 0),
+        REGION,
+        constant(f"{OPERATOR}ready_replicas", 1, **REGION, pool="spot") | SERVED,
+        4 * HOUR,
+    ),
+}
+
+
+@pytest.fixture(scope="session")
+def promtool(testbed_settings: Settings) -> Path:
+    programs = find_programs(testbed_settings)
+    with skipping(testbed_settings):
+        build(programs, ["promtool"])
+    return programs.path("promtool")
+
+
+@pytest.fixture(scope="session")
+def rules_file(render: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    rendered = render({"alerts": {"enabled": True}}, api_versions="monitoring.coreos.com/v1")
+    (rule,) = [each for each in rendered if each["kind"] == "PrometheusRule"]
+    path: Path = tmp_path_factory.mktemp("rules") / "rules.yaml"
+    path.write_text(yaml.safe_dump(rule["spec"]))
+    return path
+
+
+def unit_test(alert: str, given: Series, at_minutes: int, *fires: dict[str, str]) -> dict[str, Any]:
+    """One case of `promtool test rules`: which series of the alert are firing at that time."""
+    query = f'ALERTS{{alertname="{alert}", alertstate="firing"}}'
+    severity = next(rule["severity"] for rule in RULES if rule["alert"] == alert)
+    own = {"alertname": alert, "alertstate": "firing", "severity": severity}
+    expected = [{"labels": series("ALERTS", **own, **labels), "value": 1} for labels in fires]
+    return {
+        "interval": "1m",
+        "input_series": [{"series": name, "values": values} for name, values in given.items()],
+        "promql_expr_test": [{"expr": query, "eval_time": f"{at_minutes}m", "exp_samples": expected}],
+    }
+
+
+def test_every_alert_has_a_case() -> None:
+    assert set(CASES) == {rule["alert"] for rule in RULES}
+
+
+def test_prometheus_accepts_the_rules(promtool: Path, rules_file: Path) -> None:
+    checked = subprocess.run(
+        [promtool, "check", "rules", "--lint=all", "--lint-fatal", rules_file],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert f"{len(RULES)} rules found" in checked.stdout
+
+
+@pytest.mark.parametrize("alert", CASES)
+def test_an_alert_fires_when_it_should_and_only_then(
+    promtool: Path, rules_file: Path, tmp_path: Path, alert: str
+) -> None:
+    bad, labels, good, at_minutes = CASES[alert]
+    waits_minutes = next(rule for rule in RULES if rule["alert"] == alert).get("for")
+    tests = [unit_test(alert, bad, at_minutes, labels), unit_test(alert, good, at_minutes)]
+    if waits_minutes:
+        tests.append(unit_test(alert, bad, 1))
+    cases = tmp_path / "cases.yaml"
+    cases.write_text(yaml.safe_dump({"rule_files": [str(rules_file)], "evaluation_interval": "1m", "tests": tests}))
+    ran = subprocess.run([promtool, "test", "rules", cases], capture_output=True, text=True, check=False, timeout=120)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
