@@ -163,6 +163,7 @@ class Dispatcher:
         context.key = key
 
     async def _hold(self, key: RegionKey, model: ModelEntry, ticket: Ticket, context: RequestContext) -> None:
+        held_before_seconds = context.held_seconds
         with context.holding():
             reason = await self.hold_queues.wait(
                 key,
@@ -173,6 +174,7 @@ class Dispatcher:
             )
         context.held_route = context.route
         if reason is ReleaseReason.FULL:
+            context.held_seconds = held_before_seconds  # it had no place: no hold of 0 s
             context.route = "hold-full"
             raise RequestRefusedError(too_many_waiting(key.region, self._estimate_seconds(key)))
         if reason is ReleaseReason.EXPIRED:

@@ -78,6 +78,16 @@ async def test_a_held_request_is_observed_once_with_its_refusal(wire: Any, secon
     assert value("refusals_total", reason="region_waking", **REGION) == before + 1
 
 
+async def test_a_request_without_a_place_is_not_held(wire: Any) -> None:
+    changes = Changes("held_seconds_count", "refusals_total")
+    before = value("refusals_total", reason="too_many_waiting", **REGION)
+    long = b'{"model":"m","input":"%s"}' % (b"hello " * 100)
+    async with wire.gateway(settings={"max_held_audio_seconds": 1}) as (port, _):
+        await wire.send(port, wire.post(long))
+    assert changes() == {"held_seconds_count": 0, "refusals_total": 1}
+    assert value("refusals_total", reason="too_many_waiting", **REGION) == before + 1
+
+
 async def test_a_request_whose_client_leaves_is_held_once_and_not_refused(wire: Any) -> None:
     changes = Changes("held_seconds_count", "refusals_total", "requests_total")
     async with wire.gateway() as (port, gateway):

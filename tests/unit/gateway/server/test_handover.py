@@ -3,11 +3,13 @@
 import asyncio
 import json
 import socket
+from collections import Counter
 from typing import Any
 
 import pytest
 from voxfleet_gateway.decisions.pods.pod_state import LoadReport, PodAddress, ReceivedReport
 from voxfleet_gateway.gateway import Gateway
+from voxfleet_gateway.telemetry import FIRST_BYTE, OVERHEAD
 from voxfleet_gateway.tokens import gateway_token
 
 DRAINING = {"drain_seconds": 20.0, "drain_grace_seconds": 0.0}
@@ -62,7 +64,22 @@ async def pair(wire: Any) -> Any:
         yield Pair(wire, old, new, port)
 
 
+def observed() -> Counter[str]:
+    """How many observations the histograms of responses have, of both gateways."""
+    histograms = {"first_byte": FIRST_BYTE, "overhead": OVERHEAD}
+    return Counter(
+        {
+            name: int(sample.value)
+            for name, histogram in histograms.items()
+            for family in histogram.collect()
+            for sample in family.samples
+            if sample.name.endswith("_count") and sample.labels.get("region", "eu") == "eu"
+        }
+    )
+
+
 async def test_held_requests_are_served_by_the_other_gateway(pair: Pair) -> None:
+    before = observed()
     asked = [pair.ask(extra=b"X-Request-Id: id-%d\r\n" % number) for number in range(20)]
     await until(lambda: pair.old.fleet.held(pair.wire.key) == 20)
     draining = pair.drain()
@@ -75,6 +92,7 @@ async def test_held_requests_are_served_by_the_other_gateway(pair: Pair) -> None
     assert [status(answer) for answer in answers] == [200] * 20
     assert all(answer.endswith(b"RIFFaudio") for answer in answers)
     assert all(b"X-Request-Id: id-%d\r\n" % number in answer for number, answer in enumerate(answers))
+    assert observed() - before == Counter({"first_byte": 20, "overhead": 20}), "by the client's gateway alone"
 
 
 async def test_events_go_on_on_the_clients_connection(pair: Pair) -> None:
