@@ -214,7 +214,8 @@ class Ill(Pod):
 async def test_a_region_whose_pods_all_fail_is_left_alone_and_tried_by_one(
     wire: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(circuit, "FIRST_OPEN_SECONDS", 0.5)
+    monkeypatch.setattr(circuit, "FIRST_OPEN_SECONDS", 1.5)  # the second one, of 3 s, outlasts the look at it below
+    monkeypatch.setattr(ejection, "FIRST_BYTE_SECONDS", 30)
     audio = wire.ok + b"Content-Length: 5\r\n\r\naudio"
     pods = Ill(wire, audio), Ill(wire, audio)
     async with wire.gateway(*pods, keep_reporting=True) as (port, gateway):
