@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from pydantic import SecretStr
 from typer.testing import CliRunner
-from voxfleet_gateway.decisions.pod_state import PodAddress, PodEndpoint
+from voxfleet_gateway.decisions.pods.pod_state import PodAddress, PodEndpoint
 from voxfleet_gateway.gateway import Gateway, open_gateway
 from voxfleet_gateway.regions import ModelEntry, ObjectRef, RegionEntry, RegionKey, Registry
 from voxfleet_gateway.serving import listening

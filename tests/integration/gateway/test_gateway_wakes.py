@@ -136,7 +136,7 @@ async def test_many_requests_share_one_wake_and_are_released_up_to_the_pods_limi
     stage.put_lease("eu-central")
     stage.put_model([stage.region("eu-central")])
     gateway = await start_gateway()
-    asked = [asyncio.create_task(speak(gateway)) for _ in range(150)]
+    asked = [asyncio.create_task(speak(gateway)) for _ in range(120)]  # of the 128 that one of two gateways may hold
     await gateway.until(lambda: stage.lease("eu-central")["spec"].get("renewTime"), "wake")
     renewed = stage.lease("eu-central")["metadata"]["resourceVersion"]
     pod, most, now = await new_pod(state="loading"), 0, 0
@@ -155,5 +155,5 @@ async def test_many_requests_share_one_wake_and_are_released_up_to_the_pods_limi
     pod.state = "ready"
     answers = await asyncio.gather(*asked)
     assert {(answer.status, answer.body) for answer in answers} == {(200, b"RIFFaudioend")}
-    assert len(pod.served) == 150, "each was sent once"
+    assert len(pod.served) == 120, "each was sent once"
     assert most <= 80, "32 rows and a queue of 128, divided by two gateways"

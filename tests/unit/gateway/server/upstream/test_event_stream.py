@@ -96,7 +96,7 @@ class World:
 
 
 @asynccontextmanager
-async def world(pod: Handler) -> AsyncIterator[World]:
+async def world(pod: Handler, keep_alive_seconds: float = 0.05) -> AsyncIterator[World]:
     schema: Any = "voxfleet.dev/registry/v1"
     region = RegionEntry(name="eu", service=ObjectRef(namespace="default", name="eu"))
     model = ModelEntry(schema=schema, namespace="default", name="narrator", model="m", regions=(region,))
@@ -109,7 +109,9 @@ async def world(pod: Handler) -> AsyncIterator[World]:
         dispatcher: Any = there.held
         accounts = Accounts(settings, KeyStore("", ""))
         bodies = BodyBudget(2**24)
-        speech = Speech(settings, dispatcher, Proxy(session), RetryBudget(), bodies, accounts, keep_alive_seconds=0.05)
+        speech = Speech(
+            settings, dispatcher, Proxy(session), RetryBudget(), bodies, accounts, keep_alive_seconds=keep_alive_seconds
+        )
         app = web.Application(middlewares=[RequestMiddleware(settings, Health(missing=list), accounts).middleware])
         app.router.add_post(SPEECH_PATH, speech.post)
         async with serving(app) as there.url, asyncio.timeout(PATIENCE_SECONDS):
@@ -146,7 +148,7 @@ def failed(body: bytes) -> dict[str, Any]:
 
 
 async def test_events_of_a_request_that_is_not_held_pass_unchanged() -> None:
-    async with world(events) as there:
+    async with world(events, keep_alive_seconds=PATIENCE_SECONDS) as there:  # no comment, however slow the machine is
         there.held.passing.set_result(None)
         async with there.ask() as answer:
             assert (answer.status, answer.headers["Voxfleet-Seed"]) == (200, "5")
@@ -188,7 +190,7 @@ async def test_a_pods_error_after_comments_is_an_error_event(status: int) -> Non
 
 
 async def test_refusals_before_any_comment_are_plain_responses() -> None:
-    async with world(refusing) as there:
+    async with world(refusing, keep_alive_seconds=PATIENCE_SECONDS) as there:
         there.held.passing.set_result(None)
         async with there.ask() as answer:
             assert (answer.status, (await answer.json())["error"]["param"]) == (400, "voice")
@@ -247,7 +249,7 @@ async def read_until_broken(answer: aiohttp.ClientResponse) -> bytes:
 
 @pytest.mark.parametrize("pieces", [(DELTA,), (DELTA + DELTA[:20],), (DELTA, DELTA[:20], DELTA[20:40])])
 async def test_a_pod_that_breaks_off_is_an_error_event_and_a_broken_connection(pieces: tuple[bytes, ...]) -> None:
-    async with world(breaking_off(*pieces)) as there:
+    async with world(breaking_off(*pieces), keep_alive_seconds=PATIENCE_SECONDS) as there:
         there.held.passing.set_result(None)
         async with there.ask() as answer:
             received = await read_until_broken(answer)
