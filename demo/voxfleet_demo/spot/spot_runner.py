@@ -26,6 +26,7 @@ NAME = "narrator"
 REPLICAS = 3
 STREAM_SECONDS = 40.0
 SAMPLE_SECONDS = 1.0
+STATUS_SECONDS = 60.0
 INTRODUCTION = (
     "Real: API server, scheduler, VoxFleet's operator, Karpenter. Simulated: machines, kubelets, speech servers.\n"
     "The resource is examples/spot.yaml with short times: {region}, at most 4 replicas, capacity.spot Preferred."
@@ -124,6 +125,12 @@ class SpotRunner:
     def _show(self, text: str) -> None:
         self.output.print(f"  {text}")
         self.output.console.print(self._node_table())
+        # The operator writes a status at most once in ten seconds while the phase stays.
+        self.environment.until(
+            lambda: self.environment.region_status(NAME).get("readyReplicas") == len(self.environment.serving_pods()),
+            "the status counts the pods that serve",
+            STATUS_SECONDS,
+        )
         message = self.environment.region_status(NAME).get("message", "")
         self.output.print(f"  kubectl describe vtts {NAME}: {message}\n" if message else "")
 
