@@ -168,6 +168,7 @@ def kubelet_config(paths: NodePaths, certificates: Path, cgroup_root: str, dns_a
             "podLogsDir": f"{paths.folder}/pod-logs",
             "volumePluginDir": f"{paths.folder}/volume-plugins",
             "resolvConf": f"{paths.folder}/resolv.conf",
+            "syncFrequency": "10s",  # until the pods that mount a Secret have its change; the default is a minute
             "clusterDomain": "cluster.local",
             "clusterDNS": [dns_address],
             "maxPods": MAX_PODS,
