@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping
 
 from voxfleet_demo.demo_runner import WAKE_PARTS
 from voxfleet_demo.environment import start_local_environment
 from voxfleet_demo.installation import REGIONS, Installation
-from voxfleet_demo.scenario import speak, wait_until
+from voxfleet_demo.scenario import speak
 from voxfleet_testbed.settings import read_settings
 
 NAME, REGION = "wakes", REGIONS[0]
@@ -40,24 +39,12 @@ def wake(installation: Installation, number: int) -> dict[str, float]:
     """Wake the region by a request, and return the parts of the wake once the server's own are among them."""
     fleet = installation.fleet
     fleet.wait_phase(NAME, REGION, "Asleep", within_seconds=WAKE_SECONDS)
-    before = timing(installation).get("startedAt")
+    before = fleet.last_wake(NAME, REGION).get("startedAt")
     speak(installation.gateway_url(REGION), "One.", model=NAME, hold_seconds=WAKE_SECONDS)
-
-    def is_explained() -> bool:
-        found = timing(installation)
-        return found.get("startedAt") != before and "processSeconds" in found
-
-    wait_until(is_explained, True, what="the server's parts in lastWake", within_seconds=60)
-    found = timing(installation)
+    found = fleet.explained_wake(NAME, REGION, after=before)
     seconds = {part: float(found[f"{part}Seconds"]) for part in ("total", *WAKE_PARTS)}
     print(f"wake {number + 1}: " + ", ".join(f"{part} {value:.2f}" for part, value in seconds.items()), flush=True)
     return seconds
-
-
-def timing(installation: Installation) -> Mapping[str, str]:
-    """Return the region's `lastWake`."""
-    found: Mapping[str, str] = installation.fleet.regions(NAME)[REGION].get("lastWake", {})
-    return found
 
 
 def show(wakes: list[dict[str, float]]) -> int:

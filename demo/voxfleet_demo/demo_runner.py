@@ -12,14 +12,13 @@ from pathlib import Path
 
 from voxfleet_demo.installation import CHECKOUT, REGIONS, Installation
 from voxfleet_demo.output import DemoOutput
-from voxfleet_demo.scenario import Speech, speak, wait_until
+from voxfleet_demo.scenario import Speech, speak
 
 RESOURCE = "narrator"
 EUROPE, AMERICA = REGIONS
 TEXTS = CHECKOUT / "demo" / "texts"
 STORY = {region: f"story.{region}.en.txt" for region in REGIONS}  # each half names the place it is spoken in
 WAKE_SECONDS = 600.0  # real weights from a cold disk take minutes
-EXPLAINED_SECONDS = 60.0
 SLEEP_SECONDS = 180.0  # the quickstart's idle time-out, plus pods that drain
 POLL_SECONDS = 0.5
 WAKE_PARTS = ("node", "container", "image", "process", "weights", "warmUp", "readiness", "other")  # in their order
@@ -103,18 +102,8 @@ class DemoRunner:
         self.show_resource()
 
     def show_wake(self, region: str) -> None:
-        """Print how many seconds each part of the last wake took, from the resource's status.
-
-        The server's own parts are there once a gateway has its report, some seconds after the region is awake.
-        """
-
-        def last_wake() -> dict[str, str]:
-            found: dict[str, str] = self.installation.fleet.regions(RESOURCE)[region].get("lastWake", {})
-            return found
-
-        is_explained = "the server's parts in lastWake"
-        wait_until(lambda: "processSeconds" in last_wake(), True, what=is_explained, within_seconds=EXPLAINED_SECONDS)
-        wake = last_wake()
+        """Print how many seconds each part of the last wake took, from the resource's status."""
+        wake = self.installation.fleet.explained_wake(RESOURCE, region)
         parts = [f"{part} {wake[key]}" for part in WAKE_PARTS if (key := f"{part}Seconds") in wake]
         self.output.print(f"    woke in {wake.get('totalSeconds', '?')} s: {', '.join(parts)}")
 

@@ -17,6 +17,7 @@ from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 
 GROUP, VERSION, PLURAL = "voxfleet.dev", "v1alpha1", "voxttsdeployments"
+EXPLAINED_SECONDS = 60.0
 SAMPLE_RATE_HERTZ = 44_100
 BYTES_PER_SAMPLE = 2
 
@@ -140,6 +141,27 @@ class Fleet:
         api = config.new_client_from_config(str(kubeconfig))
         self.objects = client.CustomObjectsApi(api)
         self.core = client.CoreV1Api(api)
+
+    def last_wake(self, name: str, region: str) -> dict[str, str]:
+        """Return the timing of a region's newest wake; empty before the first."""
+        found: dict[str, str] = self.regions(name)[region].get("lastWake", {})
+        return found
+
+    def explained_wake(self, name: str, region: str, *, after: str | None = None) -> dict[str, str]:
+        """Return the newest wake once the server's own parts are in it; `after` is an earlier one's `startedAt`.
+
+        They are there once a gateway has the server's report, some seconds after the region is awake.
+
+        Raises:
+            ScenarioError: they are not there within a minute.
+        """
+
+        def is_explained() -> bool:
+            found = self.last_wake(name, region)
+            return found.get("startedAt") != after and "processSeconds" in found
+
+        wait_until(is_explained, True, what="the server's parts in lastWake", within_seconds=EXPLAINED_SECONDS)
+        return self.last_wake(name, region)
 
     def resource(self, name: str, namespace: str = "default") -> dict[str, Any]:
         """Return the resource as the API server stores it."""

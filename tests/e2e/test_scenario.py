@@ -27,13 +27,8 @@ def _resource(installation: Installation) -> Iterator[None]:
 
 def assert_explained(installation: Installation) -> None:
     """No more than a tenth of the wake is outside of its parts; `make bench-wakes` asserts it for 50 wakes."""
-
-    def wake() -> dict[str, str]:
-        found: dict[str, str] = installation.fleet.regions(RESOURCE)[EUROPE]["lastWake"]
-        return found
-
-    wait_until(lambda: "processSeconds" in wake(), True, what="the server's parts in lastWake", within_seconds=60)
-    seconds = {name: float(value) for name, value in wake().items() if name.endswith("Seconds")}
+    wake = installation.fleet.explained_wake(RESOURCE, EUROPE)
+    seconds = {name: float(value) for name, value in wake.items() if name.endswith("Seconds")}
     total = seconds.pop("totalSeconds")
     assert sum(seconds.values()) == pytest.approx(total), seconds
     assert seconds["otherSeconds"] <= 0.1 * total, seconds
