@@ -88,8 +88,9 @@ class SpotEnvironment:
         return [pod_facts(each) for each in self.api.get(INFERENCE_PODS)["items"]]
 
     def serving_pods(self) -> list[PodFacts]:
-        """Return the pods that are ready and stay."""
-        return [pod for pod in self.inference_pods() if pod.is_ready and pod.ends_at is None]
+        """Return the pods that are ready, stay, and answer."""
+        pods = self.inference_pods()
+        return [pod for pod in pods if pod.is_ready and pod.ends_at is None and self.pods.is_listening(pod)]
 
     def node_of(self, pod: PodFacts) -> SimulatedNode | None:
         """Return the node that a pod runs on."""

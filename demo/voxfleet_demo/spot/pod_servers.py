@@ -53,12 +53,18 @@ class PodServers:
     servers: dict[str, PodServer] = field(default_factory=dict)  # by pod address
     errors: list[str] = field(default_factory=list)
     _sites: dict[str, list[web.BaseSite]] = field(default_factory=dict)
+    _listening: set[str] = field(default_factory=set)
     _streams: dict[str, set[asyncio.Task[Any]]] = field(default_factory=dict)
     _renewed_at: float = 0.0
 
     def on_pod(self, name: str) -> PodServer | None:
         """Return the server of a pod by the pod's name."""
         return next((server for server in list(self.servers.values()) if server.facts.name == name), None)
+
+    def is_listening(self, pod: PodFacts) -> bool:
+        """Whether the pod's ports are open: kwok reports a pod ready at once, a kubelet only after its probe."""
+        server = self.servers.get(pod.address)
+        return server is not None and server.facts.uid == pod.uid and pod.address in self._listening
 
     async def run(self, started: threading.Event, ended: asyncio.Event) -> None:
         """Serve until `ended`."""
@@ -168,9 +174,11 @@ class PodServers:
         self._sites[pod.address] = sites
         for site in sites:
             await site.start()
+        self._listening.add(pod.address)
 
     async def _end(self, address: str) -> None:
         """Close the pod's ports; streams that are open are cut, as by a killed container."""
+        self._listening.discard(address)
         self.servers.pop(address).is_killed = True
         for task in self._streams.pop(address, set()):
             task.cancel()
