@@ -9,6 +9,7 @@ PACKAGES = {
     "operator": ROOT / "operator/voxfleet_operator",
     "gateway": ROOT / "gateway/voxfleet_gateway",
     "cli": ROOT / "cli/voxfleet_cli",
+    "simulation": ROOT / "simulation/voxfleet_simulation",
     "inference": ROOT / "inference/voxfleet_inference",
     "testbed": ROOT / "testbed/voxfleet_testbed",
     "demo": ROOT / "demo/voxfleet_demo",
