@@ -39,13 +39,14 @@ def kopf_registry(store: Store, configuration: client.Configuration) -> kopf.Ope
     async def login(**_: Any) -> kopf.ConnectionInfo:
         return await _credentials(configuration)
 
-    def index_resource(body: kopf.Body, **_: Any) -> None:
+    # Coroutines, because kopf runs plain functions in threads, and the store belongs to the event loop's.
+    async def index_resource(body: kopf.Body, **_: Any) -> None:
         try:
             store.put_resource(read_resource(dict(body)))
         except ValidationError as error:
             log.exception("resource cannot be parsed", name=body["metadata"]["name"], error=str(error))
 
-    def enqueue(type: str | None, namespace: str, name: str, **_: Any) -> None:  # noqa: A002 - kopf's own word
+    async def enqueue(type: str | None, namespace: str, name: str, **_: Any) -> None:  # noqa: A002 - kopf's own word
         key = Key(namespace, name)
         if type == "DELETED":
             store.remove_resource(key)
