@@ -179,9 +179,8 @@ async def _components(settings: Settings) -> AsyncIterator[Components]:
             kopf_started=asyncio.Event(),
         )
         health = await serve_health(settings.health_host, settings.health_port, components.is_synced)
-        scrapes = await serve_metrics(
-            settings.health_host, settings.metrics_port, metrics, lambda: _refresh_gauges(components)
-        )
+        metrics.observe(store.resources.values, queue.__len__, queue.oldest_seconds)
+        scrapes = await serve_metrics(settings.health_host, settings.metrics_port, metrics)
         try:
             yield components
         finally:
@@ -201,9 +200,3 @@ def installation(settings: Settings) -> Installation:
         ),
         allowed_host_paths=settings.host_paths(),
     )
-
-
-def _refresh_gauges(components: Components) -> None:
-    components.metrics.workqueue_depth.set(len(components.queue))
-    components.metrics.workqueue_oldest_seconds.set(components.queue.oldest_seconds())
-    components.metrics.refresh_resources(components.store.resources.values())

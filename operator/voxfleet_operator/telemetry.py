@@ -5,16 +5,17 @@ the API server is down, the kubelet must not restart the operator too. Decides n
 """
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 
 import structlog
 from aiohttp import web
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from voxfleet_operator.decisions.wake_timing import phases
 from voxfleet_operator.names import POOL_ON_DEMAND, POOL_SPOT
-from voxfleet_operator.resources import RegionStatus, Resource, VoxTTSDeploymentStatus
+from voxfleet_operator.resources import Resource, VoxTTSDeploymentStatus
 
 # A reconcile without a request takes some milliseconds; one with many waits up to the request timeout of 10 s.
 REGION = ("namespace", "name", "region")
@@ -43,39 +44,21 @@ class Metrics:
         self.workqueue_depth = Gauge(
             "voxfleet_operator_workqueue_depth", "Resources in the work queue.", registry=self.registry
         )
-        self.resources = Gauge(
-            "voxfleet_operator_resources", "VoxTTSDeployments in the cluster.", registry=self.registry
-        )
         self.api_calls = Counter(
             "voxfleet_operator_api_calls",
             "Requests to the API server by method and status, without watches; 0: no response, 429: throttled.",
             ["method", "code"],
             registry=self.registry,
         )
-        self._add_fleet_metrics()
+        self._add_work_metrics()
 
-    def _add_fleet_metrics(self) -> None:
+    def _add_work_metrics(self) -> None:
         registry = self.registry
         self.reconcile_errors = Counter(
             "voxfleet_operator_reconcile_errors", "Failed reconciles by reason.", ["reason"], registry=registry
         )
         self.workqueue_oldest_seconds = Gauge(
             "voxfleet_operator_workqueue_oldest_seconds", "For how long the oldest key is queued.", registry=registry
-        )
-        self.region_phase = Gauge(
-            "voxfleet_operator_region_phase", "1: the region's phase.", [*REGION, "phase"], registry=registry
-        )
-        self.ready_replicas = Gauge(
-            "voxfleet_operator_ready_replicas", "Ready servers of a region.", [*REGION, "pool"], registry=registry
-        )
-        self.desired_replicas = Gauge(
-            "voxfleet_operator_desired_replicas", "Replicas that shall serve.", REGION, registry=registry
-        )
-        self.condition = Gauge(
-            "voxfleet_operator_condition",
-            "1: the status and reason of a condition.",
-            ["namespace", "name", "type", "status", "reason"],
-            registry=registry,
         )
         self.reclaims = Counter(
             "voxfleet_operator_reclaims", "Reclaims of spot nodes with servers, each region's.", registry=registry
@@ -91,23 +74,16 @@ class Metrics:
             registry=registry,
         )
 
-    def refresh_resources(self, resources: Collection[Resource]) -> None:
-        """Set the gauges of all resources by their status, and drop those of deleted ones."""
-        self.resources.set(len(resources))
-        for gauge in (self.region_phase, self.ready_replicas, self.desired_replicas, self.condition):
-            gauge.clear()
-        for resource in resources:
-            key = (resource.key.namespace, resource.key.name)
-            for condition in resource.status.conditions:
-                self.condition.labels(*key, condition.type, condition.status, condition.reason).set(1)
-            for region in resource.status.regions:
-                self._set_region((*key, region.name), region)
-
-    def _set_region(self, labels: tuple[str, str, str], region: RegionStatus) -> None:
-        self.region_phase.labels(*labels, region.phase.value).set(1)
-        self.desired_replicas.labels(*labels).set(region.desired_replicas)
-        self.ready_replicas.labels(*labels, POOL_SPOT).set(region.spot_replicas)
-        self.ready_replicas.labels(*labels, POOL_ON_DEMAND).set(region.ready_replicas - region.spot_replicas)
+    def observe(
+        self,
+        resources: Callable[[], Collection[Resource]],
+        workqueue_depth: Callable[[], float],
+        workqueue_oldest_seconds: Callable[[], float],
+    ) -> None:
+        """Call these at each scrape for what they measure then."""
+        self.workqueue_depth.set_function(workqueue_depth)
+        self.workqueue_oldest_seconds.set_function(workqueue_oldest_seconds)
+        self.registry.register(ResourceCollector(resources))
 
     def observe_wakes(self, before: VoxTTSDeploymentStatus, after: VoxTTSDeploymentStatus) -> None:
         """Observe each wake that a written status reports first, and its parts when it first has them."""
@@ -122,6 +98,58 @@ class Metrics:
             if is_new or known is None or not phases(known):
                 for phase, seconds in phases(wake).items():
                     self.wake_phase_seconds.labels(phase).observe(seconds)
+
+
+class ResourceCollector:
+    """Gauges that are read off the status of all resources when they are scraped.
+
+    Families, not Gauge objects: 1,000 resources of three regions have 20,000 samples, whose labels a Gauge would
+    validate and lock one by one, and it would keep those of deleted resources.
+    """
+
+    def __init__(self, resources: Callable[[], Collection[Resource]]) -> None:
+        self._resources = resources
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the families, as prometheus-client's registry asks for them."""
+        resources = self._resources()
+        yield GaugeMetricFamily(
+            "voxfleet_operator_resources", "VoxTTSDeployments in the cluster.", value=len(resources)
+        )
+        yield _condition_family(resources)
+        yield from _region_families(resources)
+
+
+def _condition_family(resources: Collection[Resource]) -> Metric:
+    family = GaugeMetricFamily(
+        "voxfleet_operator_condition",
+        "1: the status and reason of a condition.",
+        labels=["namespace", "name", "type", "status", "reason"],
+    )
+    for resource in resources:
+        for each in resource.status.conditions:
+            family.add_metric([*_key(resource), each.type, each.status, each.reason], 1)
+    return family
+
+
+def _region_families(resources: Collection[Resource]) -> tuple[Metric, Metric, Metric]:
+    phase = GaugeMetricFamily("voxfleet_operator_region_phase", "1: the region's phase.", labels=[*REGION, "phase"])
+    desired = GaugeMetricFamily("voxfleet_operator_desired_replicas", "Replicas that shall serve.", labels=REGION)
+    ready = GaugeMetricFamily(
+        "voxfleet_operator_ready_replicas", "Ready servers of a region.", labels=[*REGION, "pool"]
+    )
+    for resource in resources:
+        for region in resource.status.regions:
+            labels = [*_key(resource), region.name]
+            phase.add_metric([*labels, region.phase.value], 1)
+            desired.add_metric(labels, region.desired_replicas)
+            ready.add_metric([*labels, POOL_SPOT], region.spot_replicas)
+            ready.add_metric([*labels, POOL_ON_DEMAND], region.ready_replicas - region.spot_replicas)
+    return phase, desired, ready
+
+
+def _key(resource: Resource) -> tuple[str, str]:
+    return resource.key.namespace, resource.key.name
 
 
 def set_up_logging(level: str) -> None:
@@ -153,11 +181,10 @@ async def serve_health(host: str, port: int, is_ready: Callable[[], bool]) -> we
     return await _serve(host, port, {"/healthz": healthz, "/readyz": readyz})
 
 
-async def serve_metrics(host: str, port: int, metrics: Metrics, refresh: Callable[[], None]) -> web.AppRunner:
-    """Serve /metrics in Prometheus' text format; `refresh` sets the gauges before each scrape."""
+async def serve_metrics(host: str, port: int, metrics: Metrics) -> web.AppRunner:
+    """Serve /metrics in Prometheus' text format."""
 
     async def show(_request: web.Request) -> web.Response:
-        refresh()
         return web.Response(body=generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     return await _serve(host, port, {"/metrics": show})

@@ -34,7 +34,9 @@ def value(metrics: Metrics, name: str, /, **labels: str) -> float:
 def test_every_metric_is_documented() -> None:
     text = (DOCS / "operator-metrics.md").read_text()
     documented = dict(re.findall(r"^\| `(voxfleet_\w+)` \| (\w+) \|", text, re.MULTILINE))
-    families = Metrics().registry.collect()
+    metrics = Metrics()
+    metrics.observe(list, float, float)
+    families = metrics.registry.collect()
     assert documented == {f"{each.name}_total" if each.type == "counter" else each.name: each.type for each in families}
 
 
@@ -54,22 +56,21 @@ def test_a_wake_is_observed_once_and_its_parts_when_they_are_known() -> None:
 
 async def test_regions_replicas_and_conditions_follow_the_status(loop: Any) -> None:
     key = loop.create("eu", "us")
+    loop.metrics.observe(loop.store.resources.values, float, float)
     await loop.reconcile()
     loop.renew()
     await loop.reconcile()
-    loop.metrics.refresh_resources(loop.store.resources.values())
     region = {"namespace": key.namespace, "name": key.name}
     assert value(loop.metrics, "region_phase", **region, region="eu", phase="Waking") == 1
     assert value(loop.metrics, "region_phase", **region, region="us", phase="Asleep") == 1
     assert value(loop.metrics, "desired_replicas", **region, region="eu") == 1
     loop.add_ready_pod()
     await loop.reconcile()
-    loop.metrics.refresh_resources(loop.store.resources.values())
     assert value(loop.metrics, "ready_replicas", **region, region="eu", pool="ondemand") == 1
     assert value(loop.metrics, "region_phase", **region, region="eu", phase="Waking") == 0
     ready = {"type": "Ready", "status": "True", "reason": "Serving"}
     assert value(loop.metrics, "condition", **region, **ready) == 1
-    loop.metrics.refresh_resources([])
+    loop.store.remove_resource(key)
     assert value(loop.metrics, "condition", **region, **ready) == 0
 
 
