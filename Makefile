@@ -10,11 +10,11 @@ ifneq ($(origin KUBECONFIG),command line)
 unexport KUBECONFIG
 endif
 
-.PHONY: help setup demo demo-spot demo-down test check format lint types unit integration e2e soak chaos bench-start bench-wakes bench-operator bench-gateway voice-gate bench-speech gpu-bench voice crds lock clean
+.PHONY: help setup demo demo-spot demo-down test check format lint types unit integration e2e soak chaos bench-start bench-wakes bench-operator bench-operator-scale bench-gateway voice-gate bench-speech gpu-bench voice crds lock clean
 
 help: ## list the targets
 	@printf 'VoxFleet: make TARGET\n\n'
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  \033[1m%-13s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  \033[1m%-21s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@printf '\nVariables: KUBECONFIG=file (your own cluster), IMAGES=prefix (where it pulls images from),\n'
 	@printf '           MODEL_PATH=folder (real VoxCPM-1.5 weights), PYTHON=python3.11\n'
 
@@ -71,6 +71,9 @@ bench-wakes: setup ## wake a region of a local cluster 50 times and explain wher
 
 bench-operator: setup ## ask for 200 spot nodes and give them back, beside a bare Deployment (ARGS="--nodes 200")
 	@$(VENV)/python benchmarks/operator_nodes $(ARGS)
+
+bench-operator-scale: setup ## create 1,000 resources of three regions, beside a bare loop with the same objects (ARGS="--resources 100")
+	@$(VENV)/python benchmarks/operator_scale $(ARGS)
 
 bench-gateway: setup ## measure the gateway beside nginx as a plain proxy, on one core (ARGS="--quick --only first-byte streams")
 	@$(VENV)/python benchmarks/gateway $(ARGS)

@@ -60,8 +60,16 @@ class OperatorOptions:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class RunningOperator:
+    """Where a running operator is found."""
+
+    pid: int
+    metrics_port: int
+
+
 @contextmanager
-def running_operator(api: Api, kubeconfig: Path, log: Path, options: OperatorOptions) -> Iterator[None]:
+def running_operator(api: Api, kubeconfig: Path, log: Path, options: OperatorOptions) -> Iterator[RunningOperator]:
     """Run the operator for as long as the block runs.
 
     Raises:
@@ -78,7 +86,7 @@ def running_operator(api: Api, kubeconfig: Path, log: Path, options: OperatorOpt
     ):
         try:
             _wait_ready(process, health_port, log)
-            yield
+            yield RunningOperator(process.pid, metrics_port)
         finally:
             process.terminate()
 
