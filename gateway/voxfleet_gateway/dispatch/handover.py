@@ -16,6 +16,7 @@ from voxfleet_gateway.decisions.client_location import COUNTRY_HEADER, LOCATION_
 from voxfleet_gateway.decisions.hold.tickets import Ticket
 from voxfleet_gateway.decisions.pods.ejection import FIRST_BYTE_SECONDS
 from voxfleet_gateway.decisions.pods.pod_state import PodAddress
+from voxfleet_gateway.decisions.pods.stream_silence import StreamSilence
 from voxfleet_gateway.decisions.routing import RouteRequest
 from voxfleet_gateway.dispatch.target import PRIORITY_HEADER, TENANT_HEADER
 from voxfleet_gateway.errors import UpstreamFailedError, UpstreamFailure
@@ -108,6 +109,10 @@ class PeerTarget:
             raise UpstreamFailedError(UpstreamFailure.LOST, "the gateway that held it had no answer in time") from error
         finally:
             self.handover.timers.discard(timer)
+
+    def silence(self) -> StreamSilence:
+        """Return the bound on a stream's silence; the other gateway cuts what its pod has left."""
+        return StreamSilence(None)
 
     def record_failure(self, failure: UpstreamFailure) -> None:
         """Count it: the request is held here again, and is not handed over a second time."""

@@ -12,6 +12,7 @@ from typing import Protocol
 from voxfleet_gateway.decisions.caller import Caller
 from voxfleet_gateway.decisions.pods.ejection import first_byte_limit_seconds
 from voxfleet_gateway.decisions.pods.pod_state import PodState
+from voxfleet_gateway.decisions.pods.stream_silence import StreamSilence
 from voxfleet_gateway.errors import UpstreamFailure
 from voxfleet_gateway.pods.fleet import Fleet
 from voxfleet_gateway.regions import ModelEntry, RegionKey
@@ -41,6 +42,9 @@ class Target(Protocol):
 
     def first_byte(self, hold_left_seconds: float) -> AbstractAsyncContextManager[object]:
         """Return the timer of an attempt; it raises UpstreamFailedError when no byte comes in time."""
+
+    def silence(self) -> StreamSilence:
+        """Return what decides how long a stream waits for its next byte."""
 
     def record_failure(self, failure: UpstreamFailure) -> None:
         """Keep further requests away from the target, as long as the failure suggests."""
@@ -78,6 +82,10 @@ class PodTarget:
         async with self.fleet.attempts.first_byte(self.pod, limit_seconds):
             yield
         self.fleet.record_answer(self.key)
+
+    def silence(self) -> StreamSilence:
+        """Return what decides how long a stream of the pod waits for its next byte."""
+        return StreamSilence(self.pod)
 
     def record_failure(self, failure: UpstreamFailure) -> None:
         """Keep further requests away from the pod, as long as the failure suggests."""

@@ -113,6 +113,7 @@ class PodState:
     # Monotonic; set when an attempt at the pod failed, cleared by its next report.
     quarantined_since_seconds: float | None = None
     unanswered: int = 0  # of the open requests: no byte of a response yet
+    last_byte_seconds: float = 0.0  # monotonic; of any stream that this gateway reads
     ejection: Ejection = field(default_factory=Ejection)
     max_requests: int = OPEN_LIMIT_PER_POD  # this gateway's share of the rows and the queue that the registry names
     request_limit: int | None = None  # learned from a pod that was full earlier; None: max_requests

@@ -24,7 +24,7 @@ from voxfleet_gateway.server.live.channel import Channel, CloseCode
 from voxfleet_gateway.server.live.messages import CANCEL, START, SessionStart, check_event, parse_event
 
 CONNECT_SECONDS = 5.0  # for the handshake too, which a pod answers before it does any work
-HEARTBEAT_SECONDS = 20.0  # a pod that answers no ping within half of it is gone
+HEARTBEAT_SECONDS = 10.0  # a pod that answers no ping within half of it is gone; its client may well say nothing
 MAX_POD_MESSAGE_BYTES = 4 * 2**20  # 160 ms of audio are some 60,000 bytes at most
 ABNORMAL = 1006  # RFC 6455, 7.1.5: the connection ended without a close frame
 

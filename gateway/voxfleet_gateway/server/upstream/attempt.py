@@ -4,7 +4,7 @@ Knows: hop-by-hop headers, which statuses a speech server has, how long an error
 Does not know: how the pod was found, how the response reaches the client (proxy.py), whether there is a next attempt.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from http import HTTPStatus
 
@@ -97,10 +97,10 @@ def is_delimited(upstream: Upstream) -> bool:
     return upstream.content_length is not None or "chunked" in upstream.headers.get("Transfer-Encoding", "").lower()
 
 
-async def read_error(upstream: Upstream, first: bytes = b"") -> bytes:
+async def read_error(upstream: Upstream, read: Callable[[], Awaitable[bytes]], first: bytes = b"") -> bytes:
     """Return an error's whole body; in place of one beyond MAX_ERROR_BYTES the gateway's own."""
     body = bytearray(first)
-    while len(body) <= MAX_ERROR_BYTES and (chunk := await upstream.content.readany()):
+    while len(body) <= MAX_ERROR_BYTES and (chunk := await read()):
         body += chunk
     if len(body) <= MAX_ERROR_BYTES:
         return bytes(body)
@@ -121,7 +121,9 @@ async def _first_chunk(upstream: Upstream) -> bytes:
     """Return the first bytes of the body; raises UpstreamFailedError for a status of 500 or more, or of no error."""
     status = upstream.status
     if 500 <= status < 600:  # noqa: PLR2004
-        raise UpstreamStatusError(status, passed_headers(upstream), await read_error(upstream))
+        raise UpstreamStatusError(
+            status, passed_headers(upstream), await read_error(upstream, upstream.content.readany)
+        )
     if status != HTTPStatus.OK and not 400 <= status < 600:  # noqa: PLR2004
         raise UpstreamFailedError(UpstreamFailure.INVALID, f"status {status}")  # no answer of a speech server
     return await upstream.content.readany()

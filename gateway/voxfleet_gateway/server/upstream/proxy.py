@@ -8,6 +8,7 @@ Does not know: how a response begins (attempt.py), how the pod was found, whethe
 import asyncio
 import socket
 import struct
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -17,7 +18,9 @@ import aiohttp
 from aiohttp import web
 
 from voxfleet_gateway.accounts.accounts import meter_for
+from voxfleet_gateway.decisions.pods.stream_silence import StreamSilence
 from voxfleet_gateway.dispatch.target import Target
+from voxfleet_gateway.errors import UpstreamFailedError, UpstreamFailure
 from voxfleet_gateway.refusals import broke_off
 from voxfleet_gateway.request_context import RequestContext
 from voxfleet_gateway.server.requests.speech_request import KeptBody
@@ -34,7 +37,6 @@ from voxfleet_gateway.server.upstream.attempt import (
 from voxfleet_gateway.server.upstream.event_stream import MEDIA_TYPE, EventStream, SseFramer, error_event
 from voxfleet_gateway.telemetry import BROKEN_STREAMS, FIRST_BYTE, OVERHEAD
 
-SILENCE_SECONDS = 120.0  # a parked sequence resumes well before; without a byte for so long the pod has broken off
 WRITE_SECONDS = 60.0  # without a byte taken by the client for so long, its connection is closed
 
 
@@ -68,14 +70,15 @@ class Proxy:
         )
         timer = _waiting(context, target.first_byte(sent.hold_left_seconds))
         async with started(self.session, target.url(sent.path), headers, sent.body, timer) as (upstream, first):
+            silence = target.silence()
             begun = await events.claim() if events is not None else None
             if begun is not None and upstream.status != HTTPStatus.OK:
                 # The head is sent already: the caller writes this error as an event.
-                return web.Response(status=upstream.status, body=await read_error(upstream, first))
+                return web.Response(status=upstream.status, body=await _error_body(upstream, silence, first))
             response = begun or _response(upstream, context)
             if self.is_draining():
                 response.force_close()  # the client's next request must reach another gateway
-            await _Relay(request, response, context, sent.body).run(upstream, first)
+            await _Relay(request, response, context, sent.body, silence).run(upstream, first)
             return response
 
 
@@ -87,6 +90,7 @@ class _Relay:
     response: web.StreamResponse
     context: RequestContext
     sent: KeptBody
+    silence: StreamSilence
 
     async def run(self, upstream: Upstream, first: bytes) -> None:
         """Pass the body on; close the client's connection when the pod breaks off or the client takes nothing."""
@@ -113,7 +117,7 @@ class _Relay:
         await self._write(first if framer is None else framer.feed(first))
         self._count_first_byte(upstream.status)
         self.sent.release()  # nothing is repeated from here on
-        while chunk := await _next_chunk(upstream):
+        while chunk := await _next_chunk(upstream, self.silence):
             await self._write(chunk if framer is None else framer.feed(chunk))
         if upstream.status == HTTPStatus.OK and not is_delimited(upstream):
             raise aiohttp.ClientPayloadError(
@@ -182,14 +186,26 @@ async def _waiting(context: RequestContext, timer: FirstByteTimer) -> AsyncItera
             yield
 
 
-async def _next_chunk(upstream: Upstream) -> bytes:
-    """Return what has arrived, or wait for it; b"" at the end. Raises ClientPayloadError after SILENCE_SECONDS."""
+async def _next_chunk(upstream: Upstream, silence: StreamSilence) -> bytes:
+    """Return what has arrived, or wait for it; b"" at the end. Raises ClientPayloadError when the pod is silent."""
+    silence.begin(time.monotonic())
+    while (wait_seconds := silence.wait_seconds(time.monotonic())) is not None:
+        try:
+            # aiohttp's own sock_read does not see every end: a malformed chunk closes the connection, wakes no reader.
+            async with asyncio.timeout(wait_seconds):
+                chunk = await upstream.content.readany()
+        except TimeoutError:
+            continue
+        silence.record_byte(time.monotonic())
+        return chunk
+    raise aiohttp.ClientPayloadError("the pod sent nothing for too long")
+
+
+async def _error_body(upstream: Upstream, silence: StreamSilence, first: bytes) -> bytes:
     try:
-        # aiohttp's own sock_read does not see every end: a malformed chunk closes the connection and wakes no reader.
-        async with asyncio.timeout(SILENCE_SECONDS):
-            return await upstream.content.readany()
-    except TimeoutError as error:
-        raise aiohttp.ClientPayloadError(f"the pod sent nothing for {SILENCE_SECONDS:.0f} s") from error
+        return await read_error(upstream, lambda: _next_chunk(upstream, silence), first)
+    except (aiohttp.ClientError, OSError) as error:  # the client has seen nothing of this pod
+        raise UpstreamFailedError(UpstreamFailure.RESET, repr(error)) from error
 
 
 def set_reset_on_close(transport: asyncio.Transport | None, *, is_on: bool) -> None:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from voxfleet_gateway.accounts.accounts import Accounts
 from voxfleet_gateway.accounts.key_store import KeyStore
 from voxfleet_gateway.decisions.pods.retry_policy import RetryBudget
+from voxfleet_gateway.decisions.pods.stream_silence import StreamSilence
 from voxfleet_gateway.dispatch.hold_queues import HoldQueues
 from voxfleet_gateway.errors import Refusal, RequestRefusedError
 from voxfleet_gateway.regions import ModelEntry, ObjectRef, RegionEntry, RegionKey
@@ -53,6 +54,9 @@ class FakeTarget:
 
     def first_byte(self, _hold_left_seconds: float) -> Any:
         return asyncio.timeout(PATIENCE_SECONDS)
+
+    def silence(self) -> Any:
+        return StreamSilence(None)
 
     def record_failure(self, _failure: Any) -> None: ...
 

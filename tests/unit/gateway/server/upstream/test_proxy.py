@@ -5,7 +5,7 @@ import contextlib
 from typing import Any
 
 import pytest
-from voxfleet_gateway.server.upstream import proxy
+from voxfleet_gateway.decisions.pods import stream_silence
 
 CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
 FIRST = b"5\r\nRIFFa\r\n"
@@ -40,7 +40,7 @@ CUT = {
 async def test_a_cut_response_never_looks_complete(
     wire: Any, monkeypatch: pytest.MonkeyPatch, version: bytes, case: str
 ) -> None:
-    monkeypatch.setattr(proxy, "SILENCE_SECONDS", 0.3)
+    monkeypatch.setattr(stream_silence, "SILENCE_SECONDS", 0.3)
     first, *rest = CUT[case]
     async with wire.gateway(wire.pod(wire.ok + first, *rest)) as (port, _):
         answer, ending = await wire.send(port, wire.post(version=version))
