@@ -110,6 +110,8 @@ class UpstreamFailure(StrEnum):
 class UpstreamFailedError(GatewayError):
     """A pod did not respond, or broke the connection."""
 
+    has_words = False  # the pod's own, which the client gets when the attempt is not repeated
+
     def __init__(self, failure: UpstreamFailure, message: str) -> None:
         super().__init__(message)
         self.failure = failure

@@ -6,6 +6,7 @@ addresses, keys. Does not know: HTTP libraries; when a field is set.
 
 import time
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -46,7 +47,7 @@ class RequestContext:
     is_speech: bool = False  # counted as a speech request
     key: RegionKey | None = None
     input_characters: int = 0
-    refusal: str | None = None  # the code of the error response that the gateway itself has made
+    refusals: Counter[str] = field(default_factory=Counter)  # codes of errors that the gateway itself has made
     waited_seconds: float = 0.0  # for the client's body, a hold, a pod's first byte: not the gateway's own time
     held_seconds: float = 0.0
     held_route: str | None = None  # the route when it was last held
@@ -104,6 +105,10 @@ class RequestContext:
         self.bytes_sent += len(chunk)
         if self.meter is not None:
             self.meter.feed(chunk)
+
+    def record_refusal(self, code: str) -> None:
+        """Count an error that the gateway itself has made: a response, or one of a session's `error` events."""
+        self.refusals[code] += 1
 
     def restore_held_route(self) -> None:
         """Report why the request was held rather than `nearest`, when it was held and then served there."""

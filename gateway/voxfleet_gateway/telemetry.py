@@ -30,7 +30,7 @@ FIRST_BYTE = Histogram(
     buckets=FIRST_BYTE_BUCKETS,
 )
 REFUSALS = Counter(
-    f"{PREFIX}refusals", "Speech requests that the gateway refused, by the error's code.", (*REGION_LABELS, "reason")
+    f"{PREFIX}refusals", "What the gateway refused of speech requests, by the error's code.", (*REGION_LABELS, "reason")
 )
 DECISION = Histogram(
     f"{PREFIX}decision_seconds", "Time of one routing decision, its inputs included.", buckets=DECISION_BUCKETS

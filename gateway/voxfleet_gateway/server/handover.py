@@ -19,10 +19,10 @@ from voxfleet_gateway.dispatch.target import PRIORITY_HEADER, TENANT_HEADER
 from voxfleet_gateway.errors import Refusal, RequestRefusedError
 from voxfleet_gateway.refusals import bad_request
 from voxfleet_gateway.request_context import REQUEST_ID_HEADER, new_context
-from voxfleet_gateway.server.middleware import CONTEXT
+from voxfleet_gateway.server.middleware import CONTEXT, count_refusals
 from voxfleet_gateway.server.requests.request_body import read_body
 from voxfleet_gateway.server.requests.speech_request import check_speech, parse_model_name
-from voxfleet_gateway.server.responses import error_response
+from voxfleet_gateway.server.responses import refuse
 from voxfleet_gateway.server.speech import Speech
 from voxfleet_gateway.settings import Settings
 from voxfleet_gateway.telemetry import HANDOVERS, HELD
@@ -47,9 +47,10 @@ class HandoverHandler:
             response = await self._respond(request)
             context.status = response.status
         except RequestRefusedError as refused:
-            response = error_response(refused.refusal)
+            response = refuse(context, refused.refusal)
             context.status = response.status
         finally:
+            count_refusals(context)  # the other gateway passes it on like a pod's, and counts the request alone
             if context.key is not None and context.held_seconds > 0:
                 HELD.labels(*context.key.labels).observe(context.held_seconds)
             log.info("request", **context.log_fields())

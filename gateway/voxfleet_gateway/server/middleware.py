@@ -89,16 +89,23 @@ class RequestMiddleware:
             return
         if context.is_speech:
             REQUESTS.labels(*context.labels, str(context.status), context.route).inc()
-            if context.refusal is not None:
-                REFUSALS.labels(*context.labels, context.refusal).inc()
+            count_refusals(context)
             self.accounts.finish(context)
         if context.key is not None and context.held_seconds > 0:
             HELD.labels(*context.key.labels).observe(context.held_seconds)
         log.info("request", **context.log_fields())
 
 
+def count_refusals(context: RequestContext) -> None:
+    """Count what was refused of a request whose region is known as well as it ever will be."""
+    for code, times in context.refusals.items():
+        REFUSALS.labels(*context.labels, code).inc(times)
+
+
 def _refusal_of(error: web.HTTPException, request: web.Request) -> Refusal:
     """Return aiohttp's own error, as of its router or body reader, in OpenAI's form."""
     if error.status == HTTPStatus.NOT_FOUND:
         return Refusal(error.status, "not_found", f"There is no {request.method} {request.path:.200}.")
-    return Refusal(error.status, error.reason.lower().replace(" ", "_"), error.text or error.reason)
+    # Not the reason, which may be any text: codes are labels of a metric.
+    code = HTTPStatus(error.status).phrase.lower().replace(" ", "_")
+    return Refusal(error.status, code, error.text or error.reason)

@@ -23,8 +23,8 @@ ERROR_TYPES = {
 
 
 def refuse(context: RequestContext, refusal: Refusal) -> web.Response:
-    """Return the refusal of a request as its response, and keep the code for metrics."""
-    context.refusal = refusal.code
+    """Return the refusal of a request as its response, and count it."""
+    context.record_refusal(refusal.code)
     return error_response(refusal)
 
 

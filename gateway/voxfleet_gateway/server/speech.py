@@ -12,13 +12,13 @@ from voxfleet_gateway.accounts.accounts import Accounts
 from voxfleet_gateway.decisions.client_location import COUNTRY_HEADER, LOCATION_HEADER, client_place
 from voxfleet_gateway.decisions.hold.deadlines import hold_seconds
 from voxfleet_gateway.decisions.hold.tickets import Ticket
-from voxfleet_gateway.decisions.pods.retry_policy import RetryBudget, may_retry
+from voxfleet_gateway.decisions.pods.retry_policy import RetryBudget
 from voxfleet_gateway.decisions.recent_models import RecentModels
 from voxfleet_gateway.decisions.routing import RouteRequest
 from voxfleet_gateway.dispatch.dispatcher import Dispatcher
 from voxfleet_gateway.dispatch.target import Target
-from voxfleet_gateway.errors import RequestRefusedError, UpstreamFailedError, UpstreamFailure
-from voxfleet_gateway.refusals import no_pod_responded, voice_of_request_not_found
+from voxfleet_gateway.errors import RequestRefusedError
+from voxfleet_gateway.refusals import voice_of_request_not_found
 from voxfleet_gateway.regions import ModelEntry
 from voxfleet_gateway.request_context import RequestContext
 from voxfleet_gateway.server.middleware import CONTEXT, SPEECH_PATH
@@ -27,9 +27,9 @@ from voxfleet_gateway.server.requests.speech_request import SpeechRequest, check
 from voxfleet_gateway.server.upstream.attempt import UpstreamStatusError
 from voxfleet_gateway.server.upstream.event_stream import KEEP_ALIVE_SECONDS, EventStream
 from voxfleet_gateway.server.upstream.proxy import Proxy, SentRequest
+from voxfleet_gateway.server.upstream.retries import until_answered
 from voxfleet_gateway.server.voices.routes import on_disk
 from voxfleet_gateway.settings import Settings
-from voxfleet_gateway.telemetry import RETRIES, UPSTREAM_FAILURES
 from voxfleet_gateway.tokens import voice_token
 from voxfleet_gateway.voices.file_format import is_voice_id
 from voxfleet_gateway.voices.repository import VoiceRepository
@@ -127,26 +127,15 @@ class Speech:
     ) -> web.StreamResponse:
         """Find a target and send, again while that is allowed, until the ticket's deadline."""
         context = request[CONTEXT]
-        retries, full = 0, None
-        while True:
-            try:
-                target = await self.dispatcher.find_target(context.model, route_request, ticket, context)
-            except RequestRefusedError:
-                if full is None:
-                    raise
-                return full.response()  # every pod was full until the deadline: the newest one's own words
-            try:
-                return await self._attempt(request, speech, target, ticket, events)
-            except UpstreamFailedError as failed:
-                UPSTREAM_FAILURES.labels(failed.failure).inc()
-                target.record_failure(failed.failure)
-                if isinstance(failed, UpstreamStatusError) and failed.failure is UpstreamFailure.FULL:
-                    full = failed  # no failure of the request: it is held again, in its old place
-                    continue
-                if not may_retry(failed.failure, retries, self.budget, first_byte_sent=context.bytes_sent > 0):
-                    return _final_error(failed, target)
-                retries += 1
-                RETRIES.labels(failed.failure).inc()
+        try:
+            return await until_answered(
+                lambda: self.dispatcher.find_target(context.model, route_request, ticket, context),
+                lambda target: self._attempt(request, speech, target, ticket, events),
+                self.budget,
+                is_repeatable=lambda: context.bytes_sent == 0,
+            )
+        except UpstreamStatusError as failed:
+            return failed.response()
 
     async def _attempt(
         self, request: web.Request, speech: SpeechRequest, target: Target, ticket: Ticket, events: EventStream | None
@@ -164,10 +153,3 @@ class Speech:
         locations, countries = given.getall(LOCATION_HEADER, []), given.getall(COUNTRY_HEADER, [])
         location, country = client_place(locations, countries, request.remote, self.settings.trusted_networks)
         return RouteRequest(self.settings.region, location, country, tenant=request[CONTEXT].caller.tenant)
-
-
-def _final_error(failed: UpstreamFailedError, target: Target) -> web.Response:
-    """Return the pod's own error response; raise 503 where there is none: no audio was sent, so a retry is safe."""
-    if isinstance(failed, UpstreamStatusError):
-        return failed.response()
-    raise RequestRefusedError(no_pod_responded(target.key.region, failed.failure.value)) from failed

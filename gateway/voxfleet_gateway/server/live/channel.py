@@ -13,6 +13,7 @@ from enum import IntEnum
 from aiohttp import web
 
 from voxfleet_gateway.errors import GatewayError, Refusal
+from voxfleet_gateway.request_context import RequestContext
 from voxfleet_gateway.server.responses import error_body
 
 WRITE_SECONDS = 60.0  # without a frame taken by the client for so long, its connection is closed
@@ -38,6 +39,7 @@ class Channel:
     """Sends to the client of one session."""
 
     socket: web.WebSocketResponse
+    context: RequestContext
     write_seconds: float
     is_stalled: bool = False
 
@@ -50,7 +52,8 @@ class Channel:
         await self._send(audio)
 
     async def send_refusal(self, refusal: Refusal) -> None:
-        """Send a refusal as an `error` event."""
+        """Send a refusal as an `error` event, and count it, also when the client takes it no more."""
+        self.context.record_refusal(refusal.code)
         retry_after = refusal.retry_after_seconds
         more = {} if retry_after is None else {"retry_after_seconds": retry_after}
         await self._send(json.dumps({"type": "error", **error_body(refusal), **more}))

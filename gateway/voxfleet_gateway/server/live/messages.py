@@ -19,6 +19,8 @@ MAX_EVENT_CHARACTERS = 64 * 1024  # of a pod's event that is read here; a longer
 class PodReportedError(UpstreamFailedError):
     """An `error` event by which a pod ends a session before its audio; kept, for when no other pod can take over."""
 
+    has_words = True
+
     def __init__(self, event: str, *, is_full: bool) -> None:
         super().__init__(UpstreamFailure.FULL if is_full else UpstreamFailure.ERROR_5XX, "error event")
         self.event = event

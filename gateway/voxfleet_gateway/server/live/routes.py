@@ -18,7 +18,7 @@ from voxfleet_gateway.server.live.channel import WRITE_SECONDS, Channel
 from voxfleet_gateway.server.live.intake import Intake
 from voxfleet_gateway.server.live.session import START_SECONDS, Session
 from voxfleet_gateway.server.middleware import CONTEXT
-from voxfleet_gateway.server.responses import error_response
+from voxfleet_gateway.server.responses import refuse
 from voxfleet_gateway.server.speech import Speech
 
 STOP_SECONDS = 2.0
@@ -36,11 +36,11 @@ class Live:
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
         """Serve one session."""
+        context, settings = request[CONTEXT], self.speech.settings
         if "Upgrade" not in request.headers:
-            response = error_response(no_upgrade())
+            response = refuse(context, no_upgrade())
             response.headers.update({"Upgrade": "websocket", "Connection": "Upgrade"})
             return response
-        context, settings = request[CONTEXT], self.speech.settings
         socket = web.WebSocketResponse(
             protocols=(TAKEN,), heartbeat=self.ping_seconds, max_msg_size=settings.max_message_bytes, compress=False
         )
@@ -49,7 +49,7 @@ class Live:
         await socket.prepare(request)
         with self.speech.bodies.reserve() as reservation:
             backlog = Backlog(reservation, settings.max_message_bytes + SMALL_BODY_BYTES)
-            intake, channel = Intake(self.speech, context, backlog), Channel(socket, WRITE_SECONDS)
+            intake, channel = Intake(self.speech, context, backlog), Channel(socket, context, WRITE_SECONDS)
             session = Session(request, socket, self.speech, context, intake, channel, START_SECONDS)
             self.sessions.add(session)
             try:

@@ -10,18 +10,17 @@ import time
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
-from aiohttp import WSMsgType, web
+from aiohttp import WebSocketError, WSCloseCode, WSMsgType, web
 
 from voxfleet_gateway.decisions.hold.deadlines import hold_seconds
 from voxfleet_gateway.decisions.hold.tickets import Ticket
-from voxfleet_gateway.decisions.pods.retry_policy import may_retry
 from voxfleet_gateway.dispatch.target import Target
-from voxfleet_gateway.errors import Refusal, RequestRefusedError, UpstreamFailedError, UpstreamFailure
+from voxfleet_gateway.errors import Refusal, RequestRefusedError, UpstreamFailedError
 from voxfleet_gateway.refusals import (
     binary_message,
+    body_too_large,
     broke_off,
     gateway_draining,
-    no_pod_responded,
     session_idle,
 )
 from voxfleet_gateway.regions import ModelEntry
@@ -42,9 +41,9 @@ from voxfleet_gateway.server.middleware import CLIENT_LEFT, STREAM_PATH
 from voxfleet_gateway.server.requests.speech_request import estimated_audio_seconds
 from voxfleet_gateway.server.speech import Speech
 from voxfleet_gateway.server.upstream.attempt import upstream_headers
-from voxfleet_gateway.telemetry import BROKEN_STREAMS, RETRIES, UPSTREAM_FAILURES
+from voxfleet_gateway.server.upstream.retries import until_answered
+from voxfleet_gateway.telemetry import BROKEN_STREAMS
 
-TOO_BIG = 1009  # sent by aiohttp after a message of more than max_message_bytes
 START_SECONDS = 60.0  # for the first session.start
 # Of a session that its pod ended with this close code, in metrics and logs.
 STATUS: dict[int, HTTPStatus] = {
@@ -112,8 +111,12 @@ class Session:
                 await self._take(message.data)
             else:
                 self.client_code = self.socket.close_code or CloseCode.DONE
-                if self.client_code == TOO_BIG:
-                    self.context.status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+                if isinstance(message.data, WebSocketError) and message.data.code == WSCloseCode.MESSAGE_TOO_BIG:
+                    refusal = body_too_large(
+                        self.speech.settings.max_message_bytes
+                    )  # the close code says it to the client
+                    self.context.record_refusal(refusal.code)
+                    self.context.status = refusal.status
                 return
 
     async def _take(self, text: str) -> None:
@@ -174,40 +177,17 @@ class Session:
             self.backlog.reservation.taken_bytes,
         )
         self.speech.budget.earn()
-        retries, full = 0, None
-        while True:
-            try:
-                target = await dispatcher.find_target(start.model, route_request, ticket, context)
-            except RequestRefusedError:
-                if full is None:
-                    raise
-                await self._end_with_event(full)  # every pod was full until the deadline: the newest one's own words
-                return
-            try:
-                await self._ended(await self._attempt(start, target, ticket))
-            except UpstreamFailedError as failed:
-                UPSTREAM_FAILURES.labels(failed.failure).inc()
-                target.record_failure(failed.failure)
-                full = failed if isinstance(failed, PodReportedError) and failed.is_full else full
-                if not self._may_retry(failed, retries):
-                    await self._failed(failed, target)
-                    return
-                retries += failed.failure is not UpstreamFailure.FULL
-                continue
-            return
-
-    def _may_retry(self, failed: UpstreamFailedError, retries: int) -> bool:
-        """Whether another pod may be tried; one that is full is waited for, and counts as no retry."""
-        if failed.failure is UpstreamFailure.FULL:
-            may = self.backlog.is_replayable
+        try:
+            closed = await until_answered(
+                lambda: dispatcher.find_target(start.model, route_request, ticket, context),
+                lambda target: self._attempt(start, target, ticket),
+                self.speech.budget,
+                is_repeatable=lambda: self.backlog.is_replayable and not self.progress.has_audio,
+            )
+        except PodReportedError as failed:
+            await self._end_with_event(failed)
         else:
-            has_audio = self.progress.has_audio or not self.backlog.is_replayable
-            may = may_retry(failed.failure, retries, self.speech.budget, first_byte_sent=has_audio)
-            if may:
-                RETRIES.labels(failed.failure).inc()
-        if may:
-            self.backlog.rewind()
-        return may
+            await self._ended(closed)
 
     async def _attempt(self, start: SessionStart, target: Target, ticket: Ticket) -> PodClosed:
         context = self.context
@@ -215,15 +195,19 @@ class Session:
         headers = upstream_headers(
             self.request.headers, context.request_id, target.identity(context.caller) | context.pod_headers
         )
-        with target.sending(is_measured=False):
-            async with connected(self.speech.proxy.session, target.url(STREAM_PATH), headers) as upstream:
-                relay = Relay(upstream, self.channel, self.backlog, start, self.progress, context)
-                try:
-                    return await relay.run(target, ticket.deadline_seconds - time.monotonic())
-                finally:
-                    # 1005 and 1006 stand for a missing code and cannot be sent.
-                    code = self.client_code if self.client_code not in {1005, 1006} else CloseCode.DONE
-                    await upstream.close(code=code)
+        try:
+            with target.sending(is_measured=False):
+                async with connected(self.speech.proxy.session, target.url(STREAM_PATH), headers) as upstream:
+                    relay = Relay(upstream, self.channel, self.backlog, start, self.progress, context)
+                    try:
+                        return await relay.run(target, ticket.deadline_seconds - time.monotonic())
+                    finally:
+                        # 1005 and 1006 stand for a missing code and cannot be sent.
+                        code = self.client_code if self.client_code not in {1005, 1006} else CloseCode.DONE
+                        await upstream.close(code=code)
+        except UpstreamFailedError:
+            self.backlog.rewind()  # another pod needs the same messages
+            raise
 
     async def _ended(self, closed: PodClosed) -> None:
         """Close as the pod closed; after an error event where it broke off."""
@@ -235,13 +219,6 @@ class Session:
             BROKEN_STREAMS.labels(*self.context.key.labels).inc()
         self.context.is_truncated = True
         await self._refuse(broke_off(self.context.region), CloseCode.FAILED)
-
-    async def _failed(self, failed: UpstreamFailedError, target: Target) -> None:
-        """Report the last attempt's failure: in the pod's own words where it has any."""
-        if isinstance(failed, PodReportedError):
-            await self._end_with_event(failed)
-            return
-        await self._refuse(no_pod_responded(target.key.region, failed.failure.value), CloseCode.TRY_LATER)
 
     async def _end_with_event(self, failed: PodReportedError) -> None:
         await self.channel.send_text(failed.event)

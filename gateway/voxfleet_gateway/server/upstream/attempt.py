@@ -34,6 +34,8 @@ FirstByteTimer = AbstractAsyncContextManager[object]  # raises TimeoutError, or 
 class UpstreamStatusError(UpstreamFailedError):
     """A response of 500 or more, kept so that it can be passed on when the attempt is not repeated."""
 
+    has_words = True
+
     def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         # With Retry-After a 503 says that the server is full or drains; without, that it is broken.
         is_full = status == HTTPStatus.SERVICE_UNAVAILABLE and "Retry-After" in headers

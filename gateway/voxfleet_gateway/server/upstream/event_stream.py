@@ -6,6 +6,7 @@ Does not know: what the request waits for, what a pod sends.
 """
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
@@ -95,8 +96,9 @@ class EventStream:
     async def _end_with(self, begun: web.StreamResponse, error: web.StreamResponse) -> web.StreamResponse:
         """Write an error response as the last event of a stream whose head has been sent."""
         self.context.is_truncated = True
-        await begun.write(error_event(error))
-        await begun.write_eof()
+        with contextlib.suppress(ConnectionResetError):  # the client has left: there is no further error to report
+            await begun.write(error_event(error))
+            await begun.write_eof()
         return begun
 
 

@@ -24,7 +24,7 @@ from voxfleet_gateway.errors import UpstreamFailedError, UpstreamFailure
 from voxfleet_gateway.refusals import broke_off
 from voxfleet_gateway.request_context import RequestContext
 from voxfleet_gateway.server.requests.speech_request import KeptBody
-from voxfleet_gateway.server.responses import error_response
+from voxfleet_gateway.server.responses import refuse
 from voxfleet_gateway.server.upstream.attempt import (
     FirstByteTimer,
     Upstream,
@@ -143,7 +143,7 @@ class _Relay:
     async def _write_error(self) -> bool:
         """Write an event that says that the pod broke off; return False when the client did not take it."""
         try:
-            await self._write(error_event(error_response(broke_off(self.context.region))))
+            await self._write(error_event(refuse(self.context, broke_off(self.context.region))))
         except (TimeoutError, ConnectionResetError):
             return False
         return True

@@ -272,7 +272,9 @@ async def test_more_than_the_backlog_is_refused_and_the_rest_kept(wire: Any, liv
         wire.gateway(*ports, report={"state": "loading"}) as (port, gateway),
         live.client(port) as socket,
     ):
-        await live.send(socket, live.start, *[{"type": "text.append", "text": f"{n}"} for n in range(257)])
+        await live.send(socket, live.start)
+        await until(lambda: gateway.hold_queues.queues)  # session.start waits no longer
+        await live.send(socket, *[{"type": "text.append", "text": f"{n}"} for n in range(257)])
         error = json.loads(await socket.recv())
         wire.report(gateway, state="ready", free_rows=4)
         received = [await socket.recv() for _ in range(257)]
