@@ -65,9 +65,9 @@ class KeyStore:
                 read()
                 self.failing.discard(name)
             except (OSError, TenantEntryError) as error:
+                RELOAD_FAILURES.labels(name).inc()  # at each look, so that the counter rises as long as it lasts
                 if name not in self.failing:
                     log.warning("reload_failed", what=name, error=str(error))
-                    RELOAD_FAILURES.labels(name).inc()
                 self.failing.add(name)
 
     def _read_keys(self) -> None:
@@ -85,6 +85,11 @@ class KeyStore:
 
     def _read_tenants(self) -> None:
         texts = self.tenant_files.read_changed() if self.tenant_files is not None else None
-        if texts is not None:
+        if texts is None or self.tenant_files is None:
+            return
+        try:
             self.tenants = parse_tenants("".join(texts.values()))
-            log.info("tenants_read", tenants=len(self.tenants))
+        except TenantEntryError:
+            self.tenant_files.version = None  # the next look reads them again, and fails again
+            raise
+        log.info("tenants_read", tenants=len(self.tenants))

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 from voxfleet_gateway.accounts.key_store import KeyStore
 from voxfleet_gateway.decisions.accounts.api_keys import hash_of
@@ -81,6 +82,26 @@ def test_what_cannot_be_read_leaves_what_was_read_before(tmp_path: Path) -> None
     ]
     assert found(store, "one")
     assert store.tenants["acme"].priority == 7
+
+
+def test_a_failure_is_counted_at_each_look_as_long_as_it_lasts(tmp_path: Path) -> None:
+    tenants = tmp_path / "tenants.json"
+    tenants.write_text('[{"name": "acme", "priority": 7}]')
+    store = opened("", tenants)
+
+    def failures() -> float:
+        return REGISTRY.get_sample_value("voxfleet_gateway_reload_failures_total", {"what": "tenants"}) or 0.0
+
+    before = failures()
+    tenants.write_text('[{"name": "acme", "priority": 700}]')
+    for _ in range(3):
+        store.reload()
+    assert failures() == before + 3
+    tenants.write_text('[{"name": "acme", "priority": 70}]')
+    for _ in range(3):
+        store.reload()
+    assert failures() == before + 3
+    assert store.tenants["acme"].priority == 70
 
 
 @pytest.mark.parametrize(
