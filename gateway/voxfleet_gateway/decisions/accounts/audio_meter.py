@@ -1,25 +1,28 @@
-"""How many seconds of audio a response has sent, by its bytes or by the server's own figures. Pure.
+"""How many seconds of audio a response has sent: by the server's own figure, else by its bytes or its frames. Pure.
 
-Knows: the formats whose bytes have a constant rate (pcm, wav, and mp3 as the speech server encodes it), the events of a
-speech stream: `speech.audio.done` of the speech server says where its last sentence ends. Other formats stay estimated.
-Does not know: HTTP, prices.
+Knows: the formats whose bytes have a constant rate (pcm, wav), those with frames (audio_frames/), the events of a
+speech stream: `speech.audio.done` of the speech server says where its last sentence ends.
+Does not know: HTTP, prices, how a format's frames are found.
 """
 
+import binascii
 import json
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Protocol
+
+from voxfleet_gateway.decisions.accounts.audio_frames.flac import FlacFrames
+from voxfleet_gateway.decisions.accounts.audio_frames.mpeg import adts_frames, mp3_frames
+from voxfleet_gateway.decisions.accounts.audio_frames.ogg_opus import OggOpusPages
 
 DONE = b'"speech.audio.done"'  # audio is base64, which has no quotes
-EVENT_OVERHEAD = len(b'data: {"type": "speech.audio.delta", "audio": ""}\n\n')
-BASE64_SHARE = 3 / 4
+AUDIO = b'"audio":'
 SAMPLE_BYTES = 2  # 16 bits, one channel
 WAV_HEADER_BYTES = 44
-HEAD_BYTES = 4096  # of an mp3: its first frame comes after the tags
 PCM_RATE = 24_000  # of a server that names none, as OpenAI's
-# kbit/s of MPEG audio layer III by the frame header's index: version 1, and versions 2 and 2.5 with lower sample rates.
-MP3_KBITS = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 0)
-MP3_KBITS_LOW = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 0)
+MAX_SECONDS = 1e6  # whatever a server says: a bill is made of it
 
 
 class Source(StrEnum):
@@ -27,7 +30,26 @@ class Source(StrEnum):
 
     SERVER = "server"  # the server's own
     BYTES = "bytes"  # sent bytes at a constant rate
+    FRAMES = "frames"  # sent frames, which say how long they are
     ESTIMATE = "estimate"  # of the text's length
+
+
+class Frames(Protocol):
+    """Counts the frames of one response."""
+
+    def feed(self, chunk: bytes) -> None:
+        """Count the frames that are complete with these bytes."""
+
+    def seconds(self) -> float | None:
+        """Return the length of all complete frames; None where none was found."""
+
+
+FRAMES: dict[str, Callable[[], Frames]] = {
+    "mp3": mp3_frames,
+    "aac": adts_frames,
+    "opus": OggOpusPages,
+    "flac": FlacFrames,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,23 +68,33 @@ class AudioMeter:
     sample_rate: int | None  # as the server's header says
     is_events: bool
     estimated_seconds: float
-    audio_bytes: float = 0.0
-    head: bytes = b""  # of an mp3
+    audio_bytes: int = 0
+    frames: Frames | None = field(init=False)
     done: bytes = field(default=b"", repr=False)
+
+    def __post_init__(self) -> None:
+        make = FRAMES.get(self.response_format)
+        self.frames = make() if make is not None else None
 
     def feed(self, chunk: bytes) -> None:
         """Count what was sent; of events, whole ones."""
         if not self.is_events:
-            if (missing := HEAD_BYTES - len(self.head)) > 0:
-                self.head += chunk[:missing]
-            self.audio_bytes += len(chunk)
+            self._count(chunk)
             return
         audio, is_done, last = chunk.partition(DONE)
         if is_done:
             start = audio.rfind(b"data: ")
             self.done, audio = audio[start:] + DONE + last, audio[:start]
-        overhead = EVENT_OVERHEAD * audio.count(b"data: ")
-        self.audio_bytes += max(0.0, len(audio) - overhead) * BASE64_SHARE
+        for encoded in _base64_of(audio):
+            if self.frames is None:  # only the length matters
+                self.audio_bytes += len(encoded) * 3 // 4 - encoded[-2:].count(b"=")
+            else:
+                self._count(_decoded(encoded))
+
+    def _count(self, audio: bytes) -> None:
+        self.audio_bytes += len(audio)
+        if self.frames is not None:
+            self.frames.feed(audio)
 
     def result(self) -> AudioSeconds:
         """Return the seconds that were sent; nothing for a response without audio."""
@@ -70,46 +102,45 @@ class AudioMeter:
             return AudioSeconds(round(seconds, 3), Source.SERVER)
         if not self.audio_bytes:
             return AudioSeconds(0.0, Source.BYTES)
-        seconds_of = SECONDS_OF.get(self.response_format)
-        seconds = seconds_of(self) if seconds_of is not None else None
+        seconds = self.frames.seconds() if self.frames is not None else self._of_bytes()
         if seconds is None:
             return AudioSeconds(round(self.estimated_seconds, 3), Source.ESTIMATE)
-        return AudioSeconds(round(seconds, 3), Source.BYTES)
+        return AudioSeconds(round(seconds, 3), Source.BYTES if self.frames is None else Source.FRAMES)
+
+    def _of_bytes(self) -> float | None:
+        if self.response_format == "pcm":
+            return self.audio_bytes / SAMPLE_BYTES / (self.sample_rate or PCM_RATE)
+        if self.response_format == "wav" and self.sample_rate is not None:
+            return max(0, self.audio_bytes - WAV_HEADER_BYTES) / SAMPLE_BYTES / self.sample_rate
+        return None
+
+
+def _base64_of(events: bytes) -> Iterator[bytes]:
+    """Yield the values of all `audio` fields; in no other field can an unescaped quote stand before their name."""
+    at = events.find(AUDIO)
+    while at >= 0:
+        start = events.find(b'"', at + len(AUDIO)) + 1
+        end = events.find(b'"', start)
+        if not 0 < start < end:
+            return
+        yield events[start:end]
+        at = events.find(AUDIO, end)
+
+
+def _decoded(encoded: bytes) -> bytes:
+    try:
+        return binascii.a2b_base64(encoded)
+    except binascii.Error:
+        return b""
 
 
 def _of_done(events: bytes) -> float | None:
-    """Return where the last sentence ends, as the last event says."""
+    """Return where the last sentence ends, as the last event says; None for no event, or a figure that is none."""
     for line in events.split(b"\n"):
         if line.startswith(b"data: ") and DONE in line:
             try:
-                return max(0.0, float(json.loads(line[6:])["sentences"][-1]["until_seconds"]))
-            except (ValueError, LookupError, TypeError, RecursionError):
+                seconds = float(json.loads(line[6:])["sentences"][-1]["until_seconds"])
+            except (ValueError, LookupError, TypeError, RecursionError, OverflowError):
                 return None
+            return min(max(0.0, seconds), MAX_SECONDS) if math.isfinite(seconds) else None
     return None
-
-
-def _of_pcm(meter: AudioMeter) -> float | None:
-    return meter.audio_bytes / SAMPLE_BYTES / (meter.sample_rate or PCM_RATE)
-
-
-def _of_wav(meter: AudioMeter) -> float | None:
-    if meter.sample_rate is None:
-        return None
-    return max(0.0, meter.audio_bytes - WAV_HEADER_BYTES) / SAMPLE_BYTES / meter.sample_rate
-
-
-def _of_mp3(meter: AudioMeter) -> float | None:
-    """Return the length at the bit rate of the first frame; None when there is none near the beginning."""
-    if meter.is_events:
-        return None  # its frames are in base64
-    head, at = meter.head, -1
-    while (at := head.find(b"\xff", at + 1)) >= 0 and at + 2 < len(head):
-        second = head[at + 1]
-        if second & 0xE6 == 0xE2:  # noqa: PLR2004  # the rest of the frame sync, and layer III
-            kbits = (MP3_KBITS if second & 0x18 == 0x18 else MP3_KBITS_LOW)[head[at + 2] >> 4]  # noqa: PLR2004
-            if kbits:
-                return meter.audio_bytes * 8 / (kbits * 1000)
-    return None
-
-
-SECONDS_OF: dict[str, Callable[[AudioMeter], float | None]] = {"pcm": _of_pcm, "wav": _of_wav, "mp3": _of_mp3}

@@ -28,6 +28,11 @@ def delta(audio: bytes) -> bytes:
     return event(type="speech.audio.delta", audio=base64.b64encode(audio).decode())
 
 
+def done(until_seconds: str) -> bytes:
+    return b'data: {"type": "speech.audio.done", "sentences": [{"until_seconds": %s}]}\n\n' % until_seconds.encode()
+
+
+MP3 = b"\xff\xfb\x90\xc0" + b"\0" * 413  # version 1, 128 kbit/s, 44.1 kHz: 1152 samples
 DONE = event(
     type="speech.audio.done",
     usage={"output_tokens": 3},
@@ -42,9 +47,8 @@ DONE = event(
         (meter(rate=None), [b"x" * 48_000], AudioSeconds(1.0, Source.BYTES)),
         (meter("wav", 44_100), [b"x" * (44 + 88_200)], AudioSeconds(1.0, Source.BYTES)),
         (meter("wav", None), [b"x" * 1000], AudioSeconds(9.0, Source.ESTIMATE)),
-        (meter("mp3"), [b"\xff\xfb\x90\xc0" + b"\0" * 15_996], AudioSeconds(1.0, Source.BYTES)),  # 128 kbit/s
-        (meter("mp3"), [b"\xff\xf3\x84\xc0" + b"\0" * 7_996], AudioSeconds(1.0, Source.BYTES)),  # version 2, 64 kbit/s
-        (meter("mp3"), [b"ID3" + b"\0" * 50 + b"\xff\xfb\x90\xc0"], AudioSeconds(0.004, Source.BYTES)),
+        (meter("mp3"), [MP3 * 10], AudioSeconds(0.261, Source.FRAMES)),
+        (meter("mp3"), [b"ID3" + b"\0" * 50 + MP3 * 10 + MP3[:-1]], AudioSeconds(0.261, Source.FRAMES)),
         (meter("mp3"), [b"no frame"], AudioSeconds(9.0, Source.ESTIMATE)),
         (meter("opus"), [b"OggS"], AudioSeconds(9.0, Source.ESTIMATE)),
         (meter("opus"), [], AudioSeconds(0.0, Source.BYTES)),
@@ -52,6 +56,12 @@ DONE = event(
         (meter(events=True), [delta(b"x" * 48_000) + DONE], AudioSeconds(2.5, Source.SERVER)),
         (meter(events=True), [delta(b"x" * 24_000), delta(b"x" * 24_000)], AudioSeconds(1.0, Source.BYTES)),
         (meter("mp3", events=True), [delta(b"x" * 100)], AudioSeconds(9.0, Source.ESTIMATE)),
+        (meter("mp3", events=True), [delta(MP3 * 5 + MP3[:9]), delta(MP3[9:] * 1)], AudioSeconds(0.157, Source.FRAMES)),
+        (meter("mp3", events=True), [delta(MP3) + b"data: {}\n\n" + delta(MP3)], AudioSeconds(0.052, Source.FRAMES)),
+        (meter("aac", events=True), [b'data: {"audio": "?"}\n\n'], AudioSeconds(0.0, Source.BYTES)),
+        (meter(events=True), [delta(b"x" * 48_000), done("Infinity")], AudioSeconds(1.0, Source.BYTES)),
+        (meter(events=True), [delta(b"x" * 48_000), done("1e300")], AudioSeconds(1e6, Source.SERVER)),
+        (meter(events=True), [delta(b"x" * 48_000), done("-3")], AudioSeconds(0.0, Source.SERVER)),
         (meter(events=True), [event(type="speech.audio.done", usage={})], AudioSeconds(0.0, Source.BYTES)),
         (
             meter(events=True),
@@ -64,10 +74,13 @@ def test_seconds_and_their_source(counted: AudioMeter, chunks: list[bytes], expe
     assert fed(counted, *chunks) == expected
 
 
-@given(st.lists(st.integers(1, 700), max_size=20))
-def test_an_mp3_is_as_long_in_whatever_pieces_it_comes(sizes: list[int]) -> None:
-    whole, pieces = b"ID3" + b"\0" * 50 + b"\xff\xfb\x90\xc0" + b"\0" * 2000, list[bytes]()
-    for size in sizes:
-        pieces.append(whole[sum(map(len, pieces)) :][:size])
-    rest = whole[sum(map(len, pieces)) :]
-    assert fed(meter("mp3"), *pieces, rest) == fed(meter("mp3"), whole)
+@given(st.lists(st.integers(0, 5000), max_size=8), st.sampled_from(["pcm", "wav"]))
+def test_events_hold_as_much_as_their_audio(sizes: list[int], name: str) -> None:
+    chunks = [b"x" * size for size in sizes]
+    assert fed(meter(name, events=True), *map(delta, chunks)) == fed(meter(name), *chunks)
+
+
+@given(st.text())
+def test_a_text_that_looks_like_audio_is_none(text: str) -> None:
+    quoted = event(type="speech.sentence", text=f'"audio": "{text}', other='"audio":"AAAA"')
+    assert fed(meter(events=True), quoted, delta(b"xx" * 24_000)) == AudioSeconds(1.0, Source.BYTES)
