@@ -1,4 +1,4 @@
-"""The command line: `voxfleet keys ...`."""
+"""The command line: `voxfleet keys | route | cost | simulate ...`."""
 
 import sys
 
@@ -6,9 +6,13 @@ import typer
 
 from voxfleet_cli.errors import CliError
 from voxfleet_cli.keys.commands import app as keys
+from voxfleet_cli.parts import add_part_commands
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+route = typer.Typer(no_args_is_help=True, help="Why a request goes to which region.")
 app.add_typer(keys, name="keys")
+app.add_typer(route, name="route")
+add_part_commands(app, {"route": route})
 
 
 @app.callback()
@@ -17,12 +21,12 @@ def voxfleet() -> None:
 
 
 def main() -> None:
-    """Run the command; an error is one line on standard error and exit status 1."""
+    """Run the command; an error is one line on standard error."""
     try:
         app()
     except CliError as error:
         sys.stderr.write(f"voxfleet: {error}\n")
-        sys.exit(1)
+        sys.exit(error.exit_code)
 
 
 if __name__ == "__main__":

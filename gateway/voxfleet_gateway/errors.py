@@ -5,6 +5,7 @@ GatewayError
 ├── RegistryEntryError          a model ConfigMap that cannot be read
 ├── ApiKeyEntryError            an entry of an API key that cannot be used
 ├── TenantEntryError            limits of tenants that cannot be read
+├── RecordError                 a line of a log that holds a decision which cannot be read
 ├── ClusterError                a call to the Kubernetes API failed
 │   ├── ClusterUnavailableError no response, or 401/429/5xx: try again later
 │   ├── ClusterConflictError    the object changed since it was read (409)
@@ -40,6 +41,10 @@ class ApiKeyEntryError(GatewayError):
 
 class TenantEntryError(GatewayError):
     """Limits of tenants that cannot be read."""
+
+
+class RecordError(GatewayError):
+    """A line of a log that holds a decision which cannot be read; the message names the line and the field."""
 
 
 class ClusterError(GatewayError):

@@ -1,0 +1,1 @@
+"""`voxfleet route`: why a request goes to which region."""
