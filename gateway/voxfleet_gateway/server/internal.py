@@ -14,6 +14,7 @@ from voxfleet_gateway.decisions.snapshot import RegionState
 from voxfleet_gateway.dispatch.handover import HANDOVER_PATH
 from voxfleet_gateway.pods.fleet import Fleet
 from voxfleet_gateway.regions import RegionKey
+from voxfleet_gateway.server.explain import EXPLAIN_PATH, Explain
 from voxfleet_gateway.server.handover import HandoverHandler
 from voxfleet_gateway.server.requests.request_body import continue_later
 from voxfleet_gateway.server.voices.internal_routes import InternalVoices
@@ -97,6 +98,7 @@ def internal_app(
     app = web.Application(client_max_size=settings.max_body_bytes)
     app.router.add_post(HANDOVER_PATH, handover.post, expect_handler=continue_later)
     app.router.add_get("/internal/load", Internal(settings, fleet).load)
+    app.router.add_get(EXPLAIN_PATH, Explain(settings, handover.speech.dispatcher).get)
     if voices is not None:
         voices.add_to(app)
     return app
