@@ -7,9 +7,9 @@ import typer
 from voxfleet_cli.errors import CliError
 from voxfleet_cli.keys.commands import app as keys
 from voxfleet_cli.parts import add_part_commands
+from voxfleet_cli.route.commands import app as route
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-route = typer.Typer(no_args_is_help=True, help="Why a request goes to which region.")
 app.add_typer(keys, name="keys")
 app.add_typer(route, name="route")
 add_part_commands(app, {"route": route})
