@@ -165,6 +165,7 @@ async def _components(settings: Settings) -> AsyncIterator[Components]:
         observer.on_reclaim = metrics.reclaims.inc
         reconciler = Reconciler(api, store, observer, installation(settings))
         reconciler.on_status = metrics.observe_wakes
+        reconciler.costs.on_spending, reconciler.costs.on_forget = metrics.count_spending, metrics.forget_spending
         watched = watches(settings.system_namespace, settings.demand_namespace, settings.gateway_service)
         components = Components(
             settings,
@@ -180,7 +181,12 @@ async def _components(settings: Settings) -> AsyncIterator[Components]:
         )
         health = await serve_health(settings.health_host, settings.health_port, components.is_synced)
         metrics.observe(store.resources.values, queue.__len__, queue.oldest_seconds)
-        scrapes = await serve_metrics(settings.health_host, settings.metrics_port, metrics)
+        scrapes = await serve_metrics(
+            settings.health_host,
+            settings.metrics_port,
+            metrics,
+            before_scrape=lambda: reconciler.costs.advance_all(reconciler.clock()),
+        )
         try:
             yield components
         finally:

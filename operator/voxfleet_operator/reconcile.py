@@ -20,7 +20,9 @@ from voxfleet_operator.cluster.observation import Observer
 from voxfleet_operator.cluster.pod_drainer import PodDrainer
 from voxfleet_operator.cluster.rollouts import RolloutLimiter, waiting_message
 from voxfleet_operator.cluster.store import Store
+from voxfleet_operator.cost_ledgers import CostLedgers
 from voxfleet_operator.decisions.actions import PRECONDITIONS
+from voxfleet_operator.decisions.cost.rates import rates_of
 from voxfleet_operator.decisions.observed import JobState
 from voxfleet_operator.decisions.region_plan import REQUEUE_SECONDS
 from voxfleet_operator.decisions.resource_plan import ResourcePlan, ResourceState, decide
@@ -71,6 +73,7 @@ class Reconciler:
     on_status: Callable[[VoxTTSDeploymentStatus, VoxTTSDeploymentStatus], None] = lambda _before, _after: None
     status_written_at: dict[Key, float] = field(default_factory=dict)
     failing_since: dict[Key, float] = field(default_factory=dict)
+    costs: CostLedgers = field(default_factory=CostLedgers)
 
     def __post_init__(self) -> None:
         self.writer = ObjectWriter(self.api, self.store)
@@ -220,7 +223,8 @@ class Reconciler:
         """Write the status if it is due; return when to reconcile again."""
         now, resource = self.clock(), turn.resource
         given = ConditionInput(turn.plan, problems, is_verified(resource, turn.observed))
-        status = resource_status(resource, given, turn.observed, now)
+        ledger = self.costs.advance(resource, rates_of(resource, turn.observed, turn.plan), turn.now)
+        status = resource_status(resource, given, turn.observed, ledger, now)
         deadlines = [turn.plan.requeue_at] if turn.plan.requeue_at is not None else []
         if any(problem.reason in LOOKED_UP_REASONS for problem in problems):
             deadlines.append(now + BAD_SECONDS)  # no watch shows when it is mended
@@ -255,6 +259,7 @@ class Reconciler:
         self.observer.forget(key)
         self.status_written_at.pop(key, None)
         self.failing_since.pop(key, None)
+        self.costs.forget(key)
         self.writer.forget(orphans)
         self.rollouts.forget_deleted()
         if not orphans or await self.writer.resource_exists(key):

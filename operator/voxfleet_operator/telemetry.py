@@ -5,7 +5,7 @@ the API server is down, the kubelet must not restart the operator too. Decides n
 """
 
 import logging
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 import structlog
 from aiohttp import web
@@ -13,9 +13,10 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metr
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from voxfleet_operator.decisions.cost.spending import Spending
 from voxfleet_operator.decisions.wake_timing import phases
 from voxfleet_operator.names import POOL_ON_DEMAND, POOL_SPOT
-from voxfleet_operator.resources import Resource, VoxTTSDeploymentStatus
+from voxfleet_operator.resources import Key, Resource, VoxTTSDeploymentStatus
 
 # A reconcile without a request takes some milliseconds; one with many waits up to the request timeout of 10 s.
 REGION = ("namespace", "name", "region")
@@ -51,6 +52,7 @@ class Metrics:
             registry=self.registry,
         )
         self._add_work_metrics()
+        self._add_cost_metrics()
 
     def _add_work_metrics(self) -> None:
         registry = self.registry
@@ -73,6 +75,43 @@ class Metrics:
             buckets=WAKE_BUCKETS,
             registry=registry,
         )
+
+    def _add_cost_metrics(self) -> None:
+        registry = self.registry
+        self.gpu_seconds = Counter(
+            "voxfleet_operator_gpu_seconds", "GPU seconds used, by pool.", [*REGION, "pool"], registry=registry
+        )
+        self.gpu_cost = Counter(
+            "voxfleet_operator_gpu_cost",
+            "Price of the GPU seconds used, in the unit of pricePerGpuHour.",
+            [*REGION, "pool"],
+            registry=registry,
+        )
+        self.avoided_gpu_seconds = Counter(
+            "voxfleet_operator_avoided_gpu_seconds",
+            "GPU seconds that constant replicas would have used while the region slept.",
+            REGION,
+            registry=registry,
+        )
+        self.avoided_gpu_cost = Counter(
+            "voxfleet_operator_avoided_gpu_cost", "Their price on demand.", REGION, registry=registry
+        )
+
+    def count_spending(self, key: Key, spending: Mapping[str, Spending]) -> None:
+        """Count what a resource's regions have used and avoided."""
+        for region, spent in spending.items():
+            labels = (key.namespace, key.name, region)
+            self.gpu_seconds.labels(*labels, POOL_ON_DEMAND).inc(max(0.0, spent.on_demand_seconds))
+            self.gpu_seconds.labels(*labels, POOL_SPOT).inc(max(0.0, spent.spot_seconds))
+            self.gpu_cost.labels(*labels, POOL_ON_DEMAND).inc(max(0.0, spent.on_demand_paid))
+            self.gpu_cost.labels(*labels, POOL_SPOT).inc(max(0.0, spent.spot_paid))
+            self.avoided_gpu_seconds.labels(*labels).inc(max(0.0, spent.avoided_seconds))
+            self.avoided_gpu_cost.labels(*labels).inc(max(0.0, spent.avoided_cost))
+
+    def forget_spending(self, key: Key) -> None:
+        """Drop the series of a deleted resource."""
+        for counter in (self.gpu_seconds, self.gpu_cost, self.avoided_gpu_seconds, self.avoided_gpu_cost):
+            counter.remove_by_labels({"namespace": key.namespace, "name": key.name})
 
     def observe(
         self,
@@ -181,10 +220,11 @@ async def serve_health(host: str, port: int, is_ready: Callable[[], bool]) -> we
     return await _serve(host, port, {"/healthz": healthz, "/readyz": readyz})
 
 
-async def serve_metrics(host: str, port: int, metrics: Metrics) -> web.AppRunner:
-    """Serve /metrics in Prometheus' text format."""
+async def serve_metrics(host: str, port: int, metrics: Metrics, before_scrape: Callable[[], object]) -> web.AppRunner:
+    """Serve /metrics in Prometheus' text format; `before_scrape` is called before each scrape."""
 
     async def show(_request: web.Request) -> web.Response:
+        before_scrape()
         return web.Response(body=generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     return await _serve(host, port, {"/metrics": show})

@@ -49,7 +49,7 @@ def explain(  # noqa: PLR0913, PLR0917  # an argument per option
     kube_context: ContextOption = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
-    """Tell where a client's request would be sent now, and why. Nothing is woken.
+    """Show where a client's request would be sent now, and why. Nothing is woken.
 
     Exit codes: 0 the request is served or held, 3 it is refused, 1 there is no answer.
     """

@@ -170,7 +170,7 @@ def _filter_words(reason: str, view: RegionView, request: RouteRequest) -> str:
 def _summary(facts: _Facts) -> str:
     decision = facts.decision
     if decision.action == "refuse":
-        after = f" It is told to try again after {decision.retry_after_seconds} s." if decision.wake else ""
+        after = f" Retry-After is {decision.retry_after_seconds} s." if decision.wake else ""
         return f"The request is refused ({decision.route}). {decision.message}{after}"
     text = ROUTE_WORDS.get(decision.route, "{region}: " + decision.route)
     nearest_verdict = _verdict(facts.nearest, facts).removeprefix("not used: ")

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from voxfleet_operator.resources.cost import Cost
 from voxfleet_operator.resources.fields import Decimal, Instant, LongText, ResourceModel, ShortText, keyed_by
 
 Count = Annotated[int, Field(ge=0)]
@@ -104,15 +105,6 @@ class RegionStatus(ResourceModel):
     proven_templates: Annotated[dict[str, ShortText], Field(max_length=4)] | None = Field(
         default=None, description="Digest of the newest pod template that a server was ready with, by pool."
     )
-
-
-class Cost(ResourceModel):
-    """GPU time used, and saved by sleeping."""
-
-    as_of: Instant = Field(description="Time of the figures.")
-    gpu_seconds: Decimal = Field(description="GPU seconds used.")
-    gpu_seconds_avoided: Decimal = Field(description="GPU seconds that sleeping saved.")
-    saved_ratio: Decimal = Field(description="Saved share of all GPU seconds, 0 to 1.")
 
 
 class VoxTTSDeploymentStatus(ResourceModel):

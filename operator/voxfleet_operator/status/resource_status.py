@@ -6,6 +6,7 @@ off. Writes nothing.
 
 from typing import Any
 
+from voxfleet_operator.decisions.cost.ledger import Ledger
 from voxfleet_operator.decisions.observed import RegionState
 from voxfleet_operator.decisions.plans import RegionPlan
 from voxfleet_operator.decisions.resource_plan import ResourceState
@@ -13,6 +14,7 @@ from voxfleet_operator.decisions.timestamps import to_rfc3339, to_seconds
 from voxfleet_operator.names import POOL_SPOT
 from voxfleet_operator.resources import Phase, RegionStatus, Resource, VoxTTSDeploymentStatus
 from voxfleet_operator.status.conditions import LONGEST_MESSAGE, ConditionInput, conditions, summary
+from voxfleet_operator.status.cost_status import cost_status
 
 # Both keep a busy fleet from writing a status with each request: every write is an etcd write and an event to every
 # watcher.
@@ -21,7 +23,7 @@ SHORTEST_WRITE_INTERVAL_SECONDS = 10.0
 
 
 def resource_status(
-    resource: Resource, given: ConditionInput, observed: ResourceState, now: float
+    resource: Resource, given: ConditionInput, observed: ResourceState, ledger: Ledger, now: float
 ) -> VoxTTSDeploymentStatus:
     """Return the whole status, rebuilt from plans and observations."""
     plans = given.plans
@@ -35,7 +37,7 @@ def resource_status(
         message=summary(given)[:LONGEST_MESSAGE],
         conditions=conditions(given, tuple(resource.status.conditions), resource.generation, now),
         regions=[_region(plan, observed.regions[plan.name], before.get(plan.name), now) for plan in plans],
-        cost=resource.status.cost,
+        cost=cost_status(resource.status.cost, ledger),
     )
 
 

@@ -150,6 +150,9 @@ class Loop:
         self.drained: list[tuple[Key, str, bool]] = []
         self.reconciler.executor.drainer = SimpleNamespace(drain=self._drain)  # type: ignore[assignment]
         self.metrics = Metrics()
+        self.reconciler.costs.monotonic = clock
+        self.reconciler.costs.on_spending = self.metrics.count_spending
+        self.reconciler.costs.on_forget = self.metrics.forget_spending
         self.observer.on_reclaim = self.metrics.reclaims.inc
         self.reconciler.on_status = self.metrics.observe_wakes
         self.worker = Worker(self.queue, self.reconciler, self.metrics)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+from voxfleet_operator.decisions.cost.ledger import Ledger
 from voxfleet_operator.decisions.observed import PodState, RegionState, WorkloadState
 from voxfleet_operator.decisions.plans import RegionPlan
 from voxfleet_operator.decisions.resource_plan import ResourcePlan, ResourceState
@@ -35,7 +36,7 @@ def observed(**fields: Any) -> ResourceState:
 
 
 def status(of: Resource, **fields: Any) -> VoxTTSDeploymentStatus:
-    return resource_status(of, ConditionInput(plans(plan(**fields))), observed(), NOW)
+    return resource_status(of, ConditionInput(plans(plan(**fields))), observed(), Ledger(NOW), NOW)
 
 
 def test_awake_until_is_never_left_in_the_past() -> None:
@@ -77,7 +78,9 @@ def test_verified_by_a_ready_pod_of_the_current_template_and_kept_for_its_genera
     assert not is_verified(
         resource(), observed(pods=(loading,), workloads=(WorkloadState(1, template="b", generation=3),))
     )
-    verified = resource_status(resource(), ConditionInput(plans(plan()), is_verified=True), observed(), NOW)
+    verified = resource_status(
+        resource(), ConditionInput(plans(plan()), is_verified=True), observed(), Ledger(NOW), NOW
+    )
     assert is_verified(resource(verified), observed())
     older = verified.conditions[1].model_copy(update={"observed_generation": 2})
     assert not is_verified(resource(verified.model_copy(update={"conditions": [older]})), observed())
