@@ -4,6 +4,7 @@ import sys
 
 import typer
 
+from voxfleet_cli.cost.commands import cost
 from voxfleet_cli.errors import CliError
 from voxfleet_cli.keys.commands import app as keys
 from voxfleet_cli.parts import add_part_commands
@@ -12,6 +13,7 @@ from voxfleet_cli.route.commands import app as route
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(keys, name="keys")
 app.add_typer(route, name="route")
+app.command()(cost)
 add_part_commands(app, {"route": route})
 
 
