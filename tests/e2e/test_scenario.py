@@ -1,5 +1,9 @@
 """The demo's scenario on two nodes: asleep, woken by a request, served by region, asleep again, woken again."""
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import httpx
@@ -50,6 +54,19 @@ def test_no_pod_runs_before_the_first_request(installation: Installation) -> Non
 def test_a_sleeping_model_is_listed(installation: Installation) -> None:
     listed = httpx.get(f"{installation.gateway_url()}/v1/models", timeout=120).json()
     assert MODEL in [model["id"] for model in listed["data"]]
+
+
+def test_routing_is_explained_with_nothing_but_a_kubeconfig(installation: Installation) -> None:
+    """Through a real kubelet's port-forward; explaining wakes nothing, which the next test relies on."""
+    asked = ("--client", "203.0.113.9", "--location", FRANKFURT, "--model", MODEL, "--output", "json")
+    command = [sys.executable, "-m", "voxfleet_cli", "route", "explain", *asked]
+    environment = os.environ | {"KUBECONFIG": str(installation.kubeconfig)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
+    assert (done.returncode, done.stderr) == (0, "")
+    answer = json.loads(done.stdout)
+    assert (answer["action"], answer["region"], answer["route"]) == ("hold", EUROPE, "hold-wake")
+    assert [each["region"] for each in answer["words"]["regions"]] == [EUROPE, AMERICA]
+    assert pods(installation, EUROPE) == 0
 
 
 def test_a_request_wakes_its_region_and_no_other(installation: Installation) -> None:

@@ -107,7 +107,7 @@ def _cells(row: CostRow) -> tuple[str, ...]:
         _number(row.avoided_gpu_hours, 1),
         _number(row.avoided_by_sleeping, 2),
         _number(row.saved_by_spot, 2),
-        "" if row.saved_ratio is None else f"{row.saved_ratio:.0%}",
+        "" if row.saved_ratio is None else f"{row.saved_ratio:.1%}",
     )
 
 

@@ -170,8 +170,8 @@ def _filter_words(reason: str, view: RegionView, request: RouteRequest) -> str:
 def _summary(facts: _Facts) -> str:
     decision = facts.decision
     if decision.action == "refuse":
-        after = f" Retry-After is {decision.retry_after_seconds} s." if decision.wake else ""
-        return f"The request is refused ({decision.route}). {decision.message}{after}"
+        estimate = decision.wake_estimate_seconds
+        return decision.message + (f" It may succeed in about {estimate:.0f} s." if estimate is not None else "")
     text = ROUTE_WORDS.get(decision.route, "{region}: " + decision.route)
     nearest_verdict = _verdict(facts.nearest, facts).removeprefix("not used: ")
     written = text.format(

@@ -52,10 +52,10 @@ def test_the_table_of_the_contexts_namespace(cost: Any) -> None:
     header, on_demand, spot, total = table.splitlines()
     assert header.split("  ")[0] == "NAME"
     assert on_demand.split() == [
-        "narrator", "eu-central", "on", "demand", "10.0", "1.010", "10.10", "300.0", "303.00", "70%",
+        "narrator", "eu-central", "on", "demand", "10.0", "1.010", "10.10", "300.0", "303.00", "69.6%",
     ]  # fmt: skip
     assert spot.split() == ["narrator", "eu-central", "spot", "2,000.0", "0.350", "700.00", "1,320.00"]
-    assert total.split() == ["TOTAL", "2,010.0", "710.10", "300.0", "303.00", "1,320.00", "70%"]
+    assert total.split() == ["TOTAL", "2,010.0", "710.10", "300.0", "303.00", "1,320.00", "69.6%"]
     assert "peak (GPUs: eu-central 3)" in note
     assert "have no price" not in note
     assert result.stderr == "1 VoxTTSDeployments have no costs in their status yet\n"

@@ -76,10 +76,10 @@ def test_every_filter_has_words() -> None:
         ),
         (
             (awake("eu", allowed_countries=("FR", "IT")),),
-            "The request is refused (forbidden). No region of this model may serve this client's country.",
+            "No region of this model may serve this client's country.",
             ["not used: allowedClients is FR, IT, and the client's country is DE"],
         ),
-        ((), "The request is refused (no-region). This model has no regions.", []),
+        ((), "This model has no regions.", []),
     ],
 )
 def test_the_sentences(views: tuple[RegionView, ...], summary: str, verdicts: list[str]) -> None:
