@@ -18,7 +18,9 @@ from voxfleet_operator.decisions.cost.ledger import (
 )
 from voxfleet_operator.decisions.cost.spending import Spending, spending_between
 from voxfleet_operator.resources import Key, Resource
-from voxfleet_operator.status.cost_status import to_ledger
+from voxfleet_operator.status.cost_status import as_of_seconds, to_ledger
+
+TIMESTAMP_SECONDS = 1e-3
 
 OnSpending = Callable[[Key, dict[str, Spending]], None]
 
@@ -58,10 +60,11 @@ class CostLedgers:
             self.on_forget(key)
 
     def _advanced(self, resource: Resource, now: float) -> Ledger:
-        written, known = to_ledger(resource.status.cost), self.opened.get(resource.key)
-        if known is not None and known.uid == resource.uid and not _is_newer(written, known.ledger):
+        known = self.opened.get(resource.key)
+        if known is not None and known.uid == resource.uid and not _is_newer(resource, known.ledger):
             return self._continued(resource.key, known, now)
         # The first time, or another process has led meanwhile: its counters have the time until it ended.
+        written = to_ledger(resource.status.cost)
         return Ledger(now) if written is None else advance(written, now, longest_gap_seconds(written))
 
     def _continued(self, key: Key, known: _Open, now: float) -> Ledger:
@@ -71,6 +74,7 @@ class CostLedgers:
         return ledger
 
 
-def _is_newer(written: Ledger | None, known: Ledger) -> bool:
+def _is_newer(resource: Resource, known: Ledger) -> bool:
     """Whether the status is later than what this process knows, by more than the digits of a timestamp."""
-    return written is not None and written.as_of > known.as_of + 1e-3
+    as_of = as_of_seconds(resource.status.cost)
+    return as_of is not None and as_of > known.as_of + TIMESTAMP_SECONDS

@@ -15,12 +15,18 @@ SECONDS_DIGITS, MONEY_DIGITS, RATIO_DIGITS = 3, 6, 4
 
 def cost_status(before: Cost | None, ledger: Ledger) -> Cost:
     """Return the ledger as it stands in the status: the earlier one until a newer one is due."""
-    written = to_ledger(before)
-    if before is None or written is None or written.rates != ledger.rates:
+    as_of = as_of_seconds(before)
+    # The sums are not read: this is asked at every reconcile, and a year of them takes a while to parse.
+    if before is None or as_of is None or _rates(before) != ledger.rates:
         return to_cost(ledger)
-    is_due = ledger.is_in_use and ledger.as_of - written.as_of >= WRITE_SECONDS
+    is_due = ledger.is_in_use and ledger.as_of - as_of >= WRITE_SECONDS
     # A clock that was set back: the status must not be from the future for longer.
-    return to_cost(ledger) if is_due or ledger.as_of < written.as_of else before
+    return to_cost(ledger) if is_due or ledger.as_of < as_of else before
+
+
+def as_of_seconds(cost: Cost | None) -> float | None:
+    """Return the time of a status' ledger; None where it holds none."""
+    return to_seconds(cost.as_of) if cost is not None else None
 
 
 def to_cost(ledger: Ledger) -> Cost:
@@ -37,10 +43,14 @@ def to_cost(ledger: Ledger) -> Cost:
 
 def to_ledger(cost: Cost | None) -> Ledger | None:
     """Return the ledger that a status holds; None where it holds none."""
-    as_of = to_seconds(cost.as_of) if cost else None
+    as_of = as_of_seconds(cost)
     if cost is None or as_of is None:
         return None
-    rates = tuple(
+    return Ledger(as_of, _rates(cost), {(each.month, each.region): _region_month(each) for each in cost.months})
+
+
+def _rates(cost: Cost) -> tuple[Rate, ...]:
+    return tuple(
         Rate(
             each.region,
             each.on_demand_gpus,
@@ -52,7 +62,6 @@ def to_ledger(cost: Cost | None) -> Ledger | None:
         )
         for each in cost.rates
     )
-    return Ledger(as_of, rates, {(each.month, each.region): _region_month(each) for each in cost.months})
 
 
 def _rate(rate: Rate) -> CostRate:

@@ -23,7 +23,10 @@ def spending_between(before: Ledger, after: Ledger) -> dict[str, Spending]:
     """Return by region what was spent and avoided between two states of a ledger."""
     found: dict[str, Spending] = {}
     for key, row in after.months.items():
-        old = _spending(before.months.get(key, RegionMonth(*key)))
+        known = before.months.get(key)
+        if known is row:  # an earlier month: only the present one grows
+            continue
+        old = _spending(known or RegionMonth(*key))
         so_far = found.get(row.region, Spending())
         found[row.region] = Spending(
             *(total + new - earlier for total, new, earlier in zip(so_far, _spending(row), old, strict=True))
