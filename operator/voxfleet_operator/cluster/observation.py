@@ -4,7 +4,6 @@ Knows what only a running process can know: since when a region has no ready pod
 Decides nothing.
 """
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -13,7 +12,6 @@ from voxfleet_operator.cluster.lookups.cluster_facts import NOTHING_ASKED, Clust
 from voxfleet_operator.cluster.store import Store
 from voxfleet_operator.decisions.capacity.leaving import next_sign_at, with_interruption, with_node
 from voxfleet_operator.decisions.capacity.scale_up import ScaleUpState
-from voxfleet_operator.decisions.capacity.scaling import replicas_to_record
 from voxfleet_operator.decisions.capacity.schedules import next_schedule_at, scheduled
 from voxfleet_operator.decisions.features import blocked_reason
 from voxfleet_operator.decisions.idle_timers import renewal_period
@@ -23,7 +21,6 @@ from voxfleet_operator.decisions.observed import (
     SPOT_QUIET_SECONDS,
     ClaimState,
     FetchProgress,
-    ForeignScale,
     InterruptionState,
     JobState,
     LeaseState,
@@ -34,8 +31,8 @@ from voxfleet_operator.decisions.observed import (
     WeightsState,
     WorkloadState,
 )
+from voxfleet_operator.decisions.region_history import RegionHistory
 from voxfleet_operator.decisions.resource_plan import ResourceState
-from voxfleet_operator.decisions.wake_timing import is_of_this_wake
 from voxfleet_operator.kinds import NODE_EVENT, POD_EVENT, ObjectRef
 from voxfleet_operator.manifests.weights import weights_of, what_of, where_of
 from voxfleet_operator.resources import Autoscaling, Failure, Key, Region, Resource, effective_autoscaling
@@ -45,24 +42,7 @@ IMAGE_VOLUMES_NOT_SERVED = (
     "weights from an image (cache.weights.type Image, model.source oci://) need Kubernetes 1.33 or newer with the "
     "feature gate ImageVolume, which this API server does not have: use cache.weights.type PersistentVolumeClaim"
 )
-# Longer than the period of any autoscaler that scales again and again: one report for all of its attempts.
-SCALED_REPORT_SECONDS = 600.0
 RENEWALS_AFTER_BREAK = 2  # one renewal may have been lost with the watch; the one after it cannot
-
-
-@dataclass(slots=True)
-class RegionHistory:
-    """What this process has observed of one region.
-
-    `ready_in_wake`: when the wake began in which a pod was ready; `asked`: (time, replicas that demand asked for).
-    """
-
-    unready_since: float | None = None
-    ready_in_wake: float | None = None
-    load_expected_at: float | None = None
-    spot_reclaimed_at: float | None = None
-    scaled: dict[str, tuple[ForeignScale, float]] = field(default_factory=dict)
-    asked: deque[tuple[float, int]] = field(default_factory=deque)
 
 
 @dataclass(slots=True)
@@ -176,19 +156,9 @@ class Observer:
 
     def _local_state(self, key: Key, observed: RegionState, now: float) -> LocalState:
         history = self.histories.setdefault((key, observed.name), RegionHistory())
-        _record_readiness(history, observed, now)
-        _record_demand(history, observed, now)
-        if _record_reclaim(history, observed):
+        if history.record(observed, now):
             self.on_reclaim()
-        _record_scaling(history, observed, now)
-        return LocalState(
-            unready_since=history.unready_since or now,
-            lease_trusted_at=self._lease_trusted_at(observed.autoscaling),
-            load_expected_at=history.load_expected_at or now,
-            peak_replicas=max((replicas for _, replicas in history.asked), default=0),
-            spot_reclaimed_at=history.spot_reclaimed_at,
-            scaled=tuple(history.scaled.values()),
-        )
+        return history.local_state(self._lease_trusted_at(observed.autoscaling), now)
 
     def _lease_trusted_at(self, autoscaling: Autoscaling) -> float:
         """Return from when on the Lease is known to be up to date after a broken watch."""
@@ -210,54 +180,3 @@ def _newest_failure(workloads: tuple[WorkloadState, ...]) -> Failure | None:
     """Return the region's failed wake: an apply of two Deployments may have reached one of them."""
     failures = [each.failure for each in workloads if each.failure is not None]
     return max(failures, key=lambda each: each.failed_at, default=None)
-
-
-def _record_readiness(history: RegionHistory, observed: RegionState, now: float) -> None:
-    if observed.replicas == 0:
-        history.unready_since = history.load_expected_at = None
-    elif observed.ready_pods:
-        history.unready_since, history.ready_in_wake = None, observed.woken_at
-        history.load_expected_at = history.load_expected_at or now
-    elif history.unready_since is None:
-        # A first wake is timed from the demand, also by an operator that started meanwhile. A region that was ready
-        # once in this wake and lost its pods gets the whole wakeTimeoutSeconds again.
-        woken_at = observed.woken_at
-        was_ready = is_of_this_wake(observed.last_wake, woken_at) or history.ready_in_wake == woken_at
-        is_first = woken_at is not None and not was_ready
-        history.unready_since = woken_at if is_first else now
-
-
-def _record_reclaim(history: RegionHistory, observed: RegionState) -> bool:
-    """Keep the newest reclaim of a spot node after its pods are gone, and return whether it is a new one.
-
-    The Deployment keeps it over a restart, so that it is no new one then.
-    """
-    seen = [pod.reclaimed_at for pod in observed.pods if pod.pool == names.POOL_SPOT]
-    recorded = [*(workload.spot_reclaimed_at for workload in observed.workloads), history.spot_reclaimed_at]
-    before = max((each for each in recorded if each is not None), default=None)
-    history.spot_reclaimed_at = max((each for each in (*seen, before) if each is not None), default=None)
-    return history.spot_reclaimed_at != before
-
-
-def _record_scaling(history: RegionHistory, observed: RegionState, now: float) -> None:
-    """Keep what another writer did to a Deployment: the next apply undoes it, and with it every trace."""
-    for workload in observed.workloads:
-        if workload.scaled is not None:
-            history.scaled[workload.scaled.deployment] = (workload.scaled, now + SCALED_REPORT_SECONDS)
-    history.scaled = {name: each for name, each in history.scaled.items() if each[1] > now}
-
-
-def _record_demand(history: RegionHistory, observed: RegionState, now: float) -> None:
-    """Record what demand asks for now; the first record after a start is no less than the present number of replicas.
-
-    So a restarted operator shrinks nothing before it has observed a whole stabilization window.
-    """
-    is_first = not history.asked
-    recorded = replicas_to_record(observed.planned_replicas, observed.load, observed.autoscaling)
-    asked = max(observed.planned_replicas, recorded) if is_first else recorded
-    if observed.replicas == 0:
-        history.asked.clear()
-        return
-    history.asked.append((now, asked))
-    while history.asked and history.asked[0][0] < now - observed.autoscaling.scale_down_stabilization_seconds:
-        history.asked.popleft()
