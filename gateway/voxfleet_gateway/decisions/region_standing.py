@@ -51,18 +51,25 @@ DISABLING: tuple[Filter, ...] = (filter_failed,)
 
 
 def queue_wait(view: RegionView) -> float:
-    """Expected time until a row is free.
+    """Expected time until a row is free: a turn for each request beyond the rows, the new one included.
 
-    Below saturation Sakasegawa's approximation for the M/M/c queue (Queueing Systems, 1977), never more than the wait
-    when the last row is taken; at saturation one turn per waiting sequence.
+    How many there are is known up to `drift` and `spread`, since the reports are older than the newest arrivals; the
+    expected excess of a normal distribution counts the states in which the rows are full.
     """
     if view.rows == 0:
         return 0.0
+    excess = view.running + view.waiting + view.drift + 1 - view.rows
     turn_seconds = view.service_seconds / view.rows  # between two rows becoming free when all are taken
-    if view.running >= view.rows:
-        return (view.waiting + 1) * turn_seconds
-    load = view.running / view.rows
-    return turn_seconds * min(1.0, math.pow(load, math.sqrt(2 * (view.rows + 1))) / (1 - load))
+    return turn_seconds * _expected_excess(excess, view.spread)
+
+
+def _expected_excess(mean: float, deviation: float) -> float:
+    """Return the mean of max(0, X) for a normal X."""
+    if deviation <= 0:
+        return max(0.0, mean)
+    ratio = mean / deviation
+    density = math.exp(-ratio * ratio / 2) / math.sqrt(2 * math.pi)
+    return deviation * density + mean * 0.5 * (1 + math.erf(ratio / math.sqrt(2)))
 
 
 def wake_wait(view: RegionView) -> float:

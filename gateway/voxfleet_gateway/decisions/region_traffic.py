@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 EWMA_WEIGHT = 0.3  # of the newest measurement: the last five make up five sixths of the mean
+SERVICE_WEIGHT = 0.05  # of the newest request: texts differ in length, and a mean of five would follow each long one
 DEFAULT_SERVICE_SECONDS = 2.0  # one short sentence; used until a request was measured
 DEFAULT_WAKE_SECONDS = 30.0  # image present, weights read from disk; used until a wake was measured or predicted
 RATE_WINDOW_SECONDS = 60.0
@@ -46,6 +47,7 @@ class RegionTraffic:
     is_wake_requested: bool = False
     last_finished: datetime | None = None
     service_seconds: float = DEFAULT_SERVICE_SECONDS
+    services_measured: int = 0
     measured_wake_seconds: float | None = None
     waking_since_seconds: float | None = None
     arrivals: ArrivalRate = field(default_factory=ArrivalRate)
@@ -60,7 +62,10 @@ class RegionTraffic:
         """Record the end of a request; `service_seconds` is None for one that was not answered completely."""
         self.last_finished = at
         if service_seconds is not None:
-            self.service_seconds = ewma(self.service_seconds, service_seconds)
+            # The plain mean of the first ones, so that the default is forgotten soon.
+            self.services_measured += 1
+            weight = max(SERVICE_WEIGHT, 1 / (self.services_measured + 1))
+            self.service_seconds += weight * (service_seconds - self.service_seconds)
 
     def start_wake(self, now_seconds: float) -> bool:
         """Start the clock of a wake; return False when it is running already."""

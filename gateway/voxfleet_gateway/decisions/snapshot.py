@@ -5,6 +5,7 @@ here, as one field and one line of `region_view`.
 Does not know: how a view is scored (routing.py); clocks (the time is an argument).
 """
 
+import math
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
@@ -46,6 +47,8 @@ class RegionView:
     rows_per_pod: int = 1  # of a pod that has not reported yet, by the registry
     running: int = 0  # rows in use, requests sent since the pods' last reports included
     waiting: int = 0  # sequences without a row
+    drift: float = 0.0  # by which running + waiting have probably changed since the reports
+    spread: float = 0.0  # standard deviation of that
     free_requests: int = 0  # further requests that this gateway may send there now
     circuit_left_seconds: float = 0.0  # every pod fails: no request is sent for so long
     service_seconds: float = 2.0  # mean time of one request
@@ -73,6 +76,7 @@ def region_view(
     entry, traffic = region.entry, region.traffic
     pods = servable(region.pods.values(), now_seconds)
     free_requests = sum(pod.free_requests for pod in pods)
+    forecasts = [pod.forecast(now_seconds, traffic.service_seconds) for pod in pods]
     is_failing = bool(region.circuit.openings) and all(pod.ejection.failures for pod in pods)
     return RegionView(
         name=entry.name,
@@ -84,9 +88,11 @@ def region_view(
         price_per_gpu_hour=entry.price_per_gpu_hour,
         ready_pods=len(pods),
         rows_per_pod=region.model.serving.max_batch_size,
-        rows=sum(pod.running + pod.free_rows for pod in pods),
+        rows=sum(pod.rows for pod in pods),
         running=sum(pod.running for pod in pods),
         waiting=sum(pod.waiting for pod in pods),
+        drift=round(sum(each.mean for each in forecasts) - sum(pod.in_pod for pod in pods), 2),
+        spread=round(math.sqrt(sum(each.variance for each in forecasts)), 2),
         free_requests=region.circuit.allowed(free_requests, sum(pod.unanswered for pod in pods), now_seconds)
         if is_failing
         else free_requests,

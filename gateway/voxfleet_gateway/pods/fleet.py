@@ -224,8 +224,7 @@ class Fleet:
         region, began_seconds = self.regions[key], self.clock()
         traffic = region.traffic
         traffic.open_requests += 1
-        pod.open_requests += 1
-        pod.sent_since_report += 1
+        pod.record_sent()
         self.kept.pop(key, None)
         OPEN_REQUESTS.labels(*key.labels).set(traffic.open_requests)
         complete = False
@@ -235,7 +234,7 @@ class Fleet:
             pod.ejection.record_success()
         finally:
             traffic.open_requests -= 1
-            pod.open_requests -= 1
+            pod.record_ended(has_row=is_measured)
             # Only complete responses measure the service time: a failure is quick and would make it look short.
             traffic.record_end(self.clock() - began_seconds if complete and is_measured else None, utc_now())
             OPEN_REQUESTS.labels(*key.labels).set(traffic.open_requests)

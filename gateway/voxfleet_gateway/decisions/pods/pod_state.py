@@ -11,6 +11,7 @@ from pydantic import Field, TypeAdapter
 from pydantic_core import from_json
 
 from voxfleet_gateway.decisions.pods.ejection import QUARANTINING, Ejection
+from voxfleet_gateway.decisions.pods.forecast import Forecast, forecast, usual_after
 from voxfleet_gateway.errors import UpstreamFailure
 
 HTTP_PORT = 6006  # of a slice that names no port
@@ -117,6 +118,8 @@ class PodState:
     ejection: Ejection = field(default_factory=Ejection)
     max_requests: int = OPEN_LIMIT_PER_POD  # this gateway's share of the rows and the queue that the registry names
     request_limit: int | None = None  # learned from a pod that was full earlier; None: max_requests
+    ended_since_report: int = 0
+    usual_others: float | None = None  # of the requests in the pod's reports those of other gateways
 
     @property
     def address(self) -> PodAddress:
@@ -142,7 +145,8 @@ class PodState:
     def record_report(self, received: ReceivedReport) -> None:
         """Replace the report; it contains what was sent before it, and it ends a quarantine, but no ejection."""
         self.received = received
-        self.sent_since_report = 0
+        self.sent_since_report = self.ended_since_report = 0
+        self.usual_others = usual_after(self.usual_others, self.others)
         self.quarantined_since_seconds = None
         if self.request_limit is not None:
             # By an eighth, whatever the report says: a full pod may well report free rows.
@@ -166,27 +170,61 @@ class PodState:
         """The wait that the pod's last report suggests; 0 without a report."""
         return self.received.report.expected_first_byte_seconds if self.received else 0.0
 
+    def record_sent(self) -> None:
+        """Count a request that this gateway sends to the pod."""
+        self.open_requests += 1
+        self.sent_since_report += 1
+
+    def record_ended(self, *, has_row: bool = True) -> None:
+        """Count a request of this gateway out, however it ended; an idle session has had no row."""
+        self.open_requests -= 1
+        self.ended_since_report += has_row
+
+    @property
+    def rows(self) -> int:
+        """Rows of the pod; one without a report is given one."""
+        report = self.received.report if self.received else None
+        return 1 if report is None else report.running_sequences + report.free_rows
+
+    @property
+    def in_pod(self) -> int:
+        """Requests with and without a row: those of the last report, changed by what this gateway has sent and ended.
+
+        Never fewer than this gateway waits for: requests on their way were in no report.
+        """
+        if self.received is None:
+            return self.open_requests
+        report = self.received.report
+        reported = report.running_sequences + report.waiting_sequences
+        return max(reported + self.sent_since_report - self.ended_since_report, self.unanswered)
+
+    @property
+    def others(self) -> int:
+        """Of the requests in the pod those that are not this gateway's."""
+        return max(0, self.in_pod - self.open_requests)
+
+    def forecast(self, now_seconds: float, service_seconds: float) -> Forecast:
+        """Return how many requests are in the pod by now: others' have changed since the report."""
+        if self.received is None:
+            return Forecast(self.in_pod, 0.0)
+        age_seconds = max(0.0, now_seconds - self.received.received_seconds)
+        usual = self.others if self.usual_others is None else self.usual_others
+        return forecast(self.in_pod, self.others, usual, age_seconds, service_seconds)
+
     @property
     def free_rows(self) -> int:
-        """Rows free at the last report, less the requests sent since; a pod without a report is given one."""
-        free = self.received.report.free_rows if self.received else 1
-        return max(0, free - self.sent_since_report)
+        """Rows without a request."""
+        return max(0, self.rows - self.in_pod)
 
     @property
     def running(self) -> int:
-        """Rows in use at the last report, plus the requests sent since that found a free one."""
-        if self.received is None:
-            return min(1, self.open_requests)
-        report = self.received.report
-        return report.running_sequences + min(self.sent_since_report, report.free_rows)
+        """Rows in use."""
+        return min(self.rows, self.in_pod)
 
     @property
     def waiting(self) -> int:
-        """Sequences without a row at the last report, plus the requests sent since that found none."""
-        if self.received is None:
-            return max(0, self.open_requests - 1)
-        report = self.received.report
-        return report.waiting_sequences + max(0, self.sent_since_report - report.free_rows)
+        """Requests without a row."""
+        return max(0, self.in_pod - self.rows)
 
     @property
     def free_requests(self) -> int:

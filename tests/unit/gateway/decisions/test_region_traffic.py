@@ -1,5 +1,7 @@
 """Rates and measurements of one region."""
 
+from datetime import UTC, datetime
+
 import pytest
 from voxfleet_gateway.decisions.region_traffic import ArrivalRate, RegionTraffic
 
@@ -19,3 +21,17 @@ def test_arrivals_are_counted_by_the_clients_country() -> None:
         traffic.record_arrival(float(second), "DE" if second % 4 else None)
     by_country = {country: rate.at(600) for country, rate in traffic.arrivals_by_country.items()}
     assert by_country == {"DE": pytest.approx(0.75, rel=0.05), "": pytest.approx(0.25, rel=0.05)}
+
+
+def test_the_default_service_time_is_forgotten_soon_and_one_long_text_moves_it_little() -> None:
+    traffic = RegionTraffic()
+    moment = datetime(2026, 11, 23, tzinfo=UTC)
+    for _ in range(20):
+        traffic.record_end(0.5, moment)
+    assert 0.5 < traffic.service_seconds < 0.6
+    before = traffic.service_seconds
+    traffic.record_end(10.0, moment)
+    assert traffic.service_seconds - before < 0.5
+    for _ in range(100):
+        traffic.record_end(4.0, moment)
+    assert traffic.service_seconds > 3.9

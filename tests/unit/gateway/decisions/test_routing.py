@@ -1,5 +1,6 @@
 """The decision: which region serves a request, when it is held, and why."""
 
+import math
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -159,6 +160,37 @@ def test_queue_wait_grows_with_load() -> None:
     assert waits == sorted(waits)
     assert waits[0] == 0
     assert queue_wait(awake(running=4, waiting=4)) > waits[-1]
+
+
+def test_a_known_free_row_is_no_wait_and_an_uncertain_one_is() -> None:
+    assert queue_wait(awake(running=3)) == 0
+    waits = [queue_wait(awake(running=3, spread=spread)) for spread in (0.0, 0.5, 1.0, 2.0)]
+    assert waits == sorted(set(waits))
+    turn_seconds = awake().service_seconds / 4
+    assert queue_wait(awake(running=4)) == turn_seconds
+    # The mean of max(0, X) of a standard normal X.
+    assert math.isclose(queue_wait(awake(running=3, spread=1.0)), turn_seconds / math.sqrt(2 * math.pi))
+
+
+def test_requests_that_have_probably_ended_since_the_reports_are_not_waited_for() -> None:
+    assert queue_wait(awake(running=4, waiting=2, drift=-3.0)) == 0
+    assert queue_wait(awake(running=3, drift=2.0)) == queue_wait(awake(running=4, waiting=1))
+
+
+@given(st.integers(1, 64), st.integers(0, 100), st.floats(0, 100), st.floats(-50, 50), st.floats(0.01, 100))
+def test_a_queue_wait_is_finite_and_no_less_than_the_mean_says(
+    rows: int, requests: int, spread: float, drift: float, service_seconds: float
+) -> None:
+    view = awake(
+        rows=rows,
+        running=min(rows, requests),
+        waiting=max(0, requests - rows),
+        spread=spread,
+        drift=drift,
+        service_seconds=service_seconds,
+    )
+    surely = max(0.0, requests + drift + 1 - rows) * service_seconds / rows
+    assert surely - 1e-6 <= queue_wait(view) < 1e6
 
 
 def filtered_by(view: RegionView, request: RouteRequest) -> str | None:

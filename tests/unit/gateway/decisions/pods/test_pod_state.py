@@ -82,3 +82,53 @@ def test_a_full_pod_gets_no_more_than_it_took_and_each_report_an_eighth_more() -
     for _ in range(9):
         pod.record_report(ready())
     assert pod.free_requests == pod.max_requests - 40
+
+
+def serving(running: int, free_rows: int, waiting: int = 0) -> PodState:
+    report = LoadReport(state="ready", running_sequences=running, waiting_sequences=waiting, free_rows=free_rows)
+    return PodState(PodEndpoint(PodAddress("10.0.0.1")), ReceivedReport(report, {}, 1.0))
+
+
+def test_own_requests_that_ended_since_the_report_have_left_their_rows() -> None:
+    pod = serving(running=3, free_rows=5)
+    for _ in range(4):
+        pod.record_sent()
+    assert (pod.running, pod.waiting, pod.free_rows) == (7, 0, 1)
+    for _ in range(4):
+        pod.record_ended()
+    assert (pod.running, pod.waiting, pod.free_rows) == (3, 0, 5)
+
+
+def test_a_request_that_ends_lets_a_waiting_one_have_its_row() -> None:
+    pod = serving(running=8, free_rows=0, waiting=2)
+    pod.record_sent()
+    assert (pod.running, pod.waiting) == (8, 3)
+    pod.record_ended()
+    pod.record_ended()
+    assert (pod.running, pod.waiting) == (8, 1)
+
+
+def test_a_session_that_ends_frees_no_row() -> None:
+    pod = serving(running=3, free_rows=5)
+    pod.record_ended(has_row=False)
+    assert pod.running == 3
+
+
+def test_requests_on_their_way_count_though_no_report_has_them() -> None:
+    pod = serving(running=0, free_rows=8)
+    for _ in range(3):
+        pod.record_sent()
+        pod.unanswered += 1
+    pod.record_report(ReceivedReport(LoadReport(state="ready", free_rows=8), {}, 2.0))
+    assert pod.running == 3
+
+
+def test_the_forecast_moves_from_the_report_to_what_is_usual_of_others() -> None:
+    pod = serving(running=2, free_rows=6)
+    for _ in range(400):
+        pod.record_report(ReceivedReport(LoadReport(state="ready", running_sequences=6, free_rows=2), {}, 1.0))
+    pod.record_report(ReceivedReport(LoadReport(state="ready", running_sequences=1, free_rows=7), {}, 1.0))
+    means = [pod.forecast(1.0 + age, 1.0).mean for age in (0.0, 0.5, 2.0, 60.0)]
+    assert means == sorted(means)
+    assert means[0] == 1
+    assert 5.5 < means[-1] < 6
