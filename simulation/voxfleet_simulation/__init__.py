@@ -1,1 +1,1 @@
-"""Days of demand, simulated with the decisions of the operator and of the gateway."""
+"""VoxFleet's simulator: days of demand in several regions, decided by the operator's and the gateway's own functions."""

@@ -1,0 +1,1 @@
+"""The simulated world: events, servers, machines, and the shells around the product's own decisions."""

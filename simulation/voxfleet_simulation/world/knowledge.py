@@ -1,0 +1,119 @@
+"""What one gateway knows of every region, and the standings that it decides on. The same values as in the product.
+
+Knows how polls, own requests and Leases change a RegionState. Does not know requests' ways (world/gateway.py).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from voxfleet_gateway.decisions.pods.balancing import is_failing, servable
+from voxfleet_gateway.decisions.pods.pod_state import PodAddress, PodEndpoint, PodState
+from voxfleet_gateway.decisions.region_standing import RegionStanding, stand
+from voxfleet_gateway.decisions.snapshot import RegionState, region_view
+from voxfleet_gateway.errors import UpstreamFailure
+from voxfleet_gateway.regions import ModelEntry
+
+from voxfleet_simulation.world.events import EventLoop
+from voxfleet_simulation.world.region import SimulatedRegion
+
+VIEW_SECONDS = 0.02  # for which a standing is kept; the gateway's fleet has the same
+
+
+@dataclass(slots=True)
+class Knowledge:
+    """The regions as one gateway knows them, in the order of the spec."""
+
+    own: int  # index of the gateway's region
+    regions: list[SimulatedRegion]
+    loop: EventLoop
+    counts: Callable[[int], tuple[int, int]]  # held for a region, and free places of the model
+    states: list[RegionState] = field(default_factory=list)
+    versions: list[int] = field(default_factory=list)  # of the polls that were read
+    kept: list[tuple[float, RegionStanding] | None] = field(default_factory=list)
+
+    def set_model(self, model: ModelEntry) -> None:
+        """Read the registry."""
+        for index, (key, entry) in enumerate(zip(model.keys, model.regions, strict=True)):
+            if index == len(self.states):
+                self.states.append(RegionState(key, model, entry))
+                self.versions.append(0)
+                self.kept.append(None)
+            self.states[index].model, self.states[index].entry = model, entry
+            self.kept[index] = None
+
+    def changed(self, index: int) -> None:
+        """Forget what was kept of a region."""
+        self.kept[index] = None
+
+    def standings(self) -> tuple[RegionStanding, ...]:
+        """Return the standings of all regions."""
+        return tuple([self.standing(index) for index in range(len(self.states))])
+
+    def standing(self, index: int) -> RegionStanding:
+        """Return the standing of a region, by the newest poll and the requests that this gateway has sent since."""
+        self._read(index)
+        now, counts = self.loop.now, self.counts(index)
+        kept = self.kept[index]
+        if kept is not None and now < kept[0] and (kept[1].view.held, kept[1].view.free_places) == counts:
+            return kept[1]
+        standing = stand(region_view(self.states[index], self.regions[index].lease, *counts, now))
+        self.kept[index] = now + VIEW_SECONDS, standing
+        return standing
+
+    def _read(self, index: int) -> None:
+        """Read the region's newest poll, if it was not read yet."""
+        region = self.regions[index]
+        publication = region.own if index == self.own else region.peers
+        if not region.is_lost:
+            publication.take_due(self.loop.now, region.servers.values())
+        if self.versions[index] == publication.version:
+            return
+        self.versions[index] = publication.version
+        state, now = self.states[index], self.loop.now
+        limit = state.model.serving.open_limit(1)
+        pods: dict[PodAddress, PodState] = {}
+        for endpoint in publication.endpoints:
+            pods[endpoint.address] = pod = _updated(state.pods.get(endpoint.address), endpoint, limit)
+            pod.record_report(publication.reports[endpoint.address])
+        state.pods = pods
+        self.kept[index] = None
+        if state.traffic.waking_since_seconds is not None and servable(pods.values(), now):
+            state.traffic.end_wake(now)
+
+    def request_wake(self, index: int) -> bool:
+        """Record that a region is wanted; return whether this began a wake."""
+        traffic = self.states[index].traffic
+        would_wake = not self.states[index].pods and traffic.waking_since_seconds is None
+        traffic.is_wake_requested = True
+        self.kept[index] = None
+        return would_wake and traffic.start_wake(self.loop.now)
+
+    def sent(self, index: int, pod: PodState) -> None:
+        """Count a request that is sent."""
+        self.states[index].traffic.open_requests += 1
+        pod.unanswered += 1
+        pod.record_sent()
+        self.kept[index] = None
+
+    def ended(self, index: int, pod: PodState) -> None:
+        """Count a request out, however it ended."""
+        self.states[index].traffic.open_requests -= 1
+        pod.record_ended()
+        self.kept[index] = None
+
+    def record_failure(self, index: int, pod: PodState, failure: UpstreamFailure) -> None:
+        """Record a failed attempt."""
+        state, now = self.states[index], self.loop.now
+        pod.record_failure(failure, now)
+        if failure is UpstreamFailure.FULL:
+            state.circuit.record_answer()
+        else:
+            failing = is_failing(state.pods.values(), now)
+            state.circuit.record_failure(now, is_every_pod_failing=failing)
+        self.kept[index] = None
+
+
+def _updated(old: PodState | None, endpoint: PodEndpoint, limit: int) -> PodState:
+    pod = old or PodState(endpoint, max_requests=limit)
+    pod.endpoint = endpoint
+    return pod
