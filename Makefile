@@ -43,7 +43,7 @@ lint: setup ## run ruff, the import contracts, the word list and shellcheck
 	@$(VENV)/shellcheck .ci/* scripts/lock scripts/setup inference/*.sh voice/train
 
 types: setup ## run mypy, strict
-	@$(VENV)/mypy operator inference gateway cli simulation testbed demo voice
+	@MYPYPATH=simulation $(VENV)/mypy operator inference gateway cli simulation testbed demo voice
 	@MYPYPATH=benchmarks:benchmarks/gpu $(VENV)/mypy benchmarks/*.py
 	@for folder in benchmarks/*/; do MYPYPATH=benchmarks:$$folder $(VENV)/mypy $$folder; done
 

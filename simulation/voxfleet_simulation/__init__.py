@@ -1,1 +1,1 @@
-"""VoxFleet's simulator: days of demand in several regions, decided by the operator's and the gateway's own functions."""
+"""VoxFleet's simulator: days of demand in several regions, decided by the product's own functions."""

@@ -6,9 +6,9 @@ will only be ready later included, and sends the request at once from its client
 soonest: round trip client to region plus the wait for that row. It pays no way through a gateway and no old news. It
 serves requests one after the other and does not hold one back for the good of a later one.
 
-GPU-hours. With every request served at its nearest region and at once, a region needs at each instant as many servers as
-its open requests fill, `targetRequestsPerReplica` each, and none while nothing is open: no server starts too early, is
-kept too long, or needs time to start. Knows no decisions of the product.
+GPU-hours. With every request served at its nearest region and at once, a region needs at each instant as many servers
+as its open requests fill, `targetRequestsPerReplica` each, and none while nothing is open: no server starts too early,
+is kept too long, or needs time to start. Knows no decisions of the product.
 """
 
 from dataclasses import dataclass, field

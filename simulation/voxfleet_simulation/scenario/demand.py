@@ -71,10 +71,11 @@ def rates(scenario: Scenario) -> Floats:
     """Return the expected requests per country and bin, [countries, bins]."""
     demand = scenario.demand
     bins = int(np.ceil((scenario.ends_at - scenario.begins_at) / BIN_SECONDS))
-    middles = scenario.begins_at + (np.arange(bins) + 0.5) * BIN_SECONDS
+    middles = np.array([scenario.begins_at + (index + 0.5) * BIN_SECONDS for index in range(bins)])
     rows = [country.share * _curve(demand, country, middles, scenario.begins_at) for country in demand.countries]
     weights = np.array(rows)
-    return weights * demand.requests / weights.sum()
+    expected: Floats = weights * demand.requests / weights.sum()
+    return expected
 
 
 def _curve(demand: Demand, country: Country, middles: Floats, begins_at: float) -> Floats:

@@ -79,8 +79,8 @@ def read_trace(path: Path, trace: Trace, begins_at: float) -> NDArray[np.float64
         raise ScenarioError(f"demand.trace.file: {path} cannot be read: {error}") from error
     if not found:
         raise ScenarioError(f"demand.trace.file: {path} has no rows")
-    times = np.array(found)
-    return begins_at + (times - times[0]) / trace.speed
+    times: NDArray[np.float64] = begins_at + (np.array(found) - found[0]) / trace.speed
+    return times
 
 
 def _rows(path: Path, reader: Iterator[list[str]]) -> Iterator[float]:

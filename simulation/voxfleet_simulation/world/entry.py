@@ -44,7 +44,7 @@ class Entry:
             old = self.demand[country]
             self.demand[country] = rate if old == 0 else old + EWMA_WEIGHT * (rate - old)
         self.arrived = [0] * len(self.arrived)
-        if not (self.is_balanced and sum(self.demand) and self._balance(capacity, is_up)):
+        if not (self.is_balanced and any(self.demand) and self._balance(capacity, is_up)):
             self.use_nearest(is_up)
 
     def use_nearest(self, is_up: list[bool]) -> None:

@@ -50,6 +50,7 @@ class SimulatedGateway:
     records: Records
     random: Random
     on_demand: Callable[[int], None]  # a region is wanted, or what is held or open there has changed
+    on_hold: Callable[[], None]
     hold_seconds: float
     decides_by_path: bool = False  # the hop to a region is by way of this gateway, not from the client to it
     model: ModelEntry | None = None
@@ -125,6 +126,7 @@ class SimulatedGateway:
             self._end(request, Outcome.REFUSED)
             return
         self.knowledge.changed(index)
+        self.on_hold()
         self.on_demand(index)
 
     def _usable(self, request: Request) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""The operator around its own decisions: observe a region, decide, apply. The shell is simulated, the decisions are not.
+"""The operator around its own decisions: observe a region, decide, apply. The shell is simulated, decisions are not.
 
 Knows what of a simulated region is observed, and how each action changes it. Does not know when an action is right
 (voxfleet_operator.decisions).
@@ -31,9 +31,12 @@ from voxfleet_operator.resources import Autoscaling, Failure, LastWake, Phase, V
 
 from voxfleet_simulation.world.events import EventLoop
 from voxfleet_simulation.world.region import SimulatedRegion
-from voxfleet_simulation.world.servers import TEMPLATE
+from voxfleet_simulation.world.servers import TEMPLATE, Server
 
 WATCH_SECONDS = 0.05  # from an event to the reconcile that it starts; half of what the operator's promise allows
+
+
+NEVER = float("inf")
 
 
 @dataclass(slots=True)
@@ -45,19 +48,26 @@ class SimulatedOperator:
     autoscaling: Autoscaling
     loop: EventLoop
     held: Callable[[int], int]  # requests held for a region, by its index
-    on_plan: Callable[[int, RegionPlan], None]
+    on_plan: Callable[[RegionPlan], None]
     on_lease: Callable[[int], None]
     is_suspended: bool = False
     history: RegionHistory = field(default_factory=RegionHistory)
     phase: Phase | None = None
     last_wake: LastWake | None = None
     failure: Failure | None = None
-    next_at: float = float("inf")
+    next_at: float = NEVER
+    is_notified: bool = False
+    decided: tuple[int, float] = (-1, 0.0)  # changes of the load at the newest decision, and until when it holds
     reconciles: int = 0
 
     def notify(self) -> None:
         """Reconcile soon: something has changed."""
+        self.is_notified = True
         self._schedule(self.loop.now + WATCH_SECONDS)
+
+    def notify_of(self, _server: Server) -> None:
+        """Reconcile soon: a pod has changed."""
+        self.notify()
 
     def _schedule(self, at: float) -> None:
         if at < self.next_at - 1e-9:
@@ -66,13 +76,25 @@ class SimulatedOperator:
 
     def _due(self, at: float) -> None:
         if at == self.next_at:  # else an earlier reconcile has taken its place
-            self.next_at = float("inf")
-            self.reconcile()
+            self.next_at = NEVER
+            if self._would_change_nothing():
+                self._schedule(min(self.decided[1], self.loop.now + REQUEUE_SECONDS))
+            else:
+                self.reconcile()
+
+    def _would_change_nothing(self) -> bool:
+        """Whether a poll of an idle region has read what the one before has: its plan holds until time changes it."""
+        asked = self.history.asked
+        is_same = not self.is_notified and self.decided[0] == self.region.load_changes
+        is_settled = bool(asked) and all(count == asked[-1][1] for _, count in asked)
+        is_idle = not self.region.open_requests and not self.held(self.region.index)
+        return is_same and is_settled and is_idle and self.loop.now < self.decided[1]
 
     def reconcile(self) -> None:
         """Observe, decide, act."""
         now = self.loop.now
         self.reconciles += 1
+        self.is_notified = False
         observed = self.observe(now)
         plan = decide(observed, now)
         if plan.pools.on_demand + plan.pools.spot or observed.replicas or plan.replicas:
@@ -82,8 +104,9 @@ class SimulatedOperator:
         has_changed = (plan.phase, plan.last_wake, plan.failure) != (self.phase, self.last_wake, self.failure)
         self.phase, self.last_wake, self.failure = plan.phase, plan.last_wake, plan.failure
         if has_changed:
-            self.on_plan(self.region.index, plan)
+            self.on_plan(plan)
         due = [plan.requeue_at] if plan.requeue_at is not None else []
+        self.decided = self.region.load_changes, min(due, default=NEVER)
         if plan.replicas or self.region.servers:
             due.append(now + REQUEUE_SECONDS)  # the gateways' next readings
         if due:
@@ -107,7 +130,7 @@ class SimulatedOperator:
             previous_phase=self.phase,
             last_wake=self.last_wake,
             failure=self.failure,
-            proven_templates={pool: TEMPLATE for pool in region.workloads},
+            proven_templates=dict.fromkeys(region.workloads, TEMPLATE),
         )
         self.history.record(observed, now)
         local: LocalState = self.history.local_state(0.0, now)

@@ -38,7 +38,8 @@ class RoundRobin:
 
 def make_policy(name: str) -> Policy:
     """Return a policy by its name."""
-    return {"voxfleet": decide, "nearest": nearest, "round-robin": RoundRobin()}[name]
+    policies: dict[str, Policy] = {"voxfleet": decide, "nearest": nearest, "round-robin": RoundRobin()}
+    return policies[name]
 
 
 def _is_for(standing: RegionStanding, request: RouteRequest) -> bool:

@@ -48,6 +48,7 @@ class SimulatedRegion:
     workloads: dict[str, WorkloadState] = field(default_factory=dict)  # by pool
     servers: dict[str, Server] = field(default_factory=dict)  # by name, until their processes have ended
     created: int = 0
+    load_changes: int = 0  # requests that have come, begun or ended
     lifetimes: dict[str, tuple[float, float | None]] = field(default_factory=dict)  # ready, stopped admitting
 
     @property
@@ -81,6 +82,7 @@ class SimulatedRegion:
         if not server.is_admitting or server.is_full:
             return False
         self.publish_due()
+        self.load_changes += 1
         server.report = None
         if len(server.running) < server.rows:
             self._begin(request, server)
@@ -98,6 +100,7 @@ class SimulatedRegion:
         if request.number not in server.running:
             return  # its server has died
         self.publish_due()
+        self.load_changes += 1
         server.report = None
         del server.running[request.number]
         server.last_finished_at = self.loop.now

@@ -5,6 +5,7 @@ Knows how the parts are connected. Does not know what any of them decides, nor w
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 
 from voxfleet_gateway.decisions.demand_lease import Activity, Lease
@@ -74,6 +75,7 @@ class World:
     plans: dict[str, RegionPlan] = field(default_factory=dict)
     entry: Entry = field(init=False)
     wakes: int = 0
+    is_polling: bool = False
     on_progress: Callable[[float], None] = lambda _part: None
 
     # What happened
@@ -131,7 +133,7 @@ class World:
         """Return how many requests are held for a region."""
         return sum(gateway.holding.counts(index)[0] for gateway in self.gateways)
 
-    def planned(self, index: int, plan: RegionPlan) -> None:
+    def planned(self, plan: RegionPlan) -> None:
         """Write the registry anew."""
         before = self.plans.get(plan.name)
         if plan.phase == Phase.WAKING and (before is None or before.phase != Phase.WAKING):
@@ -157,10 +159,17 @@ class World:
         return model.model_copy(update={"regions": entries})
 
     def poll_held(self) -> None:
-        """Let held requests look at what the newest polls say."""
+        """Let held requests look at what the newest polls say, for as long as any is held."""
         for gateway in self.gateways:
             gateway.region_changed()
-        if self.records.ended < len(self.arrivals):
+        self.is_polling = any(gateway.holding.queues for gateway in self.gateways)
+        if self.is_polling:
+            self.loop.after(self.scenario.gateways.poll_seconds, self.poll_held)
+
+    def begun_to_hold(self) -> None:
+        """A request is held."""
+        if not self.is_polling:
+            self.is_polling = True
             self.loop.after(self.scenario.gateways.poll_seconds, self.poll_held)
 
     # Entry and outages
@@ -248,7 +257,6 @@ def build(scenario: Scenario, arrivals: Arrivals, variant: Variant) -> World:
             world.regions[index].begin_ready(least)
     for operator in world.operators:
         operator.notify()
-    world.poll_held()
     world.answer()
     return world
 
@@ -290,13 +298,13 @@ def _add_regions(world: World) -> None:
             loop,
             stream(scenario.seed, f"machines {region.name}"),
             simulated.started,
-            lambda _server, notify=operator.notify: notify(),
+            operator.notify_of,
             simulated.die,
             _droughts(scenario, region.name),
         )
         world.regions.append(simulated)
         world.operators.append(operator)
-        world.renewers.append(LeaseRenewer(simulated, loop, lambda number=index: world.activity(number), world.renewed))
+        world.renewers.append(LeaseRenewer(simulated, loop, partial(world.activity, index), world.renewed))
         world.plans[region.name] = RegionPlan(region.name, Phase.ASLEEP, 0, "Asleep")
         for begin, _ in simulated.machines.droughts:
             loop.at(begin, simulated.machines.begin_drought)
@@ -345,6 +353,7 @@ def _add_gateways(world: World) -> None:
             world.records,
             Random(f"{scenario.seed} {region.name}"),  # noqa: S311 - a draw among equals, not a secret
             world.demanded,
+            world.begun_to_hold,
             min(scenario.gateways.hold_seconds, scenario.spec.gateway.hold_seconds),
             scenario.gateways.hop == "path",
         )
