@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass
 from typing import Any
@@ -17,8 +18,11 @@ import structlog
 from kubernetes.aio.config import ConfigException
 
 from voxfleet_operator.cluster.api import KubernetesApi, KubernetesError, connect
+from voxfleet_operator.cluster.cluster import Cluster
 from voxfleet_operator.cluster.observation import Observer
 from voxfleet_operator.cluster.own_kind import kopf_registry, kopf_settings
+from voxfleet_operator.cluster.pod_drainer import PodDrainer
+from voxfleet_operator.cluster.resource_index import ResourceIndex
 from voxfleet_operator.cluster.store import Store
 from voxfleet_operator.cluster.watches import list_and_watch
 from voxfleet_operator.fetch_poller import FetchPoller
@@ -50,6 +54,7 @@ class Components:
     settings: Settings
     api: KubernetesApi
     queue: WorkQueue[Key]
+    index: ResourceIndex
     store: Store
     reconciler: Reconciler
     poller: LoadPoller
@@ -114,7 +119,9 @@ async def _watch_own_kind(components: Components) -> None:
     """Run kopf once the CRD is served: kopf looks for the kind only when it starts."""
     while not await _is_served(components.api):  # noqa: ASYNC110 - the event is in another process
         await asyncio.sleep(DEFINITION_POLL_SECONDS)
-    registry = kopf_registry(components.store, components.api.configuration)
+    configuration = components.api.endpoint.configuration
+    assert configuration is not None  # noqa: S101 - the own cluster's endpoint has it
+    registry = kopf_registry(components.index, configuration)
     await kopf.operator(
         registry=registry, settings=kopf_settings(), clusterwide=True, ready_flag=components.kopf_started
     )
@@ -149,6 +156,7 @@ async def _until_stopped(kopf_started: asyncio.Event) -> None:
 async def _components(settings: Settings) -> AsyncIterator[Components]:
     """Build and connect everything; close it at the end."""
     queue: WorkQueue[Key] = WorkQueue()
+    index = ResourceIndex(queue.add)
     store = Store(queue.add, queue.add_first, settings.gateway_internal_port)
     metrics = Metrics()
     api = await connect(settings.kubeconfig, lambda method, status: metrics.api_calls.labels(method, str(status)).inc())
@@ -163,7 +171,9 @@ async def _components(settings: Settings) -> AsyncIterator[Components]:
         poller = LoadPoller(session, observer, gateway_token(settings.internal_key), settings.load_poll_seconds)
         fetch_poller = FetchPoller(session, observer, settings.load_poll_seconds)
         observer.on_reclaim = metrics.reclaims.inc
-        reconciler = Reconciler(api, store, observer, installation(settings))
+        drainer = PodDrainer(settings.internal_key)
+        cluster = Cluster(api, store, observer, settings.system_namespace, drainer, time.time)
+        reconciler = Reconciler(cluster, index, installation(settings))
         reconciler.on_status = metrics.observe_wakes
         reconciler.costs.on_spending, reconciler.costs.on_forget = metrics.count_spending, metrics.forget_spending
         watched = watches(settings.system_namespace, settings.demand_namespace, settings.gateway_service)
@@ -171,6 +181,7 @@ async def _components(settings: Settings) -> AsyncIterator[Components]:
             settings,
             api,
             queue,
+            index,
             store,
             reconciler,
             poller,
@@ -180,7 +191,7 @@ async def _components(settings: Settings) -> AsyncIterator[Components]:
             kopf_started=asyncio.Event(),
         )
         health = await serve_health(settings.health_host, settings.health_port, components.is_synced)
-        metrics.observe(store.resources.values, queue.__len__, queue.oldest_seconds)
+        metrics.observe(index.resources.values, queue.__len__, queue.oldest_seconds)
         scrapes = await serve_metrics(
             settings.health_host,
             settings.metrics_port,

@@ -1,16 +1,16 @@
-"""Sends requests to the API server: apply, patch, get, list, watch, delete.
+"""Sends requests to one API server: apply, patch, get, list, watch, delete, and to a pod's port through it.
 
-Knows paths, content types and errors. Credentials come from the official client's configuration loaders, so every
-kind of kubeconfig and the pod's own rotating token work. Does not know what an object contains.
+Knows paths, content types and errors. Does not know where the server's address and credentials come from
+(endpoints.py), nor what an object contains.
 """
 
 import json
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiohttp
-from kubernetes.aio import client, config
 
+from voxfleet_operator.cluster.endpoints import Endpoint, home_endpoint
 from voxfleet_operator.names import FIELD_MANAGER
 
 REQUEST_SECONDS = 10.0
@@ -18,10 +18,23 @@ REQUEST_SECONDS = 10.0
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
 LARGEST_WATCH_EVENT_BYTES = 2**21  # one event is one line; etcd accepts objects of up to 1.5 MiB
+# A page of 500 objects; the API server of a remote region is its author's, and must not fill the operator's memory.
+LARGEST_ANSWER_BYTES = 2**26
 
 NOT_FOUND, CONFLICT, GONE, UNPROCESSABLE = 404, 409, 410, 422
+FIRST_ERROR = 300  # redirects too: no API server sends one, and credentials must not reach another host
+
+LONGEST_ERROR_TEXT = 500  # of an answer that is no Kubernetes Status
 
 Body = dict[str, Any]
+
+
+class PodPort(NamedTuple):
+    """A port of a pod, to which the API server passes requests on."""
+
+    namespace: str
+    name: str
+    port: int
 
 
 class KubernetesError(Exception):
@@ -54,23 +67,18 @@ ERRORS: dict[int, type[KubernetesError]] = {NOT_FOUND: NotFoundError, CONFLICT: 
 class KubernetesApi:
     """Client of one API server. `count_call` gets method and status of each request except watches; 0: no response."""
 
-    def __init__(self, api_client: client.ApiClient, count_call: Callable[[str, int], None]) -> None:
-        self._client = api_client
-        # A session of our own: the client's would parse every response into its models. No connection limit, because
-        # each watch occupies a connection all the time.
-        connector = aiohttp.TCPConnector(ssl=api_client.rest_client.ssl_context, limit=0)
+    def __init__(self, endpoint: Endpoint, count_call: Callable[[str, int], None]) -> None:
+        self.endpoint = endpoint
+        # A session of our own: the official client's would parse every response into its models. No connection limit,
+        # because each watch occupies a connection all the time.
+        connector = aiohttp.TCPConnector(ssl=endpoint.trust, limit=0, socket_factory=endpoint.socket_factory)
         self._session = aiohttp.ClientSession(connector=connector, read_bufsize=LARGEST_WATCH_EVENT_BYTES)
         self._count_call = count_call
-
-    @property
-    def configuration(self) -> client.Configuration:
-        """Address and credentials, which kopf uses too."""
-        return self._client.configuration
 
     async def close(self) -> None:
         """Close all connections."""
         await self._session.close()
-        await self._client.close()
+        await self.endpoint.close()
 
     async def get(self, path: str) -> Body:
         """Return an object or a list. Raises KubernetesError."""
@@ -98,21 +106,35 @@ class KubernetesApi:
         """Merge patch (RFC 7386); a resourceVersion in the metadata makes it conditional (ConflictError)."""
         return await self._request("PATCH", path, query={"fieldManager": FIELD_MANAGER}, body=body, content_type=MERGE)
 
-    async def delete(self, path: str) -> None:
-        """Delete an object, and what it owns; one that does not exist is no error."""
+    async def delete(self, path: str, preconditions: dict[str, str] | None = None) -> None:
+        """Delete an object, and what it owns; one that does not exist is no error.
+
+        `preconditions`: uid and resourceVersion that the object must have still (ConflictError).
+        """
+        body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": preconditions} if preconditions else None
         try:
             # The API server's default for a Job leaves its pods behind.
-            await self._request("DELETE", path, query={"propagationPolicy": "Background"})
+            await self._request("DELETE", path, query={"propagationPolicy": "Background"}, body=body)
         except NotFoundError:
             return
+
+    async def proxy(self, method: str, pod: PodPort, path: str, headers: dict[str, str]) -> bytes:
+        """Send a request to a pod's port through the API server, and return the answer's body.
+
+        The API server takes the header Authorization off, so a token for the pod must be in another one.
+        """
+        url = f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}:{pod.port}/proxy{path}"
+        return await self._send(method, url, headers=headers)
 
     async def watch(self, path: str, query: dict[str, str], timeout_seconds: float) -> AsyncIterator[Body]:
         """Yield the events of one watch until the server ends it; raises TimeoutError after that much silence."""
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=REQUEST_SECONDS, sock_read=timeout_seconds)
         query = {"watch": "true", "allowWatchBookmarks": "true", **query}
         headers = await self._headers()
-        async with self._session.get(self._url(path), params=query, headers=headers, timeout=timeout) as response:
-            if response.status >= 400:  # noqa: PLR2004 - first of HTTP's error codes
+        async with self._session.get(
+            self._url(path), params=query, headers=headers, timeout=timeout, **self._safely
+        ) as response:
+            if response.status >= FIRST_ERROR:
                 raise await _error(response)
             async for line in response.content:
                 yield json.loads(line)
@@ -126,33 +148,50 @@ class KubernetesApi:
         body: Body | None = None,
         content_type: str = "application/json",
     ) -> Body:
-        status = 0
-        headers = await self._headers() | {"Content-Type": content_type}
         data = json.dumps(body) if body is not None else None
-        timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS)
+        answer = await self._send(method, path, query=query, data=data, headers={"Content-Type": content_type})
+        try:
+            parsed: Body = json.loads(answer)
+        except (ValueError, RecursionError) as error:
+            raise KubernetesError(0, f"{method} {path}: the answer is no JSON: {answer[:100]!r}") from error
+        return parsed
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: dict[str, str] | None = None,
+        data: str | None = None,
+        headers: dict[str, str],
+    ) -> bytes:
+        status = 0
+        all_headers = await self._headers() | headers
+        timeout = aiohttp.ClientTimeout(total=self.endpoint.request_seconds)
         try:
             async with self._session.request(
-                method, self._url(path), params=query, data=data, headers=headers, timeout=timeout
+                method, self._url(path), params=query, data=data, headers=all_headers, timeout=timeout, **self._safely
             ) as response:
                 status = response.status
-                if status >= 400:  # noqa: PLR2004 - first of HTTP's error codes
+                if status >= FIRST_ERROR:
                     raise await _error(response)
-                parsed: Body = await response.json()
-                return parsed
-        except (aiohttp.ClientError, TimeoutError) as error:
+                return await _read(response)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise KubernetesError(
                 0, f"{method} {path}: API server not reached: {error or type(error).__name__}"
             ) from error
         finally:
             self._count_call(method, status)
 
+    @property
+    def _safely(self) -> dict[str, Any]:
+        return {"allow_redirects": False, "server_hostname": self.endpoint.server_hostname}
+
     def _url(self, path: str) -> str:
-        return f"{self._client.configuration.host}{path}"
+        return f"{self.endpoint.host}{path}"
 
     async def _headers(self) -> dict[str, str]:
-        headers = {"Accept": "application/json", "User-Agent": FIELD_MANAGER}
-        await self._client.update_params_for_auth(headers, [], ["BearerToken"], "", "", None)
-        return headers
+        return {"Accept": "application/json", "User-Agent": FIELD_MANAGER} | await self.endpoint.authorization()
 
 
 async def connect(
@@ -162,23 +201,26 @@ async def connect(
 
     Raises ConfigException when none of them names a cluster.
     """
-    configuration = client.Configuration()
-    if kubeconfig:
-        await config.load_kube_config(config_file=kubeconfig, client_configuration=configuration)
-    else:
-        try:
-            config.load_incluster_config(client_configuration=configuration)
-        except config.ConfigException:
-            await config.load_kube_config(client_configuration=configuration)
-    return KubernetesApi(client.ApiClient(configuration), count_call)
+    return KubernetesApi(await home_endpoint(kubeconfig), count_call)
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    """Return the whole body. Raises KubernetesError for one that is too long."""
+    chunks, size = [], 0
+    async for chunk in response.content.iter_any():
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > LARGEST_ANSWER_BYTES:
+            raise KubernetesError(0, f"{response.method} {response.url.path}: over {LARGEST_ANSWER_BYTES} bytes")
+    return b"".join(chunks)
 
 
 async def _error(response: aiohttp.ClientResponse) -> KubernetesError:
-    text = await response.text()
+    text = (await _read(response)).decode(errors="replace")
     try:
-        message = json.loads(text).get("message", text)
-    except ValueError:  # a proxy in between answers in HTML
-        message = text
+        message = json.loads(text)["message"]
+    except (ValueError, RecursionError, LookupError, TypeError):  # a proxy in between answers in HTML
+        message = text[:LONGEST_ERROR_TEXT]
     kind = ERRORS.get(response.status, KubernetesError)
     text = f"{response.method} {response.url.path}: {response.status} {message}"
     return kind(response.status, text, retry_after_seconds(response.headers.get("Retry-After", "")))

@@ -8,12 +8,12 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 
-from voxfleet_operator.cluster.api import NOT_FOUND, KubernetesApi, NotFoundError
+from voxfleet_operator.cluster.api import KubernetesApi, NotFoundError
 from voxfleet_operator.cluster.parsing import ObjectState, parse_object
 from voxfleet_operator.cluster.store import Store
-from voxfleet_operator.kinds import UNOWNED_KINDS, ObjectRef, resource_path
+from voxfleet_operator.kinds import UNOWNED_KINDS, ObjectRef
 from voxfleet_operator.manifests import Manifest
-from voxfleet_operator.resources import Key, Resource
+from voxfleet_operator.resources import Resource
 
 
 class NameTakenError(Exception):
@@ -59,24 +59,6 @@ class ObjectWriter:
         """Drop what is remembered of deleted objects."""
         for ref in refs:
             self.applied.pop(ref, None)
-
-    async def check_resource(self, resource: Resource) -> None:
-        """Raise NotFoundError if the resource was deleted, or replaced by one of the same name.
-
-        Called before something new is created, because the watch may be behind: an unowned object that is created
-        after its resource is gone would stay for ever.
-        """
-        found = await self.api.get(resource_path(resource.key))
-        if found["metadata"]["uid"] != resource.uid or found["metadata"].get("deletionTimestamp"):
-            raise NotFoundError(NOT_FOUND, f"{resource.key} was deleted meanwhile")
-
-    async def resource_exists(self, key: Key) -> bool:
-        """Ask the API server itself: a resource that watches have not shown yet exists all the same."""
-        try:
-            body = await self.api.get(resource_path(key))
-        except NotFoundError:
-            return False
-        return not body["metadata"].get("deletionTimestamp")
 
     async def _existing(self, ref: ObjectRef) -> ObjectState | None:
         try:

@@ -11,7 +11,7 @@ import structlog
 from kubernetes.aio import client
 from pydantic import ValidationError
 
-from voxfleet_operator.cluster.store import Store
+from voxfleet_operator.cluster.resource_index import ResourceIndex
 from voxfleet_operator.cluster.watches import PAGE
 from voxfleet_operator.resources import GROUP, PLURAL, VERSION, Key, read_resource
 
@@ -32,8 +32,8 @@ def kopf_settings() -> kopf.OperatorSettings:
     return settings
 
 
-def kopf_registry(store: Store, configuration: client.Configuration) -> kopf.OperatorRegistry:
-    """Return handlers that fill the store and never write to the cluster."""
+def kopf_registry(index: ResourceIndex, configuration: client.Configuration) -> kopf.OperatorRegistry:
+    """Return handlers that fill the index and never write to the cluster."""
     registry = kopf.OperatorRegistry()
 
     async def login(**_: Any) -> kopf.ConnectionInfo:
@@ -42,16 +42,16 @@ def kopf_registry(store: Store, configuration: client.Configuration) -> kopf.Ope
     # Coroutines, because kopf runs plain functions in threads, and the store belongs to the event loop's.
     async def index_resource(body: kopf.Body, **_: Any) -> None:
         try:
-            store.put_resource(read_resource(dict(body)))
+            index.put(read_resource(dict(body)))
         except ValidationError as error:
             log.exception("resource cannot be parsed", name=body["metadata"]["name"], error=str(error))
 
     async def enqueue(type: str | None, namespace: str, name: str, **_: Any) -> None:  # noqa: A002 - kopf's own word
         key = Key(namespace, name)
         if type == "DELETED":
-            store.remove_resource(key)
+            index.remove(key)
         else:
-            store.enqueue(key)
+            index.enqueue(key)
 
     kopf.on.login(registry=registry)(login)
     kopf.index(GROUP, VERSION, PLURAL, registry=registry)(index_resource)

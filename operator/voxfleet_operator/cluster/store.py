@@ -13,13 +13,13 @@ from typing import Any, NamedTuple, TypeVar
 from voxfleet_operator import names
 from voxfleet_operator.cluster.parsing import PARSERS, EndpointState, ObjectState, parse_object
 from voxfleet_operator.cluster.pod_parsing import Receipt
+from voxfleet_operator.cluster.resource_index import discard
 from voxfleet_operator.decisions.observed import PodState, WorkloadState
 from voxfleet_operator.kinds import EVENTS, KINDS, NODE_EVENT, POD_EVENT, UNOWNED_KINDS, ObjectRef, Watch
-from voxfleet_operator.resources import Key, Resource
+from voxfleet_operator.resources import Key
 
 Body = dict[str, Any]
 StateT = TypeVar("StateT")
-MemberT = TypeVar("MemberT")
 
 
 class GatewayAddress(NamedTuple):
@@ -31,56 +31,27 @@ class GatewayAddress(NamedTuple):
 
 @dataclass(slots=True)
 class Store:
-    """Observed objects. `enqueue` gets the key of a changed resource, `enqueue_first` one to reconcile before others.
+    """Observed objects of one cluster.
 
-    `states` holds what decisions read (cluster/parsing.py), `objects` owner and digest of everything. `pods_on` and
-    `namesakes` index pods by node and resources by model name: what an event costs must not grow with the fleet.
+    `enqueue` gets the key of the resource that a changed object belongs to, `enqueue_first` one to reconcile at once.
+    `states` holds what decisions read (cluster/parsing.py), `objects` owner and digest of everything. `pods_on` indexes
+    pods by node: what an event costs must not grow with the fleet.
     """
 
     enqueue: Callable[[Key], None]
     enqueue_first: Callable[[Key], None]
     gateway_port: int
     clock: Callable[[], float] = time.time
-    resources: dict[Key, Resource] = field(default_factory=dict)
     objects: dict[ObjectRef, ObjectState] = field(default_factory=dict)
     states: dict[ObjectRef, object] = field(default_factory=dict)
     owners: dict[ObjectRef, Key] = field(default_factory=dict)
     objects_of: dict[Key, set[ObjectRef]] = field(default_factory=dict)
     pods_on: dict[str, set[ObjectRef]] = field(default_factory=dict)
-    namesakes: dict[str, set[Key]] = field(default_factory=dict)
     versions: dict[ObjectRef, int] = field(default_factory=dict)
     synced: set[str] = field(default_factory=set)
     listed: asyncio.Event = field(default_factory=asyncio.Event)
     lease_watch_broken_at: float | None = None
     is_lease_watch_broken: bool = False
-
-    def put_resource(self, resource: Resource) -> None:
-        """Record a new or changed VoxTTSDeployment; resources of the same model name are enqueued too."""
-        # Whether a resource owns its model name shows in its registry entry and its conditions.
-        before = self.resources.get(resource.key)
-        self.resources[resource.key] = resource
-        if before is None or before.model_name != resource.model_name:
-            self._unname(before)
-            self.namesakes.setdefault(resource.model_name, set()).add(resource.key)
-            self._enqueue_namesakes(resource)
-        if before is None or before.spec.cache != resource.spec.cache or before.spec.image != resource.spec.image:
-            self._enqueue_pre_pulls(resource, before)
-        self.enqueue(resource.key)
-
-    def remove_resource(self, key: Key) -> None:
-        """Record a deleted VoxTTSDeployment; another resource may own its model name now."""
-        gone = self.resources.pop(key, None)
-        if gone is not None:
-            self._unname(gone)
-            self._enqueue_namesakes(gone)
-            self._enqueue_pre_pulls(gone, None)
-        self.enqueue(key)
-
-    def owner_of_model_name(self, model_name: str) -> Key | None:
-        """Return the oldest resource with that model name."""
-        namesakes = [self.resources[key] for key in self.namesakes.get(model_name, ())]
-        oldest = min(namesakes, key=lambda resource: (resource.created_at, resource.key), default=None)
-        return oldest.key if oldest else None
 
     def awake_keys(self) -> set[Key]:
         """Return the resources with a region that has replicas."""
@@ -89,22 +60,6 @@ class Store:
             for ref, state in self.states.items()
             if isinstance(state, WorkloadState) and state.replicas > 0
         }
-
-    def _enqueue_namesakes(self, resource: Resource) -> None:
-        for key in sorted(self.namesakes.get(resource.model_name, set()) - {resource.key}):
-            self.enqueue(key)
-
-    def _unname(self, resource: Resource | None) -> None:
-        if resource is not None:
-            _discard(self.namesakes, resource.model_name, resource.key)
-
-    def _enqueue_pre_pulls(self, changed: Resource, before: Resource | None) -> None:
-        """Enqueue the resources that may have to pull an image now which another one has pulled for them."""
-        if not any(each.spec.cache.pre_pull_image for each in (changed, before) if each is not None):
-            return
-        for other in self.resources.values():
-            if other.spec.cache.pre_pull_image and other.key != changed.key:
-                self.enqueue(other.key)
 
     @property
     def gateways(self) -> frozenset[GatewayAddress]:
@@ -170,7 +125,7 @@ class Store:
         """Drop a deleted object."""
         self._drop(_ref(watch.kind, body))
 
-    def on_broken(self, watch: Watch) -> None:
+    def on_broken(self, watch: Watch, _error: str = "") -> None:
         """Record since when renewals may have been missed."""
         if watch.kind == "Lease":
             self.is_lease_watch_broken, self.lease_watch_broken_at = True, self.clock()
@@ -209,7 +164,7 @@ class Store:
         self.objects.pop(ref, None)
         gone = self.states.pop(ref, None)
         if isinstance(gone, PodState):
-            _discard(self.pods_on, gone.node, ref)
+            discard(self.pods_on, gone.node, ref)
         self.versions.pop(ref, None)
         owner = self.owners.pop(ref, None)
         self._enqueue_concerned(ref)
@@ -231,14 +186,6 @@ class Store:
 
 def _is_of(pod: PodState, deployment: ObjectRef) -> bool:
     return names.workload_name(pod.deployment, pod.region, pod.pool) == deployment.name
-
-
-def _discard(index: dict[str, set[MemberT]], name: str, member: MemberT) -> None:
-    """Take a member out of an index, and an entry without members too."""
-    members = index.get(name, set())
-    members.discard(member)
-    if not members:
-        index.pop(name, None)
 
 
 def _version(body: Body) -> int:

@@ -39,14 +39,15 @@ class WatchHandler(Protocol):
     def on_delete(self, watch: Watch, body: Body) -> None:
         """A deleted object."""
 
-    def on_broken(self, watch: Watch) -> None:
-        """Events may have been missed; a listing follows."""
+    def on_broken(self, watch: Watch, error: str) -> None:
+        """Events may have been missed, because of the error (empty: the server ended the watch); a listing follows."""
 
 
 async def list_and_watch(api: KubernetesApi, watch: Watch, handler: WatchHandler) -> None:
     """List and follow without end; the pause before a new listing grows with consecutive failures."""
     failures = 0
     while True:
+        text = ""
         try:
             version = await _list(api, watch, handler)
             failures = 0
@@ -54,8 +55,9 @@ async def list_and_watch(api: KubernetesApi, watch: Watch, handler: WatchHandler
         except (KubernetesError, aiohttp.ClientError, TimeoutError, ValueError) as error:
             # An expired version (410) is normal after a pause and needs no back-off.
             failures += not isinstance(error, GoneError)
-            log.warning("watch broken", kind=watch.kind, error=str(error) or type(error).__name__)
-        handler.on_broken(watch)
+            text = str(error) or type(error).__name__
+            log.warning("watch broken", kind=watch.kind, error=text)
+        handler.on_broken(watch, text)
         pause_seconds = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2**failures)
         await asyncio.sleep(pause_seconds * random.uniform(0.5, 1.0))  # noqa: S311 - jitter is no secret
 

@@ -6,7 +6,10 @@ from typing import Any
 
 from voxfleet_operator import names
 from voxfleet_operator.cluster.api import connect
+from voxfleet_operator.cluster.cluster import Cluster
 from voxfleet_operator.cluster.observation import Observer
+from voxfleet_operator.cluster.pod_drainer import PodDrainer
+from voxfleet_operator.cluster.resource_index import ResourceIndex
 from voxfleet_operator.cluster.store import Store
 from voxfleet_operator.decisions.load import GatewayLoad, Reading, Readings
 from voxfleet_operator.manifests import Installation
@@ -98,13 +101,19 @@ async def _marked_by_an_old_and_by_a_new_observation(world: World) -> list[bool]
     gateway_host = f"voxfleet-gateway.{world.system_namespace}.svc.cluster.local"
     installation = Installation(world.system_namespace, world.demand_namespace, gateway_host, pod_settings)
     later = 0.0
-    reconciler = Reconciler(api, store, observer, installation, clock=lambda: time.time() + later)
+
+    def clock() -> float:
+        return time.time() + later
+
+    index = ResourceIndex(lambda _key: None)
+    cluster = Cluster(api, store, observer, world.system_namespace, PodDrainer("key"), clock)
+    reconciler = Reconciler(cluster, index, installation, clock)
     try:
         world.renew()
         store.on_applied("Lease", world.api.get(world.lease_path()))
         store.on_applied("Deployment", world.api.get(world.deployment_path()))
         resource = read_resource(world.api.get(world.resource_path()))
-        store.put_resource(resource)
+        index.put(resource)
         await reconciler.reconcile(resource.key)
         path = world.pod("pod-1")
         world.pod_ready(path)

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from voxfleet_operator import names
 from voxfleet_operator.cluster.api import CONFLICT, NOT_FOUND, ConflictError, KubernetesApi, NotFoundError
+from voxfleet_operator.cluster.cluster import Cluster
 from voxfleet_operator.cluster.observation import Observer
+from voxfleet_operator.cluster.resource_index import ResourceIndex
 from voxfleet_operator.cluster.store import Store
 from voxfleet_operator.decisions.load import GatewayLoad, Reading, Readings
 from voxfleet_operator.decisions.timestamps import to_micro_time, to_rfc3339
@@ -143,12 +145,14 @@ class Loop:
             return self.now
 
         self.queue: WorkQueue[Key] = WorkQueue(clock, jitter=lambda: 1.0)
+        self.index = ResourceIndex(self.queue.add)
         self.store = Store(self.queue.add, self.queue.add_first, 9091, clock)
         self.observer = Observer(self.store, "demand")
         installation = Installation("system", "demand", "gateway.system.svc", PodSettings("image", "Always", "key"))
-        self.reconciler = Reconciler(self.api, self.store, self.observer, installation, clock)
         self.drained: list[tuple[Key, str, bool]] = []
-        self.reconciler.executor.drainer = SimpleNamespace(drain=self._drain)  # type: ignore[assignment]
+        drainer = SimpleNamespace(drain=self._drain)
+        self.cluster = Cluster(self.api, self.store, self.observer, "system", drainer, clock)  # type: ignore[arg-type]
+        self.reconciler = Reconciler(self.cluster, self.index, installation, clock)
         self.metrics = Metrics()
         self.reconciler.costs.monotonic = clock
         self.reconciler.costs.on_spending = self.metrics.count_spending
@@ -173,9 +177,9 @@ class Loop:
         kind = body.get("kind", "")
         if kind == KIND:
             if is_deleted:
-                self.store.remove_resource(Key(body["metadata"]["namespace"], body["metadata"]["name"]))
+                self.index.remove(Key(body["metadata"]["namespace"], body["metadata"]["name"]))
             else:
-                self.store.put_resource(read_resource(body))
+                self.index.put(read_resource(body))
             return
         assert ObjectRef(kind, body["metadata"]["namespace"], body["metadata"]["name"]).path == path
         (self.store.on_delete if is_deleted else self.store.on_change)(Watch(kind, "label"), body)

@@ -285,8 +285,8 @@ async def test_a_new_default_image_rolls_two_deployments_at_a_time(loop: Loop) -
 
 async def test_a_waiting_deployment_is_kept_as_it_is_until_the_spec_changes(loop: Loop) -> None:
     await awake(loop)
-    loop.reconciler.rollouts.running = {ObjectRef("Deployment", "other", name) for name in ("a", "b")}
-    for ref in loop.reconciler.rollouts.running:
+    loop.cluster.rollouts.running = {ObjectRef("Deployment", "other", name) for name in ("a", "b")}
+    for ref in loop.cluster.rollouts.running:
         loop.store.states[ref] = WorkloadState(1)
     pod_settings = replace(loop.reconciler.installation.pod, image="image:2")
     loop.reconciler.installation = replace(loop.reconciler.installation, pod=pod_settings)
@@ -299,7 +299,7 @@ async def test_a_waiting_deployment_is_kept_as_it_is_until_the_spec_changes(loop
     loop.change_spec(serving={"maxBatchSize": 7})
     await loop.reconcile()
     assert images(loop, "eu") == ["image:2"], "the user's change is applied at once"
-    assert loop.reconciler.rollouts.kept == {}
+    assert loop.cluster.rollouts.kept == {}
 
 
 async def test_replace_keeps_the_only_server_until_another_region_serves(loop: Loop) -> None:
@@ -436,7 +436,7 @@ async def test_nothing_is_created_for_a_resource_that_was_deleted_meanwhile(loop
     loop.create()
     del loop.api.objects[resource_path(NARRATOR)]  # its event has not arrived yet
     assert await loop.writes_of() == []
-    assert loop.store.resources == {}
+    assert loop.index.resources == {}
 
 
 async def test_paused_writes_a_condition_and_nothing_else(loop: Loop) -> None:

@@ -60,7 +60,7 @@ def fleet(loop: Loop, resources: int) -> None:
         name = f"voice-{each}"
         metadata = {"namespace": "default", "name": name, "uid": name, "creationTimestamp": "2026-11-23T20:00:00Z"}
         spec = {"regions": [{"name": region} for region in REGIONS]}
-        loop.store.put_resource(read_resource({"metadata": metadata, "spec": spec}))
+        loop.index.put(read_resource({"metadata": metadata, "spec": spec}))
         for region in REGIONS:
             loop.store.on_change(Watch("Node", ""), node(number, 1))
             loop.store.on_change(Watch("Pod", ""), pod(name, region, number))

@@ -56,7 +56,7 @@ def test_a_wake_is_observed_once_and_its_parts_when_they_are_known() -> None:
 
 async def test_regions_replicas_and_conditions_follow_the_status(loop: Any) -> None:
     key = loop.create("eu", "us")
-    loop.metrics.observe(loop.store.resources.values, float, float)
+    loop.metrics.observe(loop.index.resources.values, float, float)
     await loop.reconcile()
     loop.renew()
     await loop.reconcile()
@@ -70,7 +70,7 @@ async def test_regions_replicas_and_conditions_follow_the_status(loop: Any) -> N
     assert value(loop.metrics, "region_phase", **region, region="eu", phase="Waking") == 0
     ready = {"type": "Ready", "status": "True", "reason": "Serving"}
     assert value(loop.metrics, "condition", **region, **ready) == 1
-    loop.store.remove_resource(key)
+    loop.index.remove(key)
     assert value(loop.metrics, "condition", **region, **ready) == 0
 
 

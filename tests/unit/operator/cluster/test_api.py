@@ -2,13 +2,17 @@
 
 import pytest
 from aiohttp import web
-from kubernetes.aio import client
 from voxfleet_operator.cluster.api import KubernetesApi, KubernetesError, retry_after_seconds
+from voxfleet_operator.cluster.endpoints import Endpoint
 
 
 @pytest.mark.parametrize(("header", "seconds"), [("", 0), ("1", 1), ("30", 30), ("Wed, 21 Oct 2026 07:28:00 GMT", 0)])
 def test_retry_after_is_read_in_seconds(header: str, seconds: float) -> None:
     assert retry_after_seconds(header) == seconds
+
+
+async def unauthorized() -> dict[str, str]:
+    return {}
 
 
 async def test_every_request_is_counted_once_with_its_status() -> None:
@@ -21,7 +25,7 @@ async def test_every_request_is_counted_once_with_its_status() -> None:
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     host = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    api = KubernetesApi(client.ApiClient(client.Configuration(host=host)), lambda *call: counted.append(call))
+    api = KubernetesApi(Endpoint(host, True, unauthorized), lambda *call: counted.append(call))
     await api.get("/200")
     for path in ("/429", "/404"):
         with pytest.raises(KubernetesError):

@@ -8,7 +8,7 @@ from voxfleet_operator import names
 from voxfleet_operator.cluster.store import Store
 from voxfleet_operator.decisions.observed import LeaseState, PodState, WorkloadState
 from voxfleet_operator.kinds import ObjectRef, Watch
-from voxfleet_operator.resources import Key, read_resource
+from voxfleet_operator.resources import Key
 
 NARRATOR = Key("default", "narrator")
 LEASES = Watch("Lease", "x", "demand")
@@ -142,27 +142,8 @@ def test_gateways_are_the_ready_endpoints_of_all_slices() -> None:
     assert seen.gateways == frozenset()
 
 
-def resource(name: str, created_at: str, model: str = "shared") -> Any:
-    metadata = {"namespace": "default", "name": name, "uid": name, "creationTimestamp": created_at}
-    return read_resource({"metadata": metadata, "spec": {"model": {"name": model}, "regions": [{"name": "eu"}]}})
-
-
-def test_the_oldest_owns_the_model_name_and_namesakes_are_enqueued() -> None:
-    seen, enqueued, _ = store()
-    seen.put_resource(resource("younger", "2026-11-02T00:00:00Z"))
-    seen.put_resource(resource("older", "2026-11-01T00:00:00Z"))
-    assert seen.owner_of_model_name("shared") == Key("default", "older")
-    assert enqueued.count(Key("default", "younger")) == 2
-    enqueued.clear()
-    seen.remove_resource(Key("default", "older"))
-    assert seen.owner_of_model_name("shared") == Key("default", "younger")
-    assert set(enqueued) == {Key("default", "older"), Key("default", "younger")}
-
-
 changes = st.lists(
     st.one_of(
-        st.tuples(st.just("resource"), st.sampled_from("abc"), st.sampled_from(["m", "n", ""])),
-        st.tuples(st.just("gone"), st.sampled_from("abc"), st.just("")),
         st.tuples(st.just("pod"), st.sampled_from("pq"), st.sampled_from(["n1", "n2", ""])),
         st.tuples(st.just("deleted"), st.sampled_from("pq"), st.just("")),
         st.tuples(st.just("listed"), st.sampled_from("pq"), st.sampled_from(["n1", "n2"])),
@@ -172,17 +153,11 @@ changes = st.lists(
 
 
 @given(changes)
-def test_property_the_indices_are_what_a_search_would_find(steps: list[tuple[str, str, str]]) -> None:
+def test_property_the_index_by_node_is_what_a_search_would_find(steps: list[tuple[str, str, str]]) -> None:
     seen, _, _ = store()
     for version, (what, name, value) in enumerate(steps, 1):
         of_pod = {**pod(name, version), "spec": {"nodeName": value} if value else {}}
-        if what == "resource":
-            model = {"model": {"name": value}} if value else {}
-            metadata = {"namespace": "default", "name": name, "uid": name, "creationTimestamp": "2026-11-23T20:00:00Z"}
-            seen.put_resource(read_resource({"metadata": metadata, "spec": {"regions": [{"name": "eu"}], **model}}))
-        elif what == "gone":
-            seen.remove_resource(Key("default", name))
-        elif what == "pod":
+        if what == "pod":
             # A pod's node is chosen once; another one of the same name comes after its deletion.
             seen.on_delete(PODS, of_pod)
             seen.on_change(PODS, of_pod)
@@ -194,8 +169,3 @@ def test_property_the_indices_are_what_a_search_would_find(steps: list[tuple[str
     pods = {ref: state.node for ref, state in seen.states.items() if isinstance(state, PodState) and state.node}
     nodes = set(pods.values())
     assert seen.pods_on == {node: {ref for ref, on in pods.items() if on == node} for node in nodes}
-    named = {key: resource.model_name for key, resource in seen.resources.items()}
-    assert seen.namesakes == {name: {key for key in named if named[key] == name} for name in set(named.values())}
-    for name in ("m", "n", "a"):
-        oldest = min((key for key in named if named[key] == name), default=None)
-        assert seen.owner_of_model_name(name) == oldest, "all are of the same age"

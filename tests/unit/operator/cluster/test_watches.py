@@ -64,7 +64,7 @@ class Recorder:
     def on_delete(self, _watch: Watch, body: Any) -> None:
         self.record(f"removed {body['metadata']['name']}")
 
-    def on_broken(self, _watch: Watch) -> None:
+    def on_broken(self, _watch: Watch, _error: str) -> None:
         self.record("broken")
 
 

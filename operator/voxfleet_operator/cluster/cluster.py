@@ -1,0 +1,38 @@
+"""One cluster: its API server's client, what was observed there, and everything that reads or writes there.
+
+Knows how its parts depend on each other. Does not know which regions it serves, nor other clusters.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from voxfleet_operator.cluster.action_executor import ActionExecutor
+from voxfleet_operator.cluster.api import KubernetesApi
+from voxfleet_operator.cluster.lookups.cluster_facts import Lookups
+from voxfleet_operator.cluster.object_writer import ObjectWriter
+from voxfleet_operator.cluster.observation import Observer
+from voxfleet_operator.cluster.pod_drainer import PodDrainer
+from voxfleet_operator.cluster.rollouts import RolloutLimiter
+from voxfleet_operator.cluster.store import Store
+
+
+@dataclass(slots=True)
+class Cluster:
+    """A cluster; watches fill its store, pollers the observer's readings."""
+
+    api: KubernetesApi
+    store: Store
+    observer: Observer
+    system_namespace: str
+    drainer: PodDrainer
+    clock: Callable[[], float]
+    writer: ObjectWriter = field(init=False)
+    rollouts: RolloutLimiter = field(init=False)
+    executor: ActionExecutor = field(init=False)
+    lookups: Lookups = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.writer = ObjectWriter(self.api, self.store)
+        self.rollouts = RolloutLimiter(self.api, self.store, self.observer.lost_templates)
+        self.lookups = Lookups(self.api, self.store, self.system_namespace, self.clock)
+        self.executor = ActionExecutor(self.api, self.store, self.observer.demand_namespace, self.drainer)
