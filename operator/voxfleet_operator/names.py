@@ -22,6 +22,8 @@ LABEL_POOL = "voxfleet.dev/pool"
 LABEL_WEIGHTS = "voxfleet.dev/weights"
 LABEL_JOB = "batch.kubernetes.io/job-name"  # by the Job controller, on pods
 LABEL_REGISTRY = "voxfleet.dev/model-registry"
+# On objects in a remote region's cluster: an operator there must not take them for its own.
+LABEL_REMOTE = "voxfleet.dev/remote"
 ANNOTATION_UID = "voxfleet.dev/uid"
 ANNOTATION_WOKEN_AT = "voxfleet.dev/woken-at"
 ANNOTATION_WOKEN_REASON = "voxfleet.dev/woken-reason"
@@ -44,6 +46,11 @@ ANNOTATION_ATTEMPT = "voxfleet.dev/attempt"
 # What autoscalers read on a pod: Karpenter, and the cluster autoscaler.
 PROTECTION = {"karpenter.sh/do-not-disrupt": "true", "cluster-autoscaler.kubernetes.io/safe-to-evict": "false"}
 ANNOTATION_RECONCILE = "voxfleet.dev/reconcile"
+# On a resource: its remote regions, until their clusters are clean; and those that the user gives up.
+ANNOTATION_REMOTE_REGIONS = "voxfleet.dev/remote-regions"
+ANNOTATION_ABANDON_REMOTE = "voxfleet.dev/abandon-remote"
+ANNOTATION_KUBECONFIG = "voxfleet.dev/kubeconfig"  # on objects in a remote cluster: the Secret that they were made by
+FINALIZER = "voxfleet.dev/remote-regions"
 FIELD_MANAGER = "voxfleet-operator"
 
 POOL_ON_DEMAND = "ondemand"

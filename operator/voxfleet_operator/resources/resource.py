@@ -41,6 +41,7 @@ class Resource:
     status: VoxTTSDeploymentStatus
     annotations: dict[str, str] = field(default_factory=dict)
     is_deleting: bool = False
+    finalizers: tuple[str, ...] = ()
 
     @cached_property
     def model_name(self) -> str:
@@ -77,6 +78,7 @@ def read_resource(body: dict[str, Any]) -> Resource:
         status=VoxTTSDeploymentStatus.model_validate(body.get("status") or {}),
         annotations=dict(metadata.get("annotations") or {}),
         is_deleting=bool(metadata.get("deletionTimestamp")),
+        finalizers=tuple(metadata.get("finalizers") or ()),
     )
 
 
