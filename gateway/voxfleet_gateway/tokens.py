@@ -6,8 +6,11 @@ Knows: how a token is derived from the key. Does not know: where the key comes f
 import base64
 import hashlib
 import hmac
+from collections.abc import Mapping
 
 BEARER = "Bearer "
+# The operator of another cluster comes through the API server here, which takes Authorization off.
+INTERNAL_TOKEN = "Voxfleet-Internal-Token"  # noqa: S105 - the name of a header
 
 
 def pod_token(key: str, namespace: str, name: str) -> str:
@@ -41,6 +44,11 @@ def bearer_matches(header: str | None, token: str) -> bool:
     if not given.isascii() or not given.startswith(BEARER):  # other bytes arrive as surrogates, which no token has
         return False
     return hmac.compare_digest(given.removeprefix(BEARER).encode(), token.encode())
+
+
+def internal_matches(headers: Mapping[str, str], token: str) -> bool:
+    """Whether a request's headers hold an internal port's token, as bearer or as an API server passes it on."""
+    return bearer_matches(headers.get("Authorization") or BEARER + headers.get(INTERNAL_TOKEN, ""), token)
 
 
 def _derive(key: str, purpose: str) -> str:

@@ -6,6 +6,7 @@ the resource's status (reconcile.py).
 """
 
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 import structlog
 
@@ -24,6 +25,11 @@ from voxfleet_operator.kinds import PER_REGION_KINDS, ObjectRef
 from voxfleet_operator.manifests import Manifest
 from voxfleet_operator.resources import Key, Resource
 from voxfleet_operator.status.conditions import Problem
+from voxfleet_operator.status.problems import apply_problem
+
+KeyT = TypeVar("KeyT")
+
+PAUSED = "paused"  # value of the annotation voxfleet.dev/reconcile
 
 log = structlog.get_logger(__name__)
 
@@ -32,6 +38,7 @@ log = structlog.get_logger(__name__)
 class Turn:
     """One reconcile of one resource's regions in a cluster: what was observed, what was planned, and at what time.
 
+    `kubeconfig`: the Secret by which the cluster is reached, NAME/KEY; empty: the operator's own cluster.
     `checked`: regions whose preconditions were checked; `refuted`: those of them whose plan is not carried out.
     """
 
@@ -40,8 +47,35 @@ class Turn:
     plan: ResourcePlan
     now: float
     facts: ClusterFacts = NOTHING_ASKED
+    kubeconfig: str = ""
     checked: set[str] = field(default_factory=set)
     refuted: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class Failures(Generic[KeyT]):
+    """Since when the reconciles of each key have failed, which tells a passing error from a lasting one."""
+
+    since: dict[KeyT, float] = field(default_factory=dict)
+
+    def problems(self, key: KeyT, errors: list[Exception], now: float) -> list[Problem]:
+        """Return the problems of a reconcile's errors, and record when there were none."""
+        if not errors:
+            self.since.pop(key, None)
+            return []
+        failing_seconds = now - self.since.setdefault(key, now)
+        return [_as_problem(error, failing_seconds) for error in errors]
+
+
+def first_to_retry(errors: list[Exception]) -> Exception:
+    """Return the error by which a reconcile is tried again: the first, or the one with the longest Retry-After."""
+    return max(errors, key=lambda each: each.retry_after_seconds if isinstance(each, KubernetesError) else 0.0)
+
+
+def _as_problem(error: Exception, failing_seconds: float) -> Problem:
+    if isinstance(error, KubernetesError):
+        return apply_problem(error.status, str(error), failing_seconds)
+    return Problem("NameTaken", str(error), is_lasting=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +142,8 @@ class ClusterReconciler:
             wanted |= self._earlier_weights(resource.key)
         errors: list[Exception] = []
         for ref in self.cluster.store.refs_of(resource.key, PER_REGION_KINDS):
-            if ref in wanted or resource.uid not in self.cluster.store.objects[ref].uids_of_owner:
+            found = self.cluster.store.objects[ref]
+            if ref in wanted or resource.uid not in found.uids_of_owner or found.kubeconfig != turn.kubeconfig:
                 continue
             try:
                 await self.cluster.writer.delete(ref)

@@ -45,7 +45,8 @@ class CostLedgers:
 
     def advance(self, resource: Resource, rates: tuple[Rate, ...], now: float) -> Ledger:
         """Return the resource's ledger, advanced to now, with what its regions hold from now on."""
-        ledger = with_rates(self._advanced(resource, now), rates)
+        unobserved = {region.name for region in resource.spec.regions} - {rate.region for rate in rates}
+        ledger = with_rates(self._advanced(resource, now), rates, unobserved)
         self.opened[resource.key] = _Open(resource.uid, ledger, self.monotonic())
         return ledger
 

@@ -5,11 +5,13 @@ know what a fetch is for (decisions/weights.py).
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import aiohttp
 from pydantic import BaseModel, Field, ValidationError
 
+from voxfleet_operator.cluster.api import KubernetesError
 from voxfleet_operator.cluster.observation import Observer
 from voxfleet_operator.cluster.pod_drainer import url_host
 from voxfleet_operator.decisions.observed import FetchProgress, PodState
@@ -28,9 +30,9 @@ class ProgressAnswer(BaseModel):
 
 @dataclass(slots=True)
 class FetchPoller:
-    """Reads the progress of every fetching pod, every `poll_seconds`."""
+    """Reads the progress of every fetching pod, every `poll_seconds`; `read` returns the answer of one pod."""
 
-    session: aiohttp.ClientSession
+    read: Callable[[PodState], Awaitable[bytes]]
     observer: Observer
     poll_seconds: float
 
@@ -54,11 +56,22 @@ class FetchPoller:
             await asyncio.sleep(self.poll_seconds)
 
     async def _poll(self, pod: PodState) -> FetchProgress | None:
-        url = f"http://{url_host(pod.address)}:{INTERNAL_PORT}/internal/progress"
-        timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS)
         try:
-            async with self.session.get(url, timeout=timeout, allow_redirects=False) as response:
-                answer = ProgressAnswer.model_validate_json(await response.content.read(LONGEST_ANSWER_BYTES))
-        except (aiohttp.ClientError, TimeoutError, ValidationError):
+            answer = ProgressAnswer.model_validate_json(await self.read(pod))
+        except (aiohttp.ClientError, TimeoutError, ValidationError, KubernetesError):
             return None  # the pod begins or ends, or is not reachable from here: the message is shorter then
         return FetchProgress(answer.present_bytes, answer.total_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class DirectProgressReader:
+    """Reads the progress at the pod's address."""
+
+    session: aiohttp.ClientSession
+
+    async def read(self, pod: PodState) -> bytes:
+        """Return the answer. Raises aiohttp.ClientError or TimeoutError."""
+        url = f"http://{url_host(pod.address)}:{INTERNAL_PORT}/internal/progress"
+        timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS)
+        async with self.session.get(url, timeout=timeout, allow_redirects=False) as response:
+            return await response.content.read(LONGEST_ANSWER_BYTES)

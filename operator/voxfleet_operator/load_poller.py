@@ -1,13 +1,14 @@
 """Polls every gateway replica for its load while a region is awake.
 
-Knows HTTP and the token. Keeps the newest answer of each replica, or the error of the newest attempt. Does not know
+Keeps the newest answer of each replica, or the error of the newest attempt. Knows HTTP and the token, for gateways of
+the operator's own cluster; those of a remote one are read through its API server (remote/pod_proxy.py). Does not know
 what the figures mean (decisions/load.py).
 """
 
 import asyncio
 import hmac
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
 
@@ -15,6 +16,7 @@ import aiohttp
 import structlog
 from pydantic import ValidationError
 
+from voxfleet_operator.cluster.api import KubernetesError
 from voxfleet_operator.cluster.observation import Observer
 from voxfleet_operator.cluster.pod_drainer import url_host
 from voxfleet_operator.cluster.store import GatewayAddress
@@ -22,6 +24,8 @@ from voxfleet_operator.decisions.load import GatewayLoad, Reading, Readings
 
 REQUEST_SECONDS = 2.0  # below the shortest useful poll interval, and far below the 15 s of a stale reading
 LARGEST_ANSWER_BYTES = 8 * 2**20  # about 20,000 rows of pods
+
+UNREAD = (aiohttp.ClientError, TimeoutError, ValidationError, KubernetesError)
 
 log = structlog.get_logger(__name__)
 
@@ -33,11 +37,10 @@ def gateway_token(internal_key: str) -> str:
 
 @dataclass(slots=True)
 class LoadPoller:
-    """Polls all gateways every `poll_seconds`."""
+    """Polls all gateways every `poll_seconds`; `read` returns the answer of one, or raises one of UNREAD."""
 
-    session: aiohttp.ClientSession
+    read: Callable[[GatewayAddress], Awaitable[bytes]]
     observer: Observer
-    token: str
     poll_seconds: float
     clock: Callable[[], float] = time.time
     newest: dict[GatewayAddress, Reading] = field(default_factory=dict)
@@ -60,19 +63,28 @@ class LoadPoller:
         self.observer.readings = Readings(tuple(self.newest.values()))
 
     async def _poll(self, gateway: GatewayAddress) -> None:
-        url = f"http://{url_host(gateway.address)}:{gateway.port}/internal/load"
         try:
-            answer = await self._get(url)
-        except (aiohttp.ClientError, TimeoutError, ValidationError) as error:
+            answer = GatewayLoad.model_validate_json(await self.read(gateway))
+        except UNREAD as error:
             text = str(error) or type(error).__name__
             # The last answer stays until it is stale: one lost request does not make the load unknown.
             before = self.newest.get(gateway, Reading(gateway.address))
             self.newest[gateway] = Reading(gateway.address, before.received_at, before.answer, text)
-            log.warning("gateway load not read", url=url, error=text)
+            log.warning("gateway load not read", gateway=gateway.pod or gateway.address, error=text)
             return
         self.newest[gateway] = Reading(gateway.address, self.clock(), answer)
 
-    async def _get(self, url: str) -> GatewayLoad:
+
+@dataclass(frozen=True, slots=True)
+class DirectReader:
+    """Reads the load of a gateway at its pod's address."""
+
+    session: aiohttp.ClientSession
+    token: str
+
+    async def read(self, gateway: GatewayAddress) -> bytes:
+        """Return the answer. Raises aiohttp.ClientError or TimeoutError."""
+        url = f"http://{url_host(gateway.address)}:{gateway.port}/internal/load"
         headers = {"Authorization": f"Bearer {self.token}"}
         timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS)
         # Without redirects: the token must not reach another host.
@@ -81,4 +93,4 @@ class LoadPoller:
             body = await response.content.read(LARGEST_ANSWER_BYTES)
             while not response.content.at_eof() and len(body) < LARGEST_ANSWER_BYTES:
                 body += await response.content.read(LARGEST_ANSWER_BYTES - len(body))
-            return GatewayLoad.model_validate_json(body)
+            return body

@@ -22,15 +22,17 @@ from voxfleet_operator.cluster.cluster import Cluster
 from voxfleet_operator.cluster.observation import Observer
 from voxfleet_operator.cluster.own_kind import kopf_registry, kopf_settings
 from voxfleet_operator.cluster.pod_drainer import PodDrainer
+from voxfleet_operator.cluster.remote.clusters import RemoteClusters
 from voxfleet_operator.cluster.resource_index import ResourceIndex
 from voxfleet_operator.cluster.store import Store
 from voxfleet_operator.cluster.watches import list_and_watch
-from voxfleet_operator.fetch_poller import FetchPoller
+from voxfleet_operator.fetch_poller import DirectProgressReader, FetchPoller
 from voxfleet_operator.kinds import Watch, watches
-from voxfleet_operator.load_poller import LoadPoller, gateway_token
+from voxfleet_operator.load_poller import DirectReader, LoadPoller, gateway_token
 from voxfleet_operator.manifests import Installation
 from voxfleet_operator.manifests.containers import PodSettings
 from voxfleet_operator.reconcile import Reconciler
+from voxfleet_operator.remote.components import RemoteComponents
 from voxfleet_operator.resources import GROUP, PLURAL, VERSION, Key
 from voxfleet_operator.settings import Settings
 from voxfleet_operator.telemetry import Metrics, serve_health, serve_metrics, set_up_logging
@@ -61,6 +63,7 @@ class Components:
     fetch_poller: FetchPoller
     metrics: Metrics
     watches: tuple[Watch, ...]
+    remote_clusters: RemoteClusters
     kopf_started: asyncio.Event
 
     def is_synced(self) -> bool:
@@ -168,8 +171,9 @@ async def _components(settings: Settings) -> AsyncIterator[Components]:
         allowed_host_paths=settings.host_paths(),
     )
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=GATEWAY_CONNECTIONS)) as session:
-        poller = LoadPoller(session, observer, gateway_token(settings.internal_key), settings.load_poll_seconds)
-        fetch_poller = FetchPoller(session, observer, settings.load_poll_seconds)
+        read = DirectReader(session, gateway_token(settings.internal_key)).read
+        poller = LoadPoller(read, observer, settings.load_poll_seconds)
+        fetch_poller = FetchPoller(DirectProgressReader(session).read, observer, settings.load_poll_seconds)
         observer.on_reclaim = metrics.reclaims.inc
         drainer = PodDrainer(settings.internal_key)
         cluster = Cluster(api, store, observer, settings.system_namespace, drainer, time.time)
@@ -177,6 +181,11 @@ async def _components(settings: Settings) -> AsyncIterator[Components]:
         reconciler.on_status = metrics.observe_wakes
         reconciler.costs.on_spending, reconciler.costs.on_forget = metrics.count_spending, metrics.forget_spending
         watched = watches(settings.system_namespace, settings.demand_namespace, settings.gateway_service)
+        remote = reconciler.remote
+        parts = RemoteComponents(
+            settings, index, remote.resources, remote.installation, watched, remote.outcomes, metrics, queue.add
+        )
+        remote.clusters = clusters = parts.clusters()
         components = Components(
             settings,
             api,
@@ -188,6 +197,7 @@ async def _components(settings: Settings) -> AsyncIterator[Components]:
             fetch_poller,
             metrics,
             watched,
+            clusters,
             kopf_started=asyncio.Event(),
         )
         health = await serve_health(settings.health_host, settings.health_port, components.is_synced)
@@ -196,13 +206,14 @@ async def _components(settings: Settings) -> AsyncIterator[Components]:
             settings.health_host,
             settings.metrics_port,
             metrics,
-            before_scrape=lambda: reconciler.costs.advance_all(reconciler.clock()),
+            before_scrape=lambda: _before_scrape(components),
         )
         try:
             yield components
         finally:
             await health.cleanup()
             await scrapes.cleanup()
+            await clusters.close()
             await api.close()
 
 
@@ -216,4 +227,10 @@ def installation(settings: Settings) -> Installation:
             settings.inference_image, settings.image_pull_policy, settings.internal_key, settings.voice_source
         ),
         allowed_host_paths=settings.host_paths(),
+        allowed_peer_domains=settings.peer_domains(),
     )
+
+
+def _before_scrape(components: Components) -> None:
+    components.metrics.refresh_clusters(components.remote_clusters.up())
+    components.reconciler.costs.advance_all(components.reconciler.clock())

@@ -5,34 +5,40 @@ how they are written (cluster/object_writer.py), or why the reconcile was reques
 """
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
 
 import structlog
 
 from voxfleet_operator import names
-from voxfleet_operator.cluster.api import KubernetesError, NotFoundError
+from voxfleet_operator.cluster.api import NotFoundError
 from voxfleet_operator.cluster.cluster import Cluster
 from voxfleet_operator.cluster.lookups.storage import BAD_SECONDS
 from voxfleet_operator.cluster.own_resources import OwnResources
 from voxfleet_operator.cluster.resource_index import ResourceIndex
-from voxfleet_operator.cluster_reconciler import ClusterReconciler, Turn, log_changes
+from voxfleet_operator.cluster_reconciler import PAUSED, ClusterReconciler, Failures, Turn, first_to_retry, log_changes
 from voxfleet_operator.cost_ledgers import CostLedgers
 from voxfleet_operator.decisions.cost.rates import rates_of
 from voxfleet_operator.decisions.region_plan import REQUEUE_SECONDS
-from voxfleet_operator.decisions.resource_plan import decide
-from voxfleet_operator.kinds import UNOWNED_KINDS
+from voxfleet_operator.decisions.resource_plan import ResourcePlan, ResourceState, decide
+from voxfleet_operator.kinds import PER_REGION_KINDS, UNOWNED_KINDS
 from voxfleet_operator.manifests import Installation, desired_objects
 from voxfleet_operator.manifests.pre_pull import owned_by
+from voxfleet_operator.remote.regions import RemoteRegions
 from voxfleet_operator.resources import Key, Resource, VoxTTSDeploymentStatus
-from voxfleet_operator.status.conditions import ConditionInput, Problem, paused_conditions
-from voxfleet_operator.status.problems import apply_problem, problems_of
+from voxfleet_operator.status.conditions import (
+    LONGEST_MESSAGE,
+    ConditionInput,
+    Problem,
+    deleting_conditions,
+    paused_conditions,
+)
+from voxfleet_operator.status.problems import problems_of
 from voxfleet_operator.status.resource_status import as_json, is_verified, next_write_at, resource_status
 
 log = structlog.get_logger(__name__)
 
 LOOKED_UP_REASONS = frozenset({"ClaimNotBound", "ClaimNotShared"})
-PAUSED = "paused"  # value of the annotation voxfleet.dev/reconcile
 
 
 @dataclass(slots=True)
@@ -45,14 +51,16 @@ class Reconciler:
     clock: Callable[[], float] = time.time
     resources: OwnResources = field(init=False)
     home: ClusterReconciler = field(init=False)
+    remote: RemoteRegions = field(init=False)
     on_status: Callable[[VoxTTSDeploymentStatus, VoxTTSDeploymentStatus], None] = lambda _before, _after: None
     status_written_at: dict[Key, float] = field(default_factory=dict)
-    failing_since: dict[Key, float] = field(default_factory=dict)
+    failures: Failures[Key] = field(default_factory=Failures)
     costs: CostLedgers = field(default_factory=CostLedgers)
 
     def __post_init__(self) -> None:
         self.resources = OwnResources(self.cluster.api)
         self.home = ClusterReconciler(self.cluster, self.resources)
+        self.remote = RemoteRegions(self.resources, self.index, self.installation)
 
     async def reconcile(self, key: Key) -> float | None:
         """Reconcile one resource once; return when to do it again if no event comes before.
@@ -72,40 +80,60 @@ class Reconciler:
     async def _converge(self, key: Key) -> float | None:
         resource = self.index.resources.get(key)
         if resource is None or resource.is_deleting:
-            await self._delete_orphans(key)
-            return None
+            return await self._delete(key, resource)
         if resource.annotations.get(names.ANNOTATION_RECONCILE) == PAUSED:
             await self._report_paused(resource)
             return None
+        resource = await self.remote.recorded(resource)
         facts = await self.cluster.lookups.facts_for(resource)
         now = self.clock()
         observed = self.cluster.observer.observe(resource, now, facts)
         turn = Turn(resource, observed, decide(observed, now), now, facts)
         log_changes(turn)
+        remote = self.remote.seen(resource)
+        whole = ResourcePlan(
+            {each.name: turn.plan.regions.get(each.name) or remote.plans[each.name] for each in resource.spec.regions}
+        )
         owner = self.index.owner_of_model_name(resource.model_name)
         pulls = owned_by(resource, self.index.resources.values(), self.installation.pod)
         manifests = desired_objects(
-            resource, turn.plan, self.installation, owns_model_name=owner == resource.key, pulls=pulls
+            resource, whole, self.installation, owns_model_name=owner == resource.key, pulls=pulls
         )
         errors = await self.home.converge(turn, manifests)
+        self.remote.publish(resource, whole, owns_model_name=owner == resource.key)
         if turn.refuted and not errors:
             # The status would report what was not done. The renewal's event decides again, usually at once; the time is
             # for a watch that is behind, which must not cause a request after request.
             return self.clock() + REQUEUE_SECONDS
-        problems = problems_of(resource, owner, self.installation.allowed_host_paths, facts.users_claim)
-        failed = self._failed(key, errors, now)
-        requeue_at = await self._update_status(turn, (*problems, *self.home.waiting(manifests), *failed))
+        problems = (
+            *problems_of(
+                resource,
+                owner,
+                self.installation.allowed_host_paths,
+                facts.users_claim,
+                self.installation.allowed_peer_domains,
+            ),
+            *self.home.waiting(manifests),
+            *self.failures.problems(key, errors, now),
+            *remote.problems,
+        )
+        states = ResourceState({**observed.regions, **remote.states})
+        requeue_at = await self._update_status(replace(turn, plan=whole, observed=states), problems)
         if errors:
-            raise max(errors, key=_retry_after_seconds)
+            raise first_to_retry(errors)
         return requeue_at
 
-    def _failed(self, key: Key, errors: list[Exception], now: float) -> list[Problem]:
-        """Return the problems of this reconcile's errors, and record since when there are any."""
-        if not errors:
-            self.failing_since.pop(key, None)
-            return []
-        failing_seconds = now - self.failing_since.setdefault(key, now)
-        return [_as_problem(error, failing_seconds) for error in errors]
+    async def _delete(self, key: Key, resource: Resource | None) -> float | None:
+        """Delete what no garbage collector does: in this cluster at once, in remote ones before the finalizer goes."""
+        if resource is None:
+            self.remote.forget(key)
+            await self._delete_orphans(key)
+            return None
+        left = await self.remote.left_of_deleted(resource)
+        await self._delete_orphans(key, PER_REGION_KINDS if left else ())
+        if left:
+            await self._report_deleting(resource, left)
+        return None
 
     async def _update_status(self, turn: Turn, problems: tuple[Problem, ...]) -> float | None:
         """Write the status if it is due; return when to reconcile again."""
@@ -137,12 +165,21 @@ class Reconciler:
         if as_json(status) != as_json(resource.status):
             await self._write_status(resource, status)
 
-    async def _delete_orphans(self, key: Key) -> None:
-        """Delete the unowned objects of a deleted resource; the garbage collector deletes the owned ones."""
-        orphans = self.cluster.store.refs_of(key, UNOWNED_KINDS)
+    async def _report_deleting(self, resource: Resource, left: str) -> None:
+        conditions = deleting_conditions(tuple(resource.status.conditions), left, resource.generation, self.clock())
+        status = resource.status.model_copy(update={"conditions": conditions, "message": left[:LONGEST_MESSAGE]})
+        if as_json(status) != as_json(resource.status):
+            await self._write_status(resource, status)
+
+    async def _delete_orphans(self, key: Key, owned_kinds: Collection[str] = ()) -> None:
+        """Delete the unowned objects of a deleted resource; the garbage collector deletes the owned ones.
+
+        `owned_kinds` are deleted too: the garbage collector waits for the finalizer, and servers must not.
+        """
+        orphans = self.cluster.store.refs_of(key, {*UNOWNED_KINDS, *owned_kinds})
         self.cluster.observer.forget(key)
         self.status_written_at.pop(key, None)
-        self.failing_since.pop(key, None)
+        self.failures.since.pop(key, None)
         self.costs.forget(key)
         self.cluster.writer.forget(orphans)
         self.cluster.rollouts.forget_deleted()
@@ -151,13 +188,3 @@ class Reconciler:
         for ref in orphans:
             await self.cluster.writer.delete(ref)
             log.info("orphan deleted", kind=ref.kind, name=ref.name, resource=str(key))
-
-
-def _as_problem(error: Exception, failing_seconds: float) -> Problem:
-    if isinstance(error, KubernetesError):
-        return apply_problem(error.status, str(error), failing_seconds)
-    return Problem("NameTaken", str(error), is_lasting=True)
-
-
-def _retry_after_seconds(error: Exception) -> float:
-    return error.retry_after_seconds if isinstance(error, KubernetesError) else 0.0

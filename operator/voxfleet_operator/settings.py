@@ -5,8 +5,10 @@ Knows names, defaults and bounds. Does not know where they are used. docs/operat
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from voxfleet_operator.decisions.remote.addresses import parse_networks
 
 Port = Annotated[int, Field(ge=1, le=65_535)]
 
@@ -40,6 +42,17 @@ class Settings(BaseSettings):
     allowed_host_paths: Annotated[str, NoDecode] = Field(
         default="", description="Folders of the host that model.source file:// may use, separated by commas."
     )
+    allowed_peer_domains: Annotated[str, NoDecode] = Field(
+        default="",
+        description="Domains that a region's gatewayURL may be in, separated by commas. Empty: any.",
+    )
+    allowed_peer_networks: Annotated[str, NoDecode] = Field(
+        default="",
+        description="Networks (CIDR), not public, that API servers of remote regions may be in, separated by commas.",
+    )
+    secret_poll_seconds: float = Field(
+        default=30.0, ge=0.1, le=3600, description="Interval of reading the kubeconfig Secrets of remote regions again."
+    )
     kubeconfig: str = Field(
         default="", description="Kubeconfig file. Empty: the pod's service account, else KUBECONFIG."
     )
@@ -64,6 +77,16 @@ class Settings(BaseSettings):
         le=3600,
         description="Longest time that a spot node may take to start, after an autoscaler said that it adds one.",
     )
+
+    @field_validator("allowed_peer_networks")
+    @classmethod
+    def _has_networks(cls, text: str) -> str:
+        parse_networks(text)
+        return text
+
+    def peer_domains(self) -> tuple[str, ...]:
+        """Return the allowed domains, in lower case."""
+        return tuple(each.strip().lower().strip(".") for each in self.allowed_peer_domains.split(",") if each.strip())
 
     def host_paths(self) -> tuple[str, ...]:
         """Return the allowed folders, without trailing slashes."""

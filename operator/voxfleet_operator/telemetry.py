@@ -51,6 +51,18 @@ class Metrics:
             ["method", "code"],
             registry=self.registry,
         )
+        self.remote_api_calls = Counter(
+            "voxfleet_operator_remote_api_calls",
+            "Requests to API servers of remote regions, without watches; code 0: no response.",
+            ["cluster", "method", "code"],
+            registry=self.registry,
+        )
+        self.remote_cluster_up = Gauge(
+            "voxfleet_operator_remote_cluster_up",
+            "1: the cluster of a remote region is connected, 0: it is away; by its server's URL.",
+            ["cluster"],
+            registry=self.registry,
+        )
         self._add_work_metrics()
         self._add_cost_metrics()
 
@@ -96,6 +108,16 @@ class Metrics:
         self.avoided_gpu_cost = Counter(
             "voxfleet_operator_avoided_gpu_cost", "Their price on demand.", REGION, registry=registry
         )
+
+    def count_remote_call(self, cluster: str, method: str, status: int) -> None:
+        """Count a request to the API server of a remote region."""
+        self.remote_api_calls.labels(cluster, method, str(status)).inc()
+
+    def refresh_clusters(self, up: Mapping[str, bool]) -> None:
+        """Set which remote clusters are connected, by server, and drop those that are no longer used."""
+        self.remote_cluster_up.clear()
+        for server, is_up in up.items():
+            self.remote_cluster_up.labels(server).set(is_up)
 
     def count_spending(self, key: Key, spending: Mapping[str, Spending]) -> None:
         """Count what a resource's regions have used and avoided."""

@@ -90,6 +90,13 @@ class WorkQueue(Generic[KeyT]):
         self.add_at(key, self._clock() + pause_seconds)
         return pause_seconds
 
+    def requeue_processing(self) -> None:
+        """Queue the keys again that cancelled workers were processing."""
+        for key in list(self._processing):
+            self._processing.discard(key)
+            self._dirty.discard(key)
+            self.add(key)
+
     async def get(self) -> KeyT:
         """Return the next key, and wait for one if there is none; its caller must call done() or retry()."""
         while not self._queue:

@@ -5,13 +5,12 @@ Knows which exceptions are expected. Does not know what a reconcile does.
 
 import time
 from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 import structlog
 
 from voxfleet_operator.cluster.api import KubernetesError
 from voxfleet_operator.cluster.object_writer import NameTakenError
-from voxfleet_operator.reconcile import Reconciler
-from voxfleet_operator.resources import Key
 from voxfleet_operator.telemetry import Metrics
 from voxfleet_operator.work_queue import WorkQueue
 
@@ -26,15 +25,25 @@ REASONS = {
 }
 SERVER_ERROR = 500  # the first of HTTP's
 
+KeyT = TypeVar("KeyT")
+KeyT_contra = TypeVar("KeyT_contra", contravariant=True)
+
 log = structlog.get_logger(__name__)
 
 
+class Reconciles(Protocol[KeyT_contra]):
+    """What a worker calls for each key."""
+
+    async def reconcile(self, key: KeyT_contra, /) -> float | None:
+        """Reconcile once; return when to do it again. Raises KubernetesError or NameTakenError."""
+
+
 @dataclass(slots=True)
-class Worker:
+class Worker(Generic[KeyT]):
     """One of several workers on the same queue; a failed key is requeued with back-off and blocks no other."""
 
-    queue: WorkQueue[Key]
-    reconciler: Reconciler
+    queue: WorkQueue[KeyT]
+    reconciler: Reconciles[KeyT]
     metrics: Metrics
 
     async def run(self) -> None:
@@ -42,7 +51,7 @@ class Worker:
         while True:
             await self.process(await self.queue.get())
 
-    async def process(self, key: Key) -> str:
+    async def process(self, key: KeyT) -> str:
         """Reconcile a key that the queue returned; return and count the result: ok, error or broken (unexpected)."""
         started_at = time.monotonic()
         result = await self._reconcile(key)
@@ -50,7 +59,7 @@ class Worker:
         self.metrics.reconciles.labels(result).inc()
         return result
 
-    async def _reconcile(self, key: Key) -> str:
+    async def _reconcile(self, key: KeyT) -> str:
         try:
             requeue_at = await self.reconciler.reconcile(key)
         except (KubernetesError, NameTakenError) as error:

@@ -19,7 +19,7 @@ from voxfleet_gateway.server.handover import HandoverHandler
 from voxfleet_gateway.server.requests.request_body import continue_later
 from voxfleet_gateway.server.voices.internal_routes import InternalVoices
 from voxfleet_gateway.settings import Settings
-from voxfleet_gateway.tokens import bearer_matches, gateway_token
+from voxfleet_gateway.tokens import gateway_token, internal_matches
 
 
 def load_body(fleet: Fleet, gateway: str, region: str, now_seconds: float) -> dict[str, Any]:
@@ -85,7 +85,7 @@ class Internal:
     async def load(self, request: web.Request) -> web.Response:
         """Respond with the load, or with 401 without a valid token."""
         key = self.settings.internal_key.get_secret_value()
-        if not bearer_matches(request.headers.get("Authorization"), gateway_token(key)):
+        if not internal_matches(request.headers, gateway_token(key)):
             return web.json_response({"error": {"message": "A valid bearer token is required."}}, status=401)
         body = load_body(self.fleet, self.settings.pod_name, self.settings.region, time.monotonic())
         return web.json_response(body)

@@ -97,7 +97,9 @@ async def _voice_file(voice_id: str, repository: VoiceRepository) -> Response:
 
 def _rejection(request: Request, token_sha256: str) -> Response | None:
     """Return 401 unless the bearer token is the configured one; without one, the port listens on loopback only."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    # The operator of another cluster comes through the API server, which takes Authorization off.
+    passed_on = f"Bearer {request.headers.get('voxfleet-internal-token', '')}"
+    scheme, _, token = request.headers.get("authorization", passed_on).partition(" ")
     presented = hashlib.sha256(token.strip().encode()).hexdigest()
     if not token_sha256 or (scheme.lower() == "bearer" and hmac.compare_digest(presented, token_sha256)):
         return None

@@ -5,13 +5,12 @@ right (decisions/).
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
 from voxfleet_operator import names
 from voxfleet_operator.cluster.api import KubernetesApi, NotFoundError
-from voxfleet_operator.cluster.pod_drainer import PodDrainer
 from voxfleet_operator.cluster.store import Store
 from voxfleet_operator.decisions.actions import (
     Action,
@@ -37,6 +36,13 @@ from voxfleet_operator.resources import Key
 log = structlog.get_logger(__name__)
 
 
+class Drainer(Protocol):
+    """Asks servers to drain: at their addresses (pod_drainer.py), or through a remote API server."""
+
+    async def drain(self, key: Key, address: str, *, is_on: bool) -> None:
+        """Ask one server to drain, or to serve on; one that does not answer is no error."""
+
+
 @dataclass(slots=True)
 class ActionExecutor:
     """Executes actions for one region at a time."""
@@ -44,7 +50,7 @@ class ActionExecutor:
     api: KubernetesApi
     store: Store
     demand_namespace: str
-    drainer: PodDrainer
+    drainer: Drainer
 
     async def execute(self, key: Key, observed: RegionState, action: Action, now: float) -> None:
         """Carry out one action. Raises KubernetesError; a pod that is gone or does not answer is no error."""

@@ -6,12 +6,11 @@ Knows how its parts depend on each other. Does not know which regions it serves,
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from voxfleet_operator.cluster.action_executor import ActionExecutor
+from voxfleet_operator.cluster.action_executor import ActionExecutor, Drainer
 from voxfleet_operator.cluster.api import KubernetesApi
 from voxfleet_operator.cluster.lookups.cluster_facts import Lookups
 from voxfleet_operator.cluster.object_writer import ObjectWriter
 from voxfleet_operator.cluster.observation import Observer
-from voxfleet_operator.cluster.pod_drainer import PodDrainer
 from voxfleet_operator.cluster.rollouts import RolloutLimiter
 from voxfleet_operator.cluster.store import Store
 
@@ -24,7 +23,7 @@ class Cluster:
     store: Store
     observer: Observer
     system_namespace: str
-    drainer: PodDrainer
+    drainer: Drainer
     clock: Callable[[], float]
     writer: ObjectWriter = field(init=False)
     rollouts: RolloutLimiter = field(init=False)

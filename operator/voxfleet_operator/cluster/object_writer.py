@@ -8,9 +8,11 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 
+from voxfleet_operator import names
 from voxfleet_operator.cluster.api import KubernetesApi, NotFoundError
 from voxfleet_operator.cluster.parsing import ObjectState, parse_object
 from voxfleet_operator.cluster.store import Store
+from voxfleet_operator.decisions.remote.recorded import kubeconfig_of
 from voxfleet_operator.kinds import UNOWNED_KINDS, ObjectRef
 from voxfleet_operator.manifests import Manifest
 from voxfleet_operator.resources import Resource
@@ -43,10 +45,13 @@ class ObjectWriter:
         existing = self.store.objects.get(ref)
         if existing is not None and self.applied.get(ref) == (wanted, existing.digest):
             return
-        if existing is None and ref.kind not in UNOWNED_KINDS:
+        kubeconfig = manifest.body["metadata"].get("annotations", {}).get(names.ANNOTATION_KUBECONFIG, "")
+        if existing is None and (kubeconfig or ref.kind not in UNOWNED_KINDS):
             # An object of another owner lacks our labels, so no watch shows it.
             existing = await self._existing(ref)
-        if existing is not None:
+        if existing is not None and kubeconfig:
+            _check_remote_owner(ref, existing, resource, kubeconfig)
+        elif existing is not None:
             _check_owner(ref, existing, resource)
         response = await self.api.apply(ref.path, manifest.body)
         self.applied[ref] = (wanted, self.store.on_applied(ref.kind, response).digest)
@@ -73,4 +78,19 @@ def _check_owner(ref: ObjectRef, existing: ObjectState, resource: Resource) -> N
         raise NameTakenError(
             f"{ref.kind} {ref.namespace}/{ref.name} exists and is not controlled by this resource: "
             "delete or rename it, or give this resource another name"
+        )
+
+
+def _check_remote_owner(ref: ObjectRef, existing: ObjectState, resource: Resource, kubeconfig: str) -> None:
+    """Owner references do not reach into other clusters: annotations tell which resource and Secret made an object."""
+    where = f"{ref.kind} {ref.namespace}/{ref.name} in the cluster of {kubeconfig}"
+    if not existing.kubeconfig or existing.recorded_uid != resource.uid:
+        raise NameTakenError(
+            f"{where} exists and was not made for this resource: delete it there, or give this resource another name"
+        )
+    others = {kubeconfig_of(region) for region in resource.spec.regions} - {kubeconfig}
+    if existing.kubeconfig in others:
+        raise NameTakenError(
+            f"{where} was made by {existing.kubeconfig}, which leads to the same cluster: use one Secret for all "
+            "regions of a cluster"
         )

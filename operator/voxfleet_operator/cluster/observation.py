@@ -13,7 +13,6 @@ from voxfleet_operator.cluster.store import Store
 from voxfleet_operator.decisions.capacity.leaving import next_sign_at, with_interruption, with_node
 from voxfleet_operator.decisions.capacity.scale_up import ScaleUpState
 from voxfleet_operator.decisions.capacity.schedules import next_schedule_at, scheduled
-from voxfleet_operator.decisions.features import blocked_reason
 from voxfleet_operator.decisions.idle_timers import renewal_period
 from voxfleet_operator.decisions.load import Readings, load_of_region
 from voxfleet_operator.decisions.observed import (
@@ -32,6 +31,7 @@ from voxfleet_operator.decisions.observed import (
     WorkloadState,
 )
 from voxfleet_operator.decisions.region_history import RegionHistory
+from voxfleet_operator.decisions.remote.recorded import regions_in
 from voxfleet_operator.decisions.resource_plan import ResourceState
 from voxfleet_operator.kinds import NODE_EVENT, POD_EVENT, ObjectRef
 from voxfleet_operator.manifests.weights import weights_of, what_of, where_of
@@ -60,9 +60,14 @@ class Observer:
     on_reclaim: Callable[[], None] = lambda: None  # called once for each new reclaim of a region's spot nodes
     lost_templates: set[str] = field(default_factory=set)  # digests of templates that Kubernetes has no more
 
-    def observe(self, resource: Resource, now: float, facts: ClusterFacts = NOTHING_ASKED) -> ResourceState:
-        """Return the present state of a resource: all regions at the same time."""
-        regions = resource.spec.regions
+    def observe(
+        self, resource: Resource, now: float, facts: ClusterFacts = NOTHING_ASKED, kubeconfig: str = ""
+    ) -> ResourceState:
+        """Return the present state of a resource's regions in this cluster, all at the same time.
+
+        `kubeconfig`: NAME/KEY of the Secret that those regions name, empty for the operator's own cluster.
+        """
+        regions = regions_in(resource, kubeconfig)
         return ResourceState({each.name: self._observe_region(resource, each, facts, now) for each in regions})
 
     def _observe_region(self, resource: Resource, region: Region, facts: ClusterFacts, now: float) -> RegionState:
@@ -79,7 +84,6 @@ class Observer:
             generation=resource.generation,
             autoscaling=scheduled(autoscaling, now),
             is_suspended=resource.spec.suspend or region.suspend,
-            blocked_reason=blocked_reason(resource.spec, region),
             capacity=resource.spec.capacity,
             spot_quiet_seconds=self.spot_quiet_seconds,
             node_boot_seconds=self.node_boot_seconds,

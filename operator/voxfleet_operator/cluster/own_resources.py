@@ -5,6 +5,7 @@ Knows that the watch may be behind, so the API server is asked. Does not know wh
 
 from dataclasses import dataclass
 
+from voxfleet_operator import names
 from voxfleet_operator.cluster.api import NOT_FOUND, Body, KubernetesApi, NotFoundError
 from voxfleet_operator.kinds import resource_path
 from voxfleet_operator.resources import API_VERSION, KIND, Key, Resource, read_resource
@@ -36,10 +37,22 @@ class OwnResources:
 
     async def write_status(self, resource: Resource, status: Body) -> Resource:
         """Write a status; return the resource as it is then."""
-        return read_resource(await self.api.apply(f"{resource_path(resource.key)}/status", _body(resource, status)))
+        return read_resource(
+            await self.api.apply(f"{resource_path(resource.key)}/status", _body(resource) | {"status": status})
+        )
+
+    async def record_remote(self, resource: Resource, regions: str) -> Resource:
+        """Record the remote regions, with the finalizer, or without any take both off; return the new resource."""
+        body = _body(resource)
+        if regions:
+            body["metadata"] |= {
+                "annotations": {names.ANNOTATION_REMOTE_REGIONS: regions},
+                "finalizers": [names.FINALIZER],
+            }
+        return read_resource(await self.api.apply(resource_path(resource.key), body))
 
 
-def _body(resource: Resource, status: Body) -> Body:
+def _body(resource: Resource) -> Body:
     # The uid makes the API server refuse a write for a new resource of the same name.
     metadata = {"name": resource.key.name, "namespace": resource.key.namespace, "uid": resource.uid}
-    return {"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "status": status}
+    return {"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata}

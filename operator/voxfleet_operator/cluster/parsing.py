@@ -38,12 +38,16 @@ DIGEST_CHARACTERS = 16  # 64 bits: compared with one other digest of the same ob
 
 @dataclass(frozen=True, slots=True)
 class ObjectState:
-    """Any object of the operator: its owner, and a digest of everything that the operator might have applied."""
+    """Any object of the operator: its owner, and a digest of everything that the operator might have applied.
+
+    `kubeconfig`: the Secret by which it was made in a remote cluster, NAME/KEY; empty in the operator's own.
+    """
 
     uid: str
     digest: str
     owner_uid: str = ""
     recorded_uid: str = ""
+    kubeconfig: str = ""
 
     @property
     def uids_of_owner(self) -> tuple[str, str]:
@@ -53,10 +57,14 @@ class ObjectState:
 
 @dataclass(frozen=True, slots=True)
 class EndpointState:
-    """One EndpointSlice of the gateways' Service; port None where the slice names no internal port."""
+    """One EndpointSlice of the gateways' Service; port None where the slice names no internal port.
+
+    `pods`: the pod's name at each of the addresses, empty where the slice names none.
+    """
 
     addresses: tuple[str, ...]
     port: int | None
+    pods: tuple[str, ...] = ()
 
 
 def parse_object(kind: str, body: Body) -> ObjectState:
@@ -70,6 +78,7 @@ def parse_object(kind: str, body: Body) -> ObjectState:
         digest=_digest(kind, body) if KINDS[kind].is_applied else "",
         owner_uid=controller.get("uid", ""),
         recorded_uid=annotations.get(names.ANNOTATION_UID, ""),
+        kubeconfig=annotations.get(names.ANNOTATION_KUBECONFIG, ""),
     )
 
 
@@ -196,7 +205,8 @@ def parse_endpoint_slice(body: Body, _before: object, _receipt: Receipt) -> Endp
     named = (port["port"] for port in body.get("ports") or [] if port.get("name") == INTERNAL_PORT_NAME)
     # An absent `ready` means ready (EndpointConditions of discovery.k8s.io/v1).
     ready = [e for e in body.get("endpoints") or [] if e.get("conditions", {}).get("ready") is not False]
-    return EndpointState(tuple(address for e in ready for address in e.get("addresses", [])), next(named, None))
+    found = [(address, (e.get("targetRef") or {}).get("name", "")) for e in ready for address in e.get("addresses", [])]
+    return EndpointState(tuple(a for a, _ in found), next(named, None), tuple(pod for _, pod in found))
 
 
 def parse_node(body: Body, before: object, receipt: Receipt) -> NodeState:

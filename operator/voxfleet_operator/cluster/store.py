@@ -23,10 +23,11 @@ StateT = TypeVar("StateT")
 
 
 class GatewayAddress(NamedTuple):
-    """Where one gateway replica serves /internal/load."""
+    """Where one gateway replica serves /internal/load; `pod`: its name, by which an API server reaches it."""
 
     address: str
     port: int
+    pod: str = ""
 
 
 @dataclass(slots=True)
@@ -35,13 +36,15 @@ class Store:
 
     `enqueue` gets the key of the resource that a changed object belongs to, `enqueue_first` one to reconcile at once.
     `states` holds what decisions read (cluster/parsing.py), `objects` owner and digest of everything. `pods_on` indexes
-    pods by node: what an event costs must not grow with the fleet.
+    pods by node: what an event costs must not grow with the fleet. `is_remote`: only objects that are marked as made
+    for a remote region are this operator's; in its own cluster those are another operator's.
     """
 
     enqueue: Callable[[Key], None]
     enqueue_first: Callable[[Key], None]
     gateway_port: int
     clock: Callable[[], float] = time.time
+    is_remote: bool = False
     objects: dict[ObjectRef, ObjectState] = field(default_factory=dict)
     states: dict[ObjectRef, object] = field(default_factory=dict)
     owners: dict[ObjectRef, Key] = field(default_factory=dict)
@@ -66,7 +69,9 @@ class Store:
         """Every ready gateway replica."""
         slices = [state for state in self.states.values() if isinstance(state, EndpointState)]
         return frozenset(
-            GatewayAddress(address, each.port or self.gateway_port) for each in slices for address in each.addresses
+            GatewayAddress(address, each.port or self.gateway_port, pod)
+            for each in slices
+            for address, pod in zip(each.addresses, each.pods or ("",) * len(each.addresses), strict=True)
         )
 
     def state(self, ref: ObjectRef, of: type[StateT]) -> StateT | None:
@@ -137,7 +142,7 @@ class Store:
 
     def _record(self, kind: str, body: Body, *, is_listing: bool) -> None:
         ref, row = _ref(kind, body), KINDS[kind]
-        owner, version = _owner(kind, body), _version(body)
+        owner, version = self._owner(kind, body), _version(body)
         # A watch may deliver an event that is older than the response to our own write.
         if (owner is None and row.is_of_a_resource) or version < self.versions.get(ref, 0):
             return
@@ -159,6 +164,11 @@ class Store:
             # A listing at the start or after a broken watch says nothing about which Lease changed just now.
             enqueue = self.enqueue_first if row.is_urgent and not is_listing else self.enqueue
             enqueue(owner)
+
+    def _owner(self, kind: str, body: Body) -> Key | None:
+        labels = body["metadata"].get("labels") or {}
+        is_others = (names.LABEL_REMOTE in labels) != self.is_remote
+        return None if is_others and KINDS[kind].is_applied else _owner(kind, body)
 
     def _drop(self, ref: ObjectRef) -> None:
         self.objects.pop(ref, None)

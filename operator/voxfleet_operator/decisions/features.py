@@ -1,20 +1,11 @@
 """Lists what a resource asks for and this version does not offer yet, so that a condition names it.
 
-Knows which fields are not implemented. A region that cannot be served at all without such a field is blocked; every
-other one is served without it.
+Knows which fields are not implemented. The resource is served without them.
 """
 
-from voxfleet_operator.resources import Region, VoxTTSDeploymentSpec
+from voxfleet_operator.resources import VoxTTSDeploymentSpec
 
 NOT_AVAILABLE = "is not available in this version"
-
-
-def blocked_reason(_spec: VoxTTSDeploymentSpec, region: Region) -> str:
-    """Return why a region cannot be served, or an empty string."""
-    if region.kube_config_secret_ref is not None:
-        field = f"regions[{region.name}].kubeConfigSecretRef"
-        return f"{field} {NOT_AVAILABLE}: serve this region from its own installation"
-    return ""
 
 
 def missing_features(spec: VoxTTSDeploymentSpec) -> list[str]:

@@ -118,12 +118,6 @@ def _with_weights(plan: RegionPlan, observed: RegionState, now: float) -> Region
     return replace(plan, warnings=(*plan.warnings, (missing.reason, text)))
 
 
-def _blocked(observed: RegionState, _now: float) -> RegionPlan | None:
-    if not observed.blocked_reason:
-        return None
-    return at_zero(observed, Phase.FAILED, "FeatureNotAvailable", observed.blocked_reason)
-
-
 def _suspended(observed: RegionState, _now: float) -> RegionPlan | None:
     if not observed.is_suspended:
         return None
@@ -275,7 +269,6 @@ def _to_zero(observed: RegionState, _now: float) -> RegionPlan:
 # The order matters: what forbids serving comes first, then what a region at zero does, then every reason to stay
 # awake; a stage may rely on all earlier ones having passed.
 STAGES: tuple[Stage, ...] = (
-    _blocked,
     _suspended,
     _without_weights,
     _failing,

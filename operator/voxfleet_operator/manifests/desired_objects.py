@@ -9,6 +9,7 @@ from typing import Any
 from voxfleet_operator import names
 from voxfleet_operator.decisions.capacity.pools import pools_of
 from voxfleet_operator.decisions.plans import RegionPlan
+from voxfleet_operator.decisions.remote.recorded import regions_in
 from voxfleet_operator.decisions.resource_plan import ResourcePlan
 from voxfleet_operator.decisions.timestamps import to_micro_time
 from voxfleet_operator.decisions.weights import Fetch
@@ -18,7 +19,7 @@ from voxfleet_operator.manifests.fetch_job import job_spec
 from voxfleet_operator.manifests.manifest import Manifest
 from voxfleet_operator.manifests.pod import pod_template
 from voxfleet_operator.manifests.pre_pull import PrePull, daemon_set_spec, pre_pulls
-from voxfleet_operator.manifests.registry import registry_entry
+from voxfleet_operator.manifests.registry import RegistryPlace, registry_entry
 from voxfleet_operator.manifests.templates import stamped
 from voxfleet_operator.manifests.weights import weights_of
 from voxfleet_operator.resources import Region, Resource, effective_autoscaling
@@ -36,13 +37,18 @@ PROGRESS_GRACE_SECONDS = 60  # the operator's WakeTimeout is reported before the
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """Namespaces and addresses of the VoxFleet installation, and what it gives every pod."""
+    """Namespaces and addresses of the VoxFleet installation in one cluster, and what it gives every pod.
+
+    `kubeconfig`: NAME/KEY of the Secret by which a remote cluster is reached, empty for the operator's own.
+    """
 
     system_namespace: str
     demand_namespace: str
     gateway_host: str
     pod: PodSettings
     allowed_host_paths: tuple[str, ...] = ()
+    kubeconfig: str = ""
+    allowed_peer_domains: tuple[str, ...] = ()
 
 
 def desired_objects(
@@ -53,13 +59,13 @@ def desired_objects(
     owns_model_name: bool,
     pulls: frozenset[PrePull] = frozenset(),
 ) -> list[Manifest]:
-    """Return every object that the resource needs now, in the order of application.
+    """Return every object that the resource needs now in the installation's cluster, in the order of application.
 
     Deployments that grow come first, because requests wait for them. Those that go to zero come last: gateways must
     read the phase from the registry before a server leaves. `pulls`: images that this resource pulls to nodes, for
     others too.
     """
-    regions = [region for region in resource.spec.regions if region.kube_config_secret_ref is None]
+    regions = regions_in(resource, installation.kubeconfig)
     deployments = [
         _deployment(resource, region, plan.regions[region.name], pool, installation)
         for region in regions
@@ -112,7 +118,7 @@ def _fetch_job(resource: Resource, region: Region, fetch: Fetch, installation: I
 
 def _pre_pulls(resource: Resource, pulls: frozenset[PrePull], installation: Installation) -> list[Manifest]:
     made = []
-    for pull, region in pre_pulls(resource, installation.pod).items():
+    for pull, region in pre_pulls(resource, installation.pod, installation.kubeconfig).items():
         if pull in pulls:
             name = names.pre_pull_name(resource.key.name, pull.image, pull.placement)
             labels = names.resource_labels(resource.key.namespace, resource.key.name)
@@ -138,7 +144,11 @@ def _manifest(  # noqa: PLR0913 - the parts of an object
         row.scope, resource.key.namespace
     )
     metadata: dict[str, Any] = {"namespace": namespace, "name": name, "labels": labels}
-    if row.ownership == Ownership.OWNED:
+    if installation.kubeconfig:
+        metadata["labels"] = labels | {names.LABEL_REMOTE: "true"}
+        recorded = {names.ANNOTATION_UID: resource.uid, names.ANNOTATION_KUBECONFIG: installation.kubeconfig}
+        annotations = recorded | (annotations or {})
+    elif row.ownership == Ownership.OWNED:
         metadata["ownerReferences"] = [resource.owner_reference]
     else:
         annotations = {names.ANNOTATION_UID: resource.uid} | (annotations or {})
@@ -254,9 +264,15 @@ def _network_policy(resource: Resource, installation: Installation) -> Manifest:
     return _manifest(resource, installation, "NetworkPolicy", name, labels, spec=spec)
 
 
+def registry_of(resource: Resource, plan: ResourcePlan, installation: Installation, *, owns_model_name: bool) -> str:
+    """Return what gateways of the installation's cluster read about a resource."""
+    place = RegistryPlace(installation.demand_namespace, installation.kubeconfig, installation.allowed_peer_domains)
+    return registry_entry(resource, plan, place, owns_model_name=owns_model_name)
+
+
 def _registry(resource: Resource, plan: ResourcePlan, installation: Installation, *, owns_model_name: bool) -> Manifest:
     key = resource.key
     labels = names.resource_labels(key.namespace, key.name) | {names.LABEL_REGISTRY: "true"}
     name = names.registry_name(key.namespace, key.name)
-    entry = registry_entry(resource, plan, installation.demand_namespace, owns_model_name=owns_model_name)
+    entry = registry_of(resource, plan, installation, owns_model_name=owns_model_name)
     return _manifest(resource, installation, "ConfigMap", name, labels, data={"model.json": entry})

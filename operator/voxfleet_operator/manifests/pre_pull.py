@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from voxfleet_operator import names
+from voxfleet_operator.decisions.remote.recorded import regions_in
 from voxfleet_operator.manifests.containers import PodSettings, hardened
 from voxfleet_operator.manifests.placement import tolerations, widest_pool
 from voxfleet_operator.manifests.pod import identity
@@ -29,20 +30,23 @@ class PrePull:
     placement: str
 
 
-def pre_pulls(resource: Resource, settings: PodSettings) -> dict[PrePull, Region]:
-    """Return what a resource asks for, each with the first of its regions."""
+def pre_pulls(resource: Resource, settings: PodSettings, kubeconfig: str = "") -> dict[PrePull, Region]:
+    """Return what a resource asks for in one cluster, each with the first of its regions there."""
     if not resource.spec.cache.pre_pull_image:
         return {}
     found: dict[PrePull, Region] = {}
-    for region in resource.spec.regions:
-        if region.kube_config_secret_ref is None:
-            found.setdefault(_pre_pull(resource, region, settings), region)
+    for region in regions_in(resource, kubeconfig):
+        found.setdefault(_pre_pull(resource, region, settings), region)
     return found
 
 
-def owned_by(resource: Resource, others: Iterable[Resource], settings: PodSettings) -> frozenset[PrePull]:
-    """Return those that no older resource asks for too."""
-    own = pre_pulls(resource, settings).keys()
+def owned_by(
+    resource: Resource, others: Iterable[Resource], settings: PodSettings, kubeconfig: str = ""
+) -> frozenset[PrePull]:
+    """Return those that no older resource asks for too; all in a remote cluster, which two may reach differently."""
+    own = pre_pulls(resource, settings, kubeconfig).keys()
+    if kubeconfig:
+        return frozenset(own)
     if not own:
         return frozenset()
     age = (resource.created_at, resource.key)

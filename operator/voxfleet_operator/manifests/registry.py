@@ -5,10 +5,12 @@ nothing. Does not know the ConfigMap around it.
 """
 
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
 from voxfleet_operator import names
 from voxfleet_operator.decisions.plans import RegionPlan
+from voxfleet_operator.decisions.remote.peer_domains import gateway_url_problem
+from voxfleet_operator.decisions.remote.recorded import kubeconfig_of
 from voxfleet_operator.decisions.resource_plan import ResourcePlan
 from voxfleet_operator.decisions.wake_timing import total_seconds
 from voxfleet_operator.resources import Region, Resource, SpotUse, effective_autoscaling
@@ -16,7 +18,18 @@ from voxfleet_operator.resources import Region, Resource, SpotUse, effective_aut
 SCHEMA = "voxfleet.dev/registry/v1"
 
 
-def registry_entry(resource: Resource, plan: ResourcePlan, demand_namespace: str, *, owns_model_name: bool) -> str:
+class RegistryPlace(NamedTuple):
+    """The cluster whose gateways read the entry: its demand namespace, and how its regions are recognized.
+
+    `kubeconfig`: as in regions' kubeConfigSecretRef, NAME/KEY; empty: the operator's own cluster.
+    """
+
+    demand_namespace: str
+    kubeconfig: str = ""
+    allowed_peer_domains: tuple[str, ...] = ()
+
+
+def registry_entry(resource: Resource, plan: ResourcePlan, place: RegistryPlace, *, owns_model_name: bool) -> str:
     """Return the entry as JSON text with a stable order."""
     spec = resource.spec
     entry = {
@@ -31,12 +44,12 @@ def registry_entry(resource: Resource, plan: ResourcePlan, demand_namespace: str
         "gateway": spec.gateway.model_dump(mode="json"),
         "serving": spec.serving.model_dump(mode="json", include={"max_batch_size", "max_queued_requests"}),
         "idle_timeout_seconds": spec.autoscaling.idle_timeout_seconds,
-        "regions": [_region(resource, region, plan.regions[region.name], demand_namespace) for region in spec.regions],
+        "regions": [_region(resource, region, plan.regions[region.name], place) for region in spec.regions],
     }
     return json.dumps(entry, indent=1)  # indented for `kubectl get configmap`
 
 
-def _region(resource: Resource, region: Region, plan: RegionPlan, demand_namespace: str) -> dict[str, Any]:
+def _region(resource: Resource, region: Region, plan: RegionPlan, place: RegistryPlace) -> dict[str, Any]:
     key = resource.key
     wake_seconds = total_seconds(plan.last_wake)
     autoscaling = effective_autoscaling(resource.spec, region)
@@ -44,15 +57,15 @@ def _region(resource: Resource, region: Region, plan: RegionPlan, demand_namespa
         "name": region.name,
         "latitude": float(region.location.latitude) if region.location else None,
         "longitude": float(region.location.longitude) if region.location else None,
-        "gateway_url": region.gateway_url,
+        "gateway_url": None if gateway_url_problem(region, place.allowed_peer_domains) else region.gateway_url,
         "allowed_clients": region.allowed_clients,
         "suspended": resource.spec.suspend or region.suspend,
-        "local": region.kube_config_secret_ref is None,
+        "local": kubeconfig_of(region) == place.kubeconfig,
         "max_replicas": autoscaling.max_replicas,
         "price_per_gpu_hour": _price(resource, region),
         "idle_timeout_seconds": autoscaling.idle_timeout_seconds,
         "service": {"namespace": key.namespace, "name": names.regional_name(key.name, region.name)},
-        "lease": {"namespace": demand_namespace, "name": names.lease_name(key.namespace, key.name, region.name)},
+        "lease": {"namespace": place.demand_namespace, "name": names.lease_name(key.namespace, key.name, region.name)},
         "phase": str(plan.phase),
         # A waking region's message changes with every pod event, and gateways show none of them.
         "message": plan.message if plan.phase in ("Failed", "Suspended") else "",

@@ -38,8 +38,8 @@ REASONS: dict[str, str] = {
     "storageClassName, accessMode or size. The message names the storage classes that exist.",
     "ClaimNotShared": "The claim for the weights can be mounted on one node at a time, and maxReplicas is above 1; use "
     "a claim with ReadWriteMany, or maxReplicas 1.",
-    "SecretNotFound": "A pod refers to a Secret, or a key of one, that does not exist; create it, or correct the "
-    "field.",
+    "SecretNotFound": "A pod or a kubeConfigSecretRef refers to a Secret, or a key of one, that does not exist; create "
+    "it, or correct the field.",
     "HostPathForbidden": "cache.weights.path is not below the chart's allowedHostPaths; have it added, or use another "
     "type.",
     "ImageVolumesNotServed": "The cluster does not serve image volumes (Kubernetes 1.33 to 1.34 with the feature gate "
@@ -58,15 +58,35 @@ REASONS: dict[str, str] = {
     "ScaledByOthers": "Another writer scaled a Deployment, which was set back; reported for ten minutes after the last "
     "time. Delete the autoscaler that the message names, or use spec.autoscaling.",
     "ClockSkew": "A gateway's clock is more than 5 s ahead of the operator's; synchronise the clocks of the nodes.",
+    "ClusterConnecting": "The operator is connecting to the cluster of a region for the first time.",
+    "ClusterUnreachable": "The cluster of a region is not reached; its servers stay as they are, other regions are not "
+    "concerned, and it is tried again by itself. Check that API server and the network to it.",
+    "ClusterForbidden": "The cluster of a region refuses the kubeconfig's credentials, or does not grant what the "
+    "operator needs; renew the kubeconfig, or install the chart there with hubAccess.enabled.",
+    "KubeconfigRefused": "A kubeconfig has something else than an https server, a CA and an inline token or client "
+    "certificate, or leads to an address that is not allowed; the message names the field.",
+    "SecretForbidden": "The operator may not read the Secret of a kubeConfigSecretRef; add its namespace to the "
+    "chart's secretNamespaces, or run the kubectl line of the message.",
+    "RemoteCleanup": "Objects in the cluster of a region that left, or of a deleted resource, are not deleted yet; if "
+    "that cluster is gone for good, set the annotation voxfleet.dev/abandon-remote as the message says.",
+    "GatewayURLForbidden": "A region's gatewayURL is not within the chart's allowedPeerDomains, so other regions are "
+    "not told of it; use a host of these domains, or have its domain added.",
     "AsExpected": "No problem is known.",
 }
 
 # Objects are missing or outdated: not Ready, and Stalled only when retries do not mend it.
 BLOCKING = ("ApplyFailed", "NameTaken")
+# A region that is Failed for one of these is mended without a change of the spec or a new request.
+PASSING = ("ClusterUnreachable",)
 # Of several problems the first of these gives Degraded its reason; the message has them all.
 SEVERITY = (
     "NameTaken",
     "ApplyFailed",
+    "SecretForbidden",
+    "KubeconfigRefused",
+    "ClusterForbidden",
+    "ClusterUnreachable",
+    "ClusterConnecting",
     "LoadUnknown",
     "FellBack",
     "PodFailing",
@@ -87,17 +107,24 @@ SEVERITY = (
     "ModelNameTaken",
     "ScheduleInvalid",
     "TemplateConflict",
+    "GatewayURLForbidden",
+    "RemoteCleanup",
 )
+DELETING = {"Ready": "False", "Reconciling": "True"}  # while a deleted resource waits for remote clusters
 LONGEST_MESSAGE = 4096  # characters, the CRD's limit; metav1.Condition itself allows 32768
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A reason of the table, and a message for the user; `is_lasting`: a retry alone does not mend it."""
+    """A reason of the table, and a message for the user; `is_lasting`: a retry alone does not mend it.
+
+    `blocks`: objects are missing or outdated, whatever the reason.
+    """
 
     reason: str
     message: str
     is_lasting: bool = False
+    blocks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +164,14 @@ def paused_conditions(previous: tuple[Condition, ...], generation: int, now: flo
     before = {condition.type: condition for condition in previous}
     paused = _condition(state, before.get("Reconciling"), generation, now)
     return [condition for condition in previous if condition.type != "Reconciling"] + [paused]
+
+
+def deleting_conditions(previous: tuple[Condition, ...], left: str, generation: int, now: float) -> list[Condition]:
+    """Return the previous conditions with Ready False and Reconciling True: remote clusters are not clean yet."""
+    states = {kind: ConditionState(kind, status, "RemoteCleanup", left) for kind, status in DELETING.items()}
+    before = {condition.type: condition for condition in previous}
+    changed = [_condition(state, before.get(kind), generation, now) for kind, state in states.items()]
+    return changed + [condition for condition in previous if condition.type not in states]
 
 
 def summary(given: ConditionInput) -> str:
@@ -198,7 +233,7 @@ def _stalled(given: ConditionInput) -> ConditionState:
     blocking = _blocking(given, is_lasting=True)
     if blocking:
         return ConditionState("Stalled", "True", blocking.reason, blocking.message)
-    failed = next((plan for plan in given.plans if plan.phase == Phase.FAILED), None)
+    failed = next((plan for plan in given.plans if plan.phase == Phase.FAILED and plan.reason not in PASSING), None)
     if failed is not None:
         return ConditionState("Stalled", "True", failed.reason, _of_region(failed))
     return ConditionState("Stalled", "False", "Settled", REASONS["Settled"])
@@ -217,7 +252,9 @@ def _severity(problem: Problem) -> int:
 
 
 def _blocking(given: ConditionInput, *, is_lasting: bool) -> Problem | None:
-    found = (each for each in given.problems if each.reason in BLOCKING and each.is_lasting == is_lasting)
+    found = (
+        each for each in given.problems if (each.blocks or each.reason in BLOCKING) and each.is_lasting == is_lasting
+    )
     return next(found, None)
 
 

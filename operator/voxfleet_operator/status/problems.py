@@ -8,7 +8,9 @@ Problems of running regions are warnings of their plans (decisions/region_plan.p
 from voxfleet_operator.decisions.capacity.pools import pools_of
 from voxfleet_operator.decisions.capacity.schedules import schedule_problems
 from voxfleet_operator.decisions.claims import UsersClaim, claim_problem
-from voxfleet_operator.decisions.features import blocked_reason, missing_features
+from voxfleet_operator.decisions.features import missing_features
+from voxfleet_operator.decisions.remote.peer_domains import gateway_url_problem
+from voxfleet_operator.decisions.remote.recorded import regions_in
 from voxfleet_operator.manifests.placement import has_possible_node
 from voxfleet_operator.manifests.pod import template_conflicts
 from voxfleet_operator.manifests.weights import weights_of
@@ -40,6 +42,7 @@ def problems_of(
     model_name_owner: Key | None,
     allowed_host_paths: tuple[str, ...],
     users_claim: UsersClaim | None = None,
+    allowed_peer_domains: tuple[str, ...] = (),
 ) -> tuple[Problem, ...]:
     """Return the problems of a spec, each once.
 
@@ -51,15 +54,22 @@ def problems_of(
         *_schedules(resource),
         *_template_conflicts(resource, allowed_host_paths),
         *_placement_conflicts(resource),
-        *_claim_problems(resource, users_claim),
+        *claim_problems(resource, users_claim),
+        *_gateway_urls(resource, allowed_peer_domains),
     )
 
 
-def _claim_problems(resource: Resource, claim: UsersClaim | None) -> list[Problem]:
-    served = (region for region in resource.spec.regions if not blocked_reason(resource.spec, region))
-    servers_of = {each.name: effective_autoscaling(resource.spec, each).max_replicas for each in served}
+def claim_problems(resource: Resource, claim: UsersClaim | None, kubeconfig: str = "") -> list[Problem]:
+    """Return what is wrong with the claim that the spec names, in the cluster that the Secret leads to."""
+    regions = regions_in(resource, kubeconfig)
+    servers_of = {each.name: effective_autoscaling(resource.spec, each).max_replicas for each in regions}
     found = claim_problem(claim, servers_of) if claim is not None else None
     return [Problem(*found)] if found else []
+
+
+def _gateway_urls(resource: Resource, allowed_domains: tuple[str, ...]) -> list[Problem]:
+    problems = (gateway_url_problem(region, allowed_domains) for region in resource.spec.regions)
+    return [Problem("GatewayURLForbidden", problem) for problem in problems if problem]
 
 
 def _model_name_taken(resource: Resource, owner: Key | None) -> list[Problem]:

@@ -36,7 +36,7 @@ def resource_status(
         replicas=given.plan.replicas,
         message=summary(given)[:LONGEST_MESSAGE],
         conditions=conditions(given, tuple(resource.status.conditions), resource.generation, now),
-        regions=[_region(plan, observed.regions[plan.name], before.get(plan.name), now) for plan in plans],
+        regions=[_region(plan, observed.regions.get(plan.name), before.get(plan.name), now) for plan in plans],
         cost=cost_status(resource.status.cost, ledger),
     )
 
@@ -79,14 +79,18 @@ def _headline(status: VoxTTSDeploymentStatus) -> Any:
     return status.observed_generation, states, regions
 
 
-def _region(plan: RegionPlan, observed: RegionState, before: RegionStatus | None, now: float) -> RegionStatus:
+def _region(plan: RegionPlan, observed: RegionState | None, before: RegionStatus | None, now: float) -> RegionStatus:
+    if observed is None:  # its cluster is away: as it was seen last
+        ready, spot = (before.ready_replicas, before.spot_replicas) if before else (0, 0)
+    else:
+        ready, spot = len(observed.ready_pods), sum(pod.pool == POOL_SPOT for pod in observed.ready_pods)
     return RegionStatus(
         name=plan.name,
         phase=plan.phase,
         message=plan.message[:LONGEST_MESSAGE],
         desired_replicas=plan.replicas,
-        ready_replicas=len(observed.ready_pods),
-        spot_replicas=sum(pod.pool == POOL_SPOT for pod in observed.ready_pods),
+        ready_replicas=ready,
+        spot_replicas=spot,
         awake_until=_awake_until(plan, before, now),
         last_wake=plan.last_wake,
         failure=plan.failure,

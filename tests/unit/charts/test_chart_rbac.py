@@ -24,7 +24,7 @@ LOOKED_UP = (
     ("storage.k8s.io", "storageclasses"),
 )
 GRANTS: set[Grant] = {
-    ("operator", "*", "voxfleet.dev", "voxttsdeployments", READ),
+    ("operator", "*", "voxfleet.dev", "voxttsdeployments", READ | {"patch"}),
     ("operator", "*", "voxfleet.dev", "voxttsdeployments/status", frozenset({"patch"})),
     ("operator", "*", "voxfleet.dev", "voxttsdeployments/finalizers", frozenset({"update"})),
     ("operator", "*", "apps", "deployments", OWN),
@@ -114,6 +114,44 @@ def test_the_gateway_writes_demand_leases_only(manifests: list[Manifest]) -> Non
 def test_secrets_are_readable_only_in_listed_namespaces(render: Render) -> None:
     added = set(grants(render({"secretNamespaces": ["team-a", "team-b"]}))) - GRANTS
     assert added == {("operator", namespace, "", "secrets", frozenset({"get"})) for namespace in ("team-a", "team-b")}
+
+
+HUB = {"operator": {"enabled": False}, "hubAccess": {"enabled": True, "drainNamespaces": ["team-a"]}}
+
+
+def test_the_hub_is_granted_what_the_table_of_kinds_needs_without_the_own_kind(render: Render) -> None:
+    """In a remote cluster no garbage collector knows the resource, so everything that is applied is deleted too."""
+    namespaces = {Scope.CLUSTER: "*", Scope.ALL: "*", Scope.SYSTEM: "voxfleet-system", Scope.DEMAND: "voxfleet-demand"}
+    needed = {
+        (
+            "hub",
+            namespaces[kind.scope],
+            kind.api_version.rpartition("/")[0],
+            kind.plural,
+            kind.verbs | ({"delete"} if kind.is_applied else frozenset()),
+        )
+        for kind in TABLE
+    } | {("hub", "*", group, plural, frozenset({"list"})) for group, plural in LOOKED_UP}
+    needed |= {
+        ("hub", "voxfleet-system", "", "pods/proxy", frozenset({"get"})),
+        ("hub", "team-a", "", "pods/proxy", frozenset({"get", "create", "delete"})),
+    }
+    rendered = render(HUB)
+    assert {grant for grant in grants(rendered) if grant[0] == "hub"} == needed
+    assert not [grant for grant in grants(rendered) if grant[0] == "operator"]
+
+
+def test_without_the_operator_gateways_alone_are_made(render: Render) -> None:
+    rendered = render(HUB)
+    assert {each["metadata"]["name"] for each in of_kind(rendered, "Deployment")} == {"voxfleet-gateway"}
+    assert {each["metadata"]["name"] for each in of_kind(rendered, "ServiceAccount")} == {
+        "voxfleet-gateway",
+        "voxfleet-hub",
+    }
+
+
+def test_nothing_of_a_hub_is_made_by_default(manifests: list[Manifest]) -> None:
+    assert not [each for each in manifests if "hub" in each["metadata"]["name"]]
 
 
 def test_leases_are_granted_in_the_configured_namespace(render: Render) -> None:

@@ -58,6 +58,10 @@ WRONG: list[tuple[Manifest, str, str]] = [
     ({"allowedHostPaths": ["/"]}, "/allowedHostPaths/0", "'/' does not match"),
     ({"allowedHostPaths": ["/models/../etc"]}, "/allowedHostPaths/0", "does not match"),
     ({"allowedHostPaths": ["/a,/b"]}, "/allowedHostPaths/0", "does not match"),
+    ({"allowedPeerNetworks": ["10.0.0.1"]}, "/allowedPeerNetworks/0", "'10.0.0.1' does not match"),
+    ({"allowedPeerDomains": ["*.example.com"]}, "/allowedPeerDomains/0", "'*.example.com' does not match"),
+    ({"hubAccess": {"drainNamespaces": ["*"]}}, "/hubAccess/drainNamespaces/0", "'*' does not match"),
+    ({"operator": {"enabled": "no"}}, "/operator/enabled", "want boolean"),
     ({"internalKey": {"value": "secret"}}, "/internalKey", "'value' not allowed"),
 ]
 

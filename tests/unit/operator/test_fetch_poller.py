@@ -11,7 +11,7 @@ from voxfleet_inference.fetching.progress_server import LatestProgress, served
 from voxfleet_operator.cluster.observation import Observer
 from voxfleet_operator.cluster.store import Store
 from voxfleet_operator.decisions.observed import FetchProgress, PodState
-from voxfleet_operator.fetch_poller import FetchPoller
+from voxfleet_operator.fetch_poller import DirectProgressReader, FetchPoller
 from voxfleet_operator.kinds import ObjectRef
 from voxfleet_operator.resources import Key
 
@@ -28,7 +28,7 @@ async def test_a_changed_progress_enqueues_its_resource() -> None:
     progress = LatestProgress(500, 2000)
     with served(progress, 0) as port, patch("voxfleet_operator.fetch_poller.INTERNAL_PORT", port):
         async with aiohttp.ClientSession() as session:
-            running = asyncio.create_task(FetchPoller(session, observer, 0.01).run())
+            running = asyncio.create_task(FetchPoller(DirectProgressReader(session).read, observer, 0.01).run())
             await until(lambda: bool(enqueued))
             assert observer.progress == {("default", "fetch-x"): FetchProgress(500, 2000)}
             progress.report(900, 2000)

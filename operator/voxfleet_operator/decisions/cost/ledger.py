@@ -5,7 +5,7 @@ the rates of that time, so a ledger that was written down and read again, by whi
 Does not know clocks, where rates come from (rates.py), or how a ledger is written (status/cost_status.py).
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -138,9 +138,13 @@ def advance(ledger: Ledger, now: float, longest_seconds: float) -> Ledger:
     return replace(ledger, as_of=now, months=_kept(months))
 
 
-def with_rates(ledger: Ledger, rates: Iterable[Rate]) -> Ledger:
-    """Return the ledger with what the regions hold from `as_of` on."""
-    return replace(ledger, rates=tuple(rates))
+def with_rates(ledger: Ledger, rates: Iterable[Rate], unobserved: Collection[str] = ()) -> Ledger:
+    """Return the ledger with what the regions hold from `as_of` on; `unobserved` regions hold what they last held.
+
+    The GPUs of a cluster that is away are paid for all the same.
+    """
+    given = tuple(rates)
+    return replace(ledger, rates=(*given, *(rate for rate in ledger.rates if rate.region in unobserved)))
 
 
 def months_between(start: float, end: float) -> Iterator[tuple[str, float]]:

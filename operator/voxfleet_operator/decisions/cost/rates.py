@@ -13,11 +13,12 @@ from voxfleet_operator.resources import Phase, Region, Resource
 
 
 def rates_of(resource: Resource, observed: ResourceState, plan: ResourcePlan) -> tuple[Rate, ...]:
-    """Return the rate of every region, in the order of the spec."""
+    """Return the rate of every region that was observed, in the order of the spec; a cluster may be away."""
     gpus_per_pod = resource.spec.gpu.count
     return tuple(
         rate_of(region, observed.regions[region.name], plan.regions[region.name], gpus_per_pod)
         for region in resource.spec.regions
+        if region.name in observed.regions
     )
 
 

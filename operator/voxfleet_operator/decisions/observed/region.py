@@ -72,7 +72,6 @@ class RegionState:
     generation: int
     autoscaling: Autoscaling
     is_suspended: bool = False
-    blocked_reason: str = ""
     capacity: Capacity = field(default_factory=Capacity)
     spot_quiet_seconds: float = SPOT_QUIET_SECONDS
     node_boot_seconds: float = NODE_BOOT_SECONDS

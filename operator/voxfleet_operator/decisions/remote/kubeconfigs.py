@@ -1,7 +1,7 @@
 """Parses a remote region's kubeconfig, and refuses everything in it that acts on the operator's own machine or network.
 
-Whoever writes the Secret is not an administrator: a server's URL, a CA, and an inline token or client certificate are
-used, and nothing else. Does not know Secrets, and connects to nothing.
+The Secret's author is not an administrator: a server's URL, a CA, and an inline token or client certificate are used,
+and nothing else. Does not know Secrets, and connects to nothing.
 """
 
 import base64

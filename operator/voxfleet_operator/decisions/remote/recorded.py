@@ -40,6 +40,11 @@ def kubeconfig_of(region: Region) -> str:
     return f"{ref.name}/{ref.key}" if ref else ""
 
 
+def regions_in(resource: Resource, kubeconfig: str) -> tuple[Region, ...]:
+    """Return the regions of the spec in one cluster, which the text of its Secret names; empty: the operator's own."""
+    return tuple(region for region in resource.spec.regions if kubeconfig_of(region) == kubeconfig)
+
+
 def wanted_regions(resource: Resource) -> frozenset[RemoteRegion]:
     """Return the remote regions of the spec; none of a resource that is being deleted."""
     if resource.is_deleting:

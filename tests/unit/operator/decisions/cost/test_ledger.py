@@ -143,3 +143,10 @@ def test_used_and_avoided_seconds_never_fall(given_steps: list[tuple[float, list
             old = before.get(key, (0.0, 0.0, 0.0))
             new = (row.gpu_seconds, row.avoided_seconds, row.avoided_cost)
             assert all(later >= earlier for later, earlier in zip(new, old, strict=True))
+
+
+def test_a_region_that_cannot_be_observed_holds_what_it_last_held() -> None:
+    away = with_rates(Ledger(NOVEMBER, (AWAKE,)), [], {AWAKE.region})
+    gone = with_rates(Ledger(NOVEMBER, (AWAKE,)), [])
+    assert away.rates == (AWAKE,)
+    assert gone.rates == ()

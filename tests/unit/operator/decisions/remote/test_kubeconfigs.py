@@ -88,7 +88,7 @@ REFUSED: dict[str, tuple[bytes, list[str]]] = {
     "CA not PEM": (kubeconfig({"certificate-authority-data": "AAAA"}), ["certificate-authority-data", "PEM"]),
     "server name": (kubeconfig({"tls-server-name": "a b"}), ["cluster.tls-server-name"]),
     "no server": (kubeconfig({"server": None}), ["cluster.server is missing"]),
-    "no context": (kubeconfig(**{"current-context": "other"}), ["contexts has no entry named 'other'"]),
+    "no context": (kubeconfig(None, None, **{"current-context": "other"}), ["contexts has no entry named 'other'"]),
     "no such user": (kubeconfig(users=[]), ["users has no entry named 'u'"]),
     "context without content": (kubeconfig(contexts=[{"name": "c"}]), ["contexts[c].context is missing"]),
     "a token only": (b"abc.def", ["no YAML mapping"]),

@@ -22,7 +22,12 @@ US = RemoteRegion("us", SecretKey("default", "us-kubeconfig", "config"))
 
 
 def resource(*regions: dict[str, Any], annotations: dict[str, str] | None = None, **metadata: Any) -> Resource:
-    whole = {"namespace": "default", "name": "narrator", "uid": "u", "creationTimestamp": "2026-11-23T20:00:00Z"}
+    whole: dict[str, Any] = {
+        "namespace": "default",
+        "name": "narrator",
+        "uid": "u",
+        "creationTimestamp": "2026-11-23T20:00:00Z",
+    }
     whole |= {"annotations": annotations or {}, **metadata}
     return read_resource({"metadata": whole, "spec": {"regions": list(regions) or [{"name": "eu"}]}})
 

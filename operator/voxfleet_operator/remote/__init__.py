@@ -1,0 +1,1 @@
+"""Regions in other clusters: their reconcile there, and what the resource's own reconcile knows of it."""
