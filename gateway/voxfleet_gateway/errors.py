@@ -12,6 +12,9 @@ GatewayError
 │   ├── ClusterGoneError        a watch is too old to be continued (410)
 │   └── ClusterRefusedError     any other 4xx: the same call will fail again
 ├── RequestRefusedError         a client's request that gets an error response
+├── PeerError                   a gateway of another region
+│   ├── PeerCertificateError    its certificate is not of one known region
+│   └── PeerReportError         its report cannot be used
 ├── VoiceFileError           the bytes are no stored voice, or not the expected one
 ├── VoicesUnavailableError   the folder of voices cannot be used now
 │   └── VoicesFullError      a limit is reached, or the disk is full
@@ -65,6 +68,22 @@ class ClusterGoneError(ClusterError):
 
 class ClusterRefusedError(ClusterError):
     """The same call will fail again."""
+
+
+class PeerError(GatewayError):
+    """A gateway of another region that is not one, cannot be reached, or reports what cannot be."""
+
+
+class PeerCertificateError(PeerError):
+    """A peer's certificate is verified, and not of one known region now."""
+
+
+class PeerReportError(PeerError):
+    """A peer's report cannot be used; `reason` is one of few words, for a metric."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(f"{reason}: {message}")
+        self.reason = reason
 
 
 class VoiceFileError(GatewayError):
