@@ -14,6 +14,7 @@ GatewayError
 ├── RequestRefusedError         a client's request that gets an error response
 ├── PeerError                   a gateway of another region
 │   ├── PeerCertificateError    its certificate is not of one known region
+│   ├── PeerUrlError            its gatewayURL is not allowed
 │   └── PeerReportError         its report cannot be used
 ├── VoiceFileError           the bytes are no stored voice, or not the expected one
 ├── VoicesUnavailableError   the folder of voices cannot be used now
@@ -78,6 +79,10 @@ class PeerCertificateError(PeerError):
     """A peer's certificate is verified, and not of one known region now."""
 
 
+class PeerUrlError(PeerError):
+    """A gatewayURL that is not connected to."""
+
+
 class PeerReportError(PeerError):
     """A peer's report cannot be used; `reason` is one of few words, for a metric."""
 
@@ -128,6 +133,7 @@ class UpstreamFailure(StrEnum):
     LOST = "lost"  # connected, no first byte, and the pod has stopped reporting or is gone
     FULL = "full"  # 503 with Retry-After: the pod takes no further request at the moment
     ERROR_5XX = "error_5xx"  # a response of 500 or more
+    REFUSED = "refused"  # a peer's gateway does not serve the request; the client's own mistakes are found here
     INVALID = "invalid"  # a response whose status no speech server has, as a redirect
 
 

@@ -46,8 +46,13 @@ def filter_failed(view: RegionView) -> str | None:
     return "failed" if view.failure is not None and not view.is_awake else None
 
 
+def filter_stale(view: RegionView) -> str | None:
+    """Exclude a region whose gateway has stopped reporting."""
+    return "stale" if view.is_stale else None
+
+
 EXCLUDING: tuple[Filter, ...] = (filter_suspended, filter_unreachable)
-DISABLING: tuple[Filter, ...] = (filter_failed,)
+DISABLING: tuple[Filter, ...] = (filter_failed, filter_stale)
 
 
 def queue_wait(view: RegionView) -> float:

@@ -32,6 +32,7 @@ class RouteRequest:
     rules: GatewayRules = DEFAULT_RULES
     is_model_suspended: bool = False
     tenant: str = ""  # of the caller; empty without a key
+    hops_left: int = 1  # 0: a gateway of another region has sent it, and no third one may serve it
     is_admitted: bool = False  # it is held already, or was sent before: a full hold queue is full for others
 
 
@@ -61,6 +62,8 @@ REFUSAL_BY_FILTER = {
     "failed": "region_failed",
     "hold-full": "too_many_waiting",
     "unreachable": "region_unreachable",
+    "stale": "region_unreachable",
+    "second-hop": "region_unreachable",
     "forbidden": "region_forbidden",
     "suspended": "suspended",
 }
@@ -123,7 +126,9 @@ def _existing(standings: Sequence[RegionStanding], request: RouteRequest) -> lis
     return [
         (rtt_seconds, standing.name, standing)
         for standing, rtt_seconds in zip(standings, request.rtt_seconds, strict=True)
-        if standing.excluded_by is None and (not standing.countries or country in standing.countries)
+        if standing.excluded_by is None
+        and (not standing.countries or country in standing.countries)
+        and (request.hops_left or not standing.view.is_remote)
     ]
 
 
@@ -134,6 +139,8 @@ def _unable_by(standing: RegionStanding, request: RouteRequest) -> str | None:
 def _filtered_by(standing: RegionStanding, request: RouteRequest) -> str | None:
     if standing.excluded_by is None and standing.countries and request.client_country not in standing.countries:
         return "forbidden"
+    if not request.hops_left and standing.excluded_by is None and standing.view.is_remote:
+        return "second-hop"
     return standing.excluded_by or _unable_by(standing, request)
 
 
@@ -178,6 +185,8 @@ def _refusal_message(reason: str, nearest: RegionView | None) -> str:
     return {
         "hold-full": f"{where} is waking and no further request can wait for it.",
         "unreachable": "The regions of this model are not reachable from this gateway.",
+        "stale": f"{where} is not reachable: its gateway does not report.",
+        "second-hop": "The regions of this model are not reachable from this gateway for another region's request.",
         "forbidden": "No region of this model may serve this client's country.",
         "suspended": "Every region of this model is suspended.",
     }.get(reason, "This model has no regions.")

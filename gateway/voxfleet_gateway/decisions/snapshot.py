@@ -10,6 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from voxfleet_gateway.decisions.demand_lease import Lease
+from voxfleet_gateway.decisions.peers.remote_state import RemoteState
 from voxfleet_gateway.decisions.pods.balancing import servable
 from voxfleet_gateway.decisions.pods.circuit import RegionCircuit
 from voxfleet_gateway.decisions.pods.pod_state import PodAddress, PodState
@@ -29,6 +30,7 @@ class RegionState:
     pods: dict[PodAddress, PodState] = field(default_factory=dict)
     traffic: RegionTraffic = field(default_factory=RegionTraffic)
     circuit: RegionCircuit = field(default_factory=RegionCircuit)
+    remote: RemoteState | None = None  # of a region that is not here, and whose gateway is asked for reports
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,10 @@ class RegionView:
     predicted_wake_seconds: float = 30.0
     held: int = 0  # requests that wait for the region in this gateway
     free_places: int = 256  # further requests of the model that this gateway may hold
+    is_remote: bool = False  # behind another gateway, as peers/remote_view.py makes the view
+    is_stale: bool = False  # that gateway has not reported for too long
+    report_age_seconds: float = 0.0
+    hop_seconds: float = 0.0  # between the gateways and back
 
     @property
     def is_awake(self) -> bool:
