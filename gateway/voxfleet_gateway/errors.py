@@ -14,6 +14,7 @@ GatewayError
 ├── RequestRefusedError         a client's request that gets an error response
 ├── PeerError                   a gateway of another region
 │   ├── PeerCertificateError    its certificate is not of one known region
+│   ├── PeerHeaderError         what it says about a request cannot be used
 │   ├── PeerUrlError            its gatewayURL is not allowed
 │   └── PeerReportError         its report cannot be used
 ├── VoiceFileError           the bytes are no stored voice, or not the expected one
@@ -77,6 +78,10 @@ class PeerError(GatewayError):
 
 class PeerCertificateError(PeerError):
     """A peer's certificate is verified, and not of one known region now."""
+
+
+class PeerHeaderError(PeerError):
+    """A peer's headers of a request that cannot be used."""
 
 
 class PeerUrlError(PeerError):

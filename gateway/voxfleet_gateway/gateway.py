@@ -30,6 +30,9 @@ from voxfleet_gateway.decisions.pods.retry_policy import RetryBudget
 from voxfleet_gateway.dispatch.dispatcher import Dispatcher
 from voxfleet_gateway.dispatch.handover import Handover
 from voxfleet_gateway.dispatch.hold_queues import HoldQueues
+from voxfleet_gateway.peers.client import PeerClient, open_peer_client
+from voxfleet_gateway.peers.peering import Peering
+from voxfleet_gateway.peers.tls import PeerTls
 from voxfleet_gateway.pods import gauges
 from voxfleet_gateway.pods.fleet import Fleet
 from voxfleet_gateway.pods.load_poller import LoadPoller
@@ -43,7 +46,7 @@ from voxfleet_gateway.server.upstream.pacing import paced_connections
 from voxfleet_gateway.server.upstream.proxy import Proxy
 from voxfleet_gateway.server.voices.internal_routes import InternalVoices
 from voxfleet_gateway.server.voices.routes import Voices
-from voxfleet_gateway.settings import Settings
+from voxfleet_gateway.settings import Settings, parse_networks
 from voxfleet_gateway.telemetry import BODIES, BODIES_LIMIT
 from voxfleet_gateway.tokens import gateway_token
 from voxfleet_gateway.voices.disk import VoiceFolder
@@ -73,6 +76,7 @@ class Gateway:
     models: Models
     voices: Voices
     internal_voices: InternalVoices | None
+    peering: Peering | None = None  # with gateways of other regions
 
     async def run(self) -> None:
         """Watch, renew and poll until cancelled."""
@@ -82,14 +86,20 @@ class Gateway:
                     group.create_task(watch.run(), name=f"watch {watch.name}")
                 group.create_task(self.lease_renewer.run(), name="leases")
                 group.create_task(self.speech.accounts.store.run(), name="accounts")
+                if self.peering is not None:
+                    group.create_task(self.peering.run(), name="peers")
                 if (stored := self.internal_voices) is not None:
                     group.create_task(stored.peers.follow(stored.repository), name="voices")
         finally:
             await self.poller.stop()
+            if self.peering is not None:
+                await self.peering.stop()
 
     def refresh_gauges(self) -> None:
         """Set the gauges that no event sets, before they are read."""
         gauges.refresh_gauges(self.fleet)
+        if self.peering is not None:
+            self.peering.refresh_gauges()
         self.hold_queues.refresh_gauges(self.fleet.registry().entries.values())
         BODIES.set(self.speech.bodies.used_bytes)
         BODIES_LIMIT.set(self.speech.bodies.limit_bytes)
@@ -144,10 +154,20 @@ async def open_gateway(settings: Settings, api: KubernetesApi) -> AsyncIterator[
         trust_env=False,
         trace_configs=[paced_connections()],
     ) as session:
-        yield _assemble(settings, api, session)
+        if not settings.peer_tls_folder:
+            yield _assemble(settings, api, session)
+            return
+        tls, networks = (
+            PeerTls.of(Path(settings.peer_tls_folder), settings.region),
+            parse_networks(settings.allowed_peer_networks),
+        )
+        async with open_peer_client(tls, networks, [paced_connections()]) as client:
+            yield _assemble(settings, api, session, client)
 
 
-def _assemble(settings: Settings, api: KubernetesApi, session: aiohttp.ClientSession) -> Gateway:
+def _assemble(
+    settings: Settings, api: KubernetesApi, session: aiohttp.ClientSession, client: PeerClient | None = None
+) -> Gateway:
     """Build every part with what it needs; changes go from watches to fleet, and from there to poller and queues."""
 
     def region_changed(key: RegionKey) -> None:
@@ -189,6 +209,8 @@ def _assemble(settings: Settings, api: KubernetesApi, session: aiohttp.ClientSes
         *_gateway_watches(settings, api, gateways, peers),
     )
     health = Health(lambda: [watch.name for watch in watches if not watch.synced.is_set()])
+    peering = Peering.of(settings, client, fleet) if client is not None else None
+    dispatcher.spills = peering.spills if peering is not None else None
     dispatcher.is_synced = watches[0].synced.is_set
     accounts.has_public_models = dispatcher.has_public_models
     return Gateway(
@@ -205,6 +227,7 @@ def _assemble(settings: Settings, api: KubernetesApi, session: aiohttp.ClientSes
         Models(dispatcher, speech),
         Voices(stored, bodies),
         internal,
+        peering,
     )
 
 

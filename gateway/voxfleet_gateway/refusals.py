@@ -37,6 +37,16 @@ def foreign_page(origin: str) -> Refusal:
     return Refusal(HTTPStatus.FORBIDDEN, "origin_forbidden", message)
 
 
+def unknown_peer(reason: str) -> Refusal:
+    """403: the certificate is of the peers' authority, and of no region that this gateway knows."""
+    return Refusal(HTTPStatus.FORBIDDEN, "unknown_peer", f"This port is for gateways of known regions: {reason}.")
+
+
+def peer_headers_refused(reason: str) -> Refusal:
+    """400: another gateway has sent what it must not, as a request that came through a third one."""
+    return bad_request(f"The request of this region is refused: {reason}.", None, "invalid_spill")
+
+
 def unknown_model(name: str, known: Iterable[str]) -> Refusal:
     """404: no resource declares the model; `known` are some names that the caller may use."""
     there_are = f"known models: {', '.join(sorted(known))}" if known else "no model is deployed"

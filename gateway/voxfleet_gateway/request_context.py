@@ -60,12 +60,20 @@ class RequestContext:
     is_truncated: bool = False
     may_be_handed_over: bool = False  # to another gateway of the region; once, and no session that goes both ways
     is_handed_over: bool = False  # by another gateway, which has admitted it
+    is_spilled: bool = False  # by a gateway of another region, which counts it and bills it
+    may_hold: bool = True  # False: refused where it cannot be served at once; the gateway that sent it holds it
+    asked_model: str = ""  # the full name by which that gateway knows the model
     decided: DecisionRecord | None = None
 
     @property
     def elapsed_seconds(self) -> float:
         """Seconds since the request's head was read."""
         return time.monotonic() - self.started_seconds
+
+    @property
+    def is_relayed(self) -> bool:
+        """Whether another gateway has the client's connection, and measures and bills the request."""
+        return self.is_handed_over or self.is_spilled
 
     @property
     def labels(self) -> tuple[str, str, str]:

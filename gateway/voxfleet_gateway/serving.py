@@ -1,4 +1,4 @@
-"""Serves a gateway's three ports until SIGTERM or SIGINT, and closes them in order.
+"""Serves a gateway's ports until SIGTERM or SIGINT, and closes them in order.
 
 Knows: sockets and signals. Does not know: what the applications do.
 """
@@ -17,10 +17,15 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from voxfleet_gateway.cluster.api import connect
 from voxfleet_gateway.errors import SettingsError
 from voxfleet_gateway.gateway import Gateway, open_gateway
+from voxfleet_gateway.peers.own_report import own_report
+from voxfleet_gateway.peers.peering import Peering
+from voxfleet_gateway.peers.report import format_report
 from voxfleet_gateway.server.app import public_app
 from voxfleet_gateway.server.certificates import Certificates
 from voxfleet_gateway.server.handover import HandoverHandler
 from voxfleet_gateway.server.internal import internal_app
+from voxfleet_gateway.server.middleware import RequestMiddleware
+from voxfleet_gateway.server.peers import PeerPort, peer_app
 from voxfleet_gateway.server.requests.origins import parse_origins
 from voxfleet_gateway.settings import Settings
 
@@ -79,9 +84,14 @@ async def listening(gateway: Gateway) -> AsyncIterator[dict[str, int]]:
             settings.internal_port,
         ),
     }
+    if (peering := gateway.peering) is not None:
+        apps["peers"] = _peer_app(gateway, peering), settings.peer_port
     _check_origins(settings)
     certificates = _certificates(settings)
     following = asyncio.create_task(certificates.follow(), name="certificate") if certificates else None
+    contexts = {"api": certificates.context} if certificates else {}
+    if peering is not None:
+        contexts["peers"] = peering.tls.listening
     runners: list[web.AppRunner] = []
     ports: dict[str, int] = {}
     try:
@@ -97,8 +107,7 @@ async def listening(gateway: Gateway) -> AsyncIterator[dict[str, int]]:
             )
             runners.append(runner)
             await runner.setup()
-            context = certificates.context if certificates and name == "api" else None
-            await web.SockSite(runner, listening_socket(settings.host, port), ssl_context=context).start()
+            await web.SockSite(runner, listening_socket(settings.host, port), ssl_context=contexts.get(name)).start()
             ports[name] = runner.addresses[0][1]
         log.info("listening", ports=ports, region=settings.region, gateway=settings.pod_name)
         yield ports
@@ -107,6 +116,19 @@ async def listening(gateway: Gateway) -> AsyncIterator[dict[str, int]]:
             following.cancel()
         for runner in runners:
             await runner.cleanup()
+
+
+def _peer_app(gateway: Gateway, peering: Peering) -> web.Application:
+    """Return the application of the port for gateways of other regions."""
+    settings, health, speech = gateway.settings, gateway.health, gateway.speech
+    port = PeerPort(
+        peering.tls,
+        peering.regions.known,
+        lambda: format_report(own_report(gateway.fleet, settings.pod_name)),
+        lambda: health.is_draining,
+    )
+    requests = RequestMiddleware(settings, health, speech.accounts)
+    return peer_app(port, requests, speech, gateway.live, gateway.models)
 
 
 def _check_origins(settings: Settings) -> None:

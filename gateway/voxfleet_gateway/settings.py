@@ -3,6 +3,7 @@
 Knows: names, defaults, bounds. docs/gateway-settings.md lists the same, and a test compares them.
 """
 
+import re
 import socket
 from functools import cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -15,6 +16,10 @@ from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict
 from voxfleet_gateway.errors import SettingsError
 
 MAX_PORT = 65535
+# Labels of letters, digits and hyphens, the last one not a number: an address is no domain.
+DOMAIN = re.compile(
+    r"(?=.{1,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*(?!\d+\Z)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+)
 
 
 class Settings(BaseSettings):
@@ -96,6 +101,20 @@ class Settings(BaseSettings):
         default="", description="Comma-separated host:port of port 9091 of other gateways with the same voices."
     )
     voice_sync_seconds: float = Field(default=10, gt=0, description="How often voices are compared with the peers.")
+    peer_tls_folder: str = Field(
+        default="",
+        description="Folder of the mounted Secret with tls.crt, tls.key and ca.crt, by which regions know one another; "
+        "empty: no other cluster's region is reached.",
+    )
+    peer_port: int = Field(default=6007, ge=0, le=65535, description="Port for gateways of other regions.")
+    peer_poll_seconds: float = Field(default=2, gt=0, description="How often a peer is asked for its report.")
+    allowed_peer_domains: str = Field(
+        default="", description="Comma-separated domains in which the hosts of gatewayURLs may lie; empty: none."
+    )
+    allowed_peer_networks: str = Field(
+        default="",
+        description="Comma-separated CIDRs that gatewayURLs may name addresses of, loopback and link-local included.",
+    )
     drain_seconds: float = Field(default=120, ge=0, description="After SIGTERM: time for open requests to end.")
     drain_grace_seconds: float = Field(
         default=5,
@@ -107,7 +126,7 @@ class Settings(BaseSettings):
     )
     kubeconfig: str = Field(default="", description="Path of a kubeconfig; empty: the pod's service account.")
 
-    @field_validator("trusted_proxies")
+    @field_validator("trusted_proxies", "allowed_peer_networks")
     @classmethod
     def _networks_parse(cls, text: str) -> str:
         parse_networks(text)
@@ -118,6 +137,18 @@ class Settings(BaseSettings):
         if bool(self.tls_certificate) != bool(self.tls_key):
             raise ValueError("--tls-certificate and --tls-key are set together or not at all")
         return self
+
+    @model_validator(mode="after")
+    def _peer_certificate_has_a_region(self) -> "Settings":
+        if self.peer_tls_folder and not self.region:
+            raise ValueError("--peer-tls-folder needs --region, which the certificate is for")
+        return self
+
+    @field_validator("allowed_peer_domains")
+    @classmethod
+    def _domains_parse(cls, text: str) -> str:
+        parse_domains(text)
+        return text
 
     @field_validator("voice_peers")
     @classmethod
@@ -134,6 +165,16 @@ class Settings(BaseSettings):
     def trusted_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
         """The CIDRs of `trusted_proxies`."""
         return parse_networks(self.trusted_proxies)
+
+
+@cache
+def parse_domains(text: str) -> tuple[str, ...]:
+    """Read a comma-separated list of domains. Raises ValueError, which names the wrong one."""
+    domains = tuple(part.strip().lower().removesuffix(".") for part in text.split(",") if part.strip())
+    for domain in domains:
+        if not DOMAIN.fullmatch(domain):
+            raise ValueError(f"{domain!r:.80} is no domain, as tts.example.com is one")
+    return domains
 
 
 @cache

@@ -67,6 +67,12 @@ CIRCUITS_OPENED = Counter(
 HANDOVERS = Counter(
     f"{PREFIX}handovers", "Held requests passed between gateways of a region while one shuts down.", ("result",)
 )
+SPILLS = Counter(f"{PREFIX}spills", "Attempts sent to gateways of other regions.", ("peer", "reason"))
+SPILLS_RECEIVED = Counter(
+    f"{PREFIX}spills_received", "Speech requests that gateways of other regions have sent.", ("peer", "code")
+)
+PEER_FAILURES = Counter(f"{PREFIX}peer_failures", "What went wrong with a peer.", ("peer", "reason"))
+PEER_REPORT_AGE = Gauge(f"{PREFIX}peer_report_age_seconds", "Age of a peer's newest report.", ("peer",))
 LEASE_RENEWALS = Counter(f"{PREFIX}lease_renewals", "Renewals of demand Leases.", ("reason", "result"))
 WATCH_RESTARTS = Counter(f"{PREFIX}watch_restarts", "Watches that broke and were restarted.", ("watch",))
 API_KEYS = Gauge(f"{PREFIX}api_keys", "Valid entries of API keys, expired ones included.")

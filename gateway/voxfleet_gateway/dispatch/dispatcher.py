@@ -13,6 +13,7 @@ from voxfleet_gateway.decisions.client_location import expected_rtts_seconds
 from voxfleet_gateway.decisions.hold.hold_queue import ReleaseReason, free_by_region
 from voxfleet_gateway.decisions.hold.tickets import Ticket
 from voxfleet_gateway.decisions.hold.wake_estimate import wait_estimate_seconds
+from voxfleet_gateway.decisions.peers.remote_view import through_gateway
 from voxfleet_gateway.decisions.record import DecisionRecord
 from voxfleet_gateway.decisions.region_traffic import DEFAULT_WAKE_SECONDS
 from voxfleet_gateway.decisions.routing import Decision, RouteRequest, decide, usable_regions
@@ -20,6 +21,7 @@ from voxfleet_gateway.dispatch.handover import Handover
 from voxfleet_gateway.dispatch.hold_queues import HoldQueues
 from voxfleet_gateway.dispatch.target import PodTarget, Target
 from voxfleet_gateway.errors import Refusal, RequestRefusedError
+from voxfleet_gateway.peers.spill import Spills
 from voxfleet_gateway.pods.fleet import Fleet
 from voxfleet_gateway.refusals import (
     gateway_draining,
@@ -37,6 +39,7 @@ from voxfleet_gateway.request_context import RequestContext
 from voxfleet_gateway.telemetry import DECISION, WAKES
 
 SHOWN_NAMES = 10  # of models, in a 404
+OFFERED_TO_PEER = 32  # held requests that a peer is asked at once to hold, which has bounds of its own
 
 
 @dataclass(slots=True)
@@ -47,18 +50,24 @@ class Dispatcher:
     hold_queues: HoldQueues
     on_demand: Callable[[RegionKey], None]
     handover: Handover = field(default_factory=Handover)
+    spills: Spills | None = None  # to regions of other clusters
     is_synced: Callable[[], bool] = lambda: True  # whether the registry has been read once
     take_wake: Callable[[Caller], Refusal | None] = lambda _: None  # counts it; a refusal beyond the tenant's budget
 
     async def find_target(
         self, name: str, route_request: RouteRequest, ticket: Ticket, context: RequestContext
     ) -> Target:
-        """Return a pod with capacity, now or after a wake; raises RequestRefusedError if there is none in time."""
+        """Return a pod with capacity, now or after a wake, or the gateway of a region that has one.
+
+        Raises RequestRefusedError if there is none in time.
+        """
         try:
             while True:
                 model = self.model(name, context.caller)  # again after each hold: the registry may have changed
                 is_admitted = context.held_seconds > 0 or context.attempts > 0 or context.is_handed_over
                 decision = self.decide(model, replace(route_request, is_admitted=is_admitted), context)
+                if decision.action == "hold" and decision.region is not None and not context.may_hold:
+                    raise RequestRefusedError(self._not_held(model.key(decision.region)))
                 self.wake_for(decision, model, context.caller)
                 if decision.action == "refuse" or decision.region is None:
                     raise RequestRefusedError(refused_by_decision(decision))
@@ -68,6 +77,10 @@ class Dispatcher:
                 if decision.action == "serve" and is_in_turn and (pod := self.fleet.pick_pod(key)):
                     context.restore_held_route()
                     return PodTarget(key, model, pod, self.fleet, self.on_demand)
+                is_held = decision.action == "hold"
+                if (is_held or is_in_turn) and (remote := self._remote(key, model, ticket, context)) is not None:
+                    context.restore_held_route()
+                    return remote
                 if (peer := self._peer(key, model, ticket, context)) is not None:
                     return peer
                 await self._hold(key, model, ticket, context)
@@ -112,6 +125,9 @@ class Dispatcher:
         )
         began_seconds = time.perf_counter()
         standings = self.fleet.standings(model)
+        rtts_seconds = through_gateway(asked.rtt_seconds, standings, model.places, gateway_region)
+        if rtts_seconds is not asked.rtt_seconds:
+            asked = replace(asked, rtt_seconds=rtts_seconds)
         decision = decide(standings, asked)
         DECISION.observe(time.perf_counter() - began_seconds)
         context.record_decision(DecisionRecord(asked, standings, decision))
@@ -128,11 +144,20 @@ class Dispatcher:
 
         Does nothing, and returns the refusal, when the wake would exceed the budget of the caller's tenant.
         """
+        if self.spills is not None and self.fleet.regions[key].remote is not None:
+            return self._wake_remote(self.spills, key, caller)
         if self.fleet.would_wake(key) and (refusal := self.take_wake(caller)) is not None:
             return refusal
         if self.fleet.request_wake(key):
             WAKES.labels(*key.labels).inc()
         self.on_demand(key)
+        return None
+
+    def _wake_remote(self, spills: Spills, key: RegionKey, caller: Caller) -> Refusal | None:
+        """Have the region's gateway start a wake, which its tenant is charged for here."""
+        if spills.would_wake(key) and (refusal := self.take_wake(caller)) is not None:
+            return refusal
+        spills.wake(key, self.fleet.regions[key].model, caller)
         return None
 
     def region_changed(self, key: RegionKey) -> None:
@@ -155,14 +180,22 @@ class Dispatcher:
         context.may_be_handed_over = peer is None
         return peer
 
+    def _remote(self, key: RegionKey, model: ModelEntry, ticket: Ticket, context: RequestContext) -> Target | None:
+        """Return the gateway that serves a region of another cluster; None for one that is here, or not to be asked."""
+        if self.spills is None or context.decided is None or self.fleet.regions[key].remote is None:
+            return None
+        return self.spills.target(key, model, context.decided, ticket.deadline_seconds)
+
     def _count_arrival(self, key: RegionKey, context: RequestContext) -> None:
         """Count the request once, in the region where it was first sent or held."""
-        if context.key is None:
+        if context.key is None and not context.is_spilled:  # the peer's client arrived there
             country = context.decided.route_request.client_country if context.decided else None
             self.fleet.regions[key].traffic.record_arrival(time.monotonic(), country)
         context.key = key
 
     async def _hold(self, key: RegionKey, model: ModelEntry, ticket: Ticket, context: RequestContext) -> None:
+        if not context.may_hold:
+            raise RequestRefusedError(self._not_held(key))
         held_before_seconds = context.held_seconds
         with context.holding():
             reason = await self.hold_queues.wait(
@@ -181,6 +214,10 @@ class Dispatcher:
             raise RequestRefusedError(self._expired(key, context))
         if reason is ReleaseReason.DRAINED:
             raise RequestRefusedError(gateway_draining())
+
+    def _not_held(self, key: RegionKey) -> Refusal:
+        """Return the refusal of a request that another gateway holds, if any does."""
+        return still_full(key.region, 0.0, self._estimate_seconds(key))
 
     def _expired(self, key: RegionKey, context: RequestContext) -> Refusal:
         """Return the refusal of a request whose deadline passed while it was held, with the present estimate."""
@@ -207,6 +244,9 @@ class Dispatcher:
         free = free_by_region(home.view, [standing.view for standing in standings])
         if free is None:
             return None
+        remote = region.remote
+        if remote is not None and remote.takes_requests and not home.view.is_stale:
+            free[key.region] = max(free.get(key.region, 0), OFFERED_TO_PEER)  # they are held there
         deciding = self.hold_queues.deciding((key.namespace, key.name))
         return {name: count - deciding[name] for name, count in free.items()}
 

@@ -10,6 +10,9 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from typing import ClassVar
+
+import aiohttp
 
 from voxfleet_gateway.decisions.caller import Caller
 from voxfleet_gateway.decisions.client_location import COUNTRY_HEADER, LOCATION_HEADER
@@ -18,8 +21,8 @@ from voxfleet_gateway.decisions.pods.ejection import FIRST_BYTE_SECONDS
 from voxfleet_gateway.decisions.pods.pod_state import PodAddress
 from voxfleet_gateway.decisions.pods.stream_silence import StreamSilence
 from voxfleet_gateway.decisions.routing import RouteRequest
-from voxfleet_gateway.dispatch.target import PRIORITY_HEADER, TENANT_HEADER
 from voxfleet_gateway.errors import UpstreamFailedError, UpstreamFailure
+from voxfleet_gateway.peers.headers import PRIORITY_HEADER, TENANT_HEADER
 from voxfleet_gateway.regions import ModelEntry, RegionKey
 from voxfleet_gateway.telemetry import HANDOVERS
 from voxfleet_gateway.tokens import BEARER
@@ -59,6 +62,7 @@ class Handover:
 class PeerTarget:
     """Another gateway of the region, for the one attempt that holds the request there."""
 
+    is_here: ClassVar[bool] = True
     key: RegionKey
     model: ModelEntry
     address: PodAddress
@@ -69,6 +73,10 @@ class PeerTarget:
     def url(self, _path: str) -> str:
         """Return the URL that the request is sent to."""
         return self.address.internal_url(HANDOVER_PATH)
+
+    def session(self, of_cluster: aiohttp.ClientSession) -> aiohttp.ClientSession:
+        """Return the session of the cluster."""
+        return of_cluster
 
     def identity(self, caller: Caller) -> dict[str, str]:
         """Return the gateways' token, and what this gateway has found out about the request."""

@@ -7,21 +7,26 @@ first byte is waited for, what a failed attempt does to it. Does not know: HTTP;
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
+
+import aiohttp
 
 from voxfleet_gateway.decisions.caller import Caller
 from voxfleet_gateway.decisions.pods.ejection import first_byte_limit_seconds
 from voxfleet_gateway.decisions.pods.pod_state import PodState
 from voxfleet_gateway.decisions.pods.stream_silence import StreamSilence
 from voxfleet_gateway.errors import UpstreamFailure
+from voxfleet_gateway.peers.client import RegionSession
+from voxfleet_gateway.peers.headers import PRIORITY_HEADER, TENANT_HEADER
 from voxfleet_gateway.pods.fleet import Fleet
 from voxfleet_gateway.regions import ModelEntry, RegionKey
-
-TENANT_HEADER, PRIORITY_HEADER = "Voxfleet-Tenant", "Voxfleet-Priority"  # believed with --trust-gateway-headers
+from voxfleet_gateway.request_context import RequestContext
 
 
 class Target(Protocol):
     """What one attempt of one request is sent to: a pod here, or the gateway of a region elsewhere."""
+
+    is_here: ClassVar[bool]  # in this cluster, whose tokens it takes
 
     @property
     def key(self) -> RegionKey:
@@ -33,6 +38,9 @@ class Target(Protocol):
 
     def url(self, path: str) -> str:
         """Return the URL that the request is sent to."""
+
+    def session(self, of_cluster: aiohttp.ClientSession) -> aiohttp.ClientSession | RegionSession:
+        """Return the session that reaches the target; for an address of this cluster, the one given."""
 
     def identity(self, caller: Caller) -> dict[str, str]:
         """Return the headers by which the target knows the caller."""
@@ -50,10 +58,16 @@ class Target(Protocol):
         """Keep further requests away from the target, as long as the failure suggests."""
 
 
+def target_headers(target: Target, context: RequestContext) -> dict[str, str]:
+    """Return the headers that only a gateway sets: the caller's identity, and for a pod what it needs beside it."""
+    return target.identity(context.caller) | (context.pod_headers if target.is_here else {})
+
+
 @dataclass(frozen=True, slots=True)
 class PodTarget:
     """A pod of this cluster, picked for one attempt of one request."""
 
+    is_here: ClassVar[bool] = True
     key: RegionKey
     model: ModelEntry
     pod: PodState
@@ -63,6 +77,10 @@ class PodTarget:
     def url(self, path: str) -> str:
         """Return the URL that the request is sent to."""
         return self.pod.address.url(path)
+
+    def session(self, of_cluster: aiohttp.ClientSession) -> aiohttp.ClientSession:
+        """Return the session of the cluster."""
+        return of_cluster
 
     def identity(self, caller: Caller) -> dict[str, str]:
         """Return tenant and priority, which only the gateway sets; nothing for a request without a key."""

@@ -18,6 +18,7 @@ from voxfleet_gateway.errors import PeerCertificateError, SettingsError
 
 # Of the mounted Secret, as cert-manager names them.
 CERTIFICATE_FILE, KEY_FILE, CA_FILE = "tls.crt", "tls.key", "ca.crt"
+HANDSHAKE_TURNS = 6  # of client and server: TLS 1.3 takes three
 CHECK_SECONDS = 5.0  # kubelet replaces a Secret's files within a minute or two
 
 log = structlog.get_logger(__name__)
@@ -31,15 +32,16 @@ class PeerTls:
     """The contexts of both directions; handshakes use the newest, and connections go on with theirs."""
 
     folder: Path
+    region: str = ""  # this gateway's own, which its certificate should be for
     server: ssl.SSLContext = field(init=False)  # of handshakes that peers begin
     client: ssl.SSLContext = field(init=False)  # of handshakes that this gateway begins: server_hostname is a region
     listening: ssl.SSLContext = field(init=False)  # given to the listening socket once; hands over to `server`
     version: Version = ()
 
     @classmethod
-    def of(cls, folder: Path) -> "PeerTls":
+    def of(cls, folder: Path, region: str = "") -> "PeerTls":
         """Return the contexts of a folder's files. Raises SettingsError."""
-        tls = cls(folder)
+        tls = cls(folder, region)
         tls.load()
         tls.listening = tls._server_context()
         tls.listening.sni_callback = tls._hand_over
@@ -56,6 +58,9 @@ class PeerTls:
                 f"VOXFLEET_PEER_TLS_FOLDER (--peer-tls-folder) {self.folder}: {CERTIFICATE_FILE}, {KEY_FILE} and "
                 f"{CA_FILE} are no certificate with its key and CA: {reason}"
             ) from error
+        if self.region and (fault := handshake_fault(self.server, self.client, self.region)) is not None:
+            # Not fatal: this region serves its own clients meanwhile.
+            log.error("peer_certificate_refused", region=self.region, folder=str(self.folder), error=fault)
 
     async def follow(self, check_seconds: float = CHECK_SECONDS) -> None:
         """Load the files whenever they have changed, until cancelled."""
@@ -103,6 +108,23 @@ class PeerTls:
             return ()
         # With the inode: Kubernetes replaces a file, perhaps by one of the same size and time.
         return tuple((each.st_ino, each.st_mtime_ns, each.st_size) for each in found)
+
+
+def handshake_fault(server: ssl.SSLContext, client: ssl.SSLContext, region: str) -> str | None:
+    """Return why a peer would refuse this gateway's certificate: a handshake with itself, in memory, finds out."""
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ends = [
+        client.wrap_bio(to_client, to_server, server_hostname=region),
+        server.wrap_bio(to_server, to_client, server_side=True),
+    ]
+    for turn in range(HANDSHAKE_TURNS):
+        try:
+            ends[turn % 2].do_handshake()
+        except ssl.SSLWantReadError:
+            continue
+        except ssl.SSLError as error:
+            return str(error)
+    return None
 
 
 def dns_names(certificate: Certificate) -> frozenset[str]:

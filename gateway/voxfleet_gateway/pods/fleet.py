@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from voxfleet_gateway.decisions.demand_lease import Activity, Lease
+from voxfleet_gateway.decisions.peers.remote_view import remote_region_view
 from voxfleet_gateway.decisions.pods import balancing
 from voxfleet_gateway.decisions.pods.pod_state import PodAddress, PodEndpoint, PodState, ReceivedReport
 from voxfleet_gateway.decisions.region_standing import RegionStanding, stand
@@ -47,6 +48,7 @@ class Fleet:
     free_places: Callable[[ModelEntry], int] = lambda model: model.gateway.max_held_requests  # in the hold queues
     attempts: Attempts = field(default_factory=Attempts)
     on_pods_change: Callable[[RegionKey], None] = lambda _key: None
+    on_models_change: Callable[[list[RegionKey]], None] = lambda _keys: None  # with the regions of what changed
     regions: dict[RegionKey, RegionState] = field(default_factory=dict)
     index: RegionIndex = field(default_factory=RegionIndex)
     kept: dict[RegionKey, tuple[float, RegionStanding]] = field(default_factory=dict)  # with the time they are kept to
@@ -58,7 +60,9 @@ class Fleet:
     def refresh_models(self, refs: Iterable[ObjectKey]) -> None:
         """Apply the registry's present entries of these models, by namespace and name, and their endpoints."""
         for ref in refs:
-            self._refresh_regions(self._rebuild(ref))
+            keys = self._rebuild(ref)
+            self.on_models_change(keys)
+            self._refresh_regions(keys)
 
     def refresh_services(self, services: Iterable[ObjectKey]) -> None:
         """Apply the present endpoints of these Services."""
@@ -146,9 +150,22 @@ class Fleet:
         now_seconds, counts = self.clock(), (self.held(key), free_places)
         until_seconds, kept = self.kept.get(key, (0.0, None))
         if kept is None or now_seconds >= until_seconds or (kept.view.held, kept.view.free_places) != counts:
-            kept = stand(region_view(self.regions[key], self.lease(key), *counts, now_seconds))
+            region = self.regions[key]
+            if region.remote is not None:
+                kept = stand(remote_region_view(region, region.remote, *counts, now_seconds))
+            else:
+                kept = stand(region_view(region, self.lease(key), *counts, now_seconds))
             self.kept[key] = now_seconds + VIEW_SECONDS, kept
         return kept
+
+    def notify(self, key: RegionKey) -> None:
+        """Apply what a region's gateway has reported, or has not."""
+        if key in self.regions:
+            self._changed(key)
+
+    def drop_view(self, key: RegionKey) -> None:
+        """Evaluate the region's state for the next decision."""
+        self.kept.pop(key, None)
 
     def _changed(self, key: RegionKey) -> None:
         self.kept.pop(key, None)

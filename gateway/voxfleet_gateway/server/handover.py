@@ -15,8 +15,8 @@ from voxfleet_gateway.decisions.caller import Caller
 from voxfleet_gateway.decisions.client_location import COUNTRY, COUNTRY_HEADER, LOCATION_HEADER, parse_location
 from voxfleet_gateway.decisions.routing import RouteRequest
 from voxfleet_gateway.dispatch.handover import HOLD_HEADER, MODEL_HEADER
-from voxfleet_gateway.dispatch.target import PRIORITY_HEADER, TENANT_HEADER
 from voxfleet_gateway.errors import Refusal, RequestRefusedError
+from voxfleet_gateway.peers.headers import PRIORITY_HEADER, TENANT_HEADER
 from voxfleet_gateway.refusals import bad_request
 from voxfleet_gateway.request_context import REQUEST_ID_HEADER, new_context
 from voxfleet_gateway.server.middleware import CONTEXT, count_refusals

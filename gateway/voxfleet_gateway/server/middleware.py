@@ -17,13 +17,13 @@ from voxfleet_gateway.errors import Refusal, RequestRefusedError
 from voxfleet_gateway.refusals import internal_error
 from voxfleet_gateway.request_context import REQUEST_ID_HEADER, RequestContext, new_context
 from voxfleet_gateway.server.health import HEALTH_PATHS, Health
-from voxfleet_gateway.server.requests.authentication import authenticate, needs_admission
+from voxfleet_gateway.server.requests.authentication import SPILLED, authenticate, needs_admission
 from voxfleet_gateway.server.requests.cross_origin import page_headers, preflight_headers
 from voxfleet_gateway.server.requests.head_checks import refusal_of_head
 from voxfleet_gateway.server.requests.origins import parse_origins
 from voxfleet_gateway.server.responses import refuse
 from voxfleet_gateway.settings import Settings
-from voxfleet_gateway.telemetry import HELD, REFUSALS, REQUESTS
+from voxfleet_gateway.telemetry import HELD, REFUSALS, REQUESTS, SPILLS_RECEIVED
 
 SPEECH_PATH = "/v1/audio/speech"
 STREAM_PATH = "/v1/audio/speech/stream"
@@ -48,6 +48,8 @@ class RequestMiddleware:
         given_id = request.headers.get(REQUEST_ID_HEADER, "")
         context = request[CONTEXT] = new_context(given_id, request.method, request.path, self.settings.region)
         context.is_speech = (request.method, request.path) in SPEECH_REQUESTS
+        if (spilled := request.get(SPILLED)) is not None:
+            context.is_spilled, context.may_hold, context.asked_model = True, spilled.may_hold, spilled.model
         try:
             response = await self._respond(request, handler, context)
             context.status = context.status or response.status  # a session has its own, after 101
@@ -87,7 +89,9 @@ class RequestMiddleware:
     def _account(self, context: RequestContext) -> None:
         if context.path in HEALTH_PATHS:  # probes come every few seconds and would fill the log
             return
-        if context.is_speech:
+        if context.is_speech and context.is_spilled:
+            SPILLS_RECEIVED.labels(context.caller.peer_region or "", str(context.status)).inc()
+        elif context.is_speech:
             REQUESTS.labels(*context.labels, str(context.status), context.route).inc()
             count_refusals(context)
             self.accounts.finish(context)

@@ -22,6 +22,7 @@ from voxfleet_gateway.refusals import voice_of_request_not_found
 from voxfleet_gateway.regions import ModelEntry
 from voxfleet_gateway.request_context import RequestContext
 from voxfleet_gateway.server.middleware import CONTEXT, SPEECH_PATH
+from voxfleet_gateway.server.requests.authentication import SPILLED
 from voxfleet_gateway.server.requests.request_body import BodyBudget, read_body
 from voxfleet_gateway.server.requests.speech_request import SpeechRequest, check_speech, parse_model_name
 from voxfleet_gateway.server.upstream.attempt import UpstreamStatusError
@@ -79,6 +80,7 @@ class Speech:
     def _check(self, body: bytes, context: RequestContext) -> tuple[SpeechRequest, ModelEntry]:
         """Return the checked request and its model; the parsed JSON ends with this call."""
         name, fields = parse_model_name(body)
+        name = context.asked_model or name
         # Before the other fields: 404 for an unknown model is more useful than 400 for its parameters.
         model = self.dispatcher.model(name, context.caller)
         context.model_ref = (model.namespace, model.name)
@@ -92,7 +94,7 @@ class Speech:
     async def _respond(self, request: web.Request, speech: SpeechRequest, model: ModelEntry) -> web.StreamResponse:
         context = request[CONTEXT]
         self.budget.earn()
-        if not speech.wants_events:
+        if not speech.wants_events or context.is_spilled:  # the other gateway keeps its client's stream open
             return await self._send(request, speech, model)
         events = EventStream(request, context, self.keep_alive_seconds)
         return await events.run(self._send(request, speech, model, events))
@@ -105,12 +107,7 @@ class Speech:
         events: EventStream | None = None,
     ) -> web.StreamResponse:
         context = request[CONTEXT]
-        wait_seconds = hold_seconds(
-            request.headers,
-            wants_events=speech.wants_events,
-            default_seconds=self.settings.hold_seconds,
-            most_seconds=model.gateway.hold_seconds,
-        )
+        wait_seconds = self.hold_seconds(request, model, wants_events=speech.wants_events)
         ticket = self.dispatcher.hold_queues.new_ticket(
             wait_seconds, context.caller.tenant, speech.audio_seconds, len(speech.body)
         )
@@ -147,9 +144,23 @@ class Speech:
         with target.sending():
             return await self.proxy.attempt(request, target, sent, context, events)
 
+    def hold_seconds(self, request: web.Request, model: ModelEntry, *, wants_events: bool) -> float:
+        """Return how long the request may be held: by its client's headers, or by the gateway that has spilled it."""
+        if (spilled := request.get(SPILLED)) is not None:
+            return float(min(spilled.deadline_seconds, model.gateway.hold_seconds))
+        return hold_seconds(
+            request.headers,
+            wants_events=wants_events,
+            default_seconds=self.settings.hold_seconds,
+            most_seconds=model.gateway.hold_seconds,
+        )
+
     def route_request(self, request: web.Request) -> RouteRequest:
         """Return what routing needs of the request: the client's location and country, if a trusted proxy sent them."""
+        tenant = request[CONTEXT].caller.tenant
+        if (spilled := request.get(SPILLED)) is not None:
+            return RouteRequest(self.settings.region, spilled.location, spilled.country, tenant=tenant, hops_left=0)
         given = request.headers
         locations, countries = given.getall(LOCATION_HEADER, []), given.getall(COUNTRY_HEADER, [])
         location, country = client_place(locations, countries, request.remote, self.settings.trusted_networks)
-        return RouteRequest(self.settings.region, location, country, tenant=request[CONTEXT].caller.tenant)
+        return RouteRequest(self.settings.region, location, country, tenant=tenant)

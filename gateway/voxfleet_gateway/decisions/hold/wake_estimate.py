@@ -9,6 +9,7 @@ import math
 from voxfleet_gateway.decisions.region_standing import wake_wait
 from voxfleet_gateway.decisions.snapshot import RegionView
 
+STALE_SECONDS = 5.0  # until a peer that has stopped reporting may do so again: a gateway restarts in less
 RETRY_AFTER_MAX_SECONDS = 60  # OpenAI's clients ignore a larger Retry-After
 
 
@@ -23,7 +24,11 @@ def estimate_seconds(reason: str, nearest: RegionView | None) -> float | None:
     """Return the seconds until a refused request may succeed, not bounded as Retry-After is; None when unknown."""
     if nearest is None:
         return None
-    waits = {"failed": nearest.retry_after_seconds, "hold-full": wait_estimate_seconds(nearest)}
+    waits = {
+        "failed": nearest.retry_after_seconds,
+        "hold-full": wait_estimate_seconds(nearest),
+        "stale": STALE_SECONDS,
+    }
     found = waits.get(reason)
     return None if found is None else round(found, 1)
 

@@ -106,14 +106,3 @@ def _embedded(address: IPv4Address | IPv6Address) -> IPv4Address | None:
         return IPv4Address(int(address) & 0xFFFFFFFF)
     teredo = address.teredo  # server and client
     return address.ipv4_mapped or address.sixtofour or (teredo[1] if teredo else None)
-
-
-def parse_domains(text: str) -> tuple[str, ...]:
-    """Read a comma-separated list of domains. Raises ValueError, which names the wrong one."""
-    domains = tuple(part.strip().lower().removesuffix(".") for part in text.split(",") if part.strip())
-    for domain in domains:
-        labels = domain.split(".")
-        fits = all(label.replace("-", "").isalnum() and label.isascii() for label in labels)
-        if not fits or len(domain) > MAX_HOST_CHARACTERS or _address(domain) is not None:
-            raise ValueError(f"{domain!r:.80} is no domain name")
-    return domains

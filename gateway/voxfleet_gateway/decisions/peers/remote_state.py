@@ -45,6 +45,7 @@ class RemoteState:
     failed_seconds: float = -math.inf
     full_seconds: float = -math.inf
     wake_asked_seconds: float = -math.inf
+    last_byte_seconds: float = -math.inf  # of any stream from there
 
     def record_report(self, report: RemoteReport, asked_seconds: float, sent_before: int, hop_seconds: float) -> None:
         """Replace the report; one that was asked for earlier than the newest is dropped."""
@@ -67,6 +68,10 @@ class RemoteState:
     def is_stale(self, now_seconds: float) -> bool:
         """Whether the report is too old to prefer the region by, or there is none."""
         return self.age_seconds(now_seconds) > STALE_INTERVALS * self.interval_seconds
+
+    def is_dark(self, now_seconds: float) -> bool:
+        """Whether the region has reported and stopped."""
+        return self.asked_seconds > -math.inf and self.is_stale(now_seconds)
 
     @property
     def takes_requests(self) -> bool:

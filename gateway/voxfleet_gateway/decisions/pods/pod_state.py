@@ -71,6 +71,7 @@ class LoadReport:
     free_rows: Count = 0
     queued_audio_seconds: Seconds = 0.0
     audio_seconds_per_second: Seconds = 0.0
+    step_seconds_p50: Seconds | None = None
     first_audio_seconds_p95: Seconds | None = None
 
     @property

@@ -9,12 +9,16 @@ from dataclasses import dataclass
 
 from voxfleet_gateway.errors import UpstreamFailure
 
-MAX_FREE_RETRIES = 2  # connect failures, resets, lost pods: the pod does no work, so repeating costs it nothing
+MAX_FREE_RETRIES = (
+    2  # connect failures, resets, lost pods, refusals of peers: they do no work, so repeating costs it nothing
+)
 BUDGET_RATIO = 0.10
 BUDGET_FLOOR = 3.0  # retries granted to a gateway that has had few requests
 BUDGET_CAP = 100.0  # a long quiet time must not allow a burst of retries
 
-FREE_FAILURES = frozenset({UpstreamFailure.CONNECT, UpstreamFailure.RESET, UpstreamFailure.LOST})
+FREE_FAILURES = frozenset(
+    {UpstreamFailure.CONNECT, UpstreamFailure.RESET, UpstreamFailure.LOST, UpstreamFailure.REFUSED}
+)
 
 
 @dataclass(slots=True)

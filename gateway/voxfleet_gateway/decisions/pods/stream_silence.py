@@ -6,8 +6,7 @@ Does not know: clocks (the time is an argument), how a stream is read or cut.
 """
 
 from dataclasses import dataclass
-
-from voxfleet_gateway.decisions.pods.pod_state import PodState
+from typing import Protocol
 
 SILENCE_SECONDS = 120.0  # a parked sequence resumes well before; without a byte for so long the pod has broken off
 GONE_SECONDS = 10.0  # of a pod that neither reports nor sends; twice what makes it dark
@@ -15,11 +14,20 @@ CHECK_SECONDS = 1.0  # a poll's period: the pod may go dark later than its strea
 LATE_SECONDS = 2.0  # a check so late means that this process did not run, and has read neither bytes nor reports
 
 
+class Sender(Protocol):
+    """A pod, or the gateway of another region, by its load reports and the bytes of all its streams."""
+
+    last_byte_seconds: float
+
+    def is_dark(self, now_seconds: float) -> bool:
+        """Whether it has reported and stopped."""
+
+
 @dataclass(slots=True)
 class StreamSilence:
-    """One stream; `pod` is None for another gateway's, which watches its pod itself."""
+    """One stream; `pod` is None for another gateway of this region, which watches its pod itself."""
 
-    pod: PodState | None
+    pod: Sender | None
     since_seconds: float = 0.0  # when the present wait began
     check_seconds: float = 0.0  # when it is to be looked at again
 

@@ -18,6 +18,8 @@ from aiohttp import WSMsgType
 from voxfleet_gateway.accounts.accounts import meter_for
 from voxfleet_gateway.dispatch.target import Target
 from voxfleet_gateway.errors import UpstreamFailedError, UpstreamFailure
+from voxfleet_gateway.peers.client import RegionSession
+from voxfleet_gateway.peers.headers import REFUSAL_HEADER
 from voxfleet_gateway.request_context import RequestContext
 from voxfleet_gateway.server.live.backlog import Backlog
 from voxfleet_gateway.server.live.channel import Channel, CloseCode
@@ -151,7 +153,7 @@ class Relay:
 
 @asynccontextmanager
 async def connected(
-    session: aiohttp.ClientSession, url: str, headers: Mapping[str, str]
+    session: aiohttp.ClientSession | RegionSession, url: str, headers: Mapping[str, str]
 ) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
     """Yield the WebSocket to a pod. Raises UpstreamFailedError when there is none."""
     try:
@@ -179,4 +181,6 @@ def _refused(error: aiohttp.WSServerHandshakeError) -> UpstreamFailure:
     """Return what a refused handshake means: a full or draining pod, a broken one, or no speech server."""
     if error.status == HTTPStatus.SERVICE_UNAVAILABLE and "Retry-After" in (error.headers or {}):
         return UpstreamFailure.FULL
+    if REFUSAL_HEADER in (error.headers or {}) and error.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        return UpstreamFailure.REFUSED
     return UpstreamFailure.ERROR_5XX if 500 <= error.status < 600 else UpstreamFailure.INVALID  # noqa: PLR2004

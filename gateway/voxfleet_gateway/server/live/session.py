@@ -7,14 +7,13 @@ Does not know: how messages are passed on (relay.py), how a pod is found.
 import asyncio
 import json
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 
 from aiohttp import WebSocketError, WSCloseCode, WSMsgType, web
 
-from voxfleet_gateway.decisions.hold.deadlines import hold_seconds
 from voxfleet_gateway.decisions.hold.tickets import Ticket
-from voxfleet_gateway.dispatch.target import Target
+from voxfleet_gateway.dispatch.target import Target, target_headers
 from voxfleet_gateway.errors import Refusal, RequestRefusedError, UpstreamFailedError
 from voxfleet_gateway.refusals import (
     binary_message,
@@ -149,6 +148,7 @@ class Session:
                 return None
             try:
                 start = parse_start(fields, self.request.query.get("model", ""))
+                start = replace(start, model=self.context.asked_model or start.model)
                 model = self.speech.dispatcher.model(start.model, self.context.caller)
             except RequestRefusedError as refused:
                 self.backlog.drop_sent()
@@ -164,12 +164,8 @@ class Session:
         """Find a pod and pass messages on; again elsewhere while the client has no audio."""
         dispatcher, context = self.speech.dispatcher, self.context
         route_request = self.speech.route_request(self.request)
-        wait_seconds = hold_seconds(
-            self.request.headers,
-            wants_events=True,  # pings keep the connection open, as comments keep a stream of events
-            default_seconds=self.speech.settings.hold_seconds,
-            most_seconds=model.gateway.hold_seconds,
-        )
+        # Pings keep the connection open, as comments keep a stream of events.
+        wait_seconds = self.speech.hold_seconds(self.request, model, wants_events=True)
         ticket = dispatcher.hold_queues.new_ticket(
             wait_seconds,
             context.caller.tenant,
@@ -192,12 +188,11 @@ class Session:
     async def _attempt(self, start: SessionStart, target: Target, ticket: Ticket) -> PodClosed:
         context = self.context
         context.attempts += 1
-        headers = upstream_headers(
-            self.request.headers, context.request_id, target.identity(context.caller) | context.pod_headers
-        )
+        headers = upstream_headers(self.request.headers, context.request_id, target_headers(target, context))
+        session = target.session(self.speech.proxy.session)
         try:
             with target.sending(is_measured=False):
-                async with connected(self.speech.proxy.session, target.url(STREAM_PATH), headers) as upstream:
+                async with connected(session, target.url(STREAM_PATH), headers) as upstream:
                     relay = Relay(upstream, self.channel, self.backlog, start, self.progress, context)
                     try:
                         return await relay.run(target, ticket.deadline_seconds - time.monotonic())
@@ -215,7 +210,7 @@ class Session:
             is_done = self.progress.is_done
             self._end(HTTPStatus.OK if is_done else STATUS.get(closed.code, HTTPStatus.BAD_GATEWAY), closed.code)
             return
-        if self.context.key is not None:
+        if self.context.key is not None and not self.context.is_relayed:
             BROKEN_STREAMS.labels(*self.context.key.labels).inc()
         self.context.is_truncated = True
         await self._refuse(broke_off(self.context.region), CloseCode.FAILED)

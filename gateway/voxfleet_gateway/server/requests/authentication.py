@@ -1,4 +1,4 @@
-"""Finds the caller of a request by its headers: an API key, or a gateway of another region.
+"""Finds the caller of a request by its headers: an API key, or what a gateway of another region says.
 
 Knows: where clients put keys, which paths a public catalog answers without one. `Voxfleet-*` headers of a caller are
 read from a known peer only; no other part of a request names a tenant.
@@ -9,7 +9,7 @@ from aiohttp import web
 
 from voxfleet_gateway.accounts.accounts import Accounts
 from voxfleet_gateway.decisions.caller import Caller
-from voxfleet_gateway.dispatch.target import PRIORITY_HEADER, TENANT_HEADER
+from voxfleet_gateway.peers.headers import SpilledRequest
 from voxfleet_gateway.server.health import HEALTH_PATHS
 from voxfleet_gateway.server.requests.head_checks import SAFE_METHODS
 
@@ -18,24 +18,19 @@ SUBPROTOCOL_KEY = "openai-insecure-api-key."  # OpenAI's, for browsers, which ca
 WITHOUT_KEY = HEALTH_PATHS | {"/"}  # the page itself; its requests need the key that is typed there
 CATALOG_PATHS = frozenset({"/v1/models", "/v1/audio/models", "/v1/audio/voices", "/v1/voices"})
 CATALOG_PREFIX = "/v1/models/"
+# Set by the port for peers (peers.py): the region by its certificate, and what its gateway says about the request.
+PEER_REGION = web.RequestKey("peer_region", str)
+SPILLED = web.RequestKey("spilled", SpilledRequest)
 
 
 async def authenticate(request: web.Request, accounts: Accounts) -> Caller:
     """Return the caller, before anything is woken. Raises RequestRefusedError (401)."""
     if request.path in WITHOUT_KEY:
         return accounts.visitor()
-    if (region := peer_region(request)) is not None:
-        given = request.headers
-        priority = given.get(PRIORITY_HEADER, "0")
-        number = int(priority) if priority.lstrip("-").isdecimal() else 0
+    if (spilled := request.get(SPILLED)) is not None:
         largest = accounts.settings.max_body_bytes
-        return Caller(given.get(TENANT_HEADER, ""), number, max_body_bytes=largest, peer_region=region)
+        return Caller(spilled.tenant, spilled.priority, max_body_bytes=largest, peer_region=request[PEER_REGION])
     return accounts.caller(presented_key(request), is_catalog=is_catalog(request.method, request.path))
-
-
-def peer_region(_request: web.Request) -> str | None:
-    """Return the region of the gateway whose certificate the connection has; None: no port asks for one yet."""
-    return None
 
 
 def presented_key(request: web.Request) -> str:

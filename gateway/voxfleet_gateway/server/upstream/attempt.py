@@ -13,6 +13,8 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from voxfleet_gateway.errors import Refusal, UpstreamFailedError, UpstreamFailure
+from voxfleet_gateway.peers.client import RegionSession
+from voxfleet_gateway.peers.headers import REFUSAL_HEADER
 from voxfleet_gateway.request_context import REQUEST_ID_HEADER
 from voxfleet_gateway.server.requests.speech_request import KeptBody
 from voxfleet_gateway.server.responses import SHOULD_RETRY_HEADER, error_response
@@ -26,6 +28,7 @@ FORWARDED_TO_POD = ("Accept", "User-Agent", "traceparent", "tracestate")
 HOP_BY_HOP = {"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "upgrade"}
 HOP_BY_HOP |= {"transfer-encoding", "proxy-connection"}
 SET_BY_GATEWAY = {"server", "date", "content-length", "voxfleet-region", "voxfleet-route", "x-request-id"}
+SET_BY_GATEWAY |= {REFUSAL_HEADER.lower()}
 
 Upstream = aiohttp.ClientResponse
 FirstByteTimer = AbstractAsyncContextManager[object]  # raises TimeoutError, or UpstreamFailedError
@@ -52,7 +55,11 @@ class UpstreamStatusError(UpstreamFailedError):
 
 @asynccontextmanager
 async def started(
-    session: aiohttp.ClientSession, url: str, headers: Mapping[str, str], body: KeptBody, timer: FirstByteTimer
+    session: aiohttp.ClientSession | RegionSession,
+    url: str,
+    headers: Mapping[str, str],
+    body: KeptBody,
+    timer: FirstByteTimer,
 ) -> AsyncIterator[tuple[Upstream, bytes]]:
     """Send the request; yield the response and the first bytes of its body. Raises UpstreamFailedError before that."""
     upstream, finished = None, False
@@ -64,6 +71,8 @@ async def started(
                 upstream = await session.post(
                     url, data=_pieces(body), headers=sent, timeout=limits, allow_redirects=False
                 )
+                if isinstance(session, RegionSession):
+                    _check_peer(upstream)
                 first = await _first_chunk(upstream)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise UpstreamFailedError(_failure(error), repr(error)) from error
@@ -117,6 +126,16 @@ async def _pieces(body: KeptBody) -> AsyncIterator[bytes]:
     for start in range(0, len(body), PIECE_BYTES):
         yield body.data[start : start + PIECE_BYTES]
     body.is_sent = True
+
+
+def _check_peer(upstream: Upstream) -> None:
+    """Raise UpstreamFailedError for a peer's own refusal that asks its sender for something else, not the client.
+
+    The client's mistakes were found here; what is left is a model that the peer does not know yet, a certificate.
+    """
+    code = upstream.headers.get(REFUSAL_HEADER)
+    if code is not None and upstream.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise UpstreamFailedError(UpstreamFailure.REFUSED, f"status {upstream.status}, {code:.80}")
 
 
 async def _first_chunk(upstream: Upstream) -> bytes:

@@ -19,7 +19,7 @@ from aiohttp import web
 
 from voxfleet_gateway.accounts.accounts import meter_for
 from voxfleet_gateway.decisions.pods.stream_silence import StreamSilence
-from voxfleet_gateway.dispatch.target import Target
+from voxfleet_gateway.dispatch.target import Target, target_headers
 from voxfleet_gateway.errors import UpstreamFailedError, UpstreamFailure
 from voxfleet_gateway.refusals import broke_off
 from voxfleet_gateway.request_context import RequestContext
@@ -65,11 +65,10 @@ class Proxy:
         events: EventStream | None = None,
     ) -> web.StreamResponse:
         """Send once and stream the response; raises UpstreamFailedError while no byte was sent to the client."""
-        headers = upstream_headers(
-            request.headers, context.request_id, target.identity(context.caller) | context.pod_headers
-        )
+        headers = upstream_headers(request.headers, context.request_id, target_headers(target, context))
         timer = _waiting(context, target.first_byte(sent.hold_left_seconds))
-        async with started(self.session, target.url(sent.path), headers, sent.body, timer) as (upstream, first):
+        session = target.session(self.session)
+        async with started(session, target.url(sent.path), headers, sent.body, timer) as (upstream, first):
             silence = target.silence()
             begun = await events.claim() if events is not None else None
             if begun is not None and upstream.status != HTTPStatus.OK:
@@ -151,14 +150,14 @@ class _Relay:
     def _count_first_byte(self, status: int) -> None:
         context = self.context
         context.first_byte_seconds = context.elapsed_seconds
-        # A request that was handed over is measured by the gateway that its client is connected to.
-        if context.key is not None and status == HTTPStatus.OK and not context.is_handed_over:
+        # A request of another gateway is measured by that one, which its client is connected to.
+        if context.key is not None and status == HTTPStatus.OK and not context.is_relayed:
             FIRST_BYTE.labels(*context.key.labels).observe(context.first_byte_seconds)
             OVERHEAD.observe(max(0.0, context.first_byte_seconds - context.waited_seconds))
 
     def _truncate(self, *, may_flush: bool = False, is_stalled: bool = False) -> None:
         """Count a broken response and close its connection; `may_flush` after an error event."""
-        if self.context.key is not None and not self.context.is_handed_over:
+        if self.context.key is not None and not self.context.is_relayed:
             BROKEN_STREAMS.labels(*self.context.key.labels).inc()
         self._close(may_flush=may_flush, is_stalled=is_stalled)
 

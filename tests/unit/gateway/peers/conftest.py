@@ -1,14 +1,26 @@
-"""Certificates of regions, by one authority, in folders as a mounted Secret has them."""
+"""Certificates of regions, by one authority, in folders as a mounted Secret has them; gateways of two regions."""
 
+import asyncio
+import contextlib
 import datetime as dt
-from collections.abc import Callable
+import math
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
+from voxfleet_gateway.decisions.peers.remote_state import RemoteState
+from voxfleet_gateway.decisions.pods.pod_state import LoadReport, PodAddress, PodEndpoint, ReceivedReport
+from voxfleet_gateway.gateway import Gateway, open_gateway
+from voxfleet_gateway.regions import ModelEntry, ObjectRef, RegionEntry, RegionKey, Registry
+from voxfleet_gateway.serving import listening
+from voxfleet_gateway.settings import Settings
 from voxfleet_testbed.network.certificates import LIFETIME, Authority, Identity, make_authority
 
 NOW = dt.datetime.now(dt.UTC)
+PodHandler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @dataclass
@@ -43,3 +55,126 @@ def peer_folders(tmp_path: Path) -> PeerFolders:
 @pytest.fixture
 def new_authority() -> Callable[[], Authority]:
     return lambda: make_authority("others", NOW)
+
+
+REGISTRY: dict[str, Any] = {"schema": "voxfleet.dev/registry/v1", "namespace": "d", "name": "n", "model": "m"}
+
+
+@dataclass
+class Region:
+    """A gateway of one region in this process, with its ports open."""
+
+    name: str
+    port: int
+    gateway: Gateway
+    url: str
+    report: dict[str, Any]
+
+    @property
+    def key(self) -> RegionKey:
+        return RegionKey("d", "n", self.name)
+
+    def state(self, of: str) -> RemoteState:
+        """What it knows of another region."""
+        found = self.gateway.fleet.regions[RegionKey("d", "n", of)].remote
+        assert found is not None
+        return found
+
+    def record_reports(self) -> None:
+        """Let every pod report."""
+        received = ReceivedReport(LoadReport(**self.report), {}, time.monotonic())
+        for address in self.gateway.fleet.regions[self.key].pods:
+            self.gateway.fleet.record_report(self.key, address, received)
+
+    def serve_model(self, *entries: RegionEntry, ports: list[int], rules: dict[str, Any] | None = None) -> None:
+        """Apply a registry with one model in these regions, and this region's pods."""
+        model = ModelEntry(**REGISTRY, regions=entries, gateway=rules or {})
+        registry, fleet = Registry.of([model]), self.gateway.fleet
+        fleet.registry = lambda: registry
+        pods = tuple(PodEndpoint(PodAddress("127.0.0.1", port), is_ready=True) for port in ports)
+        fleet.pods_behind = lambda service: pods if service[1] == self.name else ()
+        fleet.refresh()
+        for watch in self.gateway.watches:
+            watch.synced.set()
+        self.record_reports()
+
+
+@dataclass
+class Regions:
+    """Opens gateways of several regions that are one another's peers."""
+
+    folders: PeerFolders
+    stack: contextlib.AsyncExitStack
+
+    async def open(
+        self, name: str, *pods: PodHandler, report: dict[str, Any] | None = None, **settings: Any
+    ) -> tuple[Region, list[int]]:
+        """Open one region's gateway; return it and the ports of its pods."""
+        ports = []
+        for pod in pods:
+            server = await asyncio.start_server(pod, "127.0.0.1", 0)
+            self.stack.callback(server.close)
+            ports.append(server.sockets[0].getsockname()[1])
+        folder = self.folders.root / name
+        given = {"region": name, "internal_key": name, "host": "127.0.0.1", "pod_name": f"gateway-{name}"}
+        given |= dict.fromkeys(("port", "metrics_port", "internal_port", "peer_port"), 0)
+        given |= {"trusted_proxies": "127.0.0.0/8", "allowed_peer_networks": "127.0.0.0/8", "peer_poll_seconds": 0.2}
+        given |= {"peer_tls_folder": str(folder if folder.exists() else self.folders.issue(name))}
+        no_api: Any = None
+        gateway = await self.stack.enter_async_context(open_gateway(Settings(**given | settings), no_api))
+        opened = await self.stack.enter_async_context(listening(gateway))
+        assert gateway.peering is not None
+        self.stack.push_async_callback(gateway.peering.stop)
+        state = {"state": "ready", "free_rows": 64} | (report or {})
+        return Region(name, opened["api"], gateway, f"https://127.0.0.1:{opened['peers']}", state), ports
+
+    async def pair(
+        self,
+        eu_pods: list[PodHandler],
+        us_pods: list[PodHandler],
+        *,
+        eu: dict[str, Any] | None = None,
+        us: dict[str, Any] | None = None,
+        entries: dict[str, dict[str, Any]] | None = None,
+        rules: dict[str, Any] | None = None,
+        is_reported: bool = True,
+    ) -> tuple[Region, Region]:
+        """Open eu and us, and wait until each has the other's report; `entries` are more fields of their registry."""
+        made = [await self.open("eu", *eu_pods, **(eu or {})), await self.open("us", *us_pods, **(us or {}))]
+        for here, ports in made:
+            rows = [
+                RegionEntry(
+                    name=each.name,
+                    gateway_url=each.url,
+                    local=False,
+                    service=ObjectRef(namespace="d", name=each.name),
+                    **(entries or {}).get(each.name, {}),
+                )
+                for each, _ in made
+            ]
+            here.serve_model(*rows, ports=ports, rules=rules)
+        first, second = made[0][0], made[1][0]
+        self.stack.callback(asyncio.create_task(self._keep_reporting(first, second)).cancel)
+        if is_reported:
+            await self.until(lambda: math.isfinite(first.state("us").asked_seconds + second.state("eu").asked_seconds))
+        return first, second
+
+    @staticmethod
+    async def _keep_reporting(*regions: Region) -> None:
+        while True:  # a pod that is silent for 5 s gets nothing, and a test may be slow
+            await asyncio.sleep(0.5)
+            for region in regions:
+                region.record_reports()
+
+    @staticmethod
+    async def until(condition: Callable[[], Any], seconds: float = 30.0) -> None:
+        """Wait for a condition."""
+        async with asyncio.timeout(seconds):
+            while not condition():  # noqa: ASYNC110  # the condition is whatever a test looks at
+                await asyncio.sleep(0.02)
+
+
+@pytest.fixture
+async def regions(peer_folders: PeerFolders) -> AsyncIterator[Regions]:
+    async with contextlib.AsyncExitStack() as stack:
+        yield Regions(peer_folders, stack)

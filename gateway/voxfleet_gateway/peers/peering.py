@@ -1,0 +1,57 @@
+"""The parts of a gateway that know other regions' gateways, put together.
+
+Knows: which part calls which. Does not know: how any of them works.
+"""
+
+import asyncio
+from dataclasses import dataclass
+
+from voxfleet_gateway.peers.client import PeerClient
+from voxfleet_gateway.peers.poller import PeerPoller
+from voxfleet_gateway.peers.remote_regions import RemoteRegions
+from voxfleet_gateway.peers.spill import Spills
+from voxfleet_gateway.peers.tls import PeerTls
+from voxfleet_gateway.pods.fleet import Fleet
+from voxfleet_gateway.settings import Settings, parse_domains, parse_networks
+from voxfleet_gateway.telemetry import PEER_REPORT_AGE
+
+
+@dataclass(slots=True)
+class Peering:
+    """What a gateway with a peer certificate has beside its own region."""
+
+    tls: PeerTls
+    regions: RemoteRegions
+    poller: PeerPoller
+    spills: Spills
+
+    @classmethod
+    def of(cls, settings: Settings, client: PeerClient, fleet: Fleet) -> "Peering":
+        """Return the parts, which follow the fleet's models from now on."""
+        domains, networks = parse_domains(settings.allowed_peer_domains), parse_networks(settings.allowed_peer_networks)
+        regions = RemoteRegions(fleet, domains, networks, settings.peer_poll_seconds)
+        poller = PeerPoller(regions, client)
+        regions.on_peers_change, regions.on_suspicion = poller.follow, poller.poll_now
+        fleet.on_models_change = regions.follow
+        return cls(client.tls, regions, poller, Spills(regions, client))
+
+    async def run(self) -> None:
+        """Follow the certificate's files until cancelled."""
+        await self.tls.follow()
+
+    async def stop(self) -> None:
+        """End polls and wakes."""
+        waking = [*self.spills.waking]
+        for task in waking:
+            task.cancel()
+        await asyncio.gather(self.poller.stop(), *waking, return_exceptions=True)
+
+    def refresh_gauges(self) -> None:
+        """Set the ages of the newest reports, by region."""
+        PEER_REPORT_AGE.clear()
+        now_seconds = self.regions.fleet.clock()
+        newest: dict[str, float] = {}
+        for peer, received in self.regions.reports.items():
+            newest[peer.region] = max(newest.get(peer.region, received.asked_seconds), received.asked_seconds)
+        for region, asked_seconds in newest.items():
+            PEER_REPORT_AGE.labels(region).set(now_seconds - asked_seconds)
