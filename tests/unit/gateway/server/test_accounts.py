@@ -9,8 +9,6 @@ from typing import Any
 
 import openai
 import pytest
-from voxfleet_gateway.decisions.caller import Caller
-from voxfleet_gateway.server.requests import authentication
 
 PCM = b"\0" * 48_000  # one second
 
@@ -107,35 +105,6 @@ async def test_the_pod_gets_tenant_and_priority_from_the_key_and_no_header_of_th
         await wire.send(there.port, wire.post(extra=forged))
     given = [line for line in seen.split(b"\r\n") if line.lower().startswith((b"voxfleet-", b"authorization"))]
     assert sorted(given) == [b"Voxfleet-Priority: 5", b"Voxfleet-Tenant: acme"]
-
-
-async def test_a_request_of_a_peer_keeps_its_tenant_and_is_accounted_to_the_peer(
-    wire: Any, keyed: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(authentication, "peer_region", lambda _: "us")
-    callers: list[Caller] = []
-    async with keyed(wire.speaking(PCM), limits={"concurrentRequests": 1, "audioSecondsPerMinute": 0.001}) as there:
-        there.gateway.speech.dispatcher = _Recording(there.gateway.speech.dispatcher, callers)
-        answer, _ = await wire.send(
-            there.port, wire.post(extra=b"Voxfleet-Tenant: acme\r\nVoxfleet-Priority: 4\r\nX-Request-Id: r1\r\n")
-        )
-    assert answer.startswith(b"HTTP/1.1 200")
-    assert [(each.tenant, each.priority, each.peer_region) for each in callers] == [("acme", 4, "us")]
-    assert there.lines == [], "the gateway that the client called writes the line"
-
-
-class _Recording:
-    """A dispatcher that notes callers."""
-
-    def __init__(self, dispatcher: Any, callers: list[Caller]) -> None:
-        self._dispatcher, self._callers = dispatcher, callers
-
-    def model(self, name: str, caller: Caller) -> Any:
-        self._callers.append(caller)
-        return self._dispatcher.model(name, caller)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._dispatcher, name)
 
 
 async def test_open_requests_are_limited_and_released(wire: Any, keyed: Any) -> None:

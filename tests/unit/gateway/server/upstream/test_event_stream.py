@@ -39,12 +39,16 @@ class FakeTarget:
     """The pod at a URL."""
 
     key = EU
+    is_here = True
 
     def __init__(self, url: str, model: ModelEntry) -> None:
         self.pod_url, self.model = url, model
 
     def url(self, path: str) -> str:
         return self.pod_url + path
+
+    def session(self, of_cluster: Any) -> Any:
+        return of_cluster
 
     def identity(self, _caller: Any) -> dict[str, str]:
         return {}

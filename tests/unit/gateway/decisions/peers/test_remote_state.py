@@ -1,0 +1,73 @@
+"""What is known of a region behind a peer: ages, own requests, doubts."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from voxfleet_gateway.decisions.peers.remote_state import RemoteReport, RemoteState
+from voxfleet_gateway.errors import UpstreamFailure
+
+AWAKE = RemoteReport(ready_pods=1, rows=8, free_requests=20)
+
+
+def test_a_report_is_stale_after_three_intervals() -> None:
+    state = RemoteState(interval_seconds=2.0)
+    assert state.is_stale(0.0), "there is none"
+    state.record_report(AWAKE, 10.0, 0, 0.1)
+    assert not state.is_stale(16.0)
+    assert state.is_stale(16.1)
+
+
+def test_own_requests_count_until_a_report_contains_them() -> None:
+    state = RemoteState(2.0, sent=5)
+    state.record_report(AWAKE, 10.0, sent_before=5, hop_seconds=0.1)
+    assert state.sent_since_report == 0
+    state.sent += 3  # the last one while the next report was on its way
+    state.record_report(AWAKE, 12.0, sent_before=7, hop_seconds=0.1)
+    assert state.sent_since_report == 1
+
+
+@pytest.mark.parametrize("failure", list(UpstreamFailure))
+def test_a_failure_is_doubted_until_a_report_that_was_asked_for_later(failure: UpstreamFailure) -> None:
+    state = RemoteState(2.0)
+    state.record_report(AWAKE, 10.0, 0, 0.1)
+    assert state.takes_requests
+    state.record_failure(failure, 10.5)
+    state.record_report(AWAKE, 10.4, 0, 0.1)  # its poll began before the failure
+    assert not state.takes_requests
+    state.record_report(AWAKE, 10.6, 0, 0.1)
+    assert state.takes_requests
+
+
+def test_reports_never_go_back() -> None:
+    state = RemoteState(2.0)
+    state.record_report(AWAKE, 12.0, 0, 0.1)
+    state.record_report(RemoteReport(), 10.0, 0, 9.0)
+    assert (state.report, state.hop_seconds) == (AWAKE, 0.1)
+
+
+def test_a_wake_is_asked_for_once_in_a_while() -> None:
+    state = RemoteState(2.0)
+    assert not state.wants_wake(0.0), "a peer that does not report is asked for nothing"
+    state.record_report(RemoteReport(), 10.0, 0, 0.1)
+    assert state.wants_wake(10.0)
+    state.wake_asked_seconds = 10.0
+    assert not state.wants_wake(11.0)
+    state.record_report(RemoteReport(), 20.0, 0, 0.1)
+    assert state.wants_wake(20.5)
+    for report in (AWAKE, RemoteReport(wake_elapsed_seconds=3.0)):
+        state.record_report(report, 30.0, 0, 0.1)
+        assert not state.wants_wake(30.0)
+    state.record_report(RemoteReport(ready_pods=1, is_falling_asleep=True), 30.0, 0, 0.1)
+    assert state.wants_wake(30.0)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 5)), max_size=30))
+def test_no_order_of_sends_and_reports_makes_a_count_negative(steps: list[tuple[bool, int]]) -> None:
+    state, marks = RemoteState(1.0), [0]
+    for number, (is_report, count) in enumerate(steps):
+        if is_report:
+            state.record_report(AWAKE, float(number), marks[max(0, len(marks) - 1 - count)], 0.0)
+        else:
+            state.sent += count
+            marks.append(state.sent)
+        assert 0 <= state.sent_since_report <= state.sent
