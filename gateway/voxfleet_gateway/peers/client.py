@@ -4,6 +4,7 @@ Knows: that the region is the name which the peer's certificate must have; that 
 connected to, so that a name which resolves anew brings no other. Does not know: which peers there are.
 """
 
+import errno
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ import aiohttp
 from voxfleet_gateway.decisions.peers.gateway_urls import Networks, refused_address
 from voxfleet_gateway.peers.tls import PeerTls
 
+REFUSED_ADDRESS = errno.EADDRNOTAVAIL  # also the kernel's, for an address that no packet can be sent to
 KEEP_ALIVE_SECONDS = 60.0  # below the 75 s after which the peer closes
 AddressInfo = tuple[int, int, int, str, tuple[Any, ...]]  # as socket.getaddrinfo has it
 
@@ -81,7 +83,7 @@ def checked_sockets(networks: Networks) -> Callable[[AddressInfo], socket.socket
         """Return a socket. Raises OSError, so that the next address of the name is tried."""
         family, kind, protocol, _, address = info
         if (reason := refused_address(str(address[0]), networks)) is not None:
-            raise OSError(f"{address[0]} is no peer's address: {reason}")
+            raise OSError(REFUSED_ADDRESS, f"{address[0]} is no peer's address: {reason}")
         return socket.socket(family, kind, protocol)
 
     return new_socket

@@ -18,7 +18,7 @@ import aiohttp
 import structlog
 
 from voxfleet_gateway.errors import PeerReportError
-from voxfleet_gateway.peers.client import PeerClient
+from voxfleet_gateway.peers.client import REFUSED_ADDRESS, PeerClient
 from voxfleet_gateway.peers.remote_regions import Peer, RemoteRegions
 from voxfleet_gateway.peers.report import MAX_REPORT_BYTES, REGION_PATH, RegionReport, parse_region_report
 from voxfleet_gateway.telemetry import PEER_FAILURES
@@ -145,7 +145,7 @@ def failure_reason(error: Exception) -> str:
     if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):
         return "certificate"
     if isinstance(error, aiohttp.ClientConnectorError):
-        return "connect"
+        return "address" if error.os_error.errno == REFUSED_ADDRESS else "connect"
     if isinstance(error, TimeoutError):
         return "timeout"
     return "reset" if isinstance(error, aiohttp.ClientError | OSError) else "internal"

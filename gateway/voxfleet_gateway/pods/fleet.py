@@ -60,8 +60,9 @@ class Fleet:
     def refresh_models(self, refs: Iterable[ObjectKey]) -> None:
         """Apply the registry's present entries of these models, by namespace and name, and their endpoints."""
         for ref in refs:
+            known = self.index.of_model(ref)  # also those that the registry names no longer
             keys = self._rebuild(ref)
-            self.on_models_change(keys)
+            self.on_models_change([*known, *keys])
             self._refresh_regions(keys)
 
     def refresh_services(self, services: Iterable[ObjectKey]) -> None:

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from voxfleet_gateway.decisions.peers.remote_state import RemoteState
 from voxfleet_gateway.decisions.pods.pod_state import LoadReport, PodAddress, PodEndpoint, ReceivedReport
 from voxfleet_gateway.gateway import Gateway, open_gateway
+from voxfleet_gateway.peers.tls import PeerTls
 from voxfleet_gateway.regions import ModelEntry, ObjectRef, RegionEntry, RegionKey, Registry
 from voxfleet_gateway.serving import listening
 from voxfleet_gateway.settings import Settings
@@ -83,7 +85,8 @@ class Region:
     def record_reports(self) -> None:
         """Let every pod report."""
         received = ReceivedReport(LoadReport(**self.report), {}, time.monotonic())
-        for address in self.gateway.fleet.regions[self.key].pods:
+        region = self.gateway.fleet.regions.get(self.key)
+        for address in region.pods if region is not None else ():
             self.gateway.fleet.record_report(self.key, address, received)
 
     def serve_model(self, *entries: RegionEntry, ports: list[int], rules: dict[str, Any] | None = None) -> None:
@@ -116,7 +119,12 @@ class Regions:
             self.stack.callback(server.close)
             ports.append(server.sockets[0].getsockname()[1])
         folder = self.folders.root / name
-        given = {"region": name, "internal_key": name, "host": "127.0.0.1", "pod_name": f"gateway-{name}"}
+        given: dict[str, Any] = {
+            "region": name,
+            "internal_key": name,
+            "host": "127.0.0.1",
+            "pod_name": f"gateway-{name}",
+        }
         given |= dict.fromkeys(("port", "metrics_port", "internal_port", "peer_port"), 0)
         given |= {"trusted_proxies": "127.0.0.0/8", "allowed_peer_networks": "127.0.0.0/8", "peer_poll_seconds": 0.2}
         given |= {"peer_tls_folder": str(folder if folder.exists() else self.folders.issue(name))}
@@ -178,3 +186,61 @@ class Regions:
 async def regions(peer_folders: PeerFolders) -> AsyncIterator[Regions]:
     async with contextlib.AsyncExitStack() as stack:
         yield Regions(peer_folders, stack)
+
+
+@dataclass
+class FakePeer:
+    """A server with a region's certificate that answers as the test says; it reports an idle region."""
+
+    url: str
+    report: dict[str, Any]
+    polls: list[float] = field(default_factory=list)
+    spilled: list[dict[str, str]] = field(default_factory=list)
+    answer_poll: Callable[[web.Request], Awaitable[web.StreamResponse]] | None = None
+    answer_speech: Callable[[web.Request], Awaitable[web.StreamResponse]] | None = None
+
+    async def region(self, request: web.Request) -> web.StreamResponse:
+        self.polls.append(time.monotonic())
+        if self.answer_poll is not None:
+            return await self.answer_poll(request)
+        return web.json_response({"at": dt.datetime.now(dt.UTC).isoformat()} | self.report)
+
+    async def speech(self, request: web.Request) -> web.StreamResponse:
+        self.spilled.append(dict(request.headers))
+        if self.answer_speech is not None:
+            return await self.answer_speech(request)
+        return web.Response(body=b"of the fake", content_type="audio/wav")
+
+
+IDLE = {"namespace": "d", "name": "n", "ready_pods": 1, "rows": 32, "free_requests": 100}
+
+
+@pytest.fixture
+async def fake_peer(regions: Regions) -> Callable[..., Awaitable[tuple[Region, FakePeer]]]:
+    """Open eu's gateway with these pods beside a fake gateway of us, which `certificate` may name otherwise."""
+
+    async def open_pair(
+        *pods: PodHandler, certificate: str = "us", rules: dict[str, Any] | None = None, **options: Any
+    ) -> tuple[Region, FakePeer]:
+        tls = PeerTls.of(regions.folders.issue("us", certificate, is_expired=options.pop("is_expired", False)))
+        peer = FakePeer("", {"region": "us", "models": [IDLE]})
+        app = web.Application()
+        app.router.add_get("/internal/region", peer.region)
+        app.router.add_post("/v1/audio/speech", peer.speech)
+        app.router.add_post("/v1/models/{model:.+}/wake", peer.speech)
+        runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)
+        await runner.setup()
+        regions.stack.push_async_callback(runner.cleanup)
+        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls.listening).start()
+        peer.url = f"https://127.0.0.1:{runner.addresses[0][1]}"
+        eu, ports = await regions.open("eu", *pods, **options)
+        service = ObjectRef(namespace="d", name="eu")
+        eu.serve_model(
+            RegionEntry(name="eu", service=service, local=False),
+            RegionEntry(name="us", gateway_url=peer.url, local=False),
+            ports=ports,
+            rules=rules,
+        )
+        return eu, peer
+
+    return open_pair

@@ -81,7 +81,7 @@ def test_whatever_the_url_a_host_that_is_allowed_lies_in_a_domain(text: str) -> 
     [
         ("127.0.0.1", "loopback"), ("127.9.9.9", "loopback"), ("::1", "loopback"),
         ("169.254.169.254", "link-local"), ("fe80::1", "link-local"), ("fe80::1%eth0", "link-local"),
-        ("0.0.0.0", "unspecified"), ("::", "unspecified"), ("224.0.0.1", "multicast"), ("ff02::1", "multicast"),
+        ("0.0.0.0", "unspecified"), ("::", "unspecified"), ("224.0.0.1", "multicast"), ("ff02::1", "multicast"),  # noqa: S104
         ("255.255.255.255", "reserved"), ("fd00:ec2::254", "metadata"), ("100.100.100.200", "metadata"),
         ("::ffff:127.0.0.1", "loopback"), ("::ffff:169.254.169.254", "link-local"),
         ("64:ff9b::7f00:1", "loopback"), ("64:ff9b::a9fe:a9fe", "link-local"),

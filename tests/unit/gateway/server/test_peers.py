@@ -1,0 +1,98 @@
+"""The port for peers: kept reports, connections that end with their certificates, refusals that say so."""
+
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
+from voxfleet_gateway.server.peers import PeerPort
+from voxfleet_gateway.server.requests.authentication import PEER_REGION, SPILLED
+
+CERTIFICATE = {"subjectAltName": (("DNS", "us"),), "notAfter": "Jan  1 00:00:00 2030 GMT"}
+
+
+class Tls:
+    """Contexts of which the connection's is the present one, or not."""
+
+    is_new = False
+
+    def is_current(self, _connection: Any) -> bool:
+        return not self.is_new
+
+
+class Transport:
+    """A connection with a certificate."""
+
+    def __init__(self, certificate: Any) -> None:
+        self.certificate = certificate
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return {"peercert": self.certificate, "ssl_object": object()}.get(name, default)
+
+
+def request(path: str = "/internal/region", certificate: Any = CERTIFICATE, **headers: str) -> web.Request:
+    method = "GET" if path == "/internal/region" else "POST"
+    given = {name.replace("_", "-"): value for name, value in headers.items()}
+    return make_mocked_request(method, path, headers=given, transport=Transport(certificate))
+
+
+@pytest.fixture
+def tls() -> Tls:
+    return Tls()
+
+
+@pytest.fixture
+def port(tls: Any) -> PeerPort:
+    made: list[int] = []
+
+    def report() -> bytes:
+        made.append(1)
+        return b"report %d" % len(made)
+
+    return PeerPort(tls, lambda: {"us", "ap"}, report, clock=lambda: 1.8e9)
+
+
+async def handler(_request: web.Request) -> web.Response:
+    return web.Response(text="served")
+
+
+async def test_a_burst_of_polls_costs_one_report(port: PeerPort) -> None:
+    bodies = {(await port.admit(request(), handler)).body for _ in range(100)}  # type: ignore[attr-defined]
+    assert len(bodies) <= 2, "a slow machine may need a second one"
+    port.kept = (0.0, b"")
+    assert (await port.admit(request(), handler)).body not in bodies  # type: ignore[attr-defined]
+
+
+async def test_a_handler_reads_the_region_by_its_certificate(port: PeerPort) -> None:
+    asked = request("/v1/audio/speech", Voxfleet_Tenant="acme", Voxfleet_Hops="1")
+    response = await port.admit(asked, handler)
+    assert isinstance(response, web.Response)
+    assert response.text == "served"
+    assert (asked[PEER_REGION], asked[SPILLED].tenant) == ("us", "acme")
+
+
+@pytest.mark.parametrize(
+    "certificate",
+    [None, CERTIFICATE | {"notAfter": "Jan  1 00:00:00 2027 GMT"}, CERTIFICATE | {"subjectAltName": (("DNS", "eu"),)}],
+)
+@pytest.mark.parametrize("path", ["/internal/region", "/v1/audio/speech"])
+async def test_a_connection_that_outlives_its_certificate_is_closed(
+    path: str, certificate: Any, port: PeerPort
+) -> None:
+    response = await port.admit(request(path, certificate), handler)
+    assert (response.status, response.headers["Voxfleet-Refusal"]) == (403, "unknown_peer")
+    assert response.keep_alive is False
+
+
+async def test_headers_that_cannot_be_are_refused(port: PeerPort) -> None:
+    response = await port.admit(request("/v1/audio/speech", Voxfleet_Hops="2"), handler)
+    assert (response.status, response.headers["Voxfleet-Refusal"]) == (400, "invalid_spill")
+
+
+@pytest.mark.parametrize("case", ["open", "new files", "draining"])
+async def test_a_connection_is_not_kept_past_its_certificates_or_a_drain(case: str, port: PeerPort, tls: Tls) -> None:
+    tls.is_new = case == "new files"
+    port.is_draining = lambda: case == "draining"
+    response = web.Response()
+    await port.prepare(request(), response)
+    assert response.headers.get("Connection") == (None if case == "open" else "close")
