@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from voxfleet_inference.admission.api_keys import ApiKeys
 from voxfleet_inference.admission.middleware import ApiKeyMiddleware, OriginMiddleware
-from voxfleet_inference.errors import ApiError, BodyTooLargeError, UnsupportedEncodingError
+from voxfleet_inference.errors import ApiError
 from voxfleet_inference.logs import RequestLog
 from voxfleet_inference.origins import parse_origins
 from voxfleet_inference.requests import SpeechRequest, check_model, parse_speech_request
@@ -28,6 +28,7 @@ from voxfleet_inference.server.catalog.voice_routes import add_voices
 from voxfleet_inference.server.engine_supervisor import EngineSupervisor
 from voxfleet_inference.server.live.routes import add_live_speech
 from voxfleet_inference.server.page.routes import add_page
+from voxfleet_inference.server.request_body import read_body
 from voxfleet_inference.server.responses.output_format import output_format
 from voxfleet_inference.server.responses.sending import CLIENT_CLOSED_REQUEST
 from voxfleet_inference.server.service import SpeechService
@@ -36,7 +37,6 @@ from voxfleet_inference.server.speech_response import SpeechResponse
 _BODY_SCHEMA: Final[dict[str, Any]] = {
     "requestBody": {"required": True, "content": {"application/json": {"schema": SpeechRequest.model_json_schema()}}}
 }
-_PLAIN_ENCODINGS: Final = frozenset({"", "identity"})
 # Response headers that a browser hides from another origin's script unless they are exposed (CORS).
 _HEADERS_FOR_SCRIPTS: Final = (
     "Voxfleet-Seed",
@@ -83,7 +83,7 @@ def speech_app(service: SpeechService, api_keys: ApiKeys | None = None) -> FastA
     _add_speech(app, service)
     add_models(app, service)
     add_live_speech(app, service)
-    add_voices(app, service, lambda request: _body(request, service.settings.max_body_bytes))
+    add_voices(app, service, lambda request: read_body(request, service.settings.max_body_bytes))
     _add_health(app, service.supervisor)
     add_page(app, service.settings.model_name)
     describe(app, service.settings)  # last, because it reads the routes
@@ -130,7 +130,7 @@ def _add_speech(app: FastAPI, service: SpeechService) -> None:
 
     async def respond(request: Request, received_at: float) -> SpeechResponse:
         settings = service.settings
-        body = await _body(request, settings.max_body_bytes)
+        body = await read_body(request, settings.max_body_bytes)
         speech_request = parse_speech_request(body, settings.max_input_characters)
         check_model(speech_request.model, settings.model_names)
         service.supervisor.check_ready()
@@ -163,25 +163,6 @@ def _add_health(app: FastAPI, supervisor: EngineSupervisor) -> None:
         lifecycle = supervisor.lifecycle
         body = {"state": lifecycle.state, "message": lifecycle.message}
         return JSONResponse(body, 200 if lifecycle.is_ready else 503)
-
-
-async def _body(request: Request, max_bytes: int) -> bytes:
-    """Read the body; reject it at the chunk that passes the limit, without reading the rest.
-
-    Raises:
-        UnsupportedEncodingError: it is compressed.
-        BodyTooLargeError: it is larger than the limit.
-    """
-    encoding = ", ".join(request.headers.getlist("content-encoding")).strip().lower()
-    if encoding not in _PLAIN_ENCODINGS:
-        message = f"the body's Content-Encoding must be identity; given {encoding[:40]!r}: send it uncompressed"
-        raise UnsupportedEncodingError(message, code="unsupported_encoding")
-    received = bytearray()
-    async for chunk in request.stream():
-        received += chunk
-        if len(received) > max_bytes:
-            raise BodyTooLargeError(f"the body is larger than {max_bytes} bytes", code="body_too_large")
-    return bytes(received)
 
 
 async def _api_error_response(_: Request, error: Exception) -> JSONResponse:

@@ -18,36 +18,35 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from voxfleet_inference.errors import ApiError, UnknownVoiceError
+from voxfleet_inference.server.catalog.internal_voices import Endpoint, internal_voice_routes
+from voxfleet_inference.server.request_body import read_body
 from voxfleet_inference.server.service import SpeechService
 from voxfleet_inference.telemetry.start_up import NOT_STARTED
-from voxfleet_inference.voices.file_format import serialize_voice
-from voxfleet_inference.voices.repository import VoiceRepository
+from voxfleet_inference.voices.file_format import MAX_FILE_BYTES
 
 
 def internal_app(service: SpeechService) -> Starlette:
     """Return the application of the internal port."""
     supervisor, token_sha256 = service.supervisor, service.settings.internal_token_sha256
 
-    async def load(request: Request) -> Response:
-        return _rejection(request, token_sha256) or JSONResponse(load_row(service, time.monotonic()))
+    def guard(handler: Endpoint) -> Endpoint:
+        async def guarded(request: Request) -> Response:
+            return _rejection(request, token_sha256) or await handler(request)
+
+        return guarded
+
+    async def load(_: Request) -> Response:
+        return JSONResponse(load_row(service, time.monotonic()))
 
     async def drain(request: Request) -> Response:
-        rejection = _rejection(request, token_sha256)
-        if rejection is not None:
-            return rejection
         supervisor.drain(enabled=request.method == "POST")
         return JSONResponse({"state": supervisor.lifecycle.state, "open_requests": service.tracker.load.open_requests})
 
-    async def voice(request: Request) -> Response:
-        rejection = _rejection(request, token_sha256)
-        return rejection or await _voice_file(request.path_params["voice_id"], service.voices.repository)
-
     return Starlette(
         routes=[
-            Route("/internal/voices/{voice_id}", voice, methods=["GET"]),
-            Route("/internal/load", load, methods=["GET"]),
-            Route("/internal/drain", drain, methods=["POST", "DELETE"]),
+            *internal_voice_routes(service, lambda request: read_body(request, MAX_FILE_BYTES), guard),
+            Route("/internal/load", guard(load), methods=["GET"]),
+            Route("/internal/drain", guard(drain), methods=["POST", "DELETE"]),
         ]
     )
 
@@ -81,18 +80,6 @@ def load_row(service: SpeechService, now: float) -> dict[str, Any]:
         **(supervisor.start_up.report(now) if supervisor.start_up else NOT_STARTED),
         "gpu": asdict(gpu) if gpu else None,
     }
-
-
-async def _voice_file(voice_id: str, repository: VoiceRepository) -> Response:
-    """Return a voice of this server's folder in the form that another server's `--voice-source` reads."""
-    try:
-        voice = await repository.find_local(voice_id)
-    except ApiError as error:
-        return JSONResponse(error.body, error.status, error.headers)
-    if voice is None:
-        unknown = UnknownVoiceError("this server has no voice with that id", param="voice_id", code="voice_not_found")
-        return JSONResponse(unknown.body, unknown.status)
-    return Response(serialize_voice(voice), media_type="application/octet-stream")
 
 
 def _rejection(request: Request, token_sha256: str) -> Response | None:

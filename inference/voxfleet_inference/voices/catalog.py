@@ -7,14 +7,11 @@ Does not know: other fields of requests, HTTP, files, or how latents are made.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from voxfleet_inference.audio.recordings import RecordingError
 from voxfleet_inference.engine.client import EngineClient
-from voxfleet_inference.engine.errors import VoiceError
 from voxfleet_inference.engine.messages import Loaded, VoicePrompt
 from voxfleet_inference.errors import InvalidFieldError, UnknownVoiceError
 from voxfleet_inference.requests import SpeechRequest, recording_bytes
@@ -28,22 +25,15 @@ from voxfleet_inference.voice_names import (
     parse_aliases,
 )
 from voxfleet_inference.voices.file_format import StoredVoice, VoiceMetadata, voice_id
-from voxfleet_inference.voices.prompt_builders import (
-    BUILT_IN_VOICE_TEXT,
-    SampleTooLongError,
-    built_in_prompt,
-    decode_recording,
-    designed_prompt,
-    recorded_prompt,
-)
+from voxfleet_inference.voices.prompt_builders import built_in_prompt
 from voxfleet_inference.voices.prompt_cache import PromptCache
 from voxfleet_inference.voices.repository import VoiceRepository
-from voxfleet_inference.voices.voice_request import DesignedVoice, RecordedVoice, VoiceRequest
+from voxfleet_inference.voices.voice_making import designed_voice, encoded_prompt, recorded_voice
+from voxfleet_inference.voices.voice_request import RecordedVoice, VoiceRequest
 
 _SHOWN_CHARACTERS: Final = 40  # of a name in an error message
 _SHOWN_NAMES: Final = 24  # in an error message: all of OpenAI's, and some
 _SHOWN_IDS: Final = 4
-_LATENT_TYPE: Final = "<f4"  # little-endian on every machine: the bytes are hashed into the id
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,17 +101,28 @@ class VoiceCatalog:
             EngineError: the sentence of a designed voice failed.
         """
         self.repository.check_writable()
-        voice = await (
-            self._from_recording(request, engine)
-            if isinstance(request, RecordedVoice)
-            else self._from_seed(request, engine)
-        )
+        voice = await self.make(request, engine)
         # The id is a hash: the same recording and transcript are the same voice, which keeps its creation time.
         known = await self.repository.metadata(voice.metadata.id)
         created_at = voice.metadata.created_at if known is None else known.created_at
         metadata = voice.metadata.model_copy(update={"created_at": created_at})
         await self.repository.put(StoredVoice(metadata, voice.payload))
         return metadata
+
+    async def make(self, request: VoiceRequest, engine: EngineClient) -> StoredVoice:
+        """Make a voice without storing it.
+
+        Raises:
+            UnusableRecordingError: the recording cannot be used.
+            InvalidFieldError: the designed voice takes too long.
+            VoiceBusyError: too many recordings are being encoded.
+            EngineError: the sentence of a designed voice failed.
+        """
+        if not isinstance(request, RecordedVoice):
+            return await designed_voice(request, engine)
+        # Encoded before it is stored: a recording that cannot be used is rejected now, and the prompt is cached.
+        prompt = await self._recorded(request.recording, request.transcript, engine, field_name="audio_sample")
+        return recorded_voice(request, len(prompt.latents))
 
     async def get(self, name: str) -> VoiceMetadata:
         """Return the metadata of a stored voice, by its id, an alias or its name.
@@ -151,7 +152,7 @@ class VoiceCatalog:
             raise await self._not_found(requested_name)
         if voice.metadata.type == "seed":
             return self._designed(voice)
-        return await _encoded(voice.payload, voice.metadata.transcript, engine, field_name="voice")
+        return await encoded_prompt(voice.payload, voice.metadata.transcript, engine, field_name="voice")
 
     async def _resolved(self, name: str) -> str:
         """Return what a name means: a built-in voice's name or a stored voice's id; an unknown name as it is.
@@ -192,52 +193,7 @@ class VoiceCatalog:
     async def _recorded(self, file: bytes, transcript: str, engine: EngineClient, *, field_name: str) -> VoicePrompt:
         """Return the prompt of a recording; the id is the cache's key, so the same recording is encoded once."""
         key = voice_id("audio_sample", file, transcript)
-        return await self._cache.get(key, lambda: _encoded(file, transcript, engine, field_name=field_name))
-
-    async def _from_recording(self, request: RecordedVoice, engine: EngineClient) -> StoredVoice:
-        # Encoded before it is stored: a recording that cannot be used is rejected now, and the prompt is cached.
-        prompt = await self._recorded(request.recording, request.transcript, engine, field_name="audio_sample")
-        metadata = VoiceMetadata(
-            id=voice_id("audio_sample", request.recording, request.transcript),
-            name=request.name,
-            created_at=int(time.time()),
-            type="audio_sample",
-            transcript=request.transcript,
-            consent=request.consent,
-            patches=len(prompt.latents),
-            payload_bytes=len(request.recording),
-        )
-        return StoredVoice(metadata, request.recording)
-
-    async def _from_seed(self, request: DesignedVoice, engine: EngineClient) -> StoredVoice:
-        text = BUILT_IN_VOICE_TEXT if request.text is None else request.text
-        try:
-            prompt = await designed_prompt(text, request.seed, engine)
-        except SampleTooLongError as error:
-            message = "'transcript' must be what a voice says within 30 seconds; choose a shorter one, or another seed"
-            raise InvalidFieldError(message, param="transcript", code="too_long") from error
-        payload = prompt.latents.astype(_LATENT_TYPE).tobytes()
-        patches, patch_size, feat_dim = prompt.latents.shape
-        metadata = VoiceMetadata(
-            id=voice_id("seed", payload, text),
-            name=request.name,
-            created_at=int(time.time()),
-            type="seed",
-            transcript=text,
-            seed=request.seed,
-            patches=patches,
-            latents_shape=(patches, patch_size, feat_dim),
-            payload_bytes=len(payload),
-        )
-        return StoredVoice(metadata, payload)
-
-
-async def _encoded(file: bytes, transcript: str, engine: EngineClient, *, field_name: str) -> VoicePrompt:
-    try:
-        return await recorded_prompt(await decode_recording(file), transcript, engine)
-    except (RecordingError, VoiceError) as error:
-        message = f"'{field_name}' cannot be used: {error}"
-        raise InvalidFieldError(message, param=field_name, code="invalid") from error
+        return await self._cache.get(key, lambda: encoded_prompt(file, transcript, engine, field_name=field_name))
 
 
 def _unknown(name: str) -> UnknownVoiceError:

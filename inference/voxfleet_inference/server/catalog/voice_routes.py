@@ -1,30 +1,24 @@
 """/v1/audio/voices and its alias /v1/voices: make, list, get and delete voices.
 
-Knows: FastAPI, OpenAI's form of a voice, and the limits on uploads.
-Does not know: how voices are made or stored.
+Knows: FastAPI, OpenAI's form of a voice, and the fields of a voice.
+Does not know: the limits on uploads, how voices are made or stored.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import FastAPI, Request
 
-from voxfleet_inference.engine.errors import EngineError, VoiceBusyError
-from voxfleet_inference.errors import InternalError, RequestTimeoutError, UnavailableError
+from voxfleet_inference.server.catalog.uploads import ReadBody, Uploads
 from voxfleet_inference.voice_names import BUILT_IN_VOICES
 from voxfleet_inference.voices.file_format import VoiceMetadata
-from voxfleet_inference.voices.repository import RETRY_AFTER_SECONDS
-from voxfleet_inference.voices.voice_request import FIELDS, VoiceRequest, parse_voice_request
+from voxfleet_inference.voices.voice_request import FIELDS, parse_voice_request
 
 if TYPE_CHECKING:
     from voxfleet_inference.server.service import SpeechService
 
 PATHS: Final = ("/v1/audio/voices", "/v1/voices")
-UPLOAD_SECONDS: Final = 60.0  # for a whole body: 30 s of uncompressed audio at 350 kbit/s
-MAX_UPLOADS: Final = 4  # open at a time: each is in memory while it is decoded and encoded
 _SCHEMA: Final[dict[str, Any]] = {
     "type": "object",
     "required": ["name"],
@@ -43,17 +37,16 @@ _BODY_SCHEMA: Final[dict[str, Any]] = {
         "content": {"multipart/form-data": {"schema": _FORM_SCHEMA}, "application/json": {"schema": _SCHEMA}},
     }
 }
-ReadBody = Callable[[Request], Awaitable[bytes]]
 
 
 def add_voices(app: FastAPI, service: SpeechService, read_body: ReadBody) -> None:
     """Add the four operations under both paths."""
-    uploads = _Uploads(service, read_body)
+    uploads = Uploads(service, read_body)
     for path in PATHS:
         _add_under(app, service, uploads, path)
 
 
-def _add_under(app: FastAPI, service: SpeechService, uploads: _Uploads, path: str) -> None:
+def _add_under(app: FastAPI, service: SpeechService, uploads: Uploads, path: str) -> None:
     in_schema = path == PATHS[0]
 
     @app.get(path, include_in_schema=in_schema)
@@ -68,7 +61,13 @@ def _add_under(app: FastAPI, service: SpeechService, uploads: _Uploads, path: st
     @app.post(path, openapi_extra=_BODY_SCHEMA, include_in_schema=in_schema)
     async def create(request: Request) -> dict[str, Any]:
         """Make a voice, from a recording with consent or by a seed."""
-        return _as_voice(await uploads.create(request))
+        service.voices.repository.check_writable()  # first: an upload that must fail is not received
+
+        async def made(body: bytes) -> VoiceMetadata:
+            voice_request = await parse_voice_request(request.headers, body)
+            return await service.voices.create(voice_request, service.supervisor.engine)
+
+        return _as_voice(await uploads.use(request, made))
 
     @app.get(path + "/{voice_id}", include_in_schema=in_schema)
     async def one_voice(voice_id: str) -> dict[str, Any]:
@@ -83,52 +82,6 @@ def _add_under(app: FastAPI, service: SpeechService, uploads: _Uploads, path: st
         """Delete a stored voice."""
         await service.voices.delete(voice_id)
         return {"id": voice_id, "object": "audio.voice.deleted", "deleted": True}
-
-
-class _Uploads:
-    """Makes voices from requests, at most `MAX_UPLOADS` at a time."""
-
-    def __init__(self, service: SpeechService, read_body: ReadBody) -> None:
-        self._service, self._read_body = service, read_body
-        self._open = 0
-
-    async def create(self, request: Request) -> VoiceMetadata:
-        """Read the request, make its voice and store it.
-
-        Raises:
-            ApiError: the voice cannot be made here, now, or from this request.
-        """
-        # Both checks come before the body is read, so that an upload which must fail is not received.
-        self._service.supervisor.check_ready()
-        self._service.voices.repository.check_writable()
-        if self._open >= MAX_UPLOADS:
-            raise _busy(f"{self._open} voices are being made; the limit is {MAX_UPLOADS}")
-        self._open += 1
-        try:
-            return await self._make(await self._read(request))
-        finally:
-            self._open -= 1
-
-    async def _read(self, request: Request) -> VoiceRequest:
-        try:
-            async with asyncio.timeout(UPLOAD_SECONDS):
-                body = await self._read_body(request)
-        except TimeoutError as error:
-            message = f"the body did not arrive within {UPLOAD_SECONDS:g} s"
-            raise RequestTimeoutError(message, code="upload_too_slow") from error
-        return await parse_voice_request(request.headers, body)
-
-    async def _make(self, voice_request: VoiceRequest) -> VoiceMetadata:
-        try:
-            return await self._service.voices.create(voice_request, self._service.supervisor.engine)
-        except VoiceBusyError as error:
-            raise _busy(str(error)) from error
-        except EngineError as error:
-            raise InternalError(f"the engine could not make this voice: {error}", code="engine_error") from error
-
-
-def _busy(message: str) -> UnavailableError:
-    return UnavailableError(message, code="voices_busy", retry_after_seconds=RETRY_AFTER_SECONDS)
 
 
 def _built_in(name: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import pytest
 from voxfleet_inference.audio.encoding import make_encoder
 from voxfleet_inference.audio.formats import FORMATS
 from voxfleet_inference.engine.messages import VoicePrompt
-from voxfleet_inference.server.catalog import voice_routes
+from voxfleet_inference.server.catalog import uploads
 from voxfleet_inference.voices import disk_store
 from voxfleet_inference.voices.prompt_builders import BUILT_IN_VOICE_TEXT
 
@@ -318,7 +318,7 @@ async def test_a_link_in_the_folder_is_never_followed(keeper: Any, tmp_path: Pat
 async def test_an_upload_that_never_ends_is_ended(keeper: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     head = b"POST /v1/voices HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n"
     with monkeypatch.context() as patched:
-        patched.setattr(voice_routes, "UPLOAD_SECONDS", 0.2)
+        patched.setattr(uploads, "UPLOAD_SECONDS", 0.2)
         reader, writer = await asyncio.open_connection("127.0.0.1", keeper.port)
         writer.write(head + b"{")
         async with asyncio.timeout(60):
@@ -328,7 +328,7 @@ async def test_an_upload_that_never_ends_is_ended(keeper: Any, monkeypatch: pyte
 
 
 async def test_uploads_are_bounded_at_a_time(keeper: Any, wait_until: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(voice_routes, "MAX_UPLOADS", 1)
+    monkeypatch.setattr(uploads, "MAX_UPLOADS", 1)
     gate = keeper.model.voice_gate = CountingGate()
     first = asyncio.create_task(upload(keeper))
     await wait_until(lambda: gate.entries > 0, 30)
