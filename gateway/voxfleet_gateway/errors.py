@@ -17,9 +17,10 @@ GatewayError
 │   ├── PeerHeaderError         what it says about a request cannot be used
 │   ├── PeerUrlError            its gatewayURL is not allowed
 │   └── PeerReportError         its report cannot be used
-├── VoiceFileError           the bytes are no stored voice, or not the expected one
-├── VoicesUnavailableError   the folder of voices cannot be used now
-│   └── VoicesFullError      a limit is reached, or the disk is full
+├── VoicesNotServedError       a pod of an earlier version, which neither checks nor draws voices for gateways
+├── VoiceFileError              the bytes are no stored voice, or not the expected one
+├── VoicesUnavailableError      the folder of voices cannot be used now
+│   └── VoicesFullError         a limit is reached, or the disk is full
 └── UpstreamFailedError         a pod did not respond, or broke the connection
     └── UpstreamStatusError     it responded with 500 or more (server/upstream/attempt.py)
 """
@@ -98,6 +99,10 @@ class PeerReportError(PeerError):
 
 class VoiceFileError(GatewayError):
     """The bytes are no stored voice, or not the expected one."""
+
+
+class VoicesNotServedError(GatewayError):
+    """A pod of an earlier version, which neither checks nor draws voices for gateways."""
 
 
 class VoicesUnavailableError(GatewayError):

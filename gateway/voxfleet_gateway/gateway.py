@@ -44,6 +44,7 @@ from voxfleet_gateway.server.requests.request_body import BodyBudget
 from voxfleet_gateway.server.speech import Speech
 from voxfleet_gateway.server.upstream.pacing import paced_connections
 from voxfleet_gateway.server.upstream.proxy import Proxy
+from voxfleet_gateway.server.voices.assembly import voice_handlers
 from voxfleet_gateway.server.voices.internal_routes import InternalVoices
 from voxfleet_gateway.server.voices.routes import Voices
 from voxfleet_gateway.settings import Settings, parse_networks
@@ -90,6 +91,8 @@ class Gateway:
                     group.create_task(self.peering.run(), name="peers")
                 if (stored := self.internal_voices) is not None:
                     group.create_task(stored.peers.follow(stored.repository), name="voices")
+                if (checker := self.voices.checker) is not None:
+                    group.create_task(checker.run(), name="voice checks")
         finally:
             await self.poller.stop()
             if self.peering is not None:
@@ -225,7 +228,7 @@ def _assemble(
         speech,
         Live(speech),
         Models(dispatcher, speech),
-        Voices(stored, bodies),
+        voice_handlers(speech, stored),
         internal,
         peering,
     )

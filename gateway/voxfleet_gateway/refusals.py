@@ -4,7 +4,7 @@ Knows: the words of each refusal. Does not know: when a request is refused, how 
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 
 from voxfleet_gateway.decisions.accounts.limits import Exceeded, LimitName
@@ -172,12 +172,33 @@ def voice_of_request_not_found(name: str) -> Refusal:
     return Refusal(HTTPStatus.BAD_REQUEST, "voice_not_found", message, "voice")
 
 
-def designed_voice() -> Refusal:
-    """501: only a server with the model can draw a voice by its seed."""
+def unusable_voice(field: str, reason: str) -> Refusal:
+    """400: a server has found that the recording, uploaded now or before, cannot be a voice."""
+    return bad_request(f"'{field}' cannot be used: {reason}", field, "invalid")
+
+
+def model_needed(usable: Sequence[str]) -> Refusal:
+    """400: a voice by a seed is one of a model's, and the caller may use several, or none."""
+    named = ", ".join(usable[:10]) or "you may use none at present"
+    return bad_request(f"'model' is missing; it must be the model that draws the voice: {named}.", "model", "missing")
+
+
+def designed_elsewhere(region: str) -> Refusal:
+    """503: only a region of another cluster could draw the voice now."""
     message = (
-        "This gateway stores recordings only; send 'voice': 'random' with the seed in each speech request instead."
+        f"The servers that could draw this voice now are in region {region}, of another cluster; send the request to "
+        "that region's gateway, or again later."
     )
-    return Refusal(HTTPStatus.NOT_IMPLEMENTED, "designed_voices_not_kept", message, "seed")
+    return _unavailable("voice_of_another_cluster", message, BUSY_RETRY_AFTER_SECONDS)
+
+
+def voices_not_designed() -> Refusal:
+    """501: the model's servers are of a version that draws no voices for gateways."""
+    message = (
+        "The servers of this model are too old to draw voices for a gateway; update their image, or send 'voice': "
+        "'random' with the seed in each speech request."
+    )
+    return Refusal(HTTPStatus.NOT_IMPLEMENTED, "voices_not_designed", message, "seed")
 
 
 def voices_not_kept() -> Refusal:

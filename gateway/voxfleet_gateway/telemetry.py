@@ -86,6 +86,7 @@ TENANT_REQUESTS = Counter(f"{PREFIX}tenant_requests", "Speech requests in the us
 TENANT_CHARACTERS = Counter(f"{PREFIX}tenant_characters", "Characters of texts that were answered.", ("tenant",))
 TENANT_AUDIO_SECONDS = Counter(f"{PREFIX}tenant_audio_seconds", "Seconds of audio sent.", ("tenant",))
 TENANT_REJECTIONS = Counter(f"{PREFIX}tenant_rejections", "Requests beyond a tenant's limit.", ("tenant", "limit"))
+VOICE_CHECKS = Counter(f"{PREFIX}voice_checks", "Recordings that a pod was to check, by result.", ("result",))
 BODIES = Gauge(f"{PREFIX}bodies_bytes", "Bytes of request bodies held.")
 BODIES_LIMIT = Gauge(f"{PREFIX}bodies_limit_bytes", "Bytes of request bodies that may be held.")
 REGISTRY_INVALID = Gauge(f"{PREFIX}registry_invalid", "Model ConfigMaps that could not be read.")

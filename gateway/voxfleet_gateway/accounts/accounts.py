@@ -57,6 +57,14 @@ class Accounts:
             may_upload=stored.may_upload,
         )
 
+    def callers_of(self, tenant: str) -> list[Caller]:
+        """Return the callers of a tenant's valid keys; of a request without a key, where none is asked for."""
+        ring, now = self.store.ring, datetime.now(UTC)
+        if ring is None or not tenant:  # what was made without a key is every tenant's
+            return [Caller(tenant)]
+        keys = [key for key in ring.by_hash.values() if key.stored.tenant == tenant and not key.is_expired(now)]
+        return [Caller(tenant, models=key.models) for key in keys]
+
     def visitor(self) -> Caller:
         """Return the caller of a path that needs no key; where the others do, it wakes nothing."""
         return CATALOG if self.store.ring is not None else Caller(max_body_bytes=self.settings.max_body_bytes)

@@ -104,6 +104,10 @@ class Dispatcher:
         by_name = self.fleet.registry().by_name
         return (name for name, model in by_name.items() if self._access(model, caller) is Access.ALLOWED)
 
+    def may_use(self, model: ModelEntry, caller: Caller) -> bool:
+        """Whether the caller may use the model."""
+        return self._access(model, caller) is Access.ALLOWED
+
     def has_public_models(self) -> bool:
         """Whether a caller without a key may see any name; true until the models have been read."""
         return not self.is_synced() or any(self.names(CATALOG))

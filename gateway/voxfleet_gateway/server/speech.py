@@ -18,7 +18,7 @@ from voxfleet_gateway.decisions.routing import RouteRequest
 from voxfleet_gateway.dispatch.dispatcher import Dispatcher
 from voxfleet_gateway.dispatch.target import Target
 from voxfleet_gateway.errors import RequestRefusedError
-from voxfleet_gateway.refusals import voice_of_request_not_found
+from voxfleet_gateway.refusals import unusable_voice, voice_of_request_not_found
 from voxfleet_gateway.regions import ModelEntry
 from voxfleet_gateway.request_context import RequestContext
 from voxfleet_gateway.server.middleware import CONTEXT, SPEECH_PATH
@@ -29,10 +29,10 @@ from voxfleet_gateway.server.upstream.attempt import UpstreamStatusError
 from voxfleet_gateway.server.upstream.event_stream import KEEP_ALIVE_SECONDS, EventStream
 from voxfleet_gateway.server.upstream.proxy import Proxy, SentRequest
 from voxfleet_gateway.server.upstream.retries import until_answered
-from voxfleet_gateway.server.voices.routes import on_disk
+from voxfleet_gateway.server.voices.storage import on_disk
 from voxfleet_gateway.settings import Settings
 from voxfleet_gateway.tokens import voice_token
-from voxfleet_gateway.voices.file_format import is_voice_id
+from voxfleet_gateway.voices.file_format import Check, is_voice_id
 from voxfleet_gateway.voices.repository import VoiceRepository
 
 VOICE_HEADER = "Voxfleet-Voice-Token"
@@ -71,8 +71,12 @@ class Speech:
         if self.voices is None:
             return
         tenant = context.caller.tenant
-        if is_voice_id(voice) and await on_disk(self.voices.find(tenant, voice)) is None:
-            raise RequestRefusedError(voice_of_request_not_found(voice))
+        if is_voice_id(voice):
+            found = await on_disk(self.voices.find(tenant, voice))
+            if found is None:
+                raise RequestRefusedError(voice_of_request_not_found(voice))
+            if found.check is Check.FAILED:
+                raise RequestRefusedError(unusable_voice("voice", found.reason))
         # Also for an alias, which a pod may know as that of a stored voice.
         key, expires_seconds = self.settings.internal_key.get_secret_value(), int(time.time() + VOICE_TOKEN_SECONDS)
         context.pod_headers[VOICE_HEADER] = voice_token(key, tenant, expires_seconds)

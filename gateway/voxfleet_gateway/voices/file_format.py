@@ -1,13 +1,16 @@
-"""The file of a stored voice: a line of JSON, then the recording. Pure.
+"""The file of a stored voice: a line of JSON, then the recording or a designed voice's latents. Pure.
 
-Knows: the layout and the id that the inference server has too (a contract test compares them), and what a gateway adds:
-the tenant that owns the voice, and a version by which its copies in several gateways are compared.
-Does not know: folders, other gateways.
+Knows: the layout and the ids that the inference server has too (a contract test compares them), and what a gateway
+adds: the tenant that owns the voice, whether a server has checked the recording, the model that a designed voice was
+made with, and a version by which its copies in several gateways are compared.
+Does not know: folders, other gateways, what latents mean.
 """
 
 import hashlib
+import math
 import re
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -20,13 +23,24 @@ MAX_CONSENT_CHARACTERS = 1000
 MAX_RECORDING_BYTES = 10 * 2**20
 MAX_HEADER_BYTES = 16 * 2**10
 MAX_FILE_BYTES = MAX_HEADER_BYTES + MAX_RECORDING_BYTES
+MAX_REASON_CHARACTERS = 160
+LATENT_BYTES = 4  # of a float32
 VOICE_ID = re.compile(r"voice_[0-9a-f]{32}")
 
 VoiceKey = tuple[str, str]  # tenant, id
+VoiceType = Literal["audio_sample", "seed"]
+
+
+class Check(StrEnum):
+    """What is known of a recording's use as a voice; gateways do not decode, servers do."""
+
+    PENDING = "pending"  # no server was awake when it was uploaded
+    PASSED = "passed"
+    FAILED = "failed"
 
 
 class VoiceHeader(BaseModel):
-    """The first line: everything about a voice but its recording; of a deleted one, what other gateways need."""
+    """The first line: everything about a voice but its payload; of a deleted one, what other gateways need."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")  # a later version may add fields
 
@@ -34,18 +48,30 @@ class VoiceHeader(BaseModel):
     id: str = Field(pattern=f"^{VOICE_ID.pattern}$")
     name: str = Field(default="", max_length=MAX_NAME_CHARACTERS)
     created_at: int = Field(default=0, ge=0)
-    type: Literal["audio_sample"] = "audio_sample"
+    type: VoiceType = "audio_sample"
     transcript: str = Field(default="", max_length=MAX_TRANSCRIPT_CHARACTERS)
     consent: str = Field(default="", max_length=MAX_CONSENT_CHARACTERS)
+    seed: int | None = Field(default=None, ge=0, lt=2**63)
+    patches: int = Field(default=0, ge=0)
+    latents_shape: tuple[int, int, int] | None = None
     payload_bytes: int = Field(default=0, ge=0, le=MAX_RECORDING_BYTES)
     tenant: str = Field(default="", max_length=128)
     version: int = Field(default=0, ge=0)  # microseconds; a later change of the voice has a larger one
     is_deleted: bool = False
+    check: Check = Check.PENDING  # also of a file that an earlier version wrote
+    reason: str = Field(default="", max_length=MAX_REASON_CHARACTERS)  # why a recording cannot be used
+    model: str = Field(default="", max_length=128)  # full name; of a designed voice
+    model_generation: int = Field(default=0, ge=0)  # of the model's resource when the voice was designed
 
     @property
     def key(self) -> VoiceKey:
         """Tenant and id."""
         return self.tenant, self.id
+
+    @property
+    def is_unchecked(self) -> bool:
+        """Whether a server must still decide if the recording can be used."""
+        return self.check is Check.PENDING and self.type == "audio_sample" and not self.is_deleted
 
     @property
     def rank(self) -> tuple[int, bool, str]:
@@ -55,7 +81,7 @@ class VoiceHeader(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class StoredVoice:
-    """A voice: its header, and the bytes of the recording's file."""
+    """A voice: its header, and the bytes of the recording's file or of the latents."""
 
     header: VoiceHeader
     payload: bytes
@@ -66,9 +92,9 @@ def is_voice_id(name: str) -> bool:
     return VOICE_ID.fullmatch(name) is not None
 
 
-def voice_id(payload: bytes, transcript: str) -> str:
-    """Return the id of a recording with its transcript, the same in every region."""
-    digest = hashlib.sha256(f"audio_sample {len(payload)} ".encode())
+def voice_id(payload: bytes, transcript: str, voice_type: VoiceType = "audio_sample") -> str:
+    """Return the id of a recording or of latents with their transcript, the same in every region."""
+    digest = hashlib.sha256(f"{voice_type} {len(payload)} ".encode())
     digest.update(payload)
     digest.update(transcript.encode())
     return f"voice_{digest.hexdigest()[:32]}"
@@ -91,11 +117,17 @@ def parse_header(data: bytes) -> VoiceHeader:
 
 
 def parse(data: bytes, key: VoiceKey) -> StoredVoice:
-    """Return the voice in a file, after checking its length and hash. Raises VoiceFileError."""
+    """Return the voice in a file, after checking its length, hash and shape. Raises VoiceFileError."""
     header = parse_header(data)
     payload = data[data.index(b"\n") + 1 :]
     if header.key != key or header.is_deleted:
         raise VoiceFileError(f"not the voice {key[1]} of this tenant")
-    if len(payload) != header.payload_bytes or voice_id(payload, header.transcript) != header.id:
-        raise VoiceFileError(f"the recording is not the one of {header.id}: its hash or its length is another one")
+    if len(payload) != header.payload_bytes or voice_id(payload, header.transcript, header.type) != header.id:
+        raise VoiceFileError(f"the payload is not the one of {header.id}: its hash or its length is another one")
+    if header.type == "seed" and not _has_shape(len(payload), header.latents_shape):
+        raise VoiceFileError(f"latents of {len(payload)} bytes cannot have the shape {header.latents_shape}")
     return StoredVoice(header, payload)
+
+
+def _has_shape(size: int, shape: tuple[int, int, int] | None) -> bool:
+    return shape is not None and min(shape) >= 1 and LATENT_BYTES * math.prod(shape) == size

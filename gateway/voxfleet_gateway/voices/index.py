@@ -32,6 +32,7 @@ class VoiceIndex:
     headers: dict[VoiceKey, VoiceHeader] = field(default_factory=dict)
     changes: dict[VoiceKey, int] = field(default_factory=dict)  # number of each key's last change, in order
     last_change: int = 0
+    unchecked: dict[VoiceKey, VoiceHeader] = field(default_factory=dict)  # recordings no server has decided about
 
     def merge(self, header: VoiceHeader) -> bool:
         """Keep the header if it is newer than the known one; return whether it was. Merges may come in any order."""
@@ -39,6 +40,10 @@ class VoiceIndex:
         if known is not None and known.rank >= header.rank:
             return False
         self.headers[header.key] = header
+        if header.is_unchecked:
+            self.unchecked[header.key] = header
+        else:
+            self.unchecked.pop(header.key, None)
         self.last_change += 1
         self.changes.pop(header.key, None)
         self.changes[header.key] = self.last_change
@@ -57,6 +62,11 @@ class VoiceIndex:
         """Return the voice that the tenant's requests may use under this id: its own, or a shared one."""
         found = (self.headers.get(key) for key in ((tenant, voice), (SHARED, voice)))
         return next((header for header in found if header is not None and not header.is_deleted), None)
+
+    def designed(self, wanted: VoiceHeader) -> VoiceHeader | None:
+        """Return the tenant's own voice of the same seed, text and model, made before; a request may be repeated."""
+        same = ((each, _design(each)) for each in self.headers.values() if each.type == "seed" and not each.is_deleted)
+        return next((each for each, design in same if design == _design(wanted)), None)
 
     def of_tenant(self, tenant: str) -> list[VoiceHeader]:
         """Return the voices that the tenant may use, oldest first, one per id."""
@@ -99,3 +109,8 @@ class VoiceIndex:
         for key in sorted(self.headers):
             digest.update(self.headers[key].model_dump_json().encode())
         return digest.hexdigest()[:32]
+
+
+def _design(header: VoiceHeader) -> tuple[str, int | None, str, str, int]:
+    # The generation changes with the checkpoint, after which the same seed draws another voice.
+    return header.tenant, header.seed, header.transcript, header.model, header.model_generation

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from voxfleet_gateway.errors import VoiceFileError, VoicesUnavailableError
+from voxfleet_gateway.voices.check_result import CheckResult
 from voxfleet_gateway.voices.disk import VoiceFolder
 from voxfleet_gateway.voices.file_format import StoredVoice, VoiceHeader, VoiceKey, is_voice_id, parse
 from voxfleet_gateway.voices.index import SHARED, Limits, VoiceIndex
@@ -87,6 +88,11 @@ class VoiceRepository:
             log.warning("voice_damaged", voice=key[1], error=str(error))
             return await self._ask(key)
 
+    async def check_room(self, key: VoiceKey, size: int) -> None:
+        """Check the limits before work is done for a voice. Raises VoicesFullError, VoicesUnavailableError."""
+        await self.refresh()
+        self.index.check_room(key, size, self.limits)
+
     async def put(self, voice: StoredVoice) -> VoiceHeader:
         """Store a voice that was made here. Raises VoicesFullError, VoicesUnavailableError."""
         key = voice.header.key
@@ -102,6 +108,20 @@ class VoiceRepository:
         self.missing.pop(key, None)
         self.on_change()
         return header
+
+    async def settle(self, checked: VoiceHeader, result: CheckResult) -> None:
+        """Keep a server's decision about a recording, unless the voice has changed meanwhile."""
+        async with self.writing:
+            if self.index.headers.get(checked.key) != checked:
+                return
+            data = await asyncio.to_thread(self.folder.read, checked.key)
+            if data is None:
+                return
+            # The next version, not the time: a change of the voice made elsewhere meanwhile is later than this.
+            header = result.applied_to(checked.model_copy(update={"version": checked.version + 1}))
+            await asyncio.to_thread(self.folder.write, StoredVoice(header, parse(data, checked.key).payload))
+            self.index.merge(header)
+        self.on_change()
 
     async def delete(self, key: VoiceKey) -> bool:
         """Delete a tenant's own voice, here and at the peers; return whether it existed."""

@@ -1,6 +1,7 @@
-"""/v1/audio/voices and its alias /v1/voices: make, list, get and delete a tenant's voices, without any pod.
+"""/v1/audio/voices and its alias /v1/voices: make, list, get and delete a tenant's voices.
 
-Knows: OpenAI's form of a voice. Does not know: files, other gateways.
+Knows: OpenAI's form of a voice; that only a designed one needs a pod, and that a pod which is awake checks a recording.
+Does not know: files, other gateways, how a pod is found.
 """
 
 import time
@@ -9,16 +10,26 @@ from typing import Any
 
 from aiohttp import web
 
-from voxfleet_gateway.errors import RequestRefusedError, VoicesFullError, VoicesUnavailableError
-from voxfleet_gateway.refusals import unknown_voice, voices_full, voices_not_kept, voices_unavailable
+from voxfleet_gateway.decisions.caller import Caller
+from voxfleet_gateway.errors import RequestRefusedError
+from voxfleet_gateway.refusals import (
+    unknown_voice,
+    unusable_voice,
+    voices_not_kept,
+)
 from voxfleet_gateway.server.middleware import CONTEXT
-from voxfleet_gateway.server.requests.request_body import BodyBudget
-from voxfleet_gateway.server.voices.upload import VoiceUpload, read_upload
-from voxfleet_gateway.voices.file_format import StoredVoice, VoiceHeader, voice_id
+from voxfleet_gateway.server.speech import Speech
+from voxfleet_gateway.server.voices.designer import Designer
+from voxfleet_gateway.server.voices.storage import on_disk
+from voxfleet_gateway.server.voices.upload import DesignedUpload, RecordedUpload, read_upload
+from voxfleet_gateway.voices.checker import VoiceChecker
+from voxfleet_gateway.voices.file_format import Check, StoredVoice, VoiceHeader, parse, voice_id
+from voxfleet_gateway.voices.pod_voices import PodVoices
 from voxfleet_gateway.voices.repository import VoiceRepository
 
 PATHS = ("/v1/audio/voices", "/v1/voices")
 BUILT_IN = ("default", "random")
+STATUS = {Check.PENDING: "pending", Check.PASSED: "ready", Check.FAILED: "unusable"}
 OPENAI_NAMES = "alloy ash ballad cedar coral echo fable marin nova onyx sage shimmer verse".split()  # noqa: SIM905
 
 
@@ -27,7 +38,9 @@ class Voices:
     """The handlers; without a repository each responds with 501."""
 
     repository: VoiceRepository | None
-    bodies: BodyBudget
+    speech: Speech
+    pods: PodVoices
+    checker: VoiceChecker | None = None
 
     async def list(self, request: web.Request) -> web.Response:
         """Respond with the built-in voices and those that the caller may use."""
@@ -37,15 +50,43 @@ class Voices:
         data = [*(_built_in(name) for name in BUILT_IN), *kept]
         ends = {"first_id": data[0]["id"], "last_id": data[-1]["id"], "has_more": False}
         aliases = dict.fromkeys(OPENAI_NAMES, BUILT_IN[0])
-        return web.json_response({"object": "list", "data": data, **ends, "aliases": aliases})
+        voices = [{"id": each["id"], "name": each["name"]} for each in data]  # as Open WebUI reads them
+        return web.json_response({"object": "list", "data": data, "voices": voices, **ends, "aliases": aliases})
 
     async def create(self, request: web.Request) -> web.Response:
-        """Store a recording as a voice."""
+        """Store a recording, or what a pod draws by a seed, as a voice."""
         repository, caller = self._own(), request[CONTEXT].caller
-        with self.bodies.reserve() as reservation:
+        with self.speech.bodies.reserve() as reservation:
             upload = await read_upload(request, reservation, caller.max_body_bytes)
-            header = await on_disk(repository.put(_voice(upload, caller.tenant)))
+            if isinstance(upload, DesignedUpload):
+                voice = await self._designed(request, upload, repository)
+            else:
+                voice = await self._recorded(upload, caller, repository)
+            header = await on_disk(repository.put(voice))
         return web.json_response(_as_voice(header))
+
+    async def _recorded(self, upload: RecordedUpload, caller: Caller, repository: VoiceRepository) -> StoredVoice:
+        """Return the voice of a recording, checked if a pod is awake. Raises RequestRefusedError (400)."""
+        voice = _voice(upload, caller.tenant)
+        await on_disk(repository.check_room(voice.header.key, len(voice.payload)))
+        may_use = self.speech.dispatcher.may_use
+        result = await self.checker.check(voice, lambda model: may_use(model, caller)) if self.checker else None
+        if result is None:
+            return voice
+        if not result.is_usable:
+            raise RequestRefusedError(unusable_voice("audio_sample", result.reason))
+        return StoredVoice(result.applied_to(voice.header), voice.payload)
+
+    async def _designed(self, request: web.Request, upload: DesignedUpload, repository: VoiceRepository) -> StoredVoice:
+        """Return the voice of a seed: the one that was drawn before for the same request, or a new one."""
+        designer = Designer(self.speech, self.pods)
+        wanted = designer.wanted(upload, request[CONTEXT])
+        await on_disk(repository.check_room(wanted.key, 0))
+        known = repository.index.designed(wanted)
+        data = await on_disk(repository.read_own(known.key)) if known is not None else None
+        if known is not None and data is not None:
+            return StoredVoice(known.model_copy(update={"name": wanted.name}), parse(data, known.key).payload)
+        return await designer.design(request, wanted)
 
     async def get(self, request: web.Request) -> web.Response:
         """Respond with one voice and its transcript."""
@@ -70,17 +111,7 @@ class Voices:
         return self.repository
 
 
-async def on_disk(call: Any) -> Any:
-    """Await a call of the repository; raise its errors as responses."""
-    try:
-        return await call
-    except VoicesFullError as error:
-        raise RequestRefusedError(voices_full(str(error))) from error
-    except VoicesUnavailableError as error:
-        raise RequestRefusedError(voices_unavailable(str(error))) from error
-
-
-def _voice(upload: VoiceUpload, tenant: str) -> StoredVoice:
+def _voice(upload: RecordedUpload, tenant: str) -> StoredVoice:
     header = VoiceHeader(
         id=voice_id(upload.recording, upload.transcript),
         name=upload.name,
@@ -99,4 +130,7 @@ def _built_in(name: str) -> dict[str, Any]:
 
 def _as_voice(header: VoiceHeader) -> dict[str, Any]:
     voice = {"id": header.id, "object": "audio.voice", "created_at": header.created_at, "name": header.name}
-    return {**voice, "type": header.type}
+    voice |= {"type": header.type, "status": STATUS[header.check]}
+    if header.type == "seed":
+        return {**voice, "seed": header.seed, "model": header.model}
+    return {**voice, "reason": header.reason} if header.check is Check.FAILED else voice

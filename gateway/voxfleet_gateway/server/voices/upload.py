@@ -1,7 +1,7 @@
 """The body of POST /v1/audio/voices, a form or JSON: read within bounds, checked field by field.
 
 Knows: the names and bounds of the inference server's API (a contract test compares them). Does not know: where voices
-are stored, whether a recording can be decoded: pods find that out.
+are stored, whether a recording can be decoded: pods decide that.
 """
 
 import asyncio
@@ -19,7 +19,6 @@ from voxfleet_gateway.refusals import (
     bad_request,
     body_too_large,
     body_too_slow,
-    designed_voice,
     unsupported_media_type,
 )
 from voxfleet_gateway.server.requests.request_body import Reservation, begin_body, read_body
@@ -32,6 +31,8 @@ from voxfleet_gateway.voices.file_format import (
 )
 
 UPLOAD_SECONDS = 60.0
+MAX_SEED = 2**63 - 1
+MAX_MODEL_CHARACTERS = 256
 MAX_PARTS = 16
 MAX_FIELD_BYTES = 32 * 2**10
 CHUNK_BYTES = 64 * 2**10
@@ -41,15 +42,17 @@ FIELD_ALIASES = {"audio": "audio_sample", "file": "audio_sample", "text": "trans
 NO_CONSENT = frozenset({"", "0", "false", "no", "none", "null", "off"})
 FIELDS = {
     "name": f"a string of 1 to {MAX_NAME_CHARACTERS} printable characters, the name to show for the voice",
-    "type": "audio_sample",
+    "type": "audio_sample or seed",
     "audio_sample": f"a recording of 1 to 30 seconds and at most {MAX_RECORDING_BYTES} bytes: a file, or base64",
     "transcript": f"a string of 1 to {MAX_TRANSCRIPT_CHARACTERS} characters, the exact transcript of the recording",
     "consent": f"a string of 1 to {MAX_CONSENT_CHARACTERS} characters: that, how and when the speaker agreed",
+    "seed": f"an integer from 0 to {MAX_SEED}, which draws a voice",
+    "model": f"a string of 1 to {MAX_MODEL_CHARACTERS} characters, the model that draws the voice",
 }
 
 
 @dataclass(frozen=True, slots=True)
-class VoiceUpload:
+class RecordedUpload:
     """A voice to be stored."""
 
     name: str
@@ -58,12 +61,26 @@ class VoiceUpload:
     consent: str
 
 
+@dataclass(frozen=True, slots=True)
+class DesignedUpload:
+    """A voice to be drawn by a seed."""
+
+    name: str
+    seed: int
+    transcript: str | None  # what it says for a sample; None: what the server chooses
+    model: str  # empty: the only one that the caller may use
+
+
+VoiceUpload = RecordedUpload | DesignedUpload
+
+
 async def read_upload(request: web.Request, reservation: Reservation, max_bytes: int) -> VoiceUpload:
-    """Return the checked upload. Raises RequestRefusedError: 400, 408, 413, 415, 501, 503."""
+    """Return the checked upload. Raises RequestRefusedError: 400, 408, 413, 415, 503."""
     if request.content_type == "multipart/form-data":
         fields = await _form(request, reservation, max_bytes)
     elif request.content_type == "application/json":
-        fields = parse_object(await read_body(request, reservation, max_bytes))
+        given = parse_object(await read_body(request, reservation, max_bytes))
+        fields = {name: value for name, value in given.items() if value is not None}  # null: as if it were left out
     else:
         raise RequestRefusedError(unsupported_media_type(request.headers.get("Content-Type", "")))
     return checked_upload({FIELD_ALIASES.get(name, name): value for name, value in fields.items()})
@@ -77,14 +94,22 @@ def checked_upload(fields: Mapping[str, Any]) -> VoiceUpload:
     name = _text(fields, "name", MAX_NAME_CHARACTERS)
     if not name.isprintable():
         raise _wrong("name", "an unprintable character")
-    if "seed" in fields or kind == "seed":
-        raise RequestRefusedError(designed_voice())
+    if "audio_sample" in fields or fields.get("type") == "audio_sample" or "seed" not in fields:
+        if "seed" in fields:
+            raise _wrong("seed", "together with 'audio_sample'; a voice comes from one of them")
+        return _recorded(name, fields)
+    transcript = _text(fields, "transcript", MAX_TRANSCRIPT_CHARACTERS) if "transcript" in fields else None
+    model = _text(fields, "model", MAX_MODEL_CHARACTERS) if "model" in fields else ""
+    return DesignedUpload(name, _seed(fields["seed"]), transcript, model)
+
+
+def _recorded(name: str, fields: Mapping[str, Any]) -> RecordedUpload:
     recording = _recording(fields.get("audio_sample"))
     transcript = _text(fields, "transcript", MAX_TRANSCRIPT_CHARACTERS)
     consent = _text(fields, "consent", MAX_CONSENT_CHARACTERS)
     if consent.lower() in NO_CONSENT:
         raise _wrong("consent", repr(consent))
-    return VoiceUpload(name, recording, transcript, consent)
+    return RecordedUpload(name, recording, transcript, consent)
 
 
 async def _form(request: web.Request, reservation: Reservation, max_bytes: int) -> dict[str, Any]:
@@ -158,6 +183,14 @@ def _text(fields: Mapping[str, Any], name: str, max_characters: int) -> str:
     if any("\ud800" <= character <= "\udfff" for character in stripped) or "\0" in stripped:
         raise _wrong(name, "a lone surrogate or a null character")
     return stripped
+
+
+def _seed(value: Any) -> int:
+    # Forms send text. ASCII alone, since int() also takes digits of other scripts; 20 digits exceed any seed.
+    is_number = isinstance(value, int | str) and not isinstance(value, bool) and str(value).isascii()
+    if not is_number or not str(value).isdigit() or int(str(value)[:20]) > MAX_SEED:
+        raise _wrong("seed", repr(value)[:60])
+    return int(value)
 
 
 def _missing(name: str) -> RequestRefusedError:

@@ -2,7 +2,7 @@
 
 Knows: `GET /internal/voices/{id}`, the file of a stored voice; `POST /internal/voices/check`, whether a recording can
 be used; `POST /internal/voices/design`, the file of a voice drawn by a seed. The last two store nothing.
-Does not know: tokens (internal.py), how voices are made, who stores what is made.
+Does not know: tokens (internal.py), how voices are made, where they are stored.
 """
 
 from __future__ import annotations

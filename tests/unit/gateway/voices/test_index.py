@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from voxfleet_gateway.errors import VoicesFullError
-from voxfleet_gateway.voices.file_format import VoiceHeader
+from voxfleet_gateway.voices.file_format import Check, VoiceHeader
 from voxfleet_gateway.voices.index import DELETION_MICROSECONDS, Limits, VoiceIndex
 
 ONE, TWO = (f"voice_{digit * 32}" for digit in "12")
@@ -17,6 +17,8 @@ HEADERS = st.builds(
     version=st.integers(0, 5),
     is_deleted=st.booleans(),
     name=st.sampled_from(["x", "y"]),
+    type=st.sampled_from(["audio_sample", "seed"]),
+    check=st.sampled_from(Check),
 )
 
 
@@ -43,6 +45,27 @@ def test_what_is_newer_and_merged_makes_two_gateways_equal(ours: list[VoiceHeade
         assert two.merge(header)
     assert one.digest() == two.digest()
     assert not one.newer(two.headers.values())
+
+
+@given(st.lists(HEADERS, max_size=12))
+def test_unchecked_are_the_recordings_that_no_server_has_decided_about(changes: list[VoiceHeader]) -> None:
+    index = VoiceIndex()
+    for header in changes:
+        index.merge(header)
+        pending = [each for each in index.headers.values() if each.is_unchecked]
+        assert sorted(index.unchecked) == sorted(each.key for each in pending)
+        assert all(not each.is_deleted and each.type == "audio_sample" for each in pending)
+
+
+def test_a_design_is_found_by_tenant_seed_text_and_model() -> None:
+    made = VoiceHeader(id=ONE, tenant="a", type="seed", seed=7, transcript="x", model="d/n", model_generation=2)
+    index = VoiceIndex()
+    index.merge(made)
+    assert index.designed(made.model_copy(update={"id": TWO, "name": "other", "created_at": 9})) == made
+    for change in ({"tenant": "b"}, {"seed": 8}, {"transcript": "y"}, {"model": "d/m"}, {"model_generation": 3}):
+        assert index.designed(made.model_copy(update=change)) is None
+    index.merge(made.model_copy(update={"version": 9, "is_deleted": True}))
+    assert index.designed(made) is None
 
 
 @given(st.lists(HEADERS, max_size=12), st.integers(0, 12))

@@ -1,0 +1,117 @@
+"""What pods do for the gateway's voices: decide whether a recording can be used, and draw a voice by a seed.
+
+Knows: the requests of a pod's port 9091, their token and bounds, what each status means.
+Does not know: which pod is asked, what is stored.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+import aiohttp
+
+from voxfleet_gateway.decisions.pods.pod_state import PodAddress
+from voxfleet_gateway.errors import (
+    RequestRefusedError,
+    UpstreamFailedError,
+    UpstreamFailure,
+    VoiceFileError,
+    VoicesNotServedError,
+)
+from voxfleet_gateway.refusals import bad_request
+from voxfleet_gateway.regions import RegionKey
+from voxfleet_gateway.tokens import BEARER, pod_token
+from voxfleet_gateway.voices.check_result import CheckResult, parse_result
+from voxfleet_gateway.voices.file_format import MAX_FILE_BYTES, StoredVoice, parse, parse_header, serialize
+
+CHECK_PATH = "/internal/voices/check"
+DESIGN_PATH = "/internal/voices/design"
+CONNECT_SECONDS = 2.0
+CHECK_SECONDS = 20.0  # a GPU takes 0.1 s for 30 s of audio, two CPU cores some seconds
+DESIGN_SECONDS = 120.0  # up to three attempts at 30 s of audio, on a CPU
+MAX_RESPONSE_BYTES = 64 * 2**10  # of anything but a voice's file
+NOT_OFFERED = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED})  # by servers of an earlier version
+
+
+@dataclass(frozen=True, slots=True)
+class PodVoices:
+    """Shared by all requests of this gateway."""
+
+    session: aiohttp.ClientSession
+    internal_key: str
+
+    async def check(self, key: RegionKey, pod: PodAddress, voice: StoredVoice) -> CheckResult:
+        """Return whether the pod can use the recording. Raises UpstreamFailedError, VoicesNotServedError."""
+        # Without what the pod need not know: the tenant and the speaker's consent.
+        header = voice.header.model_copy(update={"tenant": "", "consent": "given"})
+        body = serialize(StoredVoice(header, voice.payload))
+        status, answer = await self._post(key, pod, CHECK_PATH, body, CHECK_SECONDS)
+        if status != HTTPStatus.OK:
+            raise UpstreamFailedError(UpstreamFailure.INVALID, f"status {status}")
+        try:
+            return parse_result(answer)
+        except ValueError as error:
+            raise UpstreamFailedError(UpstreamFailure.INVALID, f"no result of a check: {error}") from error
+
+    async def design(self, key: RegionKey, pod: PodAddress, fields: Mapping[str, Any]) -> StoredVoice:
+        """Return the voice that the pod has drawn.
+
+        Raises:
+            RequestRefusedError: the pod's own 400, as of a text that takes too long.
+            UpstreamFailedError: it failed, or what it sent is no designed voice.
+            VoicesNotServedError: it is of an earlier version.
+        """
+        status, answer = await self._post(key, pod, DESIGN_PATH, json.dumps(fields).encode(), DESIGN_SECONDS)
+        if status != HTTPStatus.OK:
+            raise RequestRefusedError(bad_request(*_error(answer)))
+        try:
+            header = parse_header(answer)
+            return parse(answer, header.key)
+        except VoiceFileError as error:
+            raise UpstreamFailedError(UpstreamFailure.INVALID, str(error)) from error
+
+    async def _post(self, key: RegionKey, pod: PodAddress, path: str, body: bytes, seconds: float) -> tuple[int, bytes]:
+        """Return status and body of a response of 200 or 400; raise for every other."""
+        headers = {"Authorization": BEARER + pod_token(self.internal_key, key.namespace, key.name)}
+        timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_SECONDS)
+        try:
+            async with self.session.post(
+                pod.internal_url(path), data=body, headers=headers, timeout=timeout, allow_redirects=False
+            ) as response:
+                return response.status, await _bounded(response)
+        except aiohttp.ClientConnectorError as error:
+            raise UpstreamFailedError(UpstreamFailure.CONNECT, repr(error)) from error
+        except TimeoutError as error:
+            raise UpstreamFailedError(UpstreamFailure.TIMEOUT, f"no response within {seconds:.0f} s") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise UpstreamFailedError(UpstreamFailure.RESET, repr(error)) from error
+
+
+async def _bounded(response: aiohttp.ClientResponse) -> bytes:
+    if response.status in NOT_OFFERED:
+        raise VoicesNotServedError(f"status {response.status}")
+    if response.status == HTTPStatus.SERVICE_UNAVAILABLE and "Retry-After" in response.headers:
+        raise UpstreamFailedError(UpstreamFailure.FULL, "it makes as many voices as it may, or drains")
+    if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise UpstreamFailedError(UpstreamFailure.ERROR_5XX, f"status {response.status}")
+    if response.status not in {HTTPStatus.OK, HTTPStatus.BAD_REQUEST}:
+        raise UpstreamFailedError(UpstreamFailure.INVALID, f"status {response.status}")
+    limit_bytes = MAX_FILE_BYTES if response.status == HTTPStatus.OK else MAX_RESPONSE_BYTES
+    body = bytearray()
+    while chunk := await response.content.readany():
+        body += chunk
+        if len(body) > limit_bytes:
+            raise UpstreamFailedError(UpstreamFailure.INVALID, f"more than {limit_bytes} bytes")
+    return bytes(body)
+
+
+def _error(body: bytes) -> tuple[str, str | None, str]:
+    """Return message, field and code of a pod's error in OpenAI's form; bounded, since its image may send anything."""
+    try:
+        error = json.loads(body)["error"]
+        message, param, code = str(error["message"])[:500], error.get("param"), error.get("code")
+    except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
+        return "The server refused the voice without a reason that can be read.", None, "invalid_value"
+    return message, str(param)[:80] if param is not None else None, str(code or "invalid_value")[:80]
