@@ -45,6 +45,7 @@ ENVIRONMENT = {
         "VOXFLEET_VOICE_PEERS",
         "VOXFLEET_MAX_VOICES",
         "VOXFLEET_MAX_VOICES_BYTES",
+        "VOXFLEET_MAX_ALL_VOICES_BYTES",
         "VOXFLEET_DRAIN_SECONDS",
         "VOXFLEET_LOG_LEVEL",
     },
@@ -324,16 +325,6 @@ def test_a_tls_secret_is_mounted_as_a_folder_and_probed_by_https(render: Render)
         each for each in rendered if each["metadata"]["name"] == "voxfleet-gateway" and each["kind"] == "Service"
     ]
     assert service["spec"]["ports"][0]["appProtocol"] == "https"
-
-
-def test_gateways_share_a_claim_of_voices_or_have_a_folder_each(render: Render) -> None:
-    def volume(voices: Manifest) -> Manifest:
-        gateway = deployments(render({"gateway": {"voices": voices}}))["voxfleet-gateway"]
-        return {each["name"]: each for each in pod(gateway)["volumes"]}.get("voices", {})
-
-    assert "emptyDir" in volume({})
-    assert volume({"existingClaim": "mine"})["persistentVolumeClaim"] == {"claimName": "mine"}
-    assert volume({"enabled": False}) == {}
 
 
 def test_pods_and_gateways_find_voices_by_the_headless_service(render: Render) -> None:

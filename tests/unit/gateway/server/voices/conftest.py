@@ -89,8 +89,10 @@ def tenants(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def nodes(wire: Any, tmp_path: Path) -> Any:
     @contextlib.asynccontextmanager
-    async def start(count: int = 1, *, pods: tuple[Any, ...] = (), **settings: Any) -> AsyncIterator[list[Node]]:
-        ports = [free_port() for _ in range(count)]
+    async def start(
+        count: int = 1, *, pods: tuple[Any, ...] = (), ports: list[int] | None = None, **settings: Any
+    ) -> AsyncIterator[list[Node]]:
+        ports = ports or [free_port() for _ in range(count)]
         peers = ",".join(f"127.0.0.1:{port}" for port in ports)
         rules = settings.pop("rules", None)
         async with contextlib.AsyncExitStack() as stack:

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -148,6 +149,23 @@ async def test_limits_hold_after_a_restart(nodes: Nodes, tmp_path: Path) -> None
     for status in (200, 507):
         async with nodes(voices_dir=str(tmp_path / "kept"), max_voices=1) as (node,):
             assert (await node.make(b"%d" % status))[0] == status
+
+
+async def test_all_gateways_may_end_at_once_and_one_folder_is_enough(
+    nodes: Nodes, following: Any, until: Any, tmp_path: Path
+) -> None:
+    async with nodes(2) as started, following(*started):
+        one, two = started
+        kept, gone = [(await one.make(each, "a"))[1]["id"] for each in (b"1", b"2")]
+        await two.send("DELETE", f"{VOICES}/{gone}", "a")
+        await until(lambda: one.repository.index.digest() == two.repository.index.digest())
+        await until(lambda: one.repository.index.find("a", kept) and two.repository.index.find("a", kept))
+        ports = [node.internal_port for node in started]
+    shutil.rmtree(tmp_path / str(ports[0]))  # a volume that was lost
+    async with nodes(ports=ports) as started, following(*started):
+        await until(lambda: all(node.repository.index.find("a", kept) for node in started))
+        assert [(await node.send("GET", f"{VOICES}/{gone}", "a"))[0] for node in started] == [404, 404]
+        assert all([await node.repository.read_own(("a", kept)) for node in started])
 
 
 async def test_too_many_unknown_voices_at_once_are_503(
