@@ -44,16 +44,12 @@ from voxfleet_gateway.server.requests.request_body import BodyBudget
 from voxfleet_gateway.server.speech import Speech
 from voxfleet_gateway.server.upstream.pacing import paced_connections
 from voxfleet_gateway.server.upstream.proxy import Proxy
-from voxfleet_gateway.server.voices.assembly import voice_handlers
+from voxfleet_gateway.server.voices.assembly import stored_voices, voice_handlers
 from voxfleet_gateway.server.voices.internal_routes import InternalVoices
 from voxfleet_gateway.server.voices.routes import Voices
 from voxfleet_gateway.settings import Settings, parse_networks
 from voxfleet_gateway.telemetry import BODIES, BODIES_LIMIT
 from voxfleet_gateway.tokens import gateway_token
-from voxfleet_gateway.voices.disk import VoiceFolder
-from voxfleet_gateway.voices.index import Limits
-from voxfleet_gateway.voices.peers import VoicePeers
-from voxfleet_gateway.voices.repository import VoiceRepository
 
 FLUSH_SECONDS = 3.0  # for the last renewals, when the API server is slow or away
 HELD_RESPONSE_SECONDS = 2.0  # before the drain's end: time to send 503 to requests that are still held
@@ -203,7 +199,9 @@ def _assemble(
     dispatcher = Dispatcher(fleet, hold_queues, lease_renewer.notify, handover, take_wake=accounts.take_wake)
     proxy, bodies = Proxy(session, lambda: health.is_draining), BodyBudget(settings.max_bodies_bytes)
     speech = Speech(settings, dispatcher, proxy, RetryBudget(), bodies, accounts)
-    internal = _voices(settings, session)
+    peering = Peering.of(settings, client, fleet) if client is not None else None
+    dispatcher.spills = peering.spills if peering is not None else None
+    internal = stored_voices(settings, session, peering)
     stored = speech.voices = internal.repository if internal is not None else None
     watches = (
         ListWatch("models", api, registry_path(settings.system_namespace), registry, REGISTRY_SELECTOR),
@@ -212,8 +210,6 @@ def _assemble(
         *_gateway_watches(settings, api, gateways, peers),
     )
     health = Health(lambda: [watch.name for watch in watches if not watch.synced.is_set()])
-    peering = Peering.of(settings, client, fleet) if client is not None else None
-    dispatcher.spills = peering.spills if peering is not None else None
     dispatcher.is_synced = watches[0].synced.is_set
     accounts.has_public_models = dispatcher.has_public_models
     return Gateway(
@@ -250,15 +246,3 @@ def _gateway_watches(
     yield ListWatch("gateways", api, gateways_path(namespace), gateways, GATEWAY_SELECTOR)
     if service:
         yield ListWatch("peers", api, peers_path(namespace), peers.endpoints, f"{SERVICE_LABEL}={service}")
-
-
-def _voices(settings: Settings, session: aiohttp.ClientSession) -> InternalVoices | None:
-    """Build the store of voices; None without a folder."""
-    if not settings.voices_dir:
-        return None
-    key = settings.internal_key.get_secret_value()
-    peers = VoicePeers(session, settings.peers, key, settings.voice_sync_seconds)
-    limits = Limits(settings.max_voices, settings.max_voices_bytes, settings.max_all_voices_bytes)
-    folder = VoiceFolder(Path(settings.voices_dir))
-    folder.prepare()  # raises: a gateway whose folder cannot be used is misconfigured
-    return InternalVoices(VoiceRepository(folder, limits, peers.ask, peers.announce), peers, key)

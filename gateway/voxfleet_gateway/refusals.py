@@ -183,15 +183,6 @@ def model_needed(usable: Sequence[str]) -> Refusal:
     return bad_request(f"'model' is missing; it must be the model that draws the voice: {named}.", "model", "missing")
 
 
-def designed_elsewhere(region: str) -> Refusal:
-    """503: only a region of another cluster could draw the voice now."""
-    message = (
-        f"The servers that could draw this voice now are in region {region}, of another cluster; send the request to "
-        "that region's gateway, or again later."
-    )
-    return _unavailable("voice_of_another_cluster", message, BUSY_RETRY_AFTER_SECONDS)
-
-
 def voices_not_designed() -> Refusal:
     """501: the model's servers are of a version that draws no voices for gateways."""
     message = (

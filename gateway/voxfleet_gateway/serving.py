@@ -128,7 +128,8 @@ def _peer_app(gateway: Gateway, peering: Peering) -> web.Application:
         lambda: health.is_draining,
     )
     requests = RequestMiddleware(settings, health, speech.accounts)
-    return peer_app(port, requests, speech, gateway.live, gateway.models)
+    voices, stored = gateway.voices, gateway.internal_voices
+    return peer_app(port, requests, speech, gateway.live, gateway.models, voices, stored)
 
 
 def _check_origins(settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""The port for gateways of other regions: their reports, requests that they spill, wakes that they ask for.
+"""The port for gateways of other regions: their reports, requests that they spill, wakes that they ask for, voices.
 
 Knows: that every request there comes from a known region, by its certificate, or is refused; that `Voxfleet-*` headers
 are read here and nowhere else. Does not know: how a request is served (speech.py, live/), what stands in a report.
@@ -26,7 +26,12 @@ from voxfleet_gateway.server.requests.authentication import PEER_REGION, SPILLED
 from voxfleet_gateway.server.requests.request_body import continue_later
 from voxfleet_gateway.server.responses import error_response
 from voxfleet_gateway.server.speech import Speech
+from voxfleet_gateway.server.voices.internal_routes import InternalVoices
+from voxfleet_gateway.server.voices.routes import Voices
 from voxfleet_gateway.telemetry import PEER_FAILURES
+from voxfleet_gateway.voices.file_format import is_voice_id
+from voxfleet_gateway.voices.peers import CHANGED_PATH, VOICES_PATH
+from voxfleet_gateway.voices.pod_voices import DESIGN_PATH
 
 KEPT_SECONDS = 0.25  # a report serves every peer that asks within so long: there may be a hundred
 UNKNOWN = "unknown"  # the metric's label of a region that the registry does not name
@@ -54,6 +59,9 @@ class PeerPort:
             return self._refuse(unknown_peer(str(error)), UNKNOWN)
         if request.path == REGION_PATH and request.method == "GET":
             return self._respond()
+        if is_replication(request.path):
+            request[PEER_REGION] = region
+            return await request.match_info.handler(request)  # as a poll: no request of a client
         try:
             spilled = read_spill_headers(request.headers)
         except PeerHeaderError as error:
@@ -90,8 +98,14 @@ class PeerPort:
             response.force_close()
 
 
-def peer_app(
-    port: PeerPort, requests: RequestMiddleware, speech: Speech, live: Live, models: Models
+def peer_app(  # noqa: PLR0913, PLR0917  # the handlers of all paths
+    port: PeerPort,
+    requests: RequestMiddleware,
+    speech: Speech,
+    live: Live,
+    models: Models,
+    voices: Voices,
+    stored: InternalVoices | None,
 ) -> web.Application:
     """Return the application of the port for peers."""
     app = web.Application(
@@ -101,9 +115,17 @@ def peer_app(
     app.router.add_post(SPEECH_PATH, speech.post, expect_handler=continue_later)
     app.router.add_get(STREAM_PATH, live.stream)
     app.router.add_post("/v1/models/{model:.+}/wake", models.wake, expect_handler=continue_later)
+    if stored is not None:
+        stored.add_to(app)
+    app.router.add_post(DESIGN_PATH, voices.draw, expect_handler=continue_later)
     app.on_response_prepare.append(port.prepare)
     app.on_shutdown.append(live.stop)
     return app
+
+
+def is_replication(path: str) -> bool:
+    """Whether gateways keep their voices equal by this path; a voice that is to be drawn is a client's request."""
+    return path in {VOICES_PATH, CHANGED_PATH} or is_voice_id(path.removeprefix(f"{VOICES_PATH}/"))
 
 
 def _certificate(request: web.Request) -> dict[str, object] | None:

@@ -1,28 +1,28 @@
-"""Other gateways with the same voices: the sisters of this region, and gateways of other regions that are named.
+"""Keeps the voices of gateways equal: the others of this region's cluster, and those of other regions.
 
-Knows: how their addresses are found, the requests of port 9091, when lists are compared: on an interval, and at once
-after a change. Does not know: which version of a voice holds (index.py), files.
+Knows: the requests, when lists are compared (on an interval, and at once after a change), that what was received is
+announced further, so that a change goes round behind addresses that stand for several gateways.
+Does not know: how a gateway is reached (sources.py), which version of a voice holds (index.py), files.
 """
 
 import asyncio
-import socket
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-import aiohttp
 import structlog
 from pydantic import TypeAdapter, ValidationError
 
 from voxfleet_gateway.errors import VoiceFileError, VoicesUnavailableError
-from voxfleet_gateway.tokens import BEARER, gateway_token
 from voxfleet_gateway.voices.file_format import MAX_FILE_BYTES, VoiceHeader, VoiceKey
 from voxfleet_gateway.voices.repository import VoiceRepository
+from voxfleet_gateway.voices.sources import Source, Sources
 
 VOICES_PATH = "/internal/voices"
 CHANGED_PATH = "/internal/voices/changed"
 LIST_SECONDS = 10.0
 FETCH_SECONDS = 10.0
+ASK_SECONDS = 3.0  # of another region, while a request waits
+MAX_FETCHES = 8  # at once, of one gateway's: each is up to 10 MiB in memory, and a region away takes 0.2 s
 MAX_LIST_BYTES = 64 * 2**20  # 100,000 voices
 TENANT_HEADER = "Voxfleet-Tenant"
 
@@ -31,7 +31,10 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ChangeList:
-    """What changed in one process after a change that its reader names: everything for a reader of another process."""
+    """What changed in one process after a change that its reader names: everything for a reader of another process.
+
+    Nothing for a reader with the same digest.
+    """
 
     process: str = ""
     last_change: int = 0
@@ -43,19 +46,20 @@ CHANGE_LIST = TypeAdapter(ChangeList)
 
 @dataclass(slots=True)
 class VoicePeers:
-    """The peers, by their names; each name may stand for several addresses."""
+    """The peers, found anew for each request."""
 
-    session: aiohttp.ClientSession
-    names: tuple[str, ...]  # host:port
-    internal_key: str
+    sources: Sources
     interval_seconds: float
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     announcing: set[asyncio.Task[None]] = field(default_factory=set)
-    read: dict[str, "ChangeList"] = field(default_factory=dict)  # the list that was last taken over whole, by address
+    read: dict[str, "ChangeList"] = field(default_factory=dict)  # the list that was last taken over whole, by name
 
     async def ask(self, key: VoiceKey) -> bytes | None:
         """Return a voice's file from the first peer that has it."""
-        fetches = [asyncio.create_task(self.fetch(address, key)) for address in await self._addresses()]
+        fetches = [
+            asyncio.create_task(fetch(source, key, ASK_SECONDS if source.is_elsewhere else FETCH_SECONDS))
+            for source in await self.sources.find()
+        ]
         try:
             for fetched in asyncio.as_completed(fetches):
                 if (data := await fetched) is not None:
@@ -65,13 +69,6 @@ class VoicePeers:
                 task.cancel()
             await asyncio.gather(*fetches, return_exceptions=True)
         return None
-
-    async def fetch(self, address: str, key: VoiceKey) -> bytes | None:
-        """Return a voice's file from one peer; None when it has none or does not respond."""
-        tenant, voice = key
-        headers = self._headers | {TENANT_HEADER: tenant}
-        async with self._get(address, f"{VOICES_PATH}/{voice}", headers, FETCH_SECONDS) as response:
-            return await _bounded(response, MAX_FILE_BYTES) if response is not None and response.status == 200 else None  # noqa: PLR2004
 
     def announce(self) -> None:
         """Let every peer compare lists now, because something changed here."""
@@ -83,102 +80,60 @@ class VoicePeers:
         """Compare lists with every peer until cancelled."""
         while True:
             self.changed.clear()
+            before = repository.index.last_change
             try:
                 await repository.refresh()
-                for address in await self._addresses():
-                    await self._compare(address, repository)
+                for source in await self.sources.find():
+                    await self._compare(source, repository)
                 await repository.forget_deletions()
             except VoicesUnavailableError as error:
                 log.warning("voices_not_compared", error=str(error))
             except Exception:  # whatever one comparison meets, the next one is made
                 log.exception("voices_not_compared")
+            if repository.index.last_change != before:
+                self.announce()  # ends: a change is new to each gateway once
             try:
                 async with asyncio.timeout(self.interval_seconds):
                     await self.changed.wait()
             except TimeoutError:
                 continue
 
-    async def _compare(self, address: str, repository: VoiceRepository) -> None:
-        known = self.read.get(address, ChangeList())
-        path = f"{VOICES_PATH}?process={known.process}&after={known.last_change}"
-        async with self._get(address, path, self._headers, LIST_SECONDS) as response:
-            body = await _bounded(response, MAX_LIST_BYTES) if response is not None and response.status == 200 else None  # noqa: PLR2004
+    async def _compare(self, source: Source, repository: VoiceRepository) -> None:
+        known = self.read.get(source.name, ChangeList())
+        path = f"{VOICES_PATH}?process={known.process}&after={known.last_change}&digest={repository.index.digest()}"
+        body = await source.get(path, LIST_SECONDS, MAX_LIST_BYTES)
         if body is None:
             return
         try:
             theirs = CHANGE_LIST.validate_json(body)
         except ValidationError as error:
-            log.warning("voices_of_peer_invalid", peer=address, errors=error.error_count())
+            log.warning("voices_of_peer_invalid", peer=source.name, errors=error.error_count())
             return
-        if await self._receive(address, repository, theirs.voices):
-            self.read[address] = replace(theirs, voices=[])
+        if await self._receive(source, repository, theirs.voices):
+            self.read[source.name] = replace(theirs, voices=[])
 
-    async def _receive(self, address: str, repository: VoiceRepository, theirs: Iterable[VoiceHeader]) -> bool:
+    async def _receive(self, source: Source, repository: VoiceRepository, theirs: Iterable[VoiceHeader]) -> bool:
         """Take over what is newer; return whether all of it was."""
-        is_complete = True
-        for header in repository.index.newer(theirs):
-            try:
-                await repository.receive(header, lambda key: self.fetch(address, key))
-            except (VoicesUnavailableError, VoiceFileError) as error:
-                is_complete = False
-                log.warning("voice_not_received", voice=header.id, peer=address, error=str(error))
-        return is_complete and not repository.index.newer(theirs)
+        places = asyncio.Semaphore(MAX_FETCHES)
+
+        async def received(header: VoiceHeader) -> bool:
+            async with places:
+                try:
+                    await repository.receive(header, lambda key: fetch(source, key, FETCH_SECONDS))
+                except (VoicesUnavailableError, VoiceFileError) as error:
+                    log.warning("voice_not_received", voice=header.id, peer=source.name, error=str(error))
+                    return False
+            return True
+
+        results = await asyncio.gather(*(received(header) for header in repository.index.newer(theirs)))
+        return all(results) and not repository.index.newer(theirs)
 
     async def _announce(self) -> None:
-        await asyncio.gather(*(self._send_changed(address) for address in await self._addresses()))
-
-    async def _send_changed(self, address: str) -> None:
-        timeout = aiohttp.ClientTimeout(total=LIST_SECONDS)
-        try:
-            async with self.session.post(
-                f"http://{address}{CHANGED_PATH}", headers=self._headers, timeout=timeout, allow_redirects=False
-            ):
-                return
-        except (aiohttp.ClientError, TimeoutError, OSError):
-            return  # it compares lists on its own interval
-
-    @asynccontextmanager
-    async def _get(
-        self, address: str, path: str, headers: dict[str, str], seconds: float
-    ) -> AsyncIterator[aiohttp.ClientResponse | None]:
-        """Yield the response, or None without one; an interrupted body ends the context silently too."""
-        url, timeout = f"http://{address}{path}", aiohttp.ClientTimeout(total=seconds)
-        try:
-            response = await self.session.get(url, headers=headers, timeout=timeout, allow_redirects=False)
-        except (aiohttp.ClientError, TimeoutError, OSError):
-            yield None
-            return
-        async with response:
-            yield response
-
-    async def _addresses(self) -> list[str]:
-        """Return the addresses behind all names, as they are now; this gateway's own may be among them."""
-        loop = asyncio.get_running_loop()
-        found: dict[str, None] = {}
-        for name in self.names:
-            host, _, port = name.rpartition(":")
-            try:
-                rows = await loop.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
-            except OSError:
-                continue  # no replica is ready
-            ips = (row[4][0] for row in rows)
-            found |= {f"[{ip}]:{port}" if ":" in str(ip) else f"{ip}:{port}": None for ip in ips}
-        return list(found)
-
-    @property
-    def _headers(self) -> dict[str, str]:
-        return {"Authorization": BEARER + gateway_token(self.internal_key)}
+        sources = await self.sources.find()
+        await asyncio.gather(*(source.notify(CHANGED_PATH, LIST_SECONDS) for source in sources))
 
 
-async def _bounded(response: aiohttp.ClientResponse, limit_bytes: int) -> bytes | None:
-    """Return the body; None when it breaks off or is larger than the limit."""
-    body = bytearray()
-    try:
-        while chunk := await response.content.readany():
-            body += chunk
-            if len(body) > limit_bytes:
-                response.close()
-                return None
-    except (aiohttp.ClientError, TimeoutError, OSError):
-        return None
-    return bytes(body)
+async def fetch(source: Source, key: VoiceKey, seconds: float) -> bytes | None:
+    """Return a voice's file from one gateway; None when it has none or does not respond."""
+    tenant, voice = key
+    return await source.get(f"{VOICES_PATH}/{voice}", seconds, MAX_FILE_BYTES, **{TENANT_HEADER: tenant})

@@ -20,6 +20,7 @@ from voxfleet_gateway.errors import (
     VoiceFileError,
     VoicesNotServedError,
 )
+from voxfleet_gateway.peers.client import RegionSession
 from voxfleet_gateway.refusals import bad_request
 from voxfleet_gateway.regions import RegionKey
 from voxfleet_gateway.tokens import BEARER, pod_token
@@ -35,6 +36,9 @@ MAX_RESPONSE_BYTES = 64 * 2**10  # of anything but a voice's file
 NOT_OFFERED = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED})  # by servers of an earlier version
 
 
+Session = aiohttp.ClientSession | RegionSession
+
+
 @dataclass(frozen=True, slots=True)
 class PodVoices:
     """Shared by all requests of this gateway."""
@@ -47,7 +51,8 @@ class PodVoices:
         # Without what the pod need not know: the tenant and the speaker's consent.
         header = voice.header.model_copy(update={"tenant": "", "consent": "given"})
         body = serialize(StoredVoice(header, voice.payload))
-        status, answer = await self._post(key, pod, CHECK_PATH, body, CHECK_SECONDS)
+        sent = _Sent(self.session, pod.internal_url(CHECK_PATH), self._token(key))
+        status, answer = await sent.post(body, CHECK_SECONDS)
         if status != HTTPStatus.OK:
             raise UpstreamFailedError(UpstreamFailure.INVALID, f"status {status}")
         try:
@@ -63,22 +68,39 @@ class PodVoices:
             UpstreamFailedError: it failed, or what it sent is no designed voice.
             VoicesNotServedError: it is of an earlier version.
         """
-        status, answer = await self._post(key, pod, DESIGN_PATH, json.dumps(fields).encode(), DESIGN_SECONDS)
-        if status != HTTPStatus.OK:
-            raise RequestRefusedError(bad_request(*_error(answer)))
-        try:
-            header = parse_header(answer)
-            return parse(answer, header.key)
-        except VoiceFileError as error:
-            raise UpstreamFailedError(UpstreamFailure.INVALID, str(error)) from error
+        sent = _Sent(self.session, pod.internal_url(DESIGN_PATH), self._token(key))
+        return await _drawn(sent, fields, DESIGN_SECONDS)
 
-    async def _post(self, key: RegionKey, pod: PodAddress, path: str, body: bytes, seconds: float) -> tuple[int, bytes]:
+    async def design_at(
+        self,
+        session: Session,
+        url: str,
+        identity: Mapping[str, str],
+        fields: Mapping[str, Any],
+        hold_seconds: float,
+    ) -> StoredVoice:
+        """Return the voice that a pod behind another region's gateway has drawn. Raises as `design`."""
+        return await _drawn(_Sent(session, url, identity), fields, hold_seconds + DESIGN_SECONDS)
+
+    def _token(self, key: RegionKey) -> dict[str, str]:
+        return {"Authorization": BEARER + pod_token(self.internal_key, key.namespace, key.name)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """A request before its body."""
+
+    session: Session
+    url: str
+    headers: Mapping[str, str]
+
+    async def post(self, body: bytes, seconds: float) -> tuple[int, bytes]:
         """Return status and body of a response of 200 or 400; raise for every other."""
-        headers = {"Authorization": BEARER + pod_token(self.internal_key, key.namespace, key.name)}
         timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_SECONDS)
+        headers = {"Content-Type": "application/json", **self.headers}
         try:
             async with self.session.post(
-                pod.internal_url(path), data=body, headers=headers, timeout=timeout, allow_redirects=False
+                self.url, data=body, headers=headers, timeout=timeout, allow_redirects=False
             ) as response:
                 return response.status, await _bounded(response)
         except aiohttp.ClientConnectorError as error:
@@ -87,6 +109,17 @@ class PodVoices:
             raise UpstreamFailedError(UpstreamFailure.TIMEOUT, f"no response within {seconds:.0f} s") from error
         except (aiohttp.ClientError, OSError) as error:
             raise UpstreamFailedError(UpstreamFailure.RESET, repr(error)) from error
+
+
+async def _drawn(sent: _Sent, fields: Mapping[str, Any], seconds: float) -> StoredVoice:
+    status, answer = await sent.post(json.dumps(fields).encode(), seconds)
+    if status != HTTPStatus.OK:
+        raise RequestRefusedError(bad_request(*_error(answer)))
+    try:
+        header = parse_header(answer)
+        return parse(answer, header.key)
+    except VoiceFileError as error:
+        raise UpstreamFailedError(UpstreamFailure.INVALID, str(error)) from error
 
 
 async def _bounded(response: aiohttp.ClientResponse) -> bytes:

@@ -1,4 +1,4 @@
-"""Makes a designed voice: finds a pod of its model, waking one if all sleep, and has it draw the voice by the seed.
+"""Makes a designed voice: a pod, found now or after a wake, here or by another region's gateway, draws it by the seed.
 
 Knows: that it waits and is retried as a speech request is, and what of the pod's file is kept.
 Does not know: where the voice is stored.
@@ -19,7 +19,7 @@ from voxfleet_gateway.errors import (
     UpstreamFailure,
     VoicesNotServedError,
 )
-from voxfleet_gateway.refusals import designed_elsewhere, model_needed, no_pod_responded, voices_not_designed
+from voxfleet_gateway.refusals import model_needed, no_pod_responded, voices_not_designed
 from voxfleet_gateway.regions import ModelEntry
 from voxfleet_gateway.request_context import RequestContext
 from voxfleet_gateway.server.middleware import CONTEXT
@@ -27,7 +27,7 @@ from voxfleet_gateway.server.requests.speech_request import estimated_audio_seco
 from voxfleet_gateway.server.speech import Speech
 from voxfleet_gateway.server.voices.upload import DesignedUpload
 from voxfleet_gateway.voices.file_format import Check, StoredVoice, VoiceHeader
-from voxfleet_gateway.voices.pod_voices import PodVoices
+from voxfleet_gateway.voices.pod_voices import DESIGN_PATH, PodVoices
 
 # What a voice says that is designed without a text; as the server has it, so that the same design is recognized.
 SAMPLE_TEXT = "Hello, this is the voice that you are going to hear."  # words: speech
@@ -80,7 +80,7 @@ class Designer:
         while True:
             target = await self.speech.dispatcher.find_target(wanted.model, route_request, ticket, context)
             try:
-                return await self._attempt(target, wanted, context)
+                return await self._attempt(target, wanted, ticket, context)
             except VoicesNotServedError as error:
                 raise RequestRefusedError(voices_not_designed()) from error
             except UpstreamFailedError as failed:
@@ -91,14 +91,19 @@ class Designer:
                     raise RequestRefusedError(no_pod_responded(target.key.region, failed.failure.value)) from failed
                 retries += 1
 
-    async def _attempt(self, target: Target, wanted: VoiceHeader, context: RequestContext) -> StoredVoice:
-        if not isinstance(target, PodTarget):
-            raise RequestRefusedError(designed_elsewhere(target.key.region))
+    async def _attempt(
+        self, target: Target, wanted: VoiceHeader, ticket: Ticket, context: RequestContext
+    ) -> StoredVoice:
         context.attempts += 1
         fields = {"name": wanted.name, "seed": wanted.seed, "transcript": wanted.transcript}
         with target.sending(is_measured=False):
-            drawn = await self.pods.design(target.key, target.pod.address, fields)
-        return _adopted(wanted, drawn)
+            if isinstance(target, PodTarget):
+                return _adopted(wanted, await self.pods.design(target.key, target.pod.address, fields))
+            # Another region's gateway, which may hold the request too, and finds a pod.
+            session, url = target.session(self.pods.session), target.url(DESIGN_PATH)
+            left_seconds = max(0.0, ticket.deadline_seconds - time.monotonic())
+            identity = target.identity(context.caller)
+            return _adopted(wanted, await self.pods.design_at(session, url, identity, fields, left_seconds))
 
     def _model(self, upload: DesignedUpload, context: RequestContext) -> ModelEntry:
         dispatcher, caller = self.speech.dispatcher, context.caller

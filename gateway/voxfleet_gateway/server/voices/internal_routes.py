@@ -1,7 +1,7 @@
-"""/internal/voices on port 9091: what pods fetch for a request, and what gateways ask of one another.
+"""/internal/voices: what pods fetch for a request, and what gateways ask of one another.
 
-Knows: which token gives access to what. A gateway's token: every voice. A pod's token, which came with the request that
-it speaks: the voices of that request's tenant.
+Knows: what gives access to what. A gateway's token, or on the port for peers a region's certificate: every voice. A
+pod's token, which came with the request that it speaks: the voices of that request's tenant.
 """
 
 import time
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from voxfleet_gateway.errors import VoicesUnavailableError
+from voxfleet_gateway.server.requests.authentication import PEER_REGION
 from voxfleet_gateway.tokens import bearer_matches, gateway_token, tenant_of_voice_token
 from voxfleet_gateway.voices.peers import (
     CHANGE_LIST,
@@ -42,12 +43,13 @@ class InternalVoices:
         """Respond with the headers that changed since the peer asked last, deletions included."""
         if not self._is_gateway(request):
             return _unauthorized()
+        index = self.repository.index
+        if request.query.get("digest") == index.digest():
+            return _list(ChangeList(self.process, index.last_change))
         after = request.query.get("after", "")
         is_known = request.query.get("process") == self.process and after.isascii() and after.isdigit()
-        index = self.repository.index
         changed = index.changed_after(int(after[:18]) if is_known else 0)
-        body = CHANGE_LIST.dump_json(ChangeList(self.process, index.last_change, changed))
-        return web.Response(body=body, content_type="application/json")
+        return _list(ChangeList(self.process, index.last_change, changed))
 
     async def changed(self, request: web.Request) -> web.Response:
         """Compare lists with the peers now."""
@@ -73,7 +75,13 @@ class InternalVoices:
         return web.Response(body=data, content_type="application/octet-stream")
 
     def _is_gateway(self, request: web.Request) -> bool:
+        if request.get(PEER_REGION) is not None:  # by the certificate, which the port for peers has checked
+            return True
         return bearer_matches(request.headers.get("Authorization"), gateway_token(self.internal_key))
+
+
+def _list(changes: ChangeList) -> web.Response:
+    return web.Response(body=CHANGE_LIST.dump_json(changes), content_type="application/json")
 
 
 def _unauthorized() -> web.Response:

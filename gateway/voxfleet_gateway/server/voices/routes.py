@@ -5,7 +5,7 @@ Does not know: files, other gateways, how a pod is found.
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from aiohttp import web
@@ -13,6 +13,7 @@ from aiohttp import web
 from voxfleet_gateway.decisions.caller import Caller
 from voxfleet_gateway.errors import RequestRefusedError
 from voxfleet_gateway.refusals import (
+    bad_request,
     unknown_voice,
     unusable_voice,
     voices_not_kept,
@@ -21,9 +22,9 @@ from voxfleet_gateway.server.middleware import CONTEXT
 from voxfleet_gateway.server.speech import Speech
 from voxfleet_gateway.server.voices.designer import Designer
 from voxfleet_gateway.server.voices.storage import on_disk
-from voxfleet_gateway.server.voices.upload import DesignedUpload, RecordedUpload, read_upload
+from voxfleet_gateway.server.voices.upload import MAX_FIELD_BYTES, DesignedUpload, RecordedUpload, read_upload
 from voxfleet_gateway.voices.checker import VoiceChecker
-from voxfleet_gateway.voices.file_format import Check, StoredVoice, VoiceHeader, parse, voice_id
+from voxfleet_gateway.voices.file_format import Check, StoredVoice, VoiceHeader, parse, serialize, voice_id
 from voxfleet_gateway.voices.pod_voices import PodVoices
 from voxfleet_gateway.voices.repository import VoiceRepository
 
@@ -64,6 +65,17 @@ class Voices:
                 voice = await self._recorded(upload, caller, repository)
             header = await on_disk(repository.put(voice))
         return web.json_response(_as_voice(header))
+
+    async def draw(self, request: web.Request) -> web.Response:
+        """Respond to a gateway of another region with the file of a voice by a seed; that gateway stores it."""
+        with self.speech.bodies.reserve() as reservation:
+            upload = await read_upload(request, reservation, MAX_FIELD_BYTES)
+        if not isinstance(upload, DesignedUpload):
+            raise RequestRefusedError(bad_request("The voice must have a 'seed'.", "seed", "missing"))
+        designer, context = Designer(self.speech, self.pods), request[CONTEXT]
+        wanted = designer.wanted(replace(upload, model=context.asked_model), context)
+        voice = await designer.design(request, wanted)
+        return web.Response(body=serialize(voice), content_type="application/octet-stream")
 
     async def _recorded(self, upload: RecordedUpload, caller: Caller, repository: VoiceRepository) -> StoredVoice:
         """Return the voice of a recording, checked if a pod is awake. Raises RequestRefusedError (400)."""

@@ -82,6 +82,25 @@ def test_a_reader_of_changes_misses_none(changes: list[VoiceHeader], read_at: in
     assert {each.key for each in index.changed_after(0)} == {*index.headers}
 
 
+@given(st.lists(HEADERS, max_size=8))
+def test_a_digest_is_that_of_what_is_there_now(changes: list[VoiceHeader]) -> None:
+    index, same = VoiceIndex(), VoiceIndex()
+    for header in changes:
+        index.merge(header)
+    for header in sorted(index.headers.values(), key=lambda each: each.rank):
+        same.merge(header)
+    assert index.digest() == same.digest()
+    for header in [*index.headers.values()]:
+        index.forget(header)
+        assert index.digest() != same.digest()
+        del same.headers[header.key]
+        other = VoiceIndex()
+        for left in same.headers.values():
+            other.merge(left)
+        assert index.digest() == other.digest()
+    assert index.digest() == VoiceIndex().digest()
+
+
 @given(HEADERS, st.integers(0, 10))
 def test_a_change_made_now_holds_whatever_the_clock_says(known: VoiceHeader, now: int) -> None:
     index = VoiceIndex()

@@ -225,6 +225,27 @@ async def test_a_damaged_file_is_fetched_from_a_peer_again(nodes: Nodes, tmp_pat
         assert await one.repository.read("", made["id"]) == good
 
 
+async def test_a_list_has_what_its_reader_lacks(nodes: Nodes) -> None:
+    async with nodes() as (node,):
+        url = f"http://127.0.0.1:{node.internal_port}/internal/voices"
+        headers = {"Authorization": f"Bearer {gateway_token(KEY)}"}
+
+        async def read(**query: str) -> dict[str, Any]:
+            async with node.session.get(url, params=query, headers=headers) as response:
+                return dict(await response.json())
+
+        await node.make(b"1")
+        first = await read()
+        await node.make(b"2")
+        names = {"process": first["process"], "after": str(first["last_change"])}
+        assert [len(first["voices"]), len((await read(**names))["voices"])] == [1, 1]
+        assert len((await read(**names | {"process": "another"}))["voices"]) == 2
+        same = await read(process="another", digest=node.repository.index.digest())
+        assert (same["voices"], same["last_change"]) == ([], node.repository.index.last_change)
+        for after in ("", "-1", "x", "9" * 400, "\u0661"):
+            assert len((await read(**names | {"after": after}))["voices"]) in {0, 2}
+
+
 async def test_peers_need_the_gateways_token(nodes: Nodes) -> None:
     async with nodes() as (node,):
         for method, path in (("GET", "/internal/voices"), ("POST", "/internal/voices/changed")):
