@@ -6,6 +6,7 @@ GatewayError
 ├── ApiKeyEntryError            an entry of an API key that cannot be used
 ├── TenantEntryError            limits of tenants that cannot be read
 ├── RecordError                 a line of a log that holds a decision which cannot be read
+├── LocationDatabaseError       a location database that cannot be read
 ├── ClusterError                a call to the Kubernetes API failed
 │   ├── ClusterUnavailableError no response, or 401/429/5xx: try again later
 │   ├── ClusterConflictError    the object changed since it was read (409)
@@ -51,6 +52,10 @@ class TenantEntryError(GatewayError):
 
 class RecordError(GatewayError):
     """A line of a log that holds a decision which cannot be read; the message names the line and the field."""
+
+
+class LocationDatabaseError(GatewayError):
+    """A location database that cannot be read; the message names its file."""
 
 
 class ClusterError(GatewayError):

@@ -78,9 +78,9 @@ WATCH_RESTARTS = Counter(f"{PREFIX}watch_restarts", "Watches that broke and were
 API_KEYS = Gauge(f"{PREFIX}api_keys", "Valid entries of API keys, expired ones included.")
 API_KEYS_INVALID = Gauge(f"{PREFIX}api_keys_invalid", "Entries of API keys that are ignored.")
 RELOAD_FAILURES = Counter(
-    f"{PREFIX}reload_failures", "Looks at changed keys or limits that could not be read.", ("what",)
+    f"{PREFIX}reload_failures", "Looks at changed keys, limits or location databases that failed.", ("what",)
 )
-for _what in ("keys", "tenants"):
+for _what in ("keys", "tenants", "location"):
     RELOAD_FAILURES.labels(_what)  # a series whose first value is 1 has not risen, for Prometheus
 TENANT_REQUESTS = Counter(f"{PREFIX}tenant_requests", "Speech requests in the usage log.", ("tenant", "code"))
 TENANT_CHARACTERS = Counter(f"{PREFIX}tenant_characters", "Characters of texts that were answered.", ("tenant",))

@@ -1,0 +1,1 @@
+"""Where an address is: what a location database says, and which address is the client's. Pure."""

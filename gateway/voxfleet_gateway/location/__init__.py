@@ -1,0 +1,1 @@
+"""Location databases on disk: opened, checked, and read again when they are replaced."""
