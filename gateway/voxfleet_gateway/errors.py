@@ -7,6 +7,7 @@ GatewayError
 ├── TenantEntryError            limits of tenants that cannot be read
 ├── RecordError                 a line of a log that holds a decision which cannot be read
 ├── LocationDatabaseError       a location database that cannot be read
+├── ProxyHeaderError            a connection that begins with no valid PROXY header
 ├── ClusterError                a call to the Kubernetes API failed
 │   ├── ClusterUnavailableError no response, or 401/429/5xx: try again later
 │   ├── ClusterConflictError    the object changed since it was read (409)
@@ -56,6 +57,10 @@ class RecordError(GatewayError):
 
 class LocationDatabaseError(GatewayError):
     """A location database that cannot be read; the message names its file."""
+
+
+class ProxyHeaderError(GatewayError):
+    """A connection that begins with no valid PROXY header; the message quotes none of its bytes."""
 
 
 class ClusterError(GatewayError):

@@ -291,6 +291,18 @@ def broke_off(region: str) -> Refusal:
     return Refusal(HTTPStatus.BAD_GATEWAY, "upstream_broke_off", message)
 
 
+def report_too_large(limit_bytes: int) -> Refusal:
+    """413: a report of round trips is longer than any client needs."""
+    message = f"A report has a Content-Length of at most {limit_bytes} bytes."
+    return Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "report_too_large", message)
+
+
+def too_many_reports() -> Refusal:
+    """429: clients report more round trips than this gateway takes."""
+    message = "Too many clients report round trips at once."
+    return Refusal(HTTPStatus.TOO_MANY_REQUESTS, "too_many_reports", message, retry_after_seconds=1)
+
+
 def internal_error() -> Refusal:
     """500: a mistake in the gateway."""
     message = "The gateway failed; its log has the reason."

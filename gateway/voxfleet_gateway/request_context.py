@@ -15,6 +15,7 @@ from typing import Any
 from voxfleet_gateway.decisions import record
 from voxfleet_gateway.decisions.accounts.audio_meter import AudioMeter
 from voxfleet_gateway.decisions.caller import ANONYMOUS, Caller
+from voxfleet_gateway.decisions.location.client_place import UNKNOWN, ClientPlace
 from voxfleet_gateway.decisions.record import DecisionRecord
 from voxfleet_gateway.regions import RegionKey
 
@@ -37,6 +38,7 @@ class RequestContext:
     started_seconds: float = field(default_factory=time.monotonic)
     started_at: float = field(default_factory=time.time)  # of the wall clock, for the usage log
     caller: Caller = ANONYMOUS
+    client: ClientPlace = UNKNOWN  # decided once; routing, allowed clients and learned round trips use it
     limit_headers: dict[str, str] = field(default_factory=dict)
     audio_charges: dict[int, float] = field(default_factory=dict)  # seconds by slot, to be settled at the end
     estimated_audio_seconds: float = 0.0  # of the text so far: a session's grows

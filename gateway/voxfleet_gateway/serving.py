@@ -6,6 +6,7 @@ Knows: sockets and signals. Does not know: what the applications do.
 import asyncio
 import signal
 import socket
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -26,6 +27,7 @@ from voxfleet_gateway.server.handover import HandoverHandler
 from voxfleet_gateway.server.internal import internal_app
 from voxfleet_gateway.server.middleware import RequestMiddleware
 from voxfleet_gateway.server.peers import PeerPort, peer_app
+from voxfleet_gateway.server.proxied_site import ProxiedSite
 from voxfleet_gateway.server.requests.origins import parse_origins
 from voxfleet_gateway.settings import Settings
 
@@ -75,12 +77,29 @@ async def listening(gateway: Gateway) -> AsyncIterator[dict[str, int]]:
     web_response.SERVER_SOFTWARE = SERVER  # type: ignore[attr-defined]
     apps = {
         "api": (
-            public_app(settings, gateway.speech, gateway.live, gateway.models, gateway.voices, gateway.health),
+            public_app(
+                settings,
+                gateway.speech,
+                gateway.live,
+                gateway.models,
+                gateway.voices,
+                gateway.health,
+                gateway.locator,
+                gateway.rtt,
+            ),
             settings.port,
         ),
         "metrics": (metrics_app(gateway.refresh_gauges), settings.metrics_port),
         "internal": (
-            internal_app(settings, gateway.fleet, HandoverHandler(settings, gateway.speech), gateway.internal_voices),
+            internal_app(
+                settings,
+                gateway.fleet,
+                HandoverHandler(settings, gateway.speech),
+                gateway.internal_voices,
+                gateway.rtt,
+                gateway.health,
+                gateway.locator,
+            ),
             settings.internal_port,
         ),
     }
@@ -107,8 +126,9 @@ async def listening(gateway: Gateway) -> AsyncIterator[dict[str, int]]:
             )
             runners.append(runner)
             await runner.setup()
-            await web.SockSite(runner, listening_socket(settings.host, port), ssl_context=contexts.get(name)).start()
-            ports[name] = runner.addresses[0][1]
+            listening_on = listening_socket(settings.host, port)
+            ports[name] = listening_on.getsockname()[1]
+            await _site(name, runner, listening_on, gateway, contexts.get(name)).start()
         log.info("listening", ports=ports, region=settings.region, gateway=settings.pod_name)
         yield ports
     finally:
@@ -130,6 +150,15 @@ def _peer_app(gateway: Gateway, peering: Peering) -> web.Application:
     requests = RequestMiddleware(settings, health, speech.accounts)
     voices, stored = gateway.voices, gateway.internal_voices
     return peer_app(port, requests, speech, gateway.live, gateway.models, voices, stored)
+
+
+def _site(
+    name: str, runner: web.AppRunner, listening_on: socket.socket, gateway: Gateway, context: ssl.SSLContext | None
+) -> web.BaseSite:
+    """Return the site of a port: of the API's with TLS and PROXY headers, where they are set."""
+    if name == "api" and gateway.settings.proxy_protocol:
+        return ProxiedSite(runner, listening_on, gateway.proxied, context)
+    return web.SockSite(runner, listening_on, ssl_context=context)
 
 
 def _check_origins(settings: Settings) -> None:

@@ -7,6 +7,7 @@ import re
 import socket
 from functools import cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
@@ -39,7 +40,18 @@ class Settings(BaseSettings):
     system_namespace: str = Field(default="voxfleet-system", description="Namespace of the model ConfigMaps.")
     demand_namespace: str = Field(default="voxfleet-demand", description="Namespace of the demand Leases.")
     trusted_proxies: str = Field(
-        default="", description="Comma-separated CIDRs of proxies whose Voxfleet-Client-Location is used."
+        default="", description="Comma-separated CIDRs of proxies that report whose requests they pass on."
+    )
+    client_address_header: Literal["X-Forwarded-For", "Forwarded"] = Field(
+        default="X-Forwarded-For", description="Header in which trusted proxies append the address of their client."
+    )
+    proxy_protocol: str = Field(
+        default="",
+        description="Comma-separated CIDRs of load balancers that begin connections to the API with a PROXY header.",
+    )
+    location_database: str = Field(
+        default="",
+        description="Comma-separated MaxMind-format files, or folders of them, with countries, places, AS numbers.",
     )
     pod_name: str = Field(default_factory=socket.gethostname, description="Name in reports and as Lease holder.")
     host: str = Field(default="", description="Address that the ports are bound to; empty: all, IPv4 and IPv6.")
@@ -126,7 +138,7 @@ class Settings(BaseSettings):
     )
     kubeconfig: str = Field(default="", description="Path of a kubeconfig; empty: the pod's service account.")
 
-    @field_validator("trusted_proxies", "allowed_peer_networks")
+    @field_validator("trusted_proxies", "allowed_peer_networks", "proxy_protocol")
     @classmethod
     def _networks_parse(cls, text: str) -> str:
         parse_networks(text)
@@ -165,6 +177,16 @@ class Settings(BaseSettings):
     def trusted_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
         """The CIDRs of `trusted_proxies`."""
         return parse_networks(self.trusted_proxies)
+
+    @property
+    def balancer_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """The CIDRs of `proxy_protocol`."""
+        return parse_networks(self.proxy_protocol)
+
+    @property
+    def location_paths(self) -> tuple[Path, ...]:
+        """The paths of `location_database`."""
+        return tuple(Path(part.strip()) for part in self.location_database.split(",") if part.strip())
 
 
 @cache

@@ -87,6 +87,13 @@ TENANT_CHARACTERS = Counter(f"{PREFIX}tenant_characters", "Characters of texts t
 TENANT_AUDIO_SECONDS = Counter(f"{PREFIX}tenant_audio_seconds", "Seconds of audio sent.", ("tenant",))
 TENANT_REJECTIONS = Counter(f"{PREFIX}tenant_rejections", "Requests beyond a tenant's limit.", ("tenant", "limit"))
 VOICE_CHECKS = Counter(f"{PREFIX}voice_checks", "Recordings that a pod was to check, by result.", ("result",))
+PROXY_HEADER_FAILURES = Counter(
+    f"{PREFIX}proxy_header_failures", "Connections of load balancers that were closed for their PROXY header."
+)
+RTT_SAMPLES = Counter(
+    f"{PREFIX}rtt_samples", "Round trips measured, by where from and whether used.", ("source", "used")
+)
+RTT_GROUPS = Gauge(f"{PREFIX}rtt_groups", "Client groups with learned round trips.", ("level",))
 BODIES = Gauge(f"{PREFIX}bodies_bytes", "Bytes of request bodies held.")
 BODIES_LIMIT = Gauge(f"{PREFIX}bodies_limit_bytes", "Bytes of request bodies that may be held.")
 REGISTRY_INVALID = Gauge(f"{PREFIX}registry_invalid", "Model ConfigMaps that could not be read.")

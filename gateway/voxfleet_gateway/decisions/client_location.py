@@ -1,20 +1,18 @@
 """Where a client is, by a trusted proxy's header, and the expected round trips from there to regions. Pure.
 
-Knows: the location header, trusted networks, great circles, the round trip that a distance suggests.
-Does not know: address databases and measured round trips.
+Knows: the location headers, great circles, the round trip that a distance suggests.
+Does not know: addresses (location/), measured round trips (rtt/).
 """
 
 import math
-import re
 from collections.abc import Sequence
 from functools import lru_cache
-from ipaddress import IPv4Network, IPv6Network, ip_address
 
+from voxfleet_gateway.decisions.location.address_facts import COUNTRY
 from voxfleet_gateway.regions import Location
 
 LOCATION_HEADER = "Voxfleet-Client-Location"
 COUNTRY_HEADER = "Voxfleet-Client-Country"
-COUNTRY = re.compile(r"[A-Z]{2}")  # ISO 3166-1 alpha-2
 
 EARTH_RADIUS_KM = 6371.0
 # Round trip without a measurement, fitted over 246 cities: 26.3 ms and 17.1 ms per 1,000 km.
@@ -36,26 +34,11 @@ def parse_location(text: str) -> Location | None:
     return Location(latitude, longitude) if inside else None
 
 
-def is_trusted(peer: str | None, networks: Sequence[IPv4Network | IPv6Network]) -> bool:
-    """Whether the peer's address lies in one of the trusted networks."""
-    try:
-        address = ip_address(peer or "")
-    except ValueError:
-        return False
-    # A dual-stack socket reports IPv4 peers as ::ffff:a.b.c.d (RFC 4291, 2.5.5.2).
-    mapped = getattr(address, "ipv4_mapped", None)
-    return any((mapped or address) in network for network in networks)
-
-
-def client_place(
-    locations: Sequence[str], countries: Sequence[str], peer: str | None, trusted: Sequence[IPv4Network | IPv6Network]
-) -> tuple[Location | None, str | None]:
-    """Return the client's location and country from the values of a trusted peer's headers; None is unknown.
+def given_place(locations: Sequence[str], countries: Sequence[str]) -> tuple[Location | None, str | None]:
+    """Return the location and country from the values of a trusted proxy's headers; None is unknown.
 
     A proxy that adds its header to the client's own sends two: then neither value is known to be the proxy's.
     """
-    if not is_trusted(peer, trusted):
-        return None, None
     location = parse_location(locations[0]) if len(locations) == 1 else None
     country = countries[0] if len(countries) == 1 and COUNTRY.fullmatch(countries[0]) else None
     return location, country

@@ -9,14 +9,17 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from voxfleet_gateway.decisions.caller import CATALOG, Access, Caller
-from voxfleet_gateway.decisions.client_location import expected_rtts_seconds
+from voxfleet_gateway.decisions.client_location import RegionPlaces
 from voxfleet_gateway.decisions.hold.hold_queue import ReleaseReason, free_by_region
 from voxfleet_gateway.decisions.hold.tickets import Ticket
 from voxfleet_gateway.decisions.hold.wake_estimate import wait_estimate_seconds
+from voxfleet_gateway.decisions.location.client_place import UNKNOWN, ClientPlace
 from voxfleet_gateway.decisions.peers.remote_view import through_gateway
 from voxfleet_gateway.decisions.record import DecisionRecord
 from voxfleet_gateway.decisions.region_traffic import DEFAULT_WAKE_SECONDS
-from voxfleet_gateway.decisions.routing import Decision, RouteRequest, decide, usable_regions
+from voxfleet_gateway.decisions.routing import Decision, RouteRequest, RttSource, decide, usable_regions
+from voxfleet_gateway.decisions.rtt.client_network import ClientNetwork
+from voxfleet_gateway.decisions.rtt.round_trips import by_distance
 from voxfleet_gateway.dispatch.handover import Handover
 from voxfleet_gateway.dispatch.hold_queues import HoldQueues
 from voxfleet_gateway.dispatch.target import PodTarget, Target
@@ -41,6 +44,8 @@ from voxfleet_gateway.telemetry import DECISION, WAKES
 SHOWN_NAMES = 10  # of models, in a 404
 OFFERED_TO_PEER = 32  # held requests that a peer is asked at once to hold, which has bounds of its own
 
+RoundTrips = Callable[[ClientPlace, RegionPlaces, str], tuple[tuple[float, ...], RttSource]]
+
 
 @dataclass(slots=True)
 class Dispatcher:
@@ -52,6 +57,7 @@ class Dispatcher:
     handover: Handover = field(default_factory=Handover)
     spills: Spills | None = None  # to regions of other clusters
     is_synced: Callable[[], bool] = lambda: True  # whether the registry has been read once
+    round_trips: RoundTrips = by_distance  # between a client and regions, as a gateway of a region knows them
     take_wake: Callable[[Caller], Refusal | None] = lambda _: None  # counts it; a refusal beyond the tenant's budget
 
     async def find_target(
@@ -119,17 +125,18 @@ class Dispatcher:
 
     def decide(self, model: ModelEntry, route_request: RouteRequest, context: RequestContext) -> Decision:
         """Decide on the regions' present state by the model's present rules, and keep the record in the context."""
-        client, gateway_region = route_request.client, route_request.gateway_region
+        client = _client(route_request, context)
+        rtt_seconds, rtt_source = self.round_trips(client, model.places, route_request.gateway_region)
         asked = replace(
             route_request,
-            rtt_seconds=expected_rtts_seconds(client, model.places, gateway_region),
-            rtt_source="assumed" if client is None else "distance",
+            rtt_seconds=rtt_seconds,
+            rtt_source=rtt_source,
             rules=model.gateway,
             is_model_suspended=model.suspended,
         )
         began_seconds = time.perf_counter()
         standings = self.fleet.standings(model)
-        rtts_seconds = through_gateway(asked.rtt_seconds, standings, model.places, gateway_region)
+        rtts_seconds = through_gateway(asked.rtt_seconds, standings, model.places, asked.gateway_region)
         if rtts_seconds is not asked.rtt_seconds:
             asked = replace(asked, rtt_seconds=rtts_seconds)
         decision = decide(standings, asked)
@@ -253,6 +260,13 @@ class Dispatcher:
             free[key.region] = max(free.get(key.region, 0), OFFERED_TO_PEER)  # they are held there
         deciding = self.hold_queues.deciding((key.namespace, key.name))
         return {name: count - deciding[name] for name, count in free.items()}
+
+
+def _client(route_request: RouteRequest, context: RequestContext) -> ClientPlace:
+    """Return the client as the middleware has found it, or as the request's sender says where there was none."""
+    if context.client is not UNKNOWN:
+        return context.client
+    return ClientPlace(ClientNetwork(country=route_request.client_country or "", location=route_request.client))
 
 
 def _usable_regions(key: RegionKey, model: ModelEntry, context: RequestContext) -> frozenset[str]:

@@ -8,13 +8,14 @@ Does not know: what is looked up for which purpose; schemas (decisions/location/
 import asyncio
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import maxminddb
 import structlog
 
 from voxfleet_gateway.decisions.location.address_facts import AddressFacts, merge, parse_record
+from voxfleet_gateway.decisions.location.client_address import Address, unmapped
 from voxfleet_gateway.errors import LocationDatabaseError, SettingsError
 from voxfleet_gateway.location.private_copy import open_copy
 from voxfleet_gateway.telemetry import RELOAD_FAILURES
@@ -25,7 +26,6 @@ WHAT = "location"  # the label in RELOAD_FAILURES
 
 log = structlog.get_logger(__name__)
 
-Address = IPv4Address | IPv6Address
 Stamp = tuple[int, int, int]
 
 
@@ -125,12 +125,6 @@ class LocationDatabase:
         for path, file in self.files.items():
             metadata = file.reader.metadata()
             log.info("location_database_read", file=path.name, kind=metadata.database_type, built=metadata.build_epoch)
-
-
-def unmapped(address: Address) -> Address:
-    """Return the IPv4 address of an IPv4-mapped IPv6 address (RFC 4291, 2.5.5.2), else the address."""
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return mapped or address
 
 
 def _facts(reader: maxminddb.Reader, address: Address) -> AddressFacts | None:

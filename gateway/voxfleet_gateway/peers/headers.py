@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from voxfleet_gateway.decisions.caller import Caller
-from voxfleet_gateway.decisions.client_location import COUNTRY, COUNTRY_HEADER, LOCATION_HEADER, parse_location
+from voxfleet_gateway.decisions.client_location import COUNTRY_HEADER, LOCATION_HEADER, parse_location
+from voxfleet_gateway.decisions.location.address_facts import COUNTRY
 from voxfleet_gateway.errors import PeerHeaderError
 from voxfleet_gateway.regions import Location
 

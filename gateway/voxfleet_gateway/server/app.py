@@ -11,7 +11,9 @@ from voxfleet_gateway.server.middleware import SPEECH_PATH, STREAM_PATH, Request
 from voxfleet_gateway.server.models import Models
 from voxfleet_gateway.server.page import page
 from voxfleet_gateway.server.prewake import Prewake
+from voxfleet_gateway.server.requests.client_locator import ClientLocator
 from voxfleet_gateway.server.requests.request_body import continue_later
+from voxfleet_gateway.server.rtt import REPORT_PATH, Rtt
 from voxfleet_gateway.server.speech import Speech
 from voxfleet_gateway.server.voices.routes import PATHS as VOICE_PATHS
 from voxfleet_gateway.server.voices.routes import Voices
@@ -19,10 +21,17 @@ from voxfleet_gateway.settings import Settings
 
 
 def public_app(  # noqa: PLR0913, PLR0917  # the handlers of all paths
-    settings: Settings, speech: Speech, live: Live, models: Models, voices: Voices, health: Health
+    settings: Settings,
+    speech: Speech,
+    live: Live,
+    models: Models,
+    voices: Voices,
+    health: Health,
+    locator: ClientLocator,
+    rtt: Rtt,
 ) -> web.Application:
     """Return the application of port 6006."""
-    middleware = RequestMiddleware(settings, health, speech.accounts).middleware
+    middleware = RequestMiddleware(settings, health, speech.accounts, locator.locate).middleware
     app = web.Application(middlewares=[health.middleware, middleware], client_max_size=settings.max_body_bytes)
     app.router.add_post(SPEECH_PATH, speech.post, expect_handler=continue_later)
     app.router.add_get(STREAM_PATH, live.stream)
@@ -36,6 +45,8 @@ def public_app(  # noqa: PLR0913, PLR0917  # the handlers of all paths
         app.router.add_post(path, voices.create, expect_handler=continue_later)
         app.router.add_get(path + "/{voice}", voices.get)
         app.router.add_delete(path + "/{voice}", voices.delete)
+    app.router.add_get(REPORT_PATH, rtt.regions)
+    app.router.add_post(REPORT_PATH, rtt.report)
     app.router.add_get("/health/live", health.live)
     app.router.add_get("/health/ready", health.ready)
     prewake = Prewake(speech.dispatcher, speech)

@@ -14,8 +14,10 @@ from typing import Any
 from aiohttp import web
 
 from voxfleet_gateway.decisions import record
-from voxfleet_gateway.decisions.client_location import COUNTRY, parse_location
+from voxfleet_gateway.decisions.client_location import parse_location
 from voxfleet_gateway.decisions.explanation import explain_decision
+from voxfleet_gateway.decisions.location.address_facts import COUNTRY
+from voxfleet_gateway.decisions.location.client_place import UNKNOWN, ClientPlace
 from voxfleet_gateway.decisions.record import DecisionRecord
 from voxfleet_gateway.decisions.routing import RouteRequest
 from voxfleet_gateway.dispatch.dispatcher import SHOWN_NAMES, Dispatcher
@@ -29,16 +31,14 @@ from voxfleet_gateway.tokens import bearer_matches, gateway_token
 
 EXPLAIN_PATH = "/internal/explain"
 
-Place = tuple[Location | None, str | None]  # location and country; None is unknown
-
 
 @dataclass(slots=True)
 class Explain:
-    """The handler. `locate`: where the client of an address is, by what this gateway knows of addresses."""
+    """The handler. `place_of`: where the client of an address is, by what this gateway knows of addresses."""
 
     settings: Settings
     dispatcher: Dispatcher
-    locate: Callable[[str], Place] = lambda _address: (None, None)
+    place_of: Callable[[str], ClientPlace] = lambda _address: UNKNOWN
 
     async def get(self, request: web.Request) -> web.Response:
         """Respond with the explanation, or with 400, 401, 404, 503."""
@@ -56,11 +56,11 @@ class Explain:
 
     def _body(self, query: dict[str, str]) -> dict[str, Any]:
         address, model = _address(query.get("client", "")), self._model(query.get("model", ""))
-        location, country = self.locate(address)
-        # What a trusted proxy would say of the client goes first, as in a request.
-        location = _given_location(query.get("location")) or location
-        country = _given_country(query.get("country")) or country
+        location, country = _given_location(query.get("location")), _given_country(query.get("country"))
         context = new_context("explain", "GET", EXPLAIN_PATH, self.settings.region)
+        if location is None and country is None:
+            context.client = self.place_of(address)
+            location, country = context.client.location, context.client.country
         self.dispatcher.decide(model, RouteRequest(self.settings.region, location, country), context)
         if context.decided is None:
             raise AssertionError("a decision is always recorded")

@@ -12,8 +12,8 @@ from aiohttp import web
 from multidict import CIMultiDictProxy
 
 from voxfleet_gateway.decisions.caller import Caller
-from voxfleet_gateway.decisions.client_location import COUNTRY, COUNTRY_HEADER, LOCATION_HEADER, parse_location
-from voxfleet_gateway.decisions.routing import RouteRequest
+from voxfleet_gateway.decisions.client_location import COUNTRY_HEADER, LOCATION_HEADER, given_place
+from voxfleet_gateway.decisions.location.client_place import place_by_headers
 from voxfleet_gateway.dispatch.handover import HOLD_HEADER, MODEL_HEADER
 from voxfleet_gateway.errors import Refusal, RequestRefusedError
 from voxfleet_gateway.peers.headers import PRIORITY_HEADER, TENANT_HEADER
@@ -64,6 +64,8 @@ class HandoverHandler:
         HANDOVERS.labels("received").inc()
         context, headers = request[CONTEXT], request.headers
         context.caller = _caller(headers, self.settings)
+        given = given_place(headers.getall(LOCATION_HEADER, []), headers.getall(COUNTRY_HEADER, []))
+        context.client = place_by_headers(None, *given)  # as the other gateway has found it
         context.model = headers.get(MODEL_HEADER, "")
         with self.speech.bodies.reserve() as reservation:
             with context.waiting():
@@ -77,16 +79,7 @@ class HandoverHandler:
                 _number(headers, HOLD_HEADER), context.caller.tenant, speech.audio_seconds, len(speech.body)
             )
             # Without comments of its own: the other gateway keeps its client's stream of events open.
-            return await self.speech.serve(request, speech, ticket, self._route_request(headers, context.caller))
-
-    def _route_request(self, headers: CIMultiDictProxy[str], caller: Caller) -> RouteRequest:
-        country = headers.get(COUNTRY_HEADER, "")
-        return RouteRequest(
-            self.settings.region,
-            parse_location(headers.get(LOCATION_HEADER, "")),
-            country if COUNTRY.fullmatch(country) else None,
-            tenant=caller.tenant,
-        )
+            return await self.speech.serve(request, speech, ticket, self.speech.route_request(request))
 
 
 def _caller(headers: CIMultiDictProxy[str], settings: Settings) -> Caller:

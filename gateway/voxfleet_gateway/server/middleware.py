@@ -4,6 +4,7 @@ Knows: the order of these. Does not know: paths, handlers.
 """
 
 import asyncio
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -13,6 +14,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from voxfleet_gateway.accounts.accounts import Accounts
+from voxfleet_gateway.decisions.location.client_place import UNKNOWN, ClientPlace
 from voxfleet_gateway.errors import Refusal, RequestRefusedError
 from voxfleet_gateway.refusals import internal_error
 from voxfleet_gateway.request_context import REQUEST_ID_HEADER, RequestContext, new_context
@@ -41,12 +43,15 @@ class RequestMiddleware:
     settings: Settings
     health: Health
     accounts: Accounts
+    locate: Callable[[web.Request], ClientPlace] = lambda _: UNKNOWN  # called once in a request
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Count and log the request, also when it fails or the client leaves."""
         given_id = request.headers.get(REQUEST_ID_HEADER, "")
         context = request[CONTEXT] = new_context(given_id, request.method, request.path, self.settings.region)
+        if request.path not in HEALTH_PATHS:
+            context.client = self.locate(request)
         context.is_speech = (request.method, request.path) in SPEECH_REQUESTS
         if (spilled := request.get(SPILLED)) is not None:
             context.is_spilled, context.may_hold, context.asked_model = True, spilled.may_hold, spilled.model

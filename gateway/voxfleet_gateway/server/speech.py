@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from voxfleet_gateway.accounts.accounts import Accounts
-from voxfleet_gateway.decisions.client_location import COUNTRY_HEADER, LOCATION_HEADER, client_place
 from voxfleet_gateway.decisions.hold.deadlines import hold_seconds
 from voxfleet_gateway.decisions.hold.tickets import Ticket
 from voxfleet_gateway.decisions.pods.retry_policy import RetryBudget
@@ -160,11 +159,9 @@ class Speech:
         )
 
     def route_request(self, request: web.Request) -> RouteRequest:
-        """Return what routing needs of the request: the client's location and country, if a trusted proxy sent them."""
-        tenant = request[CONTEXT].caller.tenant
+        """Return what routing needs of the request."""
+        context = request[CONTEXT]
+        place, tenant = context.client, context.caller.tenant
         if (spilled := request.get(SPILLED)) is not None:
             return RouteRequest(self.settings.region, spilled.location, spilled.country, tenant=tenant, hops_left=0)
-        given = request.headers
-        locations, countries = given.getall(LOCATION_HEADER, []), given.getall(COUNTRY_HEADER, [])
-        location, country = client_place(locations, countries, request.remote, self.settings.trusted_networks)
-        return RouteRequest(self.settings.region, location, country, tenant=tenant)
+        return RouteRequest(self.settings.region, place.location, place.country, tenant=tenant)

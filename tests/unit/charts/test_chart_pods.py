@@ -39,6 +39,8 @@ ENVIRONMENT = {
         "VOXFLEET_GATEWAY_SERVICE",
         "VOXFLEET_REPLICAS",
         "VOXFLEET_TRUSTED_PROXIES",
+        "VOXFLEET_CLIENT_ADDRESS_HEADER",
+        "VOXFLEET_PROXY_PROTOCOL",
         "VOXFLEET_KEEP_ALIVE_SECONDS",
         "VOXFLEET_ALLOWED_ORIGINS",
         "VOXFLEET_VOICES_DIR",
@@ -258,6 +260,45 @@ def test_the_operator_gets_image_host_paths_and_domain(render: Render) -> None:
 def test_gateways_get_the_trusted_proxies(render: Render) -> None:
     gateway = deployments(render({"gateway": {"trustedProxies": ["10.0.0.0/8", "fd00::/8"]}}))["voxfleet-gateway"]
     assert environment(gateway)["VOXFLEET_TRUSTED_PROXIES"]["value"] == "10.0.0.0/8,fd00::/8"
+
+
+def test_gateways_mount_location_databases_and_read_the_address_header(render: Render) -> None:
+    claim = {"persistentVolumeClaim": {"claimName": "geo"}}
+    values = {"gateway": {"locationDatabase": claim, "clientAddressHeader": "Forwarded"}}
+    gateway = deployments(render(values))["voxfleet-gateway"]
+    assert environment(gateway)["VOXFLEET_LOCATION_DATABASE"]["value"] == "/etc/voxfleet/location"
+    assert environment(gateway)["VOXFLEET_CLIENT_ADDRESS_HEADER"]["value"] == "Forwarded"
+    pod = gateway["spec"]["template"]["spec"]
+    assert {"name": "location", **claim} in pod["volumes"]
+    mounts = {mount["name"]: mount for mount in pod["containers"][0]["volumeMounts"]}
+    assert (mounts["location"]["mountPath"], mounts["location"]["readOnly"]) == ("/etc/voxfleet/location", True)
+    plain = deployments(render())["voxfleet-gateway"]
+    assert "VOXFLEET_LOCATION_DATABASE" not in environment(plain)
+
+
+def test_probes_use_the_internal_port_where_connections_begin_with_a_proxy_header(render: Render) -> None:
+    """The kubelet's address may lie in the balancers' network, and it sends no header."""
+    for values, port, scheme in (
+        ({}, "http", "HTTP"),
+        ({"tls": {"secretName": "web"}}, "http", "HTTPS"),
+        ({"tls": {"secretName": "web"}, "proxyProtocol": ["10.0.0.0/8"]}, "internal", "HTTP"),
+    ):
+        gateway = deployments(render({"gateway": values}))["voxfleet-gateway"]
+        container = gateway["spec"]["template"]["spec"]["containers"][0]
+        for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+            assert (container[probe]["httpGet"]["port"], container[probe]["httpGet"]["scheme"]) == (port, scheme)
+        assert environment(gateway)["VOXFLEET_PROXY_PROTOCOL"]["value"] == ",".join(values.get("proxyProtocol", []))
+
+
+def test_services_can_keep_the_clients_addresses(render: Render) -> None:
+    def policies(values: Manifest) -> set[str | None]:
+        services = [each for each in render({"gateway": {"service": values}}) if each["kind"] == "Service"]
+        return {
+            each["spec"].get("externalTrafficPolicy") for each in services if each["spec"].get("clusterIP") != "None"
+        }
+
+    assert policies({"type": "LoadBalancer", "externalTrafficPolicy": "Local"}) == {"Local"}
+    assert policies({"type": "ClusterIP", "externalTrafficPolicy": "Local"}) == {None}
 
 
 @pytest.mark.parametrize(

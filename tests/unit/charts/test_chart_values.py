@@ -18,7 +18,16 @@ Template = Callable[..., subprocess.CompletedProcess[str]]
 
 CHART = REPOSITORY / "charts" / "voxfleet"
 DOCUMENT = REPOSITORY / "docs" / "chart-values.md"
-SHAPES_OF_KUBERNETES = {"resources", "affinity", "nodeSelector", "podAnnotations", "podLabels", "annotations", "labels"}
+SHAPES_OF_KUBERNETES = {
+    "locationDatabase",
+    "resources",
+    "affinity",
+    "nodeSelector",
+    "podAnnotations",
+    "podLabels",
+    "annotations",
+    "labels",
+}
 
 WRONG: list[tuple[Manifest, str, str]] = [
     # values, the field that the message names, what it says about it
@@ -32,6 +41,10 @@ WRONG: list[tuple[Manifest, str, str]] = [
     ({"gateway": {"regions": [{"name": "a" * 41}]}}, "/gateway/regions/0/name", "does not match"),
     ({"gateway": {"regions": [{"name": "a"}, {"name": "a"}]}}, "gateway.regions", '"a" is listed twice'),
     ({"gateway": {"trustedProxies": ["10.0.0.1"]}}, "/gateway/trustedProxies/0", "'10.0.0.1' does not match"),
+    ({"gateway": {"proxyProtocol": ["10.0.0.1"]}}, "/gateway/proxyProtocol/0", "'10.0.0.1' does not match"),
+    ({"gateway": {"clientAddressHeader": "X-Real-IP"}}, "/gateway/clientAddressHeader", "'Forwarded'"),
+    ({"gateway": {"locationDatabase": {"secret": {}, "nfs": {}}}}, "/gateway/locationDatabase", "maxProperties"),
+    ({"gateway": {"service": {"externalTrafficPolicy": "Node"}}}, "/gateway/service/externalTrafficPolicy", "'Local'"),
     ({"gateway": {"keepAliveSeconds": 0}}, "/gateway/keepAliveSeconds", "want 1"),
     ({"gateway": {"allowedOrigins": ["app.example.com"]}}, "/gateway/allowedOrigins/0", "does not match"),
     ({"gateway": {"tls": {"secret": "web"}}}, "/gateway/tls", "'secret' not allowed"),

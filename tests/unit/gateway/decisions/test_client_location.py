@@ -8,16 +8,13 @@ from hypothesis import strategies as st
 from voxfleet_gateway.decisions.client_location import (
     PRIOR_SECONDS,
     Location,
-    client_place,
     distance_km,
     expected_rtt_seconds,
-    is_trusted,
+    given_place,
     parse_location,
 )
-from voxfleet_gateway.settings import parse_networks
 
 FRANKFURT, ASHBURN = Location(50.11, 8.68), Location(39.04, -77.49)
-TRUSTED = parse_networks("10.0.0.0/8, fd00::/8")
 locations = st.builds(Location, st.floats(-90, 90), st.floats(-180, 180))
 
 
@@ -30,19 +27,14 @@ def test_a_location_is_read() -> None:
     assert parse_location("50.11, 8.68") == FRANKFURT
 
 
-@pytest.mark.parametrize(
-    ("peer", "trusted"),
-    [("10.1.2.3", True), ("::ffff:10.1.2.3", True), ("fd00::1", True), ("11.0.0.1", False), ("", False), (None, False)],
-)
-def test_only_the_header_of_a_trusted_peer_is_used(peer: str | None, trusted: bool) -> None:  # noqa: FBT001
-    assert is_trusted(peer, TRUSTED) is trusted
-    assert client_place(["1,2"], ["DE"], peer, TRUSTED) == ((Location(1, 2), "DE") if trusted else (None, None))
-    assert client_place([], [], peer, TRUSTED) == (None, None)
-
-
 @pytest.mark.parametrize("countries", [["DE", "US"], ["DE", "DE"], ["DE,US"], ["de"], ["DEU"], [""], ["D\u00cb"]])
 def test_a_country_that_is_not_given_exactly_once_is_unknown(countries: list[str]) -> None:
-    assert client_place(["1,2", "3,4"], countries, "10.0.0.1", TRUSTED) == (None, None)
+    assert given_place(["1,2", "3,4"], countries) == (None, None)
+
+
+def test_what_a_proxy_says_once_is_read() -> None:
+    assert given_place(["1,2"], ["DE"]) == (Location(1, 2), "DE")
+    assert given_place([], []) == (None, None)
 
 
 def test_the_prior_matches_the_measurements() -> None:

@@ -7,6 +7,8 @@ from typing import Any
 
 import aiohttp
 import pytest
+from voxfleet_gateway.decisions.location.client_place import ClientPlace
+from voxfleet_gateway.decisions.rtt.client_network import ClientNetwork
 from voxfleet_gateway.gateway import Gateway
 from voxfleet_gateway.regions import Location
 from voxfleet_gateway.replay import replay
@@ -68,7 +70,8 @@ async def test_a_sleeping_region_stays_asleep(wire: Any) -> None:
 
 async def test_an_address_is_located_by_what_the_gateway_knows(wire: Any) -> None:
     async with opened(wire, wire.speaking()) as (gateway, _):
-        explain = Explain(gateway.settings, gateway.dispatcher, lambda _: (Location(1.0, 2.0), "SG"))
+        place = ClientPlace(ClientNetwork(country="SG", location=Location(1.0, 2.0)))
+        explain = Explain(gateway.settings, gateway.dispatcher, lambda _: place)
         body = explain._body({"client": "203.0.113.9", "model": "m"})
         assert body["record"]["route_request"]["client"] == [1.0, 2.0]
         given = explain._body({"client": "203.0.113.9", "model": "m", "country": "DE", "location": "3,4"})
