@@ -264,7 +264,7 @@ def _locating(settings: Settings, dispatcher: Dispatcher) -> tuple[Rtt, ClientLo
 
 
 def _rtt_urls(settings: Settings, peers: Peers) -> list[str]:
-    """Return where the other gateways tell round trips: this region's, and those with the same voices."""
+    """Return where the other gateways report round trips: this region's, and those with the same voices."""
     sisters = [address.internal_url(RTT_PATH) for address in peers.others()]
     return sisters + [f"http://{peer}{RTT_PATH}" for peer in settings.peers]
 

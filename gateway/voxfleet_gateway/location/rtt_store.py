@@ -61,9 +61,9 @@ class RttStore:
         """Return what another gateway may take over."""
         return export(self.model, time.monotonic(), max_age_seconds)
 
-    def merge(self, told: ExchangedCells) -> int:
+    def merge(self, received: ExchangedCells) -> int:
         """Take over what another gateway has learned; return how many figures."""
-        return merge(self.model, told, self.regions(), time.monotonic())
+        return merge(self.model, received, self.regions(), time.monotonic())
 
     def regions(self) -> Mapping[str, Location | None]:
         """Return the regions of the registry with their places."""

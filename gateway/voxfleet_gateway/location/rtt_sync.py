@@ -36,7 +36,7 @@ class RttSync:
     store: RttStore
     peers: Callable[[], Sequence[str]]  # URLs of RTT_PATH
     token: str
-    seen: set[str] = field(default_factory=set)  # peers that have told everything once
+    seen: set[str] = field(default_factory=set)  # peers that have sent everything once
 
     async def run(self) -> None:
         """Fetch until cancelled."""
@@ -66,8 +66,8 @@ class RttSync:
             response.raise_for_status()
             body = await _bounded(response)
         # A whole export takes tens of milliseconds to check: not on the loop.
-        told = await asyncio.to_thread(ExchangedCells.model_validate_json, body)
-        return self.store.merge(told)
+        received = await asyncio.to_thread(ExchangedCells.model_validate_json, body)
+        return self.store.merge(received)
 
 
 async def _bounded(response: aiohttp.ClientResponse) -> bytes:

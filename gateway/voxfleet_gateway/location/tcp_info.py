@@ -14,7 +14,7 @@ UNMEASURED = 2**32 - 1
 
 
 def round_trip_seconds(transport: asyncio.BaseTransport | None) -> float | None:
-    """Return the round trip of the transport's connection; None where the system does not tell."""
+    """Return the round trip of the transport's connection; None where the system does not report it."""
     connection = transport.get_extra_info("socket") if transport is not None else None
     if connection is None:
         return None

@@ -9,7 +9,7 @@ from voxfleet_gateway.server.health import Health
 from voxfleet_gateway.server.live.routes import Live
 from voxfleet_gateway.server.middleware import SPEECH_PATH, STREAM_PATH, RequestMiddleware
 from voxfleet_gateway.server.models import Models
-from voxfleet_gateway.server.page import page
+from voxfleet_gateway.server.page import Page
 from voxfleet_gateway.server.prewake import Prewake
 from voxfleet_gateway.server.requests.client_locator import ClientLocator
 from voxfleet_gateway.server.requests.request_body import continue_later
@@ -52,5 +52,5 @@ def public_app(  # noqa: PLR0913, PLR0917  # the handlers of all paths
     prewake = Prewake(speech.dispatcher, speech)
     app.router.add_get("/v1", prewake.api_root)
     app.router.add_get("/v1/", prewake.api_root)
-    app.router.add_get("/", prewake.before(page))
+    app.router.add_get("/", prewake.before(Page(rtt).get))
     return app

@@ -1,6 +1,17 @@
-"""The page at `/`: a form that sends one speech request and plays the response."""
+"""The page at `/`: a form that sends one speech request and plays the response.
+
+Knows: that the page also times a request to each region's gateway, after it has loaded, and reports the round trips
+(`/v1/rtt`); its policy allows connections to these gateways and nowhere else.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from aiohttp import web
+
+from voxfleet_gateway.server.middleware import CONTEXT
+from voxfleet_gateway.server.rtt import Rtt
 
 PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -34,18 +45,55 @@ at("form").onsubmit = async event => {
   at("note").value = `${response.headers.get("Voxfleet-Region")}: ${response.headers.get("Voxfleet-Route")}`;
   at("audio").play();
 };
+const seconds = async url => {
+  const began = performance.now();
+  await fetch(url, {mode: "no-cors", cache: "no-store"});
+  return (performance.now() - began) / 1000;
+};
+const measure = async () => {
+  const regions = (await (await fetch("/v1/rtt", {headers: authorization()})).json()).regions ?? {};
+  const rtt_seconds = {};
+  for (const [region, url] of Object.entries(regions).slice(0, 8)) {
+    const probe = new URL("/health/live", url);
+    try {
+      await seconds(probe);  // opens the connection
+      rtt_seconds[region] = Math.min(await seconds(probe), await seconds(probe));
+    } catch { /* a gateway that is away has no round trip */ }
+  }
+  if (!Object.keys(rtt_seconds).length) return;
+  const headers = {"Content-Type": "application/json", ...authorization()};
+  await fetch("/v1/rtt", {method: "POST", headers, body: JSON.stringify({rtt_seconds})});
+};
+addEventListener("load", () => setTimeout(measure, 2000));
 </script></html>
 """
 
 
+POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
+    "connect-src {}; media-src blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
-    "connect-src 'self'; media-src blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
 }
 
 
-async def page(_request: web.Request) -> web.Response:
-    """Respond with the page."""
-    return web.Response(text=PAGE, content_type="text/html", headers=HEADERS)
+@dataclass(slots=True)
+class Page:
+    """The handler."""
+
+    rtt: Rtt
+
+    async def get(self, request: web.Request) -> web.Response:
+        """Respond with the page."""
+        urls = self.rtt.gateway_urls(request[CONTEXT].caller).values()
+        policy = {"Content-Security-Policy": POLICY.format(" ".join(["'self'", *origins(urls)]))}
+        return web.Response(text=PAGE, content_type="text/html", headers=HEADERS | policy)
+
+
+def origins(urls: Iterable[str]) -> list[str]:
+    """Return the origins of URLs, as a policy names them; a host that could end a source list is left out."""
+    parts = [urlsplit(url) for url in urls]
+    allowed = {f"{each.scheme}://{each.netloc}" for each in parts if not set(each.netloc) & set(" ;,'\"")}
+    return sorted(each for each in allowed if each.startswith("https://"))

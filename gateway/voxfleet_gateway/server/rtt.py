@@ -47,7 +47,7 @@ class Rtt:
 
     async def regions(self, request: web.Request) -> web.Response:
         """Respond with the URLs at which the caller may measure its regions."""
-        return web.json_response({"regions": gateway_urls(self.dispatcher, request[CONTEXT].caller)})
+        return web.json_response({"regions": self.gateway_urls(request[CONTEXT].caller)})
 
     async def report(self, request: web.Request) -> web.Response:
         """Learn from a report; respond with 204."""
@@ -75,9 +75,8 @@ class Rtt:
         """Add the route of port 9091."""
         app.router.add_get(RTT_PATH, self.internal)
 
-
-def gateway_urls(dispatcher: Dispatcher, caller: Caller) -> dict[str, str]:
-    """Return the gateways' URLs by region, of the models that the caller may use."""
-    by_name = dispatcher.fleet.registry().by_name
-    entries = (entry for name in dispatcher.names(caller) for entry in by_name[name].regions)
-    return {entry.name: entry.gateway_url for entry in entries if entry.gateway_url}
+    def gateway_urls(self, caller: Caller) -> dict[str, str]:
+        """Return the gateways' URLs by region, of the models that the caller may use."""
+        by_name = self.dispatcher.fleet.registry().by_name
+        entries = (entry for name in self.dispatcher.names(caller) for entry in by_name[name].regions)
+        return {entry.name: entry.gateway_url for entry in entries if entry.gateway_url}

@@ -1,7 +1,7 @@
-"""What gateways tell one another of learned round trips. Pure.
+"""Learned round trips as gateways exchange them. Pure.
 
 Knows: the JSON form, and its bounds; that of two figures for the same group and region the one with more weight is
-kept, so that what is told twice, or comes back, counts once.
+kept, so that what is sent twice, or comes back, counts once.
 Does not know: HTTP, clocks; a figure's time travels as its age.
 """
 
@@ -34,7 +34,7 @@ class ExchangedCell(BaseModel):
 
 
 class ExchangedCells(BaseModel):
-    """What one gateway tells another."""
+    """What one gateway sends another."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -50,10 +50,10 @@ def export(model: RttModel, now_seconds: float, max_age_seconds: float = math.in
     return {"cells": rows}
 
 
-def merge(model: RttModel, told: ExchangedCells, regions: Collection[str], now_seconds: float) -> int:
+def merge(model: RttModel, received: ExchangedCells, regions: Collection[str], now_seconds: float) -> int:
     """Take over what weighs more than what is known, of known regions; return how many figures."""
     taken = 0
-    for row in told.cells:
+    for row in received.cells:
         if row.region not in regions or any(
             isinstance(part, str) and len(part) > MAX_NAME_CHARACTERS for part in row.key
         ):

@@ -17,7 +17,7 @@ from voxfleet_gateway.decisions.rtt.cells import Cell
 from voxfleet_gateway.decisions.rtt.client_network import ClientNetwork
 
 AREA_DEGREES = 10  # a thousand kilometres, in which round trips to far regions agree
-MIN_SECONDS, MAX_SECONDS = 0.0001, 3.0  # of a round trip; what lies outside measured something else
+MIN_SECONDS, MAX_SECONDS = 1e-6, 3.0  # of a round trip; what lies outside measured something else
 MIN_INTERVAL_SECONDS = 1.0  # between two samples of a prefix: a client with many connections counts as one
 # How many samples the coarser estimate counts as. Within a prefix samples agree, within a country they do not.
 PREFIX_PRIOR, GROUP_PRIOR = 0.3, 2.0
