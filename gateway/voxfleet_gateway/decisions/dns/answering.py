@@ -1,0 +1,175 @@
+"""Answers the requests of PowerDNS's remote backend, from memory. Pure: a request's line in, a response's line out.
+
+Knows: the protocol's methods (doc.powerdns.com, Remote Backend), names and plans. Every line gets a response: what is
+malformed, unknown or refused gets `{"result": false}`, since PowerDNS waits for one.
+Does not know: sockets, clocks, how plans are made. Nothing here waits, and every cache is bounded.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_network
+from typing import Any, NamedTuple
+
+from voxfleet_gateway.decisions.dns import records
+from voxfleet_gateway.decisions.dns.client_groups import ClientGroup, group_of
+from voxfleet_gateway.decisions.dns.records import Endpoint, Record, ZoneRecords
+from voxfleet_gateway.decisions.dns.region_choice import ModelPlan
+from voxfleet_gateway.decisions.dns.scopes import FindLeaf, Network, Scopes
+from voxfleet_gateway.decisions.dns.zone import Zone, ZoneName
+from voxfleet_gateway.decisions.location.address_facts import AddressFacts
+
+FAILED = records.response(False)  # the protocol's own word
+DONE = records.response(True)
+EMPTY = records.response([])
+MAX_CACHED = 32_768  # answers and rendered lines, each
+ADDRESS_TYPES = frozenset({"ANY", "A", "AAAA", "HTTPS"})
+
+
+class Answered(NamedTuple):
+    """What was answered to one client network, for metrics and demand."""
+
+    model: str
+    region: str
+    basis: str
+    group: ClientGroup
+    facts: AddressFacts | None
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneData:
+    """All that answers are made from; replaced as a whole."""
+
+    zone: Zone
+    static: ZoneRecords
+    servers: Mapping[str, tuple[records.Address, ...]]  # addresses of name servers, by name
+    endpoints: Mapping[str, Endpoint]  # by region
+    plans: Mapping[str, ModelPlan]  # by the model's full name
+    find_leaf: FindLeaf
+
+
+@dataclass(slots=True)
+class Answering:
+    """The zone that is served now, with what was already worked out."""
+
+    data: ZoneData
+    on_answer: Callable[[Answered], None]
+    answers: dict[tuple[str, str], tuple[Answered, int]] = field(default_factory=dict)  # by model and client network
+    lines: dict[tuple[str, str, int, str], bytes] = field(default_factory=dict)  # by name, region, scope, type
+
+    def replace(self, data: ZoneData) -> None:
+        """Answer from new data."""
+        self.data, self.answers, self.lines = data, {}, {}
+
+    def respond(self, line: bytes) -> bytes:
+        """Return the response to a request. Raises nothing."""
+        try:
+            request = json.loads(line)
+            method, parameters = request["method"], request.get("parameters") or {}
+            if method == "lookup":
+                return self._lookup(parameters)
+            return self._call(method, parameters)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            return FAILED
+
+    def _call(self, method: str, parameters: Mapping[str, Any]) -> bytes:
+        """Answer the methods beside lookup. Zone transfers (list) and changes are refused."""
+        if method == "initialize":
+            return DONE
+        if method == "getAllDomains":
+            return records.response([self._domain()])
+        if method == "getDomainInfo":
+            return records.response(self._domain()) if self._is_apex(parameters["name"]) else FAILED
+        if method in {"getAllDomainMetadata", "getDomainMetadata"}:
+            return records.response({} if method == "getAllDomainMetadata" else [])
+        return FAILED
+
+    def _lookup(self, parameters: Mapping[str, Any]) -> bytes:
+        name, wanted = parameters["qname"].lower(), parameters["qtype"]
+        found = self.data.zone.find(name)
+        if found is None:
+            return EMPTY
+        if found.kind == "model":
+            if wanted not in ADDRESS_TYPES:
+                return EMPTY
+            return self._tailored(name, found.owner, wanted, parameters["real-remote"])
+        return self._line((name, "", 0, wanted), found)
+
+    def _tailored(self, name: str, model: str, wanted: str, client: str) -> bytes:
+        """Answer with the region of the client's network."""
+        key = (model, client)
+        known = self.answers.get(key)
+        if known is None:
+            known = self._decide(model, client)
+            if known is None:
+                return records.response(records.empty_records(name, self.data.static.ttl))
+            _put(self.answers, key, known)
+        answered, scope = known
+        self.on_answer(answered)
+        return self._line((name, answered.region, scope, wanted), None)
+
+    def _decide(self, model: str, client: str) -> tuple[Answered, int] | None:
+        """Return the region and the scope for a client's network; None for a model without regions."""
+        plan = self.data.plans.get(model)
+        if plan is None or not plan.regions:
+            return None
+        network = _network(client)
+        if network is None or network.prefixlen == 0:  # the opt-out of RFC 7871, 7.1.2
+            return Answered(model, plan.untailored(), "untailored", ClientGroup(), None), 0
+        answer = Scopes(self.data.find_leaf, plan.choose).answer(network)
+        return Answered(model, answer.region, answer.basis, group_of(answer.facts), answer.facts), answer.scope
+
+    def _line(self, key: tuple[str, str, int, str], static: ZoneName | None) -> bytes:
+        line = self.lines.get(key)
+        if line is None:
+            name, region, scope, wanted = key
+            listed = self._static(name, static) if static else self._endpoint(name, region, scope)
+            line = records.response(records.of_type(listed, wanted))
+            _put(self.lines, key, line)
+        return line
+
+    def _endpoint(self, name: str, region: str, scope: int) -> list[Record]:
+        ttl, endpoint = self.data.static.ttl, self.data.endpoints.get(region, NOWHERE)
+        return records.endpoint_records(name, endpoint, ttl, scope) or records.empty_records(name, ttl)
+
+    def _static(self, name: str, found: ZoneName) -> list[Record]:
+        static = self.data.static
+        if found.kind == "apex":
+            return records.apex_records(static)
+        if found.kind == "server":
+            return records.address_records(name, self.data.servers.get(found.owner, ()), static.ttl)
+        if found.kind == "region":
+            addresses = self.data.endpoints.get(found.owner, NOWHERE).addresses
+            return records.address_records(name, addresses, static.ttl) or records.empty_records(name, static.ttl)
+        return records.empty_records(name, static.ttl)
+
+    def _is_apex(self, name: str) -> bool:
+        return f"{name.lower().rstrip('.')}." == self.data.zone.apex
+
+    def _domain(self) -> dict[str, Any]:
+        return {
+            "id": records.DOMAIN_ID,
+            "zone": self.data.zone.apex,
+            "kind": "native",
+            "serial": self.data.static.serial,
+        }
+
+
+NOWHERE = Endpoint(())
+
+
+def _put(cache: dict[Any, Any], key: object, value: object) -> None:
+    """Add to a cache; a full one is emptied, which costs less than keeping an order for what is replaced soon."""
+    if len(cache) >= MAX_CACHED:
+        cache.clear()
+    cache[key] = value
+
+
+def _network(text: str) -> Network | None:
+    """Read PowerDNS's `real-remote`: an address or a network, of a link-local client with its interface (%eth0)."""
+    address, _, length = text.partition("/")
+    address = address.partition("%")[0]
+    try:
+        return ip_network(f"{address}/{length}" if length else address, strict=False)
+    except ValueError:
+        return None
