@@ -1,4 +1,4 @@
-"""The command line: `voxfleet-gateway [serve] [--flags]` and `voxfleet-gateway replay FILE`."""
+"""The command line: `voxfleet-gateway [serve] [--flags]`, `voxfleet-gateway dns [--flags]`, `... replay FILE`."""
 
 import sys
 
@@ -16,6 +16,8 @@ def main() -> None:
     arguments = sys.argv[1:]
     if arguments[:1] == ["replay"]:
         sys.exit(run_replay(arguments[1:]))
+    if arguments[:1] == ["dns"]:
+        sys.exit(_serve_dns(arguments[1:]))
     sys.exit(_serve(arguments[1:] if arguments[:1] == ["serve"] else arguments))
 
 
@@ -28,6 +30,12 @@ def _serve(arguments: list[str]) -> int:
         sys.stderr.write(f"voxfleet-gateway: {error}\n")
         return 1
     return 0
+
+
+def _serve_dns(arguments: list[str]) -> int:
+    from voxfleet_gateway.dns.command import run  # noqa: PLC0415  # the gateway itself needs none of it
+
+    return run(arguments)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ GatewayError
 ├── RecordError                 a line of a log that holds a decision which cannot be read
 ├── LocationDatabaseError       a location database that cannot be read
 ├── ProxyHeaderError            a connection that begins with no valid PROXY header
+├── ZoneFileError               the DNS engine's zone file cannot be read
 ├── ClusterError                a call to the Kubernetes API failed
 │   ├── ClusterUnavailableError no response, or 401/429/5xx: try again later
 │   ├── ClusterConflictError    the object changed since it was read (409)
@@ -61,6 +62,10 @@ class LocationDatabaseError(GatewayError):
 
 class ProxyHeaderError(GatewayError):
     """A connection that begins with no valid PROXY header; the message quotes none of its bytes."""
+
+
+class ZoneFileError(GatewayError):
+    """The DNS engine's zone file cannot be read; the message names the file, the field and its value."""
 
 
 class ClusterError(GatewayError):

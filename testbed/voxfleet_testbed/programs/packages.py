@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from voxfleet_testbed.errors import UnavailableError
@@ -28,6 +28,13 @@ PACKAGE_OF: dict[str, str] = {
     "nsenter": "util-linux",
     "sysctl": "procps",
 }
+# The same of what the DNS engine is tested with.
+DNS_PACKAGE_OF: dict[str, str] = {
+    "pdns_server": "pdns-server",
+    "/usr/lib/x86_64-linux-gnu/pdns/libremotebackend.so": "pdns-backend-remote",
+    "pdns_recursor": "pdns-recursor",
+    "dnsperf": "dnsperf",
+}
 APT_SECONDS = 600  # for a slow mirror
 Find = Callable[[str], bool]
 
@@ -40,9 +47,9 @@ def is_installed(program: str) -> bool:
     return shutil.which(program, path=path) is not None
 
 
-def missing_packages(find: Find = is_installed) -> tuple[str, ...]:
+def missing_packages(find: Find = is_installed, table: Mapping[str, str] = PACKAGE_OF) -> tuple[str, ...]:
     """Return the packages whose programs are missing, each once."""
-    return tuple(dict.fromkeys(package for program, package in PACKAGE_OF.items() if not find(program)))
+    return tuple(dict.fromkeys(package for program, package in table.items() if not find(program)))
 
 
 def require_cluster_prerequisites(user_id: int | None = None, find: Find = is_installed) -> None:
@@ -61,13 +68,13 @@ def require_cluster_prerequisites(user_id: int | None = None, find: Find = is_in
         )
 
 
-def install_packages(report: Report = ignore) -> tuple[str, ...]:
-    """Install missing packages with apt-get; returns their names.
+def install_packages(report: Report = ignore, table: Mapping[str, str] = PACKAGE_OF) -> tuple[str, ...]:
+    """Install missing packages with apt-get, without starting the services in them; returns their names.
 
     Raises:
         UnavailableError: not root, no apt-get, or apt-get failed.
     """
-    packages = missing_packages()
+    packages = missing_packages(table=table)
     if not packages:
         return ()
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
@@ -80,7 +87,8 @@ def install_packages(report: Report = ignore) -> tuple[str, ...]:
 
 
 def _apt_get(*arguments: str) -> None:
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    # RUNLEVEL: in runlevel 1 invoke-rc.d starts no service, which would take a port that tests or the user need.
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
     finished = subprocess.run(
         ["apt-get", "-qq", *arguments],
         env=environment,

@@ -23,6 +23,7 @@ FAILED = records.response(False)  # the protocol's own word
 DONE = records.response(True)
 EMPTY = records.response([])
 MAX_CACHED = 32_768  # answers and rendered lines, each
+EVERY_MODEL = ""  # owner of the endpoints of regions that the zone file has
 ADDRESS_TYPES = frozenset({"ANY", "A", "AAAA", "HTTPS"})
 
 
@@ -43,7 +44,7 @@ class ZoneData:
     zone: Zone
     static: ZoneRecords
     servers: Mapping[str, tuple[records.Address, ...]]  # addresses of name servers, by name
-    endpoints: Mapping[str, Endpoint]  # by region
+    endpoints: Mapping[tuple[str, str], Endpoint]  # by the model's full name and region; EVERY_MODEL for all
     plans: Mapping[str, ModelPlan]  # by the model's full name
     find_leaf: FindLeaf
 
@@ -93,7 +94,7 @@ class Answering:
             if wanted not in ADDRESS_TYPES:
                 return EMPTY
             return self._tailored(name, found.owner, wanted, parameters["real-remote"])
-        return self._line((name, "", 0, wanted), found)
+        return self._line((name, "", 0, wanted))
 
     def _tailored(self, name: str, model: str, wanted: str, client: str) -> bytes:
         """Answer with the region of the client's network."""
@@ -102,11 +103,11 @@ class Answering:
         if known is None:
             known = self._decide(model, client)
             if known is None:
-                return records.response(records.empty_records(name, self.data.static.ttl))
+                return self._line((name, "", 0, wanted))
             _put(self.answers, key, known)
         answered, scope = known
         self.on_answer(answered)
-        return self._line((name, answered.region, scope, wanted), None)
+        return self._line((name, answered.region, scope, wanted))
 
     def _decide(self, model: str, client: str) -> tuple[Answered, int] | None:
         """Return the region and the scope for a client's network; None for a model without regions."""
@@ -119,29 +120,30 @@ class Answering:
         answer = Scopes(self.data.find_leaf, plan.choose).answer(network)
         return Answered(model, answer.region, answer.basis, group_of(answer.facts), answer.facts), answer.scope
 
-    def _line(self, key: tuple[str, str, int, str], static: ZoneName | None) -> bytes:
+    def _line(self, key: tuple[str, str, int, str]) -> bytes:
         line = self.lines.get(key)
         if line is None:
             name, region, scope, wanted = key
-            listed = self._static(name, static) if static else self._endpoint(name, region, scope)
+            listed = self._records(name, self.data.zone.names[name], region, scope)
             line = records.response(records.of_type(listed, wanted))
             _put(self.lines, key, line)
         return line
 
-    def _endpoint(self, name: str, region: str, scope: int) -> list[Record]:
-        ttl, endpoint = self.data.static.ttl, self.data.endpoints.get(region, NOWHERE)
-        return records.endpoint_records(name, endpoint, ttl, scope) or records.empty_records(name, ttl)
-
-    def _static(self, name: str, found: ZoneName) -> list[Record]:
-        static = self.data.static
+    def _records(self, name: str, found: ZoneName, region: str, scope: int) -> list[Record]:
+        """Return all records of a name; a name that has none now exists nevertheless."""
+        static, endpoints = self.data.static, self.data.endpoints
+        listed: list[Record] = []
         if found.kind == "apex":
-            return records.apex_records(static)
-        if found.kind == "server":
-            return records.address_records(name, self.data.servers.get(found.owner, ()), static.ttl)
-        if found.kind == "region":
-            addresses = self.data.endpoints.get(found.owner, NOWHERE).addresses
-            return records.address_records(name, addresses, static.ttl) or records.empty_records(name, static.ttl)
-        return records.empty_records(name, static.ttl)
+            listed = records.apex_records(static)
+        elif found.kind == "server":
+            listed = records.address_records(name, self.data.servers.get(found.owner, ()), static.ttl)
+        elif found.kind == "region":
+            endpoint = endpoints.get((EVERY_MODEL, found.owner), NOWHERE)
+            listed = records.address_records(name, endpoint.addresses, static.ttl)
+        elif found.kind == "model":
+            endpoint = endpoints.get((EVERY_MODEL, region)) or endpoints.get((found.owner, region), NOWHERE)
+            listed = records.endpoint_records(name, endpoint, static.ttl, scope)
+        return listed or records.empty_records(name, static.ttl)
 
     def _is_apex(self, name: str) -> bool:
         return f"{name.lower().rstrip('.')}." == self.data.zone.apex

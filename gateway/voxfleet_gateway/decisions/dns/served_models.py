@@ -19,6 +19,7 @@ class ServedRegion:
     price_per_gpu_hour: float = 0.0
     max_slots: float = 0.0  # of all replicas that it may have
     is_suspended: bool = False
+    gateway_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,4 +61,5 @@ def _served_region(entry: RegionEntry, rows_per_replica: float) -> ServedRegion:
         entry.price_per_gpu_hour,
         entry.max_replicas * rows_per_replica,
         entry.suspended,
+        entry.gateway_url or "",
     )

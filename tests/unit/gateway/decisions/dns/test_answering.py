@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from voxfleet_gateway.decisions.dns.answering import MAX_CACHED, Answered, Answering, ZoneData
+from voxfleet_gateway.decisions.dns.answering import EVERY_MODEL, MAX_CACHED, Answered, Answering, ZoneData
 from voxfleet_gateway.decisions.dns.client_groups import ClientGroup
 from voxfleet_gateway.decisions.dns.records import Endpoint, ZoneRecords
 from voxfleet_gateway.decisions.dns.region_choice import ModelPlan, PlannedRegion
@@ -34,8 +34,8 @@ def answering(on_answer: Any = lambda _answered: None) -> Answering:
         ZoneRecords(APEX, ("ns1.tts.example.com.", "ns.elsewhere.net."), "hostmaster.example.com.", 30, 7),
         {"ns1.tts.example.com.": (ip_address("192.0.2.53"), ip_address("2001:db8::53"))},
         {
-            "asia": Endpoint((ip_address("192.0.2.1"), ip_address("2001:db8::1")), 6006, ("h2",)),
-            "europe": Endpoint((ip_address("192.0.2.2"),)),
+            (EVERY_MODEL, "asia"): Endpoint((ip_address("192.0.2.1"), ip_address("2001:db8::1")), 6006, ("h2",)),
+            ("voices/narrator", "europe"): Endpoint((ip_address("192.0.2.2"),)),
         },
         {"voices/narrator": ModelPlan((ASIA, EUROPE), shares, "europe"), "voices/idle": ModelPlan(())},
         find,

@@ -1,0 +1,1 @@
+"""`voxfleet-gateway dns`: the engine behind PowerDNS, a process of its own."""

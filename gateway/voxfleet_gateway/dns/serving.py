@@ -1,0 +1,225 @@
+"""Runs the DNS engine until SIGTERM or SIGINT: the socket, reports, solutions, reloads, metrics.
+
+Knows: sockets, signals, files, intervals. Does not know: how answers are decided.
+"""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import aiohttp
+import structlog
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from voxfleet_gateway.cluster.api import connect
+from voxfleet_gateway.cluster.list_watch import ListWatch
+from voxfleet_gateway.cluster.registry_watch import LABEL_SELECTOR, RegistryWatch, registry_path
+from voxfleet_gateway.dns.addresses import GatewayAddresses
+from voxfleet_gateway.dns.backend_server import serve_backend
+from voxfleet_gateway.dns.engine import Engine
+from voxfleet_gateway.dns.leaves import LeafFinder
+from voxfleet_gateway.dns.reports import RegionReports
+from voxfleet_gateway.dns.settings import DnsSettings
+from voxfleet_gateway.dns.solver import Solver
+from voxfleet_gateway.dns.telemetry import REGISTRY, RELOAD_FAILURES
+from voxfleet_gateway.dns.zone_file import read_zone_file
+from voxfleet_gateway.errors import ZoneFileError
+from voxfleet_gateway.location.database import LocationDatabase
+from voxfleet_gateway.peers.tls import PeerTls
+from voxfleet_gateway.regions import ObjectKey
+
+FILE_CHECK_SECONDS = 5.0  # kubelet replaces a mounted file within a minute or two
+REFRESH_SECONDS = 5.0  # for what changes with time alone: ramps, ages, a replaced database
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Parts:
+    """What a running engine is made of."""
+
+    settings: DnsSettings
+    engine: Engine
+    addresses: GatewayAddresses
+    solver: Solver
+    database: LocationDatabase
+    leaves: LeafFinder
+    tls: PeerTls | None
+    reports: RegionReports | None = None
+    watch: ListWatch | None = None
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def run(self) -> None:
+        """Keep the engine's state up to date until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for name, loop in (
+                    ("refresh", self._refresh()),
+                    ("solve", self._solve()),
+                    ("resolve", self._resolve()),
+                    ("zone file", self._follow_file()),
+                    ("location database", self.database.run()),
+                ):
+                    group.create_task(loop, name=name)
+                if self.tls is not None:
+                    group.create_task(self.tls.follow(), name="certificate")
+                if self.watch is not None:
+                    group.create_task(self.watch.run(), name="registry")
+        finally:
+            if self.reports is not None:
+                await self.reports.stop()
+            await self.solver.stop()
+
+    async def _refresh(self) -> None:
+        """Make the data anew after a change, and now and then."""
+        while True:
+            self.changed.clear()
+            if self.reports is not None:
+                self.reports.follow(self.engine.sources)
+            self.engine.resolved = dict(self.addresses.endpoints)
+            if self.leaves.files is not self.database.files:
+                self.leaves = LeafFinder(self.database.files)
+                self.engine.find_leaf = self.leaves.find
+            self.engine.refresh()
+            try:
+                async with asyncio.timeout(REFRESH_SECONDS):
+                    await self.changed.wait()
+            except TimeoutError:
+                continue
+
+    async def _solve(self) -> None:
+        while True:
+            await asyncio.sleep(self.settings.solve_seconds)
+            for model, problem in self.engine.problems().items():
+                solution = await self.solver.solve(problem)
+                if solution is not None:
+                    self.engine.use(model, solution)
+            self.changed.set()
+
+    async def _resolve(self) -> None:
+        while True:
+            urls = self.engine.urls
+            await self.addresses.resolve(urls)
+            self.changed.set()
+            for _ in range(max(1, round(self.settings.resolve_seconds))):
+                await asyncio.sleep(min(1.0, self.settings.resolve_seconds))
+                if self.engine.urls - urls:  # a region is new: resolve it now
+                    break
+
+    async def _follow_file(self) -> None:
+        path = Path(self.settings.zone_file)
+        last = _stamp(path)
+        while True:
+            await asyncio.sleep(FILE_CHECK_SECONDS)
+            if (now := _stamp(path)) == last:
+                continue
+            last = now
+            try:
+                self.engine.file = read_zone_file(path)
+            except ZoneFileError as error:
+                RELOAD_FAILURES.inc()
+                log.warning("zone_file_not_reloaded", error=str(error))
+                continue
+            log.info("zone_file_reloaded", zone=self.engine.file.apex)
+            self.addresses.alpn = self.engine.file.alpn
+            self.changed.set()
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_size
+
+
+async def serve(settings: DnsSettings) -> None:
+    """Serve until SIGTERM or SIGINT. Raises GatewayError or OSError when it cannot start."""
+    ended = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, ended.set)
+    mode = int(settings.backend_socket_mode, 8)
+    async with AsyncExitStack() as stack:
+        parts = await _assemble(settings, stack)
+        await stack.enter_async_context(_serving_metrics(parts))
+        respond = parts.engine.answering.respond
+        await stack.enter_async_context(serve_backend(Path(settings.backend_socket), mode, respond))
+        log.info("serving", socket=settings.backend_socket, zone=parts.engine.file.apex)
+        await _run_until(parts, ended)
+
+
+async def _run_until(parts: Parts, ended: asyncio.Event) -> None:
+    running = asyncio.create_task(parts.run(), name="engine")
+    waiting = asyncio.create_task(ended.wait(), name="ended")
+    try:
+        await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        if running.done():
+            running.result()  # raises: a programming error; the process is restarted
+    finally:
+        for task in (running, waiting):
+            task.cancel()
+        await asyncio.gather(running, waiting, return_exceptions=True)
+
+
+async def _assemble(settings: DnsSettings, stack: AsyncExitStack) -> Parts:
+    database = LocationDatabase(settings.location_paths)
+    database.open()
+    file = read_zone_file(Path(settings.zone_file))
+    leaves = LeafFinder(database.files)
+    engine = Engine(file, leaves.find)
+    addresses = GatewayAddresses(settings.allow_private_addresses, file.alpn)
+    tls = PeerTls.of(Path(settings.peer_tls_folder)) if settings.peer_tls_folder else None
+    parts = Parts(settings, engine, addresses, Solver(), database, leaves, tls)
+    if tls is not None:
+        session = await stack.enter_async_context(
+            aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
+        )
+        parts.reports = RegionReports(session, tls, settings.report_seconds, parts.changed.set)
+        engine.state_of = parts.reports.state
+    if settings.registry:
+        parts.watch = await _registry_watch(settings, parts, stack)
+    return parts
+
+
+async def _registry_watch(settings: DnsSettings, parts: Parts, stack: AsyncExitStack) -> ListWatch:
+    api = await connect(settings.kubeconfig)
+    stack.push_async_callback(api.close)
+
+    def changed(_refs: Iterable[ObjectKey]) -> None:
+        parts.engine.entries = tuple(receiver.registry.entries.values())
+        parts.changed.set()
+
+    receiver = RegistryWatch(changed)
+    return ListWatch("models", api, registry_path(settings.system_namespace), receiver, LABEL_SELECTOR)
+
+
+@asynccontextmanager
+async def _serving_metrics(parts: Parts) -> AsyncIterator[None]:
+    async def metrics(_request: web.Request) -> web.Response:
+        parts.engine.refresh_gauges()
+        if parts.reports is not None:
+            parts.reports.refresh_gauges(parts.engine.clock())
+        return web.Response(body=generate_latest(REGISTRY), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    async def live(_request: web.Request) -> web.Response:
+        return web.json_response({"status": "live"})
+
+    async def ready(_request: web.Request) -> web.Response:
+        if parts.watch is not None and not parts.watch.synced.is_set():
+            return web.json_response({"status": "waiting", "for": ["models"]}, status=503)
+        return web.json_response({"status": "ready"})
+
+    app = web.Application()
+    app.add_routes([web.get("/metrics", metrics), web.get("/health/live", live), web.get("/health/ready", ready)])
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, parts.settings.host or None, parts.settings.metrics_port)
+        await site.start()
+        yield
+    finally:
+        await runner.cleanup()
