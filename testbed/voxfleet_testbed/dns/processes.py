@@ -121,6 +121,7 @@ def start_recursor(folder: Path, port: int, forward: Mapping[str, str]) -> Runni
         "dnssec": "off",
         "use-incoming-edns-subnet": "yes",
         "edns-subnet-allow-list": ",".join(forward),
+        "ecs-add-for": "0.0.0.0/0,::/0",  # by default not for clients on loopback
         "ecs-ipv4-bits": "24",
         "ecs-ipv6-bits": "56",
         "ecs-ipv4-never-cache": "no",

@@ -24,12 +24,14 @@ def query(
     use_edns: bool = True,
     tcp: bool = False,
     payload: int = 1232,
+    recurse: bool = False,
 ) -> dns.message.Message:
     """Ask one question."""
     message = dns.message.make_query(
         name, kind, use_edns=use_edns, options=list(options), payload=payload if use_edns else None
     )
-    message.flags &= ~dns.flags.RD
+    if not recurse:
+        message.flags &= ~dns.flags.RD
     send = dns.query.tcp if tcp else dns.query.udp
     return send(message, LOOPBACK, QUERY_SECONDS, port)
 
