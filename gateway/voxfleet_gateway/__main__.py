@@ -2,13 +2,8 @@
 
 import sys
 
-import uvloop
-
 from voxfleet_gateway.errors import GatewayError
 from voxfleet_gateway.replay_command import run as run_replay
-from voxfleet_gateway.serving import serve
-from voxfleet_gateway.settings import read_settings
-from voxfleet_gateway.telemetry import configure_logs
 
 
 def main() -> None:
@@ -21,7 +16,15 @@ def main() -> None:
     sys.exit(_serve(arguments[1:] if arguments[:1] == ["serve"] else arguments))
 
 
+# Each command imports what it needs: the Kubernetes client alone takes a second, and the DNS engine uses it with the
+# registry only.
 def _serve(arguments: list[str]) -> int:
+    import uvloop  # noqa: PLC0415
+
+    from voxfleet_gateway.serving import serve  # noqa: PLC0415
+    from voxfleet_gateway.settings import read_settings  # noqa: PLC0415
+    from voxfleet_gateway.telemetry import configure_logs  # noqa: PLC0415
+
     try:
         settings = read_settings(arguments)
         configure_logs(settings.log_level)
@@ -33,7 +36,7 @@ def _serve(arguments: list[str]) -> int:
 
 
 def _serve_dns(arguments: list[str]) -> int:
-    from voxfleet_gateway.dns.command import run  # noqa: PLC0415  # the gateway itself needs none of it
+    from voxfleet_gateway.dns.command import run  # noqa: PLC0415
 
     return run(arguments)
 

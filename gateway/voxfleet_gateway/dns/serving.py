@@ -15,7 +15,6 @@ import structlog
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from voxfleet_gateway.cluster.api import connect
 from voxfleet_gateway.cluster.list_watch import ListWatch
 from voxfleet_gateway.cluster.registry_watch import LABEL_SELECTOR, RegistryWatch, registry_path
 from voxfleet_gateway.dns.addresses import GatewayAddresses
@@ -32,7 +31,7 @@ from voxfleet_gateway.location.database import LocationDatabase
 from voxfleet_gateway.peers.tls import PeerTls
 from voxfleet_gateway.regions import ObjectKey
 
-FILE_CHECK_SECONDS = 5.0  # kubelet replaces a mounted file within a minute or two
+FILE_CHECK_SECONDS = 2.0  # kubelet replaces a mounted file within a minute or two
 REFRESH_SECONDS = 5.0  # for what changes with time alone: ramps, ages, a replaced database
 
 log = structlog.get_logger(__name__)
@@ -186,6 +185,8 @@ async def _assemble(settings: DnsSettings, stack: AsyncExitStack) -> Parts:
 
 
 async def _registry_watch(settings: DnsSettings, parts: Parts, stack: AsyncExitStack) -> ListWatch:
+    from voxfleet_gateway.cluster.api import connect  # noqa: PLC0415  # the Kubernetes client takes a second to import
+
     api = await connect(settings.kubeconfig)
     stack.push_async_callback(api.close)
 

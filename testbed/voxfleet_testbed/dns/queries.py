@@ -16,7 +16,7 @@ from voxfleet_testbed.dns.processes import LOOPBACK
 QUERY_SECONDS = 20.0  # of a loaded machine
 
 
-def query(
+def query(  # noqa: PLR0913  # what a query may vary in, each by name
     port: int,
     name: str,
     kind: str = "A",

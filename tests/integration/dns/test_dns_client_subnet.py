@@ -68,11 +68,11 @@ def test_a_source_of_0_gets_an_untailored_answer_with_scope_0(servers: DnsServer
 
 
 # Section 7.2.2 (and 7.2.1): no option in the query, none in the response.
-@pytest.mark.parametrize("use_edns", [True, False])
-def test_without_the_option_there_is_none_in_the_response(servers: DnsServers, use_edns: bool) -> None:
-    response = query(servers.port, MODEL, use_edns=use_edns)
-    assert ecs_of(response) is None
-    assert addresses(response) == {"192.0.2.10"}
+def test_without_the_option_there_is_none_in_the_response(servers: DnsServers) -> None:
+    for use_edns in (True, False):
+        response = query(servers.port, MODEL, use_edns=use_edns)
+        assert ecs_of(response) is None
+        assert addresses(response) == {"192.0.2.10"}
 
 
 # Section 7.2.1: names whose answers are not tailored have scope 0: they are for every client.
