@@ -56,11 +56,12 @@ class Answering:
     data: ZoneData
     on_answer: Callable[[Answered], None]
     answers: dict[tuple[str, str], tuple[Answered, int]] = field(default_factory=dict)  # by model and client network
+    scopes: dict[str, Scopes] = field(default_factory=dict)  # by model
     lines: dict[tuple[str, str, int, str], bytes] = field(default_factory=dict)  # by name, region, scope, type
 
     def replace(self, data: ZoneData) -> None:
         """Answer from new data."""
-        self.data, self.answers, self.lines = data, {}, {}
+        self.data, self.answers, self.scopes, self.lines = data, {}, {}, {}
 
     def respond(self, line: bytes) -> bytes:
         """Return the response to a request. Raises nothing."""
@@ -117,7 +118,10 @@ class Answering:
         network = _network(client)
         if network is None or network.prefixlen == 0:  # the opt-out of RFC 7871, 7.1.2
             return Answered(model, plan.untailored(), "untailored", ClientGroup(), None), 0
-        answer = Scopes(self.data.find_leaf, plan.choose).answer(network)
+        scopes = self.scopes.get(model)
+        if scopes is None:
+            scopes = self.scopes[model] = Scopes(self.data.find_leaf, plan.choose)
+        answer = scopes.answer(network)
         return Answered(model, answer.region, answer.basis, group_of(answer.facts), answer.facts), answer.scope
 
     def _line(self, key: tuple[str, str, int, str]) -> bytes:

@@ -6,7 +6,7 @@ Does not know: how a region is chosen (region_choice.py), databases' files, mess
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import NamedTuple
 
@@ -21,6 +21,7 @@ LONGEST = {4: 24, 6: 56}  # RFC 7871, 11.1: what a resolver should not be asked 
 SHARED_OUT = {4: 16, 6: 32}
 SHORTEST = 1  # a tailored answer with scope 0 would be cached for every client
 MAX_JOINED = 16  # blocks joined into one scope: bounds the work per answer
+MAX_BLOCKS = 65_536  # kept
 
 
 class Leaf(NamedTuple):
@@ -52,18 +53,36 @@ class _Unit(NamedTuple):
     facts: AddressFacts
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Scopes:
-    """Finds answers and their scopes for one model's plan."""
+    """Finds answers and their scopes for one model's plan, and keeps the blocks that it has found."""
 
     find_leaf: FindLeaf
     choose: Choose
+    blocks: dict[tuple[int, int, int], TailoredAnswer] = field(default_factory=dict)  # version, length, leading bits
+    lengths: dict[int, list[int]] = field(default_factory=lambda: {4: [], 6: []})  # of blocks, by version
 
     def answer(self, client: Network) -> TailoredAnswer:
         """Return the answer for a client's network, by its first address. Its prefix length must not be 0."""
-        kind: type[Address] = IPv4Address if client.version == 4 else IPv6Address  # noqa: PLR2004  # the IP version
-        own = self._unit(int(client.network_address), kind)
-        return TailoredAnswer(own.choice.region, self._joined(own, kind), own.choice.basis, own.facts)
+        address, version = int(client.network_address), client.version
+        kind: type[Address] = IPv4Address if version == 4 else IPv6Address  # noqa: PLR2004  # the IP version
+        bits = client.max_prefixlen
+        for length in self.lengths[version]:
+            known = self.blocks.get((version, length, address >> (bits - length)))
+            if known is not None:
+                start = _truncate(address, LONGEST[version], bits)
+                return known._replace(facts=self.find_leaf(kind(start)).facts)
+        own = self._unit(address, kind)
+        found = TailoredAnswer(own.choice.region, self._joined(own, kind), own.choice.basis, own.facts)
+        self._keep((version, found.scope, address >> (bits - found.scope)), found)
+        return found
+
+    def _keep(self, key: tuple[int, int, int], found: TailoredAnswer) -> None:
+        if len(self.blocks) >= MAX_BLOCKS:
+            self.blocks.clear()
+        self.blocks[key] = found
+        if key[1] not in self.lengths[key[0]]:
+            self.lengths[key[0]].append(key[1])
 
     def _unit(self, address: int, kind: type[Address]) -> _Unit:
         version, bits = kind(0).version, kind(0).max_prefixlen

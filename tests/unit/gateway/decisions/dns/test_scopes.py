@@ -139,6 +139,23 @@ def test_every_address_of_a_scope_gets_the_same_answer_and_scope(database: Datab
     assert other_block == block or not other_block.overlaps(block)
 
 
+@settings(max_examples=25, deadline=None)
+@given(databases(), st.lists(st.integers(0, 2**18 - 1), min_size=2, max_size=12))
+def test_kept_blocks_give_the_same_answers(database: Database, addresses: list[int]) -> None:
+    keeping = Scopes(database.find, ModelPlan(REGIONS, SHARES, "us").choose)
+    for address in addresses * 2:
+        client = f"{IPv4Address(int(IPv4Address('20.0.0.0')) + address)}/32"
+        assert keeping.answer(ip_network(client)) == answer(database, client)
+
+
+def test_kept_blocks_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("voxfleet_gateway.decisions.dns.scopes.MAX_BLOCKS", 4)
+    keeping = Scopes(Database({"20.0.0.0/8": "BR"}).find, ModelPlan(REGIONS, SHARES, "us").choose)
+    for part in range(40):
+        keeping.answer(ip_network(f"20.{part}.0.0/24"))
+        assert len(keeping.blocks) <= 4
+
+
 @given(st.integers(0, 2**128 - 1))
 def test_ipv6_scopes_hold_too(address: int) -> None:
     database = Database({"2a00::/12": "DE", "2a10::/12": "BR", "2400::/12": "CN"})
