@@ -144,9 +144,10 @@ async def serve(settings: DnsSettings) -> None:
     mode = int(settings.backend_socket_mode, 8)
     async with AsyncExitStack() as stack:
         parts = await _assemble(settings, stack)
-        await stack.enter_async_context(_serving_metrics(parts))
         respond = parts.engine.answering.respond
+        # First: the startup probe at the other port means that PowerDNS finds its socket.
         await stack.enter_async_context(serve_backend(Path(settings.backend_socket), mode, respond))
+        await stack.enter_async_context(_serving_metrics(parts))
         log.info("serving", socket=settings.backend_socket, zone=parts.engine.file.apex)
         await _run_until(parts, ended)
 
