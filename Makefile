@@ -10,7 +10,8 @@ ifneq ($(origin KUBECONFIG),command line)
 unexport KUBECONFIG
 endif
 
-.PHONY: help setup demo demo-spot demo-down test check format lint types unit integration e2e soak chaos bench-start bench-wakes bench-operator bench-operator-scale bench-gateway voice-gate bench-speech gpu-bench voice crds lock clean
+# Every target with a help text; none is a file.
+.PHONY: $(shell sed -n 's/^\([a-z0-9-]*\):.*\#\#.*/\1/p' $(MAKEFILE_LIST))
 
 help: ## list the targets
 	@printf 'VoxFleet: make TARGET\n\n'
@@ -29,6 +30,9 @@ demo-spot: setup ## show spot nodes, fallback and reclaim with a real Karpenter 
 
 demo-down: setup ## remove the demo's cluster and all its files
 	@$(VENV)/python -m voxfleet_demo down
+
+dns-demo: setup ## serve five regions by PowerDNS on port 5300 and print what dig +subnet answers (ARGS="--once --port 5301")
+	@$(VENV)/python -m voxfleet_demo.dns_demo $(ARGS)
 
 test: check unit integration e2e ## run all checks and tests; they decide whether a change is merged
 
@@ -77,6 +81,9 @@ bench-operator-scale: setup ## create 1,000 resources of three regions, beside a
 
 bench-gateway: setup ## measure the gateway beside nginx as a plain proxy, on one core (ARGS="--quick --only first-byte streams")
 	@$(VENV)/python benchmarks/gateway $(ARGS)
+
+bench-dns: setup ## measure DNS answers per second beside PowerDNS with a static zone (ARGS="--rounds 1 --seconds 3")
+	@$(VENV)/python benchmarks/dns_answers.py $(ARGS)
 
 voice-gate: setup ## measure the demo voice's word errors and judge them (ARGS="--checkpoint DIR --beside DIR")
 	@$(VENV)/python benchmarks/speech_errors gate $(ARGS)

@@ -44,7 +44,7 @@ EXAMPLE_NETWORKS: Mapping[str, Place] = {
 def write_location_database(path: Path, networks: Mapping[str, Place] = EXAMPLE_NETWORKS) -> Path:
     """Write the database and return its path."""
     from mmdb_writer import MMDBWriter  # noqa: PLC0415  # of the development environment alone
-    from netaddr import IPSet  # noqa: PLC0415
+    from netaddr import IPSet  # type: ignore[import-untyped]  # noqa: PLC0415
 
     writer = MMDBWriter(6, "VoxFleet-Example-City", ipv4_compatible=True, languages=["en"], description="example")
     for network, place in networks.items():
