@@ -1,4 +1,4 @@
-"""The command line: `voxfleet keys | route | cost | simulate ...`."""
+"""The command line: `voxfleet status | explain | route | cost | keys | simulate`."""
 
 import sys
 
@@ -6,6 +6,7 @@ import typer
 
 from voxfleet_cli.cost.commands import cost
 from voxfleet_cli.errors import CliError
+from voxfleet_cli.fleet.commands import explain_command, status_command
 from voxfleet_cli.keys.commands import app as keys
 from voxfleet_cli.parts import add_part_commands
 from voxfleet_cli.route.commands import app as route
@@ -13,6 +14,8 @@ from voxfleet_cli.route.commands import app as route
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(keys, name="keys")
 app.add_typer(route, name="route")
+app.command("status")(status_command)
+app.command("explain")(explain_command)
 app.command()(cost)
 add_part_commands(app, {"route": route})
 

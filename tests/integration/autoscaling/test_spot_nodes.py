@@ -1,11 +1,12 @@
 """The operator beside a real autoscaler: spot first, on demand when there is none, and no stream cut on the way."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 from voxfleet_demo.spot import steps
-from voxfleet_demo.spot.environment import LARGE, MODEL_REQUESTS, SMALL, SpotEnvironment
+from voxfleet_demo.spot.environment import FLEETS, LARGE, MODEL_REQUESTS, SMALL, SpotEnvironment
 from voxfleet_demo.spot.streams import Stream
 from voxfleet_testbed.cluster.karpenter import (
     LABEL_CAPACITY_TYPE,
@@ -22,18 +23,38 @@ Applied = Callable[..., AbstractContextManager[str]]
 STREAM_SECONDS = 45.0  # longer than a node takes to be replaced
 
 
+def sums(environment: SpotEnvironment, name: str) -> dict[str, float]:
+    """A resource's cost ledger, over the months: a test may run at the end of one."""
+    cost = environment.api.get(f"{FLEETS}/{name}")["status"]["cost"]
+    found: dict[str, float] = {"held": sum(rate.get("spotGpus", 0) + rate["onDemandGpus"] for rate in cost["rates"])}
+    for row in cost["months"]:
+        amounts = {key: float(value) for key, value in row.items() if key not in {"month", "region"}}
+        found |= {key: found.get(key, 0.0) + value for key, value in amounts.items()}
+    return found
+
+
 def test_a_region_wakes_on_spot_nodes_and_gives_them_back(environment: SpotEnvironment, fleet: Applied) -> None:
     with fleet("wakes") as name:
         assert environment.cluster.claims() == ()
+        began = time.time()
         steps.wake(environment, name, 3, SPOT)
         environment.until(
             lambda: environment.region_status(name).get("spotReplicas") == 3, "the status says 3 on spot", 60
         )
+        in_use = time.time()
+        time.sleep(2)
         nodes = environment.cluster.nodes()
         assert {(node.machine, node.capacity_type) for node in nodes} == {(SMALL, SPOT)}
+        idle_from = time.time()
         steps.fall_asleep(environment, name)
         environment.until(lambda: not environment.cluster.nodes(), "every node is gone", 120)
         environment.until(lambda: environment.region_status(name)["phase"] == "Asleep", "the region is asleep", 60)
+        environment.until(lambda: sums(environment, name)["held"] == 0, "the ledger says that no GPU is held", 60)
+        cost = sums(environment, name)
+        assert 3 * (idle_from - in_use) <= cost["spotSeconds"] <= 3 * (time.time() - began), cost
+        assert cost["spotPaid"] == pytest.approx(cost["spotSeconds"] * 0.35 / 3600, abs=1e-5)
+        assert cost["spotSaved"] == pytest.approx(cost["spotSeconds"] * 0.66 / 3600, abs=1e-5)
+        assert ("onDemandSeconds" in cost, cost["baselineGpus"]) == (False, 3)
 
 
 @contextmanager

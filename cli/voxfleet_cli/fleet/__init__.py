@@ -1,0 +1,1 @@
+"""`voxfleet status` and `voxfleet explain`: the state of VoxTTSDeployments, from their status alone."""
