@@ -11,7 +11,7 @@ from voxfleet_cli.keys.commands import app as keys
 from voxfleet_cli.parts import add_part_commands
 from voxfleet_cli.route.commands import app as route
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 app.add_typer(keys, name="keys")
 app.add_typer(route, name="route")
 app.command("status")(status_command)

@@ -70,6 +70,8 @@ def test_a_wake_of_known_length_over_a_kill_and_a_restart(world: Any, control_pl
     assert 0 < found["asleepSeconds"] < before_pod - before_apply
     as_of = datetime.fromisoformat(world.status()["cost"]["asOf"]).timestamp()
     assert before_delete <= as_of <= seen_free
+    counted = world.operator.metric("voxfleet_operator_gpu_seconds_total")
+    assert 1.9 < counted < found["onDemandSeconds"] - 2, "this process' part, without what it took over"
 
     kubeconfig = str(control_plane.kubeconfig)
     report = json.loads(cost_command(world, kubeconfig, "-o", "json"))

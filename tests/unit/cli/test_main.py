@@ -11,7 +11,7 @@ from voxfleet_cli import __main__
 from voxfleet_cli.errors import UsageError
 
 PAGE = (Path(__file__).parents[3] / "docs" / "command-line.md").read_text(encoding="utf-8")
-COMMON = {"--help", "--kubeconfig", "--context"}
+COMMON = {"--help", "--kubeconfig", "--context", "--install-completion", "--show-completion"}
 
 
 def commands(group: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], set[str]]]:
