@@ -82,23 +82,26 @@ def region_view(
     entry, traffic = region.entry, region.traffic
     pods = servable(region.pods.values(), now_seconds)
     free_requests = sum(pod.free_requests for pod in pods)
+    rows = [pod.rows for pod in pods]
     forecasts = [pod.forecast(now_seconds, traffic.service_seconds) for pod in pods]
+    requests = [each.known for each in forecasts]
     is_failing = bool(region.circuit.openings) and all(pod.ejection.failures for pod in pods)
     return RegionView(
         name=entry.name,
         is_reachable=region.is_here,
         is_suspended=entry.suspended or entry.phase == "Suspended",
         allowed_countries=entry.allowed_clients,
-        failure=_failure(entry, region.pods.values(), now_seconds),
+        # A servable pod has not failed: only without one the states of all are compared.
+        failure=_failure(entry, () if pods else region.pods.values(), now_seconds),
         retry_after_seconds=entry.retry_after_seconds,
         price_per_gpu_hour=entry.price_per_gpu_hour,
         ready_pods=len(pods),
         rows_per_pod=region.model.serving.max_batch_size,
-        rows=sum(pod.rows for pod in pods),
-        running=sum(pod.running for pod in pods),
-        waiting=sum(pod.waiting for pod in pods),
-        drift=round(sum(each.mean for each in forecasts) - sum(pod.in_pod for pod in pods), 2),
-        spread=round(math.sqrt(sum(each.variance for each in forecasts)), 2),
+        rows=sum(rows),
+        running=sum(map(min, requests, rows)),
+        waiting=sum(requests) - sum(map(min, requests, rows)),
+        drift=round(sum([each.mean for each in forecasts]) - sum(requests), 2),
+        spread=round(math.sqrt(sum([each.variance for each in forecasts])), 2),
         free_requests=region.circuit.allowed(free_requests, sum(pod.unanswered for pod in pods), now_seconds)
         if is_failing
         else free_requests,

@@ -17,8 +17,8 @@ class IdleAnswer:
     """The best idle timeouts.
 
     `cheapest_seconds`: by the machines alone; `break_even_seconds`: with clients' waiting at its price.
-    `price_per_hour_waited`: for each step of the sweep, what the longer timeout costs per hour of waiting that it saves;
-    None where it saves none.
+    `price_per_hour_waited`: for each step of the sweep, what the longer timeout costs per hour of waiting that it
+    saves; None where it saves none.
     """
 
     cheapest_seconds: float

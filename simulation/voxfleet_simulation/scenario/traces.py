@@ -1,4 +1,4 @@
-"""Reads public arrival traces: the formats are told apart by their header.
+"""Reads public arrival traces: the header decides about the format.
 
 Knows Azure's LLM inference traces (2023, 2024), Azure Functions (2021: one line per call; 2019: calls per minute) and
 BurstGPT. Does not know what a request of them asked for: only when it arrived.

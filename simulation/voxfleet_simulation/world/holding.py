@@ -28,11 +28,14 @@ class Holding:
     queues: dict[int, HoldQueue] = field(default_factory=dict)  # by index of the region
     requests: dict[int, Request] = field(default_factory=dict)  # by number
     tickets: dict[int, Ticket] = field(default_factory=dict)
+    free: int | None = None  # further requests that may be held, until a place is taken or given back
 
     def counts(self, index: int) -> tuple[int, int]:
         """Return how many requests are held for a region, and how many more the model may have held."""
         held = len(self.queues[index]) if index in self.queues else 0
-        return held, self.places.free(self.model, self.most_held)
+        if self.free is None:
+            self.free = self.places.free(self.model, self.most_held)
+        return held, self.free
 
     def is_in_turn(self, request: Request, index: int) -> bool:
         """Whether the request may be sent before those that wait for the region."""
@@ -48,6 +51,7 @@ class Holding:
         if request.held_in < 0:
             if not self.places.take(self.model, ticket, self.most_held, is_admitted=was_held or request.attempts > 0):
                 return False
+            self.free = None
             request.held_in = index
             self.tickets[request.number], self.requests[request.number] = ticket, request
         self.queues.setdefault(index, HoldQueue(self.names[index])).offer(ticket, regions, now)
@@ -59,6 +63,7 @@ class Holding:
         del self.requests[request.number]
         queue.leave(ticket)
         self.places.give_back(self.model, ticket)
+        self.free = None
         if not queue:
             del self.queues[request.held_in]
         request.held_in = -1

@@ -13,8 +13,9 @@ USUAL_WEIGHT = 0.05  # of the newest report in the usual number: the last twenty
 
 
 class Forecast(NamedTuple):
-    """Requests in a pod, with and without a row."""
+    """Requests in a pod, with and without a row: those that are known of, and what is probably there by now."""
 
+    known: int
     mean: float
     variance: float
 
@@ -28,6 +29,7 @@ def forecast(known: int, others: int, usual: float, age_seconds: float, service_
     """Return what `known` requests, of which `others` are not this gateway's, are by now."""
     kept = math.exp(-age_seconds / service_seconds) if service_seconds > 0 else 0.0
     return Forecast(
+        known,
         known + (usual - others) * (1 - kept),
         others * kept * (1 - kept) + usual * (1 - kept),
     )

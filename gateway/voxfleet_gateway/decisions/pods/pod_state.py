@@ -147,7 +147,7 @@ class PodState:
         """Replace the report; it contains what was sent before it, and it ends a quarantine, but no ejection."""
         self.received = received
         self.sent_since_report = self.ended_since_report = 0
-        self.usual_others = usual_after(self.usual_others, self.others)
+        self.usual_others = usual_after(self.usual_others, max(0, self.in_pod - self.open_requests))
         self.quarantined_since_seconds = None
         if self.request_limit is not None:
             # By an eighth, whatever the report says: a full pod may well report free rows.
@@ -199,18 +199,15 @@ class PodState:
         reported = report.running_sequences + report.waiting_sequences
         return max(reported + self.sent_since_report - self.ended_since_report, self.unanswered)
 
-    @property
-    def others(self) -> int:
-        """Of the requests in the pod those that are not this gateway's."""
-        return max(0, self.in_pod - self.open_requests)
-
     def forecast(self, now_seconds: float, service_seconds: float) -> Forecast:
         """Return how many requests are in the pod by now: others' have changed since the report."""
+        known = self.in_pod
         if self.received is None:
-            return Forecast(self.in_pod, 0.0)
+            return Forecast(known, known, 0.0)
         age_seconds = max(0.0, now_seconds - self.received.received_seconds)
-        usual = self.others if self.usual_others is None else self.usual_others
-        return forecast(self.in_pod, self.others, usual, age_seconds, service_seconds)
+        others = max(0, known - self.open_requests)
+        usual = others if self.usual_others is None else self.usual_others
+        return forecast(known, others, usual, age_seconds, service_seconds)
 
     @property
     def free_rows(self) -> int:

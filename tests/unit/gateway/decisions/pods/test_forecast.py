@@ -14,7 +14,7 @@ seconds = st.floats(0, 1e6)
 @given(counts, counts, st.floats(0, 200), seconds)
 def test_a_report_of_this_instant_is_exact(own: int, others: int, usual: float, service_seconds: float) -> None:
     found = forecast(own + others, others, usual, 0.0, max(service_seconds, 0.001))
-    assert found == (own + others, 0.0)
+    assert found == (own + others, own + others, 0.0)
 
 
 @given(counts, counts, st.floats(0, 200))
