@@ -61,7 +61,7 @@ integration: setup ## run the tests against a real API server and real processes
 e2e: setup ## run the demo's scenario and faults on two real nodes
 	@$(VENV)/pytest --durations=12 tests/e2e
 
-chaos: setup ## break a local cluster in six ways under load; fails when a request is lost (ARGS="--fault node-dies")
+chaos: setup ## break a local cluster in seven ways under load; fails when a request is lost (ARGS="--fault node-dies")
 	@$(VENV)/python -m voxfleet_demo chaos $(ARGS)
 
 soak: setup ## run 200 clients, some misbehaving, for three minutes on the real server with a tiny model

@@ -149,7 +149,7 @@ def run_chaos(output: DemoOutput, kinds: Sequence[FaultKind], clients: int, json
     """Run faults on a local cluster that is removed afterwards, and print what failed."""
     results = []
     environment = start_local_environment(read_settings(), output.report)
-    subject = Subject(environment.installation, environment.cluster)
+    subject = Subject(environment.installation, environment.cluster, environment.values)
     try:
         with output.step("helm install"):
             environment.installation.install(environment.values)

@@ -45,6 +45,7 @@ class Values:
     images: Mapping[str, str] = field(default_factory=dict)  # part -> registry/repository:tag; absent: chart default
     trusted_proxies: tuple[str, ...] = ()
     allowed_host_paths: tuple[str, ...] = ()
+    keys_secret: str = ""  # of API keys that the gateways require; empty: none
 
     def document(self) -> dict[str, Any]:
         """Return the values as a Helm values document."""
@@ -58,6 +59,7 @@ class Values:
                 "replicas": 1,
                 "regions": [{"name": name} for name in REGIONS],
                 "trustedProxies": list(self.trusted_proxies),
+                "keys": {"existingSecret": self.keys_secret},
             },
         }
 

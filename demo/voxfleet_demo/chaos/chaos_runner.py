@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 
 from voxfleet_testbed.errors import TestbedError
 
-from voxfleet_demo.chaos.faults import FAULTS, RESOURCE, Subject
+from voxfleet_demo.chaos.faults import AROUND, FAULTS, RESOURCE, Subject
 from voxfleet_demo.chaos.load import TEXTS, Load, ask
 from voxfleet_demo.chaos.outcomes import FaultKind, FaultResult, count
 from voxfleet_demo.installation import REGIONS, InstallationError
@@ -34,19 +34,24 @@ class ChaosRunner:
 
     def run(self, kind: FaultKind) -> FaultResult:
         """Inject a fault under load and go on until the cluster has recovered; then wait for the open requests."""
-        load = Load(RESOURCE, cache(self.subject.installation.gateway_url), self.expected_seconds)
-        for region in REGIONS:
-            load.url_of(region)  # read now: the API server may be away later
-        started, error = time.monotonic(), ""
-        with load.running(self.clients):
-            time.sleep(BEFORE_SECONDS)
-            try:
-                FAULTS[kind](self.subject)
-                self.subject.wait_whole()
-                time.sleep(AFTER_SECONDS)
-            except (ScenarioError, InstallationError, TestbedError) as failed:
-                error = str(failed)
-        return count(kind, time.monotonic() - started, load.outcomes, error)
+        inject, keys = FAULTS[kind], self.subject.keys
+        around = AROUND.get(inject)
+        with around(self.subject) if around is not None else nullcontext():
+            self.subject.wait_whole()
+            url_of = cache(self.subject.installation.gateway_url)
+            load = Load(RESOURCE, url_of, self.expected_seconds, lambda: keys.current)
+            for region in REGIONS:
+                load.url_of(region)  # read now: the API server may be away later
+            started, error = time.monotonic(), ""
+            with load.running(self.clients):
+                time.sleep(BEFORE_SECONDS)
+                try:
+                    inject(self.subject)
+                    self.subject.wait_whole()
+                    time.sleep(AFTER_SECONDS)
+                except (ScenarioError, InstallationError, TestbedError) as failed:
+                    error = str(failed)
+            return count(kind, time.monotonic() - started, [*load.outcomes, *keys.outcomes], error)
 
 
 @contextmanager

@@ -8,13 +8,15 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from typing import Any
 
 from voxfleet_testbed.cluster.local_cluster import Cluster
 
+from voxfleet_demo.chaos.key_rotation import ApiKeys, required_keys, rotate_and_revoke
 from voxfleet_demo.chaos.outcomes import FaultKind
-from voxfleet_demo.installation import REGIONS, SYSTEM_NAMESPACE, Installation
+from voxfleet_demo.installation import REGIONS, SYSTEM_NAMESPACE, Installation, Values
 from voxfleet_demo.scenario import wait_until
 
 RESOURCE = "chaos"
@@ -32,6 +34,8 @@ class Subject:
 
     installation: Installation
     cluster: Cluster | None = None
+    values: Values = field(default_factory=Values)  # that VoxFleet is installed with
+    keys: ApiKeys = field(default_factory=ApiKeys)
 
     def system(self, *arguments: str) -> str:
         """Run kubectl in VoxFleet's own namespace."""
@@ -62,6 +66,7 @@ class Subject:
 
 
 Inject = Callable[[Subject], None]
+Around = Callable[[Subject], AbstractContextManager[None]]
 
 
 def roll_gateways(subject: Subject) -> None:
@@ -131,14 +136,26 @@ def stop_api_server(subject: Subject) -> None:
     subject.cluster.control_plane.restart_api_server(AWAY_SECONDS)
 
 
+def require_keys(subject: Subject) -> AbstractContextManager[None]:
+    """Let the gateways require API keys while the block runs."""
+    return required_keys(subject.installation, subject.values, subject.keys, f"default/{RESOURCE}")
+
+
+def rotate_keys(subject: Subject) -> None:
+    """Rotate the clients' API key and revoke the old one."""
+    rotate_and_revoke(subject.installation, subject.keys)
+
+
 FAULTS: Mapping[FaultKind, Inject] = {
     FaultKind("gateways-roll", "both gateways are restarted"): roll_gateways,
     FaultKind("inference-rolls", "both regions get a new pod template"): roll_inference,
     FaultKind("operator-down", f"no operator for {SHORT_AWAY_SECONDS:.0f} s"): stop_operator,
     FaultKind("api-server-down", f"no API server for {AWAY_SECONDS:.0f} s"): stop_api_server,
+    FaultKind("keys-rotate", "the clients' API key is rotated, and the old one revoked"): rotate_keys,
     FaultKind("region-vanishes", f"{TAKEN} has no pod for {SHORT_AWAY_SECONDS:.0f} s", TAKEN): take_region,
     FaultKind("node-dies", f"{TAKEN}'s node is dead for {AWAY_SECONDS:.0f} s", TAKEN): crash_node,
 }
+AROUND: Mapping[Inject, Around] = {rotate_keys: require_keys}  # what is the case from before the load to after it
 NEEDS_TESTBED = {crash_node, stop_api_server}
 
 

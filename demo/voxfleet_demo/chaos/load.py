@@ -38,6 +38,7 @@ class Load:
     model: str
     url_of: Callable[[str], str]  # region -> URL of its gateways
     expected_seconds: dict[str, float]  # text -> audio
+    key_of: Callable[[], str] = str  # the API key of a request that begins now; empty: none
     outcomes: list[Outcome] = field(default_factory=list)
     _ending: threading.Event = field(default_factory=threading.Event)
 
@@ -83,6 +84,8 @@ class Load:
     def _ask(self, http: httpx.Client, gateway: str, home: str, text: str) -> tuple[Outcome, float]:
         """Send one request; returns its outcome, and how long this client waits before the next."""
         started = time.monotonic()
+        if key := self.key_of():
+            http.headers["Authorization"] = f"Bearer {key}"
         try:
             speech = ask(http, self.url_of(gateway), self.model, home, text)
         except RejectedError as rejected:

@@ -25,6 +25,8 @@ class Ending(StrEnum):
     CUT = "cut"  # broken after its first byte
     FALSE = "false"  # ended as complete with less audio than its text has, or more
     UNREACHED = "unreached"  # no connection: never accepted
+    DENIED = "denied"  # 401 with a key that is revoked or was never issued, as it should
+    ADMITTED = "admitted"  # taken with such a key
     GATEWAY_DIED = "gateway died"  # lost or unreached at a gateway that the fault itself takes away
 
 
@@ -53,7 +55,7 @@ class FaultKind:
 
 
 # UNREACHED stands in each: with one gateway left, a connection to it must be accepted.
-FAILURES = (Ending.LOST, Ending.FALSE, Ending.UNREACHED)
+FAILURES = (Ending.LOST, Ending.FALSE, Ending.UNREACHED, Ending.ADMITTED)
 
 
 @dataclass(frozen=True, slots=True)

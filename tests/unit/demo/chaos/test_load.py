@@ -150,3 +150,19 @@ def test_leaving_the_block_waits_for_open_requests() -> None:
         with load.running(clients=2):
             both_sent.wait(60)
         assert [outcome.ending for outcome in load.outcomes] == [Ending.ANSWERED] * 2
+
+
+def test_each_request_has_the_key_that_is_valid_when_it_begins() -> None:
+    sent, keys = [], iter(["one", "two"])
+
+    def note(handler: BaseHTTPRequestHandler) -> None:
+        sent.append(handler.headers["Authorization"])
+        answer(handler)
+
+    with gateway(note) as url:
+        load = Load("narrator", lambda _: url, dict.fromkeys(TEXTS, 1.0), lambda: next(keys, "three"))
+        with load.running(clients=1):
+            deadline = time.monotonic() + 60
+            while len(load.outcomes) < 3 and time.monotonic() < deadline:
+                time.sleep(0.05)
+    assert sent[:3] == ["Bearer one", "Bearer two", "Bearer three"]

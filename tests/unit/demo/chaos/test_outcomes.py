@@ -16,6 +16,8 @@ TAKING = FaultKind("dies", "a region is taken away", "us-east")
         (PLANNED, "us-east", Ending.CUT, ["1 cut"]),
         (PLANNED, "us-east", Ending.FALSE, ["1 false"]),
         (PLANNED, "us-east", Ending.UNREACHED, ["1 unreached"]),
+        (PLANNED, "us-east", Ending.DENIED, []),
+        (PLANNED, "us-east", Ending.ADMITTED, ["1 admitted"]),
         (TAKING, "us-east", Ending.LOST, []),
         (TAKING, "us-east", Ending.UNREACHED, []),
         (TAKING, "eu-central", Ending.LOST, ["1 lost"]),

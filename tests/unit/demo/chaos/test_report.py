@@ -23,6 +23,8 @@ def test_a_row_has_the_counts_and_the_verdict() -> None:
         "0",
         "0",
         "0",
+        "0",
+        "0",
         "3.2",
         "s",
         "61",
