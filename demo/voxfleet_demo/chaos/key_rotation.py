@@ -1,4 +1,4 @@
-"""API keys while a fault lasts: required, issued, rotated and revoked, as an administrator does it with `voxfleet keys`.
+"""API keys under load: required, issued, rotated and revoked, as an administrator does it with `voxfleet keys`.
 
 Knows: the command line, the procedure of docs/keys-and-tenants.md, what a gateway does with a key that it must refuse.
 Does not know: the load; it asks for the key that is valid now.

@@ -112,10 +112,11 @@ class Observer:
         if not pod.node:
             return replace(pod, scale_up=self.store.state(ObjectRef(POD_EVENT, pod.namespace, pod.name), ScaleUpState))
         interruption = self.store.state(ObjectRef(NODE_EVENT, "", pod.node), InterruptionState)
-        return with_interruption(with_node(pod, self._node(pod), now), interruption)
+        return with_interruption(with_node(pod, self._node(pod), now, self.store.node_outage), interruption)
 
     def _changes_at(self, pods: tuple[PodState, ...], autoscaling: Autoscaling, now: float) -> float | None:
-        times = (next_schedule_at(autoscaling, now), *(next_sign_at(pod, self._node(pod), now) for pod in pods))
+        signs = (next_sign_at(pod, self._node(pod), now, self.store.node_outage) for pod in pods)
+        times = (next_schedule_at(autoscaling, now), *signs)
         return min((at for at in times if at is not None), default=None)
 
     def _workloads(self, key: Key, region: str, facts: ClusterFacts) -> tuple[WorkloadState, ...]:

@@ -14,6 +14,7 @@ from voxfleet_operator import names
 from voxfleet_operator.cluster.parsing import PARSERS, EndpointState, ObjectState, parse_object
 from voxfleet_operator.cluster.pod_parsing import Receipt
 from voxfleet_operator.cluster.resource_index import discard
+from voxfleet_operator.decisions.capacity.leaving import Outage
 from voxfleet_operator.decisions.observed import PodState, WorkloadState
 from voxfleet_operator.kinds import EVENTS, KINDS, NODE_EVENT, POD_EVENT, UNOWNED_KINDS, ObjectRef, Watch
 from voxfleet_operator.resources import Key
@@ -55,6 +56,7 @@ class Store:
     listed: asyncio.Event = field(default_factory=asyncio.Event)
     lease_watch_broken_at: float | None = None
     is_lease_watch_broken: bool = False
+    node_outage: Outage | None = None  # of the watch of nodes
 
     def awake_keys(self) -> set[Key]:
         """Return the resources with a region that has replicas."""
@@ -121,6 +123,16 @@ class Store:
         self.listed.set()
         if watch.kind == "Lease" and self.is_lease_watch_broken:
             self.is_lease_watch_broken, self.lease_watch_broken_at = False, self.clock()
+        if watch.kind == "Node" and (self.node_outage is None or self.node_outage.ended_at is None):
+            # Before the first listing this process has read nothing: it may have been started by an outage.
+            began_at = self.node_outage.began_at if self.node_outage is not None else 0.0
+            self.node_outage = Outage(began_at, self.clock())
+            self._enqueue_pods_on_nodes()
+
+    def _enqueue_pods_on_nodes(self) -> None:
+        """Enqueue all resources with placed pods: when their nodes count as lost has changed."""
+        for key in {self.owners[ref] for refs in self.pods_on.values() for ref in refs if ref in self.owners}:
+            self.enqueue(key)
 
     def on_change(self, watch: Watch, body: Body) -> None:
         """Record an added or modified object."""
@@ -131,9 +143,11 @@ class Store:
         self._drop(_ref(watch.kind, body))
 
     def on_broken(self, watch: Watch, _error: str = "") -> None:
-        """Record since when renewals may have been missed."""
+        """Record since when renewals, and what nodes say, may have been missed."""
         if watch.kind == "Lease":
             self.is_lease_watch_broken, self.lease_watch_broken_at = True, self.clock()
+        if watch.kind == "Node" and (self.node_outage is None or self.node_outage.ended_at is not None):
+            self.node_outage = Outage(self.clock())
 
     def on_applied(self, kind: str, body: Body) -> ObjectState:
         """Record the API server's response to a write: it arrives before the watch event and counts as one."""

@@ -10,6 +10,10 @@ from voxfleet_operator.decisions.observed import Cause, InterruptionState, Leavi
 
 # The watch of nodes may be behind the watch of pods, which shows a pod's node first.
 UNKNOWN_NODE_SECONDS = 10.0
+# After an outage of the API server a kubelet that could not report is taken for lost until it has reported again, every
+# 10 s, and the node controller has looked, every 5 s.
+REPORTS_AGAIN_SECONDS = 30.0
+NEVER = float("inf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +21,7 @@ class Sign:
     """A taint that says that its node leaves.
 
     `is_urgent`: the machine may end before an eviction has given its pods their time. `lasting_seconds`: it counts only
-    after it has lasted that long.
+    after it has lasted that long. `is_silence`: all that it says is that the kubelet's reports did not arrive.
     """
 
     key: str
@@ -26,6 +30,23 @@ class Sign:
     is_urgent: bool = False
     cause: Cause = Cause.RECLAIM
     lasting_seconds: float = 0.0
+    is_silence: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """The newest time in which this process read nothing from the API server; `ended_at` is None while it lasts.
+
+    Kubelets may have been cut off too, and their nodes look lost for a moment when the server is back.
+    """
+
+    began_at: float
+    ended_at: float | None = None
+
+    @property
+    def doubted_until(self) -> float:
+        """Return until when nothing is concluded from missing reports."""
+        return NEVER if self.ended_at is None else self.ended_at + REPORTS_AGAIN_SECONDS
 
 
 # Of several signs of one node the first counts: urgent ones come first.
@@ -43,7 +64,13 @@ SIGNS = (
     Sign("karpenter.sh/disrupted", "Karpenter removes the node", cause=Cause.CHOICE),
     Sign("karpenter.sh/disruption", "Karpenter removes the node", cause=Cause.CHOICE),  # before Karpenter 1.0
     Sign("ToBeDeletedByClusterAutoscaler", "the cluster autoscaler removes the node", cause=Cause.CHOICE),
-    Sign("node.kubernetes.io/unreachable", "the node does not report", "NoExecute", cause=Cause.UNKNOWN),
+    Sign(
+        "node.kubernetes.io/unreachable",
+        "the node does not report",
+        "NoExecute",
+        cause=Cause.UNKNOWN,
+        is_silence=True,
+    ),
     # A kubelet that restarts reports not ready for some seconds.
     Sign(
         "node.kubernetes.io/not-ready",
@@ -51,8 +78,10 @@ SIGNS = (
         "NoExecute",
         cause=Cause.UNKNOWN,
         lasting_seconds=30.0,
+        is_silence=True,
     ),
 )
+SILENCES = frozenset(sign.key for sign in SIGNS if sign.is_silence)
 # Signs that look alike and say nothing about leaving: nodes that are unneeded for now, and permanent taints of pools.
 NOT_LEAVING = frozenset(
     {
@@ -104,21 +133,41 @@ def with_interruption(pod: PodState, interruption: InterruptionState | None) -> 
     return replace(pod, leaving=replace(pod.leaving, reason=reason, cause=Cause.RECLAIM))
 
 
-def with_node(pod: PodState, node: NodeState | None, now: float) -> PodState:
+def with_node(pod: PodState, node: NodeState | None, now: float, outage: Outage | None = None) -> PodState:
     """Return a pod with what its node says, if it was there before.
 
     A node that does not exist is gone once the watch must have shown it.
     """
-    if not pod.node:
+    at = _leaves_at(pod, node, outage)
+    if at is None or at > now:
         return pod
+    if node is None or node.leaving is None:
+        return replace(pod, leaving=Leaving(GONE, at, is_urgent=True))
+    return replace(pod, leaving=replace(node.leaving, since=at))
+
+
+def _leaves_at(pod: PodState, node: NodeState | None, outage: Outage | None) -> float | None:
+    """Return when a pod begins to leave by its node alone; None: by nothing that is known now."""
+    if not pod.node:
+        return None
     if node is not None:
-        leaving = node.leaving
-        is_leaving = leaving is not None and leaving.since <= now and not _was_placed_later(pod, leaving)
-        return replace(pod, leaving=leaving) if is_leaving else pod
+        is_leaving = node.leaving is not None and not _was_placed_later(pod, node.leaving)
+        return _counts_at(node, outage) if is_leaving else None
     if pod.is_deleting:
-        return pod  # a node that was drained may be gone before the last of its pods
+        return None  # a node that was drained may be gone before the last of its pods
     gone_at = (pod.scheduled_at or pod.created_at) + UNKNOWN_NODE_SECONDS
-    return replace(pod, leaving=Leaving(GONE, gone_at, is_urgent=True)) if gone_at <= now else pod
+    if outage is None:
+        return gone_at
+    return NEVER if outage.ended_at is None else max(gone_at, outage.ended_at + UNKNOWN_NODE_SECONDS)
+
+
+def _counts_at(node: NodeState, outage: Outage | None) -> float | None:
+    """Return when the node's sign counts: one that says silence, and came with or after an outage, must outlast it."""
+    if node.leaving is None:
+        return None
+    since = node.leaving.since
+    is_doubted = outage is not None and node.sign in SILENCES and since >= outage.began_at
+    return max(since, outage.doubted_until) if outage is not None and is_doubted else since
 
 
 def _was_placed_later(pod: PodState, leaving: Leaving) -> bool:
@@ -129,12 +178,7 @@ def _was_placed_later(pod: PodState, leaving: Leaving) -> bool:
     return pod.scheduled_at is not None and pod.scheduled_at > leaving.since
 
 
-def next_sign_at(pod: PodState, node: NodeState | None, now: float) -> float | None:
+def next_sign_at(pod: PodState, node: NodeState | None, now: float, outage: Outage | None = None) -> float | None:
     """Return when time alone makes a pod leave: a sign has lasted long enough, or its node was never observed."""
-    if not pod.node:
-        return None
-    if node is None:
-        due_at: float | None = (pod.scheduled_at or pod.created_at) + UNKNOWN_NODE_SECONDS
-    else:
-        due_at = node.leaving.since if node.leaving is not None else None
-    return due_at if due_at is not None and due_at > now else None
+    due_at = _leaves_at(pod, node, outage)
+    return due_at if due_at is not None and now < due_at < NEVER else None

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from voxfleet_operator import names
 from voxfleet_operator.cluster.store import Store
+from voxfleet_operator.decisions.capacity.leaving import Outage
 from voxfleet_operator.decisions.observed import LeaseState, PodState, WorkloadState
 from voxfleet_operator.kinds import ObjectRef, Watch
 from voxfleet_operator.resources import Key
@@ -14,6 +15,7 @@ NARRATOR = Key("default", "narrator")
 LEASES = Watch("Lease", "x", "demand")
 PODS = Watch("Pod", "x")
 DEPLOYMENTS = Watch("Deployment", "x")
+NODES = Watch("Node", "x")
 SLICES = Watch("EndpointSlice", "x", "system")
 LEASE = ObjectRef("Lease", "demand", "lease")
 NOW = 1_795_000_000.0
@@ -118,6 +120,24 @@ def test_a_clock_ahead_is_clamped_once_per_renewal() -> None:
     seen.on_change(LEASES, body("lease", 2, "demand", spec=ahead))
     assert lease(seen).is_clock_ahead
     assert lease(seen).renewed_at == NOW
+
+
+def test_an_outage_of_the_watch_of_nodes_is_recorded_and_ends_with_a_listing() -> None:
+    seen, enqueued, _ = store()
+    node = {"metadata": {"name": "n1", "uid": "u-n1", "resourceVersion": "1"}, "spec": {}}
+    seen.on_list(NODES, [node])
+    assert seen.node_outage == Outage(0.0, NOW), "nothing was read before"
+    seen.on_list(PODS, [{**pod("a", 1), "spec": {"nodeName": "n1"}}])
+    seen.on_broken(PODS)
+    assert seen.node_outage == Outage(0.0, NOW)
+    seen.on_broken(NODES)
+    seen.clock = lambda: NOW + 60
+    seen.on_broken(NODES)
+    assert seen.node_outage == Outage(NOW), "it began with the first attempt that failed"
+    enqueued.clear()
+    seen.on_list(NODES, [node])
+    assert seen.node_outage == Outage(NOW, NOW + 60)
+    assert enqueued == [NARRATOR], "the node counts again"
 
 
 def test_a_broken_watch_of_leases_is_recorded() -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from voxfleet_operator.decisions.capacity.leaving import (
     NOT_LEAVING,
     SIGNS,
+    Outage,
     Sign,
     Taint,
     leaving_sign,
@@ -98,6 +99,61 @@ def test_a_node_that_is_not_ready_for_a_moment_does_not_leave() -> None:
     assert next_sign_at(POD, node, NOW) == NOW + 30
     assert with_node(POD, node, NOW + 30).is_leaving
     assert next_sign_at(POD, node, NOW + 30) is None
+
+
+SILENT, UNREADY, RECLAIMED = (
+    "node.kubernetes.io/unreachable",
+    "node.kubernetes.io/not-ready",
+    "aws-node-termination-handler/spot-itn",
+)
+OVER = Outage(NOW - 60, NOW)  # it lasted a minute and is over since now
+LASTING = Outage(NOW - 60)
+
+
+@pytest.mark.parametrize(
+    ("sign_key", "seen_after", "outage", "leaves_after"),
+    [
+        (SILENT, 0, None, 0),
+        (SILENT, 0, OVER, 30),  # the first listing after the outage: the kubelet may be back already
+        (SILENT, 12, OVER, 30),  # the node controller looks again, and not all kubelets have reported
+        (SILENT, 31, OVER, 31),  # by then they have: this one is silent by itself
+        (SILENT, -61, OVER, -61),  # the node was lost before the API server was
+        (SILENT, -61, LASTING, -61),
+        (SILENT, -10, LASTING, None),  # what was read on the way down proves nothing until the server is back
+        (SILENT, 0, Outage(0.0, NOW), 30),  # a process that has just started: the outage may have started it
+        (UNREADY, 0, None, 30),
+        (UNREADY, 0, OVER, 30),
+        (UNREADY, 12, OVER, 42),
+        (RECLAIMED, 0, OVER, 0),  # a controller has written it on the node
+        (RECLAIMED, -10, LASTING, -10),
+    ],
+)
+def test_silence_of_a_node_counts_once_it_outlasts_that_of_the_api_server(
+    sign_key: str, seen_after: float, outage: Outage | None, leaves_after: float | None
+) -> None:
+    pod = replace(POD, scheduled_at=NOW - 100)
+    (sign,) = (each for each in SIGNS if each.key == sign_key)
+    node = NodeState(sign.key, node_leaving("n1", sign, NOW + seen_after))
+    if leaves_after is None:
+        assert not with_node(pod, node, NOW + 3600, outage).is_leaving
+        assert next_sign_at(pod, node, NOW, outage) is None
+        return
+    at = NOW + leaves_after
+    assert not with_node(pod, node, at - 0.1, outage).is_leaving
+    leaving = with_node(pod, node, at, outage).leaving
+    assert leaving is not None
+    assert leaving.since == at
+    assert next_sign_at(pod, node, at - 0.1, outage) == at
+    assert next_sign_at(pod, node, at, outage) is None
+    assert not with_node(pod, NodeState(), at, outage).is_leaving, "the kubelet has reported again"
+
+
+def test_a_node_that_was_not_listed_again_is_not_gone_during_an_outage() -> None:
+    new = replace(POD, scheduled_at=NOW - 60)
+    assert not with_node(new, None, NOW + 3600, LASTING).is_leaving
+    assert not with_node(new, None, NOW + 9, OVER).is_leaving
+    assert next_sign_at(new, None, NOW, OVER) == NOW + 10
+    assert with_node(new, None, NOW + 10, OVER).is_leaving
 
 
 def test_a_pod_of_a_node_that_does_not_exist_leaves_once_the_watch_must_have_shown_the_node() -> None:
