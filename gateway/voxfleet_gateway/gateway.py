@@ -195,11 +195,9 @@ def _assemble(
     registry = RegistryWatch(lambda refs: fleet.refresh_models(refs))  # noqa: PLW0108  # the fleet is made below
     endpoints = EndpointWatch(lambda services: fleet.refresh_services(services))  # noqa: PLW0108
     leases = LeaseWatch(api, settings.pod_name, lambda changed: fleet.notify_leases(changed))  # noqa: PLW0108
-    bounds = HoldBounds(settings.max_held_requests, settings.max_bodies_bytes, settings.max_held_audio_seconds)
-    peers = Peers(
-        (settings.system_namespace, settings.gateway_service), settings.pod_name, settings.replicas, peers_changed
-    )
-    hold_queues = HoldQueues(held_changed, HoldPlaces(bounds), peers.replicas)
+    service = (settings.system_namespace, settings.gateway_service)
+    peers = Peers(service, settings.pod_name, settings.replicas, peers_changed)
+    hold_queues = HoldQueues(held_changed, _hold_places(settings), peers.replicas)
     fleet = Fleet(lambda: registry.registry, endpoints.pods, lambda: leases.leases, hold_queues.held, region_changed)
     fleet.free_places = hold_queues.free_places
     fleet.replicas, fleet.gateway_region = settings.replicas, settings.region
@@ -217,9 +215,7 @@ def _assemble(
     internal = stored_voices(settings, session, peering)
     stored = speech.voices = internal.repository if internal is not None else None
     watches = (
-        ListWatch("models", api, registry_path(settings.system_namespace), registry, REGISTRY_SELECTOR),
-        ListWatch("endpoints", api, ENDPOINT_PATH, endpoints, ENDPOINT_SELECTOR),
-        ListWatch("leases", api, leases_path(settings.demand_namespace), leases),
+        *_model_watches(settings, api, registry, endpoints, leases),
         *_gateway_watches(settings, api, gateways, peers),
     )
     health = Health(lambda: [watch.name for watch in watches if not watch.synced.is_set()])
@@ -269,12 +265,28 @@ def _rtt_urls(settings: Settings, peers: Peers) -> list[str]:
     return sisters + [f"http://{peer}{RTT_PATH}" for peer in settings.peers]
 
 
+def _hold_places(settings: Settings) -> HoldPlaces:
+    """Build the bounds of what this process holds."""
+    return HoldPlaces(
+        HoldBounds(settings.max_held_requests, settings.max_bodies_bytes, settings.max_held_audio_seconds)
+    )
+
+
 def _accounts(settings: Settings, gateways: GatewayWatch) -> Accounts:
     """Build the accounts of tenants, whose limits the ready gateways share."""
     accounts = Accounts(settings, KeyStore(settings.keys_folder, settings.tenants_file))
     accounts.gateways = lambda: gateways.ready or settings.replicas
     accounts.store.open()
     return accounts
+
+
+def _model_watches(
+    settings: Settings, api: KubernetesApi, registry: RegistryWatch, endpoints: EndpointWatch, leases: LeaseWatch
+) -> Iterator[ListWatch]:
+    """Yield the watches of the models, first, and of their pods and demand Leases."""
+    yield ListWatch("models", api, registry_path(settings.system_namespace), registry, REGISTRY_SELECTOR)
+    yield ListWatch("endpoints", api, ENDPOINT_PATH, endpoints, ENDPOINT_SELECTOR)
+    yield ListWatch("leases", api, leases_path(settings.demand_namespace), leases)
 
 
 def _gateway_watches(

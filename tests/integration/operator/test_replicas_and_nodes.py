@@ -8,6 +8,7 @@ import hmac
 import http.server
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -159,6 +160,26 @@ def test_the_pod_of_a_reclaimed_node_is_replaced_and_drained_and_taken_back_when
     world.until(lambda: "DELETE" in server.drains, "it serves again")
     world.until(lambda: world.replicas() == 1, "the replacement is not needed")
     world.until(lambda: not is_marked(world, pod), "its mark is taken off")
+
+
+def test_a_node_that_looks_lost_after_an_outage_of_the_api_server_is_waited_for(
+    world: World, control_plane: Any, serve: Callable[[], Server]
+) -> None:
+    woken(world)
+    node, server = make_node(world), serve()
+    ready_pod(world, "pod-1", node, server.address)
+    set_loads(world, {server.address: ("ready", 1)})
+    world.settled("Awake")
+    control_plane.restart_api_server()
+    # As the node controller does it until the kubelet has reported again.
+    set_node_spec(world, node, taints=[{"key": "node.kubernetes.io/unreachable", "effect": "NoExecute"}])
+    deadline = time.monotonic() + 12
+    while time.monotonic() < deadline:  # the operator lists again within ten seconds
+        assert world.replicas() == 1
+        time.sleep(0.5)
+    set_node_spec(world, node, taints=None)
+    set_node_spec(world, node, taints=[{"key": "aws-node-termination-handler/spot-itn", "effect": "NoSchedule"}])
+    world.until(lambda: world.replicas() == 2, "what a cloud writes on a node counts at once")
 
 
 def test_a_pod_is_drained_before_its_deployment_is_lowered(world: World, serve: Callable[[], Server]) -> None:
