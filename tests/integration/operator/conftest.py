@@ -71,7 +71,9 @@ class FakeGateway:
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 gateway.polls += 1
-                is_right = self.headers["Authorization"] == f"Bearer {token}" and self.path == "/internal/load"
+                # An API server that passes the request on takes Authorization off.
+                given = self.headers["Authorization"] or f"Bearer {self.headers['Voxfleet-Internal-Token']}"
+                is_right = given == f"Bearer {token}" and self.path == "/internal/load"
                 self.send_response(200 if is_right and not gateway.is_mute else 503)
                 self.end_headers()
                 self.wfile.write(json.dumps(gateway.load).encode())
@@ -421,6 +423,8 @@ def installed(control_plane: ControlPlane, folder: Path) -> Iterator[World]:
         "VOXFLEET_HEALTH_PORT": str(health_port),
         "VOXFLEET_METRICS_PORT": str(metrics_port),
         "VOXFLEET_LOAD_POLL_SECONDS": "0.3",
+        "VOXFLEET_SECRET_POLL_SECONDS": "0.5",
+        "VOXFLEET_ALLOWED_PEER_NETWORKS": "127.0.0.0/8",
     }
     operator = Operator(environment, folder / "operator.log", health_port, metrics_port)
     made = World(api, operator, gateway, "", f"{stem}-system", f"{stem}-demand")

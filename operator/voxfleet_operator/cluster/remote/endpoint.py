@@ -4,6 +4,7 @@ Knows that an author chose the host: each address is checked when it is connecte
 can change after any earlier check. Does not know Secrets.
 """
 
+import errno
 import socket
 import ssl
 import tempfile
@@ -39,7 +40,7 @@ def _checked_sockets(allowed: tuple[Network, ...]) -> Callable[[Any], socket.soc
     def make(info: tuple[Any, ...]) -> socket.socket:
         family, kind, protocol, _, address = info
         if problem := address_problem(str(address[0]), allowed):
-            raise OSError(problem)
+            raise PermissionError(errno.EACCES, problem)
         return socket.socket(family, kind, protocol)
 
     return make
