@@ -47,6 +47,7 @@ class StubPod:
     chunks: list[bytes] = field(default_factory=lambda: [b"RIFF", b"audio", b"end"])
     before_headers: Callable[[web.Request], Awaitable[web.StreamResponse | None]] | None = None
     between_chunks: Callable[[int, web.Request], Awaitable[None]] | None = None
+    report: dict[str, Any] = field(default_factory=dict)  # more fields of its load report
     served: list[dict[str, Any]] = field(default_factory=list)
     headers_seen: list[CIMultiDict[str]] = field(default_factory=list)
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
@@ -61,6 +62,7 @@ class StubPod:
         self.address = own_address()
         api, internal = web.Application(), web.Application()
         api.router.add_post("/v1/audio/speech", self._speech)
+        api.router.add_get("/v1/audio/speech/stream", self._stream)
         internal.router.add_get("/internal/load", self._load)
         self.port, self.internal_port = await self._listen(api), await self._listen(internal)
         return self
@@ -84,7 +86,7 @@ class StubPod:
         return web.json_response({
             "model": "tiny", "state": self.state, "message": self.message, "open_requests": 0, "running_sequences": 0,
             "waiting_sequences": 0, "free_rows": 4, "last_request_finished_at": None, "extra": "passed on",
-        })  # fmt: skip
+        } | self.report)  # fmt: skip
 
     async def _speech(self, request: web.Request) -> web.StreamResponse:
         try:
@@ -92,6 +94,19 @@ class StubPod:
         except (asyncio.CancelledError, ConnectionResetError):
             self.cancelled.set()
             raise
+
+    async def _stream(self, request: web.Request) -> web.WebSocketResponse:
+        """Speak the text of one session.start."""
+        self.headers_seen.append(CIMultiDict(request.headers))
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        self.served.append(json.loads((await socket.receive()).data))
+        await socket.send_str(json.dumps({"type": "session.started", "seed": 7, "sample_rate": 24000}))
+        for chunk in self.chunks:
+            await socket.send_bytes(chunk)
+        await socket.send_str(json.dumps({"type": "session.done", "usage": {}}))
+        await socket.close()
+        return socket
 
     async def _speak(self, request: web.Request) -> web.StreamResponse:
         self.served.append(await request.json())
