@@ -12,7 +12,7 @@ from voxfleet_gateway.decisions.demand_lease import Activity, Lease
 from voxfleet_gateway.regions import DATA_KEY, Location, ModelEntry, parse_entry
 from voxfleet_operator.decisions.plans import RegionPlan
 from voxfleet_operator.decisions.resource_plan import ResourcePlan
-from voxfleet_operator.manifests.registry import registry_entry
+from voxfleet_operator.manifests.registry import RegistryPlace, registry_entry
 from voxfleet_operator.resources import Key, Phase, Resource, VoxTTSDeploymentStatus
 from voxfleet_operator.resources.autoscaling import Capacity, SpotUse
 
@@ -150,7 +150,7 @@ class World:
         resource = Resource(
             Key(NAMESPACE, DEPLOYMENT), "uid", 1, "2026-01-01T00:00:00Z", spec, VoxTTSDeploymentStatus()
         )
-        text = registry_entry(resource, ResourcePlan(self.plans), "demand", owns_model_name=True)
+        text = registry_entry(resource, ResourcePlan(self.plans), RegistryPlace("demand"), owns_model_name=True)
         model = parse_entry({DATA_KEY: text})
         entries = tuple(
             entry.model_copy(update={"price_per_gpu_hour": entry.price_per_gpu_hour * self.variant.price_weight})
