@@ -144,6 +144,7 @@ def _peer_app(gateway: Gateway, peering: Peering) -> web.Application:
     port = PeerPort(
         peering.tls,
         peering.regions.known,
+        settings.region,
         lambda: format_report(own_report(gateway.fleet, settings.pod_name)),
         lambda: health.is_draining,
     )

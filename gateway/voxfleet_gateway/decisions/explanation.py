@@ -64,6 +64,8 @@ class _Facts:
 FILTER_WORDS = {
     "suspended": "not used: it is suspended (spec.suspend, or the region's own)",
     "unreachable": "not used: it is in another cluster, and this gateway has no connection to it",
+    "stale": "not used: its gateway does not report, or the last report is too old",
+    "second-hop": "not used: another region's gateway has sent the request here, and it goes through no third one",
     "forbidden": "not used: allowedClients is {countries}, and the client's country is {country}",
     "failed": "not used: its last wake failed: {failure}",
     "hold-full": "not used: it can't serve now, and no further request may wait (spec.gateway.maxHeldRequests)",

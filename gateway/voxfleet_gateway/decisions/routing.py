@@ -4,8 +4,9 @@ Knows: what depends on the client, and when a region that is awake is preferred 
 Does not know: clocks, sockets, Kubernetes; what depends on the region alone (region_standing.py); which pod is used
 (pods/balancing.py); how long a client should wait before it tries again (hold/wake_estimate.py).
 
-The nearest region that can serve the client at all is its home. A region that is awake competes with home by score;
-a region that is asleep does not, so a request wakes its home and no other region.
+The nearest region that can serve the client at all is its home; among regions that are about as near, one that is awake
+is. A region that is awake competes with home by score; a region that is asleep does not, so a request wakes its home and
+no other region.
 """
 
 from collections.abc import Sequence
@@ -16,6 +17,9 @@ from voxfleet_gateway.decisions.hold.wake_estimate import estimate_seconds, retr
 from voxfleet_gateway.decisions.region_standing import RegionStanding, wake_wait
 from voxfleet_gateway.decisions.snapshot import RegionView
 from voxfleet_gateway.regions import DEFAULT_RULES, GatewayRules, Location
+
+# A region that is asleep is nearer than one that is available only by more than this: less is not worth a GPU.
+NEARER_SECONDS, NEARER_SHARE = 0.030, 0.15
 
 RttSource = Literal["assumed", "distance", "measured"]  # assumed: the client's location is unknown
 
@@ -87,14 +91,14 @@ def decide(standings: Sequence[RegionStanding], request: RouteRequest) -> Decisi
     existing = _existing(standings, request)
     if not existing:
         return _refuse(None, standings, request)
-    nearest = min(existing)
+    nearest = _nearest(existing) if request.rules.spill else min(existing)
     # One that is available is able: only where neither holds, the reason must be known.
     able = [each for each in existing if each[2].is_available or _unable_by(each[2], request) is None]
     if not request.rules.spill:
         able = [each for each in able if each is nearest]
     if not able:
         return _refuse(nearest[2].view, standings, request)
-    home = min(able)
+    home = _nearest(able)
     chosen = min([each for each in able if each[2].is_available or each is home], key=_by_score)[2]
     return Decision(
         action="serve" if chosen.is_available else "hold",
@@ -130,6 +134,14 @@ def _existing(standings: Sequence[RegionStanding], request: RouteRequest) -> lis
         and (not standing.countries or country in standing.countries)
         and (request.hops_left or not standing.view.is_remote)
     ]
+
+
+def _nearest(candidates: Sequence[_Candidate]) -> _Candidate:
+    first = min(candidates)
+    if first[2].view.is_awake:
+        return first
+    farthest_seconds = first[0] + max(NEARER_SECONDS, NEARER_SHARE * first[0])
+    return min((each for each in candidates if each[2].is_available and each[0] <= farthest_seconds), default=first)
 
 
 def _unable_by(standing: RegionStanding, request: RouteRequest) -> str | None:

@@ -41,10 +41,11 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class PeerPort:
-    """Admits peers, and answers their polls."""
+    """Admits peers, and answers their polls; the DNS engine polls with any region's certificate, also this one's."""
 
     tls: PeerTls
     known: Callable[[], Collection[str]]  # names of other regions
+    own: str  # this region's name
     report: Callable[[], bytes]
     is_draining: Callable[[], bool] = lambda: False
     clock: Callable[[], float] = time.time
@@ -54,10 +55,12 @@ class PeerPort:
     async def admit(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Refuse what is of no known region; polls are neither logged nor waited for by a drain."""
         try:
-            region = region_of(_certificate(request), self.known(), self.clock())
+            is_poll = request.path == REGION_PATH and request.method == "GET"
+            known = {*self.known(), self.own} if is_poll else self.known()
+            region = region_of(_certificate(request), known, self.clock())
         except PeerCertificateError as error:
             return self._refuse(unknown_peer(str(error)), UNKNOWN)
-        if request.path == REGION_PATH and request.method == "GET":
+        if is_poll:
             return self._respond()
         if is_replication(request.path):
             request[PEER_REGION] = region
@@ -89,8 +92,8 @@ class PeerPort:
     async def prepare(self, request: web.Request, response: web.StreamResponse) -> None:
         """Complete a response's head: the sender learns of a refusal here, and of a connection that is not kept."""
         context = request.get(CONTEXT)
-        if context is not None and context.refusal is not None:
-            response.headers[REFUSAL_HEADER] = context.refusal
+        if context is not None and context.refusals:
+            response.headers[REFUSAL_HEADER] = next(reversed(context.refusals))
         connection = _connection(request)
         if self.is_draining() or connection is None or not self.tls.is_current(connection):
             # To another gateway, or through a handshake with the present certificates.

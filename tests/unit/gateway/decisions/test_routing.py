@@ -4,6 +4,7 @@ import math
 from dataclasses import asdict, replace
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from voxfleet_gateway.decisions import routing
@@ -61,6 +62,26 @@ def test_a_sleeping_home_spills_and_wakes_in_the_background() -> None:
     decision = decide([asleep(), awake("us-east")], replace(AT_HOME, client=EU))
     assert (decision.action, decision.region, decision.route) == ("serve", "us-east", "spill-wake")
     assert decision.wake == ("eu-central",)
+
+
+@pytest.mark.parametrize(
+    ("rtts", "region", "wake"),
+    [
+        ((0.010, 0.039), "us-east", ()),  # 29 ms are not worth a GPU
+        ((0.010, 0.041), "us-east", ("eu-central",)),
+        ((0.230, 0.232), "us-east", ()),
+        ((0.230, 0.264), "us-east", ()),  # within 15 %
+        ((0.230, 0.265), "us-east", ("eu-central",)),
+    ],
+)
+def test_a_region_is_woken_only_where_it_is_nearer_by_enough(
+    rtts: tuple[float, float], region: str, wake: tuple[str, ...]
+) -> None:
+    decision = decide([asleep(), awake("us-east")], replace(AT_HOME, rtt_seconds=rtts))
+    assert (decision.region, decision.wake) == (region, wake)
+    assert decision.route == ("spill-wake" if wake else "nearest")
+    alone = decide([asleep(), awake("us-east")], replace(AT_HOME, rtt_seconds=rtts, rules=NO_SPILL))
+    assert (alone.action, alone.wake) == ("hold", ("eu-central",))
 
 
 def test_without_spill_the_request_waits_for_home() -> None:
@@ -286,6 +307,14 @@ def test_waiting_never_beats_a_region_that_answers_sooner(views: list[RegionView
             assert score(held_for, request.rtt_seconds[views.index(held_for)]) <= score(view, rtt_seconds)
 
 
+def plain_home(near: list[RegionView], rtt: dict[str, float]) -> RegionView:
+    """The nearest region, or one that is available and not nearly farther, when the nearest sleeps."""
+    first = near[0]
+    farthest = rtt[first.name] + max(0.030, 0.15 * rtt[first.name])
+    close = [view for view in near if view.is_available and rtt[view.name] <= farthest]
+    return first if first.is_awake or not close else close[0]
+
+
 def plainly_decided(views: list[RegionView], request: RouteRequest) -> tuple[str, str | None]:
     """Action and region by the definition: every filter and score of every region, each time it is needed."""
     if request.is_model_suspended:
@@ -296,8 +325,9 @@ def plainly_decided(views: list[RegionView], request: RouteRequest) -> tuple[str
     able = [view for view in existing if filtered_by(view, request) is None]
     able = able if request.rules.spill else [view for view in able if view is existing[0]]
     if not able:
-        return "refuse", existing[0].name if existing else None
-    candidates = [view for view in able if view is able[0] or (request.rules.spill and view.is_available)]
+        return "refuse", plain_home(existing, rtt).name if existing else None
+    home = plain_home(able, rtt)
+    candidates = [view for view in able if view is home or (request.rules.spill and view.is_available)]
     chosen = min(candidates, key=lambda view: (score(view, rtt[view.name]), view.name))
     return "serve" if chosen.is_available else "hold", chosen.name
 

@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
+from voxfleet_gateway.request_context import new_context
+from voxfleet_gateway.server.middleware import CONTEXT
 from voxfleet_gateway.server.peers import PeerPort
 from voxfleet_gateway.server.requests.authentication import PEER_REGION, SPILLED
 
@@ -49,7 +51,7 @@ def port(tls: Any) -> PeerPort:
         made.append(1)
         return b"report %d" % len(made)
 
-    return PeerPort(tls, lambda: {"us", "ap"}, report, clock=lambda: 1.8e9)
+    return PeerPort(tls, lambda: {"us", "ap"}, "eu", report, clock=lambda: 1.8e9)
 
 
 async def handler(_request: web.Request) -> web.Response:
@@ -73,7 +75,7 @@ async def test_a_handler_reads_the_region_by_its_certificate(port: PeerPort) -> 
 
 @pytest.mark.parametrize(
     "certificate",
-    [None, CERTIFICATE | {"notAfter": "Jan  1 00:00:00 2027 GMT"}, CERTIFICATE | {"subjectAltName": (("DNS", "eu"),)}],
+    [None, CERTIFICATE | {"notAfter": "Jan  1 00:00:00 2027 GMT"}, CERTIFICATE | {"subjectAltName": (("DNS", "sa"),)}],
 )
 @pytest.mark.parametrize("path", ["/internal/region", "/v1/audio/speech"])
 async def test_a_connection_that_outlives_its_certificate_is_closed(
@@ -82,6 +84,20 @@ async def test_a_connection_that_outlives_its_certificate_is_closed(
     response = await port.admit(request(path, certificate), handler)
     assert (response.status, response.headers["Voxfleet-Refusal"]) == (403, "unknown_peer")
     assert response.keep_alive is False
+
+
+async def test_the_regions_own_certificate_reads_reports_and_sends_no_requests(port: PeerPort) -> None:
+    own = CERTIFICATE | {"subjectAltName": (("DNS", "eu"),)}
+    assert (await port.admit(request(certificate=own), handler)).status == 200
+    assert (await port.admit(request("/v1/audio/speech", own), handler)).status == 403
+
+
+async def test_the_code_of_a_refusal_is_sent_to_the_peer(port: PeerPort) -> None:
+    asked, response = request("/v1/audio/speech"), web.Response(status=503)
+    context = asked[CONTEXT] = new_context("r-1", "POST", "/v1/audio/speech", "eu")
+    context.record_refusal("queue_full")
+    await port.prepare(asked, response)
+    assert response.headers["Voxfleet-Refusal"] == "queue_full"
 
 
 async def test_headers_that_cannot_be_are_refused(port: PeerPort) -> None:
