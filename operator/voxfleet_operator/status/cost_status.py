@@ -16,12 +16,15 @@ SECONDS_DIGITS, MONEY_DIGITS, RATIO_DIGITS = 3, 6, 4
 def cost_status(before: Cost | None, ledger: Ledger) -> Cost:
     """Return the ledger as it stands in the status: the earlier one until a newer one is due."""
     as_of = as_of_seconds(before)
-    # The sums are not read: this is asked at every reconcile, and a year of them takes a while to parse.
-    if before is None or as_of is None or _rates(before) != ledger.rates:
+    if before is None or as_of is None:
         return to_cost(ledger)
-    is_due = ledger.is_in_use and ledger.as_of - as_of >= WRITE_SECONDS
+    # The sums are not read: this is asked at every reconcile, and a year of them takes a while to parse.
+    rates, is_old = _rates(before), ledger.as_of - as_of >= WRITE_SECONDS
+    # Every resource has regions: without rates an older CRD has pruned them, and would do so again.
+    is_changed = rates != ledger.rates and (bool(rates) or is_old)
     # A clock that was set back: the status must not be from the future for longer.
-    return to_cost(ledger) if is_due or ledger.as_of < as_of else before
+    is_due = (ledger.is_in_use and is_old) or ledger.as_of < as_of
+    return to_cost(ledger) if is_changed or is_due else before
 
 
 def as_of_seconds(cost: Cost | None) -> float | None:

@@ -93,6 +93,13 @@ def test_a_status_from_the_future_is_replaced() -> None:
     assert to_ledger(cost_status(first, Ledger(NOW, (ASLEEP,)))) == Ledger(NOW, (ASLEEP,))
 
 
+def test_an_older_crd_that_prunes_the_rates_does_not_cause_write_after_write() -> None:
+    ledger = Ledger(NOW, (ASLEEP,))
+    pruned = to_cost(ledger).model_copy(update={"rates": [], "months": []})
+    assert cost_status(pruned, advance(ledger, NOW + WRITE_SECONDS - 1, ALWAYS)) is pruned
+    assert cost_status(pruned, advance(ledger, NOW + WRITE_SECONDS, ALWAYS)).rates
+
+
 def test_no_ledger() -> None:
     assert to_ledger(None) is None
     broken = Cost(as_of="never", gpu_seconds="1", gpu_seconds_avoided="1", saved_ratio="0")
