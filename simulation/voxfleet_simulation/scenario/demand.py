@@ -67,13 +67,20 @@ def service_times(service: Service, count: int, rng: np.random.Generator) -> Flo
     return rng.lognormal(np.log(mean) - sigma_squared / 2, np.sqrt(sigma_squared), count)
 
 
+def bin_lengths(scenario: Scenario) -> Floats:
+    """Return the seconds of each bin; the last one may be shorter."""
+    seconds = scenario.ends_at - scenario.begins_at
+    starts = np.arange(int(np.ceil(seconds / BIN_SECONDS))) * BIN_SECONDS
+    lengths: Floats = np.minimum(BIN_SECONDS, seconds - starts)
+    return lengths
+
+
 def rates(scenario: Scenario) -> Floats:
     """Return the expected requests per country and bin, [countries, bins]."""
-    demand = scenario.demand
-    bins = int(np.ceil((scenario.ends_at - scenario.begins_at) / BIN_SECONDS))
-    middles = np.array([scenario.begins_at + (index + 0.5) * BIN_SECONDS for index in range(bins)])
+    demand, lengths = scenario.demand, bin_lengths(scenario)
+    middles = np.array([scenario.begins_at + (index + 0.5) * BIN_SECONDS for index in range(len(lengths))])
     rows = [country.share * _curve(demand, country, middles, scenario.begins_at) for country in demand.countries]
-    weights = np.array(rows)
+    weights = np.array(rows) * lengths
     expected: Floats = weights * demand.requests / weights.sum()
     return expected
 
@@ -101,8 +108,7 @@ def _from_curves(scenario: Scenario, rng: np.random.Generator) -> tuple[Floats, 
     expected = rates(scenario)
     counts = rng.poisson(expected)  # [countries, bins]
     starts = scenario.begins_at + np.arange(expected.shape[1]) * BIN_SECONDS
-    times = [np.repeat(starts, row) + rng.random(int(row.sum())) * BIN_SECONDS for row in counts]
+    lengths = bin_lengths(scenario)
+    times = [np.repeat(starts, row) + rng.random(int(row.sum())) * np.repeat(lengths, row) for row in counts]
     countries = np.repeat(np.arange(len(times)), [len(each) for each in times])
-    joined = np.concatenate(times)
-    inside = joined < scenario.ends_at
-    return joined[inside], countries[inside]
+    return np.concatenate(times), countries

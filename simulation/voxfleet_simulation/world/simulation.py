@@ -257,7 +257,8 @@ def build(scenario: Scenario, arrivals: Arrivals, variant: Variant) -> World:
             world.regions[index].begin_ready(least)
     for operator in world.operators:
         operator.notify()
-    world.answer()
+    # Half an interval later: a client has had its answer for half of its lifetime in the mean.
+    loop.after(scenario.gateways.dns_seconds / 2, world.answer)
     return world
 
 
