@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -125,11 +124,9 @@ async def test_a_dead_pods_stream_is_cut_and_no_other(
         async with asyncio.timeout(60):
             await asyncio.gather(*(each.wait() for each in first.values()))
         with refusing_polls(unpolled):
-            frozen_seconds = time.monotonic()
             dead_pod.freeze()
-            async with asyncio.timeout(100):
+            async with asyncio.timeout(100):  # less than the bound of a slow pod's silence
                 received, is_complete = await asked["dead"]
-            assert time.monotonic() - frozen_seconds >= 9
             assert b"event: error\n" in received
             assert b"upstream_broke_off" in received
             assert not is_complete
