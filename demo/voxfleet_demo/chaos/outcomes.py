@@ -56,6 +56,7 @@ class FaultKind:
 
 # UNREACHED stands in each: with one gateway left, a connection to it must be accepted.
 FAILURES = (Ending.LOST, Ending.FALSE, Ending.UNREACHED, Ending.ADMITTED)
+ENDED_WELL = frozenset({Ending.ANSWERED, Ending.REFUSED, Ending.DENIED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ class FaultResult:
     longest_wait_seconds: float  # of those that were answered or refused
     details: Counter[str] = field(default_factory=Counter)
     error: str = ""  # the cluster did not recover
+    longest_failure_seconds: float = 0.0  # until a client learned that its request had failed
 
     @property
     def requests(self) -> int:
@@ -90,6 +92,7 @@ class FaultResult:
             "requests": self.requests,
             **{ending.replace(" ", "_"): self.counts[ending] for ending in Ending},
             "longest_wait_seconds": round(self.longest_wait_seconds, 2),
+            "longest_failure_seconds": round(self.longest_failure_seconds, 2),
             "details": dict(self.details),
             "problems": self.problems,
         }
@@ -105,9 +108,11 @@ def count(kind: FaultKind, seconds: float, outcomes: Sequence[Outcome], error: s
     """Return the counts of a fault; what failed at the gateway that it takes away is counted apart."""
     judged = [(_judge(kind, outcome), outcome) for outcome in outcomes]
     waits = [outcome.wait_seconds for ending, outcome in judged if ending in {Ending.ANSWERED, Ending.REFUSED}]
+    failures = [outcome.wait_seconds for ending, outcome in judged if ending not in ENDED_WELL]
     details = (f"{ending} at {outcome.gateway}: {outcome.detail}" for ending, outcome in judged if outcome.detail)
     endings = Counter(ending for ending, _ in judged)
-    return FaultResult(kind, seconds, endings, max(waits, default=0.0), Counter(details), error)
+    longest_failure = max(failures, default=0.0)
+    return FaultResult(kind, seconds, endings, max(waits, default=0.0), Counter(details), error, longest_failure)
 
 
 def other_gateway(region: str, regions: Iterable[str] = REGIONS) -> str:

@@ -32,5 +32,7 @@ def as_lines(result: FaultResult) -> str:
     """Return the counts that are not 0 in one line, then what failed, the most frequent first."""
     counts = ", ".join(f"{result.counts[ending]} {ending}" for ending in Ending if result.counts[ending])
     first = f"{result.requests} requests: {counts}; longest wait {result.longest_wait_seconds:.1f} s"
+    if result.longest_failure_seconds:
+        first += f", longest failure {result.longest_failure_seconds:.1f} s"
     failed = (f"{number} x {what}" for what, number in result.details.most_common())
     return "\n".join(f"    {line}" for line in (first, *failed, *result.problems))

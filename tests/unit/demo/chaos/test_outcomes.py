@@ -49,7 +49,8 @@ def test_a_cluster_that_does_not_recover_is_a_problem() -> None:
 def test_the_longest_wait_is_that_of_an_answer_or_a_refusal() -> None:
     endings = {Ending.ANSWERED: 1.0, Ending.REFUSED: 7.0, Ending.LOST: 90.0}
     outcomes = [Outcome("us-east", ending, seconds) for ending, seconds in endings.items()]
-    assert count(PLANNED, 60.0, outcomes).longest_wait_seconds == 7.0
+    result = count(PLANNED, 60.0, outcomes)
+    assert (result.longest_wait_seconds, result.longest_failure_seconds) == (7.0, 90.0)
 
 
 @pytest.mark.parametrize(("seconds", "ending"), [(4.0, "answered"), (4.3, "answered"), (2.0, "false"), (0.0, "false")])

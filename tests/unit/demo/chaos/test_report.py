@@ -33,4 +33,8 @@ def test_a_row_has_the_counts_and_the_verdict() -> None:
     ]
     assert result.details == Counter({"cut at us-east: half": 1})
     lines = [line.strip() for line in as_lines(result).splitlines()]
-    assert lines == ["2 requests: 1 answered, 1 cut; longest wait 3.2 s", "1 x cut at us-east: half", "1 cut"]
+    assert lines == [
+        "2 requests: 1 answered, 1 cut; longest wait 3.2 s, longest failure 1.0 s",
+        "1 x cut at us-east: half",
+        "1 cut",
+    ]
