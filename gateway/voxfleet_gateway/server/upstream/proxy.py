@@ -97,7 +97,7 @@ class _Relay:
         try:
             await self._pass_on(upstream, first, framer)
         except (aiohttp.ClientPayloadError, aiohttp.ServerTimeoutError, aiohttp.ClientOSError):
-            self._truncate(may_flush=framer is not None and not framer.is_mid_event and await self._write_error())
+            self._truncate(may_flush=self._may_report(framer) and await self._write_error())
         except TimeoutError:  # WRITE_SECONDS passed
             self._truncate(is_stalled=True)
         except ConnectionResetError:  # the client closed the connection
@@ -138,6 +138,10 @@ class _Relay:
             async with asyncio.timeout(WRITE_SECONDS):
                 await self.response.write(chunk)
             self.context.record_sent(chunk)
+
+    def _may_report(self, framer: SseFramer | None) -> bool:
+        """Whether an error event can follow; of a request that was handed over, the other gateway writes it, once."""
+        return framer is not None and not framer.is_mid_event and not self.context.is_handed_over
 
     async def _write_error(self) -> bool:
         """Write an event that says that the pod broke off; return False when the client did not take it."""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from voxfleet_gateway.decisions.pods.pod_state import LoadReport, PodAddress, ReceivedReport
 from voxfleet_gateway.gateway import Gateway
-from voxfleet_gateway.telemetry import FIRST_BYTE, OVERHEAD
+from voxfleet_gateway.telemetry import FIRST_BYTE, OVERHEAD, REFUSALS
 from voxfleet_gateway.tokens import gateway_token
 
 DRAINING = {"drain_seconds": 20.0, "drain_grace_seconds": 0.0}
@@ -93,6 +93,45 @@ async def test_held_requests_are_served_by_the_other_gateway(pair: Pair) -> None
     assert all(answer.endswith(b"RIFFaudio") for answer in answers)
     assert all(b"X-Request-Id: id-%d\r\n" % number in answer for number, answer in enumerate(answers))
     assert observed() - before == Counter({"first_byte": 20, "overhead": 20}), "by the client's gateway alone"
+
+
+def refused() -> int:
+    (family,) = REFUSALS.collect()
+    return sum(int(sample.value) for sample in family.samples if sample.name.endswith("_total"))
+
+
+async def test_what_the_other_gateway_refuses_is_counted_once(pair: Pair) -> None:
+    before = refused()
+    sent = pair.wire.send(pair.port, pair.wire.post(extra=b"Prefer: wait=2\r\n"), 30)
+    asked = asyncio.create_task(sent)
+    await until(lambda: pair.old.fleet.held(pair.wire.key))
+    draining = pair.drain()
+    answer, _ = await asked
+    await draining
+    assert status(answer) == 503
+    assert b"region_waking" in answer
+    assert refused() == before + 1
+
+
+async def test_a_stream_that_breaks_off_at_the_other_gateway_has_one_error_event(wire: Any) -> None:
+    port, before = free_port(), refused()
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+    pod = wire.pod(head + b"a\r\ndata: {}\n\n\r\n")
+    async with (
+        wire.gateway(pod, settings=DRAINING, report={"state": "loading"}) as old,
+        wire.gateway(pod, settings={"internal_port": port}, report={"state": "loading"}) as new,
+    ):
+        pair = Pair(wire, old, new, port)
+        asked = pair.ask(b'{"model":"m","input":"hi","stream_format":"sse"}')
+        await until(lambda: pair.old.fleet.held(wire.key))
+        draining = pair.drain()
+        await until(lambda: pair.new.fleet.held(wire.key))
+        report(pair.new, wire.key, "ready")
+        answer, _ = await asked
+        await draining
+    assert answer.count(b"data: {}") == 1
+    assert answer.count(b"event: error") == 1
+    assert refused() == before + 1
 
 
 async def test_events_go_on_on_the_clients_connection(pair: Pair) -> None:
