@@ -69,7 +69,8 @@ class FaultResult:
     longest_wait_seconds: float  # of those that were answered or refused
     details: Counter[str] = field(default_factory=Counter)
     error: str = ""  # the cluster did not recover
-    longest_failure_seconds: float = 0.0  # until a client learned that its request had failed
+    # Until a client of a gateway that is left learned that its request had failed; of a dead one it learns nothing.
+    longest_failure_seconds: float = 0.0
 
     @property
     def requests(self) -> int:
@@ -108,7 +109,11 @@ def count(kind: FaultKind, seconds: float, outcomes: Sequence[Outcome], error: s
     """Return the counts of a fault; what failed at the gateway that it takes away is counted apart."""
     judged = [(_judge(kind, outcome), outcome) for outcome in outcomes]
     waits = [outcome.wait_seconds for ending, outcome in judged if ending in {Ending.ANSWERED, Ending.REFUSED}]
-    failures = [outcome.wait_seconds for ending, outcome in judged if ending not in ENDED_WELL]
+    failures = [
+        outcome.wait_seconds
+        for ending, outcome in judged
+        if ending not in ENDED_WELL and outcome.gateway != kind.takes_region
+    ]
     details = (f"{ending} at {outcome.gateway}: {outcome.detail}" for ending, outcome in judged if outcome.detail)
     endings = Counter(ending for ending, _ in judged)
     longest_failure = max(failures, default=0.0)

@@ -51,6 +51,7 @@ def test_the_longest_wait_is_that_of_an_answer_or_a_refusal() -> None:
     outcomes = [Outcome("us-east", ending, seconds) for ending, seconds in endings.items()]
     result = count(PLANNED, 60.0, outcomes)
     assert (result.longest_wait_seconds, result.longest_failure_seconds) == (7.0, 90.0)
+    assert count(TAKING, 60.0, outcomes).longest_failure_seconds == 0.0, "at the gateway that was taken away"
 
 
 @pytest.mark.parametrize(("seconds", "ending"), [(4.0, "answered"), (4.3, "answered"), (2.0, "false"), (0.0, "false")])
