@@ -54,7 +54,18 @@ class FakeApi(KubernetesApi):
 
     async def get(self, path: str) -> Body:
         self.requests.append(("GET", path))
-        return copy.deepcopy(self._existing(path))
+        collection, _, selector = path.partition("?labelSelector=")
+        return self._listed(collection, selector) if selector else copy.deepcopy(self._existing(path))
+
+    def _listed(self, collection: str, selector: str) -> Body:
+        """Objects of a collection in one namespace with all labels of an equality selector."""
+        wanted = dict(each.split("=") for each in selector.split(","))
+        if f"{collection}?labelSelector={selector}" in self.objects:
+            return self.objects[f"{collection}?labelSelector={selector}"]
+        found = [body for path, body in self.objects.items() if path.rpartition("/")[0] == collection]
+        return {
+            "items": [copy.deepcopy(b) for b in found if wanted.items() <= (b["metadata"].get("labels") or {}).items()]
+        }
 
     async def apply(self, path: str, body: Body) -> Body:
         self._write("APPLY", path)
@@ -79,8 +90,11 @@ class FakeApi(KubernetesApi):
         patch["metadata"].pop("resourceVersion", None)
         return self.put(path, lambda found: _merge(found, patch))
 
-    async def delete(self, path: str) -> None:
+    async def delete(self, path: str, preconditions: dict[str, str] | None = None) -> None:
         self._write("DELETE", path)
+        metadata = self.objects.get(path, {"metadata": {}})["metadata"]
+        if preconditions and any(metadata.get(key, value) != value for key, value in preconditions.items()):
+            raise ConflictError(CONFLICT, f"{path} has changed")
         self.remove(path)
 
     def put(self, path: str, change: Callable[[Body], Any]) -> Body:
