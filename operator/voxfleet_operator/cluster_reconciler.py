@@ -54,7 +54,7 @@ class Turn:
 
 @dataclass(slots=True)
 class Failures(Generic[KeyT]):
-    """Since when the reconciles of each key have failed, which tells a passing error from a lasting one."""
+    """Since when the reconciles of each key have failed, which separates a passing error from a lasting one."""
 
     since: dict[KeyT, float] = field(default_factory=dict)
 

@@ -82,7 +82,7 @@ def _check_owner(ref: ObjectRef, existing: ObjectState, resource: Resource) -> N
 
 
 def _check_remote_owner(ref: ObjectRef, existing: ObjectState, resource: Resource, kubeconfig: str) -> None:
-    """Owner references do not reach into other clusters: annotations tell which resource and Secret made an object."""
+    """No owner reference reaches into another cluster: annotations name the resource and the Secret."""
     where = f"{ref.kind} {ref.namespace}/{ref.name} in the cluster of {kubeconfig}"
     if not existing.kubeconfig or existing.recorded_uid != resource.uid:
         raise NameTakenError(

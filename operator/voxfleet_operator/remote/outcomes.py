@@ -1,4 +1,4 @@
-"""What the reconciles of remote regions came to: all that a remote cluster's workers tell the rest of the operator.
+"""What reconciles of remote regions came to: all that a remote cluster's workers report to the others.
 
 Knows that a part of a resource is one Secret's regions. Does not know how either side works.
 """
@@ -24,7 +24,7 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one reconcile of a part came to; `entry`: what it told the gateways there."""
+    """What one reconcile of a part came to; `entry`: what the gateways there were sent."""
 
     generation: int
     plans: Mapping[str, RegionPlan]

@@ -1,7 +1,7 @@
 """Reconciles the part of a resource that is in one remote cluster; runs in that cluster's own workers.
 
 Knows the order: regions of the spec first, then the deletion of what is left of others. Nothing is made before the
-region is recorded on the resource. Does not know the status, nor other clusters (outcomes.py is all that it tells).
+region is recorded on the resource. Does not know the status, nor other clusters (outcomes.py is all that it reports).
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What a resource's reconcile knows of its regions in other clusters: records them, reads outcomes, tells the rest.
+"""What a resource's reconcile knows of its regions in other clusters: records them, reads outcomes, passes plans on.
 
 Knows the finalizer, and that a cluster which is away concerns its own regions alone: nothing here waits for one. Does
 not know how a remote cluster is reached (cluster/remote/) nor what is done there (reconciler.py).
@@ -111,7 +111,8 @@ class RemoteRegions:
             absence = self.clusters.absence(secret)
             known = outcome.plans.get(region) if outcome else None
             if absence is None and outcome is not None and known is not None:
-                plans[region], states[region] = known, outcome.states[region]
+                # Its time to decide again is for the workers of its cluster, and may be past here.
+                plans[region], states[region] = replace(known, requeue_at=None), outcome.states[region]
                 problems |= dict.fromkeys(outcome.problems)
                 if warning := self.clusters.warning(secret):
                     problems[Problem(warning.reason, f"region {region}: {warning.message}")] = None

@@ -165,7 +165,7 @@ class Loop:
         installation = Installation("system", "demand", "gateway.system.svc", PodSettings("image", "Always", "key"))
         self.drained: list[tuple[Key, str, bool]] = []
         drainer = SimpleNamespace(drain=self._drain)
-        self.cluster = Cluster(self.api, self.store, self.observer, "system", drainer, clock)  # type: ignore[arg-type]
+        self.cluster = Cluster(self.api, self.store, self.observer, "system", drainer, clock)
         self.reconciler = Reconciler(self.cluster, self.index, installation, clock)
         self.metrics = Metrics()
         self.reconciler.costs.monotonic = clock

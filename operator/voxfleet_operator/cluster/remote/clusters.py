@@ -25,7 +25,7 @@ SOON_SECONDS = 2.0
 log = structlog.get_logger(__name__)
 
 Read = Callable[[SecretKey], Awaitable[bytes | Absence | None]]
-# Gets the kubeconfig, and what tells which resources use the connection, each with its Secret.
+# Gets the kubeconfig, and a function that returns the uses of the connection: resources with Secrets.
 Uses = Callable[[], set[tuple[Key, SecretKey]]]
 Connect = Callable[[KubeConfig, Uses], Connection]
 

@@ -53,7 +53,7 @@ class World:
         self.store = Store(enqueue, enqueue, 9091, lambda: loop.now, is_remote=True)
         self.observer = Observer(self.store, "demand")
         drainer = SimpleNamespace()
-        cluster = Cluster(self.api, self.store, self.observer, "system", drainer, lambda: loop.now)  # type: ignore[arg-type]
+        cluster = Cluster(self.api, self.store, self.observer, "system", drainer, lambda: loop.now)
         remote = loop.reconciler.remote
         remote.clusters = self
         self.reconciler = RemoteReconciler(
@@ -163,7 +163,7 @@ async def test_two_clusters_at_rest_send_nothing(world: World) -> None:
     assert world.api.requests == world.loop.api.requests == []
 
 
-async def test_a_wake_in_one_cluster_is_told_to_the_gateways_of_the_other(world: World) -> None:
+async def test_a_wake_in_one_cluster_is_in_the_registry_of_the_other(world: World) -> None:
     await made(world)
     lease = world.loop.ref("Lease", "ap").path
     world.api.put(lease, lambda found: found["spec"].update(renewTime=to_rfc3339(world.loop.now)))
@@ -333,3 +333,13 @@ async def test_a_resource_without_remote_regions_has_no_finalizer(world: World) 
     await made(world, {"name": "eu"})
     assert "finalizers" not in world.metadata()
     assert KIND in {body.get("kind") for body in world.loop.api.objects.values()}
+
+
+async def test_a_remote_regions_own_deadline_does_not_bring_the_resource_back_at_once(world: World) -> None:
+    await made(world, autoscaling={"wakeTimeoutSeconds": 60})
+    lease = world.loop.ref("Lease", "ap").path
+    world.api.put(lease, lambda found: found["spec"].update(renewTime=to_rfc3339(world.loop.now)))
+    await world.settle()
+    world.loop.now += 3600
+    requeue_at = await world.loop.reconcile()
+    assert requeue_at is None or requeue_at > world.loop.now

@@ -38,7 +38,7 @@ class World:
     uses: dict[str, Uses] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.clusters = RemoteClusters(self.read, self.connect, self.enqueued.append, (), 0.01)  # type: ignore[arg-type]
+        self.clusters = RemoteClusters(self.read, self.connect, self.enqueued.append, (), 0.01)
 
     async def read(self, secret: SecretKey) -> bytes | Absence | None:
         return self.secrets.get(secret, secret_not_found(secret, has_key=False))
