@@ -53,6 +53,9 @@ class Settings(BaseSettings):
     secret_poll_seconds: float = Field(
         default=30.0, ge=0.1, le=3600, description="Interval of reading the kubeconfig Secrets of remote regions again."
     )
+    remote_request_seconds: float = Field(
+        default=5.0, ge=0.5, le=60, description="Longest time of a request to the API server of a remote region."
+    )
     kubeconfig: str = Field(
         default="", description="Kubeconfig file. Empty: the pod's service account, else KUBECONFIG."
     )

@@ -64,7 +64,8 @@ class RemoteComponents:
 
     def connect(self, config: KubeConfig, uses: Uses) -> Connection:
         """Return a connection that is not running yet. Raises KubeconfigRefusedError."""
-        endpoint = remote_endpoint(config, parse_networks(self.settings.allowed_peer_networks))
+        allowed = parse_networks(self.settings.allowed_peer_networks)
+        endpoint = remote_endpoint(config, allowed, self.settings.remote_request_seconds)
         api = KubernetesApi(endpoint, lambda *call: self.metrics.count_remote_call(config.server, *call))
         queue: WorkQueue[Part] = WorkQueue()
         store = Store(

@@ -424,6 +424,7 @@ def installed(control_plane: ControlPlane, folder: Path) -> Iterator[World]:
         "VOXFLEET_METRICS_PORT": str(metrics_port),
         "VOXFLEET_LOAD_POLL_SECONDS": "0.3",
         "VOXFLEET_SECRET_POLL_SECONDS": "0.5",
+        "VOXFLEET_REMOTE_REQUEST_SECONDS": "2",
         "VOXFLEET_ALLOWED_PEER_NETWORKS": "127.0.0.0/8",
     }
     operator = Operator(environment, folder / "operator.log", health_port, metrics_port)

@@ -273,16 +273,6 @@ def test_a_deletion_waits_for_its_cluster_says_how_to_give_up_and_can_be_given_u
         there.api.delete(path)
 
 
-def test_a_deletion_during_an_absence_is_completed_after_it(world: World, there: World, remote: Remote) -> None:
-    make(world, there)
-    with remote.suspended():
-        world.until_condition("Degraded", "ClusterUnreachable")
-        world.api.delete(world.resource_path())
-        world.until_condition("Ready", "RemoteCleanup")
-    there.until_gone(*remote_paths(world))
-    world.until_gone(world.resource_path())
-
-
 def test_a_region_that_leaves_the_spec_is_cleaned_up_and_the_finalizer_goes(world: World, there: World) -> None:
     make(world, there)
     world.apply({"regions": [{"name": HOME}]})
@@ -316,7 +306,7 @@ def test_a_kubeconfig_that_changes_is_used_or_refused_and_heals(world: World, th
     there.until(lambda: there.replicas(AWAY) == 1, "woken by the new kubeconfig")
 
 
-def test_an_operator_that_starts_during_an_absence_serves_the_home_region(
+def test_an_operator_that_starts_during_an_absence_serves_the_home_region_and_completes_a_deletion_after_it(
     world: World, there: World, remote: Remote
 ) -> None:
     make(world, there)
@@ -327,7 +317,10 @@ def test_an_operator_that_starts_during_an_absence_serves_the_home_region(
         world.until(lambda: world.replicas(HOME) == 1, "the home region wakes")
         world.until_condition("Degraded", "ClusterUnreachable")
         assert world.phase(AWAY) == "Asleep", "as the status said"
-    world.until_condition("Degraded", "AsExpected")
+        world.api.delete(world.resource_path())
+        world.until_condition("Ready", "RemoteCleanup")
+    there.until_gone(*remote_paths(world))
+    world.until_gone(world.resource_path())
 
 
 def test_a_remote_pods_labels_are_no_way_to_the_home_objects(world: World, there: World) -> None:

@@ -100,3 +100,15 @@ async def test_a_waiting_get_returns_when_a_key_is_added() -> None:
     queue.add("a")
     async with asyncio.timeout(60):
         assert await waiting == "a"
+
+
+async def test_keys_of_cancelled_workers_are_queued_again() -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    queue.add("a")
+    assert await queue.get() == "a"
+    queue.add("a")
+    assert len(queue) == 0, "it is being processed"
+    queue.requeue_processing()
+    assert await queue.get() == "a"
+    queue.done("a")
+    assert len(queue) == 0

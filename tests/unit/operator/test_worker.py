@@ -1,11 +1,16 @@
 """A worker requeues what is due, retries what failed with back-off, and survives every exception."""
 
+import asyncio
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from voxfleet_operator.cluster.api import KubernetesError
 from voxfleet_operator.kinds import ObjectRef
 from voxfleet_operator.resources import Key
+from voxfleet_operator.telemetry import Metrics
+from voxfleet_operator.work_queue import WorkQueue
+from voxfleet_operator.worker import Worker
 
 # conftest.Loop: pytest loads test folders without packages, so the class cannot be imported by name.
 Loop = Any
@@ -83,3 +88,25 @@ async def test_a_due_time_queues_the_key_again(loop: Loop) -> None:
     loop.now += 101
     assert await processed(loop) == "ok"
     assert loop.condition("Ready") == ("False", "WakeTimeout")
+
+
+async def test_keys_that_are_always_due_leave_time_for_others() -> None:
+    """A reconcile that sends nothing never waits, and SIGTERM, probes and watches run on the same event loop."""
+
+    class AlwaysDue:
+        count = 0
+
+        async def reconcile(self, _key: Key, /) -> float | None:
+            self.count += 1
+            return 0.0
+
+    queue: WorkQueue[Key] = WorkQueue()
+    queue.add(NARRATOR)
+    reconciler = AlwaysDue()
+    running = asyncio.create_task(Worker(queue, reconciler, Metrics()).run())
+    async with asyncio.timeout(30):
+        while reconciler.count < 10:  # noqa: ASYNC110 - that this loop runs at all is the test
+            await asyncio.sleep(0)
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running

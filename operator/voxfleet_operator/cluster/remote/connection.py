@@ -21,7 +21,8 @@ from voxfleet_operator.decisions.remote.recorded import SecretKey
 from voxfleet_operator.kinds import Watch
 from voxfleet_operator.resources import Key
 
-PROBE_SECONDS = 3.0
+# Between two probes, as a share of the longest request: an absence shows after about three of these times.
+PROBE_SHARE = 0.6
 PROBES_FAILED = 2  # one lost request is no absence
 SYNC_SECONDS = 30.0
 FIRST_PAUSE_SECONDS = 0.5
@@ -89,7 +90,7 @@ class Connection:
         """Raise when the API server has stopped to answer, which watches would show much later."""
         failed = 0
         while True:
-            await asyncio.sleep(PROBE_SECONDS)
+            await asyncio.sleep(PROBE_SHARE * self.cluster.api.endpoint.request_seconds)
             try:
                 await self.cluster.api.get("/version")
                 failed = 0

@@ -15,11 +15,8 @@ from voxfleet_operator.cluster.endpoints import Endpoint
 from voxfleet_operator.decisions.remote.addresses import Network, address_problem
 from voxfleet_operator.decisions.remote.kubeconfigs import KubeConfig, KubeconfigRefusedError
 
-# A healthy API server answers in milliseconds; a slow one costs this cluster's workers so much, and no other's.
-REQUEST_SECONDS = 5.0
 
-
-def remote_endpoint(config: KubeConfig, allowed: tuple[Network, ...]) -> Endpoint:
+def remote_endpoint(config: KubeConfig, allowed: tuple[Network, ...], request_seconds: float) -> Endpoint:
     """Return the endpoint. Raises KubeconfigRefusedError for certificates that cannot be read."""
     headers = {"Authorization": f"Bearer {config.token}"} if config.token else {}
 
@@ -30,7 +27,7 @@ def remote_endpoint(config: KubeConfig, allowed: tuple[Network, ...]) -> Endpoin
         config.server,
         _trust(config),
         authorization,
-        request_seconds=REQUEST_SECONDS,
+        request_seconds=request_seconds,
         server_hostname=config.server_name or None,
         socket_factory=_checked_sockets(allowed),
     )

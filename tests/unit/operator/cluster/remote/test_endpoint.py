@@ -10,7 +10,7 @@ PEM = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 
 
 async def error_of(server: str, allowed: str) -> str:
-    api = KubernetesApi(remote_endpoint(KubeConfig(server, token="t"), parse_networks(allowed)), lambda *_: None)
+    api = KubernetesApi(remote_endpoint(KubeConfig(server, token="t"), parse_networks(allowed), 5.0), lambda *_: None)
     try:
         with pytest.raises(KubernetesError) as caught:
             await api.get("/version")
@@ -38,4 +38,4 @@ async def test_an_allowed_network_is_connected_to() -> None:
 )
 def test_certificates_that_are_none_are_refused(config: KubeConfig, field: str) -> None:
     with pytest.raises(KubeconfigRefusedError, match=field):
-        remote_endpoint(config, ())
+        remote_endpoint(config, (), 5.0)
