@@ -15,6 +15,8 @@ from voxfleet_operator.cluster.api import GONE, GoneError, KubernetesApi, Kubern
 from voxfleet_operator.kinds import Watch
 
 PAGE = 500  # objects per page of a listing, as in client-go's reflector
+# Far more than any fleet has; the API server of a remote region must not fill the operator's memory.
+MOST_PAGES = 400
 # The API server ends a watch after SERVER_SECONDS and sends a bookmark about once a minute: longer silence than that
 # is a broken connection.
 SERVER_SECONDS = 300
@@ -66,7 +68,7 @@ async def _list(api: KubernetesApi, watch: Watch, handler: WatchHandler) -> str:
     """Hand over all pages as one listing; return its resource version."""
     bodies: list[Body] = []
     token = ""
-    while True:
+    for _ in range(MOST_PAGES):
         fields = f"&fieldSelector={watch.fields}" if watch.fields else ""
         query = f"?labelSelector={watch.selector}{fields}&limit={PAGE}" + (f"&continue={token}" if token else "")
         page = await api.get(f"{watch.path}{query}")
@@ -76,6 +78,7 @@ async def _list(api: KubernetesApi, watch: Watch, handler: WatchHandler) -> str:
             handler.on_list(watch, bodies)
             version: str = page["metadata"]["resourceVersion"]
             return version
+    raise KubernetesError(0, f"{watch.path}: a listing of more than {MOST_PAGES * PAGE} objects")
 
 
 async def _follow(api: KubernetesApi, watch: Watch, handler: WatchHandler, version: str) -> None:

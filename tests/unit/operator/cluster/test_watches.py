@@ -7,7 +7,7 @@ from typing import Any
 import aiohttp
 import pytest
 from voxfleet_operator.cluster.api import KubernetesError
-from voxfleet_operator.cluster.watches import list_and_watch
+from voxfleet_operator.cluster.watches import MOST_PAGES, list_and_watch
 from voxfleet_operator.kinds import Watch
 
 PODS = Watch("Pod", "label")
@@ -127,3 +127,10 @@ async def test_every_break_is_reported_and_followed_by_a_listing(error: Exceptio
 async def test_a_failed_listing_is_retried() -> None:
     script = Script([KubernetesError(403, "forbidden"), page("a")], [[]])
     assert await recorded(script, 2) == ["broken", "listed a"]
+
+
+async def test_a_listing_without_an_end_is_given_up() -> None:
+    """As the API server of a remote region may send it, which its author runs."""
+    endless = [{**page("a"), "metadata": {"resourceVersion": "1", "continue": "more"}} for _ in range(MOST_PAGES)]
+    script = Script([*endless, page("b")], [[]])
+    assert await recorded(script, 2) == ["broken", "listed b"]
