@@ -125,6 +125,8 @@ class Gateway:
         self.dispatcher.hand_over()
         await self._wait_until_quiet(max(0.0, self.settings.drain_seconds - HELD_RESPONSE_SECONDS))
         self.dispatcher.handover.end()
+        if self.peering is not None:
+            self.peering.regions.end()
         self.hold_queues.drain()
         await self._wait_until_quiet(HELD_RESPONSE_SECONDS)
         await self._flush_leases()

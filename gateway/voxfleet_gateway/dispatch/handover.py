@@ -22,7 +22,7 @@ from voxfleet_gateway.decisions.pods.pod_state import PodAddress
 from voxfleet_gateway.decisions.pods.stream_silence import StreamSilence
 from voxfleet_gateway.decisions.routing import RouteRequest
 from voxfleet_gateway.errors import UpstreamFailedError, UpstreamFailure
-from voxfleet_gateway.peers.headers import PRIORITY_HEADER, TENANT_HEADER
+from voxfleet_gateway.peers.headers import HOPS_HEADER, PRIORITY_HEADER, TENANT_HEADER
 from voxfleet_gateway.regions import ModelEntry, RegionKey
 from voxfleet_gateway.telemetry import HANDOVERS
 from voxfleet_gateway.tokens import BEARER
@@ -86,6 +86,7 @@ class PeerTarget:
             HOLD_HEADER: f"{max(0.0, self.deadline_seconds - time.monotonic()):.3f}",
             TENANT_HEADER: caller.tenant,
             PRIORITY_HEADER: str(caller.priority),
+            HOPS_HEADER: str(1 - self.asked.hops_left),
         }
         if self.asked.client is not None:
             headers[LOCATION_HEADER] = f"{self.asked.client.latitude},{self.asked.client.longitude}"

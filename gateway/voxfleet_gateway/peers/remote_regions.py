@@ -169,6 +169,11 @@ class RemoteRegions:
             timer.reschedule(asyncio.get_running_loop().time())
         timers.clear()  # what is no longer here was given up
 
+    def end(self) -> None:
+        """End what waits for its first byte elsewhere: this process has no more time for it."""
+        for key in [*self.waiting]:
+            self._give_up(key)
+
     def record_failure(self, key: RegionKey, failure: UpstreamFailure) -> None:
         """Record that an attempt failed; have the peer polled at once, since a report decides about the next."""
         region, now_seconds = self.fleet.regions.get(key), self.fleet.clock()

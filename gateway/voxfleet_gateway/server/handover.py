@@ -4,7 +4,7 @@ Knows: that the sender needs the gateways' token, and the headers in which that 
 Does not know: the client, whose connection stays there; how requests are held and served.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 
 import structlog
@@ -16,7 +16,7 @@ from voxfleet_gateway.decisions.client_location import COUNTRY_HEADER, LOCATION_
 from voxfleet_gateway.decisions.location.client_place import place_by_headers
 from voxfleet_gateway.dispatch.handover import HOLD_HEADER, MODEL_HEADER
 from voxfleet_gateway.errors import Refusal, RequestRefusedError
-from voxfleet_gateway.peers.headers import PRIORITY_HEADER, TENANT_HEADER
+from voxfleet_gateway.peers.headers import HOPS_HEADER, PRIORITY_HEADER, TENANT_HEADER
 from voxfleet_gateway.refusals import bad_request
 from voxfleet_gateway.request_context import REQUEST_ID_HEADER, new_context
 from voxfleet_gateway.server.middleware import CONTEXT, count_refusals
@@ -67,6 +67,7 @@ class HandoverHandler:
         given = given_place(headers.getall(LOCATION_HEADER, []), headers.getall(COUNTRY_HEADER, []))
         context.client = place_by_headers(None, *given)  # as the other gateway has found it
         context.model = headers.get(MODEL_HEADER, "")
+        context.is_spilled = headers.get(HOPS_HEADER) == "1"  # to the gateway that held it
         with self.speech.bodies.reserve() as reservation:
             with context.waiting():
                 body = await read_body(request, reservation, context.caller.max_body_bytes)
@@ -79,7 +80,8 @@ class HandoverHandler:
                 _number(headers, HOLD_HEADER), context.caller.tenant, speech.audio_seconds, len(speech.body)
             )
             # Without comments of its own: the other gateway keeps its client's stream of events open.
-            return await self.speech.serve(request, speech, ticket, self.speech.route_request(request))
+            asked = replace(self.speech.route_request(request), hops_left=0 if context.is_spilled else 1)
+            return await self.speech.serve(request, speech, ticket, asked)
 
 
 def _caller(headers: CIMultiDictProxy[str], settings: Settings) -> Caller:

@@ -71,6 +71,7 @@ class Region:
     gateway: Gateway
     url: str
     report: dict[str, Any]
+    internal_address: PodAddress
 
     @property
     def key(self) -> RegionKey:
@@ -134,7 +135,8 @@ class Regions:
         assert gateway.peering is not None
         self.stack.push_async_callback(gateway.peering.stop)
         state = {"state": "ready", "free_rows": 64} | (report or {})
-        return Region(name, opened["api"], gateway, f"https://127.0.0.1:{opened['peers']}", state), ports
+        address, url = PodAddress("127.0.0.1", 0, opened["internal"]), f"https://127.0.0.1:{opened['peers']}"
+        return Region(name, opened["api"], gateway, url, state, address), ports
 
     async def pair(
         self,

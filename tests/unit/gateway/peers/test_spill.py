@@ -400,3 +400,38 @@ async def test_a_wake_for_a_region_behind_a_peer_is_asked_of_it(regions: Any, wi
     answer, _ = await wire.send(eu.port, wire.post(path=b"/v1/models/d/n/wake", body=b""))
     assert answer.startswith(b"HTTP/1.1 202")
     await regions.until(lambda: us.gateway.fleet.regions[us.key].traffic.waking_since_seconds is not None)
+
+
+async def test_the_end_of_a_drain_refuses_what_is_still_held_elsewhere(regions: Any, wire: Any) -> None:
+    eu, us = await regions.pair(
+        [],
+        [],
+        entries={"eu": {"suspended": True}},
+        eu={"hold_seconds": 60, "drain_seconds": 2.5, "drain_grace_seconds": 0},
+    )
+    sending = asyncio.create_task(wire.send(eu.port, wire.post(), 60.0))
+    await regions.until(lambda: us.gateway.fleet.held(us.key) == 1)
+    await eu.gateway.drain()
+    answer, _ = await sending
+    assert answer.startswith(b"HTTP/1.1 503")
+    assert b"Retry-After" in answer
+    await regions.until(lambda: us.gateway.fleet.held(us.key) == 0)
+
+
+async def test_a_request_that_is_handed_over_keeps_its_hop(regions: Any, wire: Any) -> None:
+    """us holds a request of eu, and hands it over to its second gateway: that one must not spill it either."""
+    _, us = await regions.pair([wire.speaking(b"of eu")], [], us={"drain_seconds": 30, "drain_grace_seconds": 0})
+    second, _ = await regions.open("us", internal_key="us")
+    rows = us.gateway.fleet.registry().resolve("m").regions
+    second.serve_model(*rows, ports=[])
+    await regions.until(lambda: second.state("eu").report.ready_pods == 1)
+    us.gateway.dispatcher.handover.peers = lambda: [second.internal_address]
+    extra = b"Voxfleet-Hops: 1\r\nVoxfleet-May-Hold: true\r\nVoxfleet-Deadline-Seconds: 4\r\nVoxfleet-Model: d/n\r\n"
+    sending = asyncio.create_task(Neighbour(regions, "eu").send(port_of(us), wire.post(extra=extra)))
+    await regions.until(lambda: us.gateway.fleet.held(us.key) == 1)
+    draining = asyncio.create_task(us.gateway.drain())
+    await regions.until(lambda: second.gateway.fleet.held(second.key) == 1)
+    answer = await sending
+    assert answer.startswith(b"HTTP/1.1 503"), "eu is awake, and would be a second hop"
+    assert second.state("eu").sent == 0
+    draining.cancel()
