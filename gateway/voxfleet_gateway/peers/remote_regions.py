@@ -13,7 +13,7 @@ from typing import NamedTuple
 import structlog
 
 from voxfleet_gateway.decisions.peers.gateway_urls import Networks, PeerUrl, parse_peer_url
-from voxfleet_gateway.decisions.peers.remote_state import RemoteReport, RemoteState
+from voxfleet_gateway.decisions.peers.remote_state import ASLEEP, RemoteReport, RemoteState
 from voxfleet_gateway.errors import PeerUrlError, UpstreamFailure
 from voxfleet_gateway.peers.report import ModelReport, RegionReport
 from voxfleet_gateway.pods.fleet import Fleet
@@ -146,13 +146,9 @@ class RemoteRegions:
             if (state := self.state(key)) is None:
                 continue
             row = report.by_model.get((key.namespace, key.name))
-            state.record_report(
-                _remote_report(row) if row is not None else RemoteReport(),
-                asked_seconds,
-                sent_before.get(key, state.sent),
-                hop_seconds,
-            )
-            self.fleet.notify(key)
+            given = _remote_report(row) if row is not None else ASLEEP
+            if state.record_report(given, asked_seconds, sent_before.get(key, state.sent), hop_seconds):
+                self.fleet.notify(key)
 
     def record_silence(self, peer: Peer) -> None:
         """Record a poll without a report; requests without a byte leave a peer that has stopped reporting."""

@@ -30,12 +30,15 @@ class RemoteReport:
     failure: str | None = None
 
 
+ASLEEP = RemoteReport()
+
+
 @dataclass(slots=True)
 class RemoteState:
     """What this gateway knows of one region of one model behind a peer; times are monotonic."""
 
     interval_seconds: float  # between two reports
-    report: RemoteReport = RemoteReport()
+    report: RemoteReport = ASLEEP
     asked_seconds: float = -math.inf  # for the newest report: it is at least as new
     hop_seconds: float = 0.0  # between the gateways and back
     open_requests: int = 0
@@ -47,12 +50,17 @@ class RemoteState:
     wake_asked_seconds: float = -math.inf
     last_byte_seconds: float = -math.inf  # of any stream from there
 
-    def record_report(self, report: RemoteReport, asked_seconds: float, sent_before: int, hop_seconds: float) -> None:
-        """Replace the report; one that was asked for earlier than the newest is dropped."""
+    def record_report(self, report: RemoteReport, asked_seconds: float, sent_before: int, hop_seconds: float) -> bool:
+        """Replace the report; one that was asked for earlier than the newest is dropped.
+
+        Returns whether another decision may follow: most reports of most models say what the last ones said.
+        """
         if asked_seconds < self.asked_seconds:
-            return
+            return False
+        was = self.report, self.reported, self.takes_requests, self.is_stale(asked_seconds)
         self.report, self.asked_seconds, self.hop_seconds = report, asked_seconds, hop_seconds
         self.reported = max(self.reported, sent_before)
+        return was != (report, self.reported, self.takes_requests, False)
 
     def record_failure(self, failure: UpstreamFailure, now_seconds: float) -> None:
         """Send nothing further until a report that is asked for later."""

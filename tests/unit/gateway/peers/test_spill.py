@@ -188,6 +188,24 @@ async def test_a_peer_that_fails_before_audio_costs_its_client_nothing(
     assert count("peer_failures", peer="us", reason=f"request_{failure}") == before + 1
 
 
+async def test_a_request_that_a_peer_fails_is_held_for_the_own_region_s_wake(
+    fake_peer: Any, wire: Any, regions: Any
+) -> None:
+    eu, peer = await fake_peer(hold_seconds=30)  # asleep
+    await _reported(eu)
+    peer.answer_speech, peer.answer_poll = _reset, _broken
+    sending = asyncio.create_task(wire.send(eu.port, wire.post(), 60.0))
+    await regions.until(lambda: eu.gateway.fleet.held(eu.key) == 1)
+    assert len(peer.spilled) == 1
+    server = await asyncio.start_server(wire.speaking(b"of eu"), "127.0.0.1", 0)
+    eu.gateway.fleet.pods_behind = lambda _: _pods(server.sockets[0].getsockname()[1])
+    eu.gateway.fleet.refresh()
+    answer, _ = await sending
+    server.close()
+    assert answer.endswith(b"of eu")
+    assert b"Voxfleet-Route: hold-wake\r\n" in answer
+
+
 async def test_a_clients_own_mistake_is_passed_on(fake_peer: Any, wire: Any) -> None:
     async def wrong(_request: web.Request) -> web.Response:
         return web.json_response({"error": {"message": "of a pod there"}}, status=400)

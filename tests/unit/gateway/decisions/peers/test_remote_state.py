@@ -38,6 +38,19 @@ def test_a_failure_is_doubted_until_a_report_that_was_asked_for_later(failure: U
     assert state.takes_requests
 
 
+def test_a_report_that_says_nothing_new_changes_no_decision() -> None:
+    state = RemoteState(2.0)
+    assert state.record_report(RemoteReport(), 10.0, 0, 0.1), "it was unknown"
+    assert not state.record_report(RemoteReport(), 12.0, 0, 0.2)
+    assert state.record_report(AWAKE, 14.0, 0, 0.1)
+    state.sent += 1
+    assert state.record_report(AWAKE, 16.0, 1, 0.1), "what was sent is in it now"
+    state.record_failure(UpstreamFailure.FULL, 16.5)
+    assert state.record_report(AWAKE, 17.0, 1, 0.1), "it may be tried again"
+    assert not state.record_report(AWAKE, 18.0, 1, 0.1)
+    assert state.record_report(AWAKE, 60.0, 1, 0.1), "it was stale"
+
+
 def test_reports_never_go_back() -> None:
     state = RemoteState(2.0)
     state.record_report(AWAKE, 12.0, 0, 0.1)
