@@ -25,6 +25,7 @@ class RegionStanding(NamedTuple):
     unable_by: str | None  # it is, and can neither serve now nor be waited for
     wait_seconds: float  # from the request's arrival there to its first byte, and its price in seconds
     is_available: bool  # the view's, which is a property
+    hop_seconds: float | None = None  # to the gateway that the region is behind; None: its pods are reached from here
 
 
 Filter = Callable[[RegionView], str | None]
@@ -110,6 +111,7 @@ def stand(view: RegionView) -> RegionStanding:
         _first(DISABLING, view),
         wait_seconds,
         is_available=view.is_available,
+        hop_seconds=view.hop_seconds if view.is_remote else None,
     )
 
 

@@ -132,7 +132,7 @@ def _existing(standings: Sequence[RegionStanding], request: RouteRequest) -> lis
         for standing, rtt_seconds in zip(standings, request.rtt_seconds, strict=True)
         if standing.excluded_by is None
         and (not standing.countries or country in standing.countries)
-        and (request.hops_left or not standing.view.is_remote)
+        and (request.hops_left or standing.hop_seconds is None)
     ]
 
 
@@ -151,7 +151,7 @@ def _unable_by(standing: RegionStanding, request: RouteRequest) -> str | None:
 def _filtered_by(standing: RegionStanding, request: RouteRequest) -> str | None:
     if standing.excluded_by is None and standing.countries and request.client_country not in standing.countries:
         return "forbidden"
-    if not request.hops_left and standing.excluded_by is None and standing.view.is_remote:
+    if not request.hops_left and standing.excluded_by is None and standing.hop_seconds is not None:
         return "second-hop"
     return standing.excluded_by or _unable_by(standing, request)
 

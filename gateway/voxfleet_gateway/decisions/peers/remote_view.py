@@ -5,6 +5,7 @@ Does not know: how a view is scored (region_standing.py, routing.py); clocks (th
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from voxfleet_gateway.decisions.client_location import PRIOR_SECONDS, RegionPlaces
 from voxfleet_gateway.decisions.peers.remote_state import RemoteState
@@ -72,12 +73,22 @@ def through_gateway(
 
     So a remote region is always farther than this gateway's own, wherever its client is: the request is here already.
     """
-    if not any(standing.view.is_remote for standing in standings):
+    hops_seconds = tuple([standing.hop_seconds for standing in standings])
+    if hops_seconds.count(None) == len(hops_seconds):
         return rtts_seconds
+    return _joined(rtts_seconds, hops_seconds, places, gateway_region)
+
+
+@lru_cache(maxsize=1024)  # clients come from the same cities, and hops change with polls
+def _joined(
+    rtts_seconds: tuple[float, ...],
+    hops_seconds: tuple[float | None, ...],
+    places: RegionPlaces,
+    gateway_region: str,
+) -> tuple[float, ...]:
     to_gateway = next(
         (rtt for rtt, (name, _) in zip(rtts_seconds, places, strict=True) if name == gateway_region), PRIOR_SECONDS
     )
     return tuple(
-        round(to_gateway + standing.view.hop_seconds, 4) if standing.view.is_remote else rtt
-        for rtt, standing in zip(rtts_seconds, standings, strict=True)
+        rtt if hop is None else round(to_gateway + hop, 4) for rtt, hop in zip(rtts_seconds, hops_seconds, strict=True)
     )
