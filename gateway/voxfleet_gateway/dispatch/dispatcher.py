@@ -72,8 +72,7 @@ class Dispatcher:
                 model = self.model(name, context.caller)  # again after each hold: the registry may have changed
                 is_admitted = context.held_seconds > 0 or context.attempts > 0 or context.is_handed_over
                 decision = self.decide(model, replace(route_request, is_admitted=is_admitted), context)
-                if decision.action == "hold" and decision.region is not None and not context.may_hold:
-                    raise RequestRefusedError(self._not_held(model.key(decision.region)))
+                self.check_holdable(decision, model, context)
                 self.wake_for(decision, model, context.caller)
                 if decision.action == "refuse" or decision.region is None:
                     raise RequestRefusedError(refused_by_decision(decision))
@@ -143,6 +142,11 @@ class Dispatcher:
         DECISION.observe(time.perf_counter() - began_seconds)
         context.record_decision(DecisionRecord(asked, standings, decision))
         return decision
+
+    def check_holdable(self, decision: Decision, model: ModelEntry, context: RequestContext) -> None:
+        """Raise RequestRefusedError (503) where the request would wait and the gateway that sent it holds it."""
+        if decision.action == "hold" and decision.region is not None and not context.may_hold:
+            raise RequestRefusedError(self._not_held(model.key(decision.region)))
 
     def wake_for(self, decision: Decision, model: ModelEntry, caller: Caller) -> None:
         """Start the wakes of a decision. Raises RequestRefusedError (429) when it waits for one beyond the budget."""
@@ -227,7 +231,7 @@ class Dispatcher:
             raise RequestRefusedError(gateway_draining())
 
     def _not_held(self, key: RegionKey) -> Refusal:
-        """Return the refusal of a request that another gateway holds, if any does."""
+        """Return the refusal of a request that is held, if at all, by the gateway that sent it."""
         return still_full(key.region, 0.0, self._estimate_seconds(key))
 
     def _expired(self, key: RegionKey, context: RequestContext) -> Refusal:

@@ -23,6 +23,7 @@ from voxfleet_gateway.server.speech import Speech
 
 STOP_SECONDS = 2.0
 TAKEN = "realtime"  # of the subprotocols that a browser offers with its key, as OpenAI's API; the other one is the key
+ESCAPED_BYTES = 3  # of one byte of UTF-8 at most: a character of four becomes two escapes of six
 PING_SECONDS = 30.0  # below the 60 s after which load balancers close a silent connection; also while it is held
 
 
@@ -41,14 +42,16 @@ class Live:
             response = refuse(context, no_upgrade())
             response.headers.update({"Upgrade": "websocket", "Connection": "Upgrade"})
             return response
+        # The gateway that spills a session writes its first message anew, in ASCII.
+        max_bytes = settings.max_message_bytes * (ESCAPED_BYTES if context.is_spilled else 1)
         socket = web.WebSocketResponse(
-            protocols=(TAKEN,), heartbeat=self.ping_seconds, max_msg_size=settings.max_message_bytes, compress=False
+            protocols=(TAKEN,), heartbeat=self.ping_seconds, max_msg_size=max_bytes, compress=False
         )
         self._check(request, socket, context)
         socket.headers.update(context.headers())
         await socket.prepare(request)
         with self.speech.bodies.reserve() as reservation:
-            backlog = Backlog(reservation, settings.max_message_bytes + SMALL_BODY_BYTES)
+            backlog = Backlog(reservation, max_bytes + SMALL_BODY_BYTES)
             intake, channel = Intake(self.speech, context, backlog), Channel(socket, context, WRITE_SECONDS)
             session = Session(request, socket, self.speech, context, intake, channel, START_SECONDS)
             self.sessions.add(session)
@@ -80,4 +83,5 @@ class Live:
             # Text is about to come: a region that sleeps begins to wake before the first message.
             model = dispatcher.model(name, context.caller)
             decision = dispatcher.decide(model, self.speech.route_request(request), context)
+            dispatcher.check_holdable(decision, model, context)
             dispatcher.wake_for(decision, model, context.caller)

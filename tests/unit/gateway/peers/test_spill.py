@@ -15,7 +15,7 @@ from voxfleet_gateway.decisions.pods import ejection
 from voxfleet_gateway.peers.tls import PeerTls
 
 FULL = {"report": {"free_rows": 0, "running_sequences": 64, "waiting_sequences": 500}}
-PCM = b"RIFFaudio"
+TEXT = "\u4f60\u597d" * 2000  # 12,000 bytes, and 24,000 when it is escaped
 
 
 def count(metric: str, **labels: str) -> float:
@@ -311,21 +311,36 @@ async def test_a_session_runs_through_a_peer(regions: Any, wire: Any) -> None:
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     regions.stack.push_async_callback(runner.cleanup)
-    eu, us = await regions.pair([wire.speaking()], [], eu=FULL)
+    small = {"max_message_bytes": 13_000}
+    eu, us = await regions.pair([wire.speaking()], [], eu=FULL | small, us=small)
     us.gateway.fleet.pods_behind = lambda _: _pods(runner.addresses[0][1])
     us.gateway.fleet.refresh()
     await regions.until(lambda: eu.state("us").report.ready_pods)
     url = f"http://127.0.0.1:{eu.port}/v1/audio/speech/stream"
     async with aiohttp.ClientSession() as session, session.ws_connect(url) as socket:
-        await socket.send_json({"type": "session.start", "model": "m", "voice": "v", "input": "hi"})
+        start = {"type": "session.start", "model": "m", "voice": "v", "input": TEXT}
+        await socket.send_str(json.dumps(start, ensure_ascii=False))
         assert (await socket.receive_json(timeout=30))["type"] == "session.started"
         assert (await socket.receive(timeout=30)).data == b"\0" * 960
         await socket.send_json({"type": "session.end"})
         assert (await socket.receive_json(timeout=30))["type"] == "session.done"
         assert (await socket.receive(timeout=30)).type is aiohttp.WSMsgType.CLOSE
         assert socket.close_code == 1000
-    assert started[0]["model"] == "m"
+    assert (started[0]["model"], started[0]["input"]) == ("m", TEXT)
     assert "Voxfleet-Model" not in heads[0]
+
+
+async def test_a_session_that_the_peer_would_have_to_hold_is_refused_in_its_handshake(regions: Any) -> None:
+    _, us = await regions.pair([], [])
+    tls = PeerTls.of(regions.folders.issue("eu"))
+    url = f"{us.url}/v1/audio/speech/stream?model=d/n"
+    async with aiohttp.ClientSession() as session:
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await session.ws_connect(url, ssl=tls.client, server_hostname="us", headers={"Voxfleet-May-Hold": "false"})
+    assert refused.value.status == 503
+    assert refused.value.headers is not None
+    assert "Retry-After" in refused.value.headers
+    assert us.gateway.fleet.regions[us.key].traffic.waking_since_seconds is None, "its sender wakes its own region"
 
 
 async def test_a_session_whose_peer_is_gone_is_served_here(fake_peer: Any) -> None:
