@@ -4,6 +4,7 @@ Knows: which part calls which. Does not know: how any of them works.
 """
 
 import asyncio
+import math
 from dataclasses import dataclass
 
 from voxfleet_gateway.peers.client import PeerClient
@@ -51,7 +52,9 @@ class Peering:
         PEER_REPORT_AGE.clear()
         now_seconds = self.regions.fleet.clock()
         newest: dict[str, float] = {}
-        for peer, received in self.regions.reports.items():
-            newest[peer.region] = max(newest.get(peer.region, received.asked_seconds), received.asked_seconds)
+        for peer in self.regions.keys_of:
+            received = self.regions.reports.get(peer)
+            asked_seconds = received.asked_seconds if received is not None else -math.inf
+            newest[peer.region] = max(newest.get(peer.region, -math.inf), asked_seconds)
         for region, asked_seconds in newest.items():
             PEER_REPORT_AGE.labels(region).set(now_seconds - asked_seconds)

@@ -1,6 +1,7 @@
 """Polls of a peer that reports, lies, is slow, shows a wrong certificate, or is gone."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -111,6 +112,18 @@ async def test_a_wrong_certificate_is_no_peer(options: dict[str, Any], fake_peer
     await regions.until(lambda: failures("certificate") > before)
     assert peer.polls == []
     assert "certificate" in eu.gateway.peering.poller.polls[only_peer(eu)].fault
+
+
+async def test_the_age_of_reports_is_a_gauge(fake_peer: Any, regions: Any) -> None:
+    def age() -> float | None:
+        eu.gateway.refresh_gauges()
+        return REGISTRY.get_sample_value("voxfleet_gateway_peer_report_age_seconds", {"peer": "us"})
+
+    eu, _ = await fake_peer()
+    assert age() == math.inf
+    await regions.until(lambda: (age() or math.inf) < 30)
+    eu.serve_model(ports=[])
+    assert age() is None
 
 
 async def test_a_peer_that_leaves_the_registry_is_asked_no_longer(fake_peer: Any, regions: Any) -> None:
