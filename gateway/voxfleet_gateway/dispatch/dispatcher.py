@@ -78,19 +78,27 @@ class Dispatcher:
                     raise RequestRefusedError(refused_by_decision(decision))
                 key = model.key(decision.region)
                 self._count_arrival(key, context)
-                is_in_turn = self.hold_queues.is_in_turn(key, ticket)
-                if decision.action == "serve" and is_in_turn and (pod := self.fleet.pick_pod(key)):
-                    context.restore_held_route()
-                    return PodTarget(key, model, pod, self.fleet, self.on_demand)
-                is_held = decision.action == "hold"
-                if (is_held or is_in_turn) and (remote := self._remote(key, model, ticket, context)) is not None:
-                    context.restore_held_route()
-                    return remote
-                if (peer := self._peer(key, model, ticket, context)) is not None:
-                    return peer
+                target = self._target(decision, key, model, ticket, context)
+                if target is not None:
+                    return target
                 await self._hold(key, model, ticket, context)
         finally:  # found, refused, or the client has disconnected: its place is another request's
             self.hold_queues.leave(ticket)
+
+    def _target(
+        self, decision: Decision, key: RegionKey, model: ModelEntry, ticket: Ticket, context: RequestContext
+    ) -> Target | None:
+        """Return where the request is sent now; None where it is held here."""
+        is_served, is_in_turn = decision.action == "serve", self.hold_queues.is_in_turn(key, ticket)
+        target: Target | None = None
+        if is_served and is_in_turn and (pod := self.fleet.pick_pod(key)):
+            target = PodTarget(key, model, pod, self.fleet, self.on_demand)
+        elif is_in_turn or not is_served:  # a peer holds what has to wait for its region
+            target = self._remote(key, model, ticket, context)
+        if target is not None:
+            context.restore_held_route()
+            return target
+        return self._peer(key, model, ticket, context)
 
     def model(self, name: str, caller: Caller) -> ModelEntry:
         """Return the model of this name; raises RequestRefusedError (404, or 503 before the models are read)."""
