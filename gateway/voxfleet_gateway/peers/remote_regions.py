@@ -107,7 +107,8 @@ class RemoteRegions:
             return None
         try:
             peer = Peer(key.region, parse_peer_url(region.entry.gateway_url, self.domains, self.networks))
-            urls = sum(each.region == key.region for each in self.keys_of)
+            others = (each for each, keys in self.keys_of.items() if keys.keys() != {key})
+            urls = sum(each.region == key.region for each in others)
             if peer not in self.keys_of and urls >= MAX_PEERS_PER_REGION:
                 raise PeerUrlError(f"region {key.region} has {urls} gatewayURLs already; the limit is {urls}")  # noqa: TRY301  # logged as the others
         except PeerUrlError as error:

@@ -114,6 +114,8 @@ def test_authors_cannot_have_any_number_of_urls_polled(world: World) -> None:
         world.put(f"m{number}", us=f"https://us{number}.tts.example.com")
     assert len(world.regions.keys_of) == MAX_PEERS_PER_REGION
     assert "has 4 gatewayURLs already" in world.regions.refused[key("m10")]
+    world.put("m0", us="https://moved.tts.example.com")
+    assert key("m0") not in world.regions.refused, "a changed URL takes its old one's place"
 
 
 @pytest.mark.parametrize("failure", list(UpstreamFailure))
