@@ -26,6 +26,7 @@ from voxfleet_gateway.voices.file_format import (
 )
 
 VOICE, DELETED, TEMPORARY = ".voice", ".deleted", ".writing-"
+PRESENCE = ".presence"  # since when no deletion was missed; its own time: when a gateway was there last
 ABANDONED_SECONDS = 3600.0  # a temporary file of a gateway that died; a write takes seconds
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -98,9 +99,22 @@ class VoiceFolder:
             (self._folder / _name(header.key, VOICE)).unlink(missing_ok=True)
 
     def forget(self, header: VoiceHeader) -> None:
-        """Remove the record of a deletion."""
+        """Remove a voice, or the record of its deletion, without a record."""
         with _translated():
-            (self._folder / _name(header.key, DELETED)).unlink(missing_ok=True)
+            (self._folder / _name(header.key, DELETED if header.is_deleted else VOICE)).unlink(missing_ok=True)
+
+    def presence(self) -> tuple[int, int] | None:
+        """Return since when no deletion was missed and when a gateway was there last; None for a new folder."""
+        path = self._folder / PRESENCE
+        with _translated():
+            try:
+                return int(path.read_text()), path.stat().st_mtime_ns // 1000
+            except (FileNotFoundError, ValueError):
+                return None
+
+    def record_presence(self, since: int) -> None:
+        """Record that a gateway is there now."""
+        self._write(PRESENCE, str(since).encode())
 
     def _write(self, name: str, data: bytes) -> None:
         temporary = self._folder / f"{TEMPORARY}{secrets.token_hex(8)}"

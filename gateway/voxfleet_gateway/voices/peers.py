@@ -39,6 +39,8 @@ class ChangeList:
     process: str = ""
     last_change: int = 0
     voices: list[VoiceHeader] = field(default_factory=list)
+    is_whole: bool = False
+    since: int = 0  # microseconds; the gateway has missed no deletion since then; 0: it does not say
 
 
 CHANGE_LIST = TypeAdapter(ChangeList)
@@ -82,10 +84,11 @@ class VoicePeers:
             self.changed.clear()
             before = repository.index.last_change
             try:
-                await repository.refresh()
+                await repository.read_folder()
                 for source in await self.sources.find():
                     await self._compare(source, repository)
                 await repository.forget_deletions()
+                await repository.end_pass()
             except VoicesUnavailableError as error:
                 log.warning("voices_not_compared", error=str(error))
             except Exception:  # whatever one comparison meets, the next one is made
@@ -100,7 +103,9 @@ class VoicePeers:
 
     async def _compare(self, source: Source, repository: VoiceRepository) -> None:
         known = self.read.get(source.name, ChangeList())
-        path = f"{VOICES_PATH}?process={known.process}&after={known.last_change}&digest={repository.index.digest()}"
+        # After a long absence the whole list is needed, to learn what was deleted.
+        digest = repository.index.digest() if repository.is_present else ""
+        path = f"{VOICES_PATH}?process={known.process}&after={known.last_change}&digest={digest}"
         body = await source.get(path, LIST_SECONDS, MAX_LIST_BYTES)
         if body is None:
             return
@@ -111,6 +116,8 @@ class VoicePeers:
             return
         if await self._receive(source, repository, theirs.voices):
             self.read[source.name] = replace(theirs, voices=[])
+            if theirs.is_whole:
+                await repository.agree(theirs.voices, theirs.since)
 
     async def _receive(self, source: Source, repository: VoiceRepository, theirs: Iterable[VoiceHeader]) -> bool:
         """Take over what is newer; return whether all of it was."""

@@ -6,12 +6,13 @@ before it is known. Does not know: HTTP; how peers are reached (peers.py).
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 
 import structlog
 
 from voxfleet_gateway.errors import VoiceFileError, VoicesUnavailableError
+from voxfleet_gateway.voices.absence import Presence, returning, unconfirmed
 from voxfleet_gateway.voices.check_result import CheckResult
 from voxfleet_gateway.voices.disk import VoiceFolder
 from voxfleet_gateway.voices.file_format import StoredVoice, VoiceHeader, VoiceKey, is_voice_id, parse
@@ -19,6 +20,7 @@ from voxfleet_gateway.voices.index import SHARED, Limits, VoiceIndex
 
 MISSING_SECONDS = 2.0  # in which peers are not asked again for a voice that none of them has
 MAX_MISSING = 4096
+RECORD_SECONDS = 3600.0  # between two records of this gateway's presence
 SETTLED_NANOSECONDS = 2 * 10**9  # the coarsest clocks of file systems
 MAX_ASKING = 64  # voices at a time
 
@@ -43,12 +45,34 @@ class VoiceRepository:
     changed_at: int = 0  # of the folder, when it was last read
     missing: dict[VoiceKey, float] = field(default_factory=dict)  # until when peers are not asked
     asking: dict[VoiceKey, asyncio.Task[bytes | None]] = field(default_factory=dict)
+    presence: Presence | None = None  # None before the folder was looked at
+    recorded_until: float = 0.0
     reading: asyncio.Lock = field(default_factory=asyncio.Lock)
     writing: asyncio.Lock = field(default_factory=asyncio.Lock)  # from the check of limits to the end of the write
 
     async def refresh(self) -> None:
         """Read what has changed in the folder, also by gateways that share it. Raises VoicesUnavailableError."""
+        await self.read_folder()
+        self.check_presence()
+
+    @property
+    def is_present(self) -> bool:
+        """Whether the folder's voices may be believed: False after a long absence, until others have been asked."""
+        return self.presence is None or self.presence.away_since is None
+
+    def check_presence(self) -> None:
+        """Raise VoicesUnavailableError while what is in the folder may have been deleted elsewhere."""
+        if not self.is_present:
+            raise VoicesUnavailableError(
+                "this gateway was away for long, and compares its voices with the others first"
+            )
+
+    async def read_folder(self) -> None:
+        """Read what has changed in the folder, whether it may be believed or not. Raises VoicesUnavailableError."""
         async with self.reading:
+            if self.presence is None:
+                now, found = now_microseconds(), await asyncio.to_thread(self.folder.presence)
+                self.presence = returning(*found, now) if found is not None else Presence(now)
             changed_at = await asyncio.to_thread(self.folder.changed_at)
             if changed_at != self.changed_at:
                 for header in await asyncio.to_thread(self.folder.changed_headers):
@@ -61,6 +85,7 @@ class VoiceRepository:
         """Return the voice that the tenant's requests may use under this id, from here or from a peer."""
         if not is_voice_id(voice):
             return None
+        self.check_presence()
         found = self.index.find(tenant, voice)
         if found is not None:
             return found
@@ -148,6 +173,30 @@ class VoiceRepository:
         data = await fetch(header.key)
         if data is not None:
             await self._store(header.key, data)
+
+    async def agree(self, theirs: Collection[VoiceHeader], their_since: int) -> None:
+        """Take over that a gateway, all of whose voices are here now, has missed no deletion since then."""
+        presence = self.presence
+        if presence is None or not their_since:
+            return
+        if presence.away_since is None:
+            self.presence = presence.vouched(their_since)
+        elif presence.may_believe(their_since):
+            async with self.writing:
+                gone = unconfirmed(self.index.headers.values(), {each.key for each in theirs}, presence.away_since)
+                for header in gone:
+                    await asyncio.to_thread(self.folder.forget, header)
+                    self.index.forget(header)
+            log.warning("voices_deleted_while_away", voices=len(gone))
+            self.presence = presence.vouched(their_since)
+
+    async def end_pass(self) -> None:
+        """Record that this gateway was there, after a comparison with every gateway that responds."""
+        if self.presence is not None:
+            self.presence = self.presence.after_pass(now_microseconds())
+            if self.presence.away_since is None and self.clock() >= self.recorded_until:
+                await asyncio.to_thread(self.folder.record_presence, self.presence.since)
+                self.recorded_until = self.clock() + RECORD_SECONDS
 
     async def forget_deletions(self) -> None:
         """Drop the records of deletions that every peer has learned of long ago."""

@@ -7,7 +7,8 @@ import random
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from websockets.exceptions import ConnectionClosed
 MODEL = "voxcpm-1.5"
 START = {"type": "session.start", "model": MODEL, "response_format": "pcm", "seed": 3}
 KEY = RegionKey("d", "n", "eu")
+SILENT = "silent: its level is -120 dB of full scale, and speech needs -60; record it nearer to the microphone"
 FORM = {"name": "Ada", "transcript": "what I said", "consent": "in writing"}
 
 
@@ -89,9 +91,14 @@ class World:
             gateway.fleet.refresh()  # starts the poller: the pod is used once it reports that it is ready
             stored = gateway.internal_voices
             assert stored is not None
-            following = asyncio.create_task(stored.peers.follow(stored.repository))
+            assert gateway.voices.checker is not None
+            tasks = [
+                asyncio.create_task(stored.peers.follow(stored.repository)),
+                asyncio.create_task(gateway.voices.checker.run()),
+            ]
             yield opened["api"], gateway
-            following.cancel()
+            for task in tasks:
+                task.cancel()
             await gateway.poller.stop()
 
     def stop(self) -> None:
@@ -110,9 +117,9 @@ async def world(tiny: Path, tmp_path: Path) -> AsyncIterator[World]:
     made.stop()
 
 
-def recording() -> bytes:
+def recording(level: float = 0.1) -> bytes:
     encoder = make_encoder(FORMATS["mp3"], 44100, 44100)
-    noise = np.random.default_rng(0).standard_normal(66150).astype(np.float32) * 0.1
+    noise = np.random.default_rng(0).standard_normal(66150).astype(np.float32) * level
     return encoder.encode(noise) + encoder.finish()
 
 
@@ -144,9 +151,57 @@ def audio(received: list[Any]) -> bytes:
     return b"".join(each for each in received if isinstance(each, bytes))
 
 
+async def check_silent(session: aiohttp.ClientSession, ports: tuple[int, ...], voice: str) -> None:
+    """The recording that was uploaded while all slept was checked at the wake, for all gateways."""
+    for port in ports:
+        url = f"http://127.0.0.1:{port}/v1/audio/voices/{voice}"
+        async with asyncio.timeout(60):
+            while True:
+                async with session.get(url) as got:
+                    found = await got.json()
+                if found["status"] != "pending":
+                    break
+                await asyncio.sleep(0.05)
+        assert (found["status"], found["reason"]) == ("unusable", SILENT)
+        body = {"model": MODEL, "input": "Say this.", "voice": voice}
+        async with session.post(f"http://127.0.0.1:{port}/v1/audio/speech", json=body) as refused:
+            error = (await refused.json())["error"]
+        assert (refused.status, error["message"]) == (400, f"'voice' cannot be used: {SILENT}")
+
+
+async def check_designed(session: aiohttp.ClientSession, port: int, speak: Callable[[str], Any]) -> None:
+    """A voice by a seed is drawn by the server, once, and fetched by it from a gateway as a recording is."""
+    voices = []
+    for fields in ({"name": "seven"}, {"name": "again"}, {"name": "other", "seed": 8}):
+        body = {"seed": 7, "transcript": "I am a voice.", **fields}
+        async with session.post(f"http://127.0.0.1:{port}/v1/audio/voices", json=body) as made:
+            voices.append(await made.json())
+            assert made.status == 200, voices
+    assert voices[0]["id"] == voices[1]["id"] != voices[2]["id"]
+    assert (voices[0]["type"], voices[0]["seed"], voices[0]["model"], voices[0]["status"]) == (
+        "seed",
+        7,
+        "d/n",
+        "ready",
+    )
+    spoken = [await speak(each["id"]) for each in voices]
+    assert [status for status, _ in spoken] == [200] * 3, spoken[0][1][:300]
+    assert spoken[0] == spoken[1] != spoken[2]
+
+
+async def upload_to(session: aiohttp.ClientSession, port: int, sample: bytes) -> tuple[int, dict[str, Any]]:
+    form = aiohttp.FormData(FORM)
+    form.add_field("audio_sample", sample, filename="ada.mp3")
+    async with session.post(f"http://127.0.0.1:{port}/v1/audio/voices", data=form) as made:
+        return made.status, await made.json()
+
+
 async def test_sessions_and_voices_end_to_end(world: World, session: aiohttp.ClientSession) -> None:
     """One test, because the server takes half a minute to start."""
     (first, one), (second, two) = world.gateways
+    upload = partial(upload_to, session, first)
+    status, silent = await upload(recording(level=0.0))  # no server is awake: nothing can decode it
+    assert (status, silent["status"]) == (200, "pending")
     async with session_at(first) as opened:  # the session comes before its server
         await send(opened, START, {"type": "text.append", "text": "It is raining. You might want to stay. "})
         async with asyncio.timeout(60):
@@ -161,11 +216,12 @@ async def test_sessions_and_voices_end_to_end(world: World, session: aiohttp.Cli
     assert texts(received)[-1]["usage"]["output_tokens"] > 0
     assert len(audio(received)) > 24_000
     assert code == 1000
-    form = aiohttp.FormData(FORM)
-    form.add_field("audio_sample", recording(), filename="ada.mp3")
-    async with session.post(f"http://127.0.0.1:{first}/v1/audio/voices", data=form) as made:
-        assert made.status == 200
-        voice = (await made.json())["id"]
+    status, made = await upload(recording())
+    assert (status, made["status"]) == (200, "ready")
+    voice = made["id"]
+    await check_silent(session, (first, second), silent["id"])
+    status, refused = await upload(recording(level=0.0))  # now that a server is awake
+    assert (status, refused["error"]["message"]) == (400, f"'audio_sample' cannot be used: {SILENT}")
 
     async def speak(port: int, voice: str) -> tuple[int, bytes]:
         body = {"model": MODEL, "input": "Say this.", "voice": voice, "response_format": "pcm", "seed": 3}
@@ -176,6 +232,7 @@ async def test_sessions_and_voices_end_to_end(world: World, session: aiohttp.Cli
     assert (status, len(cloned) > 4800) == (200, True), cloned[:300]
     assert cloned != (await speak(second, "default"))[1]
     assert (await speak(first, voice)) == (200, cloned)
+    await check_designed(session, first, lambda voice: speak(second, voice))
     async with session.delete(f"http://127.0.0.1:{second}/v1/voices/{voice}") as deleted:
         assert deleted.status == 200
     async with asyncio.timeout(60):

@@ -43,13 +43,18 @@ class InternalVoices:
         """Respond with the headers that changed since the peer asked last, deletions included."""
         if not self._is_gateway(request):
             return _unauthorized()
-        index = self.repository.index
+        try:
+            self.repository.check_presence()
+        except VoicesUnavailableError as error:
+            return _unavailable(error)
+        index, presence = self.repository.index, self.repository.presence
+        since = presence.since if presence is not None else 0
         if request.query.get("digest") == index.digest():
-            return _list(ChangeList(self.process, index.last_change))
+            return _list(ChangeList(self.process, index.last_change, since=since))
         after = request.query.get("after", "")
         is_known = request.query.get("process") == self.process and after.isascii() and after.isdigit()
-        changed = index.changed_after(int(after[:18]) if is_known else 0)
-        return _list(ChangeList(self.process, index.last_change, changed))
+        number = int(after[:18]) if is_known else 0
+        return _list(ChangeList(self.process, index.last_change, index.changed_after(number), not number, since))
 
     async def changed(self, request: web.Request) -> web.Response:
         """Compare lists with the peers now."""
@@ -62,6 +67,7 @@ class InternalVoices:
         """Respond with a voice's file; for a pod it may come from a peer."""
         voice, authorization = request.match_info["voice"], request.headers.get("Authorization")
         try:
+            self.repository.check_presence()
             if self._is_gateway(request):
                 data = await self.repository.read_own((request.headers.get(TENANT_HEADER, ""), voice))
             elif (tenant := tenant_of_voice_token(self.internal_key, authorization, time.time())) is not None:
@@ -69,7 +75,7 @@ class InternalVoices:
             else:
                 return _unauthorized()
         except VoicesUnavailableError as error:
-            return web.json_response({"error": {"message": str(error)}}, status=503)
+            return _unavailable(error)
         if data is None:
             return web.json_response({"error": {"message": "There is no such voice."}}, status=404)
         return web.Response(body=data, content_type="application/octet-stream")
@@ -82,6 +88,10 @@ class InternalVoices:
 
 def _list(changes: ChangeList) -> web.Response:
     return web.Response(body=CHANGE_LIST.dump_json(changes), content_type="application/json")
+
+
+def _unavailable(error: VoicesUnavailableError) -> web.Response:
+    return web.json_response({"error": {"message": str(error)}}, status=503)
 
 
 def _unauthorized() -> web.Response:

@@ -168,6 +168,44 @@ async def test_all_gateways_may_end_at_once_and_one_folder_is_enough(
         assert all([await node.repository.read_own(("a", kept)) for node in started])
 
 
+DAY = 24 * 3600 * 10**6  # microseconds
+
+
+@pytest.mark.parametrize(("their_since_days", "comes_back"), [(60, False), (39, True)])
+async def test_what_was_deleted_during_a_long_absence_stays_deleted(
+    nodes: Nodes,
+    following: Any,
+    until: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    their_since_days: int,
+    comes_back: bool,  # noqa: FBT001
+) -> None:
+    """Gateways remember a deletion for 30 days: one that is away for 40 has to ask what is left."""
+    now = time.time_ns() // 1000
+    with monkeypatch.context() as patched:
+        patched.setattr("voxfleet_gateway.voices.repository.now_microseconds", lambda: now - 50 * DAY)
+        async with nodes(2) as started, following(*started):
+            one, two = started
+            kept, gone = [(await one.make(each))[1]["id"] for each in (b"1", b"2")]
+            await until(lambda: one.repository.index.digest() == two.repository.index.digest())
+            await until(lambda: two.repository.recorded_until)
+            ports = [node.internal_port for node in started]
+    folders = [tmp_path / str(port) for port in ports]
+    os.utime(folders[1] / ".presence", ns=(1000 * (now - 40 * DAY),) * 2)
+    (folders[0] / ".presence").write_text(str(now - their_since_days * DAY))
+    next(folders[0].glob(f"*{gone}.voice")).unlink()  # deleted 35 days ago, and the deletion forgotten 5 days ago
+    monkeypatch.setattr("voxfleet_gateway.voices.absence.PATIENCE_PASSES", 3)
+    async with nodes(ports=ports, voice_sync_seconds=0.05) as (one, two):
+        assert (await two.send("GET", VOICES))[0] == 503
+        async with following(two, one):
+            await until(lambda: two.repository.is_present)
+            await until(lambda: one.repository.index.digest() == two.repository.index.digest())
+        for node in (one, two):
+            found = [voice["id"] for voice in (await node.send("GET", VOICES))[1]["data"]]
+            assert set(found) == {"default", "random", kept, *([gone] if comes_back else [])}
+
+
 async def test_too_many_unknown_voices_at_once_are_503(
     nodes: Nodes, monkeypatch: pytest.MonkeyPatch, until: Any
 ) -> None:
