@@ -78,6 +78,12 @@ class VoiceHeader(BaseModel):
         """What decides which of two headers of one key holds; the greater one does, in every gateway."""
         return self.version, self.is_deleted, self.model_dump_json()
 
+    def is_newer_than(self, other: "VoiceHeader") -> bool:
+        """Whether this header holds of the two; by the rank, whose JSON is rarely needed and costs 10 us."""
+        if self.version != other.version:
+            return self.version > other.version
+        return self != other and self.rank > other.rank
+
 
 @dataclass(frozen=True, slots=True)
 class StoredVoice:

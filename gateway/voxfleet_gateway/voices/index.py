@@ -39,7 +39,7 @@ class VoiceIndex:
     def merge(self, header: VoiceHeader) -> bool:
         """Keep the header if it is newer than the known one; return whether it was. Merges may come in any order."""
         known = self.headers.get(header.key)
-        if known is not None and known.rank >= header.rank:
+        if known is not None and not header.is_newer_than(known):
             return False
         self.headers[header.key] = header
         self.sum ^= _hash(header) ^ (_hash(known) if known is not None else 0)
@@ -52,10 +52,16 @@ class VoiceIndex:
         self.changes[header.key] = self.last_change
         return True
 
-    def changed_after(self, number: int) -> list[VoiceHeader]:
-        """Return what changed after the change of that number; everything after 0."""
-        recent = takewhile(lambda key: self.changes[key] > number, reversed(self.changes))
-        return [self.headers[key] for key in recent]
+    def changed_after(self, number: int, limit: int) -> tuple[list[VoiceHeader], int]:
+        """Return what changed first after the change of that number, and the number of the last change among it.
+
+        Everything that there is has changed after 0.
+        """
+        recent = [*takewhile(lambda key: self.changes[key] > number, reversed(self.changes))][::-1]
+        page = recent[:limit]
+        return [self.headers[key] for key in page], self.last_change if len(page) == len(recent) else self.changes[
+            page[-1]
+        ]
 
     def forget(self, header: VoiceHeader) -> None:
         """Drop a deletion that need not be remembered any longer."""
@@ -105,7 +111,7 @@ class VoiceIndex:
 
     def newer(self, theirs: Iterable[VoiceHeader]) -> list[VoiceHeader]:
         """Return those of another gateway's headers that are newer than this one's."""
-        return [each for each in theirs if (known := self.headers.get(each.key)) is None or known.rank < each.rank]
+        return [each for each in theirs if (known := self.headers.get(each.key)) is None or each.is_newer_than(known)]
 
     def digest(self) -> str:
         """Return a digest of everything; equal for gateways that have the same voices."""

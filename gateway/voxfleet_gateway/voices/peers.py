@@ -13,7 +13,7 @@ import structlog
 from pydantic import TypeAdapter, ValidationError
 
 from voxfleet_gateway.errors import VoiceFileError, VoicesUnavailableError
-from voxfleet_gateway.voices.file_format import MAX_FILE_BYTES, VoiceHeader, VoiceKey
+from voxfleet_gateway.voices.file_format import MAX_FILE_BYTES, MAX_HEADER_BYTES, VoiceHeader, VoiceKey
 from voxfleet_gateway.voices.repository import VoiceRepository
 from voxfleet_gateway.voices.sources import Source, Sources
 
@@ -23,7 +23,9 @@ LIST_SECONDS = 10.0
 FETCH_SECONDS = 10.0
 ASK_SECONDS = 3.0  # of another region, while a request waits
 MAX_FETCHES = 8  # at once, of one gateway's: each is up to 10 MiB in memory, and a region away takes 0.2 s
-MAX_LIST_BYTES = 64 * 2**20  # 100,000 voices
+PAGE_VOICES = 1000  # of one list: reading it takes 20 ms, in which no stream goes on
+MAX_LIST_BYTES = PAGE_VOICES * MAX_HEADER_BYTES
+MAX_PAGES = 1000
 TENANT_HEADER = "Voxfleet-Tenant"
 
 log = structlog.get_logger(__name__)
@@ -38,8 +40,9 @@ class ChangeList:
 
     process: str = ""
     last_change: int = 0
-    voices: list[VoiceHeader] = field(default_factory=list)
-    is_whole: bool = False
+    voices: list[VoiceHeader] = field(default_factory=list)  # at most PAGE_VOICES; the rest has changed after them
+    is_first: bool = False  # of all that there is
+    is_last: bool = True
     since: int = 0  # microseconds; the gateway has missed no deletion since then; 0: it does not say
 
 
@@ -102,22 +105,36 @@ class VoicePeers:
                 continue
 
     async def _compare(self, source: Source, repository: VoiceRepository) -> None:
-        known = self.read.get(source.name, ChangeList())
+        """Take over what has changed at a peer, page by page."""
+        known, listed, is_whole, is_complete = self.read.get(source.name, ChangeList()), set[VoiceKey](), False, True
+        for _ in range(MAX_PAGES):
+            theirs = await self._list(source, known, repository)
+            if theirs is None:
+                return
+            if theirs.is_first:  # also when another process responds, behind the same address
+                listed, is_whole = set(), True
+            listed |= {each.key for each in theirs.voices}
+            is_complete &= await self._receive(source, repository, theirs.voices)
+            known = replace(theirs, voices=[])
+            if theirs.is_last:
+                break
+        if is_complete:
+            self.read[source.name] = known
+            if is_whole:
+                await repository.agree(listed, known.since)
+
+    async def _list(self, source: Source, known: ChangeList, repository: VoiceRepository) -> ChangeList | None:
         # After a long absence the whole list is needed, to learn what was deleted.
         digest = repository.index.digest() if repository.is_present else ""
         path = f"{VOICES_PATH}?process={known.process}&after={known.last_change}&digest={digest}"
         body = await source.get(path, LIST_SECONDS, MAX_LIST_BYTES)
         if body is None:
-            return
+            return None
         try:
-            theirs = CHANGE_LIST.validate_json(body)
+            return CHANGE_LIST.validate_json(body)
         except ValidationError as error:
             log.warning("voices_of_peer_invalid", peer=source.name, errors=error.error_count())
-            return
-        if await self._receive(source, repository, theirs.voices):
-            self.read[source.name] = replace(theirs, voices=[])
-            if theirs.is_whole:
-                await repository.agree(theirs.voices, theirs.since)
+            return None
 
     async def _receive(self, source: Source, repository: VoiceRepository, theirs: Iterable[VoiceHeader]) -> bool:
         """Take over what is newer; return whether all of it was."""

@@ -174,7 +174,7 @@ class VoiceRepository:
         if data is not None:
             await self._store(header.key, data)
 
-    async def agree(self, theirs: Collection[VoiceHeader], their_since: int) -> None:
+    async def agree(self, theirs: Collection[VoiceKey], their_since: int) -> None:
         """Take over that a gateway, all of whose voices are here now, has missed no deletion since then."""
         presence = self.presence
         if presence is None or not their_since:
@@ -183,7 +183,7 @@ class VoiceRepository:
             self.presence = presence.vouched(their_since)
         elif presence.may_believe(their_since):
             async with self.writing:
-                gone = unconfirmed(self.index.headers.values(), {each.key for each in theirs}, presence.away_since)
+                gone = unconfirmed(self.index.headers.values(), theirs, presence.away_since)
                 for header in gone:
                     await asyncio.to_thread(self.folder.forget, header)
                     self.index.forget(header)

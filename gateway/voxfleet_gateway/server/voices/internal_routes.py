@@ -16,6 +16,7 @@ from voxfleet_gateway.tokens import bearer_matches, gateway_token, tenant_of_voi
 from voxfleet_gateway.voices.peers import (
     CHANGE_LIST,
     CHANGED_PATH,
+    PAGE_VOICES,
     TENANT_HEADER,
     VOICES_PATH,
     ChangeList,
@@ -40,7 +41,7 @@ class InternalVoices:
         app.router.add_get(VOICES_PATH + "/{voice}", self.file)
 
     async def list(self, request: web.Request) -> web.Response:
-        """Respond with the headers that changed since the peer asked last, deletions included."""
+        """Respond with headers that changed since the peer asked last, deletions included; at most a page of them."""
         if not self._is_gateway(request):
             return _unauthorized()
         try:
@@ -54,7 +55,8 @@ class InternalVoices:
         after = request.query.get("after", "")
         is_known = request.query.get("process") == self.process and after.isascii() and after.isdigit()
         number = int(after[:18]) if is_known else 0
-        return _list(ChangeList(self.process, index.last_change, index.changed_after(number), not number, since))
+        voices, last_change = index.changed_after(number, PAGE_VOICES)
+        return _list(ChangeList(self.process, last_change, voices, not number, last_change == index.last_change, since))
 
     async def changed(self, request: web.Request) -> web.Response:
         """Compare lists with the peers now."""

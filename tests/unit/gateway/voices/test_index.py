@@ -68,18 +68,25 @@ def test_a_design_is_found_by_tenant_seed_text_and_model() -> None:
     assert index.designed(made) is None
 
 
-@given(st.lists(HEADERS, max_size=12), st.integers(0, 12))
-def test_a_reader_of_changes_misses_none(changes: list[VoiceHeader], read_at: int) -> None:
+@given(st.lists(HEADERS, max_size=12), st.integers(0, 12), st.integers(1, 3))
+def test_a_reader_of_changes_misses_none(changes: list[VoiceHeader], read_at: int, page: int) -> None:
     index, reader, number = VoiceIndex(), VoiceIndex(), 0
     for position, header in enumerate([*changes, *changes[:1]]):
         index.merge(header)
         if position % max(1, read_at) == 0 or position == len(changes):
-            for changed in index.changed_after(number):
-                reader.merge(changed)
-            number = index.last_change
-            assert index.changed_after(number) == []
+            while number != index.last_change:
+                changed, number = index.changed_after(number, page)
+                assert 0 < len(changed) <= page
+                for each in changed:
+                    reader.merge(each)
+            assert index.changed_after(number, page) == ([], index.last_change)
             assert reader.digest() == index.digest()
-    assert {each.key for each in index.changed_after(0)} == {*index.headers}
+    assert {each.key for each in index.changed_after(0, 100)[0]} == {*index.headers}
+
+
+@given(HEADERS, HEADERS)
+def test_what_is_newer_has_the_greater_rank(one: VoiceHeader, other: VoiceHeader) -> None:
+    assert one.is_newer_than(other) == (one.rank > other.rank)
 
 
 @given(st.lists(HEADERS, max_size=8))

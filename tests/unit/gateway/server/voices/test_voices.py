@@ -134,6 +134,20 @@ async def test_changes_reach_every_gateway_and_a_deletion_stays_one(nodes: Nodes
         assert all(node.repository.index.find("", made[0]) for node in started)
 
 
+async def test_long_lists_are_read_page_by_page(
+    nodes: Nodes, following: Any, until: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("voxfleet_gateway.server.voices.internal_routes.PAGE_VOICES", 2)
+    async with nodes(2) as (one, two):
+        for number in range(5):
+            await one.make(b"%d" % number)
+        async with following(two):
+            await until(lambda: two.repository.index.digest() == one.repository.index.digest())
+            await until(lambda: two.peers.read)
+        address = f"127.0.0.1:{one.internal_port}"
+        assert two.peers.read[address].last_change == one.repository.index.last_change
+
+
 async def test_a_gateway_that_was_away_catches_up(nodes: Nodes, following: Any, until: Any) -> None:
     async with nodes(2) as (one, two):
         kept, gone = [(await one.make(each))[1]["id"] for each in (b"1", b"2")]
