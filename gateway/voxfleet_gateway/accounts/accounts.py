@@ -62,8 +62,8 @@ class Accounts:
         ring, now = self.store.ring, datetime.now(UTC)
         if ring is None or not tenant:  # what was made without a key is every tenant's
             return [Caller(tenant)]
-        keys = [key for key in ring.by_hash.values() if key.stored.tenant == tenant and not key.is_expired(now)]
-        return [Caller(tenant, models=key.models) for key in keys]
+        keys = ring.by_tenant.get(tenant, ())
+        return [Caller(tenant, models=key.models) for key in keys if not key.is_expired(now)]
 
     def visitor(self) -> Caller:
         """Return the caller of a path that needs no key; where the others do, it wakes nothing."""

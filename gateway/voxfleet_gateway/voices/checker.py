@@ -38,7 +38,7 @@ class VoiceChecker:
     fleet: Fleet
     pods: PodVoices
     repository: VoiceRepository
-    tenant_may_use: Callable[[str, ModelEntry], bool] = lambda _tenant, _model: True
+    rights_of: Callable[[str], MayUse] = lambda _tenant: lambda _model: True
     look_seconds: float = LOOK_SECONDS
     clock: Callable[[], float] = time.monotonic
     pauses: dict[VoiceKey, tuple[float, float]] = field(default_factory=dict)  # until when, and the next pause's length
@@ -72,8 +72,10 @@ class VoiceChecker:
 
     async def _settle(self, header: VoiceHeader) -> None:
         until_seconds, pause_seconds = self.pauses.get(header.key, (0.0, FIRST_PAUSE_SECONDS))
-        may_use: MayUse = lambda model: self.tenant_may_use(header.tenant, model)  # noqa: E731
-        if self.clock() < until_seconds or next(self._awake(may_use), None) is None:
+        if self.clock() < until_seconds:
+            return
+        may_use = self.rights_of(header.tenant)
+        if next(self._awake(may_use), None) is None:
             return
         # Before the check: whatever ends it, this voice is not the next one again.
         self.pauses[header.key] = self.clock() + pause_seconds, min(2 * pause_seconds, LONGEST_PAUSE_SECONDS)
@@ -90,5 +92,10 @@ class VoiceChecker:
     def _awake(self, may_use: MayUse) -> Iterator[tuple[RegionKey, PodAddress]]:
         """Yield pods that can take a request now, one per region."""
         for key, region in [*self.fleet.regions.items()]:
-            if region.is_registered and may_use(region.model) and (pod := self.fleet.pick_pod(key)) is not None:
+            if (
+                region.pods
+                and region.is_registered
+                and may_use(region.model)
+                and (pod := self.fleet.pick_pod(key)) is not None
+            ):
                 yield key, pod.address

@@ -8,7 +8,7 @@ Does not know: where entries are stored, clocks (the time is an argument).
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated
@@ -63,6 +63,7 @@ class KeyRing:
 
     by_hash: Mapping[str, ApiKey] = field(default_factory=dict)
     invalid: Mapping[str, str] = field(default_factory=dict)
+    by_tenant: Mapping[str, Sequence[ApiKey]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, entries: Mapping[str, str]) -> "KeyRing":
@@ -78,7 +79,10 @@ class KeyRing:
                 continue
             if (first := by_hash.setdefault(key.stored.hash, key)) is not key:
                 invalid[key_id] = f"hash: it is that of key {first.key_id} too"
-        return cls(by_hash, invalid)
+        by_tenant: dict[str, list[ApiKey]] = {}
+        for key in by_hash.values():
+            by_tenant.setdefault(key.stored.tenant, []).append(key)
+        return cls(by_hash, invalid, by_tenant)
 
     def find(self, presented: str) -> ApiKey | None:
         """Return the key that was presented, or None.

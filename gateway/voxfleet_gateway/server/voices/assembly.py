@@ -9,12 +9,11 @@ from pathlib import Path
 import aiohttp
 
 from voxfleet_gateway.peers.peering import Peering
-from voxfleet_gateway.regions import ModelEntry
 from voxfleet_gateway.server.speech import Speech
 from voxfleet_gateway.server.voices.internal_routes import InternalVoices
 from voxfleet_gateway.server.voices.routes import Voices
 from voxfleet_gateway.settings import Settings
-from voxfleet_gateway.voices.checker import VoiceChecker
+from voxfleet_gateway.voices.checker import MayUse, VoiceChecker
 from voxfleet_gateway.voices.disk import VoiceFolder
 from voxfleet_gateway.voices.index import Limits
 from voxfleet_gateway.voices.peers import VoicePeers
@@ -40,9 +39,10 @@ def voice_handlers(speech: Speech, stored: VoiceRepository | None) -> Voices:
     """Return the handlers; recordings are checked by pods of the models that their tenant may use."""
     dispatcher, accounts = speech.dispatcher, speech.accounts
 
-    def tenant_may_use(tenant: str, model: ModelEntry) -> bool:
-        return any(dispatcher.may_use(model, caller) for caller in accounts.callers_of(tenant))
+    def rights_of(tenant: str) -> MayUse:
+        callers = accounts.callers_of(tenant)
+        return lambda model: any(dispatcher.may_use(model, caller) for caller in callers)
 
     pods = PodVoices(speech.proxy.session, speech.settings.internal_key.get_secret_value())
-    checker = VoiceChecker(dispatcher.fleet, pods, stored, tenant_may_use) if stored is not None else None
+    checker = VoiceChecker(dispatcher.fleet, pods, stored, rights_of) if stored is not None else None
     return Voices(stored, speech, pods, checker)
