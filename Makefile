@@ -79,6 +79,9 @@ bench-operator: setup ## ask for 200 spot nodes and give them back, beside a bar
 bench-operator-scale: setup ## create 1,000 resources of three regions, beside a bare loop with the same objects (ARGS="--resources 100")
 	@$(VENV)/python benchmarks/operator_scale $(ARGS)
 
+bench-rtt: setup ## learn round trips from an hour of simulated traffic between measured cities (ARGS="--regions 5")
+	@$(VENV)/python benchmarks/rtt_learning $(ARGS)
+
 bench-gateway: setup ## measure the gateway beside nginx as a plain proxy, on one core (ARGS="--quick --only first-byte streams")
 	@$(VENV)/python benchmarks/gateway $(ARGS)
 

@@ -15,7 +15,7 @@ import maxminddb
 import structlog
 
 from voxfleet_gateway.decisions.location.address_facts import AddressFacts, merge, parse_record
-from voxfleet_gateway.decisions.location.client_address import Address, unmapped
+from voxfleet_gateway.decisions.location.client_address import REUSED, Address, is_among, unmapped
 from voxfleet_gateway.errors import LocationDatabaseError, SettingsError
 from voxfleet_gateway.location.private_copy import open_copy
 from voxfleet_gateway.telemetry import RELOAD_FAILURES
@@ -88,7 +88,8 @@ class LocationDatabase:
     def lookup(self, address: str | Address) -> AddressFacts | None:
         """Return what the databases know about an address; None for nothing. Raises ValueError for no address."""
         wanted = unmapped(ip_address(address) if isinstance(address, str) else address)
-        # Most gateways have one file or two: no list is built for a file of the other IP version.
+        if is_among(wanted, REUSED):
+            return None
         return merge(
             facts
             for file in self.files.values()

@@ -7,12 +7,26 @@ Does not know: sockets, HTTP libraries; where an address is.
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Literal
 
 Address = IPv4Address | IPv6Address
 AddressHeader = Literal["X-Forwarded-For", "Forwarded"]
 Networks = Sequence[IPv4Network | IPv6Network]
+
+# Used by many networks at once; what a database says of them is wrong (a published one has 192.168/16 in Australia).
+REUSED = tuple(
+    ip_network(text)
+    for text in (
+        "10.0.0.0/8",
+        "100.64.0.0/10",
+        "169.254.0.0/16",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "fc00::/7",
+        "fe80::/10",
+    )
+)
 
 MAX_HOPS = 16  # trusted proxies in a row; more is a loop or an attempt to cost time
 # One parameter of a forwarded-element: a token or a quoted string, in which a comma separates nothing.

@@ -66,6 +66,14 @@ def test_files_of_one_ip_version_and_of_as_numbers_are_used_together(write: Writ
     assert {facts.network for facts in database.networks()} == {"192.0.0.0/16", "2001:db8::/32"}
 
 
+def test_addresses_that_many_networks_use_are_nowhere(write: Write) -> None:
+    """A published database places 192.168.0.0/16 in Australia."""
+    database = opened(write("a.mmdb", {"0.0.0.0/1": {"country_code": "AU"}, "128.0.0.0/1": {"country_code": "AU"}}, 4))
+    assert database.lookup("9.0.0.1") == AddressFacts("0.0.0.0/1", "AU")
+    for address in ("192.168.1.1", "10.1.2.3", "172.20.0.1", "100.64.0.1", "169.254.1.1", "::ffff:10.1.2.3", "fd00::1"):
+        assert database.lookup(address) is None
+
+
 def test_a_folder_stands_for_its_databases(write: Write, tmp_path: Path) -> None:
     write("a.mmdb", {"192.0.2.0/24": {"country_code": "DE"}})
     (tmp_path / "LICENSE").write_text("text")
@@ -119,13 +127,13 @@ def test_a_damaged_file_replaces_nothing_and_is_counted_once(write: Write, tmp_p
 
 def test_a_file_that_is_overwritten_in_place_does_not_end_the_process(write: Write) -> None:
     """A mapped file that is truncated ends its process by SIGBUS when it is read."""
-    networks = {f"10.{i}.{j}.0/24": {"country_code": "DE", "city": f"{i}-{j}"} for i in range(32) for j in range(8)}
+    networks = {f"11.{i}.{j}.0/24": {"country_code": "DE", "city": f"{i}-{j}"} for i in range(32) for j in range(8)}
     database = opened(path := write("a.mmdb", networks))
     with path.open("r+b") as file:
         file.truncate(0)
     assert all(database.lookup(network.split("/")[0]) is not None for network in networks)
     database.reload()
-    assert database.lookup("10.3.5.1") == AddressFacts("10.3.5.0/24", "DE")
+    assert database.lookup("11.3.5.1") == AddressFacts("11.3.5.0/24", "DE")
 
 
 def test_a_file_that_is_gone_keeps_its_last_content(write: Write) -> None:

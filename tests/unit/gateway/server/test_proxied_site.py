@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -176,3 +177,30 @@ async def test_a_gateway_that_ends_closes_its_socket(wire: Any) -> None:
     idle.close()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port))
+
+
+def test_the_event_loop_of_production_takes_the_same_connections(
+    wire: Any, database: str, pair: tuple[Path, Path]
+) -> None:
+    tls = {"tls_certificate": str(pair[0]), "tls_key": str(pair[1])}
+    trusting = ssl.create_default_context(cafile=str(pair[0]))
+
+    async def status(settings: dict[str, str], context: ssl.SSLContext | None) -> bytes:
+        async with wire.gateway(wire.speaking(), settings=BALANCER | {"location_database": database} | settings) as (
+            port,
+            _,
+        ):
+            plain = socket.create_connection(("127.0.0.1", port))
+            plain.sendall(V1)
+            plain.setblocking(False)
+            name = "localhost" if context else None
+            reader, writer = await asyncio.open_connection(sock=plain, ssl=context, server_hostname=name)
+            writer.write(wire.post())
+            answer = await reader.read(12)
+            writer.close()
+            return answer
+
+    with countries() as found:
+        assert uvloop.run(status({}, None)) == b"HTTP/1.1 200"
+        assert uvloop.run(status(tls, trusting)) == b"HTTP/1.1 200"
+    assert found == ["AU", "AU"]

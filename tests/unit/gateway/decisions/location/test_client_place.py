@@ -22,7 +22,7 @@ def test_a_country_without_a_place_has_its_center() -> None:
     assert place.network.location is None  # round trips are not learned for the center
 
 
-def test_a_private_address_is_nowhere_unless_the_database_knows_it() -> None:
+def test_an_address_that_is_not_public_is_nowhere_unless_the_database_knows_it() -> None:
     assert place_of(PRIVATE, None, is_direct=True) == UNKNOWN
     assert place_of(PRIVATE, AddressFacts("10.0.0.0/8", "DE"), is_direct=True).country == "DE"
     assert place_of(None, None, is_direct=True) == UNKNOWN
