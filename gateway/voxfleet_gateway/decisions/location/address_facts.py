@@ -7,7 +7,7 @@ Does not know: files, trees, addresses.
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,7 +41,7 @@ class AddressFacts:
 
 def parse_record(network: str, record: object) -> AddressFacts:
     """Return the facts of a database's record; what is missing or malformed is unknown, and nothing is raised."""
-    if not isinstance(record, Mapping):
+    if not isinstance(record, dict):
         return AddressFacts(network)
     latitude, longitude = _coordinates(record)
     return AddressFacts(network, _country(record), _as_number(record), latitude, longitude)
@@ -67,7 +67,7 @@ def _prefix_length(facts: AddressFacts) -> int:
     return int(facts.network.rpartition("/")[2])
 
 
-def _country(record: Mapping[Any, Any]) -> str:
+def _country(record: dict[Any, Any]) -> str:
     for path in COUNTRIES:
         value = _at(record, path)
         country = value.upper() if isinstance(value, str) else ""
@@ -76,7 +76,7 @@ def _country(record: Mapping[Any, Any]) -> str:
     return ""
 
 
-def _coordinates(record: Mapping[Any, Any]) -> tuple[float, float] | tuple[None, None]:
+def _coordinates(record: dict[Any, Any]) -> tuple[float, float] | tuple[None, None]:
     latitude, longitude = _number(record, LATITUDES, 90), _number(record, LONGITUDES, 180)
     # Flat databases write 0, 0 for an unknown place; it lies in the sea.
     if latitude is None or longitude is None or (latitude == 0 and longitude == 0):
@@ -84,7 +84,7 @@ def _coordinates(record: Mapping[Any, Any]) -> tuple[float, float] | tuple[None,
     return latitude, longitude
 
 
-def _number(record: Mapping[Any, Any], paths: tuple[tuple[str, ...], ...], limit: float) -> float | None:
+def _number(record: dict[Any, Any], paths: tuple[tuple[str, ...], ...], limit: float) -> float | None:
     for path in paths:
         value = _at(record, path)
         if isinstance(value, bool) or not isinstance(value, int | float | str):
@@ -98,7 +98,7 @@ def _number(record: Mapping[Any, Any], paths: tuple[tuple[str, ...], ...], limit
     return None
 
 
-def _as_number(record: Mapping[Any, Any]) -> int | None:
+def _as_number(record: dict[Any, Any]) -> int | None:
     for path in AS_NUMBERS:
         value = _at(record, path)
         if isinstance(value, bool) or not isinstance(value, int | str):
@@ -109,10 +109,10 @@ def _as_number(record: Mapping[Any, Any]) -> int | None:
     return None
 
 
-def _at(record: Mapping[Any, Any], path: tuple[str, ...]) -> object:
+def _at(record: dict[Any, Any], path: tuple[str, ...]) -> object:
     value: object = record
     for key in path:
-        if not isinstance(value, Mapping):
+        if not isinstance(value, dict):
             return None
         value = value.get(key)
     return value
