@@ -30,23 +30,18 @@ from voxfleet_gateway.decisions.pods.retry_policy import RetryBudget
 from voxfleet_gateway.dispatch.dispatcher import Dispatcher
 from voxfleet_gateway.dispatch.handover import Handover
 from voxfleet_gateway.dispatch.hold_queues import HoldQueues
-from voxfleet_gateway.location.database import LocationDatabase
-from voxfleet_gateway.location.rtt_store import RttStore
-from voxfleet_gateway.location.rtt_sync import RTT_PATH, RttSync
 from voxfleet_gateway.peers.client import PeerClient, open_peer_client
 from voxfleet_gateway.peers.peering import Peering
 from voxfleet_gateway.peers.tls import PeerTls
 from voxfleet_gateway.pods import gauges
 from voxfleet_gateway.pods.fleet import Fleet
 from voxfleet_gateway.pods.load_poller import LoadPoller
-from voxfleet_gateway.regions import Location, RegionKey
+from voxfleet_gateway.regions import RegionKey
+from voxfleet_gateway.server.clients.clients import Clients, open_clients
 from voxfleet_gateway.server.health import Health
 from voxfleet_gateway.server.live.routes import Live
 from voxfleet_gateway.server.models import Models
-from voxfleet_gateway.server.proxied_site import ProxiedConnections
-from voxfleet_gateway.server.requests.client_locator import ClientLocator
 from voxfleet_gateway.server.requests.request_body import BodyBudget
-from voxfleet_gateway.server.rtt import Rtt
 from voxfleet_gateway.server.speech import Speech
 from voxfleet_gateway.server.upstream.pacing import paced_connections
 from voxfleet_gateway.server.upstream.proxy import Proxy
@@ -79,10 +74,7 @@ class Gateway:
     models: Models
     voices: Voices
     internal_voices: InternalVoices | None
-    locator: ClientLocator
-    proxied: ProxiedConnections
-    rtt: Rtt
-    rtt_sync: RttSync
+    clients: Clients
     peering: Peering | None = None  # with gateways of other regions
 
     async def run(self) -> None:
@@ -95,8 +87,7 @@ class Gateway:
                 group.create_task(self.speech.accounts.store.run(), name="accounts")
                 if self.peering is not None:
                     group.create_task(self.peering.run(), name="peers")
-                group.create_task(self.locator.database.run(), name="locations")
-                group.create_task(self.rtt_sync.run(), name="round trips")
+                group.create_task(self.clients.run(), name="clients")
                 if (stored := self.internal_voices) is not None:
                     group.create_task(stored.peers.follow(stored.repository), name="voices")
                 if (checker := self.voices.checker) is not None:
@@ -112,7 +103,7 @@ class Gateway:
         if self.peering is not None:
             self.peering.refresh_gauges()
         self.hold_queues.refresh_gauges(self.fleet.registry().entries.values())
-        self.rtt.store.refresh_gauges()
+        self.clients.rtt.store.refresh_gauges()
         BODIES.set(self.speech.bodies.used_bytes)
         BODIES_LIMIT.set(self.speech.bodies.limit_bytes)
 
@@ -223,7 +214,6 @@ def _assemble(
     health = Health(lambda: [watch.name for watch in watches if not watch.synced.is_set()])
     dispatcher.is_synced = watches[0].synced.is_set
     accounts.has_public_models = dispatcher.has_public_models
-    rtt, locator, proxied = _locating(settings, dispatcher)
     return Gateway(
         settings,
         fleet,
@@ -238,33 +228,9 @@ def _assemble(
         Models(dispatcher, speech),
         voice_handlers(speech, stored),
         internal,
-        locator,
-        proxied,
-        rtt,
-        RttSync(session, rtt.store, lambda: _rtt_urls(settings, peers), gateway_token(rtt.internal_key)),
+        open_clients(settings, dispatcher, session, peers.others),
         peering,
     )
-
-
-def _locating(settings: Settings, dispatcher: Dispatcher) -> tuple[Rtt, ClientLocator, ProxiedConnections]:
-    """Build what finds clients and learns their round trips. Raises SettingsError for an unusable database."""
-
-    def places() -> dict[str, Location | None]:
-        entries = (entry for model in dispatcher.fleet.registry().entries.values() for entry in model.regions)
-        return {entry.name: entry.location for entry in entries}
-
-    store, database = RttStore(settings.region, places), LocationDatabase(settings.location_paths)
-    dispatcher.round_trips = store.round_trips
-    database.open()
-    proxied = ProxiedConnections(settings.balancer_networks)
-    rtt = Rtt(store, dispatcher, settings.internal_key.get_secret_value())
-    return rtt, ClientLocator(settings, database, store, proxied.source), proxied
-
-
-def _rtt_urls(settings: Settings, peers: Peers) -> list[str]:
-    """Return where the other gateways report round trips: this region's, and those with the same voices."""
-    sisters = [address.internal_url(RTT_PATH) for address in peers.others()]
-    return sisters + [f"http://{peer}{RTT_PATH}" for peer in settings.peers]
 
 
 def _hold_places(settings: Settings) -> HoldPlaces:

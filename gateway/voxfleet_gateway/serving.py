@@ -23,11 +23,11 @@ from voxfleet_gateway.peers.peering import Peering
 from voxfleet_gateway.peers.report import format_report
 from voxfleet_gateway.server.app import public_app
 from voxfleet_gateway.server.certificates import Certificates
+from voxfleet_gateway.server.clients.proxied_site import ProxiedSite
 from voxfleet_gateway.server.handover import HandoverHandler
 from voxfleet_gateway.server.internal import internal_app
 from voxfleet_gateway.server.middleware import RequestMiddleware
 from voxfleet_gateway.server.peers import PeerPort, peer_app
-from voxfleet_gateway.server.proxied_site import ProxiedSite
 from voxfleet_gateway.server.requests.origins import parse_origins
 from voxfleet_gateway.settings import Settings
 
@@ -84,8 +84,7 @@ async def listening(gateway: Gateway) -> AsyncIterator[dict[str, int]]:
                 gateway.models,
                 gateway.voices,
                 gateway.health,
-                gateway.locator,
-                gateway.rtt,
+                gateway.clients,
             ),
             settings.port,
         ),
@@ -96,9 +95,8 @@ async def listening(gateway: Gateway) -> AsyncIterator[dict[str, int]]:
                 gateway.fleet,
                 HandoverHandler(settings, gateway.speech),
                 gateway.internal_voices,
-                gateway.rtt,
                 gateway.health,
-                gateway.locator,
+                gateway.clients,
             ),
             settings.internal_port,
         ),
@@ -158,7 +156,7 @@ def _site(
 ) -> web.BaseSite:
     """Return the site of a port: of the API's with TLS and PROXY headers, where they are set."""
     if name == "api" and gateway.settings.proxy_protocol:
-        return ProxiedSite(runner, listening_on, gateway.proxied, context)
+        return ProxiedSite(runner, listening_on, gateway.clients.proxied, context)
     return web.SockSite(runner, listening_on, ssl_context=context)
 
 

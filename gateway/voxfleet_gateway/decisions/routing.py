@@ -4,7 +4,7 @@ Knows: what depends on the client, and when a region that is awake is preferred 
 Does not know: clocks, sockets, Kubernetes; what depends on the region alone (region_standing.py); which pod is used
 (pods/balancing.py); how long a client should wait before it tries again (hold/wake_estimate.py).
 
-The nearest region that can serve the client at all is its home; among regions that are about as near, one that is awake.
+The nearest region that can serve the client at all is its home; of regions that are about as near, one that is awake.
 A region that is awake competes with home by score; a region that is asleep does not, so a request wakes its home and no
 other region.
 """

@@ -5,15 +5,15 @@ Knows: paths. Does not know: what the handlers do, what surrounds them (middlewa
 
 from aiohttp import web
 
+from voxfleet_gateway.server.clients.clients import Clients
+from voxfleet_gateway.server.clients.rtt import REPORT_PATH
 from voxfleet_gateway.server.health import Health
 from voxfleet_gateway.server.live.routes import Live
 from voxfleet_gateway.server.middleware import SPEECH_PATH, STREAM_PATH, RequestMiddleware
 from voxfleet_gateway.server.models import Models
 from voxfleet_gateway.server.page import Page
 from voxfleet_gateway.server.prewake import Prewake
-from voxfleet_gateway.server.requests.client_locator import ClientLocator
 from voxfleet_gateway.server.requests.request_body import continue_later
-from voxfleet_gateway.server.rtt import REPORT_PATH, Rtt
 from voxfleet_gateway.server.speech import Speech
 from voxfleet_gateway.server.voices.routes import PATHS as VOICE_PATHS
 from voxfleet_gateway.server.voices.routes import Voices
@@ -27,11 +27,10 @@ def public_app(  # noqa: PLR0913, PLR0917  # the handlers of all paths
     models: Models,
     voices: Voices,
     health: Health,
-    locator: ClientLocator,
-    rtt: Rtt,
+    clients: Clients,
 ) -> web.Application:
     """Return the application of port 6006."""
-    middleware = RequestMiddleware(settings, health, speech.accounts, locator.locate).middleware
+    middleware = RequestMiddleware(settings, health, speech.accounts, clients.locator.locate).middleware
     app = web.Application(middlewares=[health.middleware, middleware], client_max_size=settings.max_body_bytes)
     app.router.add_post(SPEECH_PATH, speech.post, expect_handler=continue_later)
     app.router.add_get(STREAM_PATH, live.stream)
@@ -45,12 +44,12 @@ def public_app(  # noqa: PLR0913, PLR0917  # the handlers of all paths
         app.router.add_post(path, voices.create, expect_handler=continue_later)
         app.router.add_get(path + "/{voice}", voices.get)
         app.router.add_delete(path + "/{voice}", voices.delete)
-    app.router.add_get(REPORT_PATH, rtt.regions)
-    app.router.add_post(REPORT_PATH, rtt.report)
+    app.router.add_get(REPORT_PATH, clients.rtt.regions)
+    app.router.add_post(REPORT_PATH, clients.rtt.report)
     app.router.add_get("/health/live", health.live)
     app.router.add_get("/health/ready", health.ready)
     prewake = Prewake(speech.dispatcher, speech)
     app.router.add_get("/v1", prewake.api_root)
     app.router.add_get("/v1/", prewake.api_root)
-    app.router.add_get("/", prewake.before(Page(rtt).get))
+    app.router.add_get("/", prewake.before(Page(clients.rtt).get))
     return app

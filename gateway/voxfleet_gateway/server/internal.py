@@ -14,12 +14,11 @@ from voxfleet_gateway.decisions.snapshot import RegionState
 from voxfleet_gateway.dispatch.handover import HANDOVER_PATH
 from voxfleet_gateway.pods.fleet import Fleet
 from voxfleet_gateway.regions import RegionKey
+from voxfleet_gateway.server.clients.clients import Clients
 from voxfleet_gateway.server.explain import EXPLAIN_PATH, Explain
 from voxfleet_gateway.server.handover import HandoverHandler
 from voxfleet_gateway.server.health import Health
-from voxfleet_gateway.server.requests.client_locator import ClientLocator
 from voxfleet_gateway.server.requests.request_body import continue_later
-from voxfleet_gateway.server.rtt import Rtt
 from voxfleet_gateway.server.voices.internal_routes import InternalVoices
 from voxfleet_gateway.settings import Settings
 from voxfleet_gateway.tokens import gateway_token, internal_matches
@@ -99,16 +98,15 @@ def internal_app(  # noqa: PLR0913, PLR0917  # the handlers of all paths
     fleet: Fleet,
     handover: HandoverHandler,
     voices: InternalVoices | None,
-    rtt: Rtt,
     health: Health,
-    locator: ClientLocator,
+    clients: Clients,
 ) -> web.Application:
     """Return the application of port 9091."""
     app = web.Application(client_max_size=settings.max_body_bytes)
     app.router.add_post(HANDOVER_PATH, handover.post, expect_handler=continue_later)
     app.router.add_get("/internal/load", Internal(settings, fleet).load)
-    app.router.add_get(EXPLAIN_PATH, Explain(settings, handover.speech.dispatcher, locator.place_of).get)
-    rtt.add_internal(app)
+    app.router.add_get(EXPLAIN_PATH, Explain(settings, handover.speech.dispatcher, clients.locator.place_of).get)
+    clients.rtt.add_internal(app)
     # For the kubelet, where the API's port begins with a PROXY header, which it does not send.
     app.router.add_get("/health/live", health.live)
     app.router.add_get("/health/ready", health.ready)

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from voxfleet_gateway.server.clients.rtt import Rtt
 from voxfleet_gateway.server.middleware import CONTEXT
-from voxfleet_gateway.server.rtt import Rtt
 
 PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">

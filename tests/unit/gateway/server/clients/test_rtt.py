@@ -25,7 +25,7 @@ def report(wire: Any, body: bytes, extra: bytes = PROXIED) -> bytes:
 
 
 def estimate(gateway: Any, client: ClientPlace = CLIENT) -> float:
-    (seconds,), _ = gateway.rtt.store.round_trips(client, (("eu", None),), "eu")
+    (seconds,), _ = gateway.clients.rtt.store.round_trips(client, (("eu", None),), "eu")
     return float(seconds)
 
 
@@ -36,7 +36,7 @@ async def test_a_report_changes_its_own_prefix_alone(wire: Any) -> None:
         assert answer.startswith(b"HTTP/1.1 204")
         assert estimate(gateway) > before * 2
         assert estimate(gateway, ClientPlace(ClientNetwork("9.9.9.0/24"))) == before
-        levels = gateway.rtt.store.model.levels
+        levels = gateway.clients.rtt.store.model.levels
         assert {level: len(groups.cells) for level, groups in levels.items()} == {
             "prefix": 1,
             "asn": 0,
@@ -67,7 +67,7 @@ async def test_what_is_no_report_is_refused(wire: Any, body: bytes, status: byte
     async with wire.gateway() as (port, gateway):
         answer, _ = await wire.send(port, report(wire, body))
         assert answer.split()[1] == status
-        assert not gateway.rtt.store.model.levels["prefix"].cells
+        assert not gateway.clients.rtt.store.model.levels["prefix"].cells
 
 
 async def test_a_page_of_another_site_cannot_report(wire: Any) -> None:
@@ -116,10 +116,10 @@ async def test_a_restarted_gateway_gets_its_round_trips_from_another(wire: Any) 
         peer = f"127.0.0.1:{ports['internal']}"
         async with wire.gateway(settings={"voice_peers": peer}) as (_, restarted):
             assert estimate(restarted) != estimate(sister)
-            await restarted.rtt_sync.fetch_all()
+            await restarted.clients.sync.fetch_all()
             assert estimate(restarted) == estimate(sister)
-            assert restarted.rtt_sync.seen == {f"http://{peer}{RTT_PATH}"}
-            await restarted.rtt_sync.fetch_all()  # what is new only, and nothing counts twice
+            assert restarted.clients.sync.seen == {f"http://{peer}{RTT_PATH}"}
+            await restarted.clients.sync.fetch_all()  # what is new only, and nothing counts twice
             assert estimate(restarted) == estimate(sister)
 
 
@@ -131,9 +131,9 @@ async def test_a_peer_that_is_away_or_talks_nonsense_changes_nothing(wire: Any) 
     servers = [await asyncio.start_server(pod, "127.0.0.1", 0) for pod in (nonsense, endless)]
     ports = [server.sockets[0].getsockname()[1] for server in servers]
     async with wire.gateway() as (_, gateway):
-        gateway.rtt_sync.peers = lambda: [f"http://127.0.0.1:{port}/" for port in (*ports, 1)]
-        await gateway.rtt_sync.fetch_all()
-        assert gateway.rtt_sync.seen == set()
+        gateway.clients.sync.peers = lambda: [f"http://127.0.0.1:{port}/" for port in (*ports, 1)]
+        await gateway.clients.sync.fetch_all()
+        assert gateway.clients.sync.seen == set()
     for server in servers:
         server.close()
 

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from mmdb_writer import MMDBWriter
 from netaddr import IPSet  # type: ignore[import-untyped]
 from structlog.testing import capture_logs
-from voxfleet_gateway.server import proxied_site
+from voxfleet_gateway.server.clients import proxied_site
 from voxfleet_gateway.serving import listening
 from voxfleet_gateway.telemetry import PROXY_HEADER_FAILURES
 
@@ -83,7 +83,9 @@ async def test_the_headers_client_counts(wire: Any, database: str, header: bytes
             gateway,
         ):
             answer, _ = await wire.send(port, header + wire.post())
-            assert not gateway.rtt.store.model.levels["prefix"].cells  # the balancer's round trip is not the client's
+            assert not gateway.clients.rtt.store.model.levels[
+                "prefix"
+            ].cells  # the balancer's round trip is not the client's
     assert answer.startswith(b"HTTP/1.1 200")
     assert found == [country]
 
@@ -95,10 +97,10 @@ async def test_every_request_of_a_connection_has_its_client(wire: Any, database:
         async with wire.gateway(wire.speaking(), settings=settings, keep_reporting=True) as (port, gateway):
             answer, _ = await wire.send(port, V2 + first + wire.post())
             for _ in range(200):  # the connection's end is a later turn of the loop
-                if not gateway.proxied.sources:
+                if not gateway.clients.proxied.sources:
                     break
                 await asyncio.sleep(0.05)
-            assert not gateway.proxied.sources
+            assert not gateway.clients.proxied.sources
     assert answer.count(b"HTTP/1.1 200") == 2
     assert found == ["AU", "AU"]
 

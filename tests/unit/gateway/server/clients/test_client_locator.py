@@ -99,7 +99,7 @@ async def test_a_clients_own_connection_is_measured_and_a_proxys_is_not(wire: An
         settings = {"trusted_proxies": trusted, "location_database": database}
         async with wire.gateway(wire.speaking(), settings=settings) as (port, gateway):
             await wire.send(port, wire.post())
-            model = gateway.rtt.store.model
+            model = gateway.clients.rtt.store.model
             assert {level for level, groups in model.levels.items() if groups.cells} == levels
             if levels:
                 (cells,) = model.levels["prefix"].cells.values()
@@ -109,4 +109,4 @@ async def test_a_clients_own_connection_is_measured_and_a_proxys_is_not(wire: An
 async def test_an_address_that_is_nowhere_is_not_measured(wire: Any) -> None:
     async with wire.gateway(wire.speaking(), settings={"trusted_proxies": ""}) as (port, gateway):
         await wire.send(port, wire.post())
-        assert not gateway.rtt.store.model.levels["prefix"].cells
+        assert not gateway.clients.rtt.store.model.levels["prefix"].cells
