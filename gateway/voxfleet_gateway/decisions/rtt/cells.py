@@ -18,6 +18,7 @@ class Cell:
     mean: float = 0.0
     weight: float = 0.0
     at_seconds: float = 0.0  # of the newest sample
+    passed_on_seconds: float = -math.inf  # when a sample of this cell was last passed on to coarser ones
 
     def weight_at(self, now_seconds: float) -> float:
         """Return what the samples still weigh."""

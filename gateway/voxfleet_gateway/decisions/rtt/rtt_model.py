@@ -19,6 +19,8 @@ from voxfleet_gateway.decisions.rtt.client_network import ClientNetwork
 AREA_DEGREES = 10  # a thousand kilometres, in which round trips to far regions agree
 MIN_SECONDS, MAX_SECONDS = 1e-6, 3.0  # of a round trip; what lies outside measured something else
 MIN_INTERVAL_SECONDS = 1.0  # between two samples of a prefix: a client with many connections counts as one
+# Between two samples that a prefix passes on: a network that is busy, or delays acknowledgements, is not its country.
+PASS_ON_SECONDS = 300.0
 # How many samples the coarser estimate counts as. Within a prefix samples agree, within a country they do not.
 PREFIX_PRIOR, GROUP_PRIOR = 0.3, 2.0
 MAX_STEP = math.log(4)  # a single sample that lies farther from the estimate is taken to be so far
@@ -93,7 +95,8 @@ class RttModel:
         expected = math.log(self.estimate(network, region, prior_seconds, now_seconds).seconds)
         value = min(max(math.log(seconds), expected - MAX_STEP), expected + MAX_STEP)
         own.add(value, now_seconds)
-        if not is_reported:
+        if not is_reported and now_seconds - own.passed_on_seconds >= PASS_ON_SECONDS:
+            own.passed_on_seconds = now_seconds
             for level, key in coarser_groups(network):
                 self.levels[level].cell(key, region).add(value - math.log(prior_seconds), now_seconds)
         return True
@@ -130,6 +133,8 @@ def coarser_groups(network: ClientNetwork) -> tuple[tuple[Level, GroupKey], ...]
 def _estimate(
     own: Cells | None, coarser: list[Cells], region: str, prior_seconds: float, now_seconds: float
 ) -> Estimate:
+    if (own is None or region not in own) and not any(region in cells for cells in coarser):
+        return Estimate(prior_seconds, 0.0)  # most regions of most clients
     ratio, weight = 0.0, 0.0
     for cells in coarser:
         if (cell := cells.get(region)) is not None:

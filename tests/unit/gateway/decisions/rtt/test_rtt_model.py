@@ -10,6 +10,7 @@ from voxfleet_gateway.decisions.rtt.rtt_model import (
     LEVELS,
     MAX_SECONDS,
     MIN_SECONDS,
+    PASS_ON_SECONDS,
     RttModel,
     coarser_groups,
 )
@@ -86,6 +87,14 @@ def test_a_prefix_is_sampled_once_in_a_second() -> None:
     model = RttModel()
     used = [model.record(network(), "eu", 0.05, prior_seconds=PRIOR, now_seconds=step / 10) for step in range(25)]
     assert sum(used) == 3
+
+
+def test_one_busy_prefix_is_not_its_country() -> None:
+    model = learned(0.02, network(), samples=100)  # in 200 s
+    assert model.levels["country"].cells[("DE",)]["eu"].weight == 1
+    assert model.levels["prefix"].cells[(network().prefix,)]["eu"].weight > 20
+    model.record(network(), "eu", 0.02, prior_seconds=PRIOR, now_seconds=PASS_ON_SECONDS)
+    assert model.levels["country"].cells[("DE",)]["eu"].weight == pytest.approx(2, abs=0.1)
 
 
 @pytest.mark.parametrize("seconds", [0.0, -1.0, MIN_SECONDS / 2, MAX_SECONDS * 2, math.nan, math.inf])
