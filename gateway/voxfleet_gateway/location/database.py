@@ -15,6 +15,7 @@ import maxminddb
 import structlog
 
 from voxfleet_gateway.decisions.location.address_facts import AddressFacts, merge, parse_record
+from voxfleet_gateway.decisions.location.attribution import Attribution, attribution_of
 from voxfleet_gateway.decisions.location.client_address import REUSED, Address, is_among, unmapped
 from voxfleet_gateway.errors import LocationDatabaseError, SettingsError
 from voxfleet_gateway.location.private_copy import open_copy
@@ -104,6 +105,11 @@ class LocationDatabase:
                     facts = parse_record(str(network), record)
                     if not facts.is_empty:
                         yield facts
+
+    def attributions(self) -> tuple[Attribution, ...]:
+        """Return what a page must say about the databases, each once."""
+        types = (file.reader.metadata().database_type for file in self.files.values())
+        return tuple(dict.fromkeys(found for each in types if (found := attribution_of(each)) is not None))
 
     def _present(self) -> dict[Path, Stamp]:
         """Return the files of all paths that exist now, with their stamps. Raises OSError."""

@@ -51,5 +51,5 @@ def public_app(  # noqa: PLR0913, PLR0917  # the handlers of all paths
     prewake = Prewake(speech.dispatcher, speech)
     app.router.add_get("/v1", prewake.api_root)
     app.router.add_get("/v1/", prewake.api_root)
-    app.router.add_get("/", prewake.before(Page(clients.rtt).get))
+    app.router.add_get("/", prewake.before(Page(clients).get))
     return app

@@ -1,16 +1,18 @@
 """The page at `/`: a form that sends one speech request and plays the response.
 
 Knows: that the page also times a request to each region's gateway, after it has loaded, and reports the round trips
-(`/v1/rtt`); its policy allows connections to these gateways and nowhere else.
+(`/v1/rtt`); that its policy allows connections to these gateways and nowhere else; that it names the location databases
+whose licences ask for it.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from html import escape
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from voxfleet_gateway.server.clients.rtt import Rtt
+from voxfleet_gateway.server.clients.clients import Clients
 from voxfleet_gateway.server.middleware import CONTEXT
 
 PAGE = """<!doctype html>
@@ -23,6 +25,7 @@ textarea{width:100%;height:7rem}</style>
 <p><textarea id="input" aria-label="Text" required>Hello from VoxFleet.</textarea></p>
 <p><input id="key" type="password" autocomplete="off" placeholder="API key, if required" aria-label="API key"></p>
 <p><button>Speak</button> <output id="note"></output></p><audio id="audio" controls></audio></form>
+<footer>{footer}</footer>
 <script>
 const at = id => document.getElementById(id);
 const authorization = () => at("key").value ? {"Authorization": `Bearer ${at("key").value}`} : {};
@@ -83,13 +86,15 @@ HEADERS = {
 class Page:
     """The handler."""
 
-    rtt: Rtt
+    clients: Clients
 
     async def get(self, request: web.Request) -> web.Response:
         """Respond with the page."""
-        urls = self.rtt.gateway_urls(request[CONTEXT].caller).values()
+        urls = self.clients.rtt.gateway_urls(request[CONTEXT].caller).values()
+        links = self.clients.locator.database.attributions()
+        footer = " · ".join(f'<small><a href="{each.url}">{escape(each.text)}</a></small>' for each in links)
         policy = {"Content-Security-Policy": POLICY.format(" ".join(["'self'", *origins(urls)]))}
-        return web.Response(text=PAGE, content_type="text/html", headers=HEADERS | policy)
+        return web.Response(text=PAGE.replace("{footer}", footer), content_type="text/html", headers=HEADERS | policy)
 
 
 def origins(urls: Iterable[str]) -> list[str]:

@@ -21,8 +21,10 @@ Write = Callable[..., Path]
 
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
-    def to_file(name: str, networks: dict[str, Any], version: int = 6, folder: Path = tmp_path) -> Path:
-        writer = MMDBWriter(ip_version=version, database_type="Test", ipv4_compatible=version == 6)
+    def to_file(
+        name: str, networks: dict[str, Any], version: int = 6, folder: Path = tmp_path, kind: str = "Test"
+    ) -> Path:
+        writer = MMDBWriter(ip_version=version, database_type=kind, ipv4_compatible=version == 6)
         for network, record in networks.items():
             writer.insert_network(IPSet([network]), record)
         written = folder / f"{name}.new"
@@ -157,6 +159,15 @@ def test_a_database_that_cannot_be_used_at_the_start_is_refused(write: Write, tm
         opened(empty)
     with pytest.raises(SettingsError, match=r"neither countries.*'Test'"):
         opened(write("other.mmdb", {"192.0.2.0/24": {"connection_type": "Cable"}}))
+
+
+def test_databases_name_the_attribution_that_they_need(write: Write) -> None:
+    database = opened(
+        write("city.mmdb", {"192.0.2.0/24": {"country_code": "DE"}}, kind="DBIP-City-Lite"),
+        write("asn.mmdb", {"192.0.2.0/24": {"asn": 1}}, kind="DBIP-ASN-Lite (compat=GeoLite2-ASN)"),
+        write("own.mmdb", {"192.0.2.0/24": {"country_code": "DE"}}),
+    )
+    assert [each.text for each in database.attributions()] == ["IP Geolocation by DB-IP"]
 
 
 def test_no_descriptor_is_left_open(write: Write) -> None:
