@@ -8,7 +8,6 @@ Does not know: the header's form (decisions/location/proxy_header.py); requests.
 import asyncio
 import socket
 import ssl
-from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 
@@ -125,17 +124,18 @@ class ProxiedSite(web.BaseSite):
         is_proxied = self._connections.is_balancer(peer)
         source = await _read_source(connection) if is_proxied else None
 
-        def protocol() -> asyncio.BaseProtocol:
-            handler = server()
-            if is_proxied:
-                self._connections.sources[handler] = source
-            return handler
-
+        handler = server()
+        if is_proxied:
+            self._connections.sources[handler] = source  # before the first request can be read
         timeout_seconds = HANDSHAKE_SECONDS if self._ssl_context else None
-        with suppress(OSError, ssl.SSLError, TimeoutError):  # the client's, as with any other connection
+        try:
             await asyncio.get_running_loop().connect_accepted_socket(
-                protocol, connection, ssl=self._ssl_context, ssl_handshake_timeout=timeout_seconds
+                lambda: handler, connection, ssl=self._ssl_context, ssl_handshake_timeout=timeout_seconds
             )
+        except BaseException as error:
+            self._connections.sources.pop(handler, None)  # the server never knew the connection
+            if not isinstance(error, OSError):  # a failed handshake is the client's, and an OSError
+                raise
 
 
 async def _read_source(connection: socket.socket) -> Address | None:

@@ -164,6 +164,26 @@ async def test_tls_begins_after_the_header(wire: Any, database: str, pair: tuple
     assert found == ["AU"]
 
 
+async def test_a_failed_handshake_leaves_nothing(wire: Any, pair: tuple[Path, Path]) -> None:
+    tls = {"tls_certificate": str(pair[0]), "tls_key": str(pair[1])}
+    async with wire.gateway(wire.speaking(), settings=BALANCER | tls) as (port, gateway):
+        for garbage in (b"", b"GET / HTTP/1.1\r\n\r\n" * 50):
+            answer, _ = await wire.send(port, V2 + garbage, wait=0.5)
+            assert b"HTTP/1.1 200" not in answer
+        trusting = ssl.create_default_context(cafile=str(pair[0]))
+        plain = socket.create_connection(("127.0.0.1", port))
+        plain.sendall(V2)
+        plain.setblocking(False)
+        _, writer = await asyncio.open_connection(sock=plain, ssl=trusting, server_hostname="localhost")
+        assert len(gateway.clients.proxied.sources) == 1
+        writer.close()
+        for _ in range(200):  # the connections' ends are later turns of the loop
+            if not gateway.clients.proxied.sources:
+                break
+            await asyncio.sleep(0.05)
+        assert not gateway.clients.proxied.sources
+
+
 async def test_the_kubelets_probes_use_the_internal_port(wire: Any) -> None:
     async with wire.gateway(wire.speaking(), settings=BALANCER) as (_, gateway), listening(gateway) as ports:
         for path, status in ((b"live", b"200"), (b"ready", b"200")):
