@@ -71,12 +71,12 @@ def client_address(
     """Return the client's address by the values of the header, in their order; None is unknown.
 
     Each address is believed as long as the one that reported it is trusted. A trusted proxy that reports no address
-    (`unknown`, an obfuscated name) makes the client unknown, as does a chain longer than any real one.
+    (no header, `unknown`, an obfuscated name) makes the client unknown, as does a chain longer than any real one.
     """
     if peer is None or not is_among(peer, trusted):
         return peer
     reported = FROM_THE_RIGHT[header](values)
-    address: Address | None = peer
+    address: Address | None = None  # a proxy that reports no address is not the client
     for _ in range(MAX_HOPS):
         if (text := next(reported, None)) is None:
             return address  # every hop is trusted: the farthest one is the client
