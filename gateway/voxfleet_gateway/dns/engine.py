@@ -18,9 +18,10 @@ from voxfleet_gateway.decisions.dns.scopes import FindLeaf
 from voxfleet_gateway.decisions.dns.served_models import ServedModel, ServedRegion, served_model
 from voxfleet_gateway.decisions.dns.zone import zone_of
 from voxfleet_gateway.dns.telemetry import ANSWERS, FALLBACK, OVERLOAD
-from voxfleet_gateway.dns.zone_file import ZoneFile
+from voxfleet_gateway.dns.zone_file import MAX_REGIONS, ZoneFile
 from voxfleet_gateway.regions import ModelEntry
 
+OTHER_REGION = "other"  # label of regions beyond the bound
 FALLBACKS = ("none", "last-good", "geography", "static")
 
 Source = tuple[str, str]  # region and the URL of its gateway
@@ -45,6 +46,7 @@ class Engine:
     clock: Callable[[], float] = time.monotonic
     counts: dict[str, QueryCounts] = field(default_factory=dict)  # by the model's full name
     solved: dict[str, SolvedModel] = field(default_factory=dict)
+    labelled: set[str] = field(default_factory=set)  # regions that metrics have a label for
     answering: Answering = field(init=False)
 
     def __post_init__(self) -> None:
@@ -141,7 +143,11 @@ class Engine:
         return ZoneData(zone, file.records, file.glue, endpoints, plans, self.find_leaf)
 
     def _count(self, answered: Answered) -> None:
-        ANSWERS.labels(answered.region, answered.basis).inc()
+        region = answered.region
+        if region not in self.labelled:
+            region = OTHER_REGION if len(self.labelled) >= MAX_REGIONS else region
+            self.labelled.add(region)
+        ANSWERS.labels(region, answered.basis).inc()
         if answered.facts is not None:
             self.counts[answered.model].add(answered.group, answered.facts)
 

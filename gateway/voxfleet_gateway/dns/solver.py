@@ -18,7 +18,7 @@ from voxfleet_gateway.decisions.dns.routing_problem import RoutingProblem, Routi
 from voxfleet_gateway.dns.telemetry import SOLVE, SOLVE_FAILURES
 
 SOLVE_LIMIT_SECONDS = 60.0  # 256 groups and 32 regions take below 1 s; the first call imports scipy
-PROCESS = "voxfleet_gateway.dns.solver_process"
+COMMAND = (sys.executable, "-m", "voxfleet_gateway.dns.solver_process")
 LENGTH = struct.Struct("!I")
 
 log = structlog.get_logger(__name__)
@@ -29,6 +29,7 @@ class Solver:
     """The other process, started at the first problem."""
 
     limit_seconds: float = SOLVE_LIMIT_SECONDS
+    command: tuple[str, ...] = COMMAND
     process: Process | None = field(default=None, init=False)
 
     async def solve(self, problem: RoutingProblem) -> RoutingSolution | None:
@@ -59,7 +60,7 @@ class Solver:
 
     async def _exchange(self, problem: RoutingProblem) -> RoutingSolution | None:
         if self.process is None:
-            self.process = await asyncio.create_subprocess_exec(sys.executable, "-m", PROCESS, stdin=PIPE, stdout=PIPE)
+            self.process = await asyncio.create_subprocess_exec(*self.command, stdin=PIPE, stdout=PIPE)
         sending, receiving = self.process.stdin, self.process.stdout
         if sending is None or receiving is None:
             raise EOFError("no pipes")

@@ -1,0 +1,44 @@
+"""Settings are documented with their defaults, and named in errors."""
+
+from pathlib import Path
+
+import pytest
+from voxfleet_gateway.dns.settings import DnsSettings, read_settings
+from voxfleet_gateway.errors import SettingsError
+
+PAGE = Path(__file__).parents[4] / "docs/dns.md"
+
+
+def test_every_setting_is_documented_with_its_default() -> None:
+    lines = [line for line in PAGE.read_text().splitlines() if line.startswith("| `VOXFLEET_")]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    documented = {row[0].strip("`"): row for row in rows}
+    assert {*documented} == {f"VOXFLEET_{name.upper()}" for name in DnsSettings.model_fields}
+    for name, setting in DnsSettings.model_fields.items():
+        row = documented[f"VOXFLEET_{name.upper()}"]
+        assert row[1] == f"`--{name.replace('_', '-')}`"
+        assert row[2].strip("`") == ("required" if setting.is_required() else str(setting.default) or "empty")
+        assert row[3] == setting.description
+
+
+def test_flags_and_environment_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VOXFLEET_ZONE_FILE", "zone.yaml")
+    settings = read_settings(["--location-database", "a.mmdb, /b", "--registry", "true"])
+    assert settings.zone_file == str(Path("zone.yaml").absolute())
+    assert settings.location_paths == (Path("a.mmdb"), Path("/b"))
+    assert settings.registry is True
+
+
+@pytest.mark.parametrize(
+    ("arguments", "quoted"),
+    [
+        ([], "VOXFLEET_ZONE_FILE .--zone-file.: Field required"),
+        (["--zone-file", "z", "--backend-socket-mode", "rw"], "VOXFLEET_BACKEND_SOCKET_MODE .*'rw'"),
+        (["--zone-file", "z", "--backend-socket", "/" + "x" * 120], "VOXFLEET_BACKEND_SOCKET .*107"),
+        (["--zone-file", "z", "--solve-seconds", "0"], "VOXFLEET_SOLVE_SECONDS .*given '0'"),
+    ],
+)
+def test_a_wrong_setting_is_named(arguments: list[str], quoted: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("VOXFLEET_ZONE_FILE", raising=False)
+    with pytest.raises(SettingsError, match=quoted):
+        read_settings(arguments)
