@@ -1,9 +1,9 @@
 """Answers per second of VoxFleet's DNS behind PowerDNS, beside PowerDNS with a static zone, in the same run.
 
 Sides take turns, so that other load on the machine affects all alike; `us per answer` is the processor time of each
-server, comparable on a busy machine too. dnsperf sends the queries. `static, cached` is PowerDNS as most run it, with its
-packet cache, which tailored answers cannot use; `static` is without. `prefixes` are different client networks, each asked
-for once: what the engine must work out first.
+server, comparable on a busy machine too. dnsperf sends the queries. `static, cached` is PowerDNS as most run it, with
+its packet cache, which tailored answers cannot use; `static` is without. `prefixes` are different client networks, each
+asked for once: what the engine must work out first.
 
     python benchmarks/dns_answers.py --rounds 3 --seconds 5
 """

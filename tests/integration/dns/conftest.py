@@ -1,28 +1,24 @@
 """The engine and PowerDNS as processes on loopback ports."""
 
 import contextlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from voxfleet_testbed.dns.location_example import write_location_database
 from voxfleet_testbed.dns.processes import DnsServers, free_ports, running
-from voxfleet_testbed.errors import UnavailableError
+from voxfleet_testbed.fixtures import skipping
 from voxfleet_testbed.programs.packages import DNS_PACKAGE_OF, install_packages
+from voxfleet_testbed.settings import Settings
 
 ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "examples/dns-zone.yaml"
 
 
 @pytest.fixture(scope="session")
-def _dns_packages() -> None:
-    try:
+def _dns_packages(testbed_settings: Settings) -> None:
+    with skipping(testbed_settings):
         install_packages(table=DNS_PACKAGE_OF)
-    except UnavailableError as error:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(str(error))
 
 
 @contextlib.contextmanager
