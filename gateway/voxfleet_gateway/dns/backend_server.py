@@ -14,7 +14,7 @@ from typing import cast
 import structlog
 
 from voxfleet_gateway.decisions.dns.answering import FAILED
-from voxfleet_gateway.dns.telemetry import CONNECTIONS, FAILED_REQUESTS
+from voxfleet_gateway.dns.telemetry import CONNECTIONS, FAILED_REQUESTS, INTERNAL_ERRORS
 
 MAX_LINE_BYTES = 64 * 2**10  # a request of PowerDNS has about 300 bytes
 MAX_CONNECTIONS = 512  # one per thread of PowerDNS
@@ -54,7 +54,14 @@ class BackendProtocol(asyncio.Protocol):
         if self._transport is None:
             return
         *lines, self._rest = (self._rest + data).split(b"\n")
-        if responses := [self._respond(line) for line in lines if line]:
+        try:
+            responses = [self._respond(line) for line in lines if line]
+        except Exception:  # a mistake of this program: PowerDNS answers SERVFAIL, and connects anew
+            log.exception("backend_request_failed")
+            INTERNAL_ERRORS.inc()
+            self._transport.abort()
+            return
+        if responses:
             if FAILED in responses:
                 FAILED_REQUESTS.inc(responses.count(FAILED))
             self._transport.write(b"".join(responses))

@@ -13,6 +13,7 @@ from voxfleet_gateway.decisions.dns.answering import EVERY_MODEL, Answered, Answ
 from voxfleet_gateway.decisions.dns.demand import QueryCounts
 from voxfleet_gateway.decisions.dns.planning import ModelView, RegionState, SolvedModel, fallback_of
 from voxfleet_gateway.decisions.dns.records import Endpoint
+from voxfleet_gateway.decisions.dns.region_choice import Rtts, rtts_by_distance
 from voxfleet_gateway.decisions.dns.routing_problem import RoutingProblem, RoutingSolution
 from voxfleet_gateway.decisions.dns.scopes import FindLeaf
 from voxfleet_gateway.decisions.dns.served_models import ServedModel, ServedRegion, served_model
@@ -44,6 +45,7 @@ class Engine:
     resolved: Mapping[str, Endpoint] = field(default_factory=dict)  # by gatewayURL
     state_of: StateOf = _unknown
     clock: Callable[[], float] = time.monotonic
+    rtts: Rtts = rtts_by_distance
     counts: dict[str, QueryCounts] = field(default_factory=dict)  # by the model's full name
     solved: dict[str, SolvedModel] = field(default_factory=dict)
     labelled: set[str] = field(default_factory=set)  # regions that metrics have a label for
@@ -119,7 +121,8 @@ class Engine:
 
     def _views(self, now: float) -> Iterable[ModelView]:
         for model in self.models:
-            yield ModelView(model, {region.name: self.state_of(_source(region), now) for region in model.regions})
+            states = {region.name: self.state_of(_source(region), now) for region in model.regions}
+            yield ModelView(model, states, self.rtts)
 
     def _data(self) -> ZoneData:
         now, models, file = self.clock(), self.models, self.file

@@ -20,6 +20,7 @@ from voxfleet_gateway.cluster.registry_watch import LABEL_SELECTOR, RegistryWatc
 from voxfleet_gateway.dns.addresses import GatewayAddresses
 from voxfleet_gateway.dns.backend_server import serve_backend
 from voxfleet_gateway.dns.engine import Engine
+from voxfleet_gateway.dns.learned_rtts import RttFetch, RttView
 from voxfleet_gateway.dns.leaves import LeafFinder
 from voxfleet_gateway.dns.reports import RegionReports
 from voxfleet_gateway.dns.settings import DnsSettings
@@ -30,8 +31,10 @@ from voxfleet_gateway.errors import ZoneFileError
 from voxfleet_gateway.location.database import LocationDatabase
 from voxfleet_gateway.peers.tls import PeerTls
 from voxfleet_gateway.regions import ObjectKey
+from voxfleet_gateway.settings import parse_peers
 
 FILE_CHECK_SECONDS = 2.0  # kubelet replaces a mounted file within a minute or two
+FIRST_PAUSE_SECONDS = 0.1  # between attempts until there is something to serve
 REFRESH_SECONDS = 5.0  # for what changes with time alone: ramps, ages, a replaced database
 
 log = structlog.get_logger(__name__)
@@ -49,8 +52,13 @@ class Parts:
     leaves: LeafFinder
     tls: PeerTls | None
     reports: RegionReports | None = None
+    rtts: RttFetch | None = None
     watch: ListWatch | None = None
     changed: asyncio.Event = field(default_factory=asyncio.Event)
+    # Models are read and their hosts resolved: an answer before would say that names or addresses do not exist.
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+    is_resolved: bool = False
+    is_serving: bool = False
 
     async def run(self) -> None:
         """Keep the engine's state up to date until cancelled."""
@@ -66,6 +74,8 @@ class Parts:
                     group.create_task(loop, name=name)
                 if self.tls is not None:
                     group.create_task(self.tls.follow(), name="certificate")
+                if self.rtts is not None:
+                    group.create_task(self.rtts.run(), name="round trips")
                 if self.watch is not None:
                     group.create_task(self.watch.run(), name="registry")
         finally:
@@ -84,6 +94,8 @@ class Parts:
                 self.leaves = LeafFinder(self.database.files)
                 self.engine.find_leaf = self.leaves.find
             self.engine.refresh()
+            if self.is_resolved:
+                self.ready.set()
             try:
                 async with asyncio.timeout(REFRESH_SECONDS):
                     await self.changed.wait()
@@ -103,7 +115,12 @@ class Parts:
         while True:
             urls = self.engine.urls
             await self.addresses.resolve(urls)
+            has_models = self.watch is None or self.watch.synced.is_set()
+            self.is_resolved = self.is_resolved or (has_models and self.engine.urls <= urls)
             self.changed.set()
+            if not self.is_resolved:
+                await asyncio.sleep(FIRST_PAUSE_SECONDS)
+                continue
             for _ in range(max(1, round(self.settings.resolve_seconds))):
                 await asyncio.sleep(min(1.0, self.settings.resolve_seconds))
                 if self.engine.urls - urls:  # a region is new: resolve it now
@@ -145,24 +162,37 @@ async def serve(settings: DnsSettings) -> None:
     async with AsyncExitStack() as stack:
         parts = await _assemble(settings, stack)
         respond = parts.engine.answering.respond
-        # First: the startup probe at the other port means that PowerDNS finds its socket.
-        await stack.enter_async_context(serve_backend(Path(settings.backend_socket), mode, respond))
         await stack.enter_async_context(_serving_metrics(parts))
-        log.info("serving", socket=settings.backend_socket, zone=parts.engine.file.apex)
-        await _run_until(parts, ended)
+        running = await stack.enter_async_context(_running(parts))
+        await _first_of(running, ended, parts.ready)
+        if parts.ready.is_set():
+            await stack.enter_async_context(serve_backend(Path(settings.backend_socket), mode, respond))
+            parts.is_serving = True
+            log.info("serving", socket=settings.backend_socket, zone=parts.engine.file.apex)
+            await _first_of(running, ended)
 
 
-async def _run_until(parts: Parts, ended: asyncio.Event) -> None:
+@asynccontextmanager
+async def _running(parts: Parts) -> AsyncIterator[asyncio.Task[None]]:
     running = asyncio.create_task(parts.run(), name="engine")
-    waiting = asyncio.create_task(ended.wait(), name="ended")
     try:
-        await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
-        if running.done():
-            running.result()  # raises: a programming error; the process is restarted
+        yield running
     finally:
-        for task in (running, waiting):
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def _first_of(running: asyncio.Task[None], *events: asyncio.Event) -> None:
+    """Wait for one of the events. Raises what ended the engine: a programming error; the process is restarted."""
+    waiting = [asyncio.create_task(event.wait()) for event in events]
+    try:
+        await asyncio.wait({running, *waiting}, return_when=asyncio.FIRST_COMPLETED)
+        if running.done():
+            running.result()
+    finally:
+        for task in waiting:
             task.cancel()
-        await asyncio.gather(running, waiting, return_exceptions=True)
+        await asyncio.gather(*waiting, return_exceptions=True)
 
 
 async def _assemble(settings: DnsSettings, stack: AsyncExitStack) -> Parts:
@@ -174,15 +204,31 @@ async def _assemble(settings: DnsSettings, stack: AsyncExitStack) -> Parts:
     addresses = GatewayAddresses(settings.allow_private_addresses, file.alpn)
     tls = PeerTls.of(Path(settings.peer_tls_folder)) if settings.peer_tls_folder else None
     parts = Parts(settings, engine, addresses, Solver(), database, leaves, tls)
+    session = await stack.enter_async_context(
+        aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
+    )
+    if settings.rtt_peers:
+        parts.rtts = _rtt_fetch(settings, parts, session)
     if tls is not None:
-        session = await stack.enter_async_context(
-            aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
-        )
         parts.reports = RegionReports(session, tls, settings.report_seconds, parts.changed.set)
         engine.state_of = parts.reports.state
     if settings.registry:
         parts.watch = await _registry_watch(settings, parts, stack)
     return parts
+
+
+def _rtt_fetch(settings: DnsSettings, parts: Parts, session: aiohttp.ClientSession) -> RttFetch:
+    engine = parts.engine
+
+    def regions() -> set[str]:
+        return {region.name for model in engine.models for region in model.regions}
+
+    def use(view: RttView) -> None:
+        engine.rtts = view
+        parts.changed.set()
+
+    peers, key = parse_peers(settings.rtt_peers), settings.internal_key.get_secret_value()
+    return RttFetch(session, peers, key, regions, use, engine.clock)
 
 
 async def _registry_watch(settings: DnsSettings, parts: Parts, stack: AsyncExitStack) -> ListWatch:
@@ -211,8 +257,8 @@ async def _serving_metrics(parts: Parts) -> AsyncIterator[None]:
         return web.json_response({"status": "live"})
 
     async def ready(_request: web.Request) -> web.Response:
-        if parts.watch is not None and not parts.watch.synced.is_set():
-            return web.json_response({"status": "waiting", "for": ["models"]}, status=503)
+        if not parts.is_serving:
+            return web.json_response({"status": "waiting", "for": ["models and their addresses"]}, status=503)
         return web.json_response({"status": "ready"})
 
     app = web.Application()

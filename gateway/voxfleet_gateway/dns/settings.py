@@ -6,10 +6,11 @@ Knows: names, defaults, bounds. docs/dns.md lists the same, and a test compares 
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict
 
 from voxfleet_gateway.errors import SettingsError
+from voxfleet_gateway.settings import parse_peers
 
 
 class DnsSettings(BaseSettings):
@@ -44,6 +45,14 @@ class DnsSettings(BaseSettings):
         default="",
         description="Folder with tls.crt, tls.key and ca.crt, by which regions report; empty: no region is asked.",
     )
+    rtt_peers: str = Field(
+        default="",
+        description="Comma-separated host:port of port 9091 of gateways whose learned round trips are used; "
+        "empty: distance alone.",
+    )
+    internal_key: SecretStr = Field(
+        default=SecretStr(""), description="Key that the token for `rtt_peers` is derived from: the gateways' own."
+    )
     report_seconds: float = Field(default=5, gt=0, description="How often each region is asked for its report.")
     solve_seconds: float = Field(default=15, gt=0, description="How often the linear program is solved.")
     resolve_seconds: float = Field(
@@ -63,6 +72,18 @@ class DnsSettings(BaseSettings):
     def _path_is_absolute(cls, text: str) -> str:
         return str(Path(text).absolute())
 
+    @field_validator("rtt_peers")
+    @classmethod
+    def _peers_parse(cls, text: str) -> str:
+        parse_peers(text)
+        return text
+
+    @model_validator(mode="after")
+    def _peers_have_a_key(self) -> "DnsSettings":
+        if self.rtt_peers and not self.internal_key.get_secret_value():
+            raise ValueError("--rtt-peers needs --internal-key, from which the token for them is derived")
+        return self
+
     @property
     def location_paths(self) -> tuple[Path, ...]:
         """The paths of `location_database`."""
@@ -77,6 +98,7 @@ def read_settings(arguments: list[str]) -> DnsSettings:
         faults = []
         for detail in error.errors():
             name = str(detail["loc"][0]) if detail["loc"] else "settings"
-            given = "" if detail["type"] == "missing" else f", given {detail['input']!r:.60}"
+            is_secret = name in {"internal_key", "settings"}
+            given = "" if is_secret or detail["type"] == "missing" else f", given {detail['input']!r:.60}"
             faults.append(f"VOXFLEET_{name.upper()} (--{name.replace('_', '-')}): {detail['msg']}{given}")
         raise SettingsError("; ".join(faults)) from error

@@ -25,6 +25,9 @@ FAILED_REQUESTS = Counter(
     "Requests of PowerDNS that were answered with `result: false`.",
     registry=REGISTRY,
 )
+INTERNAL_ERRORS = Counter(
+    f"{PREFIX}internal_errors", "Requests of PowerDNS that met a mistake of this program.", registry=REGISTRY
+)
 CONNECTIONS = Gauge(f"{PREFIX}connections", "Connections of PowerDNS's threads.", registry=REGISTRY)
 FALLBACK = Gauge(
     f"{PREFIX}fallback_models",

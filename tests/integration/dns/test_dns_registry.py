@@ -2,7 +2,11 @@
 
 import json
 import socket
+import subprocess
+import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -102,3 +106,41 @@ def test_models_come_change_and_go(in_cluster: DnsServers, control_plane: Any) -
     wait_until(lambda: answer(in_cluster, "20.1.2.0/24", "reader-1-5") == {own_address()})
     control_plane.api.delete(f"{CONFIGMAPS}/reader")
     wait_until(lambda: query(in_cluster.port, name).rcode() == dns.rcode.NXDOMAIN)
+
+
+def test_an_engine_that_has_read_no_models_serves_nothing(_dns_packages: None, tmp_path: Path) -> None:
+    """An empty zone would be NXDOMAIN, which resolvers keep."""
+    (metrics_port, closed_port) = free_ports(2)
+    cluster = {"name": "away", "cluster": {"server": f"http://127.0.0.1:{closed_port}"}}
+    context = {"name": "away", "context": {"cluster": "away", "user": ""}}
+    kubeconfig = {"apiVersion": "v1", "kind": "Config", "clusters": [cluster], "contexts": [context]}
+    (tmp_path / "kubeconfig").write_text(json.dumps({**kubeconfig, "current-context": "away"}))
+    (tmp_path / "zone.yaml").write_text(f"zone: {ZONE}\nnameServers: [{{name: ns.example.net}}]\n")
+    flags = {
+        "zone-file": tmp_path / "zone.yaml",
+        "backend-socket": tmp_path / "s.sock",
+        "host": "127.0.0.1",
+        "metrics-port": metrics_port,
+        "registry": "true",
+        "kubeconfig": tmp_path / "kubeconfig",
+    }
+    arguments = [part for name, value in flags.items() for part in (f"--{name}", str(value))]
+    process = subprocess.Popen([sys.executable, "-m", "voxfleet_gateway", "dns", *arguments])
+    try:
+        wait_until(lambda: status(metrics_port, "live") == 200)
+        time.sleep(1)
+        assert status(metrics_port, "ready") == 503
+        assert not (tmp_path / "s.sock").exists()
+    finally:
+        process.terminate()
+        assert process.wait(60) == 0
+
+
+def status(port: int, path: str) -> int:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/{path}", timeout=20) as response:
+            return int(response.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+    except OSError:
+        return 0

@@ -1,7 +1,8 @@
 """Answers the requests of PowerDNS's remote backend, from memory. Pure: a request's line in, a response's line out.
 
-Knows: the protocol's methods (doc.powerdns.com, Remote Backend), names and plans. Every line gets a response: what is
-malformed, unknown or refused gets `{"result": false}`, since PowerDNS waits for one.
+Knows: the protocol's methods (doc.powerdns.com, Remote Backend), names and plans. What is malformed, unknown or refused
+gets `{"result": false}`, since PowerDNS waits for a response. It reads that as "no records", so a mistake of this
+program must raise instead: the connection is closed, the client gets SERVFAIL, and asks another name server.
 Does not know: sockets, clocks, how plans are made. Nothing here waits, and every cache is bounded.
 """
 
@@ -64,15 +65,18 @@ class Answering:
         self.data, self.answers, self.scopes, self.lines = data, {}, {}, {}
 
     def respond(self, line: bytes) -> bytes:
-        """Return the response to a request. Raises nothing."""
+        """Return the response to a request, whatever it is."""
         try:
             request = json.loads(line)
             method, parameters = request["method"], request.get("parameters") or {}
-            if method == "lookup":
-                return self._lookup(parameters)
-            return self._call(method, parameters)
+            if method != "lookup":
+                return self._call(method, parameters)
+            name, wanted, client = parameters["qname"].lower(), parameters["qtype"], parameters.get("real-remote", "")
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return FAILED
+        if not (isinstance(wanted, str) and isinstance(client, str)):
+            return FAILED
+        return self._lookup(name, wanted, client)
 
     def _call(self, method: str, parameters: Mapping[str, Any]) -> bytes:
         """Answer the methods beside lookup. Zone transfers (list) and changes are refused."""
@@ -86,15 +90,14 @@ class Answering:
             return records.response({} if method == "getAllDomainMetadata" else [])
         return FAILED
 
-    def _lookup(self, parameters: Mapping[str, Any]) -> bytes:
-        name, wanted = parameters["qname"].lower(), parameters["qtype"]
+    def _lookup(self, name: str, wanted: str, client: str) -> bytes:
         found = self.data.zone.find(name)
         if found is None:
             return EMPTY
         if found.kind == "model":
             if wanted not in ADDRESS_TYPES:
                 return EMPTY
-            return self._tailored(name, found.owner, wanted, parameters["real-remote"])
+            return self._tailored(name, found.owner, wanted, client)
         return self._line((name, "", 0, wanted))
 
     def _tailored(self, name: str, model: str, wanted: str, client: str) -> bytes:

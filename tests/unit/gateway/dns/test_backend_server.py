@@ -58,6 +58,25 @@ async def test_connections_are_bounded(tmp_path: Path, monkeypatch: pytest.Monke
         second_writer.close()
 
 
+async def test_a_mistake_of_the_program_ends_the_connection(tmp_path: Path) -> None:
+    def broken(line: bytes) -> bytes:
+        if line == b"bad":
+            raise RuntimeError("a mistake")
+        return upper(line)
+
+    path = tmp_path / "s.sock"
+    async with asyncio.timeout(SECONDS), serve_backend(path, 0o660, broken):
+        reader, writer = await connect(path)
+        writer.write(b"bad\n")
+        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+            await reader.readexactly(1)
+        again, again_writer = await connect(path)
+        again_writer.write(b"a\n")
+        assert await again.readline() == b"A\n"
+        writer.close()
+        again_writer.close()
+
+
 async def test_an_old_socket_is_replaced_and_the_own_one_removed(tmp_path: Path) -> None:
     path = tmp_path / "s.sock"
     path.write_text("left by a killed engine")

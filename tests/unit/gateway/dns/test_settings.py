@@ -17,7 +17,8 @@ def test_every_setting_is_documented_with_its_default() -> None:
     for name, setting in DnsSettings.model_fields.items():
         row = documented[f"VOXFLEET_{name.upper()}"]
         assert row[1] == f"`--{name.replace('_', '-')}`"
-        assert row[2].strip("`") == ("required" if setting.is_required() else str(setting.default) or "empty")
+        default = str(setting.default) or "empty"
+        assert row[2].strip("`") == ("required" if setting.is_required() else default)
         assert row[3] == setting.description
 
 
@@ -35,6 +36,8 @@ def test_flags_and_environment_are_read(monkeypatch: pytest.MonkeyPatch) -> None
         ([], "VOXFLEET_ZONE_FILE .--zone-file.: Field required"),
         (["--zone-file", "z", "--backend-socket-mode", "rw"], "VOXFLEET_BACKEND_SOCKET_MODE .*'rw'"),
         (["--zone-file", "z", "--backend-socket", "/" + "x" * 120], "VOXFLEET_BACKEND_SOCKET .*107"),
+        (["--zone-file", "z", "--rtt-peers", "gateways:9091"], "--rtt-peers needs --internal-key"),
+        (["--zone-file", "z", "--rtt-peers", "gateways"], "VOXFLEET_RTT_PEERS .*'gateways' is not host:port"),
         (["--zone-file", "z", "--solve-seconds", "0"], "VOXFLEET_SOLVE_SECONDS .*given '0'"),
     ],
 )

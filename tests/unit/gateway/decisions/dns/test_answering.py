@@ -1,6 +1,7 @@
 """Every request of PowerDNS gets its response, from memory: names, types, scopes, and what is malformed."""
 
 import json
+from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any
 
@@ -151,7 +152,6 @@ def test_the_methods_beside_lookup() -> None:
         '{"method": "lookup"}',
         '{"method": "lookup", "parameters": []}',
         '{"method": "lookup", "parameters": {"qname": 3, "qtype": "A", "real-remote": "1.1.1.1"}}',
-        '{"method": "lookup", "parameters": {"qname": "vox-1-5.tts.example.com.", "qtype": "A"}}',
         '{"method": "lookup", "parameters": {"qname": "vox-1-5.tts.example.com.", "qtype": "A", "real-remote": 7}}',
         '{"method": "list", "parameters": {"zonename": "tts.example.com.", "domain_id": 1}}',
         '{"method": "getDomainInfo", "parameters": {}}',
@@ -162,6 +162,20 @@ def test_the_methods_beside_lookup() -> None:
 )
 def test_a_malformed_unknown_or_refused_request_gets_false(line: str) -> None:
     assert call(line) is False
+
+
+def test_a_request_without_a_client_gets_an_untailored_answer() -> None:
+    line = b'{"method": "lookup", "parameters": {"qname": "vox-1-5.tts.example.com.", "qtype": "A"}}'
+    assert contents(json.loads(answering().respond(line))["result"]) == [("A", "192.0.2.2", 0)]
+
+
+def test_a_mistake_of_the_program_is_no_empty_answer() -> None:
+    """PowerDNS reads `false` as "no such name", which resolvers keep."""
+    served = answering()
+    broken = ModelPlan((ASIA, EUROPE), rtts=lambda _facts, _regions: [])
+    served.replace(replace(served.data, plans={"voices/narrator": broken}))
+    with pytest.raises(ValueError, match="zip"):
+        ask("vox-1-5.tts.example.com.", "A", "20.1.2.0/24", served)
 
 
 @given(st.binary())
