@@ -108,7 +108,7 @@ def test_models_come_change_and_go(in_cluster: DnsServers, control_plane: Any) -
     wait_until(lambda: query(in_cluster.port, name).rcode() == dns.rcode.NXDOMAIN)
 
 
-def test_an_engine_that_has_read_no_models_serves_nothing(_dns_packages: None, tmp_path: Path) -> None:
+def test_an_engine_that_has_read_no_models_serves_nothing(tmp_path: Path) -> None:
     """An empty zone would be NXDOMAIN, which resolvers keep."""
     (metrics_port, closed_port) = free_ports(2)
     cluster = {"name": "away", "cluster": {"server": f"http://127.0.0.1:{closed_port}"}}
