@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 import structlog
 
 from voxfleet_operator import names
-from voxfleet_operator.cluster.api import NotFoundError
+from voxfleet_operator.cluster.api import KubernetesError, NotFoundError
 from voxfleet_operator.cluster.cluster import Cluster
 from voxfleet_operator.cluster.lookups.storage import BAD_SECONDS
 from voxfleet_operator.cluster.own_resources import OwnResources
@@ -84,7 +84,7 @@ class Reconciler:
         if resource.annotations.get(names.ANNOTATION_RECONCILE) == PAUSED:
             await self._report_paused(resource)
             return None
-        resource = await self.remote.recorded(resource)
+        resource, unrecorded = await self._recorded(resource)
         facts = await self.cluster.lookups.facts_for(resource)
         now = self.clock()
         observed = self.cluster.observer.observe(resource, now, facts)
@@ -99,7 +99,7 @@ class Reconciler:
         manifests = desired_objects(
             resource, whole, self.installation, owns_model_name=owner == resource.key, pulls=pulls
         )
-        errors = await self.home.converge(turn, manifests)
+        errors = [*unrecorded, *await self.home.converge(turn, manifests)]
         self.remote.publish(resource, whole, owns_model_name=owner == resource.key)
         if turn.refuted and not errors:
             # The status would report what was not done. The renewal's event decides again, usually at once; the time is
@@ -122,6 +122,15 @@ class Reconciler:
         if errors:
             raise first_to_retry(errors)
         return requeue_at
+
+    async def _recorded(self, resource: Resource) -> tuple[Resource, list[Exception]]:
+        """Record remote regions; an error keeps them from being served, and no other region."""
+        try:
+            return await self.remote.recorded(resource), []
+        except NotFoundError:
+            raise
+        except KubernetesError as error:
+            return resource, [error]
 
     async def _delete(self, key: Key, resource: Resource | None) -> float | None:
         """Delete what no garbage collector does: in this cluster at once, in remote ones before the finalizer goes."""

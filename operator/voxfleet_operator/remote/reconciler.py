@@ -50,7 +50,11 @@ class RemoteReconciler:
         """Reconcile a part once; return when to do it again. Raises KubernetesError or NameTakenError."""
         resource = self.index.resources.get(part.key)
         is_paused = resource is not None and resource.annotations.get(names.ANNOTATION_RECONCILE) == PAUSED
-        if resource is None or (is_paused and not resource.is_deleting):
+        if resource is None:
+            self.failures.since.pop(part, None)
+            self.clusters.cluster.observer.forget(part.key)
+            return None
+        if is_paused and not resource.is_deleting:
             return None
         here = frozenset(each for each in recorded_regions(resource) if each.secret == part.secret)
         live = here & wanted_regions(resource)

@@ -78,13 +78,22 @@ class Connection:
             group.create_task(self._probe())
             for watch in self.watches:
                 group.create_task(list_and_watch(self.cluster.api, watch, store))
-            async with asyncio.timeout(SYNC_SECONDS):
-                await store.until_synced(len(self.watches))
+            await self._synced()
             self.failures, self.absence = 0, None
             log.info("remote cluster connected", server=self.server)
             self.on_change()
             for task in self.tasks().values():
                 group.create_task(task)
+
+    async def _synced(self) -> None:
+        """Wait until every kind was listed. Raises KubernetesError."""
+        store = self.cluster.store
+        try:
+            async with asyncio.timeout(SYNC_SECONDS):
+                await store.until_synced(len(self.watches))
+        except TimeoutError as error:
+            missing = ", ".join(sorted({watch.kind for watch in self.watches} - store.synced))
+            raise KubernetesError(0, f"no listing within {SYNC_SECONDS:.0f} s of {missing}") from error
 
     async def _probe(self) -> None:
         """Raise when the API server has stopped to answer, which watches would show much later."""

@@ -343,3 +343,13 @@ async def test_a_remote_regions_own_deadline_does_not_bring_the_resource_back_at
     world.loop.now += 3600
     requeue_at = await world.loop.reconcile()
     assert requeue_at is None or requeue_at > world.loop.now
+
+
+async def test_a_record_that_cannot_be_written_keeps_the_home_region_going(world: World) -> None:
+    """As with an operator that is newer than the chart's grants."""
+    world.loop.api.failing[resource_path(NARRATOR)] = KubernetesError(403, "may not patch voxttsdeployments")
+    await made(world)
+    assert world.loop.ref("Deployment", "eu").path in world.loop.api.objects
+    assert world.api.objects == {}
+    assert world.loop.condition("Ready") == ("False", "ApplyFailed")
+    assert "may not patch" in message(world, "Ready")
