@@ -71,6 +71,12 @@ CASES: dict[str, tuple[Series, dict[str, str], Series, int]] = {
         15,
     ),
     "VoxFleetLoadUnknown": (degraded("LoadUnknown"), MODEL, degraded("NoSurgeCapacity"), 15),
+    "VoxFleetRemoteClusterAway": (
+        constant(f"{OPERATOR}remote_cluster_up", 0, cluster="https://ap.example.com"),
+        {"cluster": "https://ap.example.com"},
+        constant(f"{OPERATOR}remote_cluster_up", 1, cluster="https://ap.example.com"),
+        10,
+    ),
     "VoxFleetHeldNearBound": (held(90, 10), MODEL | {"pod": "g"}, held(70, 30), 5),
     "VoxFleetRefusals": (
         SERVED | rising(REFUSALS, 10, **REGION, reason="too_many_waiting"),
