@@ -1,0 +1,376 @@
+"""Two clusters, each with a region: the operator, a gateway process of each, servers that are small HTTP servers, DNS.
+
+Real: both API servers, the operator in one of them, both gateways with certificates of one authority, PowerDNS with the
+DNS engine. No kubelet runs: `Cluster.start_server` writes the EndpointSlice that a started pod would lead to.
+"""
+
+import asyncio
+import base64
+import contextlib
+import datetime as dt
+import hashlib
+import hmac
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import yaml
+from aiohttp import web
+from voxfleet_operator import names
+from voxfleet_testbed.cluster.api import Api
+from voxfleet_testbed.cluster.control_plane import ControlPlane, start_control_plane
+from voxfleet_testbed.dns.location_example import write_location_database
+from voxfleet_testbed.dns.processes import DnsServers, free_ports, running
+from voxfleet_testbed.dns.queries import addresses, query, subnet
+from voxfleet_testbed.errors import ApiError, UnavailableError
+from voxfleet_testbed.fixtures import skipping
+from voxfleet_testbed.network.certificates import Authority, Identity, make_authority
+from voxfleet_testbed.programs.packages import DNS_PACKAGE_OF, install_packages
+from voxfleet_testbed.settings import REPOSITORY, Settings
+
+KEY = "a key of two clusters"
+VIRGINIA, SHANGHAI = "virginia", "shanghai"
+PLACES = {VIRGINIA: ("39.04", "-77.49"), SHANGHAI: ("31.22", "121.46")}
+PUBLIC = {VIRGINIA: "192.0.2.1", SHANGHAI: "192.0.2.2"}  # what DNS answers; the test connects to loopback instead
+SYSTEM, DEMAND, APPS, NAME = "geo-system", "geo-demand", "geo-apps", "narrator"
+ZONE = "tts.example.com"
+WAIT_SECONDS = 120.0  # of a loaded machine; nothing waits for the whole of it
+CRD = "crds/voxfleet.dev_voxttsdeployments.yaml"
+CRD_PATH = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/voxttsdeployments.voxfleet.dev"
+
+
+def own_address() -> str:
+    """An address of this machine that is not loopback: gatewayURLs and EndpointSlices may not have that."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            pytest.skip("this machine has no address beside loopback")
+        return str(probe.getsockname()[0])
+
+
+@dataclass
+class Server:
+    """A server of the region: its audio is the region's name; the test says how busy it reports to be."""
+
+    region: str
+    load: dict[str, Any] = field(default_factory=dict)
+    address: str = field(default_factory=own_address)
+    ports: list[int] = field(default_factory=list)
+    runners: list[web.AppRunner] = field(default_factory=list)
+
+    async def start(self) -> None:
+        speech, internal = web.Application(), web.Application()
+        speech.router.add_post("/v1/audio/speech", self._speak)
+        internal.router.add_get("/internal/load", self._report)
+        for app in (speech, internal):
+            runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+            await runner.setup()
+            await web.TCPSite(runner, self.address, 0).start()
+            self.runners.append(runner)
+            self.ports.append(int(runner.addresses[0][1]))
+
+    async def stop(self) -> None:
+        for runner in self.runners:
+            await runner.cleanup()
+
+    async def _speak(self, _request: web.Request) -> web.Response:
+        return web.Response(body=self.region.encode(), content_type="audio/wav")
+
+    async def _report(self, request: web.Request) -> web.Response:
+        token = hmac.new(KEY.encode(), f"pod/{APPS}/{NAME}".encode(), hashlib.sha256).hexdigest()
+        if request.headers.get("Authorization") != f"Bearer {token}":
+            return web.Response(status=401)
+        idle = {"open_requests": 0, "running_sequences": 0, "waiting_sequences": 0, "free_rows": 8}
+        return web.json_response({"model": NAME, "state": "ready", "message": "", **idle, **self.load})
+
+
+@dataclass
+class Cluster:
+    """One cluster with one region of the resource."""
+
+    region: str
+    control_plane: ControlPlane
+    server: Server
+
+    @property
+    def api(self) -> Api:
+        return self.control_plane.api
+
+    def set_up(self) -> None:
+        for name in (SYSTEM, DEMAND, APPS):
+            body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+            self.api.apply(f"/api/v1/namespaces/{name}", body)
+        account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}}
+        self.api.apply(f"/api/v1/namespaces/{APPS}/serviceaccounts/default", account)
+
+    def replicas(self) -> int:
+        """What the operator asks this cluster for."""
+        workload = names.workload_name(NAME, self.region, names.POOL_ON_DEMAND)
+        found = self.api.get(f"/apis/apps/v1/namespaces/{APPS}/deployments/{workload}")
+        return int(found["spec"]["replicas"])
+
+    def registry(self) -> dict[str, Any]:
+        """What the gateways of this cluster read."""
+        name = names.registry_name(APPS, NAME)
+        found = self.api.get(f"/api/v1/namespaces/{SYSTEM}/configmaps/{name}")
+        return dict(json.loads(found["data"]["model.json"]))
+
+    def has_resource(self) -> bool:
+        """Whether the operator has made this cluster's objects."""
+        try:
+            return self.replicas() == 0 and bool(self.registry())
+        except ApiError:
+            return False
+
+    def _slice_path(self) -> str:
+        return f"/apis/discovery.k8s.io/v1/namespaces/{APPS}/endpointslices/{NAME}-{self.region}"
+
+    def start_server(self) -> None:
+        """Be the kubelet: the region's pod is ready."""
+        service = next(each for each in self.registry()["regions"] if each["name"] == self.region)["service"]["name"]
+        http, internal = self.server.ports
+        labels = {"kubernetes.io/service-name": service, names.LABEL_DEPLOYMENT: NAME}
+        self.api.apply(
+            self._slice_path(),
+            {
+                "apiVersion": "discovery.k8s.io/v1",
+                "kind": "EndpointSlice",
+                "metadata": {"name": f"{NAME}-{self.region}", "namespace": APPS, "labels": labels},
+                "addressType": "IPv4",
+                "ports": [{"name": "http", "port": http}, {"name": "internal", "port": internal}],
+                "endpoints": [{"addresses": [self.server.address], "conditions": {"ready": True}}],
+            },
+        )
+
+
+@dataclass
+class Process:
+    """A process of the product, and where its log is."""
+
+    popen: subprocess.Popen[bytes]
+    log: Path
+
+    def lines(self) -> list[dict[str, Any]]:
+        found = []
+        for line in self.log.read_text(errors="replace").splitlines():
+            with contextlib.suppress(ValueError):
+                found.append(json.loads(line))
+        return found
+
+    def end(self, number: int = signal.SIGTERM) -> None:
+        if self.popen.poll() is None:
+            self.popen.send_signal(number)
+        try:
+            self.popen.wait(30)
+        except subprocess.TimeoutExpired:
+            self.popen.kill()
+            self.popen.wait()
+
+
+def start(folder: Path, name: str, module: str, settings: dict[str, str]) -> Process:
+    log = folder / f"{name}.log"
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    environment |= {f"VOXFLEET_{key}": value for key, value in settings.items()}
+    with log.open("ab") as output:
+        popen = subprocess.Popen([sys.executable, "-m", module], env=environment, stdout=output, stderr=output)
+    return Process(popen, log)
+
+
+@dataclass
+class World:
+    """Everything that a client meets."""
+
+    clusters: dict[str, Cluster]
+    gateways: dict[str, Process]
+    dns: DnsServers
+    session: aiohttp.ClientSession
+    operator: Process
+
+    def port(self, region: str, name: str = "api") -> int:
+        listening = [line for line in self.gateways[region].lines() if line.get("event") == "listening"]
+        return int(listening[0]["ports"][name]) if listening else 0
+
+    def is_listening(self, region: str) -> bool:
+        return self.port(region) > 0
+
+    def resolve(self, network: str) -> str:
+        """The region that DNS sends a client of the network to, by its EDNS Client Subnet; empty: neither."""
+        found = addresses(query(self.dns.port, f"{NAME}.{ZONE}.", "A", subnet(network)))
+        return next((region for region, address in PUBLIC.items() if found == {address}), "")
+
+    async def speak(self, region: str, client: str, **fields: Any) -> tuple[str, str, str]:
+        """Ask a region's gateway as a client behind a trusted proxy: the audio, the region, the route."""
+        url = f"http://127.0.0.1:{self.port(region)}/v1/audio/speech"
+        body = {"model": NAME, "input": "Hello.", "response_format": "wav"} | fields
+        headers = {"X-Forwarded-For": client, "Prefer": f"wait={WAIT_SECONDS:.0f}"}
+        async with self.session.post(url, json=body, headers=headers) as answer:
+            audio = (await answer.read()).decode(errors="replace")
+            assert answer.status == 200, audio
+            return audio, answer.headers["Voxfleet-Region"], answer.headers["Voxfleet-Route"]
+
+    async def explain(self, region: str, client: str) -> dict[str, Any]:
+        """What the gateway would decide about the client now, in words."""
+        token = hmac.new(KEY.encode(), b"gateway", hashlib.sha256).hexdigest()
+        url = f"http://127.0.0.1:{self.port(region, 'internal')}/internal/explain"
+        query = {"client": client, "model": NAME}
+        async with self.session.get(url, params=query, headers={"Authorization": f"Bearer {token}"}) as answer:
+            assert answer.status == 200, await answer.text()
+            return dict(await answer.json())
+
+
+@pytest.fixture(scope="module")
+def second(testbed_settings: Settings) -> Iterator[ControlPlane]:
+    with skipping(testbed_settings):
+        started = start_control_plane(testbed_settings)
+    try:
+        yield started
+    finally:
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def _dns_packages() -> None:
+    try:
+        install_packages(table=DNS_PACKAGE_OF)
+    except UnavailableError as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(error))
+
+
+def issue(folder: Path, authority: Authority, region: str) -> Path:
+    made = folder / f"peer-{region}"
+    made.mkdir()
+    pair = authority.issue(Identity(region, names=(region,)), dt.datetime.now(dt.UTC))
+    for name, data in (("tls.crt", pair.certificate), ("tls.key", pair.key), ("ca.crt", authority.pem())):
+        (made / name).write_bytes(data)
+    return made
+
+
+def operator_settings(control_plane: ControlPlane) -> dict[str, str]:
+    health, metrics = free_ports(2)
+    return {
+        "KUBECONFIG": str(control_plane.kubeconfig),
+        "SYSTEM_NAMESPACE": SYSTEM,
+        "DEMAND_NAMESPACE": DEMAND,
+        "INTERNAL_KEY": KEY,
+        "INFERENCE_IMAGE": "localhost/voxfleet-inference:test",
+        "HEALTH_HOST": "127.0.0.1",
+        "HEALTH_PORT": str(health),
+        "METRICS_PORT": str(metrics),
+        "ALLOWED_PEER_NETWORKS": "127.0.0.0/8",  # the second API server is on loopback
+        "LOAD_POLL_SECONDS": "0.5",
+    }
+
+
+def gateway_settings(cluster: Cluster, peers: Path, database: Path, peer_port: int) -> dict[str, str]:
+    return {
+        "REGION": cluster.region,
+        "INTERNAL_KEY": KEY,
+        "KUBECONFIG": str(cluster.control_plane.kubeconfig),
+        "SYSTEM_NAMESPACE": SYSTEM,
+        "DEMAND_NAMESPACE": DEMAND,
+        "PORT": "0",
+        "METRICS_PORT": "0",
+        "INTERNAL_PORT": "0",
+        "POD_NAME": f"gateway-{cluster.region}",
+        "TRUSTED_PROXIES": "127.0.0.0/8",
+        "LOCATION_DATABASE": str(database),
+        "PEER_TLS_FOLDER": str(peers),
+        "PEER_PORT": str(peer_port),
+        "PEER_POLL_SECONDS": "0.5",
+        "ALLOWED_PEER_NETWORKS": f"{own_address()}/32",
+        "DRAIN_GRACE_SECONDS": "0.2",
+    }
+
+
+def resource(peer_ports: dict[str, int], secret: str) -> dict[str, Any]:
+    regions: list[dict[str, Any]] = []
+    for name, (latitude, longitude) in PLACES.items():
+        url = f"https://{own_address()}:{peer_ports[name]}"
+        place = {"latitude": latitude, "longitude": longitude}
+        regions.append({"name": name, "location": place, "gatewayURL": url})
+    regions[1]["kubeConfigSecretRef"] = {"name": secret}
+    return {
+        "apiVersion": "voxfleet.dev/v1alpha1",
+        "kind": "VoxTTSDeployment",
+        "metadata": {"name": NAME, "namespace": APPS},
+        "spec": {"regions": regions, "autoscaling": {"maxReplicas": 1, "idleTimeoutSeconds": 600}},
+    }
+
+
+def zone_file(folder: Path, peer_ports: dict[str, int]) -> Path:
+    regions = [
+        {
+            "name": name,
+            "addresses": [PUBLIC[name]],
+            "location": {"latitude": float(latitude), "longitude": float(longitude)},
+            "gatewayURL": f"https://{own_address()}:{peer_ports[name]}",
+        }
+        for name, (latitude, longitude) in PLACES.items()
+    ]
+    zone = {"zone": ZONE, "nameServers": [{"name": "ns.example.net"}], "defaultRegion": VIRGINIA}
+    path = folder / "zone.yaml"
+    path.write_text(yaml.safe_dump(zone | {"regions": regions, "models": [{"name": NAME}]}))
+    return path
+
+
+def publish(home: Cluster, away: Cluster, peer_ports: dict[str, int]) -> None:
+    """What an administrator does: the CRD, the second cluster's kubeconfig in a Secret, the resource."""
+    definition = yaml.safe_load((REPOSITORY / CRD).read_text())
+    home.api.apply(CRD_PATH, definition)
+    resources = f"/apis/voxfleet.dev/v1alpha1/namespaces/{APPS}/voxttsdeployments"
+    home.api.wait_for(resources, lambda _: True, WAIT_SECONDS)
+    kubeconfig = base64.b64encode(away.control_plane.kubeconfig.read_bytes()).decode()
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": SHANGHAI}, "data": {"value": kubeconfig}}
+    home.api.apply(f"/api/v1/namespaces/{APPS}/secrets/{SHANGHAI}", secret)
+    home.api.apply(f"{resources}/{NAME}", resource(peer_ports, SHANGHAI))
+
+
+@pytest.fixture
+async def world(
+    control_plane: ControlPlane, second: ControlPlane, _dns_packages: None, tmp_path: Path
+) -> AsyncIterator[World]:
+    clusters = {
+        VIRGINIA: Cluster(VIRGINIA, control_plane, Server(VIRGINIA)),
+        SHANGHAI: Cluster(SHANGHAI, second, Server(SHANGHAI)),
+    }
+    authority = make_authority("peers", dt.datetime.now(dt.UTC))
+    database = write_location_database(tmp_path / "places.mmdb")
+    dns_port, dns_metrics_port, *ports = free_ports(4)
+    peer_ports = dict(zip(clusters, ports, strict=True))
+    async with contextlib.AsyncExitStack() as stack:
+        session = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(WAIT_SECONDS)))
+        for cluster in clusters.values():
+            await asyncio.to_thread(cluster.set_up)
+            await cluster.server.start()
+            stack.push_async_callback(cluster.server.stop)
+        await asyncio.to_thread(publish, clusters[VIRGINIA], clusters[SHANGHAI], peer_ports)
+        operator = start(tmp_path, "operator", "voxfleet_operator", operator_settings(control_plane))
+        stack.callback(operator.end)
+        gateways = {}
+        for name, cluster in clusters.items():
+            settings = gateway_settings(cluster, issue(tmp_path, authority, name), database, peer_ports[name])
+            gateways[name] = start(tmp_path, name, "voxfleet_gateway", settings)
+            stack.callback(gateways[name].end)
+        options = {
+            "location-database": str(database),
+            "peer-tls-folder": str(tmp_path / f"peer-{VIRGINIA}"),
+            "report-seconds": "0.5",
+            "solve-seconds": "1",
+        }
+        dns = DnsServers(tmp_path, zone_file(tmp_path, peer_ports), dns_port, dns_metrics_port, options)
+        started = running(dns)
+        await asyncio.to_thread(started.__enter__)
+        stack.push_async_callback(asyncio.to_thread, started.__exit__, None, None, None)
+        yield World(clusters, gateways, dns, session, operator)

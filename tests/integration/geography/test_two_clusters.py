@@ -1,0 +1,121 @@
+"""A client in Shanghai, two clusters: served nearby, held, spilled and moved, each with the reason that is reported."""
+
+import asyncio
+import functools
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+# conftest.World: pytest loads test folders without packages, so nothing can be imported from it by name.
+World = Any
+
+VIRGINIA, SHANGHAI = "virginia", "shanghai"
+CLIENT, SUBNET = "20.0.1.9", "20.0.1.0/24"  # in Shanghai, by the test's location database
+AMERICAN = "40.0.0.9"
+WAIT_SECONDS = 120.0  # of a loaded machine
+FULL = {"free_rows": 0, "running_sequences": 8, "waiting_sequences": 400}
+
+
+async def until(is_true: Callable[[], Awaitable[bool]], what: str) -> None:
+    """Reports between the gateways, and what the operator does, take a moment."""
+    try:
+        async with asyncio.timeout(WAIT_SECONDS):
+            while not await is_true():  # noqa: ASYNC110  # of other processes
+                await asyncio.sleep(0.1)
+    except TimeoutError:
+        pytest.fail(f"not within {WAIT_SECONDS} s: {what}")
+
+
+async def spoken(world: World, region: str, client: str, expected: tuple[str, str, str]) -> None:
+    seen: list[Any] = []
+
+    async def is_expected() -> bool:
+        seen[:] = [await world.speak(region, client)]
+        return seen == [expected]
+
+    try:
+        await until(is_expected, f"{client} at {region} is served as {expected}")
+    except pytest.fail.Exception:
+        pytest.fail(f"{client} at {region} got {seen}, not {expected}; {await world.explain(region, client)}")
+
+
+async def resolved(world: World, subnet: str, region: str) -> None:
+    async def is_right() -> bool:
+        return await asyncio.to_thread(world.resolve, subnet) == region
+
+    await until(is_right, f"DNS sends {subnet} to {region}")
+
+
+async def until_seen(is_true: Callable[[], bool], what: str) -> None:
+    await until(lambda: asyncio.to_thread(is_true), what)
+
+
+async def words(world: World, region: str, client: str, *fragments: str) -> None:
+    """The reason in words, as `voxfleet route explain` prints it."""
+    explained = await world.explain(region, client)
+    text = explained["words"]["summary"]
+    line = f"{client} at {region}: {explained['action']} {explained['region']} ({explained['route']})"
+    sys.stdout.write(f"\n{line}\n  {text}\n")
+    for fragment in fragments:
+        assert fragment in text
+
+
+async def wake(world: World, region: str) -> None:
+    """Wait until the operator has asked the region's cluster for a server, and start it as the kubelet would."""
+    await until_seen(lambda: world.clusters[region].replicas() == 1, f"a server is asked for in {region}")
+    await asyncio.to_thread(world.clusters[region].start_server)
+
+
+async def ready(world: World) -> None:
+    """Both clusters have their objects, both gateways know the model."""
+    for region, cluster in world.clusters.items():
+        await until_seen(functools.partial(world.is_listening, region), f"the gateway of {region} listens")
+        await until_seen(cluster.has_resource, f"the operator has made the objects of {region}")
+
+
+@pytest.mark.timeout(900)
+async def test_a_client_in_shanghai(world: World) -> None:
+    await ready(world)
+    locals_of = {
+        name: {each["name"]: each["local"] for each in cluster.registry()["regions"]}
+        for name, cluster in world.clusters.items()
+    }
+    assert locals_of[VIRGINIA] == {VIRGINIA: True, SHANGHAI: False}
+    assert locals_of[SHANGHAI] == {VIRGINIA: False, SHANGHAI: True}
+
+    # DNS sends each client to the region near it, by its resolver's client subnet.
+    await resolved(world, SUBNET, SHANGHAI)
+    await resolved(world, "40.0.0.0/24", VIRGINIA)
+
+    # All regions sleep: the request is held, its region's Lease renewed, the server asked for through the kubeconfig.
+    held = asyncio.ensure_future(world.speak(SHANGHAI, CLIENT))
+    await wake(world, SHANGHAI)
+    assert await held == (SHANGHAI, SHANGHAI, "hold-wake")
+    assert world.clusters[VIRGINIA].replicas() == 0, "the other region went on sleeping"
+
+    # Nearby: at its own gateway, and through the other cluster's, which knows the client by X-Forwarded-For.
+    await spoken(world, SHANGHAI, CLIENT, (SHANGHAI, SHANGHAI, "nearest"))
+    await spoken(world, VIRGINIA, CLIENT, (SHANGHAI, SHANGHAI, "nearest"))
+    await words(world, VIRGINIA, CLIENT, SHANGHAI)
+
+    # An American client wakes its own region, and is served from the other one meanwhile or held.
+    woken = asyncio.ensure_future(world.speak(VIRGINIA, AMERICAN))
+    await wake(world, VIRGINIA)
+    await woken
+    await spoken(world, VIRGINIA, AMERICAN, (VIRGINIA, VIRGINIA, "nearest"))
+
+    # Full: the next region serves.
+    world.clusters[SHANGHAI].server.load = dict(FULL)
+    await spoken(world, SHANGHAI, CLIENT, (VIRGINIA, VIRGINIA, "spill-load"))
+    await words(world, SHANGHAI, CLIENT, VIRGINIA)
+    world.clusters[SHANGHAI].server.load = {}
+    await spoken(world, SHANGHAI, CLIENT, (SHANGHAI, SHANGHAI, "nearest"))
+
+    # The region vanishes: DNS answers the other one, whose gateway serves the client itself.
+    await asyncio.to_thread(world.gateways[SHANGHAI].end, signal.SIGKILL)
+    await resolved(world, SUBNET, VIRGINIA)
+    await spoken(world, VIRGINIA, CLIENT, (VIRGINIA, VIRGINIA, "nearest"))
+    await words(world, VIRGINIA, CLIENT, VIRGINIA)
