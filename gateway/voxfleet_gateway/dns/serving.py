@@ -17,7 +17,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from voxfleet_gateway.cluster.list_watch import ListWatch
 from voxfleet_gateway.cluster.registry_watch import LABEL_SELECTOR, RegistryWatch, registry_path
-from voxfleet_gateway.dns.addresses import GatewayAddresses
+from voxfleet_gateway.dns.addresses import GatewayAddresses, checked_sockets
 from voxfleet_gateway.dns.backend_server import serve_backend
 from voxfleet_gateway.dns.engine import Engine
 from voxfleet_gateway.dns.learned_rtts import RttFetch, RttView
@@ -31,7 +31,7 @@ from voxfleet_gateway.errors import ZoneFileError
 from voxfleet_gateway.location.database import LocationDatabase
 from voxfleet_gateway.peers.tls import PeerTls
 from voxfleet_gateway.regions import ObjectKey
-from voxfleet_gateway.settings import parse_peers
+from voxfleet_gateway.settings import parse_networks, parse_peers
 
 FILE_CHECK_SECONDS = 2.0  # kubelet replaces a mounted file within a minute or two
 FIRST_PAUSE_SECONDS = 0.1  # between attempts until there is something to serve
@@ -204,17 +204,20 @@ async def _assemble(settings: DnsSettings, stack: AsyncExitStack) -> Parts:
     addresses = GatewayAddresses(settings.allow_private_addresses, file.alpn)
     tls = PeerTls.of(Path(settings.peer_tls_folder)) if settings.peer_tls_folder else None
     parts = Parts(settings, engine, addresses, Solver(), database, leaves, tls)
-    session = await stack.enter_async_context(
-        aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
-    )
     if settings.rtt_peers:
-        parts.rtts = _rtt_fetch(settings, parts, session)
+        parts.rtts = _rtt_fetch(settings, parts, await stack.enter_async_context(_session()))
     if tls is not None:
+        checked = checked_sockets(parse_networks(settings.allowed_peer_networks))
+        session = await stack.enter_async_context(_session(aiohttp.TCPConnector(socket_factory=checked)))
         parts.reports = RegionReports(session, tls, settings.report_seconds, parts.changed.set)
         engine.state_of = parts.reports.state
     if settings.registry:
         parts.watch = await _registry_watch(settings, parts, stack)
     return parts
+
+
+def _session(connector: aiohttp.TCPConnector | None = None) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
 
 
 def _rtt_fetch(settings: DnsSettings, parts: Parts, session: aiohttp.ClientSession) -> RttFetch:

@@ -10,7 +10,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict
 
 from voxfleet_gateway.errors import SettingsError
-from voxfleet_gateway.settings import parse_peers
+from voxfleet_gateway.settings import parse_networks, parse_peers
 
 
 class DnsSettings(BaseSettings):
@@ -45,6 +45,10 @@ class DnsSettings(BaseSettings):
         default="",
         description="Folder with tls.crt, tls.key and ca.crt, by which regions report; empty: no region is asked.",
     )
+    allowed_peer_networks: str = Field(
+        default="",
+        description="Comma-separated CIDRs that gatewayURLs may name addresses of, loopback and link-local included.",
+    )
     rtt_peers: str = Field(
         default="",
         description="Comma-separated host:port of port 9091 of gateways whose learned round trips are used; "
@@ -71,6 +75,12 @@ class DnsSettings(BaseSettings):
     @classmethod
     def _path_is_absolute(cls, text: str) -> str:
         return str(Path(text).absolute())
+
+    @field_validator("allowed_peer_networks")
+    @classmethod
+    def _networks_parse(cls, text: str) -> str:
+        parse_networks(text)
+        return text
 
     @field_validator("rtt_peers")
     @classmethod

@@ -128,6 +128,7 @@ models: [{{name: vox}}]
     options = {
         "location-database": str(write_location_database(tmp_path / "places.mmdb")),
         "peer-tls-folder": str(issue(tmp_path / "engine", authority, "asia")),
+        "allowed-peer-networks": "127.0.0.0/8",
         "report-seconds": "0.3",
         "solve-seconds": "1",
     }

@@ -2,12 +2,12 @@
 
 import asyncio
 import socket
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 import pytest
 from voxfleet_gateway.decisions.dns.records import Endpoint
-from voxfleet_gateway.dns.addresses import GatewayAddresses, is_publishable
+from voxfleet_gateway.dns.addresses import GatewayAddresses, checked_sockets, is_publishable
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,15 @@ from voxfleet_gateway.dns.addresses import GatewayAddresses, is_publishable
 def test_which_addresses_are_published(address: str, publishable: bool, private: bool) -> None:  # noqa: FBT001
     assert is_publishable(ip_address(address), allow_private=False) == publishable
     assert is_publishable(ip_address(address), allow_private=True) == private
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "169.254.169.254", "0.0.0.0"])  # noqa: S104  # nothing is bound
+def test_reports_are_fetched_from_no_address_that_a_gateway_cannot_have(address: str) -> None:
+    info = (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 443))
+    with pytest.raises(OSError, match=f"{address} is no gateway's address"):
+        checked_sockets(())(info)
+    checked_sockets((ip_network(f"{address}/32"),))(info).close()
+    checked_sockets(())((socket.AF_INET, socket.SOCK_STREAM, 6, "", ("10.0.0.1", 443))).close()
 
 
 @pytest.fixture
