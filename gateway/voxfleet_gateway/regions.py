@@ -78,7 +78,7 @@ class RegionEntry(_Border):
     gateway_url: str | None = None
     allowed_clients: tuple[str, ...] = ()
     suspended: bool = False
-    local: bool = True  # in the operator's cluster, which need not be this gateway's
+    local: bool = True  # in the cluster of this ConfigMap, and so of its gateways
     max_replicas: int = 1
     service: ObjectRef | None = None
     lease: ObjectRef | None = None
