@@ -55,6 +55,10 @@ class SimulatedGateway:
     decides_by_path: bool = False  # the hop to a region is by way of this gateway, not from the client to it
     model: ModelEntry | None = None
     pods: dict[int, PodState] = field(default_factory=dict)  # of open requests, by number
+    relayed: dict[int, PodState] = field(
+        default_factory=dict
+    )  # of requests that other regions' gateways have sent here
+    peers: list["SimulatedGateway"] = field(default_factory=list)  # the gateways of all regions
     asked: dict[int, RouteRequest] = field(default_factory=dict)  # by country: equal for all of its requests
 
     @property
@@ -170,10 +174,30 @@ class SimulatedGateway:
     def _arrive(self, request: Request, index: int, pod: PodState) -> None:
         region = self.regions[index]
         server = region.servers.get(pod.endpoint.name)
-        if server is not None and region.arrive(request, server):
+        if server is not None and not (server.is_full or not server.is_admitting):
+            self.peers[index].relay(request, pod, self.index)
+            region.arrive(request, server)
             return
         is_gone = server is None or server.is_gone
         self._failed(request, index, pod, UpstreamFailure.CONNECT if is_gone else UpstreamFailure.FULL)
+
+    def relay(self, request: Request, pod: PodState, sender: int) -> None:
+        """Count a request that comes from another region's gateway: it goes through this one to the pod."""
+        own = self.knowledge.states[self.index].pods.get(pod.address)
+        if sender != self.index and own is not None:
+            self.relayed[request.number] = own
+            self.knowledge.sent(self.index, own)
+
+    def relay_ended(self, request: Request) -> None:
+        """Count a relayed request out."""
+        own = self.relayed.pop(request.number, None)
+        if own is None:
+            return
+        if request.started_at < 0:
+            own.unanswered -= 1
+        self.knowledge.ended(self.index, own)
+        # A held request of this region may have its row.
+        self.region_changed()
 
     def _failed(self, request: Request, index: int, pod: PodState, failure: UpstreamFailure) -> None:
         """Record a failed attempt, and decide again: the request has had no byte."""
@@ -187,6 +211,9 @@ class SimulatedGateway:
     def begun(self, request: Request) -> None:
         """The first byte of a response has been sent."""
         self.pods[request.number].unanswered -= 1
+        own = self.peers[request.region].relayed.get(request.number)
+        if own is not None:
+            own.unanswered -= 1
 
     def ended(self, request: Request) -> None:
         """The response of a request is complete."""
@@ -212,6 +239,7 @@ class SimulatedGateway:
 
     def _count_out(self, request: Request, index: int) -> None:
         pod = self.pods.pop(request.number)
+        self.peers[index].relay_ended(request)
         if request.started_at < 0:
             pod.unanswered -= 1
         self.knowledge.ended(index, pod)

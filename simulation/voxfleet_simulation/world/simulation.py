@@ -120,6 +120,7 @@ class World:
             requested |= traffic.is_wake_requested
             if traffic.last_finished is not None and (last is None or traffic.last_finished > last):
                 last = traffic.last_finished
+        # Relayed requests are counted twice: whether there are any is all that matters.
         opened = sum(gateway.knowledge.states[index].traffic.open_requests for gateway in self.gateways)
         return Activity(held, opened, requested, last)
 
@@ -359,4 +360,5 @@ def _add_gateways(world: World) -> None:
             scenario.gateways.hop == "path",
         )
         gateway.set_model(model)
+        gateway.peers = world.gateways
         world.gateways.append(gateway)
