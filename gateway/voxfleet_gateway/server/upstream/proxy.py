@@ -141,7 +141,7 @@ class _Relay:
 
     def _may_report(self, framer: SseFramer | None) -> bool:
         """Whether an error event can follow; of a request that was handed over, the other gateway writes it, once."""
-        return framer is not None and not framer.is_mid_event and not self.context.is_handed_over
+        return framer is not None and not framer.is_mid_event and not self.context.is_relayed
 
     async def _write_error(self) -> bool:
         """Write an event that says that the pod broke off; return False when the client did not take it."""
