@@ -12,8 +12,6 @@ from pathlib import Path
 
 import aiohttp
 import structlog
-from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from voxfleet_gateway.cluster.list_watch import ListWatch
 from voxfleet_gateway.cluster.registry_watch import LABEL_SELECTOR, RegistryWatch, registry_path
@@ -22,10 +20,11 @@ from voxfleet_gateway.dns.backend_server import serve_backend
 from voxfleet_gateway.dns.engine import Engine
 from voxfleet_gateway.dns.learned_rtts import RttFetch, RttView
 from voxfleet_gateway.dns.leaves import LeafFinder
+from voxfleet_gateway.dns.metrics_server import serving_metrics
 from voxfleet_gateway.dns.reports import RegionReports
 from voxfleet_gateway.dns.settings import DnsSettings
 from voxfleet_gateway.dns.solver import Solver
-from voxfleet_gateway.dns.telemetry import REGISTRY, RELOAD_FAILURES
+from voxfleet_gateway.dns.telemetry import RELOAD_FAILURES
 from voxfleet_gateway.dns.zone_file import read_zone_file
 from voxfleet_gateway.errors import ZoneFileError
 from voxfleet_gateway.location.database import LocationDatabase
@@ -82,6 +81,12 @@ class Parts:
             if self.reports is not None:
                 await self.reports.stop()
             await self.solver.stop()
+
+    def refresh_gauges(self) -> None:
+        """Set what no event sets, before it is read."""
+        self.engine.refresh_gauges()
+        if self.reports is not None:
+            self.reports.refresh_gauges(self.engine.clock())
 
     async def _refresh(self) -> None:
         """Make the data anew after a change, and now and then."""
@@ -162,7 +167,9 @@ async def serve(settings: DnsSettings) -> None:
     async with AsyncExitStack() as stack:
         parts = await _assemble(settings, stack)
         respond = parts.engine.answering.respond
-        await stack.enter_async_context(_serving_metrics(parts))
+        await stack.enter_async_context(
+            serving_metrics(settings.host, settings.metrics_port, parts.refresh_gauges, lambda: parts.is_serving)
+        )
         running = await stack.enter_async_context(_running(parts))
         await _first_of(running, ended, parts.ready)
         if parts.ready.is_set():
@@ -246,31 +253,3 @@ async def _registry_watch(settings: DnsSettings, parts: Parts, stack: AsyncExitS
 
     receiver = RegistryWatch(changed)
     return ListWatch("models", api, registry_path(settings.system_namespace), receiver, LABEL_SELECTOR)
-
-
-@asynccontextmanager
-async def _serving_metrics(parts: Parts) -> AsyncIterator[None]:
-    async def metrics(_request: web.Request) -> web.Response:
-        parts.engine.refresh_gauges()
-        if parts.reports is not None:
-            parts.reports.refresh_gauges(parts.engine.clock())
-        return web.Response(body=generate_latest(REGISTRY), headers={"Content-Type": CONTENT_TYPE_LATEST})
-
-    async def live(_request: web.Request) -> web.Response:
-        return web.json_response({"status": "live"})
-
-    async def ready(_request: web.Request) -> web.Response:
-        if not parts.is_serving:
-            return web.json_response({"status": "waiting", "for": ["models and their addresses"]}, status=503)
-        return web.json_response({"status": "ready"})
-
-    app = web.Application()
-    app.add_routes([web.get("/metrics", metrics), web.get("/health/live", live), web.get("/health/ready", ready)])
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, parts.settings.host or None, parts.settings.metrics_port)
-        await site.start()
-        yield
-    finally:
-        await runner.cleanup()
