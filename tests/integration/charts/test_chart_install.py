@@ -16,6 +16,7 @@ FLEETS = "/apis/voxfleet.dev/v1alpha1/namespaces/default/voxttsdeployments"
 
 ALLOWED = """
 operator list   voxfleet.dev/voxttsdeployments             *
+operator patch  voxfleet.dev/voxttsdeployments             default
 operator patch  voxfleet.dev/voxttsdeployments/status      default
 operator update voxfleet.dev/voxttsdeployments/finalizers  default
 operator create apps/deployments                           default
@@ -43,7 +44,6 @@ operator list   /secrets                                   *
 operator get    /secrets                                   voxfleet-system
 operator get    /secrets                                   default
 operator list   /secrets                                   team-a
-operator patch  voxfleet.dev/voxttsdeployments             default
 operator delete voxfleet.dev/voxttsdeployments             default
 operator get    /configmaps                                default
 operator create /configmaps                                default
