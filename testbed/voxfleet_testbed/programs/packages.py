@@ -5,16 +5,18 @@ Does: names missing packages in one line, installs them on request. Knows: Debia
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from voxfleet_testbed.errors import UnavailableError
 from voxfleet_testbed.events import Report, ignore, phase
 
-# A program (looked up on PATH, or an absolute path) -> the Debian package that has it.
+# A program (looked up on PATH, or an absolute path with wildcards) -> the Debian package that has it.
 PACKAGE_OF: dict[str, str] = {
     "containerd": "containerd",
     "ctr": "containerd",
@@ -31,18 +33,19 @@ PACKAGE_OF: dict[str, str] = {
 # The same of what the DNS engine is tested with.
 DNS_PACKAGE_OF: dict[str, str] = {
     "pdns_server": "pdns-server",
-    "/usr/lib/x86_64-linux-gnu/pdns/libremotebackend.so": "pdns-backend-remote",
+    "/usr/lib/*/pdns/libremotebackend.so": "pdns-backend-remote",
     "pdns_recursor": "pdns-recursor",
     "dnsperf": "dnsperf",
 }
 APT_SECONDS = 600  # for a slow mirror
+LOCK = Path(tempfile.gettempdir()) / "voxfleet-packages.lock"
 Find = Callable[[str], bool]
 
 
 def is_installed(program: str) -> bool:
     """Return whether a program exists on PATH or in the sbin folders, which only root's PATH has."""
     if program.startswith("/"):
-        return Path(program).exists()
+        return any(Path("/").glob(program[1:]))
     path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
     return shutil.which(program, path=path) is not None
 
@@ -79,10 +82,13 @@ def install_packages(report: Report = ignore, table: Mapping[str, str] = PACKAGE
         return ()
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         raise UnavailableError(f"installing packages needs root and apt-get; missing are: {' '.join(packages)}")
-    with phase(report, "packages") as progress:
+    with phase(report, "packages") as progress, LOCK.open("w") as lock:
         progress(" ".join(packages), None)
-        _apt_get("update")  # a fresh container has no package lists
-        _apt_get("install", "--yes", "--no-install-recommends", *packages)
+        # apt-get fails at once where another one runs, as in the other worker of a test run.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if packages := missing_packages(table=table):
+            _apt_get("update")  # a fresh container has no package lists
+            _apt_get("install", "--yes", "--no-install-recommends", *packages)
     return packages
 
 
