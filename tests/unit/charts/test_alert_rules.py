@@ -127,6 +127,26 @@ CASES: dict[str, tuple[Series, dict[str, str], Series, int]] = {
         rising(f"{GATEWAY}watch_restarts_total", 0.4, **AT_GATEWAY, watch="leases"),
         30,
     ),
+    "VoxFleetPeerSilent": (
+        rising(f"{GATEWAY}peer_report_age_seconds", 60, **AT_GATEWAY, peer="us"),
+        AT_GATEWAY | {"peer": "us"},
+        constant(f"{GATEWAY}peer_report_age_seconds", 35, **AT_GATEWAY, peer="us"),  # a poll after a few failures
+        10,
+    ),
+    "VoxFleetPeerRefused": (
+        rising(f"{GATEWAY}peer_failures_total", 2, **AT_GATEWAY, peer="us", reason="certificate"),
+        AT_GATEWAY | {"peer": "us", "reason": "certificate"},
+        rising(f"{GATEWAY}peer_failures_total", 1, **AT_GATEWAY, peer="us", reason="certificate")
+        | rising(f"{GATEWAY}peer_failures_total", 60, **AT_GATEWAY, peer="us", reason="timeout"),
+        30,
+    ),
+    "VoxFleetDnsFallback": (
+        constant("voxfleet_dns_fallback_models", 2, **AT_GATEWAY, fallback="geography"),
+        {"namespace": "v", "fallback": "geography"},
+        constant("voxfleet_dns_fallback_models", 2, **AT_GATEWAY, fallback="none")
+        | constant("voxfleet_dns_fallback_models", 0, **AT_GATEWAY, fallback="geography"),
+        20,
+    ),
     "VoxFleetRegistryInvalid": (
         constant(f"{GATEWAY}registry_invalid", 1, **AT_GATEWAY),
         {"namespace": "v"},
@@ -196,7 +216,9 @@ WITHOUT_ALERT = {
         "first_byte_seconds", "decision_seconds", "overhead_seconds", "open_requests", "servable_pods",
         "held_seconds", "wakes_total", "wake_seconds", "api_keys", "bodies_bytes", "bodies_limit_bytes",
         "tenant_requests_total", "tenant_characters_total", "tenant_audio_seconds_total",
+        "spills_total", "spills_received_total", "rtt_samples_total", "rtt_groups", "voice_checks_total",
     },
+    "health checks of load balancers, which send no PROXY header, count too": {"proxy_header_failures_total"},
     "a tenant's own limit": {"tenant_rejections_total"},
     "no client sees it, and VoxFleetPodEjected fires when it lasts": {
         "upstream_failures_total", "retries_total", "ejections_total",

@@ -19,7 +19,7 @@ Template = Callable[..., subprocess.CompletedProcess[str]]
 CHART = REPOSITORY / "charts" / "voxfleet"
 DOCUMENT = REPOSITORY / "docs" / "chart-values.md"
 SHAPES_OF_KUBERNETES = {
-    "locationDatabase",
+    "gateway.locationDatabase",  # a volume's source; the DNS engine's is of the chart's own shape
     "resources",
     "affinity",
     "nodeSelector",
@@ -83,7 +83,7 @@ def leaves(values: Manifest, above: str = "") -> Iterator[tuple[str, Any]]:
     """Every value with its dotted path; Kubernetes' own shapes are one value each."""
     for name, value in values.items():
         path = f"{above}{name}"
-        if isinstance(value, dict) and name not in SHAPES_OF_KUBERNETES:
+        if isinstance(value, dict) and SHAPES_OF_KUBERNETES.isdisjoint({name, path}):
             yield from leaves(value, f"{path}.")
         else:
             yield path, value
@@ -112,7 +112,7 @@ def test_schema_and_defaults_have_the_same_fields() -> None:
         node = schema["definitions"][node["$ref"].rsplit("/", 1)[-1]] if "$ref" in node else node
         for name, child in node.get("properties", {}).items():
             child_node = schema["definitions"][child["$ref"].rsplit("/", 1)[-1]] if "$ref" in child else child
-            if "properties" in child_node and name not in SHAPES_OF_KUBERNETES:
+            if "properties" in child_node and SHAPES_OF_KUBERNETES.isdisjoint({name, f"{above}{name}"}):
                 yield from fields(child_node, f"{above}{name}.")
             else:
                 yield f"{above}{name}"

@@ -14,6 +14,7 @@ import pytest
 import voxfleet_gateway.telemetry  # noqa: F401  # defines the gateway's metrics in REGISTRY
 import yaml
 from prometheus_client import REGISTRY
+from voxfleet_gateway.dns.telemetry import REGISTRY as DNS_REGISTRY
 from voxfleet_inference.telemetry.metrics import Metrics as InferenceMetrics
 from voxfleet_operator.telemetry import Metrics as OperatorMetrics
 from voxfleet_testbed.settings import REPOSITORY
@@ -38,16 +39,19 @@ INFERENCE_LABELS = TARGET_LABELS | {"name", "region", "pool"}
 def series() -> dict[str, set[str]]:
     """The name of every series of the three parts, with its labels."""
     found = {}
-    for registry in (REGISTRY, OperatorMetrics().registry, InferenceMetrics().registry):
+    operator = OperatorMetrics()
+    operator.observe(list, float, float)  # the gauges that it reads off resources
+    for registry in (REGISTRY, DNS_REGISTRY, operator.registry, InferenceMetrics().registry):
         names = getattr(registry, "_collector_to_names")  # noqa: B009  # metrics without a sample have their labels here
         for collector in names:
             labels = set(getattr(collector, "_labelnames", ()))
             for family in collector.collect():
                 added = INFERENCE_LABELS if family.name.startswith("voxfleet_inference") else TARGET_LABELS
+                of_family = getattr(family, "_labelnames", ())
                 of_samples = {label for sample in family.samples for label in sample.labels}
                 for suffix in SUFFIXES.get(family.type, ("",)):
                     extra = {"le"} if suffix == "_bucket" else set()
-                    found[family.name + suffix] = labels | of_samples | added | extra
+                    found[family.name + suffix] = labels | of_samples | set(of_family) | added | extra
     return found
 
 

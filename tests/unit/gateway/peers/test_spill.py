@@ -412,7 +412,8 @@ async def test_a_region_that_the_registry_does_not_name_is_refused(regions: Any,
         poll = await Neighbour(regions, region).send(
             port_of(us), b"GET /internal/region HTTP/1.1\r\nHost: g\r\nConnection: close\r\n\r\n"
         )
-        assert poll.startswith(b"HTTP/1.1 403"), region
+        # The DNS engine polls its own region's gateway with that region's certificate.
+        assert poll.startswith(b"HTTP/1.1 200" if region == us.name else b"HTTP/1.1 403"), region
 
 
 async def test_without_a_certificate_no_request_is_read(regions: Any, wire: Any) -> None:
