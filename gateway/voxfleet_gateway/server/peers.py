@@ -49,6 +49,7 @@ class PeerPort:
     report: Callable[[], bytes]
     is_draining: Callable[[], bool] = lambda: False
     clock: Callable[[], float] = time.time
+    monotonic: Callable[[], float] = time.monotonic
     kept: tuple[float, bytes] = (0.0, b"")  # until when, and the report
 
     @web.middleware
@@ -74,7 +75,7 @@ class PeerPort:
 
     def _respond(self) -> web.Response:
         until_seconds, body = self.kept
-        now_seconds = time.monotonic()
+        now_seconds = self.monotonic()
         if now_seconds >= until_seconds:
             body = self.report()
             self.kept = now_seconds + KEPT_SECONDS, body
