@@ -227,7 +227,7 @@ def installation(settings: Settings) -> Installation:
             settings.inference_image, settings.image_pull_policy, settings.internal_key, settings.voice_source
         ),
         allowed_host_paths=settings.host_paths(),
-        allowed_peer_domains=settings.peer_domains(),
+        allowed_peers=settings.allowed_peers(),
     )
 
 

@@ -111,7 +111,7 @@ class Reconciler:
                 owner,
                 self.installation.allowed_host_paths,
                 facts.users_claim,
-                self.installation.allowed_peer_domains,
+                self.installation.allowed_peers,
             ),
             *self.home.waiting(manifests),
             *self.failures.problems(key, errors, now),

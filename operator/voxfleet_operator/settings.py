@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from voxfleet_operator.decisions.remote.addresses import parse_networks
+from voxfleet_operator.decisions.remote.peer_domains import AllowedPeers
 
 Port = Annotated[int, Field(ge=1, le=65_535)]
 
@@ -44,11 +45,11 @@ class Settings(BaseSettings):
     )
     allowed_peer_domains: Annotated[str, NoDecode] = Field(
         default="",
-        description="Domains that a region's gatewayURL may be in, separated by commas. Empty: any.",
+        description="Domains that a region's gatewayURL may be in, separated by commas. Empty: none.",
     )
     allowed_peer_networks: Annotated[str, NoDecode] = Field(
         default="",
-        description="Networks (CIDR), not public, that API servers of remote regions may be in, separated by commas.",
+        description="Networks (CIDR), by commas: of addresses in gatewayURLs, and non-public ones of remote API servers.",
     )
     secret_poll_seconds: float = Field(
         default=30.0, ge=0.1, le=3600, description="Interval of reading the kubeconfig Secrets of remote regions again."
@@ -87,9 +88,10 @@ class Settings(BaseSettings):
         parse_networks(text)
         return text
 
-    def peer_domains(self) -> tuple[str, ...]:
-        """Return the allowed domains, in lower case."""
-        return tuple(each.strip().lower().strip(".") for each in self.allowed_peer_domains.split(",") if each.strip())
+    def allowed_peers(self) -> AllowedPeers:
+        """Return where the hosts of gatewayURLs may be."""
+        domains = (each.strip().lower().strip(".") for each in self.allowed_peer_domains.split(","))
+        return AllowedPeers(tuple(filter(None, domains)), parse_networks(self.allowed_peer_networks))
 
     def host_paths(self) -> tuple[str, ...]:
         """Return the allowed folders, without trailing slashes."""

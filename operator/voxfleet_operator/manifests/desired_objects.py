@@ -9,6 +9,7 @@ from typing import Any
 from voxfleet_operator import names
 from voxfleet_operator.decisions.capacity.pools import pools_of
 from voxfleet_operator.decisions.plans import RegionPlan
+from voxfleet_operator.decisions.remote.peer_domains import NO_PEERS, AllowedPeers
 from voxfleet_operator.decisions.remote.recorded import regions_in
 from voxfleet_operator.decisions.resource_plan import ResourcePlan
 from voxfleet_operator.decisions.timestamps import to_micro_time
@@ -48,7 +49,7 @@ class Installation:
     pod: PodSettings
     allowed_host_paths: tuple[str, ...] = ()
     kubeconfig: str = ""
-    allowed_peer_domains: tuple[str, ...] = ()
+    allowed_peers: AllowedPeers = NO_PEERS
 
 
 def desired_objects(
@@ -266,7 +267,7 @@ def _network_policy(resource: Resource, installation: Installation) -> Manifest:
 
 def registry_of(resource: Resource, plan: ResourcePlan, installation: Installation, *, owns_model_name: bool) -> str:
     """Return what gateways of the installation's cluster read about a resource."""
-    place = RegistryPlace(installation.demand_namespace, installation.kubeconfig, installation.allowed_peer_domains)
+    place = RegistryPlace(installation.demand_namespace, installation.kubeconfig, installation.allowed_peers)
     return registry_entry(resource, plan, place, owns_model_name=owns_model_name)
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from voxfleet_operator import names
 from voxfleet_operator.decisions.plans import RegionPlan
-from voxfleet_operator.decisions.remote.peer_domains import gateway_url_problem
+from voxfleet_operator.decisions.remote.peer_domains import NO_PEERS, AllowedPeers, gateway_url_problem
 from voxfleet_operator.decisions.remote.recorded import kubeconfig_of
 from voxfleet_operator.decisions.resource_plan import ResourcePlan
 from voxfleet_operator.decisions.wake_timing import total_seconds
@@ -26,7 +26,7 @@ class RegistryPlace(NamedTuple):
 
     demand_namespace: str
     kubeconfig: str = ""
-    allowed_peer_domains: tuple[str, ...] = ()
+    allowed_peers: AllowedPeers = NO_PEERS
 
 
 def registry_entry(resource: Resource, plan: ResourcePlan, place: RegistryPlace, *, owns_model_name: bool) -> str:
@@ -57,7 +57,7 @@ def _region(resource: Resource, region: Region, plan: RegionPlan, place: Registr
         "name": region.name,
         "latitude": float(region.location.latitude) if region.location else None,
         "longitude": float(region.location.longitude) if region.location else None,
-        "gateway_url": None if gateway_url_problem(region, place.allowed_peer_domains) else region.gateway_url,
+        "gateway_url": None if gateway_url_problem(region, place.allowed_peers) else region.gateway_url,
         "allowed_clients": region.allowed_clients,
         "suspended": resource.spec.suspend or region.suspend,
         "local": kubeconfig_of(region) == place.kubeconfig,

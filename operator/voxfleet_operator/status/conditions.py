@@ -69,8 +69,8 @@ REASONS: dict[str, str] = {
     "chart's secretNamespaces, or run the kubectl line of the message.",
     "RemoteCleanup": "Objects in the cluster of a region that left, or of a deleted resource, are not deleted yet; if "
     "that cluster is gone for good, set the annotation voxfleet.dev/abandon-remote as the message says.",
-    "GatewayURLForbidden": "A region's gatewayURL is not within the chart's allowedPeerDomains, so it is left out "
-    "of the gateways' registry; use a host of these domains, or have its domain added.",
+    "GatewayURLForbidden": "A region's gatewayURL is not within the chart's allowedPeerDomains (empty: none), so it is "
+    "left out of the gateways' registry; use a host of these domains, or have its domain added.",
     "AsExpected": "No problem is known.",
 }
 

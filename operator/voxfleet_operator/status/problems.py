@@ -9,8 +9,8 @@ from voxfleet_operator.decisions.capacity.pools import pools_of
 from voxfleet_operator.decisions.capacity.schedules import schedule_problems
 from voxfleet_operator.decisions.claims import UsersClaim, claim_problem
 from voxfleet_operator.decisions.features import missing_features
-from voxfleet_operator.decisions.remote.peer_domains import gateway_url_problem
-from voxfleet_operator.decisions.remote.recorded import regions_in
+from voxfleet_operator.decisions.remote.peer_domains import NO_PEERS, AllowedPeers, gateway_url_problem
+from voxfleet_operator.decisions.remote.recorded import kubeconfig_of, regions_in
 from voxfleet_operator.manifests.placement import has_possible_node
 from voxfleet_operator.manifests.pod import template_conflicts
 from voxfleet_operator.manifests.weights import weights_of
@@ -42,7 +42,7 @@ def problems_of(
     model_name_owner: Key | None,
     allowed_host_paths: tuple[str, ...],
     users_claim: UsersClaim | None = None,
-    allowed_peer_domains: tuple[str, ...] = (),
+    allowed_peers: AllowedPeers = NO_PEERS,
 ) -> tuple[Problem, ...]:
     """Return the problems of a spec, each once.
 
@@ -55,7 +55,7 @@ def problems_of(
         *_template_conflicts(resource, allowed_host_paths),
         *_placement_conflicts(resource),
         *claim_problems(resource, users_claim),
-        *_gateway_urls(resource, allowed_peer_domains),
+        *_gateway_urls(resource, allowed_peers),
     )
 
 
@@ -67,8 +67,10 @@ def claim_problems(resource: Resource, claim: UsersClaim | None, kubeconfig: str
     return [Problem(*found)] if found else []
 
 
-def _gateway_urls(resource: Resource, allowed_domains: tuple[str, ...]) -> list[Problem]:
-    problems = (gateway_url_problem(region, allowed_domains) for region in resource.spec.regions)
+def _gateway_urls(resource: Resource, allowed: AllowedPeers) -> list[Problem]:
+    if not any(map(kubeconfig_of, resource.spec.regions)):
+        return []  # gateways ask no other: all regions are in one cluster
+    problems = (gateway_url_problem(region, allowed) for region in resource.spec.regions)
     return [Problem("GatewayURLForbidden", problem) for problem in problems if problem]
 
 

@@ -426,6 +426,7 @@ def installed(control_plane: ControlPlane, folder: Path) -> Iterator[World]:
         "VOXFLEET_SECRET_POLL_SECONDS": "0.5",
         "VOXFLEET_REMOTE_REQUEST_SECONDS": "2",
         "VOXFLEET_ALLOWED_PEER_NETWORKS": "127.0.0.0/8",
+        "VOXFLEET_ALLOWED_PEER_DOMAINS": "tts.example.com",
     }
     operator = Operator(environment, folder / "operator.log", health_port, metrics_port)
     made = World(api, operator, gateway, "", f"{stem}-system", f"{stem}-demand")

@@ -15,6 +15,7 @@ from voxfleet_operator.cluster.observation import Observer
 from voxfleet_operator.cluster.resource_index import ResourceIndex
 from voxfleet_operator.cluster.store import Store
 from voxfleet_operator.decisions.load import GatewayLoad, Reading, Readings
+from voxfleet_operator.decisions.remote.peer_domains import AllowedPeers
 from voxfleet_operator.decisions.timestamps import to_micro_time, to_rfc3339
 from voxfleet_operator.kinds import ObjectRef, Watch, resource_path
 from voxfleet_operator.manifests import Installation
@@ -163,7 +164,13 @@ class Loop:
         self.index = ResourceIndex(self.queue.add)
         self.store = Store(self.queue.add, self.queue.add_first, 9091, clock)
         self.observer = Observer(self.store, "demand")
-        installation = Installation("system", "demand", "gateway.system.svc", PodSettings("image", "Always", "key"))
+        installation = Installation(
+            "system",
+            "demand",
+            "gateway.system.svc",
+            PodSettings("image", "Always", "key"),
+            allowed_peers=AllowedPeers(("example.com",)),
+        )
         self.drained: list[tuple[Key, str, bool]] = []
         drainer = SimpleNamespace(drain=self._drain)
         self.cluster = Cluster(self.api, self.store, self.observer, "system", drainer, clock)

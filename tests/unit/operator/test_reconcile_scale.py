@@ -126,4 +126,4 @@ async def test_ten_times_the_fleet_makes_no_reconcile_dearer(loop: Loop) -> None
                 turn.send(None)  # nothing in the fake waits
 
         counted.append(operations_of(again))
-    assert counted[0] == counted[1]
+    assert counted[1] - counted[0] < 100 - 10, "an operation or more for each further resource"

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from voxfleet_operator.decisions.remote.peer_domains import AllowedPeers
 from voxfleet_operator.resources import Key, Resource, read_resource
 from voxfleet_operator.status.conditions import Problem
 from voxfleet_operator.status.problems import apply_problem, problems_of
@@ -39,6 +40,15 @@ def test_a_plain_spec_has_no_problem() -> None:
 def test_a_missing_feature_is_named() -> None:
     (problem,) = problems_of(resource(monitoring={"podMonitor": True}), OWN, ())
     assert (problem.reason, "monitoring.podMonitor" in problem.message) == ("FeatureNotAvailable", True)
+
+
+def test_a_gateway_url_that_is_not_allowed_is_a_problem_of_resources_with_remote_regions() -> None:
+    home = {"name": "eu", "gatewayURL": "https://eu.example.com"}
+    away = {"name": "ap", "gatewayURL": "https://ap.example.com", "kubeConfigSecretRef": {"name": "k"}}
+    assert reasons(problems_of(resource(regions=[home]), OWN, ())) == []
+    assert reasons(problems_of(resource(regions=[home, away]), OWN, ())) == ["GatewayURLForbidden"] * 2
+    allowed = AllowedPeers(("example.com",))
+    assert reasons(problems_of(resource(regions=[home, away]), OWN, (), allowed_peers=allowed)) == []
 
 
 KARPENTER = "karpenter.sh/capacity-type"
