@@ -49,7 +49,8 @@ class Settings(BaseSettings):
     )
     allowed_peer_networks: Annotated[str, NoDecode] = Field(
         default="",
-        description="Networks (CIDR), by commas: of addresses in gatewayURLs, and non-public ones of remote API servers.",
+        description="Networks (CIDR), by commas: of addresses in gatewayURLs, and of remote API servers that are not "
+        "public.",
     )
     secret_poll_seconds: float = Field(
         default=30.0, ge=0.1, le=3600, description="Interval of reading the kubeconfig Secrets of remote regions again."

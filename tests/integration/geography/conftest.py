@@ -268,7 +268,8 @@ def operator_settings(control_plane: ControlPlane) -> dict[str, str]:
         "HEALTH_HOST": "127.0.0.1",
         "HEALTH_PORT": str(health),
         "METRICS_PORT": str(metrics),
-        "ALLOWED_PEER_NETWORKS": "127.0.0.0/8",  # the second API server is on loopback
+        # The second API server is on loopback, and gatewayURLs have this machine's address.
+        "ALLOWED_PEER_NETWORKS": f"127.0.0.0/8,{own_address()}/32",
         "LOAD_POLL_SECONDS": "0.5",
     }
 

@@ -29,6 +29,7 @@ ARGUMENTS: dict[str, Any] = {
     "int": 7,
     "float": 7.0,
     "Iterable[str]": (),
+    "Sequence[str]": (),
     "Exceeded": Exceeded(LimitName.REQUESTS, "none left", 3.0),
     "Decision": Decision("refuse", "eu", "failed", (), message="failed"),
 }

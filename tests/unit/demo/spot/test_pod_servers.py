@@ -1,5 +1,6 @@
 """Simulated servers answer over real HTTP at their pods' addresses; the API server is a list that the test keeps."""
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,7 +14,7 @@ from voxfleet_testbed.cluster.simulated_nodes import ANNOTATION_ENDS_ITSELF
 from voxfleet_testbed.network.addresses import loopback_address
 
 PATIENCE_SECONDS = 30.0
-ADDRESS = loopback_address(0x5E12E5)  # of no other run
+ADDRESS = loopback_address(os.getpid())  # each worker its own: the ports are fixed
 
 
 class ListedPods:
