@@ -105,20 +105,21 @@ class Scopes:
         while length > SHORTEST:
             size = 1 << (bits - length)
             sibling = start ^ size
-            joined = self._count_equal(sibling, size, own.choice.region, kind, MAX_JOINED - count)
+            joined = self._count_equal(sibling, size, own.choice, kind, MAX_JOINED - count)
             if joined == 0:
                 break
             count += joined
             start, length = min(start, sibling), length - 1
         return length
 
-    def _count_equal(self, start: int, size: int, region: str, kind: type[Address], limit: int) -> int:
+    def _count_equal(self, start: int, size: int, own: RegionChoice, kind: type[Address], limit: int) -> int:
         """Return the units of a block; 0 when there are more than `limit` or one has another answer."""
         count, address, end = 0, start, start + size
         while address < end:
             unit = self._unit(address, kind)
             count += 1
-            if count > limit or unit.choice.region != region:
+            # The basis too: it is kept with the block, and counted for each answer.
+            if count > limit or (unit.choice.region, unit.choice.basis) != (own.region, own.basis):
                 return 0
             address = unit.start + (1 << (kind(0).max_prefixlen - unit.length))
         return count
