@@ -31,11 +31,11 @@ ENABLED: Manifest = {
 def dns(render: Render) -> dict[str, Manifest]:
     """The objects named voxfleet-dns, by kind."""
     values = {"dns": ENABLED, "networkPolicy": {"enabled": True}, "podMonitors": {"enabled": True}}
-    return {
-        each["kind"]: each
-        for each in render(values, api_versions="monitoring.coreos.com/v1")
-        if each["metadata"]["name"] == "voxfleet-dns"
-    }
+    rendered = render(values, api_versions="monitoring.coreos.com/v1")
+    found = [each for each in rendered if each["metadata"]["name"] == "voxfleet-dns"]
+    by_kind = {each["kind"]: each for each in found}
+    assert len(by_kind) == len(found), "helm applies the last of two objects with one name"
+    return by_kind
 
 
 def test_it_is_off_by_default(manifests: list[Manifest]) -> None:
