@@ -11,6 +11,7 @@ import structlog
 
 from voxfleet_gateway.decisions.dns.answering import EVERY_MODEL, Answered, Answering, ZoneData
 from voxfleet_gateway.decisions.dns.demand import QueryCounts
+from voxfleet_gateway.decisions.dns.leaf_exploration import Exploration
 from voxfleet_gateway.decisions.dns.planning import ModelView, RegionState, SolvedModel, fallback_of
 from voxfleet_gateway.decisions.dns.records import Endpoint
 from voxfleet_gateway.decisions.dns.region_choice import Rtts, rtts_by_distance
@@ -45,6 +46,8 @@ class Engine:
     resolved: Mapping[str, Endpoint] = field(default_factory=dict)  # by gatewayURL
     state_of: StateOf = _unknown
     clock: Callable[[], float] = time.monotonic
+    wall_clock: Callable[[], float] = time.time  # which all engines share, so that all explore the same
+    explore_share: float = 0.0
     rtts: Rtts = rtts_by_distance
     counts: dict[str, QueryCounts] = field(default_factory=dict)  # by the model's full name
     solved: dict[str, SolvedModel] = field(default_factory=dict)
@@ -136,9 +139,10 @@ class Engine:
             for region in model.regions:
                 if region.gateway_url in self.resolved:
                     endpoints[model.full_name, region.name] = self.resolved[region.gateway_url]
+        exploration = Exploration.at(self.wall_clock(), self.explore_share)
         plans = {
             view.model.full_name: _with_addresses(view, endpoints).plan(
-                self.solved.get(view.model.full_name), file.default_region, now
+                self.solved.get(view.model.full_name), file.default_region, now, exploration
             )
             for view in self._views(now)
         }

@@ -207,7 +207,7 @@ async def _assemble(settings: DnsSettings, stack: AsyncExitStack) -> Parts:
     database.open()
     file = read_zone_file(Path(settings.zone_file))
     leaves = LeafFinder(database.files)
-    engine = Engine(file, leaves.find)
+    engine = Engine(file, leaves.find, explore_share=settings.explore_share)
     addresses = GatewayAddresses(settings.allow_private_addresses, file.alpn)
     tls = PeerTls.of(Path(settings.peer_tls_folder)) if settings.peer_tls_folder else None
     parts = Parts(settings, engine, addresses, Solver(), database, leaves, tls)

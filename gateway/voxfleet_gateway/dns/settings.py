@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict
 
+from voxfleet_gateway.decisions.rtt.exploration import SHARE
 from voxfleet_gateway.errors import SettingsError
 from voxfleet_gateway.settings import parse_networks, parse_peers
 
@@ -59,6 +60,12 @@ class DnsSettings(BaseSettings):
     )
     report_seconds: float = Field(default=5, gt=0, description="How often each region is asked for its report.")
     solve_seconds: float = Field(default=15, gt=0, description="How often the linear program is solved.")
+    explore_share: float = Field(
+        default=SHARE,
+        ge=0,
+        le=1,
+        description="Part of the location database's leaves that try another near region for 10 minutes; 0: none.",
+    )
     resolve_seconds: float = Field(
         default=30, gt=0, description="How often the hosts of gatewayURLs without addresses in the file are resolved."
     )

@@ -16,7 +16,7 @@ SOLVE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 ANSWERS = Counter(
     f"{PREFIX}answers",
-    "Lookups that named a region, by what decided: solved, geography, default, untailored.",
+    "Lookups that named a region, by what decided: solved, geography, default, explored, untailored.",
     ("region", "basis"),
     registry=REGISTRY,
 )

@@ -7,7 +7,7 @@ import ssl
 import urllib.request
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -24,6 +24,8 @@ LONG_SECONDS = 90.0
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 MODEL = "vox.tts.example.com."
 ASIA, EUROPE = "192.0.2.1", "192.0.2.2"
+FRANKFURT, AMSTERDAM = "latitude: 50.1, longitude: 8.7", "latitude: 52.4, longitude: 4.9"
+SMALL_LEAF, LARGE_LEAF = "50.0.2.0/24", "30.0.0.0/24"  # of Berlin: a /23 and a /9
 CLIENTS = [f"20.{second}.{third}.0/24" for second in range(16) for third in (0, 128)]  # Shanghai: 16 blocks of /16
 
 
@@ -70,6 +72,16 @@ def issue(folder: Path, authority: Authority, region: str) -> Path:
     for name, data in (("tls.crt", pair.certificate), ("tls.key", pair.key), ("ca.crt", authority.pem())):
         (folder / name).write_bytes(data)
     return folder
+
+
+@contextlib.asynccontextmanager
+async def in_thread(context: contextlib.AbstractContextManager[object]) -> AsyncIterator[None]:
+    """Enter and leave a context whose steps wait, while this loop serves."""
+    await asyncio.to_thread(context.__enter__)
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(context.__exit__, None, None, None)
 
 
 @dataclass
@@ -131,15 +143,14 @@ models: [{{name: vox}}]
         "allowed-peer-networks": "127.0.0.0/8",
         "report-seconds": "0.3",
         "solve-seconds": "1",
+        "explore-share": "0",
     }
     servers = DnsServers(tmp_path, zone, port, metrics_port, options)
     async with contextlib.AsyncExitStack() as stack:
         for region in (asia, europe):
             await region.start()
             stack.push_async_callback(region.stop)
-        context = running(servers)
-        await asyncio.to_thread(context.__enter__)
-        stack.push_async_callback(asyncio.to_thread, context.__exit__, None, None, None)
+        await stack.enter_async_context(in_thread(running(servers)))
         yield Fleet(asia, europe, servers)
 
 
@@ -165,6 +176,33 @@ async def test_a_region_whose_report_cannot_be_used_is_out(fleet: Fleet) -> None
     fleet.asia.fault = lambda: web.Response(status=500)
     await fleet.wait_for(lambda found: found == {EUROPE: len(CLIENTS)})
     fleet.asia.fault = None
+
+
+async def test_a_leaf_explores_a_near_region_while_that_has_room(fleet: Fleet, tmp_path: Path) -> None:
+    """With a share of 1 every leaf does, but for those that are too large."""
+    await fleet.wait_for(lambda found: found[ASIA] > 0)
+    port, metrics_port = free_ports(2)
+    zone = tmp_path / "zone.yaml"  # the regions are near each other; the first is nearer to the clients
+    zone.write_text(fleet.servers.zone_file.read_text().replace("latitude: 50.1, longitude: 8.7", AMSTERDAM, 1))
+    zone.write_text(zone.read_text().replace("latitude: 31.2, longitude: 121.5", FRANKFURT, 1))
+    options = {**fleet.servers.engine_options, "explore-share": "1"}
+    exploring = replace(fleet, servers=DnsServers(tmp_path, zone, port, metrics_port, options))
+
+    async def region_of(network: str) -> str:
+        return (await asyncio.to_thread(query, port, MODEL, "A", subnet(network))).answer[0][0].to_text()
+
+    async def wait_for(network: str, region: str) -> None:
+        async with asyncio.timeout(LONG_SECONDS):
+            while await region_of(network) != region:  # noqa: ASYNC110  # answers come by queries
+                await asyncio.sleep(0.2)
+
+    async with in_thread(running(exploring.servers)):  # regions report meanwhile
+        await wait_for(SMALL_LEAF, EUROPE)
+        assert await region_of(LARGE_LEAF) == ASIA
+        assert 'voxfleet_dns_answers_total{basis="explored",region="europe"}' in await exploring.metrics()
+        fleet.europe.open_requests = 40  # of 64: no room to try it, and one region could carry them all
+        await wait_for(SMALL_LEAF, ASIA)
+        fleet.europe.open_requests = 0
 
 
 async def test_when_no_region_reports_clients_still_get_answers(fleet: Fleet) -> None:

@@ -369,6 +369,7 @@ async def world(
             "peer-tls-folder": str(tmp_path / f"peer-{VIRGINIA}"),
             "report-seconds": "0.5",
             "solve-seconds": "1",
+            "explore-share": "0",
         }
         dns = DnsServers(tmp_path, zone_file(tmp_path, peer_ports), dns_port, dns_metrics_port, options)
         started = running(dns)

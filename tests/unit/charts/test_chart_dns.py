@@ -28,14 +28,21 @@ ENABLED: Manifest = {
 
 
 @pytest.fixture(scope="module")
-def dns(render: Render) -> dict[str, Manifest]:
-    """The objects named voxfleet-dns, by kind."""
+def rendered(render: Render) -> list[Manifest]:
     values = {"dns": ENABLED, "networkPolicy": {"enabled": True}, "podMonitors": {"enabled": True}}
-    rendered = render(values, api_versions="monitoring.coreos.com/v1")
-    found = [each for each in rendered if each["metadata"]["name"] == "voxfleet-dns"]
-    by_kind = {each["kind"]: each for each in found}
-    assert len(by_kind) == len(found), "helm applies the last of two objects with one name"
-    return by_kind
+    return render(values, api_versions="monitoring.coreos.com/v1")
+
+
+@pytest.fixture(scope="module")
+def dns(rendered: list[Manifest]) -> dict[str, Manifest]:
+    """The objects named voxfleet-dns, by kind."""
+    return {each["kind"]: each for each in rendered if each["metadata"]["name"] == "voxfleet-dns"}
+
+
+def test_no_object_is_rendered_twice(rendered: list[Manifest]) -> None:
+    """Helm's first installation would fail at the second one."""
+    names = [(each["kind"], each["metadata"].get("namespace"), each["metadata"]["name"]) for each in rendered]
+    assert sorted(map(str, names)) == sorted(map(str, set(names)))
 
 
 def test_it_is_off_by_default(manifests: list[Manifest]) -> None:

@@ -123,7 +123,7 @@ class Answering:
             return Answered(model, plan.untailored(), "untailored", ClientGroup(), None), 0
         scopes = self.scopes.get(model)
         if scopes is None:
-            scopes = self.scopes[model] = Scopes(self.data.find_leaf, plan.choose)
+            scopes = self.scopes[model] = Scopes(self.data.find_leaf, plan.choose, plan.explore)
         answer = scopes.answer(network)
         return Answered(model, answer.region, answer.basis, group_of(answer.facts), answer.facts), answer.scope
 

@@ -12,6 +12,7 @@ from typing import Literal
 
 from voxfleet_gateway.decisions.dns.client_groups import ClientGroup
 from voxfleet_gateway.decisions.dns.demand import GroupWeight
+from voxfleet_gateway.decisions.dns.leaf_exploration import NO_EXPLORATION, Exploration
 from voxfleet_gateway.decisions.dns.region_choice import ModelPlan, PlannedRegion, Rtts, rtts_by_distance
 from voxfleet_gateway.decisions.dns.routing_problem import (
     GroupDemand,
@@ -29,6 +30,7 @@ LAST_GOOD_SECONDS = 600.0
 # A region that is asleep is worth a round trip of another one that is awake, up to this: its gateway holds or passes on
 # the request and wakes it. Far above it clients of a sleeping continent would never wake their own region.
 ASLEEP_SECONDS = 0.15
+ROOM_SHARE = 0.5  # of the ready slots, up to which clients are sent to a region without need; solutions fill 0.8
 
 Fallback = Literal["none", "last-good", "geography", "static"]
 
@@ -74,7 +76,13 @@ class ModelView:
     def regions(self) -> tuple[PlannedRegion, ...]:
         """The regions that clients may be sent to, with their health."""
         return tuple(
-            PlannedRegion(region.name, region.location, self._state(region).admission, region.countries)
+            PlannedRegion(
+                region.name,
+                region.location,
+                self._state(region).admission,
+                region.countries,
+                has_room=self._has_room(region),
+            )
             for region in self.model.usable_regions
         )
 
@@ -92,20 +100,36 @@ class ModelView:
         )
         return RoutingProblem(supplies, demands, _previous_shares(previous, {each.name for each in supplies}))
 
-    def plan(self, solved: SolvedModel | None, default_region: str, now: float) -> ModelPlan:
+    def plan(
+        self,
+        solved: SolvedModel | None,
+        default_region: str,
+        now: float,
+        exploration: Exploration = NO_EXPLORATION,
+    ) -> ModelPlan:
         """Return the plan that answers are taken from until the next one."""
         is_good = solved is not None and now - solved.solved_at <= LAST_GOOD_SECONDS
         shares = solved.solution.shares if solved is not None and is_good else {}
-        return ModelPlan(self.regions, shares, default_region, self.rtts)
+        return ModelPlan(self.regions, shares, default_region, self.rtts, exploration)
 
     def _state(self, region: ServedRegion) -> RegionState:
         return self.states.get(region.name, UNREPORTED)
 
+    def _report(self, region: ServedRegion) -> ModelReport | None:
+        """Return a region's fresh report of this model."""
+        state = self._state(region)
+        return state.models.get(self.model.full_name) if state.is_reporting else None
+
     def _reports(self) -> Iterator[ModelReport]:
         for region in self.model.usable_regions:
-            state = self._state(region)
-            if state.is_reporting and (report := state.models.get(self.model.full_name)) is not None:
+            if (report := self._report(region)) is not None:
                 yield report
+
+    def _has_room(self, region: ServedRegion) -> bool:
+        report = self._report(region)
+        if report is None or region.is_suspended or report.ready_slots <= 0:
+            return False
+        return report.open_requests <= ROOM_SHARE * report.ready_slots
 
     def _demands(self, weights: Mapping[ClientGroup, GroupWeight]) -> dict[ClientGroup, float]:
         """Share the open requests out to groups: by arrivals between countries, by queries inside each of them."""
@@ -129,7 +153,7 @@ class ModelView:
     def _supply(self, region: ServedRegion, state: RegionState) -> RegionSupply:
         """Return what a region can serve: what is ready, or all it may wake at a charge, or what is configured."""
         price = region.price_per_gpu_hour * PRICE_SECONDS_PER_UNIT
-        report = state.models.get(self.model.full_name) if state.is_reporting else None
+        report = self._report(region)
         if report is not None and report.ready_slots > 0:
             return RegionSupply(region.name, report.ready_slots * state.admission, price)
         asleep = ASLEEP_SECONDS if state.is_reporting else 0.0

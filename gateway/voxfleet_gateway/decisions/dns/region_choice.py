@@ -1,6 +1,6 @@
 """Which region a prefix resolves to. Pure.
 
-Knows: the shares of a solution, and what replaces them: geography, then the default region.
+Knows: the shares of a solution, and what replaces them: geography, then the default region; that a leaf may explore.
 Prefixes are assigned by weighted rendezvous hashing: every engine that has the same shares gives the same answer, a
 prefix keeps its region while the shares stay, and when they change no more prefixes move than have to.
 Does not know: databases, scopes (scopes.py), records; how shares are found (linear_program.py).
@@ -14,11 +14,12 @@ from typing import Literal
 
 from voxfleet_gateway.decisions.client_location import expected_rtts_seconds
 from voxfleet_gateway.decisions.dns.client_groups import ClientGroup, group_of, location_of
+from voxfleet_gateway.decisions.dns.leaf_exploration import NO_EXPLORATION, Exploration, RegionOption
 from voxfleet_gateway.decisions.dns.routing_problem import Shares
 from voxfleet_gateway.decisions.location.address_facts import AddressFacts
 from voxfleet_gateway.regions import Location
 
-Basis = Literal["solved", "geography", "default"]  # what an answer was decided by
+Basis = Literal["solved", "geography", "default", "explored"]  # what an answer was decided by
 Rtts = Callable[[AddressFacts, "tuple[PlannedRegion, ...]"], Sequence[float]]
 
 HASH_RANGE = 2.0**64
@@ -32,6 +33,12 @@ class PlannedRegion:
     location: Location | None = None
     admission: float = 1.0  # part of its clients that it gets while it ramps up; 0: it is out
     countries: tuple[str, ...] = ()  # of clients that it may serve; empty: of all
+    has_room: bool = False  # it is awake, and far from full
+
+    def may_be_tried(self, country: str) -> bool:
+        """Whether clients of a country may be sent to it without need: no GPU is woken, and no client waits."""
+        may_serve = not self.countries or country in self.countries
+        return self.admission >= 1 and self.has_room and may_serve
 
 
 def rtts_by_distance(facts: AddressFacts, regions: tuple[PlannedRegion, ...]) -> Sequence[float]:
@@ -47,6 +54,22 @@ class ModelPlan:
     shares: Mapping[ClientGroup, Shares] = field(default_factory=dict)  # empty: geography
     default_region: str = ""
     rtts: Rtts = rtts_by_distance
+    exploration: Exploration = NO_EXPLORATION
+
+    def explore(self, facts: AddressFacts, network: str) -> "RegionChoice | None":
+        """Return the region that a leaf of the location database tries in this epoch; None for most leaves."""
+        if not self.exploration.is_exploring(network):
+            return None
+        eligible = self._eligible(facts.country)
+        if not self._knows_rtts(facts, eligible):
+            return None
+        rtts = self.rtts(facts, eligible)
+        options = (
+            RegionOption(rtt, each.name, each.may_be_tried(facts.country))
+            for rtt, each in zip(rtts, eligible, strict=True)
+        )
+        name = self.exploration.region(network, options)
+        return None if name is None else RegionChoice(name, "explored", is_uniform=True)
 
     def choose(self, facts: AddressFacts, prefix: bytes) -> "RegionChoice":
         """Return the region of a prefix whose clients have these facts. The plan must have a region."""

@@ -2,6 +2,7 @@
 
 Blocks start from the location database's leaves, cut to /24 and /56. Two neighbours are joined while every block inside
 has the same answer, so scopes never overlap (RFC 7871, 7.2.1): whatever address of a block asks, it gets this block.
+A leaf that explores is one block, however its group is shared out.
 Does not know: how a region is chosen (region_choice.py), databases' files, messages.
 """
 
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import NamedTuple
 
+from voxfleet_gateway.decisions.dns.leaf_exploration import LARGEST
 from voxfleet_gateway.decisions.dns.region_choice import Basis, RegionChoice
 from voxfleet_gateway.decisions.location.address_facts import AddressFacts
 
@@ -33,6 +35,7 @@ class Leaf(NamedTuple):
 
 FindLeaf = Callable[[Address], Leaf]
 Choose = Callable[[AddressFacts, bytes], RegionChoice]
+Explore = Callable[[AddressFacts, str], RegionChoice | None]
 
 
 class TailoredAnswer(NamedTuple):
@@ -52,6 +55,10 @@ class _Unit(NamedTuple):
     choice: RegionChoice
     facts: AddressFacts
 
+    def has_answer_of(self, other: "_Unit") -> bool:
+        """Whether both have one region and one basis, which is kept with a joined block and counted for each answer."""
+        return (self.choice.region, self.choice.basis) == (other.choice.region, other.choice.basis)
+
 
 @dataclass(slots=True)
 class Scopes:
@@ -59,6 +66,7 @@ class Scopes:
 
     find_leaf: FindLeaf
     choose: Choose
+    explore: Explore
     blocks: dict[tuple[int, int, int], TailoredAnswer] = field(default_factory=dict)  # version, length, leading bits
     lengths: dict[int, list[int]] = field(default_factory=lambda: {4: [], 6: []})  # of blocks, by version
 
@@ -91,6 +99,8 @@ class Scopes:
         leaf = self.find_leaf(kind(start))
         length = min(max(leaf.prefix_length, SHORTEST), longest)
         block = _truncate(start, length, bits)
+        if length >= LARGEST[version] and (tried := self.explore(leaf.facts, f"{kind(block)}/{length}")) is not None:
+            return _Unit(block, length, tried, leaf.facts)
         choice = self.choose(leaf.facts, block.to_bytes(bits // 8, "big"))
         if not choice.is_uniform and length < SHARED_OUT[version]:
             length = SHARED_OUT[version]
@@ -105,21 +115,20 @@ class Scopes:
         while length > SHORTEST:
             size = 1 << (bits - length)
             sibling = start ^ size
-            joined = self._count_equal(sibling, size, own.choice, kind, MAX_JOINED - count)
+            joined = self._count_equal(sibling, size, own, kind, MAX_JOINED - count)
             if joined == 0:
                 break
             count += joined
             start, length = min(start, sibling), length - 1
         return length
 
-    def _count_equal(self, start: int, size: int, own: RegionChoice, kind: type[Address], limit: int) -> int:
-        """Return the units of a block; 0 when there are more than `limit` or one has another answer."""
+    def _count_equal(self, start: int, size: int, own: _Unit, kind: type[Address], limit: int) -> int:
+        """Return the units of a block; 0 when there are more than `limit` or one has another answer than `own`."""
         count, address, end = 0, start, start + size
         while address < end:
             unit = self._unit(address, kind)
             count += 1
-            # The basis too: it is kept with the block, and counted for each answer.
-            if count > limit or (unit.choice.region, unit.choice.basis) != (own.region, own.basis):
+            if count > limit or not unit.has_answer_of(own):
                 return 0
             address = unit.start + (1 << (kind(0).max_prefixlen - unit.length))
         return count

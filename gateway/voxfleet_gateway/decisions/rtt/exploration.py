@@ -16,12 +16,20 @@ HASH_RANGE = 2**32
 
 def explored(regions: Sequence[tuple[str, float]], key: str, share: float = SHARE) -> str | None:
     """Return the region to try instead of the best of these, given with their round trips; None for most keys."""
-    if len(regions) <= 1:
-        return None
-    digest = blake2b(key.encode(), digest_size=8).digest()
-    if int.from_bytes(digest[:4]) >= share * HASH_RANGE:
+    if len(regions) <= 1 or not is_exploring(key, share):
         return None
     best, best_seconds = min(regions, key=lambda each: (each[1], each[0]))
     limit_seconds = best_seconds + max(MAX_EXTRA_SECONDS, best_seconds * MAX_EXTRA_RATIO)
     others = sorted(name for name, seconds in regions if name != best and seconds <= limit_seconds)
-    return others[int.from_bytes(digest[4:]) % len(others)] if others else None
+    return others[_hash(key)[1] % len(others)] if others else None
+
+
+def is_exploring(key: str, share: float = SHARE) -> bool:
+    """Whether a key explores at all: round trips need to be known for these alone."""
+    return _hash(key)[0] < share * HASH_RANGE
+
+
+def _hash(key: str) -> tuple[int, int]:
+    """Return two independent numbers below HASH_RANGE."""
+    digest = blake2b(key.encode(), digest_size=8).digest()
+    return int.from_bytes(digest[:4]), int.from_bytes(digest[4:])

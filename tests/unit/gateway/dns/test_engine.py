@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from voxfleet_gateway.decisions.dns.leaf_exploration import Exploration
 from voxfleet_gateway.decisions.dns.planning import LAST_GOOD_SECONDS, ModelReport, RegionState
 from voxfleet_gateway.decisions.dns.records import Endpoint
 from voxfleet_gateway.decisions.dns.routing_problem import RoutingSolution
@@ -159,6 +160,23 @@ def test_queries_and_reports_make_a_problem_whose_solution_is_used() -> None:
     assert ask(engine) == ["192.0.2.1"]
     engine.refresh_gauges()
     assert FALLBACK.labels("geography")._value.get() == 1
+
+
+def test_leaves_explore_for_an_epoch_that_all_engines_share() -> None:
+    """The clock that orders solutions is each process's own; epochs are by the other one."""
+    engine = new_engine(clock=Clock(17.0))
+    other = replace(new_engine(clock=Clock(99.0)), wall_clock=Clock(6000.0), explore_share=0.5)
+    engine.wall_clock, engine.explore_share = Clock(6599.0), 0.5
+
+    def exploration(of: Engine) -> Exploration:
+        of.refresh()
+        return of.answering.data.plans["voices/vox"].exploration
+
+    assert exploration(engine) == exploration(other) == Exploration(0.5, 10)
+    engine.wall_clock = Clock(6600.0)
+    assert exploration(engine) == Exploration(0.5, 11)
+    engine.explore_share = 0.0
+    assert exploration(engine) == Exploration(0.0, 0)  # no new plan at each epoch
 
 
 def test_a_refresh_without_a_change_keeps_what_is_worked_out() -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from voxfleet_gateway.decisions.dns.client_groups import ClientGroup, group_of
 from voxfleet_gateway.decisions.dns.demand import GroupWeight
+from voxfleet_gateway.decisions.dns.leaf_exploration import Exploration
 from voxfleet_gateway.decisions.dns.planning import (
     ASLEEP_SECONDS,
     FRESH_SECONDS,
@@ -123,6 +124,33 @@ def test_a_suspended_region_is_not_used_unless_every_one_is() -> None:
     assert [region.name for region in asleep.usable_regions] == ["europe"]
     both = replace(MODEL, regions=tuple(replace(region, is_suspended=True) for region in MODEL.regions))
     assert both.usable_regions == both.regions
+
+
+@pytest.mark.parametrize(
+    ("state", "has_room"),
+    [
+        (reporting(32, 16), True),
+        (reporting(32, 17), False),
+        (reporting(0), False),  # asleep: it would be woken
+        (RegionState(), False),  # it does not report
+        (RegionState(1.0, is_reporting=True), False),  # its report has no such model
+        (replace(reporting(32), is_reporting=False), False),  # the report is old
+    ],
+)
+def test_a_region_has_room_while_it_reports_ready_slots_half_of_which_are_free(
+    state: RegionState,
+    has_room: bool,  # noqa: FBT001
+) -> None:
+    view = ModelView(MODEL, {"asia": state})
+    assert [region.has_room for region in view.regions] == [has_room, False]
+    suspended = replace(MODEL, regions=(replace(ASIA, is_suspended=True),))
+    assert not ModelView(suspended, {"asia": state}).regions[0].has_room
+
+
+def test_a_plan_explores_as_it_is_told() -> None:
+    exploration = Exploration.at(6000, 0.5)
+    assert ModelView(MODEL).plan(None, "europe", 0, exploration).exploration == exploration
+    assert ModelView(MODEL).plan(None, "europe", 0).exploration.share == 0
 
 
 def test_a_registry_entry_is_read() -> None:

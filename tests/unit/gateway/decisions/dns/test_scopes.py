@@ -1,12 +1,14 @@
 """Scopes partition the addresses: one answer and one scope per block, whatever address of it asks."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address, ip_network
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from voxfleet_gateway.decisions.dns.client_groups import ClientGroup
+from voxfleet_gateway.decisions.dns.leaf_exploration import Exploration
 from voxfleet_gateway.decisions.dns.region_choice import ModelPlan, PlannedRegion
 from voxfleet_gateway.decisions.dns.scopes import MAX_JOINED, Address, Leaf, Network, Scopes, TailoredAnswer
 from voxfleet_gateway.decisions.location.address_facts import AddressFacts
@@ -17,6 +19,15 @@ SHARES: Mapping[ClientGroup, Mapping[str, float]] = {
     **{ClientGroup(country): {region: 1.0} for country, region in HOME.items()},
     ClientGroup("BR"): {"us": 0.5, "europe": 0.5},
 }
+
+# Every pair of regions is near: all round trips are the same.
+EXPLORING = ModelPlan(
+    tuple(PlannedRegion(region.name, has_room=True) for region in REGIONS),
+    SHARES,
+    "us",
+    lambda _facts, regions: [0.02] * len(regions),
+    Exploration(0.3),
+)
 
 
 class Database:
@@ -42,7 +53,7 @@ class Database:
 
 def answer(database: Database, client: str, plan: ModelPlan | None = None) -> TailoredAnswer:
     plan = plan or ModelPlan(REGIONS, SHARES, "us")
-    return Scopes(database.find, plan.choose).answer(ip_network(client))
+    return Scopes(database.find, plan.choose, plan.explore).answer(ip_network(client))
 
 
 def test_the_scope_is_the_databases_leaf() -> None:
@@ -104,7 +115,7 @@ def test_the_work_for_one_answer_is_bounded() -> None:
         return database.find(address)
 
     everything_in_us = ModelPlan(REGIONS, {ClientGroup("BR"): {"us": 1.0, "europe": 1e-9}}, "us")
-    Scopes(find, everything_in_us.choose).answer(ip_network("20.7.0.0/24"))
+    Scopes(find, everything_in_us.choose, everything_in_us.explore).answer(ip_network("20.7.0.0/24"))
     assert looked_up <= 2 * MAX_JOINED
 
 
@@ -124,33 +135,62 @@ def databases(draw: st.DrawFn) -> Database:
     return Database(leaves)
 
 
-@settings(max_examples=25, deadline=None)
-@given(databases(), st.integers(0, 2**18 - 1), st.integers(0, 2**18 - 1))
-def test_every_address_of_a_scope_gets_the_same_answer_and_scope(database: Database, one: int, two: int) -> None:
+plans = st.sampled_from([ModelPlan(REGIONS, SHARES, "us"), EXPLORING])
+
+
+@settings(max_examples=50, deadline=None)
+@given(databases(), plans, st.integers(0, 2**18 - 1), st.integers(0, 2**18 - 1))
+def test_every_address_of_a_scope_gets_the_same_answer_and_scope(
+    database: Database, plan: ModelPlan, one: int, two: int
+) -> None:
     start = int(IPv4Address("20.0.0.0"))
-    first = answer(database, f"{IPv4Address(start + one)}/32")
+    first = answer(database, f"{IPv4Address(start + one)}/32", plan)
     block = ip_network(f"{IPv4Address(start + one)}/{first.scope}", strict=False)
     assert 1 <= first.scope <= 24
     inside = int(block.network_address) + two % block.num_addresses
-    again = answer(database, f"{IPv4Address(inside)}/32")
+    again = answer(database, f"{IPv4Address(inside)}/32", plan)
     assert again[:2] == first[:2]
-    other = answer(database, f"{IPv4Address(start + two)}/32")
+    assert (again.basis == "explored") == (first.basis == "explored")
+    other = answer(database, f"{IPv4Address(start + two)}/32", plan)
     other_block = ip_network(f"{IPv4Address(start + two)}/{other.scope}", strict=False)
     assert other_block == block or not other_block.overlaps(block)
 
 
-@settings(max_examples=25, deadline=None)
-@given(databases(), st.lists(st.integers(0, 2**18 - 1), min_size=2, max_size=12))
-def test_kept_blocks_give_the_same_answers(database: Database, addresses: list[int]) -> None:
-    keeping = Scopes(database.find, ModelPlan(REGIONS, SHARES, "us").choose)
+@settings(max_examples=50, deadline=None)
+@given(databases(), plans, st.lists(st.integers(0, 2**18 - 1), min_size=2, max_size=12))
+def test_kept_blocks_give_the_same_answers(database: Database, plan: ModelPlan, addresses: list[int]) -> None:
+    keeping = Scopes(database.find, plan.choose, plan.explore)
     for address in addresses * 2:
         client = f"{IPv4Address(int(IPv4Address('20.0.0.0')) + address)}/32"
-        assert keeping.answer(ip_network(client)) == answer(database, client)
+        kept, new = keeping.answer(ip_network(client)), answer(database, client, plan)
+        assert (kept[:2], kept.facts) == (new[:2], new.facts)
+        assert (kept.basis == "explored") == (new.basis == "explored")
+
+
+@given(databases(), st.integers(0, 2**18 - 1))
+def test_what_does_not_explore_is_answered_as_without_exploration(database: Database, address: int) -> None:
+    client = f"{IPv4Address(int(IPv4Address('20.0.0.0')) + address)}/32"
+    found = answer(database, client, EXPLORING)
+    if found.basis != "explored":
+        assert found.region == answer(database, client).region
+
+
+def test_a_leaf_that_explores_is_one_scope_though_its_group_is_shared_out() -> None:
+    """And one that is too large does not explore: its parts would each be shared out."""
+    always = replace(EXPLORING, exploration=Exploration(1.0))
+    database = Database({"20.0.0.0/16": "BR", "20.1.0.0/16": "DE", "30.0.0.0/15": "BR"})
+    assert answer(database, "20.0.7.0/24", always).basis == "explored"
+    assert answer(database, "20.0.7.0/24", always).scope in {15, 16}
+    assert {answer(database, f"20.0.{part}.0/24", always).region for part in range(0, 256, 16)} == {
+        answer(database, "20.0.7.0/24", always).region
+    }
+    assert answer(database, "30.0.7.0/24", always).basis == "solved"
 
 
 def test_kept_blocks_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("voxfleet_gateway.decisions.dns.scopes.MAX_BLOCKS", 4)
-    keeping = Scopes(Database({"20.0.0.0/8": "BR"}).find, ModelPlan(REGIONS, SHARES, "us").choose)
+    plan = ModelPlan(REGIONS, SHARES, "us")
+    keeping = Scopes(Database({"20.0.0.0/8": "BR"}).find, plan.choose, plan.explore)
     for part in range(40):
         keeping.answer(ip_network(f"20.{part}.0.0/24"))
         assert len(keeping.blocks) <= 4

@@ -7,6 +7,7 @@ from voxfleet_gateway.decisions.rtt.exploration import (
     MAX_EXTRA_SECONDS,
     SHARE,
     explored,
+    is_exploring,
 )
 
 NEAR = (("eu", 0.02), ("us", 0.045), ("cn", 0.2))
@@ -27,6 +28,9 @@ def test_an_explored_region_is_another_one_within_the_bound_and_the_same_again(
     found = explored(rows, key, share=1.0)
     assert found == explored(rows[::-1], key, share=1.0)
     assert explored(rows, key, share=0.0) is None
+    assert is_exploring(key, share=1.0)
+    if not is_exploring(key):
+        assert explored(rows, key) is None
     if found is None:
         return
     best = min(seconds for _, seconds in rows)
