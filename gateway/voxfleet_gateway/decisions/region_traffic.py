@@ -47,7 +47,7 @@ class RegionTraffic:
     is_wake_requested: bool = False
     last_finished: datetime | None = None
     service_seconds: float = DEFAULT_SERVICE_SECONDS
-    services_measured: int = 0
+    services_measured: int = 0  # of requests that had a row at once
     measured_wake_seconds: float | None = None
     waking_since_seconds: float | None = None
     arrivals: ArrivalRate = field(default_factory=ArrivalRate)
@@ -58,13 +58,17 @@ class RegionTraffic:
         self.arrivals.record(now_seconds)
         self.arrivals_by_country.setdefault(country or "", ArrivalRate()).record(now_seconds)
 
-    def record_end(self, service_seconds: float | None, at: datetime) -> None:
-        """Record the end of a request; `service_seconds` is None for one that was not answered completely."""
+    def record_end(self, service_seconds: float | None, at: datetime, *, has_waited: bool = False) -> None:
+        """Record the end of a request; `service_seconds` is None for one that was not answered completely.
+
+        `has_waited`: for a row. The queue's wait is estimated from the service time and must not be in it, so such a
+        request counts only until one was measured that has not waited.
+        """
         self.last_finished = at
-        if service_seconds is not None:
+        if service_seconds is not None and not (has_waited and self.services_measured):
             # The plain mean of the first ones, so that the default is forgotten soon.
-            self.services_measured += 1
-            weight = max(SERVICE_WEIGHT, 1 / (self.services_measured + 1))
+            self.services_measured += not has_waited
+            weight = max(SERVICE_WEIGHT, 1 / (self.services_measured + 1 + has_waited))
             self.service_seconds += weight * (service_seconds - self.service_seconds)
 
     def start_wake(self, now_seconds: float) -> bool:

@@ -133,7 +133,7 @@ class SpillTarget:
         )
 
     @contextmanager
-    def sending(self, *, is_measured: bool = True) -> Iterator[None]:  # noqa: ARG002  # the peer measures
+    def sending(self, *, is_measured: bool = True) -> Iterator[None]:
         """Count the request as sent there while the context lasts; the peer counts it in its region."""
         regions = self.spills.regions
         SPILLS.labels(self.peer.region, self.reason).inc()
@@ -146,7 +146,7 @@ class SpillTarget:
         try:
             yield
         finally:
-            state.open_requests -= 1
+            state.record_ended(has_row=is_measured)
 
     def silence(self) -> StreamSilence:
         """Return what decides how long a stream from there waits for its next byte."""

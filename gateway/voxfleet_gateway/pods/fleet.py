@@ -240,7 +240,7 @@ class Fleet:
         `is_measured`: its length is a service time; that of a session is its user's.
         """
         region, began_seconds = self.regions[key], self.clock()
-        traffic = region.traffic
+        traffic, has_waited = region.traffic, not pod.free_rows
         traffic.open_requests += 1
         pod.record_sent()
         self.kept.pop(key, None)
@@ -254,7 +254,8 @@ class Fleet:
             traffic.open_requests -= 1
             pod.record_ended(has_row=is_measured)
             # Only complete responses measure the service time: a failure is quick and would make it look short.
-            traffic.record_end(self.clock() - began_seconds if complete and is_measured else None, utc_now())
+            service_seconds = self.clock() - began_seconds if complete and is_measured else None
+            traffic.record_end(service_seconds, utc_now(), has_waited=has_waited)
             OPEN_REQUESTS.labels(*key.labels).set(traffic.open_requests)
             self._changed(key)
             self._forget_if_over(key)

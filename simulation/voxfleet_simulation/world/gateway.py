@@ -160,6 +160,7 @@ class SimulatedGateway:
         request.region, request.sent_at = index, self.loop.now
         request.attempts += 1
         self.pods[request.number] = pod
+        request.has_waited = not pod.free_rows
         self.knowledge.sent(index, pod)
         if was_idle:
             self.on_demand(index)
@@ -172,21 +173,28 @@ class SimulatedGateway:
         return self.round_trips.to_regions[request.country][self.index] + between
 
     def _arrive(self, request: Request, index: int, pod: PodState) -> None:
-        region = self.regions[index]
-        server = region.servers.get(pod.endpoint.name)
-        if server is not None and not (server.is_full or not server.is_admitting):
-            self.peers[index].relay(request, pod, self.index)
+        region, request.arrived_at = self.regions[index], self.loop.now
+        peer = self.peers[index]
+        chosen = pod if peer is self else peer.pick()
+        server = region.servers.get(chosen.endpoint.name) if chosen is not None else None
+        if chosen is not None and server is not None and not (server.is_full or not server.is_admitting):
+            if peer is not self:
+                peer.relay(request, chosen)
             region.arrive(request, server)
             return
         is_gone = server is None or server.is_gone
         self._failed(request, index, pod, UpstreamFailure.CONNECT if is_gone else UpstreamFailure.FULL)
 
-    def relay(self, request: Request, pod: PodState, sender: int) -> None:
+    def pick(self) -> PodState | None:
+        """Return the pod of this region for a request of another region's gateway."""
+        self.knowledge.standing(self.index)
+        return pick_pod(self.knowledge.states[self.index].pods.values(), self.loop.now, self.random.random())
+
+    def relay(self, request: Request, pod: PodState) -> None:
         """Count a request that comes from another region's gateway: it goes through this one to the pod."""
-        own = self.knowledge.states[self.index].pods.get(pod.address)
-        if sender != self.index and own is not None:
-            self.relayed[request.number] = own
-            self.knowledge.sent(self.index, own)
+        self.relayed[request.number] = pod
+        request.has_waited = not pod.free_rows
+        self.knowledge.sent(self.index, pod)
 
     def relay_ended(self, request: Request) -> None:
         """Count a relayed request out."""
@@ -194,7 +202,7 @@ class SimulatedGateway:
         if own is None:
             return
         if request.started_at < 0:
-            own.unanswered -= 1
+            self.knowledge.answered(self.index, own)
         self.knowledge.ended(self.index, own)
         # A held request of this region may have its row.
         self.region_changed()
@@ -210,22 +218,29 @@ class SimulatedGateway:
 
     def begun(self, request: Request) -> None:
         """The first byte of a response has been sent."""
-        self.pods[request.number].unanswered -= 1
-        own = self.peers[request.region].relayed.get(request.number)
-        if own is not None:
-            own.unanswered -= 1
+        self.knowledge.answered(request.region, self.pods[request.number])
+        peer = self.peers[request.region]
+        if (own := peer.relayed.get(request.number)) is not None:
+            peer.knowledge.answered(peer.index, own)
 
     def ended(self, request: Request) -> None:
         """The response of a request is complete."""
         index = request.region
         self._count_out(request, index)
         traffic = self.knowledge.states[index].traffic
-        traffic.record_end(self.loop.now - request.sent_at, datetime.fromtimestamp(self.loop.now, UTC))
+        traffic.last_finished = datetime.fromtimestamp(self.loop.now, UTC)
+        self.peers[index].measured(request, traffic.last_finished)
         delay = request.started_at - request.at + self.network_seconds(request) / 2
         self.records.end(request, Outcome.SERVED, delay)
         if traffic.open_requests == 0:
             self.on_demand(index)
         self.region_changed()
+
+    def measured(self, request: Request, at: datetime) -> None:
+        """Record the service time of a request that this region's pods have served: its gateway measures it."""
+        traffic = self.knowledge.states[self.index].traffic
+        traffic.record_end(self.loop.now - request.arrived_at, at, has_waited=request.has_waited)
+        self.regions[self.index].service_seconds = traffic.service_seconds
 
     def cut(self, request: Request) -> None:
         """The server of a request has died: what has had no byte is sent again."""
@@ -241,7 +256,7 @@ class SimulatedGateway:
         pod = self.pods.pop(request.number)
         self.peers[index].relay_ended(request)
         if request.started_at < 0:
-            pod.unanswered -= 1
+            self.knowledge.answered(index, pod)
         self.knowledge.ended(index, pod)
 
     def _leave(self, request: Request) -> None:

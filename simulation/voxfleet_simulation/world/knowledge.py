@@ -3,17 +3,21 @@
 Knows how polls, own requests and Leases change a RegionState. Does not know requests' ways (world/gateway.py).
 """
 
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from voxfleet_gateway.decisions.peers.remote_state import RemoteReport, RemoteState
+from voxfleet_gateway.decisions.peers.remote_view import remote_region_view
 from voxfleet_gateway.decisions.pods.balancing import is_failing, servable
 from voxfleet_gateway.decisions.pods.pod_state import PodAddress, PodEndpoint, PodState
 from voxfleet_gateway.decisions.region_standing import RegionStanding, stand
-from voxfleet_gateway.decisions.snapshot import RegionState, region_view
+from voxfleet_gateway.decisions.snapshot import RegionState, RegionView, region_view
 from voxfleet_gateway.errors import UpstreamFailure
 from voxfleet_gateway.regions import ModelEntry
 
 from voxfleet_simulation.world.events import EventLoop
+from voxfleet_simulation.world.publication import Publication
 from voxfleet_simulation.world.region import SimulatedRegion
 
 VIEW_SECONDS = 0.02  # for which a standing is kept; the gateway's fleet has the same
@@ -27,9 +31,11 @@ class Knowledge:
     regions: list[SimulatedRegion]
     loop: EventLoop
     counts: Callable[[int], tuple[int, int]]  # held for a region, and free places of the model
+    hops: tuple[float, ...]  # seconds between the gateways and back
     states: list[RegionState] = field(default_factory=list)
     versions: list[int] = field(default_factory=list)  # of the polls that were read
     kept: list[tuple[float, RegionStanding] | None] = field(default_factory=list)
+    on_way: list[deque[float]] = field(default_factory=list)  # when own requests arrive that no report contains yet
 
     def set_model(self, model: ModelEntry) -> None:
         """Read the registry."""
@@ -38,6 +44,10 @@ class Knowledge:
                 self.states.append(RegionState(key, model, entry))
                 self.versions.append(0)
                 self.kept.append(None)
+                self.on_way.append(deque())
+                if index != self.own:
+                    remote = RemoteState(self.regions[index].peers.interval_seconds, hop_seconds=self.hops[index])
+                    self.states[index].remote = remote
             self.states[index].model, self.states[index].entry = model, entry
             self.kept[index] = None
 
@@ -56,9 +66,17 @@ class Knowledge:
         kept = self.kept[index]
         if kept is not None and now < kept[0] and (kept[1].view.held, kept[1].view.free_places) == counts:
             return kept[1]
-        standing = stand(region_view(self.states[index], self.regions[index].lease, *counts, now))
+        standing = stand(self._view(index, counts, now))
         self.kept[index] = now + VIEW_SECONDS, standing
         return standing
+
+    def _view(self, index: int, counts: tuple[int, int], now: float) -> RegionView:
+        state, lease = self.states[index], self.regions[index].lease
+        if state.remote is None:
+            return region_view(state, lease, *counts, now)
+        if state.remote.report.is_falling_asleep != lease.is_falling_asleep:
+            state.remote.report = replace(state.remote.report, is_falling_asleep=lease.is_falling_asleep)
+        return remote_region_view(state, state.remote, *counts, now)
 
     def _read(self, index: int) -> None:
         """Read the region's newest poll, if it was not read yet."""
@@ -76,9 +94,31 @@ class Knowledge:
             pods[endpoint.address] = pod = _updated(state.pods.get(endpoint.address), endpoint, limit)
             pod.record_report(publication.reports[endpoint.address])
         state.pods = pods
+        if state.remote is not None:
+            self._report(index, state, state.remote, publication)
         self.kept[index] = None
         if state.traffic.waking_since_seconds is not None and servable(pods.values(), now):
             state.traffic.end_wake(now)
+
+    def _report(self, index: int, state: RegionState, remote: RemoteState, publication: Publication) -> None:
+        """Take the report of another region's gateway as of the poll; `RemoteReport` says what is in it."""
+        at, way = publication.taken_at, self.on_way[index]
+        while way and way[0] <= at:
+            way.popleft()
+        ready = [each.report for each in publication.reports.values() if each.report.state == "ready"]
+        limit = state.model.serving.open_limit(1)
+        report = RemoteReport(
+            ready_pods=len(ready),
+            rows=sum(each.running_sequences + each.free_rows for each in ready),
+            running=sum(each.running_sequences for each in ready),
+            waiting=sum(each.waiting_sequences for each in ready),
+            free_requests=sum(max(0, limit - each.open_requests) for each in ready),
+            service_seconds=self.regions[index].service_seconds,
+            measured_wake_seconds=state.traffic.measured_wake_seconds,
+            wake_elapsed_seconds=state.traffic.wake_elapsed(at),
+            is_falling_asleep=self.regions[index].lease.is_falling_asleep,
+        )
+        remote.record_report(report, at, remote.sent - len(way), self.hops[index])
 
     def request_wake(self, index: int) -> bool:
         """Record that a region is wanted; return whether this began a wake."""
@@ -93,22 +133,40 @@ class Knowledge:
         self.states[index].traffic.open_requests += 1
         pod.unanswered += 1
         pod.record_sent()
+        remote = self.states[index].remote
+        if remote is not None:
+            remote.sent += 1
+            remote.open_requests += 1
+            remote.unanswered += 1
+            self.on_way[index].append(self.loop.now + self.hops[index] / 2)
         self.kept[index] = None
+
+    def answered(self, index: int, pod: PodState) -> None:
+        """Count a request that has its first byte, or will have none."""
+        pod.unanswered -= 1
+        remote = self.states[index].remote
+        if remote is not None:
+            remote.unanswered -= 1
 
     def ended(self, index: int, pod: PodState) -> None:
         """Count a request out, however it ended."""
         self.states[index].traffic.open_requests -= 1
         pod.record_ended()
+        remote = self.states[index].remote
+        if remote is not None:
+            remote.record_ended()
         self.kept[index] = None
 
     def record_failure(self, index: int, pod: PodState, failure: UpstreamFailure) -> None:
         """Record a failed attempt."""
         state, now = self.states[index], self.loop.now
         pod.record_failure(failure, now)
+        if state.remote is not None:
+            state.remote.record_failure(failure, now)
         if failure is UpstreamFailure.FULL:
             state.circuit.record_answer()
         else:
-            failing = is_failing(state.pods.values(), now)
+            failing = state.remote is not None or is_failing(state.pods.values(), now)
             state.circuit.record_failure(now, is_every_pod_failing=failing)
         self.kept[index] = None
 

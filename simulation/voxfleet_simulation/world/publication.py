@@ -19,6 +19,7 @@ class Publication:
     interval_seconds: float
     tick: int = -1
     version: int = 0
+    taken_at: float = 0.0
     endpoints: tuple[PodEndpoint, ...] = ()
     reports: dict[PodAddress, ReceivedReport] = field(default_factory=dict)
 
@@ -33,5 +34,6 @@ class Publication:
         """Take a poll now: a pod that has come or gone, which a watch shows at once."""
         known = [server for server in servers if server.ready_at is not None and not server.is_gone]
         self.version += 1
+        self.taken_at = at
         self.endpoints = tuple(server.endpoint() for server in known)
         self.reports = {server.address: ReceivedReport(server.load_report(), {}, at) for server in known}

@@ -48,6 +48,7 @@ class SimulatedRegion:
     workloads: dict[str, WorkloadState] = field(default_factory=dict)  # by pool
     servers: dict[str, Server] = field(default_factory=dict)  # by name, until their processes have ended
     created: int = 0
+    service_seconds: float | None = None  # as the region's gateway has measured it
     load_changes: int = 0  # requests that have come, begun or ended
     lifetimes: dict[str, tuple[float, float | None]] = field(default_factory=dict)  # ready, stopped admitting
 

@@ -39,6 +39,8 @@ class Request:
     held_seconds: float = 0.0
     held_in: int = -1
     sent_at: float = 0.0
+    has_waited: bool = False  # no row was free, as far as that gateway knew
+    arrived_at: float = 0.0  # at the gateway of the region that serves it
     started_at: float = -1.0
     is_ended: bool = False
     is_wake: bool = False  # it was held for a wake, or sent elsewhere because of one

@@ -33,6 +33,7 @@ from voxfleet_simulation.world.region import Callbacks, SimulatedRegion
 from voxfleet_simulation.world.requests import Outcome, Records, Request
 from voxfleet_simulation.world.servers import DEPLOYMENT, NAMESPACE
 
+PRODUCT_POLICY = "voxfleet"
 PROGRESS_EVERY = 20_000  # arrivals
 
 
@@ -41,7 +42,7 @@ class Variant:
     """What a run changes about its scenario."""
 
     name: str
-    policy: str = "voxfleet"
+    policy: str = PRODUCT_POLICY
     constant: tuple[int, ...] | None = None  # replicas of each region, on demand and always on
     price_weight: float = 1.0  # times the weight that routing gives prices
 
@@ -347,7 +348,7 @@ def _add_gateways(world: World) -> None:
             index,
             region.name,
             loop,
-            Knowledge(index, world.regions, loop, holding.counts),
+            Knowledge(index, world.regions, loop, holding.counts, trips.between_regions[index]),
             holding,
             make_policy(world.variant.policy),
             clients,
@@ -357,7 +358,7 @@ def _add_gateways(world: World) -> None:
             world.demanded,
             world.begun_to_hold,
             min(scenario.gateways.hold_seconds, scenario.spec.gateway.hold_seconds),
-            scenario.gateways.hop == "path",
+            world.variant.policy == PRODUCT_POLICY,
         )
         gateway.set_model(model)
         gateway.peers = world.gateways

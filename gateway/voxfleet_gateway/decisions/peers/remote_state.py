@@ -1,13 +1,14 @@
 """One region behind another gateway: its newest report, and what this gateway has sent there since. Pure.
 
-Knows: when a report is stale, that own requests count as running until a report contains them, that a failed attempt
-is doubted until a later report.
+Knows: when a report is stale, that own requests count from being sent to their end whatever the report says, that a
+failed attempt is doubted until a later report.
 Does not know: clocks (the time is an argument), sockets; what is decided from it (remote_view.py, routing.py).
 """
 
 import math
 from dataclasses import dataclass
 
+from voxfleet_gateway.decisions.pods.forecast import Forecast, forecast, usual_after
 from voxfleet_gateway.errors import UpstreamFailure
 
 STALE_INTERVALS = 3
@@ -45,6 +46,8 @@ class RemoteState:
     unanswered: int = 0  # of the open ones: no byte yet
     sent: int = 0  # ever
     reported: int = 0  # of those: sent before the newest report was asked for
+    ended_since_report: int = 0  # of the open ones that had a row
+    usual_others: float | None = None  # of the requests in the region's reports those of other gateways
     failed_seconds: float = -math.inf
     full_seconds: float = -math.inf
     wake_asked_seconds: float = -math.inf
@@ -60,7 +63,14 @@ class RemoteState:
         was = self.report, self.reported, self.takes_requests, self.is_stale(asked_seconds)
         self.report, self.asked_seconds, self.hop_seconds = report, asked_seconds, hop_seconds
         self.reported = max(self.reported, sent_before)
+        self.ended_since_report = 0
+        self.usual_others = usual_after(self.usual_others, self.others)
         return was != (report, self.reported, self.takes_requests, False)
+
+    def record_ended(self, *, has_row: bool = True) -> None:
+        """Count a request of this gateway out, however it ended; an idle session has had no row."""
+        self.open_requests -= 1
+        self.ended_since_report += has_row
 
     def record_failure(self, failure: UpstreamFailure, now_seconds: float) -> None:
         """Send nothing further until a report that is asked for later."""
@@ -90,6 +100,23 @@ class RemoteState:
     def sent_since_report(self) -> int:
         """Own requests that the report does not contain."""
         return self.sent - self.reported
+
+    @property
+    def in_region(self) -> int:
+        """Requests with and without a row: those of the report, changed by what this gateway has sent and ended."""
+        reported = self.report.running + self.report.waiting
+        return max(0, reported + self.sent_since_report - self.ended_since_report)
+
+    @property
+    def others(self) -> int:
+        """Requests in the region that this gateway has not sent."""
+        return max(0, self.in_region - self.open_requests)
+
+    def forecast(self, now_seconds: float, service_seconds: float) -> Forecast:
+        """Return how many requests are in the region by now: others' have changed since the report."""
+        known, others, age_seconds = self.in_region, self.others, max(0.0, self.age_seconds(now_seconds))
+        usual = others if self.usual_others is None else self.usual_others
+        return forecast(known, others, usual, age_seconds, service_seconds)
 
     def wants_wake(self, now_seconds: float) -> bool:
         """Whether asking the peer for a wake would start one."""

@@ -4,6 +4,7 @@ Knows: which of a peer's numbers are believed, and how far: never more capacity 
 Does not know: how a view is scored (region_standing.py, routing.py); clocks (the time is an argument).
 """
 
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -24,9 +25,11 @@ def remote_region_view(
     # One pod more than the most: a pod that is replaced may overlap with its successor.
     most_pods = entry.max_replicas + 1
     rows = min(report.rows, most_pods * serving.max_batch_size)
-    sent, rows_free = remote.sent_since_report, max(0, rows - report.running)
+    service_seconds = report.service_seconds or DEFAULT_SERVICE_SECONDS
+    forecast = remote.forecast(now_seconds, service_seconds)
+    running, waiting = _requests(min(report.running, rows), report.waiting, rows, forecast.known)
     most_requests = most_pods * (serving.max_batch_size + serving.max_queued_requests)
-    free_requests = max(0, min(report.free_requests, most_requests) - sent)
+    free_requests = max(0, min(report.free_requests, most_requests) - remote.sent_since_report)
     may_send = remote.takes_requests and not is_stale
     circuit = region.circuit
     return RegionView(
@@ -43,11 +46,13 @@ def remote_region_view(
         ready_pods=0 if is_stale else min(report.ready_pods, most_pods),
         rows_per_pod=serving.max_batch_size,
         rows=rows,
-        running=min(report.running, rows) + min(sent, rows_free),
-        waiting=report.waiting + max(0, sent - rows_free),
+        running=running,
+        waiting=waiting,
+        drift=round(forecast.mean - forecast.known, 2),
+        spread=round(math.sqrt(forecast.variance), 2),
         free_requests=circuit.allowed(free_requests, remote.unanswered, now_seconds) if may_send else 0,
         circuit_left_seconds=round(circuit.left_seconds(now_seconds), 2),
-        service_seconds=round(report.service_seconds or DEFAULT_SERVICE_SECONDS, 3),
+        service_seconds=round(service_seconds, 3),
         is_falling_asleep=report.is_falling_asleep,
         wake_elapsed_seconds=round(report.wake_elapsed_seconds + age_seconds, 2)
         if report.wake_elapsed_seconds
@@ -58,6 +63,16 @@ def remote_region_view(
         held=held,
         free_places=free_places,
     )
+
+
+def _requests(running: int, waiting: int, rows: int, known: int) -> tuple[int, int]:
+    """Return reported requests with and without a row, changed so that together they are those known of by now."""
+    change = known - running - waiting
+    if change < 0:
+        left = max(0, waiting + change)
+        return known - left, left
+    begun = min(change, max(0, rows - running))
+    return running + begun, waiting + change - begun
 
 
 def _failure(region: RegionState, reported: str | None) -> str | None:
