@@ -9,16 +9,18 @@ from dataclasses import dataclass, field
 from time import process_time
 
 import numpy as np
+from numpy.typing import NDArray
 
 from voxfleet_simulation.oracle import oracle_delays, oracle_gpu_hours
 from voxfleet_simulation.results.statistics import Delays, Statistics, delays_of, statistics_of
-from voxfleet_simulation.scenario.demand import BIN_SECONDS, Arrivals
+from voxfleet_simulation.scenario.demand import Arrivals
 from voxfleet_simulation.scenario.round_trips import make_round_trips
 from voxfleet_simulation.scenario.scenario import Scenario
 from voxfleet_simulation.world.simulation import RunResult, Variant, simulate
 
 PRODUCT, AT_PEAK, AT_MEAN = "voxfleet", "constant at the peak", "constant at the mean"
 COMPARISONS = (AT_PEAK, AT_MEAN, "nearest", "round-robin")
+DEMAND_SECONDS = 60.0  # of a mean: shorter peaks are waited out in queues
 Progress = Callable[[str], None]
 
 
@@ -75,20 +77,34 @@ class Task:
 def constant_replicas(scenario: Scenario, arrivals: Arrivals) -> dict[str, tuple[int, ...]]:
     """Return the replicas of each region that carry its clients' demand at its peak, and at its mean.
 
-    Demand is that of the clients to which the region is the nearest: arrivals of five minutes times the mean service
-    time, at `targetRequestsPerReplica` each; one server at least.
+    Demand is the number of open requests of the clients to which the region is the nearest, each served at once, at
+    `targetRequestsPerReplica` each; the peak is the highest mean of a minute. One server at least.
     """
     home = np.argmin(np.array(make_round_trips(scenario).to_regions), axis=1)[arrivals.countries]
-    bins = np.arange(scenario.begins_at, scenario.ends_at + BIN_SECONDS, BIN_SECONDS)
-    service_seconds = float(arrivals.service_seconds.mean()) if len(arrivals) else 0.0
     peak, mean = [], []
     for index, region in enumerate(scenario.spec.regions):
         target = scenario.autoscaling(region).target_requests_per_replica
-        counts, _ = np.histogram(arrivals.times[home == index], bins)
-        demand = counts * service_seconds / BIN_SECONDS / target
+        begins = arrivals.times[home == index]
+        demand = open_requests(scenario, begins, begins + arrivals.service_seconds[home == index]) / target
         peak.append(max(1, int(np.ceil(demand.max(initial=0)))))
         mean.append(max(1, int(np.ceil(demand.mean()))))
     return {AT_PEAK: tuple(peak), AT_MEAN: tuple(mean)}
+
+
+def open_requests(scenario: Scenario, begins: NDArray[np.float64], ends: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the mean number of open requests in each minute of the period."""
+    edges = np.append(np.arange(scenario.begins_at, scenario.ends_at, DEMAND_SECONDS), scenario.ends_at)
+    # Seconds that requests have been open before each edge.
+    open_before = _seconds_before(begins, edges) - _seconds_before(ends, edges)
+    return np.diff(open_before) / np.diff(edges)
+
+
+def _seconds_before(times: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return for each edge the sum of what has passed since each time before it."""
+    ordered = np.sort(times) - edges[0]
+    sums = np.concatenate([[0.0], np.cumsum(ordered)])
+    counts = np.searchsorted(ordered, edges - edges[0])
+    return counts * (edges - edges[0]) - sums[counts]
 
 
 def variants(names: Iterable[str], constant: dict[str, tuple[int, ...]]) -> list[Variant]:
