@@ -228,7 +228,7 @@ def _assemble(
         Models(dispatcher, speech),
         voice_handlers(speech, stored),
         internal,
-        open_clients(settings, dispatcher, session, peers.others),
+        open_clients(settings, dispatcher, session, peers.others, peering),
         peering,
     )
 

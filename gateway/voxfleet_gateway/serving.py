@@ -18,6 +18,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from voxfleet_gateway.cluster.api import connect
 from voxfleet_gateway.errors import SettingsError
 from voxfleet_gateway.gateway import Gateway, open_gateway
+from voxfleet_gateway.location.peer_rtt_sync import RttAnswers
 from voxfleet_gateway.peers.own_report import own_report
 from voxfleet_gateway.peers.peering import Peering
 from voxfleet_gateway.peers.report import format_report
@@ -144,6 +145,7 @@ def _peer_app(gateway: Gateway, peering: Peering) -> web.Application:
         peering.regions.known,
         settings.region,
         lambda: format_report(own_report(gateway.fleet, settings.pod_name)),
+        RttAnswers(gateway.clients.rtt.store),
         lambda: health.is_draining,
     )
     requests = RequestMiddleware(settings, health, speech.accounts)

@@ -13,6 +13,7 @@ from voxfleet_gateway.decisions.client_location import RegionPlaces, expected_rt
 from voxfleet_gateway.decisions.location.client_place import ClientPlace
 from voxfleet_gateway.decisions.routing import RttSource
 from voxfleet_gateway.decisions.rtt.exchange import ExchangedCells, export, merge
+from voxfleet_gateway.decisions.rtt.peer_exchange import merge_from_peer
 from voxfleet_gateway.decisions.rtt.round_trips import round_trips
 from voxfleet_gateway.decisions.rtt.rtt_model import RttModel
 from voxfleet_gateway.regions import Location
@@ -60,6 +61,17 @@ class RttStore:
     def export(self, max_age_seconds: float) -> dict[str, Any]:
         """Return what another gateway may take over."""
         return export(self.model, time.monotonic(), max_age_seconds)
+
+    def export_to_peers(self, max_age_seconds: float, max_rows: int) -> dict[str, Any]:
+        """Return what gateways of other regions may take over: round trips to this region."""
+        now_seconds = time.monotonic()
+        return export(self.model, now_seconds, max_age_seconds, region=self.gateway_region, max_rows=max_rows)
+
+    def merge_from_peer(self, received: ExchangedCells, region: str) -> int:
+        """Take over what a gateway of another region has learned about that; return how many figures."""
+        if region == self.gateway_region or region not in self.regions():
+            return 0
+        return merge_from_peer(self.model, received, region, time.monotonic())
 
     def merge(self, received: ExchangedCells) -> int:
         """Take over what another gateway has learned; return how many figures."""

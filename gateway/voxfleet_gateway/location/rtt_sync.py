@@ -64,16 +64,17 @@ class RttSync:
         url = peer if math.isinf(max_age_seconds) else f"{peer}?newer_than_seconds={max_age_seconds:g}"
         async with self.session.get(url, headers={"Authorization": BEARER + self.token}) as response:
             response.raise_for_status()
-            body = await _bounded(response)
+            body = await read_bounded(response, MAX_BYTES)
         # A whole export takes tens of milliseconds to check: not on the loop.
         received = await asyncio.to_thread(ExchangedCells.model_validate_json, body)
         return self.store.merge(received)
 
 
-async def _bounded(response: aiohttp.ClientResponse) -> bytes:
+async def read_bounded(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
+    """Return the body. Raises ClientPayloadError beyond the limit, whatever length was declared."""
     body = b""
     async for chunk in response.content.iter_any():
         body += chunk
-        if len(body) > MAX_BYTES:
-            raise aiohttp.ClientPayloadError(f"more than {MAX_BYTES} bytes")
+        if len(body) > max_bytes:
+            raise aiohttp.ClientPayloadError(f"more than {max_bytes} bytes")
     return body

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import structlog
 
 from voxfleet_gateway.decisions.peers.gateway_urls import Networks, PeerUrl, parse_peer_url
-from voxfleet_gateway.decisions.peers.remote_state import ASLEEP, RemoteReport, RemoteState
+from voxfleet_gateway.decisions.peers.remote_state import ASLEEP, STALE_INTERVALS, RemoteReport, RemoteState
 from voxfleet_gateway.errors import PeerUrlError, UpstreamFailure
 from voxfleet_gateway.peers.report import ModelReport, RegionReport
 from voxfleet_gateway.pods.fleet import Fleet
@@ -125,6 +125,13 @@ class RemoteRegions:
         """Return what is known of a region behind a peer; None for one that is here, or has no peer."""
         region = self.fleet.regions.get(key)
         return region.remote if region is not None else None
+
+    def is_reporting(self, peer: Peer) -> bool:
+        """Whether the peer's newest report is fresh."""
+        received = self.reports.get(peer)
+        if received is None:
+            return False
+        return self.fleet.clock() - received.asked_seconds <= STALE_INTERVALS * self.interval_seconds
 
     def sent_before(self, peer: Peer) -> dict[RegionKey, int]:
         """Return how many requests were sent to each region of the peer so far: a report asked for now has them."""

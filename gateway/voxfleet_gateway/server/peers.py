@@ -1,4 +1,4 @@
-"""The port for gateways of other regions: their reports, requests that they spill, wakes that they ask for, voices.
+"""The port for gateways of other regions: reports, round trips, requests that they spill, wakes, voices.
 
 Knows: that every request there comes from a known region, by its certificate, or is refused; that `Voxfleet-*` headers
 are read here and nowhere else. Does not know: how a request is served (speech.py, live/), what stands in a report.
@@ -15,6 +15,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from voxfleet_gateway.errors import PeerCertificateError, PeerHeaderError, Refusal
+from voxfleet_gateway.location.peer_rtt_sync import RttAnswers
+from voxfleet_gateway.location.rtt_sync import RTT_PATH
 from voxfleet_gateway.peers.headers import REFUSAL_HEADER, read_spill_headers
 from voxfleet_gateway.peers.report import REGION_PATH
 from voxfleet_gateway.peers.tls import PeerTls, region_of
@@ -34,6 +36,7 @@ from voxfleet_gateway.voices.peers import CHANGED_PATH, VOICES_PATH
 from voxfleet_gateway.voices.pod_voices import DESIGN_PATH
 
 KEPT_SECONDS = 0.25  # a report serves every peer that asks within so long: there may be a hundred
+POLLED_PATHS = frozenset({REGION_PATH, RTT_PATH})  # they change nothing
 UNKNOWN = "unknown"  # the metric's label of a region that the registry does not name
 
 log = structlog.get_logger(__name__)
@@ -47,6 +50,7 @@ class PeerPort:
     known: Callable[[], Collection[str]]  # names of other regions
     own: str  # this region's name
     report: Callable[[], bytes]
+    round_trips: RttAnswers
     is_draining: Callable[[], bool] = lambda: False
     clock: Callable[[], float] = time.time
     monotonic: Callable[[], float] = time.monotonic
@@ -56,13 +60,13 @@ class PeerPort:
     async def admit(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Refuse what is of no known region; polls are neither logged nor waited for by a drain."""
         try:
-            is_poll = request.path == REGION_PATH and request.method == "GET"
+            is_poll = request.path in POLLED_PATHS and request.method == "GET"
             known = {*self.known(), self.own} if is_poll else self.known()
             region = region_of(_certificate(request), known, self.clock())
         except PeerCertificateError as error:
             return self._refuse(unknown_peer(str(error)), UNKNOWN)
         if is_poll:
-            return self._respond()
+            return self._respond(request)
         if is_replication(request.path):
             request[PEER_REGION] = region
             return await request.match_info.handler(request)  # as a poll: no request of a client
@@ -73,7 +77,10 @@ class PeerPort:
         request[PEER_REGION], request[SPILLED] = region, spilled
         return await handler(request)
 
-    def _respond(self) -> web.Response:
+    def _respond(self, request: web.Request) -> web.Response:
+        if request.path == RTT_PATH:
+            body = self.round_trips.body(is_newest="newer_than_seconds" in request.query)
+            return web.Response(body=body, content_type="application/json")
         until_seconds, body = self.kept
         now_seconds = self.monotonic()
         if now_seconds >= until_seconds:

@@ -15,6 +15,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 from voxfleet_gateway.decisions.accounts.api_keys import hash_of
+from voxfleet_gateway.tokens import gateway_token
 from voxfleet_testbed.network.certificates import LIFETIME, Authority, Identity, make_authority
 
 BUSY = {"free_rows": 0, "running_sequences": 4, "waiting_sequences": 50}
@@ -251,3 +252,31 @@ async def _until_held(regions: Regions, speak: Any) -> Any:
         answer = await speak(regions.eu, HEADERS | {"Prefer": "wait=60"})
         if answer.headers["Voxfleet-Region"] == EU:
             return answer
+
+
+async def test_a_client_that_one_region_measured_is_known_at_the_other(
+    regions: Regions, session: aiohttp.ClientSession
+) -> None:
+    token = {"Authorization": f"Bearer {gateway_token('integration-key')}"}
+
+    async def get(path: str, **query: str) -> Any:
+        async with session.get(regions.eu.url(path, "internal"), params=query, headers=token) as response:
+            assert response.status == 200
+            return await response.json()
+
+    async def rtt_source() -> str:
+        """Where the round trips are from that eu would decide by about the client's next request."""
+        decided = await get("/internal/explain", client="8.8.8.77", model="voxcpm-1.5")
+        return str(decided["record"]["route_request"].get("rtt_source", "assumed"))
+
+    assert (await rtt_source(), (await get("/internal/rtt"))["cells"]) == ("assumed", [])
+    url, report = regions.us.url("/v1/rtt"), {"rtt_seconds": {US: 0.3, EU: 0.001}}
+    async with session.post(url, json=report, headers=HEADERS | {"X-Forwarded-For": "8.8.8.77"}) as answer:
+        assert answer.status == 204
+    async with asyncio.timeout(60):
+        while not (rows := (await get("/internal/rtt"))["cells"]):  # noqa: ASYNC110  # of another process
+            await asyncio.sleep(0.1)
+    # What DNS and eu's other gateways read: the round trip to us, and nothing that us says about eu.
+    assert [(row["level"], row["key"], row["region"]) for row in rows] == [("prefix", ["8.8.8.0/24"], US)]
+    assert await rtt_source() == "measured"
+    assert "8.8.8." not in json.dumps([*regions.eu.lines, *regions.us.lines])

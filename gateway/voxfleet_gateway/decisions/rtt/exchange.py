@@ -41,12 +41,22 @@ class ExchangedCells(BaseModel):
     cells: tuple[ExchangedCell, ...] = Field(max_length=MAX_ROWS)
 
 
-def export(model: RttModel, now_seconds: float, max_age_seconds: float = math.inf) -> dict[str, Any]:
-    """Return the newest figures, the coarse levels first: they are few, and say something about every client."""
+def export(
+    model: RttModel,
+    now_seconds: float,
+    max_age_seconds: float = math.inf,
+    *,
+    region: str = "",
+    max_rows: int = MAX_ROWS,
+) -> dict[str, Any]:
+    """Return the newest figures, the coarse levels first: they are few, and say something about every client.
+
+    Empty region: about every region.
+    """
     rows: list[dict[str, Any]] = []
     for level in reversed(LEVELS):
-        newest = sorted(_rows(model, level, now_seconds, max_age_seconds), key=lambda row: row["age_seconds"])
-        rows += newest[: MAX_ROWS - len(rows)]
+        found = _rows(model, level, now_seconds, max_age_seconds, region)
+        rows += sorted(found, key=lambda row: row["age_seconds"])[: max_rows - len(rows)]
     return {"cells": rows}
 
 
@@ -67,9 +77,13 @@ def merge(model: RttModel, received: ExchangedCells, regions: Collection[str], n
     return taken
 
 
-def _rows(model: RttModel, level: Level, now_seconds: float, max_age_seconds: float) -> Iterator[dict[str, Any]]:
+def _rows(
+    model: RttModel, level: Level, now_seconds: float, max_age_seconds: float, only: str
+) -> Iterator[dict[str, Any]]:
     for key, cells in model.levels[level].cells.items():
         for region, cell in cells.items():
+            if only and region != only:
+                continue
             age_seconds = max(0.0, now_seconds - cell.at_seconds)
             if age_seconds <= max_age_seconds and cell.weight_at(now_seconds) > MIN_WEIGHT:
                 yield _row(level, key, region, cell, age_seconds)

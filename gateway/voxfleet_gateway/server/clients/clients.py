@@ -12,8 +12,10 @@ import aiohttp
 from voxfleet_gateway.decisions.pods.pod_state import PodAddress
 from voxfleet_gateway.dispatch.dispatcher import Dispatcher
 from voxfleet_gateway.location.database import LocationDatabase
+from voxfleet_gateway.location.peer_rtt_sync import PeerRttSync
 from voxfleet_gateway.location.rtt_store import RttStore
 from voxfleet_gateway.location.rtt_sync import RTT_PATH, RttSync
+from voxfleet_gateway.peers.peering import Peering
 from voxfleet_gateway.regions import Location
 from voxfleet_gateway.server.clients.client_locator import ClientLocator
 from voxfleet_gateway.server.clients.proxied_site import ProxiedConnections
@@ -30,12 +32,15 @@ class Clients:
     proxied: ProxiedConnections
     rtt: Rtt
     sync: RttSync
+    peer_sync: PeerRttSync | None = None  # with gateways of other regions
 
     async def run(self) -> None:
         """Read databases again and exchange round trips, until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.locator.database.run(), name="locations")
             group.create_task(self.sync.run(), name="round trips")
+            if self.peer_sync is not None:
+                group.create_task(self.peer_sync.run(), name="round trips of peers")
 
 
 def open_clients(
@@ -43,6 +48,7 @@ def open_clients(
     dispatcher: Dispatcher,
     session: aiohttp.ClientSession,
     others: Callable[[], Sequence[PodAddress]],
+    peering: Peering | None = None,
 ) -> Clients:
     """Build the parts around a dispatcher, which from then on uses what is learned. Raises SettingsError."""
 
@@ -60,4 +66,6 @@ def open_clients(
     dispatcher.round_trips = store.round_trips
     proxied = ProxiedConnections(settings.balancer_networks)
     locator = ClientLocator(settings, database, store, proxied.source)
-    return Clients(locator, proxied, Rtt(store, dispatcher, key), RttSync(session, store, urls, gateway_token(key)))
+    sync = RttSync(session, store, urls, gateway_token(key))
+    peer_sync = PeerRttSync(store, peering.regions, peering.spills.client) if peering is not None else None
+    return Clients(locator, proxied, Rtt(store, dispatcher, key), sync, peer_sync)

@@ -200,12 +200,16 @@ class FakePeer:
     spilled: list[dict[str, str]] = field(default_factory=list)
     answer_poll: Callable[[web.Request], Awaitable[web.StreamResponse]] | None = None
     answer_speech: Callable[[web.Request], Awaitable[web.StreamResponse]] | None = None
+    answer_rtt: Callable[[web.Request], Awaitable[web.StreamResponse]] | None = None
 
     async def region(self, request: web.Request) -> web.StreamResponse:
         self.polls.append(time.monotonic())
         if self.answer_poll is not None:
             return await self.answer_poll(request)
         return web.json_response({"at": dt.datetime.now(dt.UTC).isoformat()} | self.report)
+
+    async def rtt(self, request: web.Request) -> web.StreamResponse:
+        return await self.answer_rtt(request) if self.answer_rtt is not None else web.json_response({"cells": []})
 
     async def speech(self, request: web.Request) -> web.StreamResponse:
         self.spilled.append(dict(request.headers))
@@ -228,6 +232,7 @@ async def fake_peer(regions: Regions) -> Callable[..., Awaitable[tuple[Region, F
         peer = FakePeer("", {"region": "us", "models": [IDLE]})
         app = web.Application()
         app.router.add_get("/internal/region", peer.region)
+        app.router.add_get("/internal/rtt", peer.rtt)
         app.router.add_post("/v1/audio/speech", peer.speech)
         app.router.add_post("/v1/models/{model:.+}/wake", peer.speech)
         runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)

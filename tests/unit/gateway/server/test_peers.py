@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
+from voxfleet_gateway.location.peer_rtt_sync import RttAnswers
+from voxfleet_gateway.location.rtt_store import RttStore
 from voxfleet_gateway.request_context import new_context
 from voxfleet_gateway.server.middleware import CONTEXT
 from voxfleet_gateway.server.peers import KEPT_SECONDS, PeerPort
@@ -33,7 +35,7 @@ class Transport:
 
 
 def request(path: str = "/internal/region", certificate: Any = CERTIFICATE, **headers: str) -> web.Request:
-    method = "GET" if path == "/internal/region" else "POST"
+    method = "GET" if path.startswith("/internal") else "POST"
     given = {name.replace("_", "-"): value for name, value in headers.items()}
     return make_mocked_request(method, path, headers=given, transport=Transport(certificate))
 
@@ -51,7 +53,8 @@ def port(tls: Any) -> PeerPort:
         made.append(1)
         return b"report %d" % len(made)
 
-    return PeerPort(tls, lambda: {"us", "ap"}, "eu", report, clock=lambda: 1.8e9)
+    answers = RttAnswers(RttStore("eu"))
+    return PeerPort(tls, lambda: {"us", "ap"}, "eu", report, answers, clock=lambda: 1.8e9)
 
 
 async def handler(_request: web.Request) -> web.Response:
@@ -79,7 +82,7 @@ async def test_a_handler_reads_the_region_by_its_certificate(port: PeerPort) -> 
     "certificate",
     [None, CERTIFICATE | {"notAfter": "Jan  1 00:00:00 2027 GMT"}, CERTIFICATE | {"subjectAltName": (("DNS", "sa"),)}],
 )
-@pytest.mark.parametrize("path", ["/internal/region", "/v1/audio/speech"])
+@pytest.mark.parametrize("path", ["/internal/region", "/internal/rtt", "/v1/audio/speech"])
 async def test_a_connection_that_outlives_its_certificate_is_closed(
     path: str, certificate: Any, port: PeerPort
 ) -> None:
@@ -91,6 +94,7 @@ async def test_a_connection_that_outlives_its_certificate_is_closed(
 async def test_the_regions_own_certificate_reads_reports_and_sends_no_requests(port: PeerPort) -> None:
     own = CERTIFICATE | {"subjectAltName": (("DNS", "eu"),)}
     assert (await port.admit(request(certificate=own), handler)).status == 200
+    assert (await port.admit(request("/internal/rtt", own), handler)).body == b'{"cells":[]}'  # type: ignore[attr-defined]
     assert (await port.admit(request("/v1/audio/speech", own), handler)).status == 403
 
 
