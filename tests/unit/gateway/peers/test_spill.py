@@ -47,6 +47,10 @@ async def test_a_sleeping_region_spills_and_wakes_in_the_background(
     monkeypatch.setattr(routing, "NEARER_SECONDS", 0.0)
     monkeypatch.setattr(routing, "NEARER_SHARE", 0.0)
     eu, us = await regions.pair([], [wire.speaking(b"of us")])
+    # A region that is nearer by less than 30 ms is not woken, and this machine's loopback is shorter when it is idle.
+    await eu.gateway.peering.poller.stop()
+    eu.state("us").hop_seconds = 0.2
+    eu.gateway.fleet.drop_view(us.key)
     answer, _ = await wire.send(eu.port, wire.post())
     assert answer.endswith(b"of us")
     assert b"Voxfleet-Route: spill-wake\r\n" in answer
