@@ -16,6 +16,7 @@ VIRGINIA, SHANGHAI = "virginia", "shanghai"
 CLIENT, SUBNET = "20.0.1.9", "20.0.1.0/24"  # in Shanghai, by the test's location database
 AMERICAN = "40.0.0.9"
 WAIT_SECONDS = 120.0  # of a loaded machine
+HOLD_SECONDS = 110
 FULL = {"free_rows": 0, "running_sequences": 8, "waiting_sequences": 400}
 
 
@@ -91,7 +92,7 @@ async def test_a_client_in_shanghai(world: World) -> None:
     await resolved(world, "40.0.0.0/24", VIRGINIA)
 
     # All regions sleep: the request is held, its region's Lease renewed, the server asked for through the kubeconfig.
-    held = asyncio.ensure_future(world.speak(SHANGHAI, CLIENT))
+    held = asyncio.ensure_future(world.speak(SHANGHAI, CLIENT, HOLD_SECONDS))
     await wake(world, SHANGHAI)
     assert await held == (SHANGHAI, SHANGHAI, "hold-wake")
     assert world.clusters[VIRGINIA].replicas() == 0, "the other region went on sleeping"
@@ -102,7 +103,7 @@ async def test_a_client_in_shanghai(world: World) -> None:
     await words(world, VIRGINIA, CLIENT, SHANGHAI)
 
     # An American client wakes its own region, and is served from the other one meanwhile or held.
-    woken = asyncio.ensure_future(world.speak(VIRGINIA, AMERICAN))
+    woken = asyncio.ensure_future(world.speak(VIRGINIA, AMERICAN, HOLD_SECONDS))
     await wake(world, VIRGINIA)
     await woken
     await spoken(world, VIRGINIA, AMERICAN, (VIRGINIA, VIRGINIA, "nearest"))
