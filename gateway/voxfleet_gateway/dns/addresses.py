@@ -6,23 +6,21 @@ Does not know: which regions need it. Resolving runs in threads, and answers nev
 
 import asyncio
 import socket
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
-from typing import Any
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import urlsplit
 
 import structlog
 
 from voxfleet_gateway.decisions.dns.records import HTTPS_PORT, Endpoint
+from voxfleet_gateway.decisions.peers.gateway_urls import refused_address
 from voxfleet_gateway.dns.zone_file import MAX_ADDRESSES
 
 RESOLVE_LIMIT_SECONDS = 10.0
 MAX_AT_ONCE = 8
 
 Address = IPv4Address | IPv6Address
-Networks = Sequence[IPv4Network | IPv6Network]
-AddressInfo = tuple[int, int, int, str, tuple[Any, ...]]  # as socket.getaddrinfo has it
 
 log = structlog.get_logger(__name__)
 
@@ -59,25 +57,6 @@ class GatewayAddresses:
         self.endpoints[url] = Endpoint(tuple(usable[:MAX_ADDRESSES]), port, self.alpn)
 
 
-def checked_sockets(networks: Networks) -> Callable[[AddressInfo], socket.socket]:
-    """Return the factory of sockets for reports: a gatewayURL's author must not direct this process to any service.
-
-    Checked when it is connected to, so that a name which resolves anew brings no other address.
-    """
-
-    def new_socket(info: AddressInfo) -> socket.socket:
-        """Return a socket. Raises OSError, so that the next address of the name is tried."""
-        family, kind, protocol, _, sockaddr = info
-        address = ip_address(str(sockaddr[0]).partition("%")[0])
-        if not is_publishable(address, allow_private=True) and not any(address in network for network in networks):
-            raise OSError(f"{address} is no gateway's address (--allowed-peer-networks)")
-        return socket.socket(family, kind, protocol)
-
-    return new_socket
-
-
 def is_publishable(address: Address, *, allow_private: bool) -> bool:
     """Whether an address of a gatewayURL's host may be in an answer."""
-    if address.is_unspecified or address.is_multicast or address.is_link_local or address.is_loopback:
-        return False
-    return allow_private or address.is_global
+    return refused_address(str(address), ()) is None and (allow_private or address.is_global)

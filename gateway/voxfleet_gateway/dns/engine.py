@@ -4,7 +4,7 @@ Knows: which input becomes which part of the data. Does not know: sockets, how a
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -20,6 +20,7 @@ from voxfleet_gateway.decisions.dns.scopes import FindLeaf
 from voxfleet_gateway.decisions.dns.served_models import ServedModel, ServedRegion, served_model
 from voxfleet_gateway.decisions.dns.zone import zone_of
 from voxfleet_gateway.dns.telemetry import ANSWERS, FALLBACK, OVERLOAD
+from voxfleet_gateway.dns.url_rules import UrlRules
 from voxfleet_gateway.dns.zone_file import MAX_REGIONS, ZoneFile
 from voxfleet_gateway.regions import ModelEntry
 
@@ -48,6 +49,7 @@ class Engine:
     clock: Callable[[], float] = time.monotonic
     wall_clock: Callable[[], float] = time.time  # which all engines share, so that all explore the same
     explore_share: float = 0.0
+    url_rules: UrlRules = field(default_factory=UrlRules)
     rtts: Rtts = rtts_by_distance
     counts: dict[str, QueryCounts] = field(default_factory=dict)  # by the model's full name
     solved: dict[str, SolvedModel] = field(default_factory=dict)
@@ -62,9 +64,12 @@ class Engine:
         """The models that are served, those that own a name first: of the file, then of the registry, oldest first."""
         listed = {model.full_name: model for model in self.file.served_models}
         regions = self.file.served_regions
+        administrators = {region.gateway_url for region in regions.values()}
         for entry in sorted(self.entries, key=lambda each: (not each.owns_model_name, each.created_at, each.full_name)):
             model = served_model(entry)
-            merged = tuple(_merged(region, regions.get(region.name)) for region in model.regions)
+            merged = tuple(
+                self._with_rules(_merged(region, regions.get(region.name)), administrators) for region in model.regions
+            )
             listed.setdefault(model.full_name, replace(model, regions=merged))
         return tuple(listed.values())
 
@@ -148,6 +153,9 @@ class Engine:
         }
         zone = zone_of(file.apex, file.records.servers, file.served_regions, models)
         return ZoneData(zone, file.records, file.glue, endpoints, plans, self.find_leaf)
+
+    def _with_rules(self, region: ServedRegion, administrators: Collection[str]) -> ServedRegion:
+        return replace(region, gateway_url=self.url_rules.allowed(region.gateway_url, administrators))
 
     def _count(self, answered: Answered) -> None:
         region = answered.region

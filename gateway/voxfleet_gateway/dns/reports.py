@@ -18,8 +18,8 @@ from voxfleet_gateway.decisions.dns.planning import ModelReport, RegionState
 from voxfleet_gateway.decisions.dns.region_health import RegionHealth, admission, after_failure, after_success
 from voxfleet_gateway.dns.telemetry import ADMISSION, REPORT_AGE, REPORT_FAILURES
 from voxfleet_gateway.errors import PeerReportError
+from voxfleet_gateway.peers.client import PeerClient
 from voxfleet_gateway.peers.report import MAX_REPORT_BYTES, REGION_PATH, RegionReport, parse_region_report
-from voxfleet_gateway.peers.tls import PeerTls
 
 RESPONSE_SECONDS = 2.0
 ATTEMPTS = 2
@@ -50,8 +50,7 @@ class RegionSource:
 class RegionReports:
     """All sources; each is polled by a task of its own, so that a slow one delays no other."""
 
-    session: aiohttp.ClientSession
-    tls: PeerTls
+    client: PeerClient
     interval_seconds: float
     on_change: Callable[[], None]
     sources: dict[Source, RegionSource] = field(default_factory=dict)
@@ -124,10 +123,7 @@ class RegionReports:
             self.on_change()
 
     async def _fetch(self, region: str, url: str) -> RegionReport:
-        request = self.session.get(
-            url.rstrip("/") + REGION_PATH, allow_redirects=False, ssl=self.tls.client, server_hostname=region
-        )
-        async with request as response:
+        async with self.client.of(region).get(url.rstrip("/") + REGION_PATH, allow_redirects=False) as response:
             if response.status != 200:  # noqa: PLR2004
                 raise _StatusError(f"status {response.status}")
             body = await response.content.read(MAX_REPORT_BYTES + 1)

@@ -15,7 +15,7 @@ import structlog
 
 from voxfleet_gateway.cluster.list_watch import ListWatch
 from voxfleet_gateway.cluster.registry_watch import LABEL_SELECTOR, RegistryWatch, registry_path
-from voxfleet_gateway.dns.addresses import GatewayAddresses, checked_sockets
+from voxfleet_gateway.dns.addresses import GatewayAddresses
 from voxfleet_gateway.dns.backend_server import serve_backend
 from voxfleet_gateway.dns.engine import Engine
 from voxfleet_gateway.dns.learned_rtts import RttFetch, RttView
@@ -25,12 +25,14 @@ from voxfleet_gateway.dns.reports import RegionReports
 from voxfleet_gateway.dns.settings import DnsSettings
 from voxfleet_gateway.dns.solver import Solver
 from voxfleet_gateway.dns.telemetry import RELOAD_FAILURES
+from voxfleet_gateway.dns.url_rules import UrlRules
 from voxfleet_gateway.dns.zone_file import read_zone_file
 from voxfleet_gateway.errors import ZoneFileError
 from voxfleet_gateway.location.database import LocationDatabase
+from voxfleet_gateway.peers.client import open_peer_client
 from voxfleet_gateway.peers.tls import PeerTls
 from voxfleet_gateway.regions import ObjectKey
-from voxfleet_gateway.settings import parse_networks, parse_peers
+from voxfleet_gateway.settings import parse_domains, parse_networks, parse_peers
 
 FILE_CHECK_SECONDS = 2.0  # kubelet replaces a mounted file within a minute or two
 FIRST_PAUSE_SECONDS = 0.1  # between attempts until there is something to serve
@@ -207,24 +209,24 @@ async def _assemble(settings: DnsSettings, stack: AsyncExitStack) -> Parts:
     database.open()
     file = read_zone_file(Path(settings.zone_file))
     leaves = LeafFinder(database.files)
-    engine = Engine(file, leaves.find, explore_share=settings.explore_share)
+    rules = UrlRules(parse_domains(settings.allowed_peer_domains), parse_networks(settings.allowed_peer_networks))
+    engine = Engine(file, leaves.find, explore_share=settings.explore_share, url_rules=rules)
     addresses = GatewayAddresses(settings.allow_private_addresses, file.alpn)
     tls = PeerTls.of(Path(settings.peer_tls_folder)) if settings.peer_tls_folder else None
     parts = Parts(settings, engine, addresses, Solver(), database, leaves, tls)
     if settings.rtt_peers:
         parts.rtts = _rtt_fetch(settings, parts, await stack.enter_async_context(_session()))
     if tls is not None:
-        checked = checked_sockets(parse_networks(settings.allowed_peer_networks))
-        session = await stack.enter_async_context(_session(aiohttp.TCPConnector(socket_factory=checked)))
-        parts.reports = RegionReports(session, tls, settings.report_seconds, parts.changed.set)
+        client = await stack.enter_async_context(open_peer_client(tls, engine.url_rules.networks))
+        parts.reports = RegionReports(client, settings.report_seconds, parts.changed.set)
         engine.state_of = parts.reports.state
     if settings.registry:
         parts.watch = await _registry_watch(settings, parts, stack)
     return parts
 
 
-def _session(connector: aiohttp.TCPConnector | None = None) -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
+def _session() -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
 
 
 def _rtt_fetch(settings: DnsSettings, parts: Parts, session: aiohttp.ClientSession) -> RttFetch:

@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict
 
 from voxfleet_gateway.decisions.rtt.exploration import SHARE
 from voxfleet_gateway.errors import SettingsError
-from voxfleet_gateway.settings import parse_networks, parse_peers
+from voxfleet_gateway.settings import parse_domains, parse_networks, parse_peers
 
 
 class DnsSettings(BaseSettings):
@@ -45,6 +45,10 @@ class DnsSettings(BaseSettings):
     peer_tls_folder: str = Field(
         default="",
         description="Folder with tls.crt, tls.key and ca.crt, by which regions report; empty: no region is asked.",
+    )
+    allowed_peer_domains: str = Field(
+        default="",
+        description="Comma-separated domains in which the hosts of the registry's gatewayURLs may lie; empty: none.",
     )
     allowed_peer_networks: str = Field(
         default="",
@@ -87,6 +91,12 @@ class DnsSettings(BaseSettings):
     @classmethod
     def _networks_parse(cls, text: str) -> str:
         parse_networks(text)
+        return text
+
+    @field_validator("allowed_peer_domains")
+    @classmethod
+    def _domains_parse(cls, text: str) -> str:
+        parse_domains(text)
         return text
 
     @field_validator("rtt_peers")

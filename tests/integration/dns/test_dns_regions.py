@@ -189,7 +189,7 @@ async def test_a_leaf_explores_a_near_region_while_that_has_room(fleet: Fleet, t
     exploring = replace(fleet, servers=DnsServers(tmp_path, zone, port, metrics_port, options))
 
     async def region_of(network: str) -> str:
-        return (await asyncio.to_thread(query, port, MODEL, "A", subnet(network))).answer[0][0].to_text()
+        return str((await asyncio.to_thread(query, port, MODEL, "A", subnet(network))).answer[0][0].to_text())
 
     async def wait_for(network: str, region: str) -> None:
         async with asyncio.timeout(LONG_SECONDS):

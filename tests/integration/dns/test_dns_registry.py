@@ -71,6 +71,7 @@ def in_cluster(
         "system-namespace": NAMESPACE,
         "kubeconfig": str(control_plane.kubeconfig),
         "allow-private-addresses": "true",
+        "allowed-peer-networks": f"{own_address()}/32",
     }
     with running(DnsServers(folder, zone, port, metrics_port, options)) as servers:
         yield servers

@@ -107,6 +107,28 @@ def test_the_engines_variables_are_settings(dns: dict[str, Manifest]) -> None:
     assert {each["name"] for each in engine["env"]} <= {f"VOXFLEET_{name.upper()}" for name in DnsSettings.model_fields}
 
 
+def test_the_engine_follows_gateway_urls_as_gateways_do(render: Render, monkeypatch: pytest.MonkeyPatch) -> None:
+    peers = {"allowedPeerDomains": ["tts.example.com", "example.org"], "allowedPeerNetworks": ["10.20.0.0/16"]}
+    gateways = {"peerTLS": {"secretName": "peers"}, "gateway": {"regions": [{"name": "eu-central"}]}}
+    deployments = {
+        each["metadata"]["name"]: each
+        for each in render({"dns": ENABLED} | peers | gateways)
+        if each["kind"] == "Deployment"
+    }
+    engine = variables_of(deployments["voxfleet-dns"], "initContainers")
+    gateway = variables_of(deployments["voxfleet-gateway-eu-central"], "containers")
+    for name, value in (("DOMAINS", "tts.example.com,example.org"), ("NETWORKS", "10.20.0.0/16")):
+        assert engine[f"VOXFLEET_ALLOWED_PEER_{name}"] == gateway[f"VOXFLEET_ALLOWED_PEER_{name}"] == value
+    for name, value in engine.items():
+        monkeypatch.setenv(name, value or "x")
+    assert DnsSettings().allowed_peer_networks == "10.20.0.0/16"  # type: ignore[call-arg]
+
+
+def variables_of(deployment: Manifest, containers: str) -> dict[str, str]:
+    container = deployment["spec"]["template"]["spec"][containers][0]
+    return {each["name"]: each.get("value", "") for each in container["env"]}
+
+
 def test_the_service_has_both_protocols(dns: dict[str, Manifest]) -> None:
     service = dns["Service"]["spec"]
     assert (service["type"], service["externalTrafficPolicy"]) == ("LoadBalancer", "Local")

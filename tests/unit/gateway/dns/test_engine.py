@@ -18,9 +18,11 @@ from voxfleet_gateway.decisions.dns.scopes import Address, Leaf
 from voxfleet_gateway.decisions.location.address_facts import AddressFacts
 from voxfleet_gateway.dns.engine import Engine, Source
 from voxfleet_gateway.dns.telemetry import FALLBACK, REGISTRY
+from voxfleet_gateway.dns.url_rules import UrlRules
 from voxfleet_gateway.dns.zone_file import ZoneFile
 from voxfleet_gateway.regions import ModelEntry
 
+RULES = UrlRules(("example.net", "example.org"))
 EU_URL, ASIA_URL = "https://eu.example.net", "https://asia.example.net"
 SHANGHAI = AddressFacts("", "CN", None, 31.2, 121.5)
 
@@ -81,7 +83,9 @@ RESOLVED: Mapping[str, Endpoint] = {
 
 
 def new_engine(states: States | None = None, clock: Clock | None = None, **more: Any) -> Engine:
-    engine = Engine(zone_file(**more), leaf, (entry(),), RESOLVED, states or States(), clock or Clock())
+    engine = Engine(
+        zone_file(**more), leaf, (entry(),), RESOLVED, states or States(), clock or Clock(), url_rules=RULES
+    )
     engine.refresh()
     return engine
 
@@ -121,6 +125,19 @@ def test_one_resources_gateway_url_is_not_used_for_another_resource() -> None:
     assert ask(engine) == ["192.0.2.1"]
     assert ask(engine, "other") == ["203.0.113.66"]
     assert ask(engine, "asia.regions") == []
+
+
+def test_a_gateway_url_outside_the_allowed_domains_is_neither_asked_nor_resolved() -> None:
+    engine = new_engine()
+    engine.url_rules = UrlRules(("eu.example.net",))
+    engine.refresh()
+    assert engine.urls == {EU_URL}
+    assert engine.sources == {("eu", EU_URL)}
+    assert ask(engine) == ["192.0.2.2"]  # though its address is known from before
+    engine.file = zone_file(regions=[{"name": "asia", "gatewayURL": ASIA_URL}])  # an administrator names it
+    engine.refresh()
+    assert engine.urls == {EU_URL, ASIA_URL}
+    assert ask(engine) == ["192.0.2.1"]
 
 
 def test_the_oldest_resource_owns_a_models_name() -> None:

@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 from voxfleet_gateway.decisions.dns.planning import ModelReport as PlannedReport
 from voxfleet_gateway.dns.reports import RegionReports, model_reports
+from voxfleet_gateway.peers.client import PeerClient
 from voxfleet_gateway.peers.report import ModelReport, RegionReport, format_report
 
 EU, ASIA = ("eu", "https://eu.example.net"), ("asia", "https://asia.example.net/")
@@ -61,7 +62,7 @@ class Tls:
 
 
 def reports(session: Session, on_change: Callable[[], None] = lambda: None) -> RegionReports:
-    return RegionReports(session, Tls(), 0.01, on_change)  # type: ignore[arg-type]
+    return RegionReports(PeerClient(session, Tls()), 0.01, on_change)  # type: ignore[arg-type]
 
 
 async def until(is_true: Callable[[], bool]) -> None:
