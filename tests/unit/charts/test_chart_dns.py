@@ -129,6 +129,50 @@ def variables_of(deployment: Manifest, containers: str) -> dict[str, str]:
     return {each["name"]: each.get("value", "") for each in container["env"]}
 
 
+OWN_NONE = {**ENABLED, "locationDatabase": {}, "peerTLS": {}}
+GATEWAYS: Manifest = {
+    "gateway": {
+        "regions": [{"name": "eu-central"}, {"name": "us-east"}],
+        "locationDatabase": {"persistentVolumeClaim": {"claimName": "geo"}},
+    },
+    "peerTLS": {"secretName": "peer-{region}"},
+}
+
+
+def engine_volumes(render: Render, values: Manifest) -> dict[str, Manifest]:
+    """The volumes with the database and the certificate, whose mounts and variables must be there with them."""
+    deployment = next(
+        each for each in render(values) if each["kind"] == "Deployment" and each["metadata"]["name"] == "voxfleet-dns"
+    )
+    pod = deployment["spec"]["template"]["spec"]
+    volumes = {each["name"]: each for each in pod["volumes"] if each["name"] in {"location", "peer-tls"}}
+    mounts = {each["name"]: each["mountPath"] for each in pod["initContainers"][0]["volumeMounts"]}
+    variables = variables_of(deployment, "initContainers")
+    names = {"location": "VOXFLEET_LOCATION_DATABASE", "peer-tls": "VOXFLEET_PEER_TLS_FOLDER"}
+    for volume, variable in names.items():
+        assert variables.get(variable) == mounts.get(volume)
+        assert (volume in mounts) == (volume in volumes)
+    return volumes
+
+
+def test_the_engine_has_the_gateways_database_and_certificate_unless_it_has_its_own(render: Render) -> None:
+    followed = engine_volumes(render, {"dns": OWN_NONE} | GATEWAYS)
+    assert followed["location"]["persistentVolumeClaim"]["claimName"] == "geo"
+    assert followed["peer-tls"]["secret"]["secretName"] == "peer-eu-central"  # a Secret's name
+    own = engine_volumes(render, {"dns": ENABLED} | GATEWAYS)
+    assert own["location"]["persistentVolumeClaim"] == {"claimName": "places", "readOnly": True}
+    assert own["peer-tls"]["secret"]["secretName"] == "peers"
+    assert engine_volumes(render, {"dns": OWN_NONE}) == {}
+    shared = engine_volumes(render, {"dns": OWN_NONE, "peerTLS": {"secretName": "shared"}})
+    assert shared["peer-tls"]["secret"]["secretName"] == "shared"
+
+
+def test_a_certificate_of_no_region_is_rejected(template: Template) -> None:
+    refused = template({"dns": OWN_NONE, "peerTLS": GATEWAYS["peerTLS"]})
+    assert refused.returncode != 0
+    assert "set dns.peerTLS.secretName" in refused.stderr
+
+
 def test_the_service_has_both_protocols(dns: dict[str, Manifest]) -> None:
     service = dns["Service"]["spec"]
     assert (service["type"], service["externalTrafficPolicy"]) == ("LoadBalancer", "Local")

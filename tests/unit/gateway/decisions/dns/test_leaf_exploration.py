@@ -94,7 +94,7 @@ def test_an_excluded_region_is_never_tried(
 
 
 def test_a_region_with_countries_is_not_tried_by_a_client_without_one() -> None:
-    """Its gateway would refuse the client, whom the other regions serve."""
+    """Its gateway would refuse the client, while the other regions serve it."""
     closed = replace(PARIS, countries=("DE",))
     assert {tried(plan(FRANKFURT, closed), leaf) for leaf in LEAVES[:50]} == {"paris"}
     nowhere = replace(BERLIN, country="")

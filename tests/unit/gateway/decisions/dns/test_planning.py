@@ -147,7 +147,7 @@ def test_a_region_has_room_while_it_reports_ready_slots_half_of_which_are_free(
     assert not ModelView(suspended, {"asia": state}).regions[0].has_room
 
 
-def test_a_plan_explores_as_it_is_told() -> None:
+def test_a_plan_has_the_exploration_that_is_given() -> None:
     exploration = Exploration.at(6000, 0.5)
     assert ModelView(MODEL).plan(None, "europe", 0, exploration).exploration == exploration
     assert ModelView(MODEL).plan(None, "europe", 0).exploration.share == 0
