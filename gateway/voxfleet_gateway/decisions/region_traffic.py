@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 EWMA_WEIGHT = 0.3  # of the newest measurement: the last five make up five sixths of the mean
-SERVICE_WEIGHT = 0.05  # of the newest request: texts differ in length, and a mean of five would follow each long one
+SERVICE_WEIGHT = 0.01  # of the newest request: each error of the mean is one of every wait, and texts differ much
 DEFAULT_SERVICE_SECONDS = 2.0  # one short sentence; used until a request was measured
 DEFAULT_WAKE_SECONDS = 30.0  # image present, weights read from disk; used until a wake was measured or predicted
 RATE_WINDOW_SECONDS = 60.0

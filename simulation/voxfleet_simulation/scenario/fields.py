@@ -148,11 +148,9 @@ class Gateways(ScenarioModel):
     """How old the gateways' view of other regions is, and by which gateway a client enters.
 
     `nearest`: by geography. `balanced`: the cheapest assignment in round trips within the regions' capacity, by a
-    linear program every `dnsSeconds`. The hop that a gateway decides by: `client`, from the client to each region, as
-    the product has it; `path`, from the client by way of this gateway.
+    linear program every `dnsSeconds`.
     """
 
-    hop: Literal["client", "path"] = "client"
     entry: Literal["nearest", "balanced"] = "nearest"
     dns_seconds: float = Field(default=30.0, gt=0)
     load_limit: float = Field(default=0.85, gt=0, le=1)  # part of a region's rows that `balanced` plans with

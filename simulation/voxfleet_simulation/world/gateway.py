@@ -52,7 +52,7 @@ class SimulatedGateway:
     on_demand: Callable[[int], None]  # a region is wanted, or what is held or open there has changed
     on_hold: Callable[[], None]
     hold_seconds: float
-    decides_by_path: bool = False  # the hop to a region is by way of this gateway, not from the client to it
+    decides_by_path: bool = True  # by way of this gateway, as the product does, not from the client to each region
     model: ModelEntry | None = None
     pods: dict[int, PodState] = field(default_factory=dict)  # of open requests, by number
     relayed: dict[int, PodState] = field(
@@ -157,7 +157,7 @@ class SimulatedGateway:
     def _send(self, request: Request, index: int, pod: PodState) -> None:
         self._leave(request)
         was_idle = self.knowledge.states[index].traffic.open_requests == 0
-        request.region, request.sent_at = index, self.loop.now
+        request.region = index
         request.attempts += 1
         self.pods[request.number] = pod
         request.has_waited = not pod.free_rows

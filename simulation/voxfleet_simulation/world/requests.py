@@ -38,7 +38,6 @@ class Request:
     held_since: float = -1.0
     held_seconds: float = 0.0
     held_in: int = -1
-    sent_at: float = 0.0
     has_waited: bool = False  # no row was free, as far as that gateway knew
     arrived_at: float = 0.0  # at the gateway of the region that serves it
     started_at: float = -1.0

@@ -32,6 +32,17 @@ def test_the_default_service_time_is_forgotten_soon_and_one_long_text_moves_it_l
     before = traffic.service_seconds
     traffic.record_end(10.0, moment)
     assert traffic.service_seconds - before < 0.5
-    for _ in range(100):
+    for _ in range(400):
         traffic.record_end(4.0, moment)
     assert traffic.service_seconds > 3.9
+
+
+def test_a_wait_for_a_row_is_no_part_of_the_service_time() -> None:
+    traffic, moment = RegionTraffic(), datetime(2026, 11, 23, tzinfo=UTC)
+    for _ in range(5):
+        traffic.record_end(30.0, moment, has_waited=True)
+    assert traffic.service_seconds > 20, "better than the default while there is nothing else"
+    for _ in range(600):
+        traffic.record_end(4.0, moment)
+        traffic.record_end(30.0, moment, has_waited=True)
+    assert traffic.service_seconds == pytest.approx(4.0, abs=0.2)

@@ -238,3 +238,18 @@ def test_a_new_pod_is_used_while_the_circuit_of_the_old_ones_is_open() -> None:
     world.fleet.refresh()
     assert (world.view.free_requests, world.view.circuit_left_seconds) == (pod.max_requests, 0.0)
     assert world.fleet.pick_pod(KEY) is world.fleet.regions[KEY].pods[TWO]
+
+
+def test_a_request_that_found_every_row_taken_does_not_lengthen_the_service_time() -> None:
+    world = World()
+    world.put(PodEndpoint(ONE, is_ready=True))
+    world.report(running_sequences=3)
+    pod, traffic = world.fleet.regions[KEY].pods[ONE], world.fleet.regions[KEY].traffic
+    with world.fleet.sending(KEY, pod):
+        world.now += 2.0
+    assert traffic.services_measured == 1
+    measured = traffic.service_seconds
+    world.report(running_sequences=3, waiting_sequences=5)
+    with world.fleet.sending(KEY, pod):
+        world.now += 60.0
+    assert traffic.service_seconds == measured

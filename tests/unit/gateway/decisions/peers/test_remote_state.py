@@ -26,6 +26,33 @@ def test_own_requests_count_until_a_report_contains_them() -> None:
     assert state.sent_since_report == 1
 
 
+def test_own_requests_count_out_when_they_end_not_when_a_report_says_so() -> None:
+    state = RemoteState(2.0)
+    for _ in range(3):
+        state.sent += 1
+        state.open_requests += 1
+    state.record_report(RemoteReport(ready_pods=1, rows=8, running=7, waiting=1), 10.0, 3, 0.1)
+    assert (state.in_region, state.others) == (8, 5)
+    state.record_ended()
+    assert (state.in_region, state.others) == (7, 5)
+    state.record_ended(has_row=False)  # an idle session has no row, before its end or after it
+    assert state.in_region == 7
+    state.record_report(RemoteReport(ready_pods=1, rows=8, running=6), 12.0, 3, 0.1)
+    assert (state.in_region, state.others) == (6, 5)
+
+
+def test_others_requests_return_to_their_usual_number_as_a_report_ages() -> None:
+    state = RemoteState(2.0)
+    for at in range(200):
+        state.record_report(RemoteReport(ready_pods=1, rows=8, running=4), float(at), 0, 0.1)
+    state.record_report(RemoteReport(ready_pods=1, rows=8, running=8), 200.0, 0, 0.1)
+    fresh, old = state.forecast(200.0, 1.0), state.forecast(205.0, 1.0)
+    assert (fresh.mean, fresh.variance) == (8, 0)
+    assert old.known == 8
+    assert old.mean == pytest.approx(4.2, abs=0.05), "what was usual, the newest report included"
+    assert old.variance == pytest.approx(4.2, abs=0.1)
+
+
 @pytest.mark.parametrize("failure", list(UpstreamFailure))
 def test_a_failure_is_doubted_until_a_report_that_was_asked_for_later(failure: UpstreamFailure) -> None:
     state = RemoteState(2.0)
