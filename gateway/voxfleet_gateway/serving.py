@@ -24,13 +24,14 @@ from voxfleet_gateway.peers.peering import Peering
 from voxfleet_gateway.peers.report import format_report
 from voxfleet_gateway.server.app import public_app
 from voxfleet_gateway.server.certificates import Certificates
-from voxfleet_gateway.server.clients.proxied_site import ProxiedSite
+from voxfleet_gateway.server.clients.proxied_site import ProxiedConnections, ProxiedSite
 from voxfleet_gateway.server.handover import HandoverHandler
 from voxfleet_gateway.server.internal import internal_app
 from voxfleet_gateway.server.middleware import RequestMiddleware
-from voxfleet_gateway.server.peers import PeerPort, peer_app
+from voxfleet_gateway.server.peers import UNKNOWN, PeerPort, peer_app
 from voxfleet_gateway.server.requests.origins import parse_origins
 from voxfleet_gateway.settings import Settings
+from voxfleet_gateway.telemetry import PEER_FAILURES
 
 LINGERING_SECONDS = 2.0  # in which the rest of a refused body is dropped, so that its client reads the response
 SERVER = "voxfleet"  # the header names no versions
@@ -156,7 +157,13 @@ def _peer_app(gateway: Gateway, peering: Peering) -> web.Application:
 def _site(
     name: str, runner: web.AppRunner, listening_on: socket.socket, gateway: Gateway, context: ssl.SSLContext | None
 ) -> web.BaseSite:
-    """Return the site of a port: of the API's with TLS and PROXY headers, where they are set."""
+    """Return the site of a port: of the API's with TLS and PROXY headers, where they are set.
+
+    The port for peers is open to anybody until the handshake is complete, so that is bounded.
+    """
+    if name == "peers":
+        drops = PEER_FAILURES.labels(UNKNOWN, "handshakes")
+        return ProxiedSite(runner, listening_on, ProxiedConnections(()), context, drops.inc)
     if name == "api" and gateway.settings.proxy_protocol:
         return ProxiedSite(runner, listening_on, gateway.clients.proxied, context)
     return web.SockSite(runner, listening_on, ssl_context=context)

@@ -1,13 +1,15 @@
-"""Accepts connections that a TCP load balancer begins with a PROXY header, before TLS and HTTP.
+"""Accepts connections, some of which a TCP load balancer begins with a PROXY header, and bounds their handshakes.
 
 Knows: the balancers' networks. A connection from one must begin with a header, one from elsewhere is served as it is;
-a header that is malformed or does not come in time closes its connection. The bytes after it are not read here.
+a header that is malformed or does not come in time closes its connection, and so does a TLS handshake. Of too many that
+are unfinished the oldest ends: a client completes one in two round trips. The bytes after it are not read here.
 Does not know: the header's form (decisions/location/proxy_header.py); requests.
 """
 
 import asyncio
 import socket
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 
@@ -21,7 +23,8 @@ from voxfleet_gateway.errors import ProxyHeaderError
 from voxfleet_gateway.telemetry import PROXY_HEADER_FAILURES
 
 HEADER_SECONDS = 5.0  # a balancer sends the header with its first segment
-HANDSHAKE_SECONDS = 10.0
+HANDSHAKE_SECONDS = 10.0  # asyncio's own limit is 60 s
+MAX_OPENING = 256  # unfinished headers and handshakes of one port: descriptors and memory that ask for no certificate
 ACCEPT_RETRY_SECONDS = 0.1  # after an accept that failed, as without free descriptors
 
 log = structlog.get_logger(__name__)
@@ -57,7 +60,7 @@ class ProxiedConnections:
 class ProxiedSite(web.BaseSite):
     """A listening socket whose connections are taken one by one, instead of by the event loop's own server."""
 
-    __slots__ = ("_accepting", "_connections", "_opening", "_socket")
+    __slots__ = ("_accepting", "_connections", "_on_drop", "_opening", "_socket")
 
     def __init__(
         self,
@@ -65,10 +68,12 @@ class ProxiedSite(web.BaseSite):
         listening: socket.socket,
         connections: ProxiedConnections,
         ssl_context: ssl.SSLContext | None,
+        on_drop: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__(runner, ssl_context=ssl_context)
         self._socket, self._connections = listening, connections
-        self._opening: set[asyncio.Task[None]] = set()
+        self._opening: dict[asyncio.Task[None], None] = {}  # the oldest first
+        self._on_drop = on_drop  # called for each one that ends because there are too many
         self._accepting: asyncio.Task[None] | None = None
 
     @property
@@ -106,8 +111,13 @@ class ProxiedSite(web.BaseSite):
                 await asyncio.sleep(ACCEPT_RETRY_SECONDS)
                 continue
             task = asyncio.create_task(self._open(server, connection, peer[0]))
-            self._opening.add(task)
-            task.add_done_callback(self._opening.discard)
+            self._opening[task] = None
+            task.add_done_callback(lambda done: self._opening.pop(done, None))
+            if len(self._opening) > MAX_OPENING:
+                oldest = next(iter(self._opening))
+                del self._opening[oldest]  # or the next connection would cancel it again
+                oldest.cancel()
+                self._on_drop()
 
     async def _open(self, server: web.Server, connection: socket.socket, peer: str) -> None:
         try:
