@@ -99,6 +99,7 @@ async def listening(gateway: Gateway) -> AsyncIterator[dict[str, int]]:
                 gateway.internal_voices,
                 gateway.health,
                 gateway.clients,
+                gateway.peering,
             ),
             settings.internal_port,
         ),
@@ -159,7 +160,7 @@ def _site(
 ) -> web.BaseSite:
     """Return the site of a port: of the API's with TLS and PROXY headers, where they are set.
 
-    The port for peers is open to anybody until the handshake is complete, so that is bounded.
+    The port for peers is open to any client until its handshake is complete, so handshakes are bounded.
     """
     if name == "peers":
         drops = PEER_FAILURES.labels(UNKNOWN, "handshakes")

@@ -5,8 +5,9 @@ round trips without a sentence here is named by its own word, so that a new one 
 Does not know: how a decision is made (routing.py); how the words are printed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from voxfleet_gateway.decisions.record import DecisionRecord
 from voxfleet_gateway.decisions.region_standing import SCORES, wake_wait
@@ -48,6 +49,7 @@ class _Facts:
     rtts: dict[str, float]
     nearest: str  # of the regions that are meant for this client; empty: there is none
     home: str  # of those, the nearest that can serve or be waited for
+    faults: Mapping[str, str]  # by region: why its gateway is not reached or does not report, where that is known
 
     @property
     def decision(self) -> Decision:
@@ -63,13 +65,18 @@ class _Facts:
 # Filter -> why the region is not used.
 FILTER_WORDS = {
     "suspended": "not used: it is suspended (spec.suspend, or the region's own)",
-    "unreachable": "not used: it is in another cluster, and this gateway has no connection to it",
-    "stale": "not used: its gateway does not report, or the last report is too old",
+    "unreachable": "not used: it is in another cluster, and {fault}",
+    "stale": "not used: its gateway does not report, or the last report is too old{fault}",
     "second-hop": "not used: another region's gateway has sent the request here, and it goes through no third one",
     "forbidden": "not used: allowedClients is {countries}, and the client's country is {country}",
     "failed": "not used: its last wake failed: {failure}",
     "hold-full": "not used: it can't serve now, and no further request may wait (spec.gateway.maxHeldRequests)",
 }
+
+# What of these words says why a peer is not used, where that is known, and where not.
+FAULT_WORDS = {"unreachable": "{}", "stale": ": {}"}
+FAULT_UNKNOWN = {"unreachable": "this gateway has no connection to it"}
+NO_FAULTS: Mapping[str, str] = MappingProxyType({})
 
 # Route -> why the decision is what it is.
 ROUTE_WORDS = {
@@ -89,22 +96,21 @@ RTT_WORDS = {
 }
 
 
-def explain_decision(record: DecisionRecord) -> Explanation:
-    """Return the decision of a record in words."""
-    facts = _facts(record)
+def explain_decision(record: DecisionRecord, faults: Mapping[str, str] = NO_FAULTS) -> Explanation:
+    """Return the decision of a record in words; `faults` says of regions why this gateway does not reach them."""
+    facts = _facts(record, faults)
     regions = tuple(_region(view.name, facts) for view in record.views)
     return Explanation(_summary(facts), _client(facts.request), _wakes(facts.decision), regions)
 
 
-def _facts(record: DecisionRecord) -> _Facts:
+def _facts(record: DecisionRecord, faults: Mapping[str, str]) -> _Facts:
     request, names = record.route_request, [view.name for view in record.views]
     rtts = dict(zip(names, request.rtt_seconds, strict=True))
     scores = {score.region: score for score in record.scores}
     usable = sorted(usable_regions(record.standings, request), key=lambda name: (rtts[name], name))
     able = [name for name in usable if scores[name].filtered_by is None]
-    return _Facts(
-        record, {view.name: view for view in record.views}, scores, rtts, _first(usable), _first(able) or _first(usable)
-    )
+    views = {view.name: view for view in record.views}
+    return _Facts(record, views, scores, rtts, _first(usable), _first(able) or _first(usable), faults)
 
 
 def _first(names: Sequence[str]) -> str:
@@ -145,7 +151,7 @@ def _verdict(name: str, facts: _Facts) -> str:
     if facts.request.is_model_suspended:
         return "not used: the model is suspended (spec.suspend)"
     if reason is not None:
-        return _filter_words(reason, facts.views[name], facts.request)
+        return _filter_words(reason, facts.views[name], facts)
     if name == decision.region:
         return {"serve": "chosen: it serves now", "hold": "chosen: the request waits for it"}.get(decision.action, "")
     if not facts.request.rules.spill:
@@ -160,12 +166,13 @@ def _later(name: str, facts: _Facts) -> str:
     return _duration((facts.scores[name].score_seconds or 0.0) - (chosen or 0.0))
 
 
-def _filter_words(reason: str, view: RegionView, request: RouteRequest) -> str:
-    text = FILTER_WORDS.get(reason, f"not used: {reason}")
+def _filter_words(reason: str, view: RegionView, facts: _Facts) -> str:
+    text, fault = FILTER_WORDS.get(reason, f"not used: {reason}"), facts.faults.get(view.name, "")
     return text.format(
         countries=", ".join(view.allowed_countries),
-        country=request.client_country or "unknown",
+        country=facts.request.client_country or "unknown",
         failure=view.failure,
+        fault=FAULT_WORDS.get(reason, "{}").format(fault) if fault else FAULT_UNKNOWN.get(reason, ""),
     )
 
 

@@ -13,8 +13,11 @@ from voxfleet_gateway.peers.remote_regions import RemoteRegions
 from voxfleet_gateway.peers.spill import Spills
 from voxfleet_gateway.peers.tls import PeerTls
 from voxfleet_gateway.pods.fleet import Fleet
+from voxfleet_gateway.regions import RegionKey
 from voxfleet_gateway.settings import Settings, parse_domains, parse_networks
 from voxfleet_gateway.telemetry import PEER_REPORT_AGE
+
+NO_URL = "its resource gives it no gatewayURL, or one that the operator refuses (condition GatewayURLForbidden)"
 
 
 @dataclass(slots=True)
@@ -46,6 +49,18 @@ class Peering:
         for task in waking:
             task.cancel()
         await asyncio.gather(self.poller.stop(), *waking, return_exceptions=True)
+
+    def fault(self, key: RegionKey) -> str:
+        """Return why a region's gateway is not reached or does not report; empty where it does, or is this one."""
+        region = self.regions.fleet.regions.get(key)
+        if region is None or region.is_here:
+            return ""
+        if (refused := self.regions.refused.get(key)) is not None:
+            return f"its gatewayURL is refused: {refused}"
+        if (peer := self.regions.peer_of.get(key)) is None:
+            return NO_URL
+        polls = self.poller.polls.get(peer)
+        return polls.fault if polls is not None else ""
 
     def refresh_gauges(self) -> None:
         """Set the ages of the newest reports, by region."""

@@ -5,7 +5,7 @@ client's address is not logged.
 Does not know: how it is decided (decisions/routing.py), how the reasons are worded (decisions/explanation.py).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from ipaddress import ip_address
@@ -15,7 +15,7 @@ from aiohttp import web
 
 from voxfleet_gateway.decisions import record
 from voxfleet_gateway.decisions.client_location import parse_location
-from voxfleet_gateway.decisions.explanation import explain_decision
+from voxfleet_gateway.decisions.explanation import NO_FAULTS, explain_decision
 from voxfleet_gateway.decisions.location.address_facts import COUNTRY
 from voxfleet_gateway.decisions.location.client_place import UNKNOWN, ClientPlace
 from voxfleet_gateway.decisions.record import DecisionRecord
@@ -23,13 +23,14 @@ from voxfleet_gateway.decisions.routing import RouteRequest
 from voxfleet_gateway.dispatch.dispatcher import SHOWN_NAMES, Dispatcher
 from voxfleet_gateway.errors import Refusal, RequestRefusedError
 from voxfleet_gateway.refusals import bad_request, gateway_starting, unknown_model
-from voxfleet_gateway.regions import Location, ModelEntry
+from voxfleet_gateway.regions import Location, ModelEntry, RegionKey
 from voxfleet_gateway.request_context import new_context
 from voxfleet_gateway.server.responses import error_response
 from voxfleet_gateway.settings import Settings
 from voxfleet_gateway.tokens import bearer_matches, gateway_token
 
 EXPLAIN_PATH = "/internal/explain"
+NO_PEERING = "this gateway has no certificate for peers (--peer-tls-folder, in the chart peerTLS.secretName)"
 
 
 @dataclass(slots=True)
@@ -39,6 +40,7 @@ class Explain:
     settings: Settings
     dispatcher: Dispatcher
     place_of: Callable[[str], ClientPlace] = lambda _address: UNKNOWN
+    peer_fault: Callable[[RegionKey], str] = lambda _key: NO_PEERING  # empty: none
 
     async def get(self, request: web.Request) -> web.Response:
         """Respond with the explanation, or with 400, 401, 404, 503."""
@@ -65,7 +67,8 @@ class Explain:
         if context.decided is None:
             raise AssertionError("a decision is always recorded")
         about = {"gateway": self.settings.pod_name, "gateway_region": self.settings.region, "model": model.full_name}
-        return about | {"client": address} | explained(context.decided)
+        faults = {entry.name: self.peer_fault(model.key(entry.name)) for entry in model.regions}
+        return about | {"client": address} | explained(context.decided, faults)
 
     def _model(self, name: str) -> ModelEntry:
         if not name:
@@ -78,7 +81,7 @@ class Explain:
         return model
 
 
-def explained(decided: DecisionRecord) -> dict[str, Any]:
+def explained(decided: DecisionRecord, faults: Mapping[str, str] = NO_FAULTS) -> dict[str, Any]:
     """Return a decision as JSON values: in words, in figures, and as the record that can be replayed."""
     decision = decided.decision
     return {
@@ -88,7 +91,7 @@ def explained(decided: DecisionRecord) -> dict[str, Any]:
         "retry_after_seconds": decision.retry_after_seconds,
         "wake_estimate_seconds": decision.wake_estimate_seconds,
         "wake": [*decision.wake],
-        "words": asdict(explain_decision(decided)),
+        "words": asdict(explain_decision(decided, faults)),
         "record": {"event": "request", "request_id": "explain", **record.to_json(decided)},
     }
 

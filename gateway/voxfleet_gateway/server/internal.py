@@ -12,6 +12,7 @@ from aiohttp import web
 from voxfleet_gateway.decisions.demand_lease import format_time
 from voxfleet_gateway.decisions.snapshot import RegionState
 from voxfleet_gateway.dispatch.handover import HANDOVER_PATH
+from voxfleet_gateway.peers.peering import Peering
 from voxfleet_gateway.pods.fleet import Fleet
 from voxfleet_gateway.regions import RegionKey
 from voxfleet_gateway.server.clients.clients import Clients
@@ -100,12 +101,16 @@ def internal_app(  # noqa: PLR0913, PLR0917  # the handlers of all paths
     voices: InternalVoices | None,
     health: Health,
     clients: Clients,
+    peering: Peering | None,
 ) -> web.Application:
     """Return the application of port 9091."""
     app = web.Application(client_max_size=settings.max_body_bytes)
     app.router.add_post(HANDOVER_PATH, handover.post, expect_handler=continue_later)
     app.router.add_get("/internal/load", Internal(settings, fleet).load)
-    app.router.add_get(EXPLAIN_PATH, Explain(settings, handover.speech.dispatcher, clients.locator.place_of).get)
+    explain = Explain(settings, handover.speech.dispatcher, clients.locator.place_of)
+    if peering is not None:
+        explain.peer_fault = peering.fault
+    app.router.add_get(EXPLAIN_PATH, explain.get)
     clients.rtt.add_internal(app)
     # For the kubelet, where the API's port begins with a PROXY header, which it does not send.
     app.router.add_get("/health/live", health.live)

@@ -11,6 +11,7 @@ import pytest
 from mmdb_writer import MMDBWriter
 from netaddr import IPSet  # type: ignore[import-untyped]
 from voxfleet_gateway.replay import replay
+from voxfleet_gateway.tokens import gateway_token
 
 SHANGHAI, VIRGINIA = "1.0.1.77", "8.8.8.77"
 REPORTS = 3
@@ -63,6 +64,17 @@ async def test_clients_are_served_nearby_and_by_what_was_learned(
         (line,) = await by.until(logged, "the request's record")
         return answer.headers["Voxfleet-Region"], line["route_request"].get("rtt_source", "assumed")
 
+    async def explained(by: Any, address: str) -> tuple[str, str, str]:
+        """Return what `voxfleet route explain --client` would say: region, source of round trips, country."""
+        token = {"Authorization": f"Bearer {gateway_token('integration-key')}"}
+        query = {"client": address, "model": "voxcpm-1.5"}
+        async with session.get(by.url("/internal/explain", "internal"), params=query, headers=token) as answer:
+            assert answer.status == 200
+            body = await answer.json()
+        asked = body["record"]["route_request"]
+        return body["region"], asked["rtt_source"], asked["client_country"]
+
+    assert await explained(gateway, SHANGHAI) == ("ap-shanghai", "distance", "CN")
     assert await record(gateway, SHANGHAI) == ("ap-shanghai", "distance")
     assert await record(gateway, VIRGINIA) == ("us-east", "distance")
 
@@ -74,6 +86,8 @@ async def test_clients_are_served_nearby_and_by_what_was_learned(
         await asyncio.sleep(1.1)  # one report in a second counts
     assert await record(gateway, SHANGHAI) == ("us-east", "measured")
     assert await record(gateway, "1.0.2.77") == ("ap-shanghai", "distance")
+    assert await explained(gateway, SHANGHAI) == ("us-east", "measured", "CN")
+    assert await explained(gateway, "1.0.2.77") == ("ap-shanghai", "distance", "CN")
 
     restarted = await start_gateway(
         region="us-east", VOXFLEET_VOICE_PEERS=f"127.0.0.1:{gateway.ports['internal']}", **settings

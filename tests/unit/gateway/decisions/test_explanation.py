@@ -38,6 +38,29 @@ def test_every_filter_has_words() -> None:
 
 
 @pytest.mark.parametrize(
+    ("view", "fault", "verdict"),
+    [
+        (
+            RegionView("us", is_reachable=False),
+            "",
+            "it is in another cluster, and this gateway has no connection to it",
+        ),
+        (RegionView("us", is_reachable=False), "its {URL}", "it is in another cluster, and its {URL}"),
+        (RegionView("us", is_stale=True), "", "its gateway does not report, or the last report is too old"),
+        (
+            RegionView("us", is_stale=True),
+            "connect: refused",
+            "its gateway does not report, or the last report is too old: connect: refused",
+        ),
+        (RegionView("us", is_suspended=True), "a fault", "it is suspended (spec.suspend, or the region's own)"),
+    ],
+)
+def test_why_a_peer_is_not_used_is_said_where_it_is_known(view: RegionView, fault: str, verdict: str) -> None:
+    words = explain_decision(decided(awake("eu"), view), {"us": fault})
+    assert words.regions[1].verdict == f"not used: {verdict}"
+
+
+@pytest.mark.parametrize(
     ("views", "summary", "verdicts"),
     [
         (

@@ -7,6 +7,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from voxfleet_gateway.decisions.location.address_facts import AddressFacts
 from voxfleet_gateway.decisions.location.client_place import ClientPlace
 from voxfleet_gateway.decisions.rtt.client_network import ClientNetwork
 from voxfleet_gateway.gateway import Gateway
@@ -14,6 +15,16 @@ from voxfleet_gateway.regions import Location
 from voxfleet_gateway.replay import replay
 from voxfleet_gateway.server.explain import Explain
 from voxfleet_gateway.tokens import gateway_token
+
+
+class Places:
+    """A database that knows one place."""
+
+    paths = ("places.mmdb",)
+
+    def lookup(self, _address: Any) -> AddressFacts:
+        return AddressFacts("1.0.0.0/16", country="CN", asn=64496, latitude=31.2, longitude=121.5)
+
 
 Ask = Callable[..., Any]
 HEADERS = {"Authorization": f"Bearer {gateway_token('x')}"}
@@ -45,6 +56,21 @@ async def test_an_awake_region_is_explained(wire: Any) -> None:
     (region,) = words["regions"]
     assert region["state"].startswith("awake: 1 server, 0 of 64 rows in use")
     assert region["score_seconds"] == pytest.approx(region["rtt_seconds"] + sum(region["waits"].values()))
+
+
+async def test_an_address_is_located_by_databases_and_by_what_was_learned(wire: Any) -> None:
+    async with opened(wire, wire.speaking(), latitude=50.11, longitude=8.68) as (gateway, ask):
+        locator = gateway.clients.locator
+        locator.database = Places()
+        _, before = await ask(client="1.0.0.7", model="m")
+        assert locator.rtt.reported(locator.place_of("1.0.0.9"), {"eu": 0.9})
+        _, after = await ask(client="1.0.0.7", model="m")
+    assert before["words"]["client"].startswith(
+        "The client is at 31.20, 121.50; its country is CN. Round trips are estimated"
+    )
+    assert after["words"]["client"].endswith("Round trips are measured.")
+    (old,), (new,) = (body["record"]["route_request"]["rtt_seconds"] for body in (before, after))
+    assert new > 2 * old
 
 
 async def test_the_record_replays(wire: Any) -> None:
