@@ -1,12 +1,14 @@
 """Two gateway processes of two regions with certificates of one authority: what one cannot serve, the other does."""
 
 import asyncio
+import contextlib
 import datetime as dt
 import json
 import signal
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from voxfleet_testbed.network.certificates import LIFETIME, Authority, Identity,
 BUSY = {"free_rows": 0, "running_sequences": 4, "waiting_sequences": 50}
 HEADERS = {"Authorization": "Bearer key", "X-Request-Id": "r-1", "Voxfleet-Client-Country": "DE"}
 EU, US = "eu-central", "us-east"
+HOP_SECONDS = 0.1  # each way
 
 
 @dataclass
@@ -35,12 +38,12 @@ class Regions:
     eu_pod: Any
     us_pod: Any
 
-    def put_model(self, **fields: Any) -> None:
-        urls = {EU: self.eu, US: self.us}
+    def put_model(self, us_port: int | None = None, **fields: Any) -> None:
+        ports = {EU: self.eu.ports["peers"], US: us_port or self.us.ports["peers"]}
         self.stage.put_model(
             [
-                self.stage.region(name, local=False, gateway_url=f"https://127.0.0.1:{gateway.ports['peers']}")
-                for name, gateway in urls.items()
+                self.stage.region(name, local=False, gateway_url=f"https://127.0.0.1:{port}")
+                for name, port in ports.items()
             ],
             **fields,
         )
@@ -230,21 +233,44 @@ async def test_an_expired_certificate_ends_spills_until_it_is_renewed(
             await asyncio.sleep(0.2)
 
 
+@asynccontextmanager
+async def far_away(regions: Regions) -> AsyncIterator[None]:
+    """Put us behind a long line: for a peer that is as near as loopback, no region of its own is woken."""
+
+    async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while data := await reader.read(2**16):
+                await asyncio.sleep(HOP_SECONDS)
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there = await asyncio.open_connection("127.0.0.1", regions.us.ports["peers"])
+        await asyncio.gather(copy(reader, there[1]), copy(there[0], writer))
+
+    server = await asyncio.start_server(forward, "127.0.0.1", 0)
+    regions.put_model(server.sockets[0].getsockname()[1])
+    yield
+    server.close()
+
+
 async def test_a_sleeping_region_is_woken_while_another_cluster_serves(
     regions: Regions, speak: Any, meanwhile: Callable[[Awaitable[Any]], Any]
 ) -> None:
-    regions.stage.put_pods(EU)
-    answer = await spoken_by(regions, speak, US, "spill-wake")
-    assert answer.body == b"RIFFus"
-    async with asyncio.timeout(60):
-        while regions.stage.lease(EU)["spec"].get("renewTime") is None:  # noqa: ASYNC110
-            await asyncio.sleep(0.1)
-    # And when us sleeps too, the request is held here for the wake that has begun.
-    regions.stage.put_pods(US)
-    async with meanwhile(_until_held(regions, speak)) as held:
-        regions.stage.put_pods(EU, regions.eu_pod, ready=True)
-        regions.eu_pod.report = {}
-        assert (await held).body == b"RIFFeu"
+    async with far_away(regions):
+        regions.stage.put_pods(EU)
+        answer = await spoken_by(regions, speak, US, "spill-wake")
+        assert answer.body == b"RIFFus"
+        async with asyncio.timeout(60):
+            while regions.stage.lease(EU)["spec"].get("renewTime") is None:  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+        # And when us sleeps too, the request is held here for the wake that has begun.
+        regions.stage.put_pods(US)
+        async with meanwhile(_until_held(regions, speak)) as held:
+            regions.stage.put_pods(EU, regions.eu_pod, ready=True)
+            regions.eu_pod.report = {}
+            assert (await held).body == b"RIFFeu"
 
 
 async def _until_held(regions: Regions, speak: Any) -> Any:
