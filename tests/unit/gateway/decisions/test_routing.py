@@ -325,7 +325,9 @@ def plainly_decided(views: list[RegionView], request: RouteRequest) -> tuple[str
     able = [view for view in existing if filtered_by(view, request) is None]
     able = able if request.rules.spill else [view for view in able if view is existing[0]]
     if not able:
-        return "refuse", plain_home(existing, rtt).name if existing else None
+        if not existing:
+            return "refuse", None
+        return "refuse", (plain_home(existing, rtt) if request.rules.spill else existing[0]).name
     home = plain_home(able, rtt)
     candidates = [view for view in able if view is home or (request.rules.spill and view.is_available)]
     chosen = min(candidates, key=lambda view: (score(view, rtt[view.name]), view.name))
