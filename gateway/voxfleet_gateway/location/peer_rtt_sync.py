@@ -16,7 +16,8 @@ import aiohttp
 import structlog
 from pydantic import ValidationError
 
-from voxfleet_gateway.decisions.rtt.exchange import MAX_ROWS, ExchangedCells
+from voxfleet_gateway.decisions.rtt.exchange import MAX_ROWS
+from voxfleet_gateway.decisions.rtt.peer_exchange import read_from_peer
 from voxfleet_gateway.location.rtt_store import RttStore
 from voxfleet_gateway.location.rtt_sync import FETCH_SECONDS, RTT_PATH, read_bounded
 from voxfleet_gateway.peers.client import PeerClient
@@ -24,8 +25,8 @@ from voxfleet_gateway.peers.remote_regions import Peer, RemoteRegions
 
 SYNC_SECONDS = 5.0  # between two fetches from a peer
 NEWEST_SECONDS = 3 * SYNC_SECONDS  # what counts as new: a fetch that fails is made good by the next
-NEWEST_ROWS = 1000  # of the coarsest levels first; 80 KB
-MAX_BYTES = 2 * 2**20  # a row has 80 bytes
+NEWEST_ROWS = 1000  # of the coarsest levels first; 100 KB
+MAX_BYTES = 2 * 2**20  # a row has 100 bytes
 KEPT_SECONDS = 1.0  # an answer serves all peers that ask within so long
 CONCURRENT_FETCHES = 4  # a whole answer takes tens of milliseconds of a processor
 
@@ -92,5 +93,5 @@ class PeerRttSync:
         async with session.get(url, headers=headers, allow_redirects=False) as response:
             response.raise_for_status()
             body = await read_bounded(response, MAX_BYTES)
-        received = await asyncio.to_thread(ExchangedCells.model_validate_json, body)
-        return self.store.merge_from_peer(received, peer.region)
+        rows = await asyncio.to_thread(read_from_peer, body, peer.region)
+        return self.store.merge_from_peer(rows, peer.region)

@@ -5,14 +5,14 @@ Does not know: how estimates are made (decisions/rtt/); connections; other gatew
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from voxfleet_gateway.decisions.client_location import RegionPlaces, expected_rtts_seconds
 from voxfleet_gateway.decisions.location.client_place import ClientPlace
 from voxfleet_gateway.decisions.routing import RttSource
-from voxfleet_gateway.decisions.rtt.exchange import ExchangedCells, export, merge
+from voxfleet_gateway.decisions.rtt.exchange import ExchangedCell, ExchangedCells, export, merge
 from voxfleet_gateway.decisions.rtt.peer_exchange import merge_from_peer
 from voxfleet_gateway.decisions.rtt.round_trips import round_trips
 from voxfleet_gateway.decisions.rtt.rtt_model import RttModel
@@ -67,11 +67,11 @@ class RttStore:
         now_seconds = time.monotonic()
         return export(self.model, now_seconds, max_age_seconds, region=self.gateway_region, max_rows=max_rows)
 
-    def merge_from_peer(self, received: ExchangedCells, region: str) -> int:
+    def merge_from_peer(self, rows: Iterable[ExchangedCell], region: str) -> int:
         """Take over what a gateway of another region has learned about that; return how many figures."""
         if region == self.gateway_region or region not in self.regions():
             return 0
-        return merge_from_peer(self.model, received, region, time.monotonic())
+        return merge_from_peer(self.model, rows, region, time.monotonic())
 
     def merge(self, received: ExchangedCells) -> int:
         """Take over what another gateway has learned; return how many figures."""

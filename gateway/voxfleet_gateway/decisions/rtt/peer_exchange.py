@@ -6,12 +6,13 @@ Does not know: HTTP, certificates; what a figure means (rtt_model.py).
 """
 
 from collections import Counter
+from collections.abc import Iterable
 from ipaddress import ip_network
 
 from voxfleet_gateway.decisions.location.country_centers import country_center
 from voxfleet_gateway.decisions.rtt.cells import Cell
 from voxfleet_gateway.decisions.rtt.client_network import IPV4_BITS, IPV6_BITS
-from voxfleet_gateway.decisions.rtt.exchange import MIN_WEIGHT, ExchangedCells
+from voxfleet_gateway.decisions.rtt.exchange import MIN_WEIGHT, ExchangedCell, ExchangedCells
 from voxfleet_gateway.decisions.rtt.rtt_model import AREA_DEGREES, GroupKey, Groups, Level, RttModel
 
 MAX_ASN = 2**32 - 1
@@ -19,15 +20,22 @@ MAX_AREA = (90 // AREA_DEGREES, 180 // AREA_DEGREES)  # of latitude, of longitud
 AREA_PARTS = 2
 
 
-def merge_from_peer(model: RttModel, received: ExchangedCells, region: str, now_seconds: float) -> int:
+def read_from_peer(body: bytes, region: str) -> tuple[ExchangedCell, ...]:
+    """Return what a peer may say: figures about its own region, for groups that clients can be in.
+
+    Takes tens of milliseconds for as many as there may be. Raises pydantic.ValidationError.
+    """
+    received = ExchangedCells.model_validate_json(body)
+    return tuple(row for row in received.cells if row.region == region and is_group(row.level, row.key))
+
+
+def merge_from_peer(model: RttModel, rows: Iterable[ExchangedCell], region: str, now_seconds: float) -> int:
     """Take over the figures about the peer's own region that weigh more than what is known; return how many."""
     made: Counter[Level] = Counter()
     for level, groups in model.levels.items():
         made[level] = sum(region in cells for cells in groups.cells.values())
     taken = 0
-    for row in received.cells:
-        if row.region != region or not is_group(row.level, row.key):
-            continue
+    for row in rows:
         given = Cell(row.mean, row.weight, now_seconds - row.age_seconds)
         groups = model.levels[row.level]
         cells = groups.cells.get(row.key)  # not as used: that a peer sends a group keeps none of this gateway's

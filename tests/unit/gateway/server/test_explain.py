@@ -3,7 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import pytest
@@ -61,7 +61,7 @@ async def test_an_awake_region_is_explained(wire: Any) -> None:
 async def test_an_address_is_located_by_databases_and_by_what_was_learned(wire: Any) -> None:
     async with opened(wire, wire.speaking(), latitude=50.11, longitude=8.68) as (gateway, ask):
         locator = gateway.clients.locator
-        locator.database = Places()
+        locator.database = cast("Any", Places())
         _, before = await ask(client="1.0.0.7", model="m")
         assert locator.rtt.reported(locator.place_of("1.0.0.9"), {"eu": 0.9})
         _, after = await ask(client="1.0.0.7", model="m")
