@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import voxfleet_gateway.telemetry  # noqa: F401  # defines the gateway's metrics in REGISTRY
 import yaml
-from prometheus_client import REGISTRY
+from prometheus_client import REGISTRY, CollectorRegistry
+from voxfleet_gateway.dns.telemetry import REGISTRY as DNS_REGISTRY
 from voxfleet_testbed.fixtures import skipping
 from voxfleet_testbed.programs.go_builds import build, find_programs
 from voxfleet_testbed.settings import REPOSITORY, Settings
@@ -20,6 +21,7 @@ MODEL = {"namespace": "d", "name": "n"}
 REGION = MODEL | {"region": "eu"}
 AT_GATEWAY = {"namespace": "v", "pod": "g"}  # labels of the scrape
 GATEWAY, OPERATOR, INFERENCE = "voxfleet_gateway_", "voxfleet_operator_", "voxfleet_inference_"
+DNS = "voxfleet_dns_"
 RENEWALS = f"{GATEWAY}lease_renewals_total"
 PHASE, CONDITION = f"{OPERATOR}region_phase", f"{OPERATOR}condition"
 REQUESTS, REFUSALS = f"{GATEWAY}requests_total", f"{GATEWAY}refusals_total"
@@ -147,6 +149,31 @@ CASES: dict[str, tuple[Series, dict[str, str], Series, int]] = {
         | constant("voxfleet_dns_fallback_models", 0, **AT_GATEWAY, fallback="geography"),
         20,
     ),
+    "VoxFleetDnsDown": (
+        constant(f"{DNS}connections", 0, **AT_GATEWAY),
+        {"namespace": "v"},
+        constant(f"{DNS}connections", 0, **AT_GATEWAY) | constant(f"{DNS}connections", 3, namespace="v", pod="other"),
+        10,
+    ),
+    "VoxFleetDnsInternalErrors": (
+        {series(f"{DNS}internal_errors_total", **AT_GATEWAY): f"0x15 1x{HOUR}"},
+        {"namespace": "v"},
+        constant(f"{DNS}internal_errors_total", 4, **AT_GATEWAY),  # long ago
+        20,
+    ),
+    "VoxFleetDnsRegionOut": (
+        constant(f"{DNS}region_admission_ratio", 0, **AT_GATEWAY, region="eu"),
+        {"namespace": "v", "region": "eu"},
+        constant(f"{DNS}region_admission_ratio", 0, **AT_GATEWAY, region="eu")
+        | constant(f"{DNS}region_admission_ratio", 0.1, namespace="v", pod="other", region="eu"),
+        10,
+    ),
+    "VoxFleetDnsReloadFails": (
+        {series(f"{DNS}reload_failures_total", **AT_GATEWAY): f"0x15 1x{HOUR}"},
+        {"namespace": "v"},
+        constant(f"{DNS}reload_failures_total", 1, **AT_GATEWAY),
+        HOUR,
+    ),
     "VoxFleetRegistryInvalid": (
         constant(f"{GATEWAY}registry_invalid", 1, **AT_GATEWAY),
         {"namespace": "v"},
@@ -228,12 +255,27 @@ WITHOUT_ALERT = {
 }  # fmt: skip
 
 
-def test_every_metric_of_the_gateway_has_an_alert_or_a_reason_for_none() -> None:
+DNS_WITHOUT_ALERT = {
+    "figures, good or bad only by a goal": {"answers_total", "solve_seconds", "overload_ratio"},
+    "VoxFleetDnsFallback fires when they last": {"solve_failures_total"},
+    "VoxFleetDnsRegionOut fires when they last": {"report_failures_total", "report_age_seconds"},
+    "any client may ask for what is refused": {"failed_requests_total"},
+}
+
+
+@pytest.mark.parametrize(
+    ("registry", "prefix", "without_alert"),
+    [(REGISTRY, GATEWAY, WITHOUT_ALERT), (DNS_REGISTRY, DNS, DNS_WITHOUT_ALERT)],
+    ids=["gateway", "dns"],
+)
+def test_every_metric_has_an_alert_or_a_reason_for_none(
+    registry: CollectorRegistry, prefix: str, without_alert: dict[str, set[str]]
+) -> None:
     suffixes = {"counter": "_total"}
-    families = [family for family in REGISTRY.collect() if family.name.startswith(GATEWAY)]
-    names = {family.name.removeprefix(GATEWAY) + suffixes.get(family.type, "") for family in families}
-    in_rules = {name for rule in RULES for name in re.findall(rf"{GATEWAY}(\w+)", rule["expr"])}
-    reasoned = {name for listed in WITHOUT_ALERT.values() for name in listed}
+    families = [family for family in registry.collect() if family.name.startswith(prefix)]
+    names = {family.name.removeprefix(prefix) + suffixes.get(family.type, "") for family in families}
+    in_rules = {name for rule in RULES for name in re.findall(rf"{prefix}(\w+)", rule["expr"])}
+    reasoned = {name for listed in without_alert.values() for name in listed}
     assert names - in_rules == reasoned
 
 
