@@ -5,21 +5,18 @@ that fails is made once more on a new one. Does not know: what follows from a re
 """
 
 import asyncio
-import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
-import aiohttp
 import structlog
 
 from voxfleet_gateway.decisions.dns.planning import ModelReport, RegionState
 from voxfleet_gateway.decisions.dns.region_health import RegionHealth, admission, after_failure, after_success
 from voxfleet_gateway.dns.telemetry import ADMISSION, REPORT_AGE, REPORT_FAILURES
-from voxfleet_gateway.errors import PeerReportError
 from voxfleet_gateway.peers.client import PeerClient
-from voxfleet_gateway.peers.report import MAX_REPORT_BYTES, REGION_PATH, RegionReport, parse_region_report
+from voxfleet_gateway.peers.report import REGION_PATH, RegionReport
+from voxfleet_gateway.peers.report_fetch import failure_reason, fetch_report
 
 RESPONSE_SECONDS = 2.0
 ATTEMPTS = 2
@@ -97,9 +94,9 @@ class RegionReports:
         for _attempt in range(ATTEMPTS):
             try:
                 async with asyncio.timeout(RESPONSE_SECONDS):
-                    report = await self._fetch(*source)
+                    report, _ = await fetch_report(self.client.of(source[0]), source[1].rstrip("/") + REGION_PATH)
             except Exception as error:  # noqa: BLE001  # whatever a region sends, the polling goes on
-                fault = _reason(error)
+                fault = failure_reason(error)
                 detail = str(error)[:300]
                 continue
             self._received(source[0], kept, report)
@@ -122,19 +119,6 @@ class RegionReports:
         if is_first or was_out != kept.health.is_out:
             self.on_change()
 
-    async def _fetch(self, region: str, url: str) -> RegionReport:
-        async with self.client.of(region).get(url.rstrip("/") + REGION_PATH, allow_redirects=False) as response:
-            if response.status != 200:  # noqa: PLR2004
-                raise _StatusError(f"status {response.status}")
-            body = await response.content.read(MAX_REPORT_BYTES + 1)
-            while len(body) <= MAX_REPORT_BYTES and (more := await response.content.readany()):
-                body += more
-        return parse_region_report(body, region, datetime.now(UTC))
-
-
-class _StatusError(Exception):
-    """A response that is no report."""
-
 
 def model_reports(report: RegionReport) -> dict[str, ModelReport]:
     """Return what plans need of a report; requests are counted by gateway, and every gateway has as many."""
@@ -146,16 +130,3 @@ def model_reports(report: RegionReport) -> dict[str, ModelReport]:
         )
         for row in report.models
     }
-
-
-def _reason(error: Exception) -> str:
-    """Return one of few words, for the metric."""
-    if isinstance(error, PeerReportError):
-        return error.reason
-    if isinstance(error, _StatusError):
-        return "status"
-    if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):
-        return "certificate"
-    if isinstance(error, TimeoutError):
-        return "timeout"
-    return "connect" if isinstance(error, aiohttp.ClientError | OSError) else "internal"

@@ -1,26 +1,23 @@
 """Polls GET /internal/region of every peer, over one kept connection each.
 
-Knows: how often, jitter, back-off from a peer that fails, which responses are usable. Does not know: what follows from
-a report (remote_regions.py).
+Knows: how often, jitter, back-off from a peer that fails. Does not know: which responses are usable (report_fetch.py),
+what follows from a report (remote_regions.py).
 """
 
 import asyncio
 import contextlib
 import random
-import ssl
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
-import aiohttp
 import structlog
 
-from voxfleet_gateway.errors import PeerReportError
-from voxfleet_gateway.peers.client import REFUSED_ADDRESS, PeerClient
+from voxfleet_gateway.peers.client import PeerClient
 from voxfleet_gateway.peers.remote_regions import Peer, RemoteRegions
-from voxfleet_gateway.peers.report import MAX_REPORT_BYTES, REGION_PATH, RegionReport, parse_region_report
+from voxfleet_gateway.peers.report import REGION_PATH
+from voxfleet_gateway.peers.report_fetch import failure_reason, fetch_report
 from voxfleet_gateway.telemetry import PEER_FAILURES
 
 RESPONSE_SECONDS = 2.0  # connection and body included; a peer slower than that is of no use for a request that waits
@@ -30,10 +27,6 @@ SHORTEST_PAUSE_SECONDS = 0.1  # however often attempts fail
 HOP_SAMPLES = 8  # the shortest counts: others waited for a handshake, or for the peer's event loop
 
 log = structlog.get_logger(__name__)
-
-
-class _StatusError(Exception):
-    """A response that is no report."""
 
 
 @dataclass(slots=True)
@@ -99,30 +92,16 @@ class PeerPoller:
         asked_seconds, sent_before = self.clock(), self.regions.sent_before(peer)
         try:
             async with asyncio.timeout(RESPONSE_SECONDS):
-                report, hop_seconds = await self._fetch(peer, asked_seconds)
+                session, url = self.client.of(peer.region), peer.url.url(REGION_PATH)
+                report, answered_seconds = await fetch_report(session, url, self.clock)
         except Exception as error:  # noqa: BLE001  # whatever a peer sends, the polling goes on
             self._failed(peer, polls, error)
             return
         if polls.fault:
             log.info("peer_reports_again", peer=peer.region, url=peer.url.url(""))
         polls.failures, polls.fault = 0, ""
-        polls.hops.append(hop_seconds)
+        polls.hops.append(answered_seconds - asked_seconds)
         self.regions.record_report(peer, report, asked_seconds, sent_before, min(polls.hops))
-
-    async def _fetch(self, peer: Peer, asked_seconds: float) -> tuple[RegionReport, float]:
-        session, url = self.client.of(peer.region), peer.url.url(REGION_PATH)
-        async with session.get(url, headers={"Accept-Encoding": "identity"}, allow_redirects=False) as response:
-            hop_seconds = self.clock() - asked_seconds
-            if response.status != 200:  # noqa: PLR2004
-                response.close()
-                raise _StatusError(f"status {response.status}")
-            body = bytearray()
-            while chunk := await response.content.readany():
-                body += chunk
-                if len(body) > MAX_REPORT_BYTES:  # whatever length was declared
-                    response.close()
-                    break
-        return parse_region_report(bytes(body), peer.region, datetime.now(UTC)), hop_seconds
 
     def _failed(self, peer: Peer, polls: PeerPolls, error: Exception) -> None:
         polls.failures += 1
@@ -133,19 +112,3 @@ class PeerPoller:
             polls.fault = fault
             log.warning("peer_does_not_report", peer=peer.region, url=peer.url.url(""), reason=reason, error=fault)
         self.regions.record_silence(peer)
-
-
-def failure_reason(error: Exception) -> str:
-    """Return the reason of a failed poll: one of few words, for the metric."""
-    if isinstance(error, PeerReportError):
-        return error.reason
-    if isinstance(error, _StatusError):
-        return "status"
-    # A certificate that is expired, of another region, or of no known authority; also this gateway's own, to the peer.
-    if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):
-        return "certificate"
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return "address" if error.os_error.errno == REFUSED_ADDRESS else "connect"
-    if isinstance(error, TimeoutError):
-        return "timeout"
-    return "reset" if isinstance(error, aiohttp.ClientError | OSError) else "internal"

@@ -37,12 +37,12 @@ class Response:
     def content(self) -> "Response":
         return self
 
-    async def read(self, _limit: int) -> bytes:
+    async def readany(self) -> bytes:
         body, self.body = self.body, b""
         return body
 
-    async def readany(self) -> bytes:
-        return b""
+    def close(self) -> None:
+        self.body = b""
 
 
 @dataclass
