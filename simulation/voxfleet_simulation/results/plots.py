@@ -16,13 +16,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from voxfleet_simulation.results.statistics import servers_over_time
-from voxfleet_simulation.results.study import PRODUCT, Study
+from voxfleet_simulation.results.study import AT_MEAN, PRODUCT, Study
 from voxfleet_simulation.scenario.scenario import HOUR_SECONDS
 
 COLORS = ("#2f6fde", "#e07b39", "#3a9d5d", "#a05fc0", "#c94f6d", "#6b8e9e", "#b59b2b", "#4aa8a8")
 SIZE_INCHES = (8.4, 3.9)
 POINTS = 600  # of a line over time
 LEAST_DELAY_MS = 1.0
+MOST_COLUMNS = 5  # of a legend
 INK, PAPER = "#20242a", "#ffffff"
 STYLE: Any = {
     "font.size": 10,
@@ -83,7 +84,7 @@ def _figures(study: Study) -> Iterator[tuple[str, Figure]]:
         for name, plot in plots_of(study):
             figure = Figure(SIZE_INCHES, layout="constrained")
             axes = figure.subplots()
-            axes.tick_params(colors=INK)
+            axes.tick_params(which="both", colors=INK)  # minor ticks of logarithmic axes too
             axes.xaxis.label.set_color(INK)
             axes.yaxis.label.set_color(INK)
             plot(study, axes)
@@ -104,7 +105,10 @@ def _delays(study: Study, axes: Axes) -> None:
         chosen = np.unique(np.geomspace(1, known.size, POINTS).astype(int))
         picked = known.size - chosen[::-1]
         width = 2.2 if name == PRODUCT else 1.3
-        axes.plot(np.maximum(known[picked], LEAST_DELAY_MS), parts[picked], color=color, label=name, linewidth=width)
+        # Constant fleets are often equally quick: the dashes of the one leave the other visible.
+        line = "--" if name == AT_MEAN else "-"
+        delays = np.maximum(known[picked], LEAST_DELAY_MS)
+        axes.plot(delays, parts[picked], line, color=color, label=name, linewidth=width)
     axes.set(xscale="log", yscale="log", xlabel="start delay", ylabel="requests that start later")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda ms, _: f"{ms:g} ms" if ms < 1000 else f"{ms / 1000:g} s"))  # noqa: PLR2004
     axes.yaxis.set_major_formatter(FuncFormatter(lambda part, _: f"{part:g} %"))
@@ -122,10 +126,15 @@ def _servers(study: Study, axes: Axes) -> None:
     axes.stackplot(hours, counts, labels=names, colors=COLORS, step="post", linewidth=0, alpha=0.85)
     for (name, replicas), line in zip(study.constant.items(), ("--", ":"), strict=True):
         axes.axhline(sum(replicas), color=INK, linestyle=line, linewidth=1.2, label=name)
-    axes.set(xlabel="hours since the begin", ylabel="GPU nodes", xlim=(0, scenario.period.hours), ylim=(0, None))
+    axes.set(xlabel="hours since the beginning", ylabel="GPU nodes", xlim=(0, scenario.period.hours), ylim=(0, None))
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_title("GPU nodes by region")
-    axes.legend(frameon=False, fontsize=9, labelcolor=INK, ncols=2, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    columns = len(names) + len(study.constant)
+    if columns <= MOST_COLUMNS:  # beside the title; the plot keeps its width
+        place: dict[str, Any] = {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0), "ncols": columns}
+    else:
+        place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.16), "ncols": MOST_COLUMNS}
+    axes.legend(frameon=False, fontsize=9, labelcolor=INK, handlelength=1.6, columnspacing=1.2, **place)
 
 
 def _money(study: Study, axes: Axes) -> None:
@@ -153,10 +162,10 @@ def _idle(study: Study, axes: Axes) -> None:
     axes.axvline(seconds[best], color=INK, linestyle=":", linewidth=1.2)
     axes.annotate(
         f" least at {seconds[best]:.0f} s",
-        (seconds[best], 0),
+        (seconds[best], 0.98),
         color=INK,
         xycoords=("data", "axes fraction"),
-        va="bottom",
+        va="top",
     )
     axes.set(xscale="log", xlabel="idleTimeoutSeconds", ylabel="money", ylim=(0, None))
     axes.set_xticks(seconds, [f"{each:.0f}" for each in seconds])

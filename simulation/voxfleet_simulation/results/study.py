@@ -104,7 +104,8 @@ def _seconds_before(times: NDArray[np.float64], edges: NDArray[np.float64]) -> N
     ordered = np.sort(times) - edges[0]
     sums = np.concatenate([[0.0], np.cumsum(ordered)])
     counts = np.searchsorted(ordered, edges - edges[0])
-    return counts * (edges - edges[0]) - sums[counts]
+    passed: NDArray[np.float64] = counts * (edges - edges[0]) - sums[counts]
+    return passed
 
 
 def variants(names: Iterable[str], constant: dict[str, tuple[int, ...]]) -> list[Variant]:
