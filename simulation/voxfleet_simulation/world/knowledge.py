@@ -150,6 +150,7 @@ class Knowledge:
 
     def ended(self, index: int, pod: PodState) -> None:
         """Count a request out, however it ended."""
+        self._read(index)  # a poll that was due before this end contains the request: it is no end since that report
         self.states[index].traffic.open_requests -= 1
         pod.record_ended()
         remote = self.states[index].remote
