@@ -164,7 +164,7 @@ class SimulatedGateway:
         self.knowledge.sent(index, pod)
         if was_idle:
             self.on_demand(index)
-        half = self.network_seconds(request) / 2
+        half = self.round_trips.between_regions[self.index][index] / 2
         self.loop.after(half, self._arrive, request, index, pod)
 
     def network_seconds(self, request: Request) -> float:

@@ -185,6 +185,11 @@ class World:
         request.gateway = self.entry.choose(request.country, arrivals.draws[number])
         if number % PROGRESS_EVERY == 0:
             self.on_progress(number / len(arrivals))
+        half_seconds = self.entry.round_trips.to_regions[request.country][request.gateway] / 2
+        self.loop.after(half_seconds, self.reached, request)
+
+    def reached(self, request: Request) -> None:
+        """A request reaches the gateway that DNS has named to its client."""
         if self.regions[request.gateway].is_lost:
             self.records.end(request, Outcome.UNREACHABLE)
         else:

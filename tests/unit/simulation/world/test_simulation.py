@@ -11,7 +11,7 @@ from voxfleet_simulation.scenario.demand import make_arrivals
 from voxfleet_simulation.scenario.round_trips import make_round_trips
 from voxfleet_simulation.scenario.scenario import Scenario
 from voxfleet_simulation.world.requests import Outcome, Records, Request
-from voxfleet_simulation.world.simulation import RunResult, Variant, simulate
+from voxfleet_simulation.world.simulation import RunResult, Variant, build, simulate
 
 EU = {"name": "eu", "location": {"latitude": "50.1", "longitude": "8.7"}, "pricePerGpuHour": {"onDemand": "1"}}
 US = {"name": "us", "location": {"latitude": "38.9", "longitude": "-77.4"}}
@@ -158,3 +158,30 @@ def test_a_drought_moves_servers_to_on_demand_and_back(make: Any) -> None:
     late = scenario.ends_at - 60
     pools = [{pool for pool, begin, end in result.bills[0] if begin < at < end} for at in (middle, late)]
     assert pools == [{"ondemand"}, {"spot"}]
+
+
+def test_a_gateway_knows_what_is_in_its_own_pods_and_has_old_reports_of_others(make: Any) -> None:
+    spec = {
+        "regions": [EU, US],
+        "autoscaling": {"minReplicas": 1, "maxReplicas": 1},
+        "serving": {"maxBatchSize": 2, "maxQueuedRequests": 10_000},
+    }
+    scenario = make(spec=spec, demand={"requests": 2400, "countries": [DE]})
+    world = build(scenario, make_arrivals(scenario), Variant("voxfleet"))
+    gateway, own, elsewhere = world.gateways[0], [], []
+    policy = gateway.policy
+
+    def checked(standings: Any, request: Any) -> Any:
+        views = [standing.view for standing in standings]
+        true = [region.open_requests for region in world.regions]
+        own.append(views[0].running + views[0].waiting - true[0])
+        elsewhere.append(views[1].running + views[1].waiting - true[1])
+        assert views[1].is_remote
+        return policy(standings, request)
+
+    gateway.policy = checked
+    result = world.run()
+    assert result.records.routes["spill-load"] > 100
+    assert set(own) == {0}
+    # No other gateway sends: only ends and sends are late by the way between the regions.
+    assert np.mean(np.abs(elsewhere)) < 0.1
