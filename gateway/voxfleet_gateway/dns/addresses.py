@@ -43,9 +43,9 @@ class GatewayAddresses:
     async def _resolve(self, url: str, limit: asyncio.Semaphore) -> None:
         try:
             parts = urlsplit(url)
-            host, port = parts.hostname or "", parts.port or HTTPS_PORT
+            host, _port = parts.hostname or "", parts.port  # a port that cannot be raises ValueError
             async with limit, asyncio.timeout(RESOLVE_LIMIT_SECONDS):
-                found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+                found = await asyncio.get_running_loop().getaddrinfo(host, HTTPS_PORT, type=socket.SOCK_STREAM)
         except (OSError, ValueError, TimeoutError) as error:
             log.warning("gateway_not_resolved", url=url, error=str(error)[:200])
             return
@@ -54,7 +54,8 @@ class GatewayAddresses:
         if not usable:
             log.warning("gateway_not_publishable", url=url, addresses=[str(each) for each in addresses])
             return
-        self.endpoints[url] = Endpoint(tuple(usable[:MAX_ADDRESSES]), port, self.alpn)
+        # Not the URL's port, which is the one for gateways of other regions: it asks for a peer's certificate.
+        self.endpoints[url] = Endpoint(tuple(usable[:MAX_ADDRESSES]), HTTPS_PORT, self.alpn)
 
 
 def is_publishable(address: Address, *, allow_private: bool) -> bool:

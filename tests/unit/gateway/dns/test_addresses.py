@@ -51,12 +51,12 @@ def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
 async def test_hosts_are_resolved_and_kept_while_they_do_not(names: dict[str, list[str]]) -> None:
     addresses = GatewayAddresses(allow_private=False, alpn=("h2",))
     names["eu.example.com"] = ["8.8.8.8", "10.0.0.1", "8.8.4.4"]
-    await addresses.resolve(["https://eu.example.com:6006", "https://none.example.com", ""])
-    expected = Endpoint((ip_address("8.8.4.4"), ip_address("8.8.8.8")), 6006, ("h2",))
-    assert addresses.endpoints == {"https://eu.example.com:6006": expected}
+    await addresses.resolve(["https://eu.example.com:6007", "https://none.example.com", ""])
+    expected = Endpoint((ip_address("8.8.4.4"), ip_address("8.8.8.8")), 443, ("h2",))  # not the port for peers
+    assert addresses.endpoints == {"https://eu.example.com:6007": expected}
     names.clear()
-    await addresses.resolve(["https://eu.example.com:6006"])
-    assert addresses.endpoints == {"https://eu.example.com:6006": expected}
+    await addresses.resolve(["https://eu.example.com:6007"])
+    assert addresses.endpoints == {"https://eu.example.com:6007": expected}
     await addresses.resolve([])
     assert addresses.endpoints == {}
 
