@@ -59,7 +59,7 @@ def in_cluster(
     folder: Path = tmp_path_factory.mktemp("dns")
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
     control_plane.api.apply(f"/api/v1/namespaces/{NAMESPACE}", namespace)
-    put_model(control_plane.api, "narrator", f"https://{own_address()}:6006")
+    put_model(control_plane.api, "narrator", f"https://{own_address()}:6007")
     zone = folder / "zone.yaml"
     zone.write_text(
         f"zone: {ZONE}\nnameServers: [{{name: ns.example.net}}]\nregions: [{{name: asia, addresses: [192.0.2.40]}}]\n"
@@ -93,7 +93,7 @@ def test_models_resolve_to_addresses_of_the_file_and_of_gateway_urls(in_cluster:
     assert answer(in_cluster, "20.1.2.0/24") == {"192.0.2.40"}
     assert answer(in_cluster, "20.1.2.0/24", "narrator.apps") == {"192.0.2.40"}
     https = query(in_cluster.port, f"narrator-1-5.{ZONE}", "HTTPS", subnet("30.1.2.0/24"))
-    assert [record.to_text() for record in https.answer[0]] == [f'1 . port="6006" ipv4hint="{own_address()}"']
+    assert [record.to_text() for record in https.answer[0]] == [f'1 . ipv4hint="{own_address()}"']
 
 
 def test_models_come_change_and_go(in_cluster: DnsServers, control_plane: Any) -> None:
