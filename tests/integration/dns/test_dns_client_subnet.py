@@ -19,7 +19,7 @@ ECS = dns.edns.OptionType.ECS
         ("20.1.2.0/24", "192.0.2.40", 11),  # Shanghai and Tokyo, two /12, have one answer: joined
         ("20.17.2.0/24", "192.0.2.40", 11),
         ("20.33.2.0/24", "192.0.2.20", 12),
-        ("30.1.2.0/24", "192.0.2.10", 5),  # Berlin, Paris, and neighbours that nothing is known of: the default region
+        ("30.1.2.0/24", "192.0.2.10", 8),  # Berlin and Paris; their neighbours have another basis
         ("40.1.2.0/24", "192.0.2.20", 11),
         ("40.33.2.0/24", "192.0.2.30", 11),
         ("50.0.0.0/24", "192.0.2.50", 24),
