@@ -5,7 +5,6 @@ by an earlier session, so that an expired certificate ends with its connections.
 Does not know: sockets, issuers; which regions there are (the registry has them).
 """
 
-import asyncio
 import ssl
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -14,17 +13,16 @@ from typing import Any
 
 import structlog
 
+from voxfleet_gateway.changed_files import CHECK_SECONDS, Version, follow_files, version_of
 from voxfleet_gateway.errors import PeerCertificateError, SettingsError
 
 # Of the mounted Secret, as cert-manager names them.
 CERTIFICATE_FILE, KEY_FILE, CA_FILE = "tls.crt", "tls.key", "ca.crt"
 HANDSHAKE_TURNS = 6  # of client and server: TLS 1.3 takes three
-CHECK_SECONDS = 5.0  # kubelet replaces a Secret's files within a minute or two
 
 log = structlog.get_logger(__name__)
 
 Certificate = Mapping[str, Any]  # as SSLSocket.getpeercert() returns it
-Version = tuple[tuple[int, int, int], ...]
 
 
 @dataclass(slots=True)
@@ -49,7 +47,7 @@ class PeerTls:
 
     def load(self) -> None:
         """Read the files. Raises SettingsError, and keeps the old contexts, when they do not fit together."""
-        self.version = self._version_now()
+        self.version = version_of(self._paths)
         try:
             self.server, self.client = self._server_context(), self._client_context()
         except (OSError, ssl.SSLError) as error:
@@ -64,15 +62,8 @@ class PeerTls:
 
     async def follow(self, check_seconds: float = CHECK_SECONDS) -> None:
         """Load the files whenever they have changed, until cancelled."""
-        while True:
-            await asyncio.sleep(check_seconds)
-            if self._version_now() == self.version:
-                continue
-            try:
-                await asyncio.to_thread(self.load)
-                log.info("peer_certificate_reloaded")
-            except SettingsError as error:
-                log.warning("peer_certificate_not_reloaded", error=str(error))
+        events = "peer_certificate_reloaded", "peer_certificate_not_reloaded"
+        await follow_files(lambda: self.version, self._paths, self.load, events, check_seconds)
 
     def is_current(self, connection: ssl.SSLObject | ssl.SSLSocket) -> bool:
         """Whether a connection that a peer opened was checked against the present CA."""
@@ -101,13 +92,9 @@ class PeerTls:
         context.load_verify_locations(self.folder / CA_FILE)  # and no other CA
         return context
 
-    def _version_now(self) -> Version:
-        try:
-            found = [(self.folder / name).stat() for name in (CERTIFICATE_FILE, KEY_FILE, CA_FILE)]
-        except OSError:
-            return ()
-        # With the inode: Kubernetes replaces a file, perhaps by one of the same size and time.
-        return tuple((each.st_ino, each.st_mtime_ns, each.st_size) for each in found)
+    @property
+    def _paths(self) -> tuple[Path, ...]:
+        return tuple(self.folder / name for name in (CERTIFICATE_FILE, KEY_FILE, CA_FILE))
 
 
 def handshake_fault(server: ssl.SSLContext, client: ssl.SSLContext, region: str) -> str | None:

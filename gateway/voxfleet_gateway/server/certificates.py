@@ -4,20 +4,12 @@ Knows: that open connections keep the certificate that they began with; that a p
 replaces nothing. Does not know: sockets, issuers.
 """
 
-import asyncio
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import structlog
-
+from voxfleet_gateway.changed_files import CHECK_SECONDS, Version, follow_files, version_of
 from voxfleet_gateway.errors import SettingsError
-
-CHECK_SECONDS = 5.0  # kubelet replaces a Secret's files within a minute or two
-
-log = structlog.get_logger(__name__)
-
-Version = tuple[tuple[int, int, int], ...]
 
 
 @dataclass(slots=True)
@@ -31,7 +23,7 @@ class Certificates:
 
     def load(self) -> None:
         """Read both files. Raises SettingsError, and keeps the old pair, when they are not a pair."""
-        self.version = self._version_now()
+        self.version = version_of(self._paths)
         try:
             new_context().load_cert_chain(self.certificate, self.key)  # a context that fails halfway has no use
             self.context.load_cert_chain(self.certificate, self.key)
@@ -44,23 +36,12 @@ class Certificates:
 
     async def follow(self, check_seconds: float = CHECK_SECONDS) -> None:
         """Load the files whenever they have changed, until cancelled."""
-        while True:
-            await asyncio.sleep(check_seconds)
-            if self._version_now() == self.version:
-                continue
-            try:
-                await asyncio.to_thread(self.load)
-                log.info("certificate_reloaded")
-            except SettingsError as error:
-                log.warning("certificate_not_reloaded", error=str(error))
+        events = "certificate_reloaded", "certificate_not_reloaded"
+        await follow_files(lambda: self.version, self._paths, self.load, events, check_seconds)
 
-    def _version_now(self) -> Version:
-        try:
-            found = [path.stat() for path in (self.certificate, self.key)]
-        except OSError:
-            return ()
-        # With the inode: Kubernetes replaces a file, perhaps by one of the same size and time.
-        return tuple((each.st_ino, each.st_mtime_ns, each.st_size) for each in found)
+    @property
+    def _paths(self) -> tuple[Path, ...]:
+        return self.certificate, self.key
 
 
 def new_context() -> ssl.SSLContext:
