@@ -30,19 +30,28 @@ def testbed_settings() -> Settings:
 @pytest.fixture(scope="session")
 def control_plane(testbed_settings: Settings) -> Iterator[ControlPlane]:
     """An API server and etcd, without controllers: no other process changes what a test writes."""
-    with skipping(testbed_settings):
-        started = start_control_plane(testbed_settings)
-    try:
+    with _running(testbed_settings) as started:
         yield started
-    finally:
-        started.close()
+
+
+@pytest.fixture(scope="module")
+def second_control_plane(testbed_settings: Settings) -> Iterator[ControlPlane]:
+    """Another cluster's API server and etcd, for one module."""
+    with _running(testbed_settings) as started:
+        yield started
 
 
 @pytest.fixture(scope="session")
 def control_plane_with_controllers(testbed_settings: Settings) -> Iterator[ControlPlane]:
     """An API server, etcd and the controller manager: Deployments create pods, owned objects are collected."""
-    with skipping(testbed_settings):
-        started = start_control_plane(testbed_settings, controllers=True)
+    with _running(testbed_settings, controllers=True) as started:
+        yield started
+
+
+@contextmanager
+def _running(settings: Settings, *, controllers: bool = False) -> Iterator[ControlPlane]:
+    with skipping(settings):
+        started = start_control_plane(settings, controllers=controllers)
     try:
         yield started
     finally:

@@ -16,7 +16,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,11 +27,11 @@ import yaml
 from aiohttp import web
 from voxfleet_operator import names
 from voxfleet_testbed.cluster.api import Api
-from voxfleet_testbed.cluster.control_plane import ControlPlane, start_control_plane
+from voxfleet_testbed.cluster.control_plane import ControlPlane
 from voxfleet_testbed.dns.location_example import write_location_database
 from voxfleet_testbed.dns.processes import DnsServers, free_ports, running
 from voxfleet_testbed.dns.queries import addresses, query, subnet
-from voxfleet_testbed.errors import ApiError, UnavailableError
+from voxfleet_testbed.errors import ApiError
 from voxfleet_testbed.fixtures import skipping
 from voxfleet_testbed.network.certificates import Authority, Identity, make_authority
 from voxfleet_testbed.programs.packages import DNS_PACKAGE_OF, install_packages
@@ -228,23 +228,9 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def second(testbed_settings: Settings) -> Iterator[ControlPlane]:
+def _dns_packages(testbed_settings: Settings) -> None:
     with skipping(testbed_settings):
-        started = start_control_plane(testbed_settings)
-    try:
-        yield started
-    finally:
-        started.close()
-
-
-@pytest.fixture(scope="module")
-def _dns_packages() -> None:
-    try:
         install_packages(table=DNS_PACKAGE_OF)
-    except UnavailableError as error:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(str(error))
 
 
 def issue(folder: Path, authority: Authority, region: str) -> Path:
@@ -339,11 +325,11 @@ def publish(home: Cluster, away: Cluster, peer_ports: dict[str, int]) -> None:
 
 @pytest.fixture
 async def world(
-    control_plane: ControlPlane, second: ControlPlane, _dns_packages: None, tmp_path: Path
+    control_plane: ControlPlane, second_control_plane: ControlPlane, _dns_packages: None, tmp_path: Path
 ) -> AsyncIterator[World]:
     clusters = {
         VIRGINIA: Cluster(VIRGINIA, control_plane, Server(VIRGINIA)),
-        SHANGHAI: Cluster(SHANGHAI, second, Server(SHANGHAI)),
+        SHANGHAI: Cluster(SHANGHAI, second_control_plane, Server(SHANGHAI)),
     }
     authority = make_authority("peers", dt.datetime.now(dt.UTC))
     database = write_location_database(tmp_path / "places.mmdb")

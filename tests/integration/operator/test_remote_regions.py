@@ -18,7 +18,7 @@ import pytest
 import yaml
 from voxfleet_operator import names
 from voxfleet_testbed.cluster.api import Api
-from voxfleet_testbed.cluster.control_plane import ControlPlane, start_control_plane
+from voxfleet_testbed.cluster.control_plane import ControlPlane
 from voxfleet_testbed.errors import ApiError
 from voxfleet_testbed.fixtures import skipping
 from voxfleet_testbed.programs.go_builds import build, find_programs
@@ -77,14 +77,10 @@ class Remote:
 
 
 @pytest.fixture(scope="module")
-def second(testbed_settings: Settings) -> Iterator[ControlPlane]:
+def second(testbed_settings: Settings, second_control_plane: ControlPlane) -> ControlPlane:
     with skipping(testbed_settings):
         build(find_programs(testbed_settings), ["helm"])
-        started = start_control_plane(testbed_settings)
-    try:
-        yield started
-    finally:
-        started.close()
+    return second_control_plane
 
 
 @pytest.fixture(scope="module")
