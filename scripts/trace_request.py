@@ -12,7 +12,6 @@ import argparse
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -22,19 +21,12 @@ import urllib.request
 from pathlib import Path
 from typing import Any, Final
 
+from voxfleet_testbed.network.addresses import ports_for_later
+
 ROOT: Final = Path(__file__).parent.parent
 START_SECONDS: Final = 120.0
 TEXT: Final = "The rain had stopped. Nobody was in the street, and the lamps were lit."  # words: speech
 SETTLE_SECONDS: Final = 1.0  # for what a response leaves to do behind it
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that were free a moment ago."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 def speak(port: int) -> int:
@@ -76,7 +68,7 @@ def traced_request(folder: Path) -> list[dict[str, Any]]:
     traces.mkdir()
     python, package = sys.executable, "voxfleet_inference"
     subprocess.run([python, "-m", package, "tiny-checkpoint", str(model)], check=True, stdout=subprocess.DEVNULL)
-    ports = free_ports(3)
+    ports = ports_for_later(3)
     flags = zip(("--port", "--metrics-port", "--internal-port"), map(str, ports), strict=True)
     command = [python, "-m", package, "serve", "--model-path", str(model), "--device", "cpu", "--host", "127.0.0.1"]
     environment = os.environ | {
