@@ -31,11 +31,18 @@ from voxfleet_testbed.programs.go_builds import build as build_programs
 from voxfleet_testbed.programs.go_builds import find_programs
 from voxfleet_testbed.programs.go_modules import (
     ALL_PROGRAMS,
+    CHECKING_PROGRAMS,
     CONTROL_PLANE_PROGRAMS,
     CONTROLLER_PROGRAMS,
     SIMULATION_PROGRAMS,
 )
-from voxfleet_testbed.programs.packages import install_packages, require_cluster_prerequisites
+from voxfleet_testbed.programs.packages import (
+    FIREFOX_PACKAGE_OF,
+    PACKAGE_OF,
+    WEBKIT_PACKAGE_OF,
+    install_packages,
+    require_cluster_prerequisites,
+)
 from voxfleet_testbed.settings import read_settings
 from voxfleet_testbed.supervision.processes import attach
 from voxfleet_testbed.supervision.run_folder import RunFolder, find_runs, is_alive
@@ -52,6 +59,10 @@ def main() -> None:
     """Run the command line."""
     if sys.version_info < (3, 11):  # noqa: UP036 - the message for users of an older Python
         sys.exit(f"Python 3.11 or newer is needed; this is {sys.version.split()[0]}")
+    try:
+        find_programs(read_settings())
+    except TestbedError as error:
+        sys.exit(str(error))
     app()
 
 
@@ -117,13 +128,13 @@ def build(
 
 @app.command()
 def prepare() -> None:
-    """Install and build all that the tests use: without root, only what simulated nodes need, helm and promtool."""
+    """Install and build all that the tests use: without root, only what simulated nodes and checks need."""
     settings = read_settings()
     with report_phases() as report:
         if os.geteuid() == 0 and shutil.which("apt-get"):
             install_packages(report)
             prepare_cluster(settings, report=report)
-        build_programs(find_programs(settings), (*SIMULATION_PROGRAMS, "helm", "promtool"), report)
+        build_programs(find_programs(settings), (*SIMULATION_PROGRAMS, *CHECKING_PROGRAMS), report)
 
 
 @app.command()
@@ -139,10 +150,13 @@ def images(part: Parts = None) -> None:
 
 
 @app.command()
-def packages() -> None:
+def packages(
+    *, browsers: Annotated[bool, typer.Option("--browsers", help="Those of Firefox and WebKitGTK instead.")] = False
+) -> None:
     """Install the Debian packages that a cluster with nodes needs."""
+    table = FIREFOX_PACKAGE_OF | WEBKIT_PACKAGE_OF if browsers else PACKAGE_OF
     with report_phases() as report:
-        installed = install_packages(report)
+        installed = install_packages(report, table)
     console.print(f"installed {' '.join(installed)}" if installed else "nothing is missing")
 
 

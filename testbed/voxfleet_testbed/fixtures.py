@@ -18,6 +18,7 @@ from voxfleet_testbed.cluster.api import Api, api_from_kubeconfig
 from voxfleet_testbed.cluster.control_plane import ControlPlane, start_control_plane
 from voxfleet_testbed.cluster.local_cluster import Cluster
 from voxfleet_testbed.errors import UnavailableError
+from voxfleet_testbed.network.addresses import own_address
 from voxfleet_testbed.settings import Settings, read_settings
 
 
@@ -93,3 +94,9 @@ def skipping(settings: Settings) -> Iterator[None]:
         if settings.ci:
             pytest.fail(str(missing), pytrace=False)
         pytest.skip(str(missing))
+
+
+def own_address_or_skip() -> str:
+    """Return an address of this machine that is not loopback; without one the test is skipped, or fails under CI."""
+    with skipping(read_settings()):
+        return own_address()

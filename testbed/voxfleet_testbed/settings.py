@@ -6,6 +6,7 @@
 | TMPDIR             | where the folder of a running cluster lies                       | /tmp              |
 | KUBEBUILDER_ASSETS | a folder with kube-apiserver and etcd, used instead of building  | unset             |
 | KUBECONFIG         | an existing cluster, used by the fixtures instead of starting one| unset             |
+| TESTBED_KUBERNETES | the version of Kubernetes that is built and run: 1.34, 1.37      | 1.34              |
 | CI                 | when set, missing prerequisites fail tests instead of skipping   | unset             |
 """
 
@@ -30,6 +31,7 @@ class Settings:
     kubebuilder_assets: Path | None
     kubeconfig: Path | None
     ci: bool
+    kubernetes: str = ""  # a version; empty: the default
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -44,4 +46,5 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         kubebuilder_assets=Path(assets) if assets else None,
         kubeconfig=Path(kubeconfig) if kubeconfig else None,
         ci=bool(environment.get("CI")),
+        kubernetes=environment.get("TESTBED_KUBERNETES", ""),
     )

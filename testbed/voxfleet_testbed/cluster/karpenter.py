@@ -74,7 +74,7 @@ def start_karpenter(control_plane: ControlPlane, machines: Sequence[Machine], bo
     apply_definitions(control_plane)
     folder, address = control_plane.run.folder, control_plane.endpoints.address
     types = folder.write("instance-types.json", json.dumps(instance_types(machines), indent=1).encode())
-    metrics_port, health_port = free_ports(address, 2)
+    metrics_port, health_port = free_ports("", 2)  # it listens on all addresses
     environment = {
         "KUBECONFIG": str(control_plane.kubeconfig),
         "INSTANCE_TYPES_FILE_PATH": str(types),

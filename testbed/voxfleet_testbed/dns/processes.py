@@ -139,23 +139,6 @@ def start_recursor(folder: Path, port: int, forward: Mapping[str, str]) -> Runni
     return running
 
 
-def free_ports(count: int) -> list[int]:
-    """Return ports that are free for UDP and TCP on loopback."""
-    ports: list[int] = []
-    with contextlib.ExitStack() as stack:
-        while len(ports) < count:
-            tcp = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
-            tcp.bind((LOOPBACK, 0))
-            port = tcp.getsockname()[1]
-            udp = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-            try:
-                udp.bind((LOOPBACK, port))
-            except OSError:
-                continue
-            ports.append(port)
-    return ports
-
-
 @contextlib.contextmanager
 def running(servers: DnsServers) -> Iterator[DnsServers]:
     """Start engine and PowerDNS, and stop them in the end."""

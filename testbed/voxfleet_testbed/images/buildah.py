@@ -68,7 +68,7 @@ class Buildah:
         """Yield (file of this machine, path in a Debian image) for the CA certificates and pip's settings."""
         configuration = self.folder / "pip.conf"
         self.folder.mkdir(parents=True, exist_ok=True)
-        configuration.write_text(pip_configuration(_pip_settings()))
+        configuration.write_text(pip_configuration(pip_settings()))
         yield configuration, "/etc/pip.conf"
         if CA_BUNDLE.exists():
             yield CA_BUNDLE, str(CA_BUNDLE)
@@ -127,7 +127,7 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _pip_settings() -> str:
+def pip_settings() -> str:
     """Return pip's settings on this machine, from its files and its environment; empty without pip."""
     pip: Sequence[str] = ("pip", "config", "list")
     try:

@@ -1,6 +1,6 @@
 """Addresses that are free on this machine.
 
-Does: chooses a /16 that no route overlaps, divides it for a cluster, chooses free ports.
+Does: chooses a /16 that no route overlaps, divides it for a cluster, chooses free ports, finds an own address.
 Knows: the output of `ip route`. Does not know: how interfaces are made.
 """
 
@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import itertools
 import random
 import socket
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from voxfleet_testbed.errors import UnavailableError
 
 # From 10.64 on, because networks of clouds and offices are mostly numbered from 10.0 up.
 CANDIDATES = tuple(ipaddress.IPv4Network(f"10.{second}.0.0/16") for second in range(64, 256))
 SERVICE_PREFIX_BITS = 20
+EPHEMERAL_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
+PORT_CANDIDATES = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +111,40 @@ def loopback_range(run_number: int) -> str:
 
 
 def free_ports(address: str, count: int) -> tuple[int, ...]:
-    """Return ports of an address that no process listens on; all are bound at once, so that they differ."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind((address, 0))
-        return tuple(each.getsockname()[1] for each in sockets)
+    """Return ports of an address that no process has (TCP and UDP), and that no outgoing connection takes meanwhile.
+
+    They are below the range that the kernel takes the ports of connections from: a process that takes a second to start
+    would find one of those in use now and then.
+    """
+    first_ephemeral = int(EPHEMERAL_PORTS.read_text().split()[0])
+    candidates = random.sample(range(first_ephemeral // 2, first_ephemeral), PORT_CANDIDATES)
+    return tuple(itertools.islice((port for port in candidates if _is_free(address, port)), count))
+
+
+def ports_for_later(count: int) -> list[int]:
+    """Return free ports of loopback."""
+    return list(free_ports("127.0.0.1", count))
+
+
+def _is_free(address: str, port: int) -> bool:
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+        with socket.socket(socket.AF_INET, kind) as probe:
+            try:
+                probe.bind((address, port))
+            except OSError:
+                return False
+    return True
+
+
+def own_address() -> str:
+    """Return an address of this machine that an EndpointSlice may hold: the API server refuses loopback there.
+
+    Raises:
+        UnavailableError: this machine has loopback only.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.254", 9))  # reserved for documentation; no packet is sent
+        except OSError as error:
+            raise UnavailableError(f"this machine has no address beside loopback: {error}; add a route") from error
+        return str(probe.getsockname()[0])

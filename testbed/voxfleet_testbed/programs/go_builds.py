@@ -20,10 +20,12 @@ from pathlib import Path
 from voxfleet_testbed.errors import BuildError, UnavailableError
 from voxfleet_testbed.events import Progress, Report, ignore, phase
 from voxfleet_testbed.programs.go_modules import (
-    GO_MODULES,
+    DEFAULT_KUBERNETES,
+    KUBERNETES,
     GoModule,
     build_key,
     by_go_module,
+    go_modules,
     parse_version,
     required_go_version,
 )
@@ -39,12 +41,18 @@ class Programs:
 
     cache: Path
     kubebuilder_assets: Path | None = None
+    kubernetes: str = DEFAULT_KUBERNETES
+
+    @property
+    def modules(self) -> tuple[GoModule, ...]:
+        """The modules that the programs are built from."""
+        return go_modules(self.kubernetes)
 
     def path(self, program: str) -> Path:
         """Return a program's path, whether it is built or not; KUBEBUILDER_ASSETS takes precedence."""
         if self.kubebuilder_assets is not None and (self.kubebuilder_assets / program).exists():
             return self.kubebuilder_assets / program
-        module = next(module for module in GO_MODULES if program in module.packages)
+        module = next(module for module in self.modules if program in module.packages)
         return self.folder(module) / program
 
     def folder(self, module: GoModule) -> Path:
@@ -53,7 +61,7 @@ class Programs:
 
     def asset(self, program: str, name: str) -> Path:
         """Return a file that a program's module publishes beside it, by its file name."""
-        module = next(module for module in GO_MODULES if program in module.packages)
+        module = next(module for module in self.modules if program in module.packages)
         return self.folder(module) / name
 
     def missing(self, programs: Iterable[str]) -> tuple[str, ...]:
@@ -62,8 +70,16 @@ class Programs:
 
 
 def find_programs(settings: Settings) -> Programs:
-    """Return the programs in this user's cache."""
-    return Programs(settings.cache, settings.kubebuilder_assets)
+    """Return the programs in this user's cache.
+
+    Raises:
+        UnavailableError: TESTBED_KUBERNETES names a version that is not built here.
+    """
+    version = settings.kubernetes or DEFAULT_KUBERNETES
+    if version not in KUBERNETES:
+        known = ", ".join(KUBERNETES)
+        raise UnavailableError(f"TESTBED_KUBERNETES is {version!r}; versions that can be built: {known}")
+    return Programs(settings.cache, settings.kubebuilder_assets, version)
 
 
 def build(programs: Programs, wanted: Iterable[str], report: Report = ignore) -> None:
@@ -76,7 +92,7 @@ def build(programs: Programs, wanted: Iterable[str], report: Report = ignore) ->
     missing = programs.missing(wanted)
     if not missing:
         return
-    for module, names in by_go_module(missing).items():
+    for module, names in by_go_module(missing, programs.modules).items():
         with phase(report, f"build {module.name}") as progress, _locked(programs.folder(module)) as folder:
             still_missing = tuple(name for name in names if not (folder / name).exists())
             if still_missing:

@@ -7,16 +7,14 @@ linker flags. Does not know: how a build runs; go_builds.py does that.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
-KUBERNETES_VERSION = "v1.34.4"
+DEFAULT_KUBERNETES = "1.34"
+_KUBERNETES_PATCHES = {"1.34": "v1.34.4", "1.37": "v1.37.2"}
 _VERSION_PACKAGE = "k8s.io/component-base/version"
-KUBERNETES_LINKER_FLAGS = (
-    f"-s -w -X {_VERSION_PACKAGE}.gitVersion={KUBERNETES_VERSION}"
-    f" -X {_VERSION_PACKAGE}.gitMajor=1 -X {_VERSION_PACKAGE}.gitMinor=34"
-)
 
 # Helm checks a chart's kubeVersion against the version it was linked with; unset, that is Kubernetes 1.20.
 HELM_LINKER_FLAGS = "-s -w -X helm.sh/helm/v3/internal/version.version=v3.19.5 " + " ".join(
@@ -24,6 +22,13 @@ HELM_LINKER_FLAGS = "-s -w -X helm.sh/helm/v3/internal/version.version=v3.19.5 "
     for package in ("chartutil", "lint/rules")
     for part in ("Major=1", "Minor=34")
 )
+
+
+def kubernetes_linker_flags(version: str) -> str:
+    """Return the flags with which the programs of a Kubernetes version, such as 1.34, know their version."""
+    major, minor = version.split(".")
+    parts = {"gitVersion": _KUBERNETES_PATCHES[version], "gitMajor": major, "gitMinor": minor}
+    return "-s -w " + " ".join(f"-X {_VERSION_PACKAGE}.{part}={value}" for part, value in parts.items())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,23 +46,39 @@ class GoModule:
     tags: str = ""
 
 
+_KUBERNETES_PROGRAMS = {
+    name: f"k8s.io/kubernetes/cmd/{name}"
+    for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy")
+}
+# One of them is in use; TESTBED_KUBERNETES names it.
+KUBERNETES: Mapping[str, GoModule] = MappingProxyType(
+    {
+        version: GoModule(
+            "kubernetes" if version == DEFAULT_KUBERNETES else f"kubernetes-{version}",
+            _KUBERNETES_PROGRAMS,
+            kubernetes_linker_flags(version),
+        )
+        for version in _KUBERNETES_PATCHES
+    }
+)
 GO_MODULES: tuple[GoModule, ...] = (
     GoModule("etcd", {"etcd": "go.etcd.io/etcd/server/v3"}),
-    GoModule(
-        "kubernetes",
-        {
-            name: f"k8s.io/kubernetes/cmd/{name}"
-            for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy")
-        },
-        KUBERNETES_LINKER_FLAGS,
-    ),
+    KUBERNETES[DEFAULT_KUBERNETES],
     # Separate, because most machines have a kubectl; the same versions as above, so both share Go's build cache.
-    GoModule("kubectl", {"kubectl": "k8s.io/kubernetes/cmd/kubectl"}, KUBERNETES_LINKER_FLAGS),
+    GoModule("kubectl", {"kubectl": "k8s.io/kubernetes/cmd/kubectl"}, kubernetes_linker_flags(DEFAULT_KUBERNETES)),
     GoModule("coredns", {"coredns": "."}),
     GoModule("pause", {"pause": "."}),
     GoModule("helm", {"helm": "helm.sh/helm/v3/cmd/helm"}, HELM_LINKER_FLAGS),
     # Without service discovery, whose clients of clouds are packages that nothing here needs.
     GoModule("prometheus", {"promtool": "github.com/prometheus/prometheus/cmd/promtool"}, tags="remove_all_sd"),
+    # Only `make demo METRICS=1` builds it. Apart from promtool, which every test run builds, with fewer packages.
+    GoModule(
+        "prometheus-server",
+        {"prometheus": "github.com/prometheus/prometheus/cmd/prometheus"},
+        tags="remove_all_sd,enable_kubernetes_sd",
+    ),
+    # Checks the workflow files of a release, which cannot run here.
+    GoModule("actionlint", {"actionlint": "github.com/rhysd/actionlint/cmd/actionlint"}),
     GoModule(
         "kwok",
         {"kwok": "sigs.k8s.io/kwok/cmd/kwok"},
@@ -94,10 +115,19 @@ CLUSTER_PROGRAMS = (
     "pause",
 )
 SIMULATION_PROGRAMS = (*CONTROL_PLANE_PROGRAMS, *CONTROLLER_PROGRAMS, "kube-scheduler", "kwok", "karpenter")
+CHECKING_PROGRAMS = ("helm", "kubectl", "promtool", "actionlint")  # charts, docs, alerts, workflow files
 ALL_PROGRAMS = tuple(program for module in GO_MODULES for program in module.packages)
 
 
-def by_go_module(programs: Iterable[str]) -> dict[GoModule, tuple[str, ...]]:
+def go_modules(kubernetes: str = DEFAULT_KUBERNETES) -> tuple[GoModule, ...]:
+    """Return the table with a version of Kubernetes; kubectl stays the default's."""
+    default = KUBERNETES[DEFAULT_KUBERNETES]
+    return tuple(KUBERNETES[kubernetes] if module is default else module for module in GO_MODULES)
+
+
+def by_go_module(
+    programs: Iterable[str], modules: tuple[GoModule, ...] = GO_MODULES
+) -> dict[GoModule, tuple[str, ...]]:
     """Group programs by Go module, in the order of the table.
 
     Raises:
@@ -106,8 +136,8 @@ def by_go_module(programs: Iterable[str]) -> dict[GoModule, tuple[str, ...]]:
     wanted = set(programs)
     if unknown := wanted - set(ALL_PROGRAMS):
         raise ValueError(f"unknown programs {sorted(unknown)}; known are {', '.join(ALL_PROGRAMS)}")
-    grouped = {module.name: tuple(name for name in module.packages if name in wanted) for module in GO_MODULES}
-    return {module: grouped[module.name] for module in GO_MODULES if grouped[module.name]}
+    grouped = {module: tuple(name for name in module.packages if name in wanted) for module in modules}
+    return {module: names for module, names in grouped.items() if names}
 
 
 def build_key(module: GoModule, sources: Path) -> str:

@@ -37,6 +37,14 @@ DNS_PACKAGE_OF: dict[str, str] = {
     "pdns_recursor": "pdns-recursor",
     "dnsperf": "dnsperf",
 }
+# The same of what the pages are tested with: a browser, and a font for Chinese.
+BROWSER_PACKAGE_OF: dict[str, str] = {
+    "chromium": "chromium",
+    "/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc": "fonts-noto-cjk",
+}
+# The same of two further engines; they are installed when asked for (`make browsers`).
+FIREFOX_PACKAGE_OF: dict[str, str] = {"firefox-esr": "firefox-esr", "pulseaudio": "pulseaudio"}
+WEBKIT_PACKAGE_OF: dict[str, str] = {"WebKitWebDriver": "webkit2gtk-driver", "Xvfb": "xvfb"}
 APT_SECONDS = 600  # for a slow mirror
 LOCK = Path(tempfile.gettempdir()) / "voxfleet-packages.lock"
 Find = Callable[[str], bool]

@@ -26,5 +26,5 @@ def test_settings_follow_the_environment(tmp_path: Path) -> None:
 
 def test_every_setting_is_documented() -> None:
     documentation = read_settings.__globals__["__doc__"]
-    for variable in ("XDG_CACHE_HOME", "TMPDIR", "KUBEBUILDER_ASSETS", "KUBECONFIG", "CI"):
+    for variable in ("XDG_CACHE_HOME", "TMPDIR", "KUBEBUILDER_ASSETS", "KUBECONFIG", "CI", "TESTBED_KUBERNETES"):
         assert variable in documentation

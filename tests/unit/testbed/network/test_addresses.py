@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given
@@ -10,11 +12,14 @@ from hypothesis import strategies as st
 from voxfleet_testbed.errors import UnavailableError
 from voxfleet_testbed.network.addresses import (
     CANDIDATES,
+    EPHEMERAL_PORTS,
     Layout,
     choose_layout,
     free_ports,
     loopback_address,
     loopback_range,
+    own_address,
+    ports_for_later,
     routed_networks,
 )
 
@@ -106,3 +111,32 @@ def test_free_ports_can_be_listened_on() -> None:
 
 def test_free_ports_differ() -> None:
     assert len(set(free_ports("127.0.0.1", 5))) == 5
+
+
+def test_ports_for_later_are_free_and_out_of_the_kernels_reach() -> None:
+    first_ephemeral = int(EPHEMERAL_PORTS.read_text().split()[0])
+    ports = ports_for_later(5)
+    assert len(set(ports)) == 5
+    assert all(1023 < port < first_ephemeral for port in ports)
+
+
+def test_a_port_that_is_listened_on_is_not_for_later() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, socket.create_server(("127.0.0.1", 0)) as other:
+        used = [each.getsockname()[1] for each in (taken, other)]
+        free = ports_for_later(1)
+        with patch("random.sample", return_value=[*used, *free]):
+            assert ports_for_later(2) == free
+
+
+def test_the_own_address_is_the_one_that_packets_leave_from() -> None:
+    with patch("socket.socket.connect"), patch("socket.socket.getsockname", return_value=("10.1.2.3", 5)):
+        assert own_address() == "10.1.2.3"
+
+
+def test_a_machine_with_loopback_only_has_no_own_address() -> None:
+    unreachable = OSError(101, "Network is unreachable")
+    with (
+        patch("socket.socket.connect", side_effect=unreachable),
+        pytest.raises(UnavailableError, match=r"no address beside loopback.*unreachable"),
+    ):
+        own_address()

@@ -80,8 +80,8 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> GoModule:
     (tmp_path / "go" / "small" / "go.mod").write_text("module example.test/small\n\ngo 1.24.0\n")
     (tmp_path / "go" / "small" / "main.go").write_text("package main\n\nfunc main() {}\n")
     monkeypatch.setattr(go_builds, "GO_SOURCES", tmp_path / "go")
-    monkeypatch.setattr(go_builds, "GO_MODULES", (module,))
-    monkeypatch.setattr(go_builds, "by_go_module", lambda names: {module: tuple(names)})
+    monkeypatch.setattr(go_builds, "go_modules", lambda _version: (module,))
+    monkeypatch.setattr(go_builds, "by_go_module", lambda names, _modules: {module: tuple(names)})
     return module
 
 
@@ -91,8 +91,8 @@ def test_files_of_the_module_are_kept_beside_its_programs(small: GoModule, tmp_p
     published.mkdir()
     (published / "stages.yaml").write_text("stages")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(go_builds, "GO_MODULES", (module,))
-        patch.setattr(go_builds, "by_go_module", lambda names: {module: tuple(names)})
+        patch.setattr(go_builds, "go_modules", lambda _version: (module,))
+        patch.setattr(go_builds, "by_go_module", lambda names, _modules: {module: tuple(names)})
         programs = Programs(tmp_path / "cache")
         build(programs, ["small"])
         assert programs.asset("small", "stages.yaml").read_text() == "stages"
@@ -140,3 +140,10 @@ def test_parallel_builds_run_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         thread.join()
     assert len(builds) == 1
     assert Programs(tmp_path / "cache").missing(["small"]) == ()
+
+
+def test_a_version_of_kubernetes_is_chosen() -> None:
+    assert find_programs(read_settings({"TESTBED_KUBERNETES": "1.37"})).kubernetes == "1.37"
+    assert find_programs(read_settings({})).kubernetes == "1.34"
+    with pytest.raises(UnavailableError, match=r"'1\.36'; versions that can be built: 1\.34, 1\.37"):
+        find_programs(read_settings({"TESTBED_KUBERNETES": "1.36"}))

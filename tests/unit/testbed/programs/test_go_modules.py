@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,13 @@ from hypothesis import strategies as st
 from voxfleet_testbed.programs.go_modules import (
     ALL_PROGRAMS,
     CLUSTER_PROGRAMS,
+    DEFAULT_KUBERNETES,
     GO_MODULES,
+    KUBERNETES,
     GoModule,
     build_key,
     by_go_module,
+    go_modules,
     parse_version,
     required_go_version,
 )
@@ -37,6 +41,19 @@ def test_every_program_belongs_to_one_module() -> None:
 def test_every_module_has_its_go_mod(module: GoModule) -> None:
     go_mod = (GO_SOURCES / module.name / "go.mod").read_text()
     assert required_go_version(go_mod) >= (1, 24)
+
+
+@pytest.mark.parametrize("version", KUBERNETES)
+def test_each_kubernetes_is_built_from_the_modules_of_its_version(version: str) -> None:
+    module = KUBERNETES[version]
+    go_mod = (GO_SOURCES / module.name / "go.mod").read_text()
+    patch = re.search(r"k8s.io/kubernetes v1\.(\S+)", go_mod)
+    assert patch is not None
+    assert f"gitVersion=v1.{patch[1]} " in module.linker_flags
+    assert set(re.findall(r"=> k8s.io/\S+ (\S+)", go_mod)) == {f"v0.{patch[1]}"}
+    assert [each.name for each in go_modules(version)] == [
+        module.name if each is KUBERNETES[DEFAULT_KUBERNETES] else each.name for each in GO_MODULES
+    ]
 
 
 def test_etcd_is_built_first() -> None:
