@@ -1,8 +1,8 @@
 """Text normalization of one sentence: numbers, dates, money, units and signs become words.
 
 Knows: our rules (rule_table) and, after them, the steps of VoxCPM's reference implementation around wetext, for Chinese
-and for English, and which part of a mixed sentence is which. The first call loads wetext and its data, half a second:
-call it from a thread. A step that fails is skipped; no sentence raises.
+and for English, and which part of a mixed sentence is which. The first call loads wetext and its data unless
+`load` has: call both from a thread. A step that fails is skipped; no sentence raises.
 Does not know: Markdown, sentence boundaries or requests.
 """
 
@@ -22,8 +22,15 @@ from voxfleet_inference.text.sentence_ends import WIDE
 
 _CHINESE: Final = re.compile(r"[\u3400-\u9fff\U00020000-\U0003ffff]")
 _YUAN_ALONE: Final = re.compile(r"[^A-Za-z]*[￥¥][^A-Za-z]*")  # a price tag without words is Chinese
-_ENGLISH_WORD: Final = re.compile(r"[A-Za-z]{2,}")
+_CHINESE_MARK: Final = re.compile(r"[，。！？；：、]")
+_ENGLISH_WORD: Final = re.compile(r"(?<![\dA-Za-z])[A-Za-z]{2,}")  # no unit after a number
+_ENGLISH_GRAMMAR: Final = re.compile(  # words that only an English clause has: names and terms in Chinese have none
+    r"(?<![A-Za-z])(?:the|an|is|are|was|were|of|for|in|on|at|to|and|with|my|your|it|you|we|they|have|has"
+    r"|I['’]m|I['’]ll|(?:it|he|she|that|there)['’]s|(?:you|we|they)['’]re|don['’]t)(?![A-Za-z])",
+    re.IGNORECASE,
+)
 _CLAUSE_WORDS: Final = 3  # a run of at least so many English words is a clause whose numbers are English
+_CHARACTERS_OF_WORD: Final = 1.5  # Chinese ones, about
 _PARTS: Final = re.compile(r"([^\u3000-\u303f\u3400-\u9fff\uff00-\uff60\U00020000-\U0003ffff]+)")
 _CALCULATED: Final = re.compile(r"[\d$%^*_+≥≤≠×÷?=]")
 _NAME_BEFORE_NUMBER: Final = re.compile(r"(?<=[A-Z])-(?=\d)(?!.*=)")  # COVID-19 and F-16 have no minus
@@ -42,20 +49,37 @@ _FULL_WIDTH: Final = str.maketrans(
     {chr(code): chr(code - 0xFEE0) for code in (*range(0xFF10, 0xFF1A), 0xFF05, 0xFF04)}
     | {chr(code): chr(code - 0xFEE0) for code in (*range(0xFF21, 0xFF3B), *range(0xFF41, 0xFF5B))}
 )
+LANGUAGES: Final = ("en", "zh")
 _wetext_lock: Final = threading.Lock()  # wetext does not document whether threads may share its automata
 
 
-def normalized(sentence: str, *, has_rules: bool = True) -> str:
+def load() -> None:
+    """Load wetext and its data: half a second, which the first sentence would wait for, and 40 MB."""
+    for language in LANGUAGES:
+        _wetext(language)
+
+
+def normalized(sentence: str, *, has_rules: bool = True, language: str = "en") -> str:
     """Return the sentence with words for numbers and signs; one without letters and digits stays as it is.
 
     Args:
         sentence: plain text.
         has_rules: whether our rules run before wetext; False shows what wetext alone reads.
+        language: of a sentence that has no words of its own.
     """
     clean = _SPACES.sub(" ", sentence).strip().translate(_FULL_WIDTH)
-    if not _CHINESE.search(clean) and not _YUAN_ALONE.fullmatch(clean):
+    if (language_of(clean) or language) == "en":
         return _non_empty(sentence, _english(clean, has_rules))
     return _non_empty(sentence, "".join(_normalized_part(part, has_rules) for part in _by_language(clean)))
+
+
+def language_of(text: str) -> str | None:
+    """Return the language of a sentence, `zh` if a part of it is Chinese; None if it has only numbers and signs."""
+    if _CHINESE.search(text) or _YUAN_ALONE.fullmatch(text):
+        return "zh"
+    if _ENGLISH_WORD.search(text):
+        return "en"
+    return "zh" if _CHINESE_MARK.search(text) else None
 
 
 def _non_empty(before: str, after: str) -> str:
@@ -66,9 +90,12 @@ def _non_empty(before: str, after: str) -> str:
 
 def _by_language(text: str) -> list[tuple[str, bool]]:
     """Split a mixed sentence; each part says whether it is an English clause (a single name belongs to the Chinese)."""
+    least = 1 if _is_mostly_english(text) else _CLAUSE_WORDS
     parts: list[tuple[str, bool]] = []
     for piece in filter(None, _PARTS.split(text)):
-        is_english = len(_ENGLISH_WORD.findall(piece)) >= _CLAUSE_WORDS and not WIDE.search(piece)
+        is_english = not WIDE.search(piece) and (
+            len(_ENGLISH_WORD.findall(piece)) >= least or bool(_ENGLISH_GRAMMAR.search(piece))
+        )
         if parts and not parts[-1][1] and not is_english:
             parts[-1] = (parts[-1][0] + piece, False)
         else:
@@ -76,9 +103,16 @@ def _by_language(text: str) -> list[tuple[str, bool]]:
     return parts
 
 
+def _is_mostly_english(text: str) -> bool:
+    """Return whether a mixed sentence is an English one with Chinese words in it."""
+    words = len(_ENGLISH_WORD.findall(text))
+    least = 1 if _ENGLISH_GRAMMAR.search(text) else _CLAUSE_WORDS - 1  # a name of two words makes no English clause
+    return words > max(least, len(_CHINESE.findall(text)) / _CHARACTERS_OF_WORD)
+
+
 def _normalized_part(part: tuple[str, bool], has_rules: bool) -> str:  # noqa: FBT001 - passed on
     text, is_english = part
-    return _english(text, has_rules) if is_english else _chinese(text, has_rules)
+    return _english(text.replace("¥", "￥"), has_rules) if is_english else _chinese(text, has_rules)  # yuan, not yen
 
 
 def _chinese(text: str, has_rules: bool) -> str:  # noqa: FBT001 - as above
@@ -93,7 +127,7 @@ def _chinese(text: str, has_rules: bool) -> str:  # noqa: FBT001 - as above
 
 def _english(text: str, has_rules: bool) -> str:  # noqa: FBT001 - as above
     if has_rules:
-        text = applied(rules_of("en"), text)
+        text = _SPACES.sub(" ", applied(rules_of("en"), text))
     return spell_out_numbers(_replaced(_by_wetext(text, "en"), _ENGLISH_SIGNS))
 
 

@@ -13,7 +13,9 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
-from voxfleet_inference.text.sentences import End, TextSentence, has_speech
+from voxfleet_protocols.spoken_text import has_speech
+
+from voxfleet_inference.text.sentences import End, TextSentence
 
 MAX_PAUSE_SECONDS: Final = 10.0
 MAX_TEXT_PAUSE_SECONDS: Final = 60.0  # of all pauses of a text: a short text must not become hours of silence
@@ -26,7 +28,9 @@ _MARK: Final = re.compile(
     r"|<break\b(?P<attributes>[^<>\n]{0,200})>(?:\s?</break>)?",
     re.IGNORECASE,
 )
-_TIME: Final = re.compile(r"\btime\s?=\s?[\"']\s?(\d{0,6}(?:\.\d{1,6})?)(ms|s)\s?[\"']", re.IGNORECASE)
+_TIME: Final = re.compile(  # also with a quotation mark missing
+    r"\btime\s?=\s?[\"'“”]?\s?\+?(\d{0,6}(?:\.\d{1,6})?)\s?(ms|s)(?=\s?[\"'“”]|[\s/]|$)", re.IGNORECASE
+)
 _STRENGTH: Final = re.compile(r"\bstrength\s?=\s?[\"']([a-z-]+)[\"']", re.IGNORECASE)
 
 

@@ -24,14 +24,18 @@ from voxfleet_inference.text.rules import (
     versions,
     years,
 )
+from voxfleet_inference.text.rules.technical import addresses, codes, formulas
 
 _KINDS: Final = (
+    addresses,
     telephones,
+    codes,
     scores,
     sections,
     dates,
     years,
     money,
+    formulas,
     versions,
     fractions,
     units,

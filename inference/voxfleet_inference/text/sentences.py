@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
+from voxfleet_protocols.spoken_text import has_speech
+
 from voxfleet_inference.text.sentence_cutting import cut_spans, weight
 from voxfleet_inference.text.sentence_ends import WIDE, sentence_spans
 from voxfleet_inference.text.text_lines import lines_of
@@ -23,7 +25,6 @@ __all__ = [
     "End",
     "Span",
     "TextSentence",
-    "has_speech",
     "is_short",
     "join_short",
     "spans_of",
@@ -33,7 +34,6 @@ __all__ = [
 ]
 MAX_WEIGHT: Final = 300  # about 20 s of speech; bounds the KV extent of a sequence
 MIN_WEIGHT: Final = 12  # shorter sentences ("Oh!") sound better together with a neighbour
-_BLANK_LETTERS: Final = frozenset("\u115f\u1160\u3164\uffa0")  # the fillers of Hangul: letters that show nothing
 _SPACES: Final = re.compile(r"\s+")
 
 
@@ -71,11 +71,6 @@ def split(text: str, max_weight: int = MAX_WEIGHT, min_weight: int = MIN_WEIGHT)
     """Return the sentences of a text, none heavier than `max_weight`; short ones are joined within their line."""
     spans = spans_of(text, max_weight, min_weight)
     return tuple(TextSentence(spoken_text(text[span.start : span.stop]), span.end) for span in spans)
-
-
-def has_speech(text: str) -> bool:
-    """Return whether a text has a letter or a digit; emoji, punctuation and invisible characters are no speech."""
-    return any(each.isalnum() and each not in _BLANK_LETTERS for each in text)
 
 
 def spans_of(text: str, max_weight: int = MAX_WEIGHT, min_weight: int = MIN_WEIGHT) -> list[Span]:

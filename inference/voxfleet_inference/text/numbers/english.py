@@ -83,6 +83,19 @@ def year_words(year: str | int) -> str:
     return f"{_below_thousand(century)} {'oh ' if rest < 10 else ''}{_below_thousand(rest)}"  # noqa: PLR2004
 
 
+def spelled_year(digits: str) -> str:
+    """Return the last two digits of a year: ninety-eight, oh five."""
+    return f"oh {number_words(digits[1])}" if digits[0] == "0" else number_words(digits)
+
+
+def paired_words(digits: str) -> str:
+    """Return three or four digits as a house number or a model's: seven thirty-seven, two oh five, sixteen hundred."""
+    high, low = digits[:-2], digits[-2:]
+    if low == "00":
+        return number_words(digits) if len(digits) == 3 or high.endswith("0") else f"{number_words(high)} hundred"  # noqa: PLR2004
+    return f"{number_words(high)} {'oh ' if low[0] == '0' else ''}{number_words(str(int(low)))}"
+
+
 def decade_words(year: str | int) -> str:
     """Return a decade, given as its first year or its last two digits: nineteen nineties, nineties."""
     words = year_words(year) if int(year) > 99 else _below_thousand(int(year))  # noqa: PLR2004

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from voxfleet_inference.text.numbers import english
 from voxfleet_inference.text.rule import rule
 
 _WORDS: Final = {
@@ -87,8 +88,11 @@ _CHINESE_DIGITS: Final = "一二三四五六七八九十"
 _ENGLISH_DIGITS: Final = "one two three four five six seven eight nine ten".split()  # noqa: SIM905
 
 
+_TITLES: Final = frozenset({"Mr.", "Mrs.", "Ms.", "Dr.", "Prof."})  # a name follows, which may be Chinese
+
+
 def _word(found: re.Match[str]) -> str:
-    is_last = not found.string[found.end() :].strip() and found[0].endswith(".")
+    is_last = not found.string[found.end() :].strip() and found[0].endswith(".") and found[0] not in _TITLES
     return {**_WORDS, **_DAYS}[found[0]] + ("." if is_last else "")
 
 
@@ -98,6 +102,21 @@ def _dotted_letters(found: re.Match[str]) -> str:
 
 
 ENGLISH: Final = (
+    # wetext reads the next four as Television, Sunday and, twice, number.
+    rule(r"\bTV(?=s?\b)", lambda _: "T V", "a TV", "a T V"),
+    rule(
+        r"(?<=\b[Tt]he )Sun\b(?! (?:edition|schedule))|\bSun(?= (?:is|was|rises|sets)\b|['’]s\b)",  # words: speech
+        lambda _: "sun",
+        "the Sun is hot",
+        "the sun is hot",
+    ),
+    rule(r"\bNo\.(?!\s?\d)", lambda _: "no.", "No. I won't.", "no. I won't."),
+    rule(
+        r"\bno (\d{1,6})(?![\d.,:%])",
+        lambda found: f"no {english.number_words(found[1])}",
+        "say no 3 times",
+        "say no three times",
+    ),
     rule(r"\bSt\. (?=[A-Z])", lambda _: "Saint ", "St. Louis", "Saint Louis"),
     rule(r"(?<=[a-z] )St\.", lambda _: "Street", "Main St.", "Main Street"),
     rule(

@@ -20,6 +20,9 @@ _MONTH_NUMBER: Final = r"(?:0?[1-9]|1[0-2])"
 _NTH: Final = "(?:st|nd|rd|th)?"
 _TIME: Final = r"([01]?\d|2[0-4]):([0-5]\d)"
 _NOON: Final = 12
+_PART_OF_DAY: Final = "凌晨|清晨|早上|早晨|上午|中午|下午|午后|傍晚|晚上|夜里|深夜|午夜"
+_MORNING: Final = ("午夜", *["凌晨"] * 4, *["上午"] * 7)  # by the hour, 12 first
+_AFTERNOON: Final = ("中午", *["下午"] * 5, *["晚上"] * 6)
 
 
 def _month(name: str) -> str:
@@ -31,9 +34,15 @@ def _iso(found: re.Match[str]) -> str:
     return f"{_MONTHS[int(month) - 1]} {english.ordinal_words(int(day))}, {english.year_words(year)}"
 
 
+def _dotted(found: re.Match[str]) -> str:
+    day, month, year = found.groups()
+    return f"the {english.ordinal_words(int(day))} of {_MONTHS[int(month) - 1]}, {english.year_words(year)}"
+
+
 def _american(found: re.Match[str]) -> str:
     month, day, year = found.groups()
-    return f"{_MONTHS[int(month) - 1]} {english.ordinal_words(int(day))}, {english.year_words(year)}"
+    words = english.year_words(year) if len(year) > 2 else english.spelled_year(year)  # noqa: PLR2004
+    return f"{_MONTHS[int(month) - 1]} {english.ordinal_words(int(day))}, {words}"
 
 
 def _month_day(found: re.Match[str]) -> str:
@@ -59,8 +68,32 @@ def _english_time(found: re.Match[str]) -> str:
 
 
 def _english_seconds(found: re.Match[str]) -> str:
+    """Return a time of day with seconds; one whose hour has a single digit is a duration."""
     hour, minute, second = (english.number_words(str(int(each))) for each in found.groups())
-    return f"{hour} {'oh ' if int(found[2]) < 10 else ''}{minute} and {second} seconds"  # noqa: PLR2004
+    seconds = f"{second} second{'s' * (int(found[3]) != 1)}"
+    if len(found[1]) == 1 or int(found[2]) == 0:
+        hours, minutes = "hour" + "s" * (int(found[1]) != 1), "minute" + "s" * (int(found[2]) != 1)
+        return f"{hour} {hours}, {minute} {minutes} and {seconds}"
+    return f"{hour} {'oh ' if int(found[2]) < 10 else ''}{minute} and {seconds}"  # noqa: PLR2004
+
+
+def _english_duration(found: re.Match[str]) -> str:
+    names = ("hour", "minute", "second")
+    parts = [
+        f"{english.number_words(number)} {name}{'' if number == '1' else 's'}"
+        for number, name in zip(found.groups(), names, strict=True)
+        if number
+    ]
+    return " ".join(parts) if len(parts) > 1 else found[0]
+
+
+def _chinese_duration(found: re.Match[str]) -> str:
+    hours, minutes, seconds = found.groups()
+    if not (hours or seconds):
+        return found[0]
+    words = f"{chinese.counted(hours)}小时" if hours else ""
+    words += f"{chinese.number_words(minutes)}分{'' if seconds else '钟'}"
+    return words + (f"{chinese.number_words(seconds)}秒" if seconds else "")
 
 
 def _chinese_date(found: re.Match[str]) -> str:
@@ -70,21 +103,43 @@ def _chinese_date(found: re.Match[str]) -> str:
 
 
 def _chinese_time(found: re.Match[str]) -> str:
-    hour, minute = found[1], found[2]
+    return _chinese_clock(found[1], found[2], found[3])
+
+
+def _chinese_half_day(found: re.Match[str]) -> str:
+    """Return a time with AM or PM; the Chinese part of the day before it stays, if there is one."""
+    part, hour, minute, half = found.groups()
+    if not 1 <= int(hour) <= _NOON:
+        return found[0]
+    parts = _MORNING if half in "Aa" else _AFTERNOON
+    return (part or parts[int(hour) % _NOON]) + _chinese_clock(hour, minute or "00")
+
+
+def _chinese_clock(hour: str, minute: str, second: str = "") -> str:
     words = f"{chinese.counted(str(int(hour)))}点"
     if minute != "00":
         words += "零" + chinese.number_words(minute) if minute < "10" else chinese.number_words(minute)
         words += "分"
-    second = found[3]
     return words + (f"{'零分' if minute == '00' else ''}{chinese.number_words(second)}秒" if second else "")
 
 
 def _chinese_days(found: re.Match[str]) -> str:
     first, last = chinese.number_words(found["first"]), chinese.number_words(found["last"])
-    return f"{chinese.number_words(found['month'])}月{first}{found['sign']}到{last}{found['sign']}"
+    until = "至" if found["dash"] == "至" else "到"
+    return f"{chinese.number_words(found['month'])}月{first}{found['sign']}{until}{last}{found['sign']}"
 
+
+_DURATION: Final = r"(?<![\w.])(?:(\d{1,3}) ?h ?)?(\d{1,2}) ?m(?:in)?(?: ?(\d{1,2}) ?s(?:ec)?)?(?!\w|\.\d)"
 
 ENGLISH: Final = (
+    rule(
+        r"(?<=[ap]\.m\.)\s?[-–—]\s?(?=\d)|(?<=\d[ap]m)\s?[-–—]\s?(?=\d)|(?<=\d [AaPp][Mm])\s?[-–—]\s?(?=\d)"
+        r"|(?<=0s)[-–](?=['’]?\d{2,4}s\b)",
+        lambda _: " to ",
+        "4 PM - 8 PM",
+        "4 PM to 8 PM",
+    ),
+    rule(_DURATION, _english_duration, "1h 30m", "one hour thirty minutes"),
     rule(r"(?<=\d{4}-\d\d-\d\d)T(?=\d\d:\d\d)", lambda _: " ", "2023-01-15T08:30", "2023-01-15 08:30"),
     rule(r"(?<=:[0-5]\d)\s?[-–—~]\s?(?=\d?\d:[0-5]\d)", lambda _: " to ", "9:00-17:00", "9:00 to 17:00"),
     rule(
@@ -98,6 +153,18 @@ ENGLISH: Final = (
         _american,
         "12/25/2024",
         "December twenty-fifth, twenty twenty-four",
+    ),
+    rule(
+        rf"(?<![\w./-])({_MONTH_NUMBER})/({_DAY})/(\d\d)(?![\w/-])",
+        _american,
+        "11/17/05",
+        "November seventeenth, oh five",
+    ),
+    rule(
+        rf"(?<![\w./-])({_DAY})\.({_MONTH_NUMBER})\.((?:19|20)\d{{2}})(?![\w/-]|\.\d)",
+        _dotted,
+        "24.12.2024",
+        "the twenty-fourth of December, twenty twenty-four",
     ),
     rule(
         rf"\b({_MONTH}) ({_DAY}){_NTH}(?:\s?[-–]\s?({_DAY}){_NTH})?\b"
@@ -130,6 +197,7 @@ ENGLISH: Final = (
     ),
 )
 CHINESE: Final = (
+    rule(_DURATION, _chinese_duration, "1h30m", "一小时三十分钟"),
     rule(r"(?<=:[0-5]\d)\s?[-–—~～]+\s?(?=\d?\d:[0-5]\d)", lambda _: "到", "9:00-17:00", "9:00到17:00"),
     rule(
         rf"(?<![\w./-])(?P<year>[12]\d{{3}})(?P<mark>[-/.])(?P<month>{_MONTH_NUMBER})(?P=mark)(?P<day>{_DAY})日?(?![\w/-]|\.\d)",
@@ -144,10 +212,22 @@ CHINESE: Final = (
         "截至二零二五年九月",
     ),
     rule(
-        rf"(?P<month>{_MONTH_NUMBER})月(?P<first>{_DAY})(?P<sign>[日号]?)\s?[-–—~～至]+\s?(?P<last>{_DAY})(?P=sign)(?![\d月])",
+        rf"(?P<month>{_MONTH_NUMBER})月(?P<first>{_DAY})(?P<sign>[日号]?)\s?(?P<dash>[-–—~～至]+)\s?(?P<last>{_DAY})(?P=sign)(?![\d月])",
         _chinese_days,
         "5月1日-7日",
         "五月一日到七日",
+    ),
+    rule(
+        rf"(?<![\d.])({_MONTH_NUMBER})月({_DAY})(?=[日号號])",  # wetext reads 2日 as a count of days
+        lambda found: f"{chinese.number_words(found[1])}月{chinese.number_words(found[2])}",
+        "2月2日",
+        "二月二日",
+    ),
+    rule(
+        rf"({_PART_OF_DAY})?\s?(?<![\w:.])(\d{{1,2}})(?::([0-5]\d))?\s?([AaPp])(?:[Mm]\b|\.[Mm]\.)",
+        _chinese_half_day,
+        "明天9:30 AM出发",
+        "明天上午九点三十分出发",
     ),
     rule(rf"(?<![\w:.]){_TIME}:([0-5]\d)(?![\w:])", _chinese_time, "15:30:45", "十五点三十分四十五秒"),
     rule(rf"(?<![\w:.]){_TIME}()(?![\w:]|\.\d)", _chinese_time, "上午9:05", "上午九点零五分"),

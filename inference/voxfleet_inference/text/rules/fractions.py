@@ -51,6 +51,12 @@ def _english_sign(found: re.Match[str]) -> str:
     return _english_mixed(found[1], *_SIGNS[found[2]]) if found[1] else _english_words(*_SIGNS[found[2]])
 
 
+def _chinese_fraction(found: re.Match[str]) -> str:
+    if int(found[1]) >= int(found[2]):
+        return found[0]
+    return f"{chinese.number_words(found[2])}分之{chinese.number_words(found[1])}"
+
+
 def _chinese_sign(found: re.Match[str]) -> str:
     numerator, denominator = (chinese.number_words(str(each)) for each in _SIGNS[found[2]])
     whole = f"{chinese.number_words(found[1])}又" if found[1] else ""
@@ -80,7 +86,7 @@ ENGLISH: Final = (
 )
 CHINESE: Final = (
     rule(
-        r"(?<=血压)([是为：]?)(\d{2,3})/(\d{2,3})(?!\d)",
+        r"(?<=血压)([是为：]?)(\d{2,3})/(\d{2,3})(?!\d)(?:\s?mmHg)?",
         lambda found: f"{found[1]}{chinese.number_words(found[2])}比{chinese.number_words(found[3])}",
         "血压120/80",
         "血压一百二十比八十",
@@ -97,5 +103,11 @@ CHINESE: Final = (
         lambda found: "七乘二十四" if found[0][0] == "7" else "二十四七",
         "7×24小时",
         "七乘二十四小时",
+    ),
+    rule(
+        r"(?<![\w/.第-])(\d{1,3})/(\d{1,4})(?![\w/]|\.\d)",  # wetext takes a word before it for a part of it
+        _chinese_fraction,
+        "约1/3",
+        "约三分之一",
     ),
 )

@@ -13,6 +13,12 @@ _AMOUNT: Final = r"(\.\d\d|\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)"
 _ENGLISH: Final = {
     "US$": ("US dollar", "US dollars", "cent", "cents"),
     "HK$": ("Hong Kong dollar", "Hong Kong dollars", "cent", "cents"),
+    "NT$": ("New Taiwan dollar", "New Taiwan dollars", "cent", "cents"),
+    "S$": ("Singapore dollar", "Singapore dollars", "cent", "cents"),
+    "CHF": ("Swiss franc", "Swiss francs", "", ""),
+    "฿": ("baht", "baht", "", ""),
+    "₫": ("dong", "dong", "", ""),
+    "₽": ("ruble", "rubles", "", ""),
     "A$": ("Australian dollar", "Australian dollars", "cent", "cents"),
     "C$": ("Canadian dollar", "Canadian dollars", "cent", "cents"),
     "$": ("dollar", "dollars", "cent", "cents"),
@@ -33,10 +39,21 @@ _CODES: Final = {
     "HKD": "HK$",
     "CAD": "C$",
     "AUD": "A$",
+    "CHF": "CHF",
+    "TWD": "NT$",
+    "SGD": "S$",
+    "INR": "₹",
+    "KRW": "₩",
 }
 _CHINESE: Final = {
     "US$": "美元",
     "HK$": "港元",
+    "NT$": "新台币",
+    "S$": "新加坡元",
+    "CHF": "瑞士法郎",
+    "฿": "泰铢",
+    "₫": "越南盾",
+    "₽": "卢布",
     "A$": "澳元",
     "C$": "加元",
     "$": "美元",
@@ -56,6 +73,10 @@ _CHINESE: Final = {
     "HKD": "港元",
     "CAD": "加元",
     "AUD": "澳元",
+    "TWD": "新台币",
+    "SGD": "新加坡元",
+    "INR": "卢比",
+    "KRW": "韩元",
 }
 _MAGNITUDES: Final = {
     "k": "thousand",
@@ -67,8 +88,10 @@ _MAGNITUDES: Final = {
     "tn": "trillion",
 }
 _MAGNITUDE: Final = r"(?:\s?(thousand|million|billion|trillion)\b|(k|mn?|bn?|tn?|K|M|B|T)\b)?"
-_SIGN: Final = r"(US\$|HK\$|A\$|C\$|[$€£¥￥₹₩])"
-_CODE: Final = r"(USD|EUR|GBP|JPY|CNY|RMB|HKD|CAD|AUD)"
+_SIGN: Final = r"((?:US|HK|NT|A|C|S)\$|[$€£¥￥₹₩฿₫₽])"
+_CODE: Final = r"(USD|EUR|GBP|JPY|CNY|RMB|HKD|CAD|AUD|CHF|TWD|SGD|INR|KRW)"
+_THOUSANDS: Final = {"K": 3, "M": 6, "B": 9, "T": 12}
+_PERIODS: Final = {"mo": "month", "yr": "year", "wk": "week", "hr": "hour", "lb": "pound", "kg": "kilogram"}
 _ARTICLE: Final = re.compile(r"\b(?:[Aa]n?|[Tt]he|[Tt]his|[Tt]hat) $")  # words: speech
 _NOUN: Final = re.compile(r" (?!a\b|an\b|per\b|in\b|of\b|for\b|is\b|was\b|and\b|or\b|to\b|from\b)[a-z]+")
 _CENT_PLACES: Final = 2
@@ -99,13 +122,17 @@ def _english_money(found: re.Match[str]) -> str:
     words = ("minus " if minus else "") + _english_amount(sign, amount, _magnitude(word, letter))
     one, several, *_ = _ENGLISH[_CODES.get(sign, sign)]
     # An amount between an article and a noun is an adjective, and those have no plural: a five dollar bill.
-    is_adjective = _ARTICLE.search(found.string, 0, found.start()) and _NOUN.match(found.string, found.end())
+    is_adjective = _ARTICLE.search(found.string[max(0, found.start() - 6) : found.start()]) and _NOUN.match(
+        found.string, found.end()
+    )
     return words.removesuffix(several) + one if is_adjective and words.endswith(several) else words
 
 
 def _english_range(found: re.Match[str]) -> str:
     sign, first, last, word, letter = found.groups()
-    return f"{english.decimal_words(first)} to {_english_amount(sign, last, _magnitude(word, letter))}"
+    has_cents = "." in first and not (word or letter)
+    start = _english_amount(sign, first, "") if has_cents else english.decimal_words(first)
+    return f"{start} to {_english_amount(sign, last, _magnitude(word, letter))}"
 
 
 def _chinese_amount(amount: str, unit: str) -> str:
@@ -127,6 +154,14 @@ def _chinese_money(found: re.Match[str]) -> str:
     return ("负" if minus else "") + words
 
 
+def _chinese_shifted(amount: str, letter: str) -> str:
+    """Return a number with a letter for its thousands; Chinese counts in ten thousands."""
+    whole, _, places = amount.replace(",", "").partition(".")
+    zeros = _THOUSANDS[letter[0].upper()]
+    digits = whole + places.ljust(zeros, "0")[:zeros]
+    return chinese.decimal_words(digits + (f".{places[zeros:]}" if places[zeros:] else ""))
+
+
 def _chinese_range(found: re.Match[str]) -> str:
     sign, first, last, magnitude = found.groups()
     return f"{chinese.decimal_words(first)}到{chinese.decimal_words(last)}{magnitude}{_CHINESE[sign]}"
@@ -144,6 +179,12 @@ ENGLISH: Final = (
         _english_money,
         "$1,234.56",
         "one thousand, two hundred and thirty-four dollars and fifty-six cents",
+    ),
+    rule(
+        r"(?<=[A-Za-z\d%])\s?/\s?(month|year|day|hour|week|person|night|minute|second|share|unit|user|seat|mo|yr|wk|hr|lb|kg)\b",
+        lambda found: f" per {_PERIODS.get(found[1], found[1])}",
+        "$20/mo",
+        "$20 per month",
     ),
     rule(
         rf"\b()(?:{_CODE})\s?{_AMOUNT}{_MAGNITUDE}(?!\d)",
@@ -164,7 +205,7 @@ ENGLISH: Final = (
         "ninety-nine cents",
     ),
     rule(
-        rf"(?<![\w.,$]){_AMOUNT}\s?([€£])(?!\d)",
+        rf"(?<![\w.,$]){_AMOUNT}\s?([€£$])(?!\d)",
         lambda found: _english_amount(found[2], found[1], ""),
         "20.50 €",
         "twenty euros and fifty cents",
@@ -177,7 +218,13 @@ CHINESE: Final = (
         "￥10-20",
         "十到二十元",
     ),
-    rule(rf"(?<![\w$])(-|−)?{_SIGN}\s?{_AMOUNT}([百千万亿]*)元?", _chinese_money, "￥25.80", "二十五元八角"),
+    rule(
+        rf"{_SIGN}\s?{_AMOUNT}\s?(k|mn?|bn?|tn?|K|M|B|T)(?![A-Za-z\d])",
+        lambda found: f"{_chinese_shifted(found[2], found[3])}{_CHINESE[found[1]]}",
+        "$3.5M",
+        "三百五十万美元",
+    ),
+    rule(rf"(?<![\w$])(-|−)?{_SIGN}\s?{_AMOUNT}([百千万萬亿億]*)元?", _chinese_money, "￥25.80", "二十五元八角"),
     rule(rf"\b()(?:{_CODE})\s?{_AMOUNT}([百千万亿]*)", _chinese_money, "USD 100", "一百美元"),
     rule(
         rf"(?<![\w.,]){_AMOUNT}([百千万亿]*)\s?{_CODE}\b",

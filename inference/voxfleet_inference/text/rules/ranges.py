@@ -1,4 +1,4 @@
-"""Ranges: two numbers with a hyphen, a dash or a tilde between them. What is left of `10-5=5` is a calculation."""
+"""Ranges: two numbers with a hyphen, a dash or a tilde between them."""
 
 from __future__ import annotations
 
@@ -39,8 +39,6 @@ def _chinese_range(found: re.Match[str]) -> str:
 
 
 ENGLISH: Final = (
-    rule(r"(?<=[\dxyz])\s?[-−]\s?(?=\d[\d.,]*\s?=)", lambda _: " minus ", "10-5=5", "10 minus 5=5"),
-    rule(r"(?<=[\d)xyz])\s?=\s?(?=[\dxyz(])", lambda _: " equals ", "10 minus 5=5", "10 minus 5 equals 5"),
     rule(
         rf"(?<![\w.,:/$€£=+-]){_NUMBER}(%?)\s?[-–—~]\s?{_NUMBER}(?![\w/-]|[.,:]\d)(?<!-0)",
         _english_range,
@@ -53,6 +51,7 @@ ENGLISH: Final = (
         "Monday-Friday",
         "Monday to Friday",
     ),
+    rule(r"(?<![\w.,$-])1000(?![\w-]|[.,]\d)", lambda _: "one thousand", "1000 miles", "one thousand miles"),
     rule(
         r"(?<![\w.,$])\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![\w,]\d)",
         lambda found: english.decimal_words(found[0]),
@@ -62,13 +61,37 @@ ENGLISH: Final = (
 )
 CHINESE: Final = (
     rule(r"(?<=[\dA-Za-z)）])\s?[-−]\s?(?=[\dA-Za-z(（][\d.]*\s?=)", lambda _: "减", "x-2=3", "x减2=3"),
-    rule(r"(?<=[歼运轰直枭风舟娥宫征鹰安号歌])-(?=\d)", lambda _: "", "歼-20", "歼20"),
+    rule(
+        r"(?<=[歼运轰直枭风舟娥宫征鹰安号歌苏图格旗星雳])-(?=\d{1,3}(?![\d.%℃°度]))",  # a model's name
+        lambda _: "",
+        "歼-20",
+        "歼20",
+    ),
     rule(rf"{_BEFORE}{_NUMBER}(%?){_DASH}{_NUMBER}%", _chinese_percent, "增长10-20%", "增长百分之十到二十"),
     rule(
         rf"{_BEFORE}{_NUMBER}([十百千万亿年月日号点元块岁天周个米]*){_DASH}{_NUMBER}(?=([^\W\d_]|[一-鿿])?){_AFTER[:3]}\d/-]|[.,:]\d|\s?=)",
         _chinese_range,
         "10-20元",
         "十到二十元",
+    ),
+    rule(
+        r"(?<![\w.])(\d+(?:\.\d+)?)([kKwWMGT])\s?[-–—~～]\s?(?=\d+(?:\.\d+)?\2(?![A-Za-z]))",
+        lambda found: f"{chinese.decimal_words(found[1])}{found[2]}到",
+        "5k-8k",
+        "五k到8k",
+    ),
+    rule(
+        # wetext reads 12.5公斤 as the fifth of December.
+        r"(?<![\w.,:/-])(?:[1-9]|1[0-2])\.\d{1,2}(?=[公千斤克米厘毫倍万亿元块度个升吨平秒分小岁折寸英级美欧百萬億點成])",
+        lambda found: chinese.decimal_words(found[0]),
+        "12.5公斤",
+        "十二点五公斤",
+    ),
+    rule(
+        r"(?<![\w.,$])\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![\w,]\d)",  # wetext knows only simplified measure words
+        lambda found: chinese.decimal_words(found[0]),
+        "3,000個",
+        "三千個",
     ),
     rule(
         r"(?<=[周星期礼拜][一二三四五六日天])\s?[-–—~～]\s?(?=(?:周|星期|礼拜)?[一二三四五六日天])",

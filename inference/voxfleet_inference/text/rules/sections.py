@@ -33,14 +33,15 @@ _NAMES: Final = (
     r"(?:[Ff]igs?\.|[Ss]ect?\.|[Cc]h(?:ap)?\.|[Ee]q\.|[Pp]{1,2}\."
     r"|[Vv]ols?\.|[Nn]os?\.|[Aa]rt\.|[Tt]ab\.|[Vv]er\.|§{1,2})"
 )
-_ROMAN_VALUES: Final = {"I": 1, "V": 5, "X": 10, "L": 50}
-_ROMAN: Final = r"(X{0,3}(?:IX|IV|V?I{0,3}))"
+_ROMAN_VALUES: Final = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100}
+_ROMAN: Final = r"((?![CL]\b)C{0,3}(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3}))"  # C and L alone are letters
 _RULERS: Final = (
     "Henry|Louis|George|Edward|Elizabeth|Charles|James|William|Richard|Philip|Frederick|Catherine|Peter|Alexander"
     "|Nicholas|Pius|Benedict|John Paul|Napoleon|Ramses|Rameses|Leo|Gregory|Innocent|Mary|Margrethe|Ivan|Wilhelm"
 )
 _PARTS: Final = (
     "Chapter|Part|Volume|Act|Scene|Book|Article|Appendix|Section|Type|Phase|Stage|World War|Title|Class|Super Bowl"
+    "|Psalm|Canto|Sonnet|Grade|Tier|Level"
 )
 
 
@@ -81,6 +82,7 @@ def _chinese_figure(found: re.Match[str]) -> str:
 ENGLISH: Final = (
     rule(rf"(?<!\w)({_NAMES})\s?(?=\d)", _named, "Fig. 3", "Figure 3"),
     rule(r"(?<![\w#&])#(?=\d)", lambda _: "number ", "#1", "number 1"),
+    rule(r"(?<![A-Za-z])([A-G])#(?![\w#])", lambda found: f"{found[1]} sharp", "C#", "C sharp"),
     rule(rf"\b({_RULERS}) {_ROMAN}\b", _ruler, "Henry VIII", "Henry the eighth"),
     rule(rf"\b({_PARTS}) {_ROMAN}\b(?![.'’]\w)", _part, "World War II", "World War two"),
     rule(r"(\b[A-Z][a-z]+ )(?=I[IVX]|VI|X[IV])" + _ROMAN + r"\b(?!['’.]\w)", _part_of_name, "Rocky IV", "Rocky four"),
@@ -92,6 +94,7 @@ ENGLISH: Final = (
     ),
 )
 CHINESE: Final = (
+    rule(r"(?<![A-Za-z])([A-G])#(?![\w#])", lambda found: f"{found[1]} sharp", "C#语言", "C sharp语言"),
     rule(
         r"§\s?(\d+(?:\.\d+)*)",
         lambda found: "第" + "点".join(chinese.number_words(each) for each in found[1].split(".")) + "节",
@@ -102,10 +105,16 @@ CHINESE: Final = (
     rule(r"(图|表|式|附图|附表|例)\s?(\d+)[-–](\d+)(?![\d.%-])", _chinese_figure, "图3-1", "图三杠一"),
     rule(r"(?<![\w.])()(\d+(?:\.\d+)+)(?=[节章条款小]|小节)", _chinese_section, "3.2节", "三点二节"),
     rule(
-        r"第(\d+)\s?[-–—~～、]\s?(?=第?\d+[章节页条款回集届期课题名位天周年季])",
+        r"第(\d+)\s?[-–—~～、]\s?(?=第?\d+[章节页条款回集届期课题名位天周年季层組组排轮批站场局关楼号])",
         lambda found: f"第{chinese.number_words(found[1])}到",
         "第3-5章",
         "第三到5章",
+    ),
+    rule(
+        r"第(\d{1,4})(?![\d.,/~～—–-])",  # wetext reads 第2层 as a count
+        lambda found: f"第{chinese.number_words(found[1])}",
+        "第2层",
+        "第二层",
     ),
     rule(r"[Nn][Oo]\.\s?(\d+)", lambda found: f"第{chinese.number_words(found[1])}", "No.1", "第一"),
     rule(

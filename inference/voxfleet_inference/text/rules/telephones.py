@@ -1,4 +1,4 @@
-"""Telephone numbers and others that are read digit by digit: codes, account numbers, trains, IP addresses."""
+"""Telephone numbers and IP addresses, read digit by digit."""
 
 from __future__ import annotations
 
@@ -9,22 +9,31 @@ from voxfleet_inference.text.numbers import chinese, english
 from voxfleet_inference.text.rule import rule
 
 _GROUP_EDGES: Final = re.compile(r"[^\d+]+")
-_IP: Final = r"(?<![\w.])(?=[\d.]*\d{3})\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}(?![\w.]*\d)"
-_CALLED: Final = r"(?:电话|热线|手机号?码?|联系|拨打?|致电|传真|客服|报警|急救|呼叫)(?:了|：|:|是|为)?\s?"
-_CODED: Final = (
-    r"(?:验证码|邮编|邮政编码|尾号|QQ号?|密码|卡号|账号|车牌号?|学号|工号|房间号?"
-    r"|订单号|单号|航班[A-Z]{2}|编号|取件码)(?:为|是|：|:)?\s?"
+_IP: Final = r"(?<![\w.])(?=[\d.]{0,12}\d{3}|[\d.]{7,15}:\d|10\.)((?:\d{1,3}\.){3}\d{1,3})(?::(\d{2,5}))?(?!\w|\.\d)"
+_CALLED: Final = (
+    r"(?:电话|热线|手机号?码?|联系|拨打?|致电|传真|客服|报警|急救|呼叫"
+    r"|電話|熱線|手機號?碼?|聯絡|撥打?|傳真)(?:了|：|:|是|为|為)?\s?"
 )
 
 
-def _english_groups(found: re.Match[str]) -> str:
-    groups = [each for each in _GROUP_EDGES.split(found[0]) if each]
+def _english_groups(digits: str) -> str:
+    groups = [each for each in _GROUP_EDGES.split(digits) if each]
     return ", ".join(("plus " if each[0] == "+" else "") + english.spelled_digits(each) for each in groups)
 
 
 def _chinese_groups(digits: str) -> str:
     groups = [each for each in _GROUP_EDGES.split(digits) if each]
     return "，".join(("加" if each[0] == "+" else "") + chinese.telephone_digits(each) for each in groups)
+
+
+def _english_ip(found: re.Match[str]) -> str:
+    port = f", port {english.spelled_digits(found[2])}" if found[2] else ""
+    return " dot ".join(english.spelled_digits(each) for each in found[1].split(".")) + port
+
+
+def _chinese_ip(found: re.Match[str]) -> str:
+    port = f"，端口{chinese.spelled_digits(found[2])}" if found[2] else ""
+    return "点".join(chinese.spelled_digits(each) for each in found[1].split(".")) + port
 
 
 def _chinese_mobile(found: re.Match[str]) -> str:
@@ -41,39 +50,52 @@ def _chinese_digits(found: re.Match[str]) -> str:
     return found[1] + chinese.telephone_digits(found[2])
 
 
-def _english_digits(found: re.Match[str]) -> str:
-    return found[1] + english.spelled_digits(found[2])
-
-
 ENGLISH: Final = (
     rule(
         r"(?<=\b[Nn]umber is )[\d(][\d() -]{5,18}\d(?![\w-])|(?<=\b[Cc]all )0\d{2,4}(?: \d{3,4}){1,3}(?![\w-])",
-        _english_groups,
+        lambda found: _english_groups(found[0]),
         "call 0800 123 456",
         "call zero eight zero zero, one two three, four five six",
     ),
     rule(
         _IP,
-        lambda found: " dot ".join(english.spelled_digits(each) for each in found[0].split(".")),
+        _english_ip,
         "10.0.0.138",
         "one zero dot zero dot zero dot one three eight",
     ),
     rule(
+        r"(?<![\w.])\+\d{1,3}[ -]?\d{8,12}(?![\w,.-]\d|\w)",
+        lambda found: _english_groups(found[0]),
+        "+86 13912345678",
+        "plus eight six, one three nine one two three four five six seven eight",
+    ),
+    rule(
         r"(?<![\w.])\+\d{1,3}[ -]?(?:\(\d{1,4}\)[ -]?)?\d{2,4}(?:[ -]\d{2,4}){1,4}(?![\w-])",
-        _english_groups,
+        lambda found: _english_groups(found[0]),
         "+1 555 123 4567",
         "plus one, five five five, one two three, four five six seven",
     ),
     rule(
+        r"\b((?:[Tt]el(?:ephone)?|[Pp]hone|[Mm]obile|[Cc]ell|[Ff]ax)(?:\.|: |\.: ))\s?([\d(][\d() -]{5,18}\d)(?![\w-])",
+        lambda found: found[1] + _english_groups(found[2]),
+        "Tel: 020 7946 0018",
+        "Tel: zero two zero, seven nine four six, zero zero one eight",
+    ),
+    rule(
         r"(?<![\w.-])(?:1-)?(?:\(\d{3}\) ?|\d{3}[-. ])\d{3}[-. ]\d{4}(?![\w-])",
-        _english_groups,
+        lambda found: _english_groups(found[0]),
         "(555) 123-4567",
         "five five five, one two three, four five six seven",
     ),
-    rule(r"(?<![\w.-])\b555-\d{4}\b", _english_groups, "555-0134", "five five five, zero one three four"),
+    rule(
+        r"(?<![\w.-])\b555-\d{4}\b",
+        lambda found: _english_groups(found[0]),
+        "555-0134",
+        "five five five, zero one three four",
+    ),
     rule(
         r"(?<=\b(?:[Cc]all|[Dd]ial|[Tt]ext) )(?:\d{3}-\d{4}|\d{3})(?![\w.,-]\w|\w| [a-z]+s\b)",
-        _english_groups,
+        lambda found: _english_groups(found[0]),
         "dial 911",
         "dial nine one one",
     ),
@@ -83,19 +105,11 @@ ENGLISH: Final = (
         "ext. 42",
         "extension four two",
     ),
-    rule(
-        r"(?<![\w])((?:PIN|ZIP|[Cc]ode|[Pp]assword|[Aa]ccount|[Ff]light [A-Z]{2}|[Rr]oom"
-        r"|[Ee]xtension|[Oo]rder|[Cc]ase|[Tt]racking|[Ss]erial)(?: number)?(?: is|:)? )"
-        r"(\d{3,10})\b(?![.,-]\d| (?!is\b|was\b|has\b)[a-z]+s\b)",
-        _english_digits,
-        "the code is 4829",
-        "the code is four eight two nine",
-    ),
 )
 CHINESE: Final = (
     rule(
         _IP,
-        lambda found: "点".join(chinese.spelled_digits(each) for each in found[0].split(".")),
+        _chinese_ip,
         "192.168.1.1",
         "一九二点一六八点一点一",
     ),
@@ -106,10 +120,16 @@ CHINESE: Final = (
         "幺三八，幺二三四，五六七八",
     ),
     rule(
-        r"(?<![\w.])((?:\+86[ -]?)?[(（]?0\d{2,3}[)）]?[ -]?\d{3,4}[ -]?\d{4})(?:[-转](\d{1,5}))?(?![\d.])",
+        r"(?<![\w.])((?:\+86[ -]?)?[(（]?0\d{1,3}[)）]?[ -]?\d{3,4}[ -]?\d{4})(?:[-转](\d{1,5}))?(?![\d.])",
         _chinese_extension,
         "010-62781234转8",
         "零幺零，六二七八幺二三四转八",
+    ),
+    rule(
+        r"(?<![\w.])\+\d{1,3}[ -]?(?:\(\d{1,4}\)[ -]?)?\d{1,4}(?:[ -]\d{2,4}){1,4}(?![\w-])",
+        lambda found: _chinese_groups(found[0]),
+        "+86 10 6278 1234",
+        "加八六，幺零，六二七八，幺二三四",
     ),
     rule(
         r"(?<![\w.])([48]00-\d{3}-?\d{4}|[48]00-\d{4}-?\d{3})(?:[-转](\d{1,5}))?(?!\d)",
@@ -123,6 +143,4 @@ CHINESE: Final = (
         "拨打110",
         "拨打幺幺零",
     ),
-    rule(rf"({_CODED})(\d{{3,20}})(?![\d.,%])", _chinese_digits, "验证码是482913", "验证码是四八二九幺三"),
-    rule(r"\b([GDCZTK])(\d{1,4})(?=次|号?列车|高铁)", _chinese_digits, "G102次", "G幺零二次"),
 )

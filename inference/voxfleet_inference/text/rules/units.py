@@ -7,124 +7,37 @@ from typing import Final
 
 from voxfleet_inference.text.numbers import chinese, english
 from voxfleet_inference.text.rule import rule
+from voxfleet_inference.text.rules.technical.unit_names import CHINESE as CHINESE_NAMES
+from voxfleet_inference.text.rules.technical.unit_names import ENGLISH as ENGLISH_NAMES
+from voxfleet_inference.text.rules.technical.unit_names import ENGLISH_PER
 
 _NUMBER: Final = r"(?<![\w.,–—~-])(?:(\d[\d,]*(?:\.\d+)?)\s?[-–—~～]\s?)?([-−]?\d[\d,]*(?:\.\d+)?)"  # or a range of two
-# Per unit: one, several.
-_ENGLISH: Final = {
-    "B": ("byte", "bytes"),
-    "KB": ("kilobyte", "kilobytes"),
-    "MB": ("megabyte", "megabytes"),
-    "GB": ("gigabyte", "gigabytes"),
-    "TB": ("terabyte", "terabytes"),
-    "GiB": ("gibibyte", "gibibytes"),
-    "kbps": ("kilobit per second", "kilobits per second"),
-    "Mbps": ("megabit per second", "megabits per second"),
-    "Gbps": ("gigabit per second", "gigabits per second"),
-    "Hz": ("hertz", "hertz"),
-    "kHz": ("kilohertz", "kilohertz"),
-    "MHz": ("megahertz", "megahertz"),
-    "GHz": ("gigahertz", "gigahertz"),
-    "mAh": ("milliamp hour", "milliamp hours"),
-    "kWh": ("kilowatt hour", "kilowatt hours"),
-    "W": ("watt", "watts"),
-    "kW": ("kilowatt", "kilowatts"),
-    "MW": ("megawatt", "megawatts"),
-    "V": ("volt", "volts"),
-    "dB": ("decibel", "decibels"),
-    "ms": ("millisecond", "milliseconds"),
-    "µs": ("microsecond", "microseconds"),
-    "μs": ("microsecond", "microseconds"),
-    "ns": ("nanosecond", "nanoseconds"),
-    "mph": ("mile per hour", "miles per hour"),
-    "km/h": ("kilometer per hour", "kilometers per hour"),
-    "m/s": ("meter per second", "meters per second"),
-    "fps": ("frame per second", "frames per second"),
-    "rpm": ("revolution per minute", "revolutions per minute"),
-    "lb": ("pound", "pounds"),
-    "lbs": ("pound", "pounds"),
-    "oz": ("ounce", "ounces"),
-    "ft": ("foot", "feet"),
-    "yd": ("yard", "yards"),
-    "mi": ("mile", "miles"),
-    "km": ("kilometer", "kilometers"),
-    "cm": ("centimeter", "centimeters"),
-    "mm": ("millimeter", "millimeters"),
-    "kg": ("kilogram", "kilograms"),
-    "mg": ("milligram", "milligrams"),
-    "g": ("gram", "grams"),
-    "mL": ("milliliter", "milliliters"),
-    "ml": ("milliliter", "milliliters"),
-    "L": ("liter", "liters"),
-    "hrs": ("hour", "hours"),
-    "hr": ("hour", "hours"),
-    "mins": ("minute", "minutes"),
-    "min": ("minute", "minutes"),
-    "secs": ("second", "seconds"),
-    "sec": ("second", "seconds"),
-    "°": ("degree", "degrees"),
-    "m²": ("square meter", "square meters"),
-    "km²": ("square kilometer", "square kilometers"),
-    "m³": ("cubic meter", "cubic meters"),
-    "sq ft": ("square foot", "square feet"),
-    "°C": ("degree Celsius", "degrees Celsius"),
-    "°F": ("degree Fahrenheit", "degrees Fahrenheit"),
-    "℃": ("degree Celsius", "degrees Celsius"),
-    "dpi": ("dot per inch", "dots per inch"),
-}
-_CHINESE: Final = {
-    "km/h": "公里每小时",
-    "m/s": "米每秒",
-    "km²": "平方公里",
-    "m²": "平方米",
-    "㎡": "平方米",
-    "m³": "立方米",
-    "km": "公里",
-    "cm": "厘米",
-    "mm": "毫米",
-    "μm": "微米",
-    "nm": "纳米",
-    "kg": "公斤",
-    "mg": "毫克",
-    "g": "克",
-    "mL": "毫升",
-    "ml": "毫升",
-    "L": "升",
-    "kWh": "千瓦时",
-    "kW": "千瓦",
-    "MW": "兆瓦",
-    "W": "瓦",
-    "V": "伏",
-    "mAh": "毫安时",
-    "GHz": "吉赫兹",
-    "MHz": "兆赫兹",
-    "kHz": "千赫兹",
-    "Hz": "赫兹",
-    "Mbps": "兆比特每秒",
-    "Gbps": "吉比特每秒",
-    "dB": "分贝",
-    "ms": "毫秒",
-    "s": "秒",
-    "min": "分钟",
-    "m": "米",
-    "h": "小时",
-    "t": "吨",
-    "kPa": "千帕",
-    "hPa": "百帕",
-    "Pa": "帕",
-    "kcal": "千卡",
-    "°": "度",
-    "fps": "帧每秒",
-    "rpm": "转每分钟",
-}
-_ENGLISH_UNITS: Final = "|".join(re.escape(each) for each in sorted(_ENGLISH, key=len, reverse=True))
-_CHINESE_UNITS: Final = "|".join(re.escape(each) for each in sorted(_CHINESE, key=len, reverse=True))
+_ENGLISH_UNITS: Final = "|".join(re.escape(each) for each in sorted(ENGLISH_NAMES, key=len, reverse=True))
+_ENGLISH_PERS: Final = "|".join(re.escape(each) for each in sorted(ENGLISH_PER, key=len, reverse=True))
+_CHINESE_UNITS: Final = "|".join(re.escape(each) for each in sorted(CHINESE_NAMES, key=len, reverse=True))
 
 
 def _english_unit(found: re.Match[str]) -> str:
     first, number, hyphen, unit = found.groups()
     is_one = number == "1" or hyphen == "-"  # a 5-km run
     span = f"{english.decimal_words(first)} to " if first else ""
-    return f"{span}{english.decimal_words(number)} {_ENGLISH[unit][not is_one]}"
+    return f"{span}{english.decimal_words(number)} {ENGLISH_NAMES[unit][not is_one]}"
+
+
+def _english_rate(found: re.Match[str]) -> str:
+    first, number, unit, per = found.groups()
+    span = f"{english.decimal_words(first)} to " if first else ""
+    return f"{span}{english.decimal_words(number)} {ENGLISH_NAMES[unit][number != '1']} per {ENGLISH_PER[per]}"
+
+
+def _chinese_rate(found: re.Match[str]) -> str:
+    first, number, unit, per = found.groups()
+    span = f"{chinese.counted(first)}到" if first else ""
+    return f"{span}{chinese.counted(number)}{CHINESE_NAMES[unit]}每{CHINESE_NAMES[per]}"
+
+
+def _after_fraction(found: re.Match[str]) -> str:
+    return f"{found[1]} {ENGLISH_NAMES[found[2]][found[1].startswith('and ')]}"
 
 
 def _feet_inches(found: re.Match[str]) -> str:
@@ -134,7 +47,7 @@ def _feet_inches(found: re.Match[str]) -> str:
 def _chinese_unit(found: re.Match[str]) -> str:
     first, number, unit = found.groups()
     span = f"{chinese.counted(first)}到" if first else ""
-    return span + chinese.counted(number) + _CHINESE[unit]
+    return span + chinese.counted(number) + CHINESE_NAMES[unit]
 
 
 def _chinese_degrees(found: re.Match[str]) -> str:
@@ -148,14 +61,26 @@ def _degree_span(found: re.Match[str]) -> str:
     return f"{words[0]}{'摄氏度' if unit else ''}到{words[1]}摄氏度"
 
 
-def _product(found: re.Match[str]) -> str:
-    return f"{found[1]}乘"
-
-
 ENGLISH: Final = (
     rule(
-        rf"{_NUMBER}( )(m)(?= (?:high|tall|long|deep|wide|above|below|away|race|run|dash|sprint|freestyle|from)\b)",
-        lambda found: f"{english.decimal_words(found[2])} meters",
+        r"(\d(?:\s?(?:m|cm|mm|ft|in|[\"'′″]))?)\s?[x×]\s?(?=\d)(?!\d+\s?=)",
+        lambda found: f"{found[1]} by ",
+        "1920x1080",
+        "1920 by 1080",
+    ),
+    rule(
+        r"(?<![\w.,])(\d+(?:\.\d+)?)m(?= (?:people|users|views|followers|subscribers|downloads|copies|jobs|tons)\b)",
+        lambda found: f"{english.decimal_words(found[1])} million",
+        "10m users",
+        "ten million users",
+    ),
+    rule(
+        # wetext reads minutes; between hours and seconds they are.
+        rf"{_NUMBER}(?<!h \d\d)(?<!h \d)(\s?)(m)(?![\w/²³°&'’-]| ?\d+ ?s\b| ago\b)",
+        lambda found: (
+            f"{english.decimal_words(found[1]) + ' to ' if found[1] else ''}"
+            f"{english.decimal_words(found[2])} meter{'s' * (found[2] != '1')}"
+        ),
         "8,849 m high",
         "eight thousand, eight hundred and forty-nine meters high",
     ),
@@ -166,15 +91,66 @@ ENGLISH: Final = (
         "five foot eleven",
     ),
     rule(
+        r"(?<![\w.])(\d+(?:\.\d+)?)['′](?=\s?[x×]\s?\d| by \d)|(?<=by )(\d+(?:\.\d+)?)['′]",
+        lambda found: f"{english.decimal_words(found[1] or found[2])} feet",
+        "12' by 10'",
+        "twelve feet by ten feet",
+    ),
+    rule(
+        r"(?<![\w.])(\d+(?:\.\d+)?)['′](?= (?:wide|tall|long|high|deep|ladder|fence|ceilings?|boards?)\b)",
+        lambda found: f"{english.decimal_words(found[1])} foot",
+        "an 8' ladder",
+        "an eight foot ladder",
+    ),
+    rule(
+        r"(?<![\w.])([-−]?\d+(?:\.\d+)?)(?:\"|″)(?= (?:wide|tall|long|high|deep|thick|across|by)\b)",
+        lambda found: f"{english.decimal_words(found[1])} inches",
+        '6" wide',
+        "six inches wide",
+    ),
+    rule(
         r"(?<![\w.])([-−]?\d+(?:\.\d+)?)(?:\"|″)(?= [a-z])",
         lambda found: f"{english.decimal_words(found[1])} inch",
         '27" screen',
         "twenty-seven inch screen",
     ),
-    rule(r"(?<=\d)\s?[x×](?=\s?\d)", lambda _: " by ", "1920x1080", "1920 by 1080"),
-    rule(rf"{_NUMBER}([\s-]?)({_ENGLISH_UNITS})(?![\w/²³°])", _english_unit, "16 GB", "sixteen gigabytes"),
     rule(
-        r"(?<![\w.])(\d+(?:\.\d+)?)[xX×](?![\w])",
+        rf"{_NUMBER}()\s?in(?:\.(?!\w)|(?= (?:tall|wide|long|deep|high|thick|by)\b))",
+        lambda found: (
+            f"{english.decimal_words(found[1]) + ' to ' if found[1] else ''}{english.decimal_words(found[2])} inches"
+        ),
+        "2-3 in. of rain",
+        "two to three inches of rain",
+    ),
+    rule(
+        rf"{_NUMBER}\s?({_ENGLISH_UNITS})/({_ENGLISH_PERS})(?![\w/²³°])(?<!km/h)(?<!m/s)(?<!km/s)",
+        _english_rate,
+        "5 mg/dL",
+        "five milligrams per deciliter",
+    ),
+    rule(
+        r"\b((?:and (?:a|an) )?(?:half|quarters?|thirds?|eighths?)) (tsp|tbsp|oz|lbs?|km|kg|mi|cm|mm|ml|L|ft)\b\.?",
+        _after_fraction,
+        "one and a half tsp",
+        "one and a half teaspoons",
+    ),
+    rule(
+        rf"{_NUMBER}\s?({_ENGLISH_UNITS})/(?=\d+\s?(?:{_ENGLISH_UNITS})\b)",
+        lambda found: f"{english.decimal_words(found[2])} {ENGLISH_NAMES[found[3]][found[2] != '1']} per ",
+        "7 L/100 km",
+        "seven liters per 100 km",
+    ),
+    rule(
+        rf"{_NUMBER}( )B(?![\w/])", lambda found: f"{english.decimal_words(found[2])} bytes", "64 B", "sixty-four bytes"
+    ),
+    rule(
+        rf"{_NUMBER}([\s-]?)({_ENGLISH_UNITS})(?![\w/²³°])(?:\.(?= [a-z]))?",
+        _english_unit,
+        "16 GB",
+        "sixteen gigabytes",
+    ),
+    rule(
+        r"(?<![\w.])(\d+(?:\.\d+)?)[xX×](?![\w]|\s?[-+=<>/^*²³]|\s(?:plus|minus|equals|is less|is greater)\b)",
         lambda found: f"{english.decimal_words(found[1])} times",
         "2x faster",
         "two times faster",
@@ -194,8 +170,35 @@ CHINESE: Final = (
         "98.6°F",
         "九十八点六华氏度",
     ),
+    rule(
+        rf"{_NUMBER}\s?({_CHINESE_UNITS})/({_CHINESE_UNITS})(?![\w/²³°])(?<!km/h)(?<!m/s)",
+        _chinese_rate,
+        "1.2g/cm³",
+        "一点二克每立方厘米",
+    ),
+    rule(
+        rf"{_NUMBER}\s?({_CHINESE_UNITS})/(?=\d+\s?(?:{_CHINESE_UNITS})(?![A-Za-z]))",
+        lambda found: f"{chinese.counted(found[2])}{CHINESE_NAMES[found[3]]}每",
+        "6L/100km",
+        "六升每100km",
+    ),
+    rule(
+        r"(?<=[每/])(km²|m²|m³|㎡|km|kg)(?![A-Za-z])", lambda found: CHINESE_NAMES[found[1]], "每㎡5万", "每平方米5万"
+    ),
+    rule(
+        r"(?<![\d.,第年月])2(?=[個張條隻輛歲塊層間頁雙種場顆門臺盞幅萬億])",  # wetext knows simplified ones only
+        lambda _: "兩",
+        "2個",
+        "兩個",
+    ),
     rule(rf"{_NUMBER}\s?({_CHINESE_UNITS})(?![\w/²³°])", _chinese_unit, "时速60km/h", "时速六十公里每小时"),
+    rule(
+        r"(?<![\w.,])(\d+(?:\.\d+)?)(?= [a-z]{4,})",  # wetext reads "2 songs" as 2 s and "ongs"
+        lambda found: chinese.decimal_words(found[1]),
+        "2 songs",
+        "二 songs",
+    ),
     rule(r"(?<=[^\x00-\x7f])×(?=[^\x00-\x7f])", lambda _: "乘", "长×宽", "长乘宽"),
-    rule(r"(\d+(?:\.\d+)?)\s?[*x×X](?=\s?\d)", _product, "1920×1080", "1920乘1080"),
+    rule(r"(?<=\d)\s?[*x×X](?=\s?\d)", lambda _: "乘", "1920×1080", "1920乘1080"),
     rule(r"(?<![\w.])(\d+(?:\.\d+)?)‰", lambda found: f"千分之{chinese.decimal_words(found[1])}", "3‰", "千分之三"),
 )

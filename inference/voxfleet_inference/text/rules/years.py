@@ -120,6 +120,12 @@ CHINESE: Final = (
         r"(?<![\w.])([12]\d{2}0)(?=年代|后)", lambda found: chinese.spelled_digits(found[1]), "1990年代", "一九九零年代"
     ),
     rule(
+        r"(?<![\w.])([12]\d{2}0)['’]?s\b(?: ?年代)?|(?<=世纪)\s?([1-9]0)['’]?s\b",
+        lambda found: f"{chinese.spelled_digits(found[1] or found[2])}年代",
+        "1990s的音乐",
+        "一九九零年代的音乐",
+    ),
+    rule(
         r"(?<![\w.])(\d0|[09]5|85|75)(?=后(?![来面天]))",
         lambda found: chinese.spelled_digits(found[1]),
         "90后",
@@ -135,7 +141,7 @@ CHINESE: Final = (
         r"(公元\s?)(\d{1,3})(?=年)", lambda found: found[1] + chinese.number_words(found[2]), "公元79年", "公元七十九年"
     ),
     rule(
-        r"(?<![\w.])(\d{2}|20\d{2})(?=[级届](?!.?[比赛]))",
+        r"(?<![\w.第])(\d{2}|20\d{2})(?=[级届](?!.?[比赛]))",
         lambda found: chinese.spelled_digits(found[1]),
         "2019级",
         "二零一九级",

@@ -6,7 +6,9 @@ import sys
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from voxfleet_inference.text import normalization
 from voxfleet_inference.text.normalization import normalized
+from voxfleet_inference.text.reading import readings
 
 SPOKEN = [
     ("It costs $3.50 on May 3, 2024.", "It costs three dollars and fifty cents on May third, twenty twenty-four."),
@@ -51,3 +53,25 @@ def test_wetext_is_loaded_by_the_first_sentence_that_needs_it() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_server_that_has_loaded_the_normalizers_loads_nothing_at_a_request() -> None:
+    normalization.load()
+    loads = normalization._wetext.cache_info().misses
+    assert normalized("In 1990, 今年 2 月") != "In 1990, 今年 2 月"
+    assert normalization._wetext.cache_info().misses == loads
+
+
+@pytest.mark.parametrize(
+    ("text", "spoken"),
+    [
+        ("增长多少？\n20%\n2024-05-01", ["增长多少？", "百分之二十", "二零二四年五月一日"]),
+        ("20%，3:30。", ["百分之二十，三点三十分。"]),
+        ("How much?\n20%", ["How much?", "twenty percent"]),
+        ("It's 3pm，我们走吧。", ["It's three PM，我们走吧。"]),
+        ("他用OK手势10次", ["他用OK手势十次"]),
+        ("Vitamin C每天1000mg。", ["Vitamin C每天一千毫克。"]),
+    ],
+)
+def test_a_number_is_read_in_the_language_of_its_clause_or_of_the_text_before_it(text: str, spoken: list[str]) -> None:
+    assert [each.spoken for each in readings(text)] == spoken

@@ -58,3 +58,21 @@ def test_no_text_becomes_empty(text: str) -> None:
 @pytest.mark.parametrize("unit", ["[", "**a", "`a", "<a", "![", "_a", "| ", "# #", "<!--", "*a ", "> - ", "``` "])
 def test_text_that_provokes_backtracking_takes_linear_time(unit: str) -> None:
     assert plain_text("words " + unit * (20_000 // len(unit)))
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        (r"Yes \*really\* 5\$.", "Yes *really* 5$."),
+        ("<p><s>First.</s><s>Second.</s></p>Third.", "First.  Second. \nThird."),
+        ("one<br/>two", "one\ntwo"),
+        ("See <https://a.b/c> or <me@a.b>.", "See https://a.b/c or me@a.b."),
+        ("Good.[^1]\n\n[^1]: Smith.", "Good.\n\nSmith."),
+        ("I :D you <3 xD, 3:3", "I  you  , 3:3"),
+        (r"$\frac{a+b}{2} \leq x^{10}$ costs $5 and $6", "(a+b)⁄2 ≤ x^10 costs $5 and $6"),
+        (r"\(x_{1} \cdot \sqrt{y}\)", "x 1  · √y"),
+        ("C:\\pi\\max", "C:\\pi\\max"),
+    ],
+)
+def test_syntax_of_chat_answers_is_removed(text: str, plain: str) -> None:
+    assert plain_text(text).strip() == plain

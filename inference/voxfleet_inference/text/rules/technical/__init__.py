@@ -1,0 +1,1 @@
+"""Rules for what people copy from programs: addresses, formulas, codes. Pure."""

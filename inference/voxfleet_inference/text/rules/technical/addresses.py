@@ -1,0 +1,101 @@
+"""Addresses and names of files: domains, paths, colours, UUIDs, hashes. wetext reads URLs and e-mail addresses."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from voxfleet_inference.text.numbers import chinese, english
+from voxfleet_inference.text.rule import rule
+
+_ENDINGS: Final = (
+    r"(?:py|js|jsx|ts|tsx|json|jsonl|ya?ml|toml|ini|cfg|conf|env|txt|md|pdf|png|jpe?g|gif|svg|webp|mp3|mp4|wav|flac|ogg|zip"
+    r"|tar|gz|csv|tsv|docx?|xlsx?|pptx?|html?|css|cpp|hpp|rs|go|java|kt|rb|php|sh|sql|log|exe|dmg|apk|iso|ipynb|lock)"
+)
+_FILE: Final = rf"(?<![\w.@/\\-])[A-Za-z0-9_][\w-]{{0,60}}(?:\.[a-z0-9]{{1,10}}){{0,2}}\.{_ENDINGS}(?![\w/]|\.\w)"
+_DOMAIN: Final = (
+    r"(?<![\w.@/:-])(?:[a-zA-Z0-9][a-zA-Z0-9-]{0,40}\.){1,4}"
+    r"(?:com|org|net|io|dev|edu|gov|cn|uk|de|fr|jp|ai|app|info|me|tv|hk|tw)(?:/[\w.~%-]{1,60}){0,6}/?(?![\w@])"
+)
+_HEX_COLOUR: Final = r"#(?=[0-9A-Fa-f]{0,5}[A-Fa-f])([0-9A-Fa-f]{6}|[0-9A-Fa-f]{3})\b"
+_UUID: Final = r"(?<![\w-])[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}(?![\w-])"
+_HARDWARE: Final = r"(?<![\w:])[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}(?![\w:])"
+_HASH: Final = r"(?<![\w.-])(?=[a-f]{0,39}\d)(?=\d{0,39}[a-f])(?=[0-9]*[a-f]+[0-9]+[a-f])[0-9a-f]{7,40}(?![\w.-])"
+_PATH: Final = r"(?<![\w./~:])(~?)((?:/[A-Za-z_.][\w.+-]{0,60}){2,12})/?(?![\w/])"
+_GROUP_EDGES: Final = re.compile(r"[-:]")
+_LONG_NUMBER: Final = re.compile(r"\d{3,}")
+_PARTS: Final = re.compile(r"[./]")
+
+
+def _english_name(found: re.Match[str]) -> str:
+    ending = "." if found[0].endswith(".") else ""
+    return _with_signs(found[0].rstrip("./"), " dot ", " slash ") + ending
+
+
+def _chinese_name(found: re.Match[str]) -> str:
+    name = _with_signs(found[0].rstrip("./"), "点", "斜杠")
+    return _LONG_NUMBER.sub(lambda digits: chinese.spelled_digits(digits[0]), name)
+
+
+def _with_signs(name: str, dot: str, slash: str) -> str:
+    return _PARTS.sub(lambda sign: dot if sign[0] == "." else slash, name).replace("_", " ")
+
+
+def _english_letters(letters: str) -> str:
+    return " ".join(english.spelled_digits(each) if each.isdigit() else each.upper() for each in letters)
+
+
+def _chinese_letters(letters: str) -> str:
+    spelled = "".join(chinese.spelled_digits(each) if each.isdigit() else f" {each.upper()} " for each in letters)
+    return " ".join(spelled.split())
+
+
+def _english_groups(found: re.Match[str]) -> str:
+    return ", ".join(_english_letters(each) for each in _GROUP_EDGES.split(found[0]))
+
+
+def _chinese_groups(found: re.Match[str]) -> str:
+    return "，".join(_chinese_letters(each) for each in _GROUP_EDGES.split(found[0]))
+
+
+ENGLISH: Final = (
+    rule(
+        _UUID,
+        _english_groups,
+        "0a1b2c3d-1111-2222-3333-444455556666",
+        (
+            "zero A one B two C three D, one one one one, two two two two, three three three three, "
+            "four four four four five five five five six six six six"
+        ),
+    ),
+    rule(_HARDWARE, _english_groups, "00:1A:2B:3C:4D:5E", "zero zero, one A, two B, three C, four D, five E"),
+    rule(_HEX_COLOUR, lambda found: f"hash {_english_letters(found[1])}", "#1E90FF", "hash one E nine zero F F"),
+    rule(_HASH, lambda found: _english_letters(found[0]), "commit 3fa9c1d", "commit three F A nine C one D"),
+    rule(_FILE, _english_name, "open notes.txt", "open notes dot txt"),
+    rule(_DOMAIN, _english_name, "example.org/help", "example dot org slash help"),
+    rule(
+        _PATH,
+        lambda found: f"{'tilde' if found[1] else ''}{_with_signs(found[2].rstrip('.'), ' dot ', ' slash ')}",
+        "see /etc/hosts",
+        "see  slash etc slash hosts",
+    ),
+)
+CHINESE: Final = (
+    rule(
+        _UUID,
+        _chinese_groups,
+        "0a1b2c3d-1111-2222-3333-444455556666",
+        ("零 A 一 B 二 C 三 D，一一一一，二二二二，三三三三，四四四四五五五五六六六六"),
+    ),
+    rule(_HARDWARE, _chinese_groups, "00:1A:2B:3C:4D:5E", "零零，一 A，二 B，三 C，四 D，五 E"),
+    rule(_HEX_COLOUR, lambda found: f"井号{_chinese_letters(found[1])}", "颜色#1E90FF", "颜色井号一 E 九零 F F"),
+    rule(_HASH, lambda found: _chinese_letters(found[0]), "提交3fa9c1d", "提交三 F A 九 C 一 D"),
+    rule(_FILE, _chinese_name, "打开notes.txt", "打开notes点txt"),
+    rule(_DOMAIN, _chinese_name, "访问example.org/help", "访问example点org斜杠help"),
+    rule(
+        _PATH,
+        lambda found: f"{'波浪号' if found[1] else ''}{_with_signs(found[2], '点', '斜杠')}",
+        "编辑/etc/hosts",
+        "编辑斜杠etc斜杠hosts",
+    ),
+)
