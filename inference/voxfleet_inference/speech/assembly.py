@@ -59,7 +59,7 @@ class Assembly:
         current.trailing_silence = trailing_silence_after(current.trailing_silence, samples)
         return self._advance(SpeechAudio(current.index, samples))
 
-    def end(self, *, text_tokens: int = 0, attempts: int = 1) -> SentenceEnded:
+    def end(self, *, text_tokens: int = 0, attempts: int = 1, spoken_text: str = "") -> SentenceEnded:
         """End the current sentence; return its times and what is counted of it."""
         current = self._begun()
         silent_seconds = self._silent_seconds = self._seconds(current.trailing_silence)
@@ -76,6 +76,7 @@ class Assembly:
             attempts=attempts,
             is_truncated=current.is_truncated,
             trailing_silence_seconds=silent_seconds,
+            spoken_text=spoken_text,
         )
 
     def _pause_before(self, text_sentence: TextSentence) -> SpeechAudio | None:

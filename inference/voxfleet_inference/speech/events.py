@@ -45,6 +45,7 @@ class SentenceEnded:
     attempts: int  # 1: the first attempt was no runaway
     is_truncated: bool  # it reached the most patches for its tokens and was faded out
     trailing_silence_seconds: float
+    spoken_text: str = ""  # what the model was given for it; empty: the text as it is
 
 
 SpeechEvent = SentenceStarted | SpeechAudio | SentenceEnded

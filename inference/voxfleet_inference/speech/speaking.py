@@ -20,7 +20,7 @@ from voxfleet_inference.engine.messages import Sentence, SequenceParams, VoicePr
 from voxfleet_inference.speech.assembly import Assembly
 from voxfleet_inference.speech.events import SpeechEvent
 from voxfleet_inference.speech.sentence_run import SentenceRun
-from voxfleet_inference.text.reading import spoken_text
+from voxfleet_inference.text.reading import TextReader
 from voxfleet_inference.text.sentences import TextSentence
 
 _LEAST_SECONDS: Final = 0.001
@@ -97,7 +97,7 @@ async def _sentence_events(assembly: Assembly, run: SentenceRun) -> AsyncGenerat
             yield assembly.add_patch(patch)
     if has_begun:
         text_tokens = run.ended.text_tokens if run.ended is not None else 0
-        yield assembly.end(text_tokens=text_tokens, attempts=run.attempts)
+        yield assembly.end(text_tokens=text_tokens, attempts=run.attempts, spoken_text=run.sentence.text)
 
 
 class _SentenceSubmitter:
@@ -117,6 +117,7 @@ class _SentenceSubmitter:
         self._runs: asyncio.Queue[SentenceRun | None] = asyncio.Queue()
         self._open: deque[SentenceRun] = deque()  # the first one is being sent
         self._next_index = speech.first_index
+        self._reader = TextReader()
         self._has_current = False
         self._started_at = asyncio.get_running_loop().time()
         self._task = asyncio.create_task(self._submit_all(sentences))
@@ -169,7 +170,7 @@ class _SentenceSubmitter:
 
     async def _spoken_text(self, text_sentence: TextSentence) -> str:
         text = text_sentence.text
-        return await asyncio.to_thread(spoken_text, text) if self._speech.normalizes else text
+        return await asyncio.to_thread(self._reader.spoken_text, text) if self._speech.normalizes else text
 
     def _submit(self, text_sentence: TextSentence, text: str, voice: VoicePrompt | None) -> SentenceRun:
         run = SentenceRun(
