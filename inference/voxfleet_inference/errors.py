@@ -9,6 +9,7 @@ ApiError
 ├── ForbiddenOriginError 403 the page that sent it is of an origin that is not allowed
 ├── UnknownModelError   404  no such model
 ├── UnknownVoiceError   404  no such voice
+├── UnknownSessionError 404  no such session
 ├── RequestTimeoutError 408  the body, or a session's next message, came too late
 ├── BodyTooLargeError   413  the body is over the limit
 ├── UnsupportedMediaTypeError 415  a body of a media type that is not accepted
@@ -17,12 +18,19 @@ ApiError
 ├── NotOfferedError     501  this server's settings do not offer it
 ├── StorageFullError    507  the limit of stored voices is reached
 ├── UnavailableError    503  loading, draining, failed or full; Retry-After says when to try again
+├── GatewayRefusalError 503  the gateway of a session refused it or its text; the body is the gateway's
 └── InternalError       500  the engine failed
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
+
+
+def _retry_headers(seconds: int) -> dict[str, str]:
+    """Return `Retry-After` (RFC 9110, 10.2.3), and what decides in OpenAI's clients, whatever the status is."""
+    return {"Retry-After": str(seconds), "X-Should-Retry": "true"}
 
 
 class ApiError(Exception):
@@ -59,7 +67,7 @@ class NoApiKeyError(ApiError):
     """No API key, or an unknown one."""
 
     status = 401
-    kind = "invalid_request_error"
+    kind = "authentication_error"
 
     def __init__(self, message: str, *, has_key: bool) -> None:
         super().__init__(message, code="invalid_api_key" if has_key else "missing_api_key")
@@ -76,7 +84,7 @@ class ForbiddenOriginError(ApiError):
     """A browser sent the request for a page whose origin is not allowed."""
 
     status = 403
-    kind = "invalid_request_error"
+    kind = "permission_error"
 
 
 class UnknownModelError(ApiError):
@@ -97,6 +105,13 @@ class BodyTooLargeError(ApiError):
     """The body is over the limit."""
 
     status = 413
+    kind = "invalid_request_error"
+
+
+class UnknownSessionError(ApiError):
+    """No such session here, or it has ended."""
+
+    status = 404
     kind = "invalid_request_error"
 
 
@@ -147,15 +162,15 @@ class UnavailableError(ApiError):
 
     @property
     def headers(self) -> dict[str, str]:
-        """`Retry-After` (RFC 9110, 10.2.3)."""
-        return {"Retry-After": str(self.retry_after_seconds)}
+        """When to try again."""
+        return _retry_headers(self.retry_after_seconds)
 
 
 class TooManyRequestsError(ApiError):
     """This tenant has used up its share; requests of other tenants are admitted."""
 
     status = 429
-    kind = "requests"
+    kind = "rate_limit_error"
 
     def __init__(self, message: str, *, code: str, retry_after_seconds: int) -> None:
         super().__init__(message, code=code)
@@ -163,8 +178,31 @@ class TooManyRequestsError(ApiError):
 
     @property
     def headers(self) -> dict[str, str]:
-        """`Retry-After` (RFC 9110, 10.2.3)."""
-        return {"Retry-After": str(self.retry_after_seconds)}
+        """When to try again."""
+        return _retry_headers(self.retry_after_seconds)
+
+
+class GatewayRefusalError(ApiError):
+    """The gateway that has passed a session on refuses it, or its text, in words of its own."""
+
+    status = 503
+
+    def __init__(self, event: Mapping[str, Any]) -> None:
+        """Take the fields of the gateway's `error` event."""
+        error = event.get("error")
+        self._error: dict[str, Any] = error if isinstance(error, dict) else {}
+        super().__init__(str(self._error.get("message", "the gateway has refused it")), code=self._error.get("code"))
+        self._retry_after = event.get("retry_after_seconds")
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """`Retry-After`, where the gateway says it."""
+        return {} if not isinstance(self._retry_after, int) else {"Retry-After": str(self._retry_after)}
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The gateway's error."""
+        return {"error": {**super().body["error"], **self._error}}
 
 
 class InternalError(ApiError):

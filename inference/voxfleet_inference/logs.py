@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 # A given id goes into the log and into a response header, so it must not contain control characters.
 _SAFE_ID: Final = re.compile(r"^[A-Za-z0-9._:-]{1,128}$")
 _QUIET_PATHS: Final = frozenset({"/health/live", "/health/ready", "/internal/load", "/metrics"})  # polled
+_STATE_KEY: Final = "request_id"
 _logger: Final = structlog.get_logger("voxfleet_inference")
 
 
@@ -59,6 +60,7 @@ class RequestLog:
             await self._app(scope, receive, send)
             return
         request_id = _request_id(scope)
+        scope.setdefault("state", {})[_STATE_KEY] = request_id
         status = 0
 
         async def send_with_id(message: Message) -> None:
@@ -74,6 +76,11 @@ class RequestLog:
                 await self._app(scope, receive, send_with_id)
             finally:
                 _log_end(scope, status, time.monotonic() - started)
+
+
+def request_id_of(scope: Scope) -> str:
+    """Return the id that `RequestLog` gave the request; empty for a WebSocket's, whose session has its own."""
+    return str(scope.get("state", {}).get(_STATE_KEY, ""))
 
 
 def _request_id(scope: Scope) -> str:

@@ -6,15 +6,14 @@ Does not know: which fields there are, or their messages.
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BeforeValidator, Field, StrictStr, WithJsonSchema
 from pydantic_core import PydanticCustomError
+from voxfleet_protocols.spoken_text import half_pair
 
 from voxfleet_inference.audio.formats import FORMATS
 
-_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 HALF_PAIR: Final = "half_surrogate_pair"  # the type of the error
 
 
@@ -27,10 +26,8 @@ def _number(value: Any) -> Any:
 
 def _encodable(text: str) -> str:
     """Reject half a surrogate pair, which JSON can spell and UTF-8 cannot encode."""
-    half = _SURROGATE.search(text)
-    if half is not None:
-        given = {"half": f"U+{ord(half.group()):04X}", "at": half.start() + 1}
-        raise PydanticCustomError(HALF_PAIR, "half a surrogate pair ({half}) at character {at}", given)
+    if half := half_pair(text):
+        raise PydanticCustomError(HALF_PAIR, "{half}", {"half": half})
     return text
 
 

@@ -10,6 +10,7 @@ import base64
 import binascii
 import json
 import secrets
+import zlib
 from typing import Any, Final, Literal, TypeVar
 
 from pydantic import (
@@ -20,6 +21,7 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+from voxfleet_protocols.spoken_text import has_speech
 
 from voxfleet_inference.audio.formats import FORMATS, MAX_SAMPLE_RATE, MIN_SAMPLE_RATE
 from voxfleet_inference.engine.noise import MAX_SEED
@@ -35,7 +37,6 @@ from voxfleet_inference.request_fields import (
 )
 from voxfleet_inference.text.pause_marks import without_pauses
 from voxfleet_inference.text.plain_text import plain_text
-from voxfleet_inference.text.sentences import has_speech
 
 MAX_TRANSCRIPT_CHARACTERS: Final = 1000  # several times what is said in the 30 s of a recording
 _SHOWN_CHARACTERS: Final = 40  # of a given value, in a message
@@ -77,6 +78,10 @@ class SpeechRequest(BaseModel):
     stream: StrictBool = Field(
         default=True, description="a boolean; false sends the audio when it is complete, with its length"
     )
+    word_timestamps: StrictBool = Field(
+        default=False,
+        description="a boolean; true sends when each word is spoken, in events (stream_format sse) or a session",
+    )
     seed: Whole | None = Field(None, ge=0, le=MAX_SEED, description=f"an integer from 0 to {MAX_SEED}")
     cfg_value: Number | None = Field(None, ge=1, le=10, description="a number from 1 to 10")
     inference_timesteps: Whole | None = Field(None, ge=2, le=40, description="an integer from 2 to 40")
@@ -96,6 +101,11 @@ class SpeechRequest(BaseModel):
         description=f"a string of 1 to {MAX_TRANSCRIPT_CHARACTERS} characters, what the recording says",
     )
 
+    @property
+    def stream_number(self) -> int:
+        """What an Ogg stream is numbered (31 bits): equal requests are equal files, others can follow in one file."""
+        return zlib.crc32(f"{self.seed} {self.input}".encode()) >> 1
+
 
 Request = TypeVar("Request", bound=SpeechRequest)
 
@@ -109,6 +119,9 @@ def parse_speech_request(body: bytes, max_input_characters: int) -> SpeechReques
     request = validated(SpeechRequest, json_object(body))
     check_input(request.input, max_input_characters, normalizes=request.normalize)
     check_together(request)
+    if request.word_timestamps and request.stream_format != "sse":
+        message = "'word_timestamps' needs 'stream_format': \"sse\" (or a session): bare audio has no place for words"
+        raise InvalidFieldError(message, param="word_timestamps", code="invalid")
     return with_seed(request)
 
 

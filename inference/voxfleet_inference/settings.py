@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from voxfleet_protocols.ice_servers import checked_ice_servers
 
 from voxfleet_inference.model_names import MODEL_NAME, checked_model_aliases, parse_model_aliases
 from voxfleet_inference.origins import checked_origins
+from voxfleet_inference.public_addresses import checked_addresses, parse_addresses
 from voxfleet_inference.voice_names import checked_aliases
 
 Device = Literal["cpu", "cuda"]
@@ -113,7 +115,19 @@ class ServeSettings(BaseModel):
         10, gt=0, le=3600, description="A stream of events sends a comment after so long without an event."
     )
     session_idle_seconds: float = Field(
-        60, gt=0, le=86400, description="A WebSocket session is closed after so long without a message or speech."
+        60, gt=0, le=86400, description="A session is closed after so long without a message or speech."
+    )
+    max_rtc_sessions: int = Field(
+        64, ge=0, le=1000, description="Most WebRTC sessions that are open; 0: WebRTC is not offered."
+    )
+    rtc_port: Port = Field(0, description="UDP port of WebRTC audio, on `--host`; 0: any free one.")
+    rtc_public_address: Annotated[str, AfterValidator(checked_addresses)] = Field(
+        "",
+        description="Addresses under which clients reach this server's UDP port, behind 1:1 NAT or a forwarded port:"
+        " one IPv4, one IPv6 or both, with a comma between.",
+    )
+    rtc_ice_servers: Annotated[str, AfterValidator(checked_ice_servers)] = Field(
+        "", description="STUN and TURN servers for browsers, as JSON: a list of RTCIceServer objects.", repr=False
     )
     drain_seconds: float = Field(120, ge=0, description="Time that open requests get to finish after SIGTERM.")
     kv_cache_positions: int = Field(
@@ -163,6 +177,11 @@ class ServeSettings(BaseModel):
     def model_names(self) -> tuple[str, ...]:
         """What `model` may be: the name, then its aliases."""
         return tuple(dict.fromkeys((self.model_name, *parse_model_aliases(self.model_aliases))))
+
+    @property
+    def rtc_public_addresses(self) -> tuple[str, ...]:
+        """The addresses of `rtc_public_address`."""
+        return parse_addresses(self.rtc_public_address)
 
     @property
     def allowed_step_seconds(self) -> float:

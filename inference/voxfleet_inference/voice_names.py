@@ -1,4 +1,4 @@
-"""Names of voices: built-in names, ids of stored voices, and aliases.
+"""Names of voices: built-in names, ids of stored voices and of consents, and aliases.
 
 Knows: the form of an id, OpenAI's voice names, and how `--voice-aliases` is written.
 Does not know: which voices are stored.
@@ -15,6 +15,7 @@ DEFAULT_VOICE: Final = "default"
 RANDOM_VOICE: Final = "random"
 BUILT_IN_VOICES: Final = (DEFAULT_VOICE, RANDOM_VOICE)
 VOICE_ID: Final = re.compile(r"voice_[0-9a-f]{32}")  # 128 bits of a hash of the voice's content
+CONSENT_ID: Final = re.compile(r"cons_[0-9a-f]{32}")  # the same of a recording in which a speaker agrees
 _ALIAS: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _OPENAI_VOICES: Final = tuple(
     "alloy ash ballad cedar coral echo fable marin nova onyx sage shimmer verse".split()  # noqa: SIM905
@@ -25,8 +26,18 @@ OPENAI_ALIASES: Final[Mapping[str, str]] = MappingProxyType(dict.fromkeys(_OPENA
 
 
 def is_voice_id(name: str) -> bool:
-    """Return whether a name has the form of an id; only ids become part of a path or URL."""
+    """Return whether a name has the form of an id; only ids become part of a URL."""
     return VOICE_ID.fullmatch(name) is not None
+
+
+def is_consent_id(name: str) -> bool:
+    """Return whether a name has the form of a consent's id."""
+    return CONSENT_ID.fullmatch(name) is not None
+
+
+def is_stored_id(name: str) -> bool:
+    """Return whether a name has the form of the id of a voice or a consent; only these become names of files."""
+    return is_voice_id(name) or is_consent_id(name)
 
 
 def parse_aliases(written: str) -> dict[str, str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -52,6 +53,10 @@ def _parsed(line: str, where: str) -> ApiKey:
     return ApiKey(found["name"], found["digest"].lower())
 
 
+def _digest(presented: str) -> str:
+    return hashlib.sha256(presented.encode()).hexdigest()
+
+
 class ApiKeys:
     """The valid keys."""
 
@@ -68,9 +73,18 @@ class ApiKeys:
     def name_of(self, presented: str) -> str | None:
         """Return a key's name; None for an unknown key. Compares all keys in constant time: timing reveals nothing."""
         self._refresh()
-        digest = hashlib.sha256(presented.encode()).hexdigest()
+        digest = _digest(presented)
         matching = [key.name for key in self._keys if hmac.compare_digest(key.sha256, digest)]
         return matching[0] if matching else None
+
+    def validity(self, presented: str) -> Callable[[], bool]:
+        """Return what says whether a key is valid at the time of the call; it keeps the key's hash alone."""
+        key = ApiKey(self.name_of(presented) or "", _digest(presented))
+        return lambda: self._is_valid(key)
+
+    def _is_valid(self, key: ApiKey) -> bool:
+        self._refresh()
+        return key in self._keys
 
     def _refresh(self) -> None:
         """Read a changed file; a file that is not valid leaves the keys as they are."""

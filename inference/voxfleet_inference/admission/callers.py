@@ -7,7 +7,7 @@ Does not know: HTTP frameworks, keys or queues.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -33,6 +33,7 @@ class Caller:
     priority: int = 0
     # By which the tenant's voices are fetched from `--voice-source`; it identifies nothing here.
     voice_token: str = field(default="", compare=False, repr=False)
+    has_valid_key: Callable[[], bool] = field(default=lambda: True, compare=False, repr=False)  # now; sessions are long
 
 
 ANONYMOUS: Final = Caller()

@@ -1,7 +1,8 @@
-"""ASGI middleware for the paths under /v1/, over HTTP and WebSocket: rejects other origins' pages, and unknown keys.
+"""ASGI middleware for the paths under /v1/ and /tts/: rejects pages of other origins, and unknown keys.
 
-Knows: ASGI, the headers in which a browser names the page, which requests have effects, and where a key is sent
-(Authorization as in RFC 6750, or a WebSocket's subprotocols). Health and the page are not guarded.
+Knows: ASGI over HTTP and WebSocket, the headers in which a browser names the page, which requests have effects, and
+where a key is sent (Authorization as in RFC 6750, Deepgram's and Cartesia's ways, or a WebSocket's subprotocols).
+Health and the page are not guarded.
 Does not know: which origins and keys are valid, what a request asks for, or whether the limits admit it.
 """
 
@@ -10,18 +11,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, cast
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, QueryParams
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
+from voxfleet_protocols.subprotocols import offered_key
 
 from voxfleet_inference.admission.api_keys import ApiKeys
 from voxfleet_inference.admission.callers import ANONYMOUS, Caller, CallerError, from_gateway_headers, with_voice_token
-from voxfleet_inference.admission.subprotocols import offered_key
 from voxfleet_inference.errors import ApiError, ForbiddenOriginError, InvalidFieldError, NoApiKeyError
 from voxfleet_inference.origins import Visit, may_use, rejection_message
 
-_GUARDED_PATHS: Final = "/v1/"
+_CARTESIA_PATHS: Final = "/tts/"  # whose clients may send the key in the query too
+_GUARDED_PATHS: Final = ("/v1/", _CARTESIA_PATHS)
 _STATE_KEY: Final = "caller"
+_KEY_SCHEMES: Final = frozenset({"bearer", "token"})  # the second is Deepgram's
+_KEY_HEADER: Final = "x-api-key"  # Cartesia's
 _CATALOG_PATHS: Final = frozenset({"/v1", "/v1/models", "/v1/audio/models", "/v1/audio/voices", "/v1/voices"})
 _CATALOG_FOLDER: Final = "/v1/models/"
 # Methods without effects, whose responses the browser hides from pages of other origins.
@@ -97,7 +101,8 @@ class ApiKeyMiddleware:
         headers = Headers(scope=scope)
         caller, is_public = ANONYMOUS, self._has_public_catalog and _is_catalog(scope)
         if self._api_keys is not None and not is_public:
-            caller = Caller(_key_name(self._api_keys, _presented_key(scope, headers)))
+            key = _presented_key(scope, headers)
+            caller = Caller(_key_name(self._api_keys, key), has_valid_key=self._api_keys.validity(key))
         caller = with_voice_token(caller, headers)
         if not self._trusts_gateway:
             return caller
@@ -118,8 +123,12 @@ def _is_catalog(scope: Scope) -> bool:
 def _presented_key(scope: Scope, headers: Headers) -> str:
     """Return the key in a request; empty when there is none."""
     scheme, _, key = headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and key.strip():
+    if scheme.lower() in _KEY_SCHEMES and key.strip():
         return key.strip()
+    if named := headers.get(_KEY_HEADER, "").strip():
+        return named
+    if scope["path"].startswith(_CARTESIA_PATHS):
+        return QueryParams(scope.get("query_string", b"")).get("api_key", "")
     return offered_key(scope.get("subprotocols", ()))  # of a WebSocket from a browser
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import struct
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any, Final, Protocol
 
@@ -33,7 +34,7 @@ class AudioEncoder(Protocol):
 
 
 def make_encoder(
-    audio_format: AudioFormat, model_rate: int, sample_rate: int, *, is_whole: bool = False
+    audio_format: AudioFormat, model_rate: int, sample_rate: int, *, is_whole: bool = False, stream_number: int = 0
 ) -> AudioEncoder:
     """Return an encoder from the model's rate to `sample_rate`.
 
@@ -43,9 +44,12 @@ def make_encoder(
         sample_rate: the rate of what it returns.
         is_whole: return nothing before the end, then a file whose header states what the format can: its length, the
             delay of its encoder, a hash.
+        stream_number: what an Ogg stream is numbered; streams that follow in one file differ in it (RFC 3533, 4).
     """
-    if audio_format.codec is not None:
-        return CodecEncoder(audio_format.codec, model_rate, sample_rate, is_whole=is_whole)
+    if (codec := audio_format.codec) is not None:
+        if codec.container == "ogg":
+            codec = replace(codec, options=(*codec.options, ("serial_offset", str(stream_number))))
+        return CodecEncoder(codec, model_rate, sample_rate, is_whole=is_whole)
     if audio_format.name == "pcm":
         return RawEncoder(model_rate, sample_rate, b"")
     return WavFileEncoder(model_rate, sample_rate) if is_whole else wav_stream_encoder(model_rate, sample_rate)

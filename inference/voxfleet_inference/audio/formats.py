@@ -35,6 +35,7 @@ class AudioFormat:
     default_sample_rate: int | None  # None: the model's own
     sample_rates: tuple[int, ...] = ()  # empty: any from MIN_SAMPLE_RATE to MAX_SAMPLE_RATE
     codec: Codec | None = None  # None: raw 16-bit samples
+    sample_bytes: int | None = None  # of a format without headers and frames: its bytes are its samples
 
     def rate_for(self, requested: int | None, model_rate: int) -> int:
         """Return the rate to send: the requested one, the format's default, or the model's (or the next higher one)."""
@@ -64,8 +65,15 @@ _AT_ONCE: Final = ("flush_packets", "1")
 _MP3: Final = Codec("mp3", "libmp3lame", "fltp", 128_000, (("id3v2_version", "0"),), (("write_xing", "0"), _AT_ONCE))
 _AAC: Final = Codec("adts", "aac", "fltp", 128_000, (), (_AT_ONCE,))
 _FLAC: Final = Codec("flac", "flac", "s16", None, (), (_AT_ONCE,))
-# Pages of 20 ms: Ogg would otherwise hold back more than a second of audio.
-_OPUS: Final = Codec("ogg", "libopus", "flt", 64_000, (), (("page_duration", "20000"), _AT_ONCE))
+# Pages of 20 ms: Ogg would otherwise hold back more than a second of audio. Bit-exact: FFmpeg would draw a number for
+# each stream, and equal requests would be different files.
+_OGG: Final = (("fflags", "+bitexact"),)
+_OPUS: Final = Codec("ogg", "libopus", "flt", 64_000, _OGG, (("page_duration", "20000"), _AT_ONCE))
+
+# G.711 (ITU-T), 64 kbit/s at the telephone network's 8 kHz; its bytes alone, as Twilio's media streams carry them.
+_MULAW: Final = Codec("mulaw", "pcm_mulaw", "s16", None, (_AT_ONCE,))
+_ALAW: Final = Codec("alaw", "pcm_alaw", "s16", None, (_AT_ONCE,))
+_TELEPHONE_RATE: Final = 8000
 
 FORMATS: Final[Mapping[str, AudioFormat]] = {
     each.name: each
@@ -75,6 +83,8 @@ FORMATS: Final[Mapping[str, AudioFormat]] = {
         AudioFormat("aac", "audio/aac", None, _MPEG_RATES, _AAC),
         AudioFormat("flac", "audio/flac", None, (), _FLAC),
         AudioFormat("wav", "audio/wav", None),
-        AudioFormat("pcm", "audio/pcm", 24000),  # players hard-code OpenAI's rate
+        AudioFormat("pcm", "audio/pcm", 24000, sample_bytes=2),  # players hard-code OpenAI's rate
+        AudioFormat("mulaw", "audio/PCMU", _TELEPHONE_RATE, (), _MULAW, sample_bytes=1),  # RFC 4856's names
+        AudioFormat("alaw", "audio/PCMA", _TELEPHONE_RATE, (), _ALAW, sample_bytes=1),
     )
 }

@@ -12,10 +12,12 @@ from bisect import bisect_right
 from collections.abc import Callable
 from typing import Final
 
+from voxfleet_inference.audio.formats import FORMATS
+
 SecondsIn = Callable[[int], float]  # bytes from the start -> seconds of audio that they complete
-_SAMPLE_BYTES: Final = 2
 _BITS_PER_BYTE: Final = 8
-KEPT_BYTES: Final = {"pcm": 0, "wav": 4096}  # how much of a body the clock needs; other formats need all of it
+# How much of a body the clock needs; other formats need all of it.
+KEPT_BYTES: Final = {each.name: 0 for each in FORMATS.values() if each.sample_bytes} | {"wav": 4096}
 
 
 def seconds_in(audio_format: str, data: bytes, pcm_rate: int) -> SecondsIn:
@@ -24,8 +26,8 @@ def seconds_in(audio_format: str, data: bytes, pcm_rate: int) -> SecondsIn:
     Raises:
         ValueError: `data` is no audio of that format.
     """
-    if audio_format == "pcm":
-        return lambda length: length // _SAMPLE_BYTES / pcm_rate
+    if sample_bytes := FORMATS[audio_format].sample_bytes:
+        return lambda length: length // sample_bytes / pcm_rate
     if audio_format == "wav":
         return _wav_clock(data)
     return _packet_clock(data)

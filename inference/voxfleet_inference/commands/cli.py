@@ -9,13 +9,20 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, Literal, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import typer
 
 from voxfleet_inference.audio.formats import FORMATS
-from voxfleet_inference.commands.options import choices_of, command_of
-from voxfleet_inference.settings import DTYPE_ALIASES, ServeSettings
+from voxfleet_inference.commands.endings import (
+    FAILED_EXIT_CODE,
+    TRY_AGAIN_EXIT_CODE,
+    USAGE_EXIT_CODE,
+    end_with,
+)
+from voxfleet_inference.commands.options import command_of
+from voxfleet_inference.commands.synthesis_command import synthesize
+from voxfleet_inference.settings import ServeSettings
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -25,21 +32,12 @@ app = typer.Typer(
     help=__doc__.split("\n")[0],
 )
 
-# typer makes choices of Literals. These come from the tables that the server uses, so that a new format or device
-# appears here by itself; mypy cannot read computed Literals and sees strings.
+# typer makes choices of Literals. This comes from the table that the server uses, so that a new format appears here by
+# itself; mypy cannot read computed Literals and sees strings.
 if TYPE_CHECKING:
     FormatName: TypeAlias = str
-    DeviceName: TypeAlias = str
-    DtypeName: TypeAlias = str
 else:
     FormatName = Literal[tuple(FORMATS)]
-    DeviceName = Literal[choices_of(ServeSettings, "device")]
-    DtypeName = Literal[(*DTYPE_ALIASES, *choices_of(ServeSettings, "dtype"))]
-
-# Exit codes: 2 is click's own for wrong usage; 3 says that the options were fine and the work failed.
-_USAGE_EXIT_CODE: Final = 2
-_FAILED_EXIT_CODE: Final = 3
-_TRY_AGAIN_EXIT_CODE: Final = 75  # EX_TEMPFAIL of sysexits.h
 
 
 def _serve(settings: ServeSettings) -> None:
@@ -55,91 +53,7 @@ def _serve(settings: ServeSettings) -> None:
 app.command("serve")(command_of(ServeSettings, _serve))
 
 
-@app.command("synthesize")
-def synthesize(  # noqa: PLR0913, PLR0917 - one parameter per flag
-    model_path: Annotated[Path, typer.Option(help="Folder of a VoxCPM checkpoint.", envvar="VOXFLEET_MODEL_PATH")],
-    output: Annotated[
-        Path,
-        typer.Option("-o", "--output", help=f"File to write; its ending is the format: {', '.join(FORMATS)}."),
-    ],
-    text: Annotated[str, typer.Option(help="Text to speak.")] = "",
-    voice: Annotated[
-        str, typer.Option(help="default, random, one of OpenAI's names, or the id or name of a voice in --voices-dir.")
-    ] = "",
-    reference_audio: Annotated[Path | None, typer.Option(help="Recording of the voice to clone, 1 to 30 s.")] = None,
-    reference_text: Annotated[str, typer.Option(help="Exact transcript of the recording.")] = "",
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the noise.")] = 0,
-    speed: Annotated[float, typer.Option(min=0.25, max=4, help="Speed of the speech, at the same pitch.")] = 1.0,
-    normalize: Annotated[  # noqa: FBT002
-        bool, typer.Option("--normalize", help="Spell out numbers, dates and units before they are spoken.")
-    ] = False,
-    cfg_value: Annotated[float, typer.Option(min=1, max=10, help="Scale of classifier-free guidance.")] = 2.0,
-    inference_timesteps: Annotated[int, typer.Option(min=1, max=100, help="Solver points per patch.")] = 10,
-    noise_file: Annotated[
-        Path | None, typer.Option(help="Safetensors file; its tensor `noise` replaces the noise of the seed.")
-    ] = None,
-    latents_out: Annotated[Path | None, typer.Option(help="Safetensors file to write the latents to.")] = None,
-    max_steps: Annotated[int | None, typer.Option(min=1, help="Most patches per sentence.")] = None,
-    split: Annotated[bool, typer.Option(help="Split the text into sentences.")] = True,  # noqa: FBT002
-    retry: Annotated[bool, typer.Option(help="Retry runaway sentences, as the server does.")] = True,  # noqa: FBT002
-    dtype: Annotated[DtypeName, typer.Option(help="Number format of the language models.")] = "fp32",
-    device: Annotated[DeviceName, typer.Option(help="Where the model runs.")] = "cpu",
-    cpu_threads: Annotated[
-        int, typer.Option(min=0, max=1024, help="Threads on a CPU; 0: one for a small model, else one per processor.")
-    ] = 0,
-    from_log: Annotated[
-        Path | None, typer.Option(help="Log of a server: replay the request that --request-id names.")
-    ] = None,
-    request_id: Annotated[str, typer.Option(help="X-Request-Id of the request to replay.")] = "",
-    voices_dir: Annotated[Path | None, typer.Option(help="Folder of stored voices.")] = None,
-) -> None:
-    """Speak a text into a file, without a server.
-
-    With --from-log and --request-id, replay a logged request to the bytes that its client received.
-    """
-    if from_log is not None:
-        _replay(from_log, request_id, model_path, output, text, reference_audio, reference_text, voices_dir)
-        return
-    from voxfleet_inference.commands.synthesis_options import SynthesisError, SynthesisOptions  # noqa: PLC0415
-    from voxfleet_inference.commands.synthesize import synthesize as run_synthesis  # noqa: PLC0415
-
-    if not text:
-        _end_with("--text is missing (or --from-log and --request-id)", _USAGE_EXIT_CODE)
-    if (reference_audio is None) != (not reference_text):
-        _end_with("--reference-audio and --reference-text go together", _USAGE_EXIT_CODE)
-    if voice and reference_audio is not None:
-        _end_with("--voice and --reference-audio are two voices; choose one", _USAGE_EXIT_CODE)
-    options = SynthesisOptions(
-        model_path=model_path, text=text, output=output, voice=voice, voices_dir=voices_dir, speed=speed,
-        normalizes=normalize, cpu_threads=cpu_threads, reference_audio=reference_audio,
-        reference_text=reference_text, seed=seed, cfg_value=cfg_value, inference_timesteps=inference_timesteps,
-        noise_file=noise_file, latents_out=latents_out, max_steps=max_steps, splits=split, retries=retry,
-        dtype=DTYPE_ALIASES.get(dtype, dtype), device=device,
-    )  # fmt: skip
-    try:
-        result = run_synthesis(options)
-    except SynthesisError as error:
-        _end_with(str(error), _FAILED_EXIT_CODE)
-    typer.echo(f"{output}: {result.seconds:.2f} s, {len(result.patches)} patches")
-
-
-def _replay(  # noqa: PLR0913, PLR0917 - as above
-    log_file: Path, request_id: str, model_path: Path, output: Path, text: str, reference_audio: Path | None,
-    reference_text: str, voices_dir: Path | None,
-) -> None:  # fmt: skip
-    from voxfleet_inference.commands.replay import ReplayError, ReplayOptions, replay  # noqa: PLC0415
-
-    if not request_id:
-        _end_with("--from-log needs --request-id", _USAGE_EXIT_CODE)
-    options = ReplayOptions(
-        log_file=log_file, request_id=request_id, model_path=model_path, output=output, text=text,
-        reference_audio=reference_audio, reference_text=reference_text, voices_dir=voices_dir,
-    )  # fmt: skip
-    try:
-        result = replay(options)
-    except ReplayError as error:
-        _end_with(str(error), _FAILED_EXIT_CODE)
-    typer.echo(f"{output}: {result.bytes_written} bytes of {result.response_format}, as the client received them")
+app.command("synthesize")(synthesize)
 
 
 @app.command("bench")
@@ -188,7 +102,7 @@ def bench(  # noqa: PLR0913, PLR0917 - one parameter per flag
         )  # fmt: skip
         raise typer.Exit(run_bench(options))
     except BenchError as error:
-        _end_with(str(error), _USAGE_EXIT_CODE)
+        end_with(str(error), USAGE_EXIT_CODE)
 
 
 @app.command("fetch")
@@ -223,7 +137,7 @@ def fetch(  # noqa: PLR0913, PLR0917 - one parameter per flag
     except FetchError as error:
         if error_file is not None:
             error_file.write_text(str(error), encoding="utf-8")
-        _end_with(str(error), _TRY_AGAIN_EXIT_CODE if isinstance(error, PassingError) else _FAILED_EXIT_CODE)
+        end_with(str(error), TRY_AGAIN_EXIT_CODE if isinstance(error, PassingError) else FAILED_EXIT_CODE)
     commit = f" (commit {fetched.resolved})" if fetched.resolved else ""
     was_there = "" if fetched.downloaded else "; it was complete, and nothing was downloaded"
     typer.echo(f"{target}: {fetched.size} bytes of {source} at {revision}{commit}{was_there}")
@@ -241,12 +155,12 @@ def normalize(
     from voxfleet_inference.commands.normalize import NormalizeError, reading_lines, rule_lines  # noqa: PLC0415
 
     if rules == bool(text):
-        _end_with("give a text, or --rules", _USAGE_EXIT_CODE)
+        end_with("give a text, or --rules", USAGE_EXIT_CODE)
     try:
         for line in rule_lines() if rules else reading_lines(text):
             typer.echo(line)
     except NormalizeError as error:
-        _end_with(str(error), _USAGE_EXIT_CODE)
+        end_with(str(error), USAGE_EXIT_CODE)
 
 
 @app.command("tiny-checkpoint")
@@ -262,8 +176,3 @@ def tiny_checkpoint(
 
     write_tiny_checkpoint(folder, seed)
     typer.echo(f"wrote a tiny checkpoint with random weights (it makes noise, not speech) to {folder}")
-
-
-def _end_with(message: str, exit_code: int) -> NoReturn:
-    typer.echo(f"voxfleet-inference: {message}", err=True)
-    raise typer.Exit(exit_code)

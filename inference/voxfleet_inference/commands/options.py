@@ -46,7 +46,10 @@ def validated(table: type[Settings], given: dict[str, Any]) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])
-        reason = "is missing" if first["type"] == "missing" else f"{first['input']!r}: {first['msg']}"
+        # A field that is in no representation of the settings holds a password.
+        is_quoted = name in table.model_fields and table.model_fields[name].repr
+        given_value = repr(first["input"]) if is_quoted else "is not usable"
+        reason = "is missing" if first["type"] == "missing" else f"{given_value}: {first['msg']}"
         typer.echo(f"voxfleet-inference: {flag_name(name)} {reason} (or {environment_name(name)})", err=True)
         raise typer.Exit(WRONG_OPTION_EXIT_CODE) from error
 

@@ -189,7 +189,9 @@ async def _audio(
     rate = audio_format.rate_for(request.sample_rate, model_info.sample_rate)
     # The attempt is part of the noise's key: the one that counted then is the only one that gives the same bytes.
     speech = replace(await service.prepare(request), attempts=attempts)
-    encoder = make_encoder(audio_format, model_info.sample_rate, rate, is_whole=not request.stream)
+    encoder = make_encoder(
+        audio_format, model_info.sample_rate, rate, is_whole=not request.stream, stream_number=request.stream_number
+    )
     tempo = Tempo(request.speed, model_info.sample_rate)
     chunks: list[bytes] = []
     attempts_made: list[int] = []

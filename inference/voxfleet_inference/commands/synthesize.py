@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from voxfleet_protocols.spoken_text import has_speech
 
 from voxfleet_inference.audio.encoding import make_encoder
 from voxfleet_inference.audio.formats import FORMATS, AudioFormat
@@ -21,8 +22,8 @@ from voxfleet_inference.engine.messages import Float32Array, Patch, VoicePrompt
 from voxfleet_inference.speech.assembly import Assembly
 from voxfleet_inference.speech.derived_voice import derive_voice, voice_patch
 from voxfleet_inference.speech.events import SpeechAudio
-from voxfleet_inference.text.reading import sentences_to_normalize, spoken_text
-from voxfleet_inference.text.sentences import TextSentence, has_speech, split
+from voxfleet_inference.text.reading import TextReader, sentences_to_normalize
+from voxfleet_inference.text.sentences import TextSentence, split
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +90,10 @@ def _speak_all(
     parts: list[Float32Array] = []
     model_info = engine.model_info
     assembly = Assembly(model_info.sample_rate)
+    reader = TextReader()
     for index, sentence in enumerate(sentences):
         starts.append(len(patches))
-        text = spoken_text(sentence.text) if options.normalizes else sentence.text
+        text = reader.spoken_text(sentence.text) if options.normalizes else sentence.text
         spoken, ended = engine.speak(index, text, voice)
         patches += spoken
         parts += _pause_and_speech(assembly, sentence, spoken)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from httpx2 import TransportError
-from huggingface_hub import HfApi, hf_hub_url
+from huggingface_hub import HfApi, constants, hf_hub_url
 from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils._headers import build_hf_headers
@@ -32,6 +32,8 @@ _ADVICE: Final = {
     "GatedRepoError": "the repository is gated: request access on its page and set a token of that account"
     " (HF_TOKEN; in a cluster model.secretRef)",
 }
+# The client's User-Agent would name PyTorch's version and the tool that it was started by (docs/telemetry.md).
+constants.HF_HUB_DISABLE_TELEMETRY = True
 _UNREACHABLE: Final = "the hub cannot be reached: check the network, or HF_ENDPOINT for a mirror"
 
 

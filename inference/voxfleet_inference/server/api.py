@@ -14,7 +14,9 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
+from voxfleet_protocols import catalog
 
 from voxfleet_inference.admission.api_keys import ApiKeys
 from voxfleet_inference.admission.middleware import ApiKeyMiddleware, OriginMiddleware
@@ -23,12 +25,18 @@ from voxfleet_inference.logs import RequestLog
 from voxfleet_inference.origins import parse_origins
 from voxfleet_inference.requests import SpeechRequest, check_model, parse_speech_request
 from voxfleet_inference.server.api_document import describe
+from voxfleet_inference.server.catalog.consent_routes import add_consents
 from voxfleet_inference.server.catalog.model_routes import add_models
 from voxfleet_inference.server.catalog.voice_routes import add_voices
 from voxfleet_inference.server.engine_supervisor import EngineSupervisor
 from voxfleet_inference.server.live.routes import add_live_speech
+from voxfleet_inference.server.live.rtc.routes import add_rtc
 from voxfleet_inference.server.page.routes import add_page
+from voxfleet_inference.server.protocols.cartesia_routes import add_cartesia
+from voxfleet_inference.server.protocols.deepgram_routes import add_deepgram
+from voxfleet_inference.server.protocols.error_forms import ErrorFormMiddleware
 from voxfleet_inference.server.request_body import read_body
+from voxfleet_inference.server.responses.errors import error_response, http_error_response
 from voxfleet_inference.server.responses.output_format import output_format
 from voxfleet_inference.server.responses.sending import CLIENT_CLOSED_REQUEST
 from voxfleet_inference.server.service import SpeechService
@@ -44,7 +52,9 @@ _HEADERS_FOR_SCRIPTS: Final = (
     "Voxfleet-Truncated-Sentences",
     "X-Request-Id",
     "Retry-After",
+    "X-Should-Retry",
     "Preference-Applied",
+    "Location",
 )
 
 
@@ -80,12 +90,20 @@ def speech_app(service: SpeechService, api_keys: ApiKeys | None = None) -> FastA
     app.add_exception_handler(ApiError, _api_error_response)
     app.add_exception_handler(HTTPException, _http_error_response)
     app.add_exception_handler(ClientDisconnect, _disconnect_response)
+
+    async def read(request: Request) -> bytes:
+        return await read_body(request, service.settings.max_body_bytes)
+
     _add_speech(app, service)
     add_models(app, service)
     add_live_speech(app, service)
-    add_voices(app, service, lambda request: read_body(request, service.settings.max_body_bytes))
+    app.state.rtc = add_rtc(app, service)
+    add_voices(app, service, read)
+    add_consents(app, service, read)
+    add_deepgram(app, service, read)
+    add_cartesia(app, service, read)
     _add_health(app, service.supervisor)
-    add_page(app, service.settings.model_name)
+    add_page(app, service.settings.max_input_characters)
     describe(app, service.settings)  # last, because it reads the routes
     return app
 
@@ -114,6 +132,7 @@ def _add_middleware(app: FastAPI, service: SpeechService, api_keys: ApiKeys | No
             expose_headers=_HEADERS_FOR_SCRIPTS,
         )
     app.add_middleware(OriginMiddleware, allowed_origins=allowed, on_rejection=rejected)
+    app.add_middleware(ErrorFormMiddleware)
     app.add_middleware(RequestLog)  # outermost, so that rejections get their id and log line too
 
 
@@ -148,7 +167,7 @@ def _add_health(app: FastAPI, supervisor: EngineSupervisor) -> None:
     @app.get("/v1")
     async def root() -> dict[str, Any]:
         """What is here; clients open their connection with it before the first request."""
-        return {"object": "api", "models": "/v1/models", "voices": "/v1/audio/voices", "schema": "/openapi.json"}
+        return {**catalog.api_root(), "schema": "/openapi.json"}
 
     @app.get("/health/live")
     async def live() -> JSONResponse:
@@ -165,16 +184,22 @@ def _add_health(app: FastAPI, supervisor: EngineSupervisor) -> None:
         return JSONResponse(body, 200 if lifecycle.is_ready else 503)
 
 
-async def _api_error_response(_: Request, error: Exception) -> JSONResponse:
+async def _api_error_response(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ApiError)  # noqa: S101 - registered for nothing else
-    return JSONResponse(error.body, error.status, error.headers)
+    return error_response(error)
 
 
 async def _http_error_response(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for nothing else
-    message = f"{request.method} {request.url.path}: {error.detail}"
-    body = {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": None}}
-    return JSONResponse(body, error.status_code, error.headers)
+    return http_error_response(error, request.method, request.url.path, _methods(request))
+
+
+def _methods(request: Request) -> set[str]:
+    """Return the methods that the request's path has."""
+    routes = (each for each in request.app.routes if isinstance(each, Route))
+    matching = (each.methods or () for each in routes if each.matches(request.scope)[0] is not Match.NONE)
+    methods = {method for each in matching for method in each}
+    return methods | ({"HEAD"} if "GET" in methods else set())
 
 
 async def _disconnect_response(_request: Request, _error: Exception) -> Response:

@@ -35,6 +35,10 @@ _MODEL: Final = {
 }  # fmt: skip
 _NAMED_VOICE: Final = {"id": _STRING, "name": _STRING}
 _VOICE: Final = {"id": _STRING, "object": {"const": "audio.voice"}, "created_at": _INTEGER, "name": _STRING}
+_CONSENT: Final = {
+    "id": _STRING, "object": {"const": "audio.voice_consent"}, "created_at": _INTEGER, "name": _STRING,
+    "language": _STRING,
+}  # fmt: skip
 _SCHEMAS: Final[Mapping[str, _Schema]] = {
     "Error": _object({"error": _object({"message": _STRING, "type": _STRING, "param": _NULLABLE, "code": _NULLABLE})}),
     "Model": _object(
@@ -45,7 +49,21 @@ _SCHEMAS: Final[Mapping[str, _Schema]] = {
     "AudioModels": _object({"models": {"type": "array", "items": _object({"id": _STRING})}}),
     "Api": _object({"object": {"const": "api"}}, models=_STRING, voices=_STRING, schema=_STRING),
     "ModelList": _object({"object": {"const": "list"}, "data": {"type": "array", "items": _ref("Model")}}),
-    "Voice": _object({**_VOICE, "type": _STRING}, seed=_INTEGER, transcript=_STRING, consent=_NULLABLE),
+    "Voice": _object(
+        {**_VOICE, "type": _STRING},
+        seed=_INTEGER,
+        prompt=_STRING,
+        prompt_followed={"const": False},
+        transcript=_STRING,
+        consent=_NULLABLE,
+    ),
+    "VoiceConsent": _object(_CONSENT),
+    "VoiceConsentList": _object(
+        {"object": {"const": "list"}, "data": {"type": "array", "items": _ref("VoiceConsent")}},
+        first_id=_NULLABLE,
+        last_id=_NULLABLE,
+        has_more={"type": "boolean"},
+    ),
     "VoiceList": _object(
         {
             "object": {"const": "list"},
@@ -57,6 +75,8 @@ _SCHEMAS: Final[Mapping[str, _Schema]] = {
     ),
     "VoiceDeleted": _object({"id": _STRING, "object": _STRING, "deleted": {"const": True}}),
     "State": _object({"state": _STRING}, message=_STRING),
+    "Rtc": _object({"object": {"const": "rtc"}, "channel": _STRING, "ice_servers": {"type": "array"}}),
+    "RtcAnswer": _object({"type": {"const": "answer"}, "sdp": _STRING, "session_id": _STRING}),
 }
 _OK: Final[_Schema] = {
     "description": "New requests are admitted.",
@@ -78,7 +98,17 @@ def _json(schema_name: str, description: str) -> _Schema:
     return {"description": description, "content": {"application/json": {"schema": _ref(schema_name)}}}
 
 
-# Each operation's response of status 200, and the statuses of its errors.
+_RTC_ANSWER: Final[_Schema] = {
+    "description": "The answer; the session is open.",
+    "headers": {"Location": {"description": "DELETE it to end the session.", "schema": _STRING}},
+    "content": {
+        "application/json": {"schema": _ref("RtcAnswer")},
+        "application/sdp": {"schema": _STRING},
+    },
+}
+_NO_CONTENT: Final[_Schema] = {"description": "The session has ended."}
+_SUCCESSES: Final = {("post", "/v1/audio/speech/rtc"): "201", ("delete", "/v1/audio/speech/rtc/{session_id}"): "204"}
+# Each operation's response of success (200 unless `_SUCCESSES` has it), and the statuses of its errors.
 _RESPONSES: Final[Mapping[tuple[str, str], tuple[_Schema, tuple[int, ...]]]] = {
     ("post", "/v1/audio/speech"): (_SPEECH, (400, 401, 403, 404, 413, 415, 429, 500, 503)),
     ("get", "/v1"): (_json("Api", "Where to go on."), (400, 401)),
@@ -98,6 +128,23 @@ _RESPONSES: Final[Mapping[tuple[str, str], tuple[_Schema, tuple[int, ...]]]] = {
         _json("VoiceDeleted", "The voice was deleted."),
         (400, 401, 403, 404, 501),
     ),
+    ("get", "/v1/audio/voice_consents"): (_json("VoiceConsentList", "A page of the stored consents."), (400, 401, 501)),
+    ("post", "/v1/audio/voice_consents"): (
+        _json("VoiceConsent", "The consent that was stored."),
+        (400, 401, 403, 408, 413, 415, 429, 501, 503, 507),
+    ),
+    ("get", "/v1/audio/voice_consents/{consent_id}"): (_json("VoiceConsent", "One consent."), (400, 401, 404)),
+    ("post", "/v1/audio/voice_consents/{consent_id}"): (
+        _json("VoiceConsent", "The consent under its new name."),
+        (400, 401, 403, 404, 413, 415, 501, 507),
+    ),
+    ("delete", "/v1/audio/voice_consents/{consent_id}"): (
+        _json("VoiceDeleted", "The consent was deleted."),
+        (400, 401, 403, 404, 501),
+    ),
+    ("get", "/v1/audio/speech/rtc"): (_json("Rtc", "WebRTC is offered."), (400, 401, 501)),
+    ("post", "/v1/audio/speech/rtc"): (_RTC_ANSWER, (400, 401, 403, 404, 413, 415, 429, 500, 501, 503)),
+    ("delete", "/v1/audio/speech/rtc/{session_id}"): (_NO_CONTENT, (400, 401, 403, 404)),
     ("get", "/health"): (_OK, ()),
     ("get", "/health/live"): (_json("State", "This process should not be killed."), ()),
     ("get", "/health/ready"): (_json("State", "New requests are admitted."), ()),
@@ -124,7 +171,8 @@ def describe(app: FastAPI, settings: ServeSettings) -> None:
 def _completed(document: dict[str, Any], settings: ServeSettings) -> dict[str, Any]:
     for (method, path), (success, statuses) in _RESPONSES.items():
         operation = document["paths"][path][method]
-        operation["responses"] = {"200": success, **{str(status): _error(status) for status in statuses}}
+        succeeded = _SUCCESSES.get((method, path), "200")
+        operation["responses"] = {succeeded: success, **{str(status): _error(status) for status in statuses}}
         if path.startswith("/v1"):
             operation["security"] = [{}, {"apiKey": []}]  # {}: a server without --api-keys-file needs no key
     document["paths"]["/health"]["get"]["responses"]["503"] = {
@@ -133,7 +181,9 @@ def _completed(document: dict[str, Any], settings: ServeSettings) -> dict[str, A
     }
     for path, description in _STATES.items():
         document["paths"][path]["get"]["responses"]["503"] = _json("State", description)
-    _speech_fields(document)["input"]["maxLength"] = settings.max_input_characters
+    fields = _speech_fields(document)
+    fields["input"]["maxLength"] = settings.max_input_characters
+    _name_bounds(fields)
     document["components"] = {
         "schemas": dict(_SCHEMAS),
         "securitySchemes": {"apiKey": {"type": "http", "scheme": "bearer"}},
@@ -145,6 +195,14 @@ def _speech_fields(document: dict[str, Any]) -> dict[str, Any]:
     body = document["paths"]["/v1/audio/speech"]["post"]["requestBody"]
     fields: dict[str, Any] = body["content"]["application/json"]["schema"]["properties"]
     return fields
+
+
+def _name_bounds(fields: dict[str, Any]) -> None:
+    """Give bounds the names that JSON schema has: of an optional field with a validator pydantic writes `ge`, `le`."""
+    for allowed in (each for field in fields.values() for each in field.get("anyOf", ())):
+        for own, standard in (("ge", "minimum"), ("le", "maximum")):
+            if own in allowed:
+                allowed[standard] = allowed.pop(own)
 
 
 def _error(status: int) -> _Schema:

@@ -88,6 +88,11 @@ class EngineSupervisor:
         assert self.loaded is not None, "no request is admitted before the weights are loaded"  # noqa: S101
         return self.loaded
 
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The languages that the checkpoint names; none before it is loaded."""
+        return self.loaded.languages if self.loaded is not None else ()
+
     def attach(self, engine: EngineClient) -> None:
         """Use this engine from now on."""
         self._engine = engine

@@ -66,6 +66,7 @@ def load_row(service: SpeechService, now: float) -> dict[str, Any]:
     finished_at = load.last_request_finished_at
     return {
         "model": service.settings.model_name,
+        "languages": [*supervisor.languages],  # gateways list them, also while no pod runs
         "state": supervisor.lifecycle.state,
         "message": supervisor.lifecycle.message,
         "open_requests": load.open_requests,

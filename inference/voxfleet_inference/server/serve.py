@@ -35,6 +35,7 @@ from voxfleet_inference.server.service import SpeechService, make_service
 from voxfleet_inference.settings import ServeSettings
 from voxfleet_inference.telemetry.gpu import GpuReader, watch_gpu
 from voxfleet_inference.telemetry.metrics import GpuMetrics
+from voxfleet_inference.text import normalization
 
 CANNOT_START_EXIT_CODE: Final = 2
 _SHOW_FAILURE_SECONDS: Final = 2.0  # HTTP keeps answering so long, so that a probe or client reads the message
@@ -120,18 +121,21 @@ async def _serve(
     service = make_service(settings, failed.set_result, EngineControl(engine.kill, restart))
     metrics, supervisor = service.tracker.metrics, service.supervisor
     supervisor.attach(connect())
-    apps = (speech_app(service, api_keys), metrics_app(metrics.registry), internal_app(service))
+    speech = speech_app(service, api_keys)
+    apps = (speech, metrics_app(metrics.registry), internal_app(service))
     watching = (_watch_gpu(settings.device, metrics.gpu), asyncio.create_task(supervisor.watch()))
+    loading = asyncio.create_task(asyncio.to_thread(normalization.load))  # while the model is loaded
     servers = [QuietServer(uvicorn_config(app, settings.max_body_bytes)) for app in apps]
     serving = [asyncio.create_task(each.serve([bound])) for each, bound in zip(servers, sockets, strict=True)]
     await asyncio.wait({asyncio.ensure_future(stopping.wait()), failed}, return_when=asyncio.FIRST_COMPLETED)
     exit_code = await _show_failure(settings, failed.result()) if failed.done() else await _drain(service)
+    await speech.state.rtc.close()
     for each in servers:
         each.should_exit = True
     await asyncio.wait(serving, timeout=_CLOSE_CONNECTIONS_SECONDS + 1)  # uvicorn closes connections before that
     supervisor.engine.close()
-    for watch in watching:
-        watch.cancel()
+    for task in (*watching, loading):
+        task.cancel()
     return exit_code
 
 

@@ -1,5 +1,7 @@
 """Speech as server-sent events, in OpenAI's form: `speech.audio.delta`, then `speech.audio.done`, or `error`.
 
+`speech.audio.timestamps` is VoxFleet's, sent on request.
+
 Knows: the bytes of each event, what usage counts, and where each sentence is in the sent audio.
 Does not know: sockets, audio formats, or when an event is sent.
 """
@@ -8,12 +10,13 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from voxfleet_inference.errors import ApiError
-from voxfleet_inference.speech.events import SentenceEnded, SpeechAudio, SpeechEvent
+from voxfleet_inference.speech.events import SentenceEnded, SentenceStarted, SpeechAudio, SpeechEvent
+from voxfleet_inference.speech.words.sentence_words import SentenceWords, WordFinder
 
 MEDIA_TYPE: Final = "text/event-stream; charset=utf-8"
 KEEP_ALIVE: Final = b": keep-alive\n\n"  # a comment: clients skip it, and proxies do not time the connection out
@@ -29,16 +32,34 @@ class SpeechUsage:
     input_tokens: int = 0  # of the text, as the model tokenized it
     output_tokens: int = 0  # patches of audio
     sentences: list[dict[str, Any]] = field(default_factory=list)
+    starts: list[dict[str, Any]] = field(default_factory=list)  # of sentences, since `take_starts`
+    finder: WordFinder | None = None  # of the words, where they were asked for
+    timestamps: list[SentenceWords] = field(default_factory=list)  # of sentences, since `take_timestamps`
 
     def take(self, event: SpeechEvent) -> None:
         """Count an event."""
+        words = None if self.finder is None else self.finder.take(event)
+        if words is not None:
+            self.timestamps.append(words)
         match event:
+            case SentenceStarted() if self.keeps_sentences:
+                self.starts.append(self._start(event))
             case SpeechAudio():
                 self.output_tokens += event.patches
             case SentenceEnded():
                 self.input_tokens += event.text_tokens
                 if self.keeps_sentences:
                     self.sentences.append(self._sentence(event))
+
+    def take_starts(self) -> list[dict[str, Any]]:
+        """Return the sentences that started since the last call, for the next event with audio."""
+        starts, self.starts = self.starts, []
+        return starts
+
+    def take_timestamps(self) -> list[SentenceWords]:
+        """Return the words of the sentences that ended since the last call."""
+        timestamps, self.timestamps = self.timestamps, []
+        return timestamps
 
     @property
     def tokens(self) -> dict[str, int]:
@@ -50,20 +71,29 @@ class SpeechUsage:
         """Convert a time in the speech to one in the sent audio, whose speed may differ; rounded to milliseconds."""
         return round(seconds / self.speed, _MILLISECONDS)
 
+    def _start(self, sentence: SentenceStarted | SentenceEnded) -> dict[str, Any]:
+        return {"index": sentence.index, "text": sentence.text, "at_seconds": self.played_at(sentence.at_seconds)}
+
     def _sentence(self, ended: SentenceEnded) -> dict[str, Any]:
         return {
-            "index": ended.index,
-            "text": ended.text,
-            "at_seconds": self.played_at(ended.at_seconds),
+            **self._start(ended),
             "until_seconds": self.played_at(ended.until_seconds),
             "is_truncated": ended.is_truncated,
         }
 
 
-def delta_event(audio: bytes) -> bytes:
-    """Return the event with the next bytes of audio."""
+def delta_event(audio: bytes, starts: Sequence[Mapping[str, Any]] = ()) -> bytes:
+    """Return the event with the next bytes of audio, and the sentences that start in them or soon after."""
+    encoded = base64.b64encode(audio)
+    if starts:
+        return _event({"type": "speech.audio.delta", "audio": encoded.decode(), "sentence_starts": starts})
     # Formatted without json.dumps: base64 needs no escapes, and no other event is as frequent.
-    return b'data: {"type": "speech.audio.delta", "audio": "%s"}\n\n' % base64.b64encode(audio)
+    return b'data: {"type": "speech.audio.delta", "audio": "%s"}\n\n' % encoded
+
+
+def timestamps_event(sentence: SentenceWords) -> bytes:
+    """Return the event with the words of a sentence; clients that do not know its type skip it."""
+    return _event({"type": "speech.audio.timestamps", **asdict(sentence)})
 
 
 def done_event(usage: SpeechUsage) -> bytes:

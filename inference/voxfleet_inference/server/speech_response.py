@@ -36,7 +36,15 @@ from voxfleet_inference.server.responses.sending import (
     unless_client_leaves,
 )
 from voxfleet_inference.server.service import SpeechService
-from voxfleet_inference.server.speech_events import KEEP_ALIVE, SpeechUsage, delta_event, done_event, error_event
+from voxfleet_inference.server.speech_events import (
+    KEEP_ALIVE,
+    SpeechUsage,
+    delta_event,
+    done_event,
+    error_event,
+    timestamps_event,
+)
+from voxfleet_inference.speech.words.sentence_words import WordFinder
 from voxfleet_inference.telemetry.load import expected_audio_seconds
 from voxfleet_inference.telemetry.metrics import RequestOutcome
 from voxfleet_inference.text.sentences import weight
@@ -123,6 +131,8 @@ class SpeechResponse(Response):
     async def _chunks(self, permit: Permit) -> AsyncGenerator[bytes]:
         """Yield the audio in its format as it is made, or in one chunk for `stream: false`."""
         model_rate = self._service.supervisor.model_info.sample_rate
+        if self._request.word_timestamps:
+            self._usage.finder = WordFinder(model_rate, self._usage.played_at)
         speech = await self._service.prepare(self._request, permit.caller)
         async with aclosing(self._service.speak(speech, permit, request=self._request)) as events:
             chunks = encoded(self._output, model_rate, events, self._usage)
@@ -160,11 +170,15 @@ class SpeechResponse(Response):
         return RequestOutcome.BROKEN
 
     async def _send_event(self, send: Send, chunk: bytes | None) -> None:
-        if chunk is not None:
-            await self._send_audio(send, delta_event(chunk))
+        if chunk is None:
+            await self._begin(send)
+            await self._send_body(send, KEEP_ALIVE, more=True)
             return
-        await self._begin(send)
-        await self._send_body(send, KEEP_ALIVE, more=True)
+        if chunk:
+            await self._send_audio(send, delta_event(chunk, self._usage.take_starts()))
+        for sentence in self._usage.take_timestamps():
+            await self._begin(send)
+            await self._send_body(send, timestamps_event(sentence), more=True)
 
     async def _send_audio(self, send: Send, chunk: bytes, *, more: bool = True) -> None:
         await self._begin(send)

@@ -1,6 +1,6 @@
-"""Prometheus metrics; docs/inference-metrics.md lists every one, and a test compares.
+"""Prometheus metrics; docs/inference-metrics.md is made from them.
 
-Knows: names, units, buckets, and which field of the engine's reports fills which metric.
+Knows: names, units, buckets, meanings, and which field of the engine's reports fills which metric.
 Does not know: when events happen.
 """
 
@@ -63,6 +63,16 @@ class RequestOutcome(enum.StrEnum):
     DISCONNECTED = "disconnected"  # by the client, or because it read nothing
 
 
+# What begins with 0: for Prometheus, a series whose first value is 1 has not risen.
+STEP_PARTS = ("prefill", "launch", "wait")
+KNOWN_ENDS = (
+    ("200", RequestOutcome.COMPLETE),
+    *((status, RequestOutcome.REJECTED) for status in ("400", "429", "503")),
+    ("499", RequestOutcome.DISCONNECTED),
+    *(("500", outcome) for outcome in (RequestOutcome.FAILED, RequestOutcome.BROKEN)),
+)
+
+
 class _Registered:
     """Makes metrics of one registry."""
 
@@ -88,6 +98,8 @@ class StepMetrics:
         self.part_seconds = make.histogram(
             "step_part_seconds", "Time of one step by part: prefill, launch, wait", _STEP_BUCKETS, "part"
         )
+        for part in STEP_PARTS:
+            self.part_seconds.labels(part)
         self.rows = make.histogram("step_rows", "Rows of one step: sequences that it made a patch for", _ROW_BUCKETS)
         self.audio_seconds = make.counter("audio_seconds", "Audio that the engine made")
         self.slack_seconds = make.histogram(
@@ -139,6 +151,18 @@ class SpeechMetrics:
         self.trailing_silence_seconds.observe(ended.trailing_silence_seconds)
 
 
+class RtcMetrics:
+    """WebRTC sessions."""
+
+    def __init__(self, make: _Registered) -> None:
+        self.sessions = make.gauge("rtc_sessions", "WebRTC sessions that are open")
+        self.connect_seconds = make.histogram(
+            "rtc_connect_seconds", "From a WebRTC offer to its connection", _SECONDS_BUCKETS
+        )
+        self.unconnected = make.counter("rtc_unconnected_sessions", "WebRTC sessions that no connection was made for")
+        self.late_frames = make.counter("rtc_late_frames", "Frames of WebRTC audio sent more than 20 ms late")
+
+
 class GpuMetrics(Collector):
     """The newest GPU reading; an unknown value has no sample, because 0 would be wrong."""
 
@@ -165,10 +189,17 @@ class Metrics:
         make = _Registered(self.registry)
         self.steps = StepMetrics(make)
         self.speech = SpeechMetrics(make)
+        self.rtc = RtcMetrics(make)
         self.gpu = GpuMetrics(self.registry)
         self.requests = make.counter(
-            "requests", "Speech requests ended, by HTTP status and outcome", "status", "outcome"
+            "requests",
+            "Speech requests ended, by HTTP status and outcome: complete, rejected, failed, broken (after the first "
+            "byte), disconnected",
+            "status",
+            "outcome",
         )
+        for status, outcome in KNOWN_ENDS:
+            self.requests.labels(status, outcome)
         self.open_requests = make.gauge("open_requests", "Speech requests whose last byte has not been sent")
         # Read from the limiter at each scrape; RequestTracker sets the function.
         self.queued_audio_seconds = make.gauge("queued_audio_seconds", "Audio that open requests still wait for")

@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from voxfleet_protocols.voice_upload import RecordedVoice, VoiceRequest
+
 from voxfleet_inference.engine.client import EngineClient
 from voxfleet_inference.engine.messages import Loaded, VoicePrompt
 from voxfleet_inference.errors import InvalidFieldError, UnknownVoiceError
@@ -24,12 +26,12 @@ from voxfleet_inference.voice_names import (
     is_voice_id,
     parse_aliases,
 )
+from voxfleet_inference.voices.consents import Consents
 from voxfleet_inference.voices.file_format import StoredVoice, VoiceMetadata, voice_id
 from voxfleet_inference.voices.prompt_builders import built_in_prompt
 from voxfleet_inference.voices.prompt_cache import PromptCache
 from voxfleet_inference.voices.repository import VoiceRepository
 from voxfleet_inference.voices.voice_making import designed_voice, encoded_prompt, recorded_voice
-from voxfleet_inference.voices.voice_request import RecordedVoice, VoiceRequest
 
 _SHOWN_CHARACTERS: Final = 40  # of a name in an error message
 _SHOWN_NAMES: Final = 24  # in an error message: all of OpenAI's, and some
@@ -50,6 +52,7 @@ class VoiceCatalog:
     def __init__(self, settings: ServeSettings) -> None:
         self._aliases = parse_aliases(settings.voice_aliases)
         self.repository = VoiceRepository(settings)
+        self.consents = Consents(self.repository)
         self._cache = PromptCache(settings.voice_cache_bytes)
         self._default: VoicePrompt | None = None
         self._single_speaker = False
@@ -91,6 +94,11 @@ class VoiceCatalog:
         names = {each.name for each in stored}
         return {name: voice for name, voice in OPENAI_ALIASES.items() if name not in names} | self._aliases
 
+    def listed(self, stored: Iterable[VoiceMetadata]) -> list[tuple[str, str]]:
+        """Return what clients offer their users, ids with names: built-in voices, the table's names, stored voices."""
+        named = (*BUILT_IN_VOICES, *self._aliases)
+        return [*((name, name) for name in named), *((each.id, each.name) for each in stored)]
+
     async def create(self, request: VoiceRequest, engine: EngineClient) -> VoiceMetadata:
         """Make a voice and store it; a voice that is stored already gets the new name and consent.
 
@@ -101,6 +109,8 @@ class VoiceCatalog:
             EngineError: the sentence of a designed voice failed.
         """
         self.repository.check_writable()
+        if isinstance(request, RecordedVoice):
+            await self.consents.check(request.consent)
         voice = await self.make(request, engine)
         # The id is a hash: the same recording and transcript are the same voice, which keeps its creation time.
         known = await self.repository.metadata(voice.metadata.id)

@@ -1,7 +1,7 @@
-"""Stored voices on disk: the folder of `--voices-dir` with one file each.
+"""Stored voices and consents on disk: the folder of `--voices-dir` with one file each.
 
-Knows: atomic writes (a locked temporary file, fsync, rename), and limits on the number of voices and bytes. Each file
-is opened relative to the folder, by a name made of a checked id, never through a link.
+Knows: atomic writes (a locked temporary file, fsync, rename), and limits on the number of each and on the bytes of
+both. Each file is opened relative to the folder, by a name made of a checked id, never through a link.
 Does not know: what makes a voice. All of it blocks: call it from a thread.
 """
 
@@ -14,12 +14,12 @@ import os
 import secrets
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from voxfleet_inference.voice_names import is_voice_id
+from voxfleet_inference.voice_names import is_consent_id, is_stored_id, is_voice_id
 from voxfleet_inference.voices.file_format import (
     MAX_FILE_BYTES,
     MAX_HEADER_BYTES,
@@ -50,7 +50,7 @@ class DiskStoreFullError(DiskStoreError):
 class StoreLimits:
     """Limits of one folder."""
 
-    max_voices: int
+    max_voices: int  # and as many consents
     max_bytes: int
 
 
@@ -103,10 +103,12 @@ class DiskVoiceStore:
             header = _read(folder, voice_id, MAX_HEADER_BYTES + 1)
         return None if header is None else parse_metadata(header)
 
-    def all_metadata(self) -> tuple[VoiceMetadata, ...]:
-        """Return the metadata of every voice, oldest first; damaged files are skipped."""
+    def all_metadata(self, is_listed: Callable[[str], bool] = is_voice_id) -> tuple[VoiceMetadata, ...]:
+        """Return the metadata of every voice whose id is listed, oldest first; damaged files are skipped."""
         with self._opened() as folder:
-            headers = [_read(folder, voice_id, MAX_HEADER_BYTES + 1) for voice_id in _ids(folder)]
+            headers = [
+                _read(folder, voice_id, MAX_HEADER_BYTES + 1) for voice_id in _ids(folder) if is_listed(voice_id)
+            ]
         found: list[VoiceMetadata] = []
         for header in headers:
             with contextlib.suppress(VoiceFileError):
@@ -120,7 +122,7 @@ class DiskVoiceStore:
 
     def delete(self, voice_id: str) -> bool:
         """Delete a voice; return whether it existed."""
-        if not is_voice_id(voice_id):
+        if not is_stored_id(voice_id):
             return False
         with self._opened() as folder:
             try:
@@ -141,9 +143,11 @@ class DiskVoiceStore:
 
     def _check_limits(self, folder: int, voice_id: str, size: int) -> None:
         others = [each for each in _ids(folder) if each != voice_id]
-        if len(others) >= self._limits.max_voices:
+        is_alike, kind = (is_consent_id, "consents") if is_consent_id(voice_id) else (is_voice_id, "voices")
+        count = sum(is_alike(each) for each in others)
+        if count >= self._limits.max_voices:
             raise DiskStoreFullError(
-                f"{len(others)} voices are stored; the limit is {self._limits.max_voices} (--max-voices)"
+                f"{count} {kind} are stored; the limit is {self._limits.max_voices} (--max-voices)"
             )
         stored_bytes = sum(_size(folder, each) for each in others)
         if stored_bytes + size > self._limits.max_bytes:
@@ -171,7 +175,7 @@ def _names(folder: int) -> list[str]:
 def _ids(folder: int) -> Iterator[str]:
     for name in _names(folder):
         voice_id = name.removesuffix(_SUFFIX)
-        if name.endswith(_SUFFIX) and is_voice_id(voice_id):
+        if name.endswith(_SUFFIX) and is_stored_id(voice_id):
             yield voice_id
 
 
@@ -184,7 +188,7 @@ def _size(folder: int, voice_id: str) -> int:
 
 def _read(folder: int, voice_id: str, max_bytes: int) -> bytes | None:
     """Return up to `max_bytes` of a voice's file; None if there is no regular file with that id."""
-    if not is_voice_id(voice_id):
+    if not is_stored_id(voice_id):
         return None
     # O_NONBLOCK: opening a pipe would otherwise wait for a writer for ever.
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC

@@ -84,11 +84,15 @@ class VoiceRepository:
 
     async def find_local(self, voice_id: str) -> StoredVoice | None:
         """Return the voice with that id from the folder alone; None if it is not there."""
-        return await self._on_disk(lambda disk: disk.get(voice_id)) if self._disk is not None else None
+        if self._disk is None or not is_voice_id(voice_id):
+            return None
+        return await self.on_disk(lambda disk: disk.get(voice_id))
 
     async def metadata(self, voice_id: str) -> VoiceMetadata | None:
         """Return the metadata of a voice from the folder or the source; None if neither has it."""
-        local = await self._on_disk(lambda disk: disk.metadata(voice_id)) if self._disk is not None else None
+        if not is_voice_id(voice_id):
+            return None
+        local = await self.on_disk(lambda disk: disk.metadata(voice_id)) if self._disk is not None else None
         if local is not None or self._remote is None:
             return local
         fetched = await self.find(voice_id)  # the source sends whole files only
@@ -96,12 +100,12 @@ class VoiceRepository:
 
     async def all_metadata(self) -> tuple[VoiceMetadata, ...]:
         """Return the metadata of all voices in the folder; those of the source cannot be listed."""
-        return await self._on_disk(lambda disk: disk.all_metadata()) if self._disk is not None else ()
+        return await self.on_disk(lambda disk: disk.all_metadata()) if self._disk is not None else ()
 
     async def ids_of(self, name: str) -> tuple[str, ...]:
         """Return the ids of the folder's voices with that name, oldest first; voices of the source have ids alone."""
         index = self._index
-        return () if index is None else await self._on_disk(lambda _: index.ids_of(name))
+        return () if index is None else await self.on_disk(lambda _: index.ids_of(name))
 
     async def put(self, voice: StoredVoice) -> None:
         """Store a voice.
@@ -112,12 +116,14 @@ class VoiceRepository:
             UnavailableError: the folder cannot be written.
         """
         self._own()
-        await self._on_disk(lambda disk: disk.put(voice))
+        await self.on_disk(lambda disk: disk.put(voice))
 
     async def delete(self, voice_id: str) -> bool:
         """Delete a voice; return whether it existed."""
         self._own()
-        return await self._on_disk(lambda disk: disk.delete(voice_id))
+        if not is_voice_id(voice_id):
+            return False
+        return await self.on_disk(lambda disk: disk.delete(voice_id))
 
     def _own(self) -> DiskVoiceStore:
         if self._disk is not None:
@@ -129,7 +135,14 @@ class VoiceRepository:
         )
         raise NotOfferedError(f"this server stores no voices; {advice}", code="voices_not_kept")
 
-    async def _on_disk(self, call: Callable[[DiskVoiceStore], _Result]) -> _Result:
+    async def on_disk(self, call: Callable[[DiskVoiceStore], _Result]) -> _Result:
+        """Return what the call makes of the folder, in a thread.
+
+        Raises:
+            NotOfferedError: this server has no folder.
+            StorageFullError: a limit is reached, or the disk is full.
+            UnavailableError: the folder cannot be used.
+        """
         try:
             return await asyncio.to_thread(call, self._own())
         except (DiskStoreError, VoiceFileError) as error:

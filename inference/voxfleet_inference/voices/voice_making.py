@@ -9,6 +9,8 @@ from __future__ import annotations
 import time
 from typing import Final
 
+from voxfleet_protocols.voice_upload import DesignedVoice, RecordedVoice
+
 from voxfleet_inference.audio.recordings import RecordingError
 from voxfleet_inference.engine.client import EngineClient
 from voxfleet_inference.engine.errors import VoiceError
@@ -22,7 +24,6 @@ from voxfleet_inference.voices.prompt_builders import (
     designed_prompt,
     recorded_prompt,
 )
-from voxfleet_inference.voices.voice_request import DesignedVoice, RecordedVoice
 
 _LATENT_TYPE: Final = "<f4"  # little-endian on every machine: the bytes are hashed into the id
 
@@ -70,7 +71,7 @@ async def designed_voice(request: DesignedVoice, engine: EngineClient) -> Stored
         InvalidFieldError: its text takes too long.
         EngineError: the sentence failed.
     """
-    text = BUILT_IN_VOICE_TEXT if request.text is None else request.text
+    text = BUILT_IN_VOICE_TEXT if request.transcript is None else request.transcript
     try:
         prompt = await designed_prompt(text, request.seed, engine)
     except SampleTooLongError as error:
@@ -85,6 +86,7 @@ async def designed_voice(request: DesignedVoice, engine: EngineClient) -> Stored
         type="seed",
         transcript=text,
         seed=request.seed,
+        prompt=request.prompt,
         patches=patches,
         latents_shape=(patches, patch_size, feat_dim),
         payload_bytes=len(payload),

@@ -69,7 +69,11 @@ def test_unknown_fields_of_openai_are_ignored() -> None:
         ({"instructions": 1}, "instructions", "a string"),
         ({"normalize": "yes"}, "normalize", "a boolean"),
         ({"stream": 1}, "stream", "a boolean"),
-        ({"response_format": "ogg"}, "response_format", "one of mp3, opus, aac, flac, wav, pcm; given 'ogg'"),
+        (
+            {"response_format": "ogg"},
+            "response_format",
+            "one of mp3, opus, aac, flac, wav, pcm, mulaw, alaw; given 'ogg'",
+        ),
         ({"speed": 0.1}, "speed", "a number from 0.25 to 4; given 0.1"),
         ({"speed": 5}, "speed", "a number from 0.25 to 4; given 5"),
         ({"speed": True}, "speed", "a number from 0.25 to 4; given True"),
@@ -144,3 +148,10 @@ def test_any_json_object_is_a_request_or_a_field_error(body: dict[str, Any]) -> 
         assert error["param"] is None or error["param"] in SpeechRequest.model_fields
     else:
         assert request.input.strip()
+
+
+def test_equal_requests_number_their_streams_equally_and_others_differently() -> None:
+    numbers = [parse(seed=seed, input=text).stream_number for seed, text in ((1, "a"), (1, "a"), (1, "b"), (2, "a"))]
+    assert numbers[0] == numbers[1]
+    assert len(set(numbers)) == 3
+    assert all(0 <= number < 2**31 for number in numbers)

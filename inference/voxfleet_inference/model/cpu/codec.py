@@ -1,17 +1,15 @@
 """The audio codec's encoder and decoder, each as one call into C.
 
-Knows: the codec's modules, and the layout of their weights for `kernels/codec.c`, whose structures are mirrored here.
-Does not know: files, patches or sentences. Samples, frames and CodecState have the shapes of `audio_vae`.
+Knows: the layout of a stage's weights for `kernels/codec.c`, whose structures are mirrored here.
+Does not know: which stages a codec has (codec_stages), files, patches or sentences. Samples, frames and CodecState have
+the shapes of `audio_vae`.
 """
 
 from __future__ import annotations
 
 import ctypes
 import math
-from collections.abc import Iterator
 from ctypes import Structure, byref, c_int64, c_void_p
-from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,11 +20,10 @@ from voxfleet_inference.model.audio_vae import (
     CausalUpsampling,
     CodecState,
     Decoder,
-    DecoderBlock,
     Encoder,
-    ResidualUnit,
     Snake,
 )
+from voxfleet_inference.model.cpu.codec_stages import Stage, decoder_stages, encoder_stages
 from voxfleet_inference.model.cpu.compile import COLUMNS, kernels
 from voxfleet_inference.model.cpu.memory import HugePages
 
@@ -54,32 +51,6 @@ class _Run(Structure):
         *((name, c_void_p) for name in ("states", "state_strides", "input", "output", "scratch")),
         *((name, c_int64) for name in ("stage_count", "rows", "time", "threads")),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """An optional Snake, an optional depthwise convolution with a Snake, and a dense convolution."""
-
-    product: CausalConv | CausalUpsampling
-    snake: Snake | None = None
-    filter: CausalConv | None = None
-    after_filter: Snake | None = None
-    is_residual: bool = False
-
-    @property
-    def upsampling(self) -> int:
-        """Output time steps per input time step."""
-        return self.product.stride if isinstance(self.product, CausalUpsampling) else 1
-
-    @property
-    def stride(self) -> int:
-        """Input time steps per output time step."""
-        return 1 if isinstance(self.product, CausalUpsampling) else self.product.stride
-
-    @property
-    def stateful_conv(self) -> CausalConv | CausalUpsampling:
-        """The convolution with a left context: the depthwise one where there is one."""
-        return self.filter or self.product
 
 
 class Chain:
@@ -204,44 +175,6 @@ class FusedEncoder(nn.Module):
         ]
         pieces = torch.split(samples, ENCODER_CHUNK_FRAMES * self._hop, dim=2)
         return torch.cat([self._chain(piece, state, piece.shape[2] // self._hop) for piece in pieces], dim=2)
-
-
-def decoder_stages(decoder: Decoder) -> Iterator[Stage]:
-    """Yield the stages of a decoder in order.
-
-    Raises:
-        TypeError: the decoder has a module of another type.
-    """
-    parts: list[Any] = list(decoder.model)
-    depthwise, pointwise, *blocks, snake, last = parts
-    yield Stage(pointwise, filter=depthwise)
-    for block in blocks:
-        if not isinstance(block, DecoderBlock):
-            raise TypeError(f"{type(block).__name__} is no part of a decoder: the kernels know DecoderBlock")
-        inner: list[Any] = list(block.block)
-        before, upsampling_conv, *units = inner
-        yield Stage(upsampling_conv, before)
-        yield from map(_unit, units)
-    yield Stage(last, snake)
-
-
-def encoder_stages(encoder: Encoder) -> Iterator[Stage]:
-    """Yield the stages of an encoder in order."""
-    parts: list[Any] = list(encoder.block)
-    first, *blocks = parts
-    yield Stage(first)
-    for block in blocks:
-        inner: list[Any] = list(block.block)
-        *units, before, downsampling_conv = inner
-        yield from map(_unit, units)
-        yield Stage(downsampling_conv, before)
-    yield Stage(encoder.fc_mu)
-
-
-def _unit(unit: ResidualUnit) -> Stage:
-    parts: list[Any] = list(unit.block)
-    first, depthwise, second, pointwise = parts
-    return Stage(pointwise, first, depthwise, second, is_residual=True)
 
 
 def _panels_of(product: CausalConv | CausalUpsampling) -> tuple[Tensor, Tensor]:

@@ -16,13 +16,12 @@ No method waits for the device. A call that runs out of memory can be repeated: 
 everything has been computed, and KV positions are overwritten with the same values.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from voxfleet_inference.model.layers.flow_matching import Guidance
 from voxfleet_inference.model.layers.kv_cache import (
     Attend,
     AttentionMetadata,
@@ -33,15 +32,13 @@ from voxfleet_inference.model.layers.kv_cache import (
 )
 from voxfleet_inference.model.network import Hidden, KvCaches
 from voxfleet_inference.model.runner.decoding import MIN_UTTERANCE_STEPS, DecodingSettings, PatchResult, Prompt
-from voxfleet_inference.model.runner.prompts import PromptCursor, VoiceEmbeddingCache, VoiceEmbeddings, copy_to_device
-from voxfleet_inference.model.runner.slot_states import MAX_EVALUATIONS, CodecStates, RowStates, SlotStates, StepBatch
+from voxfleet_inference.model.runner.prefill import PREFILL_CHUNK, PromptReader
+from voxfleet_inference.model.runner.prompts import PromptCursor, VoiceEmbeddingCache, copy_to_device
+from voxfleet_inference.model.runner.slot_states import CodecStates, PendingStep, RowStates, SlotStates, StepBatch
+from voxfleet_inference.model.runner.solver_schedules import SolverSchedules
 from voxfleet_inference.model.voxcpm import VoxCPM, frames_of
 
-PRIMING_PATCHES = 2  # of the voice prompt, decoded and dropped, so that the first new patch joins without a click
 VOICE_CACHE_BYTES = 256 * 2**20
-# Positions per prefill chunk in deterministic mode (patches per embedding group always): kernels are chosen by shape,
-# so chunks of a fixed size give the same bits however the scheduler divides a prompt.
-PREFILL_CHUNK = {"cpu": 16, "cuda": 256}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,19 +63,6 @@ class AssignedSlot:
     evaluations: int
 
 
-@dataclass(frozen=True, slots=True)
-class PendingStep:
-    """A computed step whose results have not been written back to the slots."""
-
-    batch: StepBatch
-    before: RowStates
-    hidden: Hidden
-    codec_state: Tensor  # [rows, values], after the patch
-    latents: Tensor  # [rows, patch_size, feat_dim], in the model's dtype
-    samples: Tensor  # [rows, patch_samples]
-    next_is_last: Tensor  # [rows] bool
-
-
 class ModelRunner:
     """One model on one device with its slots and KV caches.
 
@@ -93,13 +77,15 @@ class ModelRunner:
         attend = attend or (attend_rows if self.is_on_cpu or config.is_deterministic else attend_padded)
         self.kv_caches = self._allocate_kv_caches(attend)
         self.slot_states, self.codec_states = self._allocate_states()
-        self._chunk = PREFILL_CHUNK[self.device.type]
+        self._prompt_reader = PromptReader(
+            model, self.kv_caches, self.slot_states, self.codec_states, is_deterministic=config.is_deterministic
+        )
         self.voice_cache = VoiceEmbeddingCache(
-            self._embed_patches, self.device, group_size=self._chunk, limit_bytes=VOICE_CACHE_BYTES
+            self._embed_patches, self.device, group_size=PREFILL_CHUNK[self.device.type], limit_bytes=VOICE_CACHE_BYTES
         )
         self.step_fn: Callable[[StepBatch, Tensor], PatchResult] = self.compute_step
         self._assigned: dict[int, AssignedSlot] = {}
-        self._guidance: dict[int, Guidance] = {}  # by timesteps, with a guidance strength of 1
+        self._schedules = SolverSchedules(self.network.feat_decoder)
 
     @torch.inference_mode()
     def admit(self, slot: int, first: int, positions: int, prompt: Prompt, settings: DecodingSettings) -> None:
@@ -109,7 +95,7 @@ class ModelRunner:
             ValueError: more timesteps than a slot has room for.
         """
         voice = None if prompt.latents is None or not len(prompt.latents) else self.voice_cache.get(prompt.latents)
-        guidance = self._guidance_of(settings)
+        guidance = self._schedules.guidance(settings)
         cursor = PromptCursor(prompt.token_ids, voice, self.device)
         self._assigned[slot] = AssignedSlot(Extent(first, positions), cursor, guidance.step_sizes.shape[1])
         # The first patch is conditioned on the voice's last patch, or on zeros, as in the reference.
@@ -125,10 +111,7 @@ class ModelRunner:
             ExtentFullError: the slot's extent has fewer free positions.
         """
         assigned = self._assigned[slot]
-        scheduled = min(assigned.cursor.scheduled + positions, assigned.cursor.positions)
-        for count in self._chunks(assigned.cursor, scheduled):
-            self._prefill_chunk(slot, assigned, count)
-        assigned.cursor.scheduled = scheduled
+        self._prompt_reader.read(slot, assigned.extent, assigned.cursor, positions)
 
     @torch.inference_mode()
     def step(self, slots: Sequence[int], noise: Tensor) -> PatchResult:
@@ -245,58 +228,8 @@ class ModelRunner:
             if slot in self._assigned:
                 self._assigned[slot].extent.length += 1
 
-    def _prefill_chunk(self, slot: int, assigned: AssignedSlot, count: int) -> None:
-        """Read `count` positions; after the prompt's last position the slot is ready to step."""
-        extent, cursor = assigned.extent, assigned.cursor
-        extent.check_capacity(count)
-        token_ids, (begin, end) = cursor.next_chunk(count)
-        text = self.network.embed_text(token_ids)  # [1, t, hidden]
-        audio = cursor.voice.embeddings(begin, end) if cursor.voice and end > begin else text[:, :0]  # [1, p, hidden]
-        here = slice(slot, slot + 1)  # a view instead of an index: no copy to the device
-        metadata = AttentionMetadata.after(
-            self.slot_states.first[here], self.slot_states.lengths[here], count, ((extent.first, extent.length),)
-        )
-        hidden = self.network.forward_lms(text, audio, self.kv_caches, metadata)
-        if cursor.prefilled + count == cursor.positions:
-            self._prime_codec(slot, cursor.voice)
-            self.slot_states.hidden_base[here], self.slot_states.hidden_residual[here] = hidden.base, hidden.residual
-        # Counters last: if anything above runs out of memory, the chunk can be read again.
-        self.slot_states.lengths[here] += count
-        extent.length += count
-        cursor.prefilled += count
-
-    def _chunks(self, cursor: PromptCursor, scheduled: int) -> Iterator[int]:
-        """Yield chunk sizes up to `scheduled`; in deterministic mode they depend on the prompt alone."""
-        while self.config.is_deterministic and scheduled - cursor.prefilled >= self._chunk:
-            yield self._chunk
-        may_defer = self.config.is_deterministic and scheduled < cursor.positions
-        if cursor.prefilled < scheduled and not may_defer:
-            yield scheduled - cursor.prefilled
-
-    def _prime_codec(self, slot: int, voice: VoiceEmbeddings | None) -> None:
-        """Prime the decoder state with the voice prompt's last patches, or restore the cached state."""
-        if voice is None:
-            return
-        if voice.codec_state is None:
-            tail = voice.latents[None, -PRIMING_PATCHES:].flatten(1, 2)  # [1, frames, feat_dim]
-            self.codec_states.reset(slot)
-            self.vae.decode(frames_of(tail.to(self.model.dtype).float()), self.codec_states.view(slot))
-            voice.codec_state = self.codec_states.flat[slot].clone()
-        self.codec_states.flat[slot] = voice.codec_state
-
     def _embed_patches(self, latents: Tensor) -> Tensor:
         return self.network.embed_patches(latents.to(self.model.dtype))
-
-    def _guidance_of(self, settings: DecodingSettings) -> Guidance:
-        if settings.inference_timesteps not in self._guidance:
-            guidance = self.network.feat_decoder.guidance(settings.inference_timesteps, 1.0)
-            if guidance.step_sizes.shape[1] > MAX_EVALUATIONS:
-                raise ValueError(
-                    f"inference_timesteps {settings.inference_timesteps}: at most {MAX_EVALUATIONS + 2} are supported"
-                )
-            self._guidance[settings.inference_timesteps] = guidance
-        found = self._guidance[settings.inference_timesteps]
-        return Guidance(found.time_vectors, found.step_sizes, torch.full_like(found.cfg_values, settings.cfg_value))
 
     def _allocate_kv_caches(self, attend: Attend) -> KvCaches:
         positions = self.config.positions + self.config.rows  # one for each padding slot

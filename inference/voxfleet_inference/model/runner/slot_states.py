@@ -48,6 +48,19 @@ class RowStates:
     lengths: Tensor  # [rows] int64, KV positions filled
 
 
+@dataclass(frozen=True, slots=True)
+class PendingStep:
+    """A computed step whose results have not been written back to the slots."""
+
+    batch: StepBatch
+    before: RowStates
+    hidden: Hidden
+    codec_state: Tensor  # [rows, values], after the patch
+    latents: Tensor  # [rows, patch_size, feat_dim], in the model's dtype
+    samples: Tensor  # [rows, patch_samples]
+    next_is_last: Tensor  # [rows] bool
+
+
 class SlotStates:
     """The states of all slots, on the device."""
 

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any, Final
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from voxfleet_protocols.voice_upload import DesignedVoice, RecordedVoice, voice_request
 
 from voxfleet_inference.errors import ApiError, InvalidFieldError, UnknownVoiceError
+from voxfleet_inference.field_errors import as_field_error
 from voxfleet_inference.server.catalog.uploads import ReadBody, Uploads
+from voxfleet_inference.server.responses.errors import error_response
 from voxfleet_inference.voices.file_format import VoiceFileError, parse_metadata, parse_voice, serialize_voice
 from voxfleet_inference.voices.voice_making import UnusableRecordingError
-from voxfleet_inference.voices.voice_request import DesignedVoice, RecordedVoice, voice_request
 
 if TYPE_CHECKING:
     from voxfleet_inference.server.service import SpeechService
@@ -79,7 +81,8 @@ class _Handlers:
             fields = json.loads(body)
         except (ValueError, RecursionError) as error:
             raise InvalidFieldError(f"the body must be a JSON object: {error}", code="invalid_json") from error
-        wanted = voice_request(fields) if isinstance(fields, dict) else None
+        with as_field_error():
+            wanted = voice_request(fields) if isinstance(fields, dict) else None
         if not isinstance(wanted, DesignedVoice):
             raise InvalidFieldError("the body must be a JSON object with a 'seed'", param="seed", code="missing")
         return serialize_voice(await self._service.voices.make(wanted, self._service.supervisor.engine))
@@ -90,6 +93,6 @@ def _with_errors(handler: Endpoint) -> Endpoint:
         try:
             return await handler(request)
         except ApiError as error:
-            return JSONResponse(error.body, error.status, error.headers)
+            return error_response(error)
 
     return answer

@@ -1,20 +1,18 @@
 """/v1/models and /v1/audio/models: the one model of a server, under each of its names.
 
-Knows: FastAPI, and the forms in which OpenAI's clients, Open WebUI and Speaches' clients read models and their voices.
-Does not know: how a model is loaded.
+Knows: FastAPI, and that a checkpoint's languages are known once it is loaded.
+Does not know: the forms of the lists (voxfleet_protocols.catalog); how a model is loaded.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from fastapi import FastAPI
+from voxfleet_protocols import catalog
 
 from voxfleet_inference.requests import check_model
 from voxfleet_inference.server.service import SpeechService
-from voxfleet_inference.voice_names import BUILT_IN_VOICES
-
-_PUBLISHED_LANGUAGES: Final = ("en", "zh")  # of VoxCPM 1.5, whose published config.json names none
 
 
 def add_models(app: FastAPI, service: SpeechService) -> None:
@@ -24,7 +22,7 @@ def add_models(app: FastAPI, service: SpeechService) -> None:
     @app.get("/v1/models")
     async def models() -> dict[str, Any]:
         """The one model of this server, and its aliases."""
-        return {"object": "list", "data": [_model(service, name) for name in settings.model_names]}
+        return catalog.model_list(_model(service, name) for name in settings.model_names)
 
     @app.get("/v1/models/{name:path}")
     async def one_model(name: str) -> dict[str, Any]:
@@ -35,24 +33,15 @@ def add_models(app: FastAPI, service: SpeechService) -> None:
     @app.get("/v1/audio/models")
     async def audio_models() -> dict[str, Any]:
         """The same names in the form that Open WebUI reads."""
-        return {"models": [{"id": name} for name in settings.model_names]}
+        return catalog.audio_models(settings.model_names)
 
 
 def _model(service: SpeechService, name: str) -> dict[str, Any]:
-    """Return OpenAI's form, vLLM's `root` (the model of an alias), and the languages that a checkpoint names."""
     # A checkpoint has no time of creation.
-    entry = {"id": name, "object": "model", "created": 0, "owned_by": "voxfleet", "root": service.settings.model_name}
-    languages = _languages(service)
-    return entry | ({"languages": [*languages]} if languages else {})
+    return catalog.model_row(name, service.settings.model_name, 0, service.supervisor.languages)
 
 
 async def _voices(service: SpeechService) -> list[dict[str, Any]]:
-    """Return the names that `voice` may have, each with a language: clients of Speaches show voices by language."""
-    language = (_languages(service) or _PUBLISHED_LANGUAGES)[0]
-    built_in = [(name, name) for name in BUILT_IN_VOICES]
-    stored = [(each.id, each.name) for each in await service.voices.repository.all_metadata()]
-    return [{"id": voice_id, "name": name, "language": language} for voice_id, name in (*built_in, *stored)]
-
-
-def _languages(service: SpeechService) -> tuple[str, ...]:
-    return service.supervisor.loaded.languages if service.supervisor.loaded else ()
+    """Return the names that `voice` may have."""
+    listed = service.voices.listed(await service.voices.repository.all_metadata())
+    return catalog.voice_rows(listed, service.supervisor.languages)

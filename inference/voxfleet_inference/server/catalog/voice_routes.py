@@ -9,11 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import FastAPI, Request
+from voxfleet_protocols.voice_upload import FIELDS, voice_request, with_own_names
 
+from voxfleet_inference.field_errors import as_field_error
 from voxfleet_inference.server.catalog.uploads import ReadBody, Uploads
 from voxfleet_inference.voice_names import BUILT_IN_VOICES
+from voxfleet_inference.voices.body_fields import read_fields
 from voxfleet_inference.voices.file_format import VoiceMetadata
-from voxfleet_inference.voices.voice_request import FIELDS, parse_voice_request
 
 if TYPE_CHECKING:
     from voxfleet_inference.server.service import SpeechService
@@ -51,21 +53,23 @@ def _add_under(app: FastAPI, service: SpeechService, uploads: Uploads, path: str
 
     @app.get(path, include_in_schema=in_schema)
     async def all_voices() -> dict[str, Any]:
-        """The built-in and stored voices; `voices` are the same as Open WebUI reads them, `aliases` are other names."""
+        """The built-in and stored voices; `voices` has the table's names too, for Open WebUI; `aliases` are others."""
         stored = await service.voices.repository.all_metadata()
         data = [*(_built_in(name) for name in BUILT_IN_VOICES), *(_as_voice(metadata) for metadata in stored)]
         ends = {"first_id": data[0]["id"], "last_id": data[-1]["id"], "has_more": False}
-        voices = [{"id": each["id"], "name": each["name"]} for each in data]
+        voices = [{"id": voice_id, "name": name} for voice_id, name in service.voices.listed(stored)]
         return {"object": "list", "data": data, "voices": voices, **ends, "aliases": service.voices.aliases(stored)}
 
     @app.post(path, openapi_extra=_BODY_SCHEMA, include_in_schema=in_schema)
     async def create(request: Request) -> dict[str, Any]:
-        """Make a voice, from a recording with consent or by a seed."""
+        """Make a voice, from a recording with consent, by a seed, or by the seed of a prompt."""
         service.voices.repository.check_writable()  # first: an upload that must fail is not received
 
         async def made(body: bytes) -> VoiceMetadata:
-            voice_request = await parse_voice_request(request.headers, body)
-            return await service.voices.create(voice_request, service.supervisor.engine)
+            fields = with_own_names(await read_fields(request.headers, body))
+            with as_field_error():
+                wanted = voice_request(fields)
+            return await service.voices.create(wanted, service.supervisor.engine)
 
         return _as_voice(await uploads.use(request, made))
 
@@ -89,5 +93,13 @@ def _built_in(name: str) -> dict[str, Any]:
 
 
 def _as_voice(metadata: VoiceMetadata) -> dict[str, Any]:
-    voice = {"id": metadata.id, "object": "audio.voice", "created_at": metadata.created_at, "name": metadata.name}
-    return {**voice, "type": metadata.type} | ({} if metadata.seed is None else {"seed": metadata.seed})
+    voice: dict[str, Any] = {
+        "id": metadata.id,
+        "object": "audio.voice",
+        "created_at": metadata.created_at,
+        "name": metadata.name,
+    }
+    voice |= {"type": metadata.type} | ({} if metadata.seed is None else {"seed": metadata.seed})
+    # VoxCPM 1.5 follows no description: the prompt names the voice, and gives the seed that draws it.
+    prompted = {"type": "prompt", "prompt": metadata.prompt, "prompt_followed": False}
+    return voice | prompted if metadata.prompt else voice

@@ -7,7 +7,7 @@ Does not know: sockets, or which message is allowed when.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -25,7 +25,7 @@ _SHOWN_CHARACTERS: Final = 40
 
 
 class SessionStart(SpeechRequest):
-    """The fields of a speech request; they hold for the whole session."""
+    """First, and once: the fields of a speech request, for the whole session; answered by `session.started`."""
 
     input: Text = Field("", description="a string; the same as a first text.append")
     stream: Literal[True] = Field(default=True, description="true; a session always streams")
@@ -37,21 +37,21 @@ class _Message(BaseModel):
 
 
 class TextAppend(_Message):
-    """More text; its complete sentences are spoken."""
+    """More text; a sentence is spoken once the text after it shows that it has ended."""
 
     text: Text = Field(description="a string")
 
 
 class TextFlush(_Message):
-    """Speak the incomplete sentence too."""
+    """Speak the pending text as it is; answered by `flushed`."""
 
 
 class Cancel(_Message):
-    """Stop speaking and drop the text that waits; the session continues."""
+    """Stop speaking and drop the pending text; answered by `cancelled`; the session continues."""
 
 
 class SessionEnd(_Message):
-    """Speak the remaining text, then end the session."""
+    """Speak the pending text, then end the session; answered by `session.done`."""
 
 
 ClientMessage = SessionStart | TextAppend | TextFlush | Cancel | SessionEnd
@@ -72,7 +72,15 @@ def parse_message(message: str | None) -> ClientMessage:
     """
     if message is None:
         raise InvalidFieldError("a message must be JSON in a text frame, not a binary one", code="binary_message")
-    fields = json_object(message, "message")
+    return parse_fields(json_object(message, "message"))
+
+
+def parse_fields(fields: dict[str, Any]) -> ClientMessage:
+    """Parse a message's fields.
+
+    Raises:
+        InvalidFieldError: naming the field, what was given and what it must be.
+    """
     name = fields.get("type")
     kind = MESSAGES.get(name) if isinstance(name, str) else None
     if kind is None:

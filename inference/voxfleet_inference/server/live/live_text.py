@@ -8,12 +8,15 @@ Does not know: sockets, engines or voices.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncGenerator, Iterable, Iterator
+
+from voxfleet_protocols.spoken_text import has_speech
 
 from voxfleet_inference.errors import InvalidFieldError
 from voxfleet_inference.text.pause_marks import PauseSplitter
 from voxfleet_inference.text.sentence_buffer import SentenceBuffer
-from voxfleet_inference.text.sentences import TextSentence, has_speech
+from voxfleet_inference.text.sentences import TextSentence
 
 
 class LiveText:
@@ -28,6 +31,8 @@ class LiveText:
         self._complete_characters = 0
         self.has_ended = False
         self.sentences_taken = 0
+        self._sentences_put = 0  # complete ones, without those that a cancel dropped
+        self._flushes: deque[int] = deque()  # for each flush, how many sentences came before it
         self.first_sentence_at: float | None = None  # on the event loop's clock
 
     @property
@@ -43,22 +48,31 @@ class LiveText:
         """
         waiting = self._buffer.waiting_characters + self._complete_characters
         if waiting + len(text) > self._max_characters:
-            message = (
-                f"'text' must leave at most {self._max_characters} characters waiting to be spoken; {waiting} wait and"
-                f" {len(text)} were given, none of which was taken: send them again later, or cancel"
-            )
+            given = f"{waiting} wait and {len(text)} were given" if waiting else f"{len(text)} were given"
+            remedy = "send them again later, or cancel" if waiting else "send fewer at once"
+            message = f"at most {self._max_characters} characters of 'text' may wait to be spoken; {given}: {remedy}"
             raise InvalidFieldError(message, param="text", code="too_long")
         self._put(self._buffer.append(text))
 
     def flush(self) -> None:
-        """Make the incomplete sentence a complete one."""
+        """Make the incomplete sentence a complete one, and remember the place for `flushed_by`."""
         self._put(self._buffer.flush())
         self._pauses = PauseSplitter()
+        self._flushes.append(self._sentences_put)
+
+    def flushed_by(self, sentences_spoken: int) -> int:
+        """Return how many flushes are done now that so many sentences were spoken; each is counted once."""
+        done = 0
+        while self._flushes and self._flushes[0] <= sentences_spoken:
+            self._flushes.popleft()
+            done += 1
+        return done
 
     def end(self) -> None:
         """Flush, and end `sentences()` after the last one."""
         if not self.has_ended:
             self.flush()
+            self._flushes.pop()  # the end of the session answers for this one
             self.has_ended = True
             self._complete.put_nowait(None)
 
@@ -69,6 +83,8 @@ class LiveText:
         while not self._complete.empty():
             self._complete.get_nowait()
         self._complete_characters = 0
+        self._sentences_put = self.sentences_taken
+        self._flushes.clear()
         if self.has_ended:
             self._complete.put_nowait(None)
 
@@ -85,6 +101,7 @@ class LiveText:
             if self.first_sentence_at is None:
                 self.first_sentence_at = asyncio.get_running_loop().time()
             self._complete_characters += len(sentence.text)
+            self._sentences_put += 1
             self._complete.put_nowait(sentence)
 
     def _parts(self, sentences: Iterable[TextSentence]) -> Iterator[TextSentence]:

@@ -12,12 +12,15 @@ from typing import Final
 
 import structlog
 from fastapi import FastAPI, WebSocket
-from fastapi.responses import JSONResponse
-from starlette.exceptions import HTTPException
+from voxfleet_protocols.subprotocols import taken
 
-from voxfleet_inference.admission.subprotocols import taken
+from voxfleet_inference.admission.middleware import caller_of
 from voxfleet_inference.errors import UnavailableError
 from voxfleet_inference.server.live.session import Session
+from voxfleet_inference.server.live.upgrade import add_upgrade_required
+from voxfleet_inference.server.live.websocket import FrameSocket
+from voxfleet_inference.server.protocols.by_first_message import TransportByFirstMessage
+from voxfleet_inference.server.responses.errors import error_response
 from voxfleet_inference.server.service import SpeechService
 
 PATH: Final = "/v1/audio/speech/stream"
@@ -25,12 +28,7 @@ PATH: Final = "/v1/audio/speech/stream"
 
 def add_live_speech(app: FastAPI, service: SpeechService) -> None:
     """Add the WebSocket route, and the error for requests without an upgrade."""
-
-    @app.get(PATH, include_in_schema=False)
-    async def no_upgrade() -> None:
-        """426 Upgrade Required (RFC 9110, 15.5.22), as browsers and curl get it."""
-        message = "this path speaks WebSocket; see docs/speech-api.md, or POST /v1/audio/speech"
-        raise HTTPException(426, message, {"Upgrade": "websocket", "Connection": "Upgrade"})
+    add_upgrade_required(app, PATH)
 
     @app.websocket(PATH)
     async def stream(socket: WebSocket) -> None:
@@ -38,9 +36,11 @@ def add_live_speech(app: FastAPI, service: SpeechService) -> None:
             service.supervisor.check_ready()
         except UnavailableError as rejected:
             service.tracker.rejected(rejected.status)
-            await socket.send_denial_response(JSONResponse(rejected.body, rejected.status, rejected.headers))
+            await socket.send_denial_response(error_response(rejected))
             return
         session_id = uuid.uuid4().hex
         await socket.accept(taken(socket.scope["subprotocols"]), [(b"x-request-id", session_id.encode())])
+        frames = FrameSocket(socket, service.settings.slow_client_seconds)
+        transport = TransportByFirstMessage(frames, service.settings.model_names[0])
         with structlog.contextvars.bound_contextvars(request_id=session_id):
-            await Session(service, socket, session_id).run()
+            await Session(service, transport, caller_of(socket.scope), session_id).run()

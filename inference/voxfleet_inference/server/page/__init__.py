@@ -1,1 +1,1 @@
-"""The page at `/`: one file that loads nothing else, and sends requests to this server only."""
+"""The page at `/`, as scripts/web builds it from web/; it sends requests to this server only."""

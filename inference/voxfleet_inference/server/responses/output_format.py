@@ -28,6 +28,7 @@ class OutputFormat:
     is_whole: bool  # send nothing before the audio is complete, then with its length
     speed: float
     is_events: bool  # server-sent events instead of bare audio
+    stream_number: int = 0  # of an Ogg stream
 
     @property
     def media_type(self) -> str:
@@ -36,7 +37,13 @@ class OutputFormat:
 
     def encoder(self, model_rate: int) -> AudioEncoder:
         """Return an encoder for one response."""
-        return make_encoder(self.audio_format, model_rate, self.sample_rate, is_whole=self.is_whole)
+        return make_encoder(
+            self.audio_format,
+            model_rate,
+            self.sample_rate,
+            is_whole=self.is_whole,
+            stream_number=self.stream_number,
+        )
 
 
 def output_format(request: SpeechRequest, model_rate: int) -> OutputFormat:
@@ -48,17 +55,20 @@ def output_format(request: SpeechRequest, model_rate: int) -> OutputFormat:
         is_whole=not request.stream,
         speed=request.speed,
         is_events=request.stream_format == "sse",
+        stream_number=request.stream_number,
     )
 
 
 async def encoded(
     output: OutputFormat, model_rate: int, events: AsyncGenerator[SpeechEvent], usage: SpeechUsage
 ) -> AsyncGenerator[bytes]:
-    """Yield a speech's audio in its format as it is made, and count its events in `usage`."""
+    """Yield a speech's audio in its format as it is made, and count its events in `usage`; b"" for words alone."""
     encoder, tempo = output.encoder(model_rate), Tempo(output.speed, model_rate)
     async for event in events:
         usage.take(event)
         if not isinstance(event, SpeechAudio):
+            if usage.timestamps:
+                yield b""  # they are sent now, not with the next audio
             continue
         chunk = encoder.encode(tempo.convert(event.samples))
         if chunk:

@@ -22,8 +22,9 @@ from voxfleet_inference.audio.formats import FORMATS
 MODEL_RATE, PATCH = 44100, 7056
 # The delay that each codec's encoder adds, in samples as sent, where its stream cannot say so; Ogg Opus says it, and
 # decoders take it off again. LAME's 576 and the decoder's 529, and one frame of AAC.
-ENCODER_DELAY_SAMPLES = {"mp3": 1105, "aac": 1024, "opus": 0, "flac": 0, "wav": 0, "pcm": 0}
-FRAME_SAMPLES = {"mp3": 1152, "aac": 1024, "opus": 960, "flac": 0, "wav": 0, "pcm": 0}
+ENCODER_DELAY_SAMPLES = {"mp3": 1105, "aac": 1024, "opus": 0, "flac": 0, "wav": 0, "pcm": 0, "mulaw": 0, "alaw": 0}
+FRAME_SAMPLES = {"mp3": 1152, "aac": 1024, "opus": 960, "flac": 0, "wav": 0, "pcm": 0, "mulaw": 0, "alaw": 0}
+COMPANDED = ("mulaw", "alaw")
 
 
 def speechlike(patches: int) -> Any:
@@ -41,7 +42,8 @@ def encoded(name: str, samples: Any, rate: int, *, is_whole: bool = False) -> tu
 def decoded(name: str, data: bytes, rate: int) -> Any:
     if name == "pcm":
         return np.frombuffer(data, "<i2").astype(np.float32) / 32767
-    with av.open(io.BytesIO(data)) as container:
+    raw = {"format": name, "options": {"sample_rate": str(rate)}} if name in COMPANDED else {}
+    with av.open(io.BytesIO(data), **raw) as container:
         assert container.streams.audio[0].codec_context.sample_rate == rate
         assert container.streams.audio[0].codec_context.channels == 1
         resampler = av.AudioResampler(format="flt", layout="mono", rate=rate)
@@ -63,6 +65,8 @@ CASES += [
     ("mp3", 16000),
     ("aac", 24000),
     ("flac", 22050),
+    ("mulaw", 16000),
+    ("alaw", 16000),
 ]
 
 
@@ -143,6 +147,40 @@ def test_a_streamed_flac_has_the_unknown_length() -> None:
     assert total_samples == 0
 
 
+# ITU-T G.711, tables 1a to 2b: code words of the values at which segments begin and end, of their 16-bit samples here.
+G711 = {
+    "mulaw": {0: 0xFF, -4: 0x7E, 132: 0xEF, -132: 0x6F, 1000: 0xCE, 32_124: 0x80, -32_124: 0x00, 32_767: 0x80},
+    "alaw": {0: 0xD5, -1: 0x55, 1008: 0xFA, -1008: 0x7A, 32_256: 0xAA, -32_256: 0x2A, 32_767: 0xAA},
+}
+
+
+@pytest.mark.parametrize("name", COMPANDED)
+def test_code_words_are_those_of_g_711(name: str) -> None:
+    for sample, word in G711[name].items():
+        encoder = make_encoder(FORMATS[name], 8000, 8000)
+        data = encoder.encode(np.full(80, sample / 32768, np.float32)) + encoder.finish()
+        assert data == bytes([word]) * 80, (sample, hex(data[0]))
+
+
+@pytest.mark.parametrize("name", ["pcm", *COMPANDED])
+def test_telephone_audio_is_limited_to_its_band(name: str) -> None:
+    """A tone of 6 kHz would come back at 2 kHz if 8 kHz were made by leaving samples out."""
+    at = np.arange(10 * PATCH) / MODEL_RATE
+    levels = []
+    for hertz in (1000, 6000):
+        got = decoded(name, encoded(name, (0.5 * np.sin(2 * np.pi * hertz * at)).astype(np.float32), 8000)[0], 8000)
+        levels.append(float(np.sqrt(np.mean(got[800:-800] ** 2))))
+    assert levels[0] == pytest.approx(0.5 / np.sqrt(2), rel=0.02)
+    assert levels[1] < levels[0] / 1000
+
+
+@pytest.mark.parametrize("name", COMPANDED)
+def test_a_byte_is_a_sample_whether_audio_is_streamed_or_whole(name: str) -> None:
+    whole, _ = encoded(name, speechlike(5), 8000, is_whole=True)
+    assert whole == encoded(name, speechlike(5), 8000)[0]
+    assert abs(len(whole) - 5 * PATCH * 8000 / MODEL_RATE) <= 1
+
+
 def test_loud_samples_are_clipped_not_wrapped() -> None:
     assert np.frombuffer(to_int16(np.array([2.0, -2.0, 1.0, 0.0], np.float32)), "<i2").tolist() == [
         32767,
@@ -163,3 +201,19 @@ def test_resampling_in_pieces_equals_resampling_at_once(sizes: list[int], rate: 
     assert abs(len(got) - len(expected)) <= 1
     length = min(len(got), len(expected))
     assert np.allclose(got[:length], expected[:length], atol=1e-4)
+
+
+@pytest.mark.parametrize("is_whole", [False, True])
+@pytest.mark.parametrize("name", FORMATS)
+def test_equal_samples_are_equal_files(name: str, *, is_whole: bool) -> None:
+    audio_format = FORMATS[name]
+    samples = np.random.default_rng(3).normal(0, 0.1, MODEL_RATE // 2).astype(np.float32)
+
+    def file(stream_number: int) -> bytes:
+        rate = audio_format.rate_for(None, MODEL_RATE)
+        encoder = make_encoder(audio_format, MODEL_RATE, rate, is_whole=is_whole, stream_number=stream_number)
+        return encoder.encode(samples) + encoder.finish()
+
+    assert file(4711) == file(4711)
+    if name == "opus":
+        assert struct.unpack_from("<I", file(2**31 - 1), 14) == (2**31 - 1,), "its number in the page's header"

@@ -61,7 +61,7 @@ def sending(*parts: bytes) -> Handler:
     return handle
 
 
-@pytest.mark.parametrize("audio_format", ["pcm", "wav", "mp3", "opus", "aac", "flac"])
+@pytest.mark.parametrize("audio_format", ["pcm", "wav", "mp3", "opus", "aac", "flac", "mulaw", "alaw"])
 async def test_the_duration_of_every_format_is_measured(server: Any, audio_format: str) -> None:
     (outcome,) = await outcomes_of(template(f"{server.url}/v1", audio_format))
     assert outcome.error is None

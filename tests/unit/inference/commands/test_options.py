@@ -5,12 +5,14 @@ import typer
 from pydantic import BaseModel, Field
 from typer.testing import CliRunner
 from voxfleet_inference.commands.options import command_of
+from voxfleet_inference.settings import ServeSettings
 
 
 class Table(BaseModel):
     name: str = Field(description="A name.")
     loud: bool = False
     count: int = Field(3, ge=1, description="How many.")
+    password: str = Field("", max_length=3, description="A password.", repr=False)
 
 
 def run(*arguments: str, env: dict[str, str] | None = None) -> tuple[int, str, list[Table]]:
@@ -53,3 +55,14 @@ def test_a_wrong_option_is_reported_in_one_line(arguments: list[str], words: str
     assert (exit_code, received) == (2, [])
     assert len(output.splitlines()) == 1
     assert words in output
+
+
+def test_of_an_option_that_holds_a_password_nothing_is_quoted() -> None:
+    exit_code, output, received = run("--name", "a", "--password", "secret")
+    assert (exit_code, received) == (2, [])
+    assert "--password is not usable: String should have at most 3 characters" in output
+    assert "secret" not in output
+
+
+def test_the_servers_of_browsers_hold_a_password() -> None:
+    assert not ServeSettings.model_fields["rtc_ice_servers"].repr

@@ -18,11 +18,11 @@ async def document_of(server: Any) -> dict[str, Any]:
 async def test_every_operation_has_its_responses(server: Any) -> None:
     document = await document_of(server)
     operations = {(method, path): each for path, own in document["paths"].items() for method, each in own.items()}
-    assert len(operations) == 13
+    assert len(operations) == 21
     for (method, path), operation in operations.items():
         assert operation["summary"], path
         assert "422" not in operation["responses"], path
-        errors = [answer for status, answer in operation["responses"].items() if status != "200"]
+        errors = [answer for status, answer in operation["responses"].items() if status[0] != "2"]
         if path.startswith("/v1"):
             assert {"400", "401"} <= operation["responses"].keys(), (method, path)
             assert operation["security"] == [{}, {"apiKey": []}]
@@ -32,7 +32,17 @@ async def test_every_operation_has_its_responses(server: Any) -> None:
 async def test_speech_has_every_media_type_that_it_sends(server: Any) -> None:
     content = (await document_of(server))["paths"][SPEECH]["post"]["responses"]["200"]["content"]
     assert set(content) == {
-        *("audio/mpeg", "audio/ogg", "audio/aac", "audio/flac", "audio/wav", "audio/pcm", "text/event-stream")
+        *(
+            "audio/mpeg",
+            "audio/ogg",
+            "audio/aac",
+            "audio/flac",
+            "audio/wav",
+            "audio/pcm",
+            "audio/PCMU",
+            "audio/PCMA",
+            "text/event-stream",
+        )
     }
 
 
@@ -68,6 +78,7 @@ PATHS = {
     "/v1/audio/models": "/v1/audio/models",
     "/v1/models": "/v1/models",
     "/v1/models/voxcpm-1.5": "/v1/models/{name}",
+    "/v1/audio/speech/rtc": "/v1/audio/speech/rtc",
     "/v1/audio/voices": "/v1/audio/voices",
     "/v1/audio/voices/default": "/v1/audio/voices/{voice_id}",
     "/health/live": "/health/live",
@@ -85,3 +96,16 @@ async def test_responses_have_the_form_that_the_document_gives_them(server: Any)
             assert answer.status_code == 200, path
             whole = {"$ref": schema["$ref"], "components": document["components"]}
             Draft202012Validator(whole).validate(answer.json())
+
+
+async def test_every_bound_is_a_keyword_of_json_schema(server: Any) -> None:
+    fields = (await document_of(server))["paths"][SPEECH]["post"]["requestBody"]["content"]["application/json"]
+    bounds = {}
+    for name, field in fields["schema"]["properties"].items():
+        allowed = [each for each in field.get("anyOf", [field]) if each.get("type") != "null"]
+        assert not {"ge", "le", "gt", "lt"} & {key for each in allowed for key in each}, name
+        bounds[name] = {key: value for key, value in (allowed[0] | field).items() if key in {"minimum", "maximum"}}
+    assert bounds["seed"] == {"minimum": 0, "maximum": 2**63 - 1}
+    assert bounds["cfg_value"] == {"minimum": 1, "maximum": 10}
+    assert bounds["inference_timesteps"] == {"minimum": 2, "maximum": 40}
+    assert bounds["speed"] == {"minimum": 0.25, "maximum": 4}

@@ -27,7 +27,7 @@ CHECKS = [
     response_schema_conformance,
     status_code_conformance,
 ]
-OPERATIONS = 13
+OPERATIONS = 21
 BOUNDED = settings(
     max_examples=25,
     derandomize=True,

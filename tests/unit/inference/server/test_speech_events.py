@@ -57,6 +57,21 @@ async def test_events_carry_the_same_audio_then_usage_and_the_times_of_sentences
     assert not second["is_truncated"]
 
 
+async def test_the_event_in_which_a_sentence_starts_names_it_before_it_can_be_played(server: Any) -> None:
+    *deltas, done = events_of((await post(server, speed=2.0)).text)
+    sent_seconds, starts = 0.0, []
+    for delta in deltas:
+        for start in delta.get("sentence_starts", []):
+            assert sent_seconds <= start["at_seconds"] + 0.1, (
+                "no later than its audio; a change of speed holds back 0.1 s"
+            )
+            starts.append(start)
+        sent_seconds += len(base64.b64decode(delta["audio"])) / 2 / 44100
+    named = [{key: each[key] for key in ("index", "text", "at_seconds")} for each in done["sentences"]]
+    assert starts == named
+    assert len(starts) == 2
+
+
 async def test_speed_moves_the_times_of_sentences(server: Any) -> None:
     done = events_of((await post(server, speed=2.0)).text)[-1]
     assert done["sentences"][0]["until_seconds"] == pytest.approx(22 * PATCH / 44100 / 2, abs=0.001)

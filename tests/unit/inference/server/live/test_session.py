@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -89,6 +91,22 @@ async def test_text_is_spoken_at_sentence_ends_and_the_rest_at_the_session_end(s
     assert second["at_seconds"] == pytest.approx(27 * PATCH / 44100 + silence / 44100, abs=0.001)
     first_tone = np.frombuffer(client.audio[: 27 * PATCH * 2], "<i2") / 32767
     assert np.allclose(first_tone, 0.5 * np.sin(2 * np.pi * 440 * np.arange(27 * PATCH) / 44100), atol=1e-3)
+
+
+async def test_a_flush_is_answered_after_the_last_audio_of_its_text(server: Any) -> None:
+    async with talk(server, seed=1) as client:
+        await client.send("text.flush")
+        assert (await client.receive("flushed"))["at_seconds"] == 0.0
+        await client.send("text.append", text="This is the first sentence. This is the second one. And a third")
+        await client.send("text.flush")
+        await client.send("text.append", text="Four")
+        await client.send("text.flush")
+        first, second = [await client.receive("flushed") for _ in range(2)]
+        await client.send("session.end")
+        await client.receive("session.done")
+    assert kinds(client)[1:] == ["flushed", *["sentence.started"] * 3, "flushed", "sentence.started", "flushed",
+                                 "session.done"]  # fmt: skip
+    assert 0 < first["at_seconds"] < second["at_seconds"]
 
 
 async def test_a_flush_speaks_the_incomplete_sentence(server: Any, wait_until: Any) -> None:
@@ -249,6 +267,8 @@ async def test_waiting_text_is_limited(start_server: Any, tone_model: Any, wait_
     async with start_server(tone_model, max_input_characters=50) as server:
         await wait_until(lambda: server.lifecycle.is_ready)
         async with talk(server, seed=1) as client:
+            await client.send("text.append", text="a" * 60)
+            assert "spoken; 60 were given: send fewer at once" in (await client.receive("error"))["error"]["message"]
             await client.send("text.append", text="a" * 30)
             await client.send("text.append", text="b" * 30)
             error = (await client.receive("error"))["error"]
@@ -372,3 +392,22 @@ async def test_a_session_without_a_start_may_end(server: Any) -> None:
         await client.send("session.end")
         await client.receive("session.done")
         assert await client.closed() == 1000
+
+
+@pytest.mark.parametrize("is_started", [True, False])
+async def test_a_revoked_key_ends_a_session(
+    tmp_path: Path, start_server: Any, make_model: Any, wait_until: Any, *, is_started: bool
+) -> None:
+    keys = tmp_path / "keys"
+    keys.write_text(f"ada {hashlib.sha256(b'secret').hexdigest()}\n")
+    async with start_server(make_model(), api_keys_file=keys) as server:
+        await wait_until(lambda: server.lifecycle.is_ready)
+        url = f"ws://127.0.0.1:{server.port}/v1/audio/speech/stream"
+        async with websockets.connect(url, additional_headers={"Authorization": "Bearer secret"}) as socket:
+            client = Talk(socket)
+            if is_started:
+                await client.send(**{**START, "kind": "session.start"})
+                await client.receive("session.started")
+            keys.write_text("")
+            assert (await client.receive("error"))["error"]["code"] == "invalid_api_key"
+            assert await client.closed() == 1008

@@ -12,7 +12,7 @@ from websockets.sync.client import ClientConnection, connect
 
 PATCH_BYTES = 2 * 7056
 START = {"type": "session.start", "model": "voxcpm-1.5", "response_format": "pcm", "sample_rate": 44100}
-KINDS = {"session.started", "sentence.started", "session.done", "cancelled", "error"}
+KINDS = {"session.started", "sentence.started", "session.done", "cancelled", "flushed", "error"}
 CLOSE_CODES = {1000, 1001, 1008, 1011, 1013}
 BOUNDED = settings(
     max_examples=40,

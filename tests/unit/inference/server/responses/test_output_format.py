@@ -22,6 +22,7 @@ DELAYS = {"mp3": 1105, "aac": 1024}  # samples that the encoder puts in front; s
 FRAMES = {"mp3": 1152, "aac": 1024, "opus": 960}
 # Samples that a codec and its decoder hold back until more follow.
 HELD_BACK = {"mp3": 1105 + 3 * 1152, "aac": 3 * 1024, "opus": 3 * 960, "flac": 2 * 4608}
+TELEPHONE = ("mulaw", "alaw")  # G.711 without a header
 FIRST_PATCHES = 2
 PATIENCE_SECONDS = 60.0
 
@@ -64,7 +65,11 @@ def decoded(name: str, data: bytes, rate: int) -> Any:
     if name == "pcm":
         return np.frombuffer(data[: len(data) // 2 * 2], "<i2") / 32767
     heard: list[Any] = [np.zeros(0)]
-    with contextlib.suppress(av.error.EOFError, av.error.InvalidDataError), av.open(io.BytesIO(data)) as container:
+    raw = {"format": name, "options": {"sample_rate": str(rate)}} if name in TELEPHONE else {}
+    with (
+        contextlib.suppress(av.error.EOFError, av.error.InvalidDataError),
+        av.open(io.BytesIO(data), **raw) as container,
+    ):
         resampler = av.AudioResampler(format="flt", layout="mono", rate=rate)
         heard.extend(each.to_ndarray()[0] for frame in container.decode(audio=0) for each in resampler.resample(frame))
     return np.concatenate(heard)
