@@ -7,14 +7,16 @@
 #   --check      check only, start nothing
 #   --setup      in a checkout: first make its environment, .venv, from the lock (scripts/setup)
 #   --download   first download VoxCPM 1.5, resuming where an earlier download ended
-#   --notebook   also start Jupyter Lab, on port 8888 of loopback; NOTEBOOK_HOST=0.0.0.0 binds it to every address. It
-#                always requires a token: JUPYTER_TOKEN, or a random one, which is printed.
+#   --notebook   also start Jupyter Lab, on port 8888 of loopback. It always requires a token: JUPYTER_TOKEN, or a random
+#                one, which is printed. NOTEBOOK_HOST=0.0.0.0 binds it to every address, with TLS: by the files in
+#                NOTEBOOK_CERTIFICATE and NOTEBOOK_KEY, or, with NOTEBOOK_TLS=proxy, by what is in front of it
 #   --help       print this
 #
-# Python is $PYTHON, else the checkout's .venv, else python3. Where no weights are named (--model-path), those in
-# /models/voxcpm or of an earlier --download are served, else the demo voice, which is small and English only. Voices are
-# kept in /voices if it can be written, else in ~/.local/share/voxfleet/voices. tts-1, tts-1-hd and gpt-4o-mini-tts mean
-# the model too, unless --model-aliases says otherwise.
+# Python is $PYTHON, else the checkout's .venv, else python3; with --setup it is the .venv, which $PYTHON makes. Where no
+# weights are named (--model-path), those in /models/voxcpm or of an earlier --download are served, else the demo voice,
+# which is small and English only. Voices are kept in /voices if it can be written, else in
+# ~/.local/share/voxfleet/voices. tts-1, tts-1-hd and gpt-4o-mini-tts mean the model too, unless --model-aliases says
+# otherwise.
 #
 # The server reads its settings from its flags and VOXFLEET_ variables, as `serve --help` lists them.
 set -euo pipefail
@@ -22,10 +24,14 @@ set -euo pipefail
 readonly MIN_DRIVER=580 # of CUDA 13, which PyTorch's wheels hold; test_start_script compares it with the lock
 readonly NOTEBOOK_PORT="${NOTEBOOK_PORT:-8888}"
 readonly NOTEBOOK_HOST="${NOTEBOOK_HOST:-127.0.0.1}"
+readonly NOTEBOOK_CERTIFICATE="${NOTEBOOK_CERTIFICATE:-}"
+readonly NOTEBOOK_KEY="${NOTEBOOK_KEY:-}"
+readonly NOTEBOOK_TLS="${NOTEBOOK_TLS:-}"
 readonly NOTEBOOK_PACKAGES="${NOTEBOOK_PACKAGES:-/opt/voxfleet/notebook-packages}"
 readonly OPENAI_MODELS=tts-1,tts-1-hd,gpt-4o-mini-tts
 readonly SOURCE=hf://openbmb/VoxCPM1.5
 script="$(readlink -f "$0")"
+printf -v command '%q' "$script" # as a shell takes it, for advice that is copied
 here="$(dirname "$script")"
 checkout="$(dirname "$here")"
 [[ -f "$checkout/pyproject.toml" && -x "$checkout/scripts/setup" ]] || checkout=""
@@ -63,7 +69,7 @@ print_help() {
 
 # Prints the Python to use: the named one, the checkout's, or the system's.
 chosen_python() {
-  if [[ -n "${PYTHON:-}" ]]; then
+  if [[ -n "${PYTHON:-}" ]] && ! "$with_setup"; then # for --setup it is what the environment is made with
     printf '%s' "$PYTHON"
   elif [[ -n "$checkout" && -x "$checkout/.venv/bin/python" ]]; then
     printf '%s' "$checkout/.venv/bin/python"
@@ -73,8 +79,9 @@ chosen_python() {
 }
 
 check_package() {
-  local advice="name a Python that has it: PYTHON=/path/to/python3 $script"
-  if [[ -n "$checkout" ]]; then advice="make this checkout's environment: $script --setup"; fi
+  local advice="name a Python that has it: PYTHON=/path/to/python3 $command"
+  if [[ -n "$checkout" ]]; then advice="make this checkout's environment: $command --setup"; fi
+  if [[ -n "${PYTHON:-}" ]]; then advice="PYTHON names it: name one that has the package, or unset PYTHON"; fi
   if ! command -v "$python" >/dev/null; then
     report_missing "Python ($python)" "$advice"
   elif ! "$python" -c 'import voxfleet_inference' 2>/dev/null; then
@@ -98,7 +105,7 @@ check_driver() { # device
 }
 
 check_weights() { # folder
-  local files advice="download them: $script --download"
+  local files advice="download them: $command --download"
   if ! files="$(ls -A "$1" 2>/dev/null)" || [[ ! -d "$1" || -z "$files" ]]; then
     report_missing "the model's weights (no files in $1)" "$advice, or name their folder with --model-path"
     return
@@ -165,14 +172,35 @@ check_notebook() {
   PYTHONPATH="${PYTHONPATH:+$PYTHONPATH:}$NOTEBOOK_PACKAGES" "$python" -c 'import jupyterlab' 2>/dev/null ||
     report_missing "Jupyter Lab" "$advice"
   check_port NOTEBOOK_PORT "$NOTEBOOK_PORT"
+  check_notebook_tls
+}
+
+# Its token allows its holder to run programs, so it is never sent over a network without TLS.
+check_notebook_tls() {
+  if [[ -n "$NOTEBOOK_CERTIFICATE$NOTEBOOK_KEY" ]]; then
+    [[ -r "$NOTEBOOK_CERTIFICATE" ]] || report_missing "the file in NOTEBOOK_CERTIFICATE ($NOTEBOOK_CERTIFICATE)" "name a certificate in PEM"
+    [[ -r "$NOTEBOOK_KEY" ]] || report_missing "the file in NOTEBOOK_KEY ($NOTEBOOK_KEY)" "name the certificate's key in PEM"
+  elif [[ ! "$NOTEBOOK_HOST" =~ ^(127\.[0-9.]+|::1|localhost)$ && "$NOTEBOOK_TLS" != proxy ]]; then
+    report_missing "TLS for Jupyter Lab on NOTEBOOK_HOST=$NOTEBOOK_HOST" \
+      "name files in NOTEBOOK_CERTIFICATE and NOTEBOOK_KEY, or set NOTEBOOK_TLS=proxy where something in front of it has TLS"
+  fi
 }
 
 # The token is passed in the environment: other users of the machine can read the arguments of a process.
 start_notebook() {
+  local share="$NOTEBOOK_PACKAGES/share/jupyter"
+  if [[ -d "$share/lab" ]]; then # Jupyter looks for its pages and kernels below Python's prefix, which is another folder
+    export JUPYTERLAB_DIR="$share/lab" JUPYTER_PATH="$share${JUPYTER_PATH:+:$JUPYTER_PATH}"
+  fi
   export JUPYTER_TOKEN="${JUPYTER_TOKEN:-$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n')}"
-  say "Jupyter Lab: http://$NOTEBOOK_HOST:$NOTEBOOK_PORT/lab?token=$JUPYTER_TOKEN"
+  local scheme=http tls=()
+  if [[ -n "$NOTEBOOK_CERTIFICATE" ]]; then
+    scheme=https
+    tls=("--ServerApp.certfile=$NOTEBOOK_CERTIFICATE" "--ServerApp.keyfile=$NOTEBOOK_KEY")
+  fi
+  say "Jupyter Lab: $scheme://$NOTEBOOK_HOST:$NOTEBOOK_PORT/lab?token=$JUPYTER_TOKEN"
   PYTHONPATH="${PYTHONPATH:+$PYTHONPATH:}$NOTEBOOK_PACKAGES" "$python" -m jupyterlab --no-browser \
-    --ip="$NOTEBOOK_HOST" --port="$NOTEBOOK_PORT" --ServerApp.port_retries=0 --allow-root &
+    --ip="$NOTEBOOK_HOST" --port="$NOTEBOOK_PORT" --ServerApp.port_retries=0 --allow-root "${tls[@]}" &
   notebook=$!
   trap 'kill "$notebook" 2>/dev/null || true' EXIT
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -25,7 +26,7 @@ case "$*" in
 esac
 echo "$* model=$VOXFLEET_MODEL_PATH voices=$VOXFLEET_VOICES_DIR token=$JUPYTER_TOKEN" >> "$CALLS"
 case "$2" in
-  jupyterlab) echo $$ >> "$CALLS.pid"; exec sleep 600 ;;
+  jupyterlab) echo "$JUPYTERLAB_DIR $JUPYTER_PATH" > "$CALLS.pages"; echo $$ >> "$CALLS.pid"; exec sleep 600 ;;
   *) [ -n "$STAYS" ] || exit 5
      trap 'exit 7' TERM
      echo up >> "$CALLS.up"
@@ -159,9 +160,8 @@ def test_a_users_folder_named_demo_is_not_called_the_demo_voice(machine: Machine
 
 def test_a_python_without_the_package_is_missing(machine: Machine) -> None:
     machine.put("python", "#!/bin/bash\nexit 1\n")
-    assert missing(machine.start())[0] == (
-        f"the package voxfleet_inference; make this checkout's environment: {SCRIPT} --setup"
-    )
+    remedy = "PYTHON names it: name one that has the package, or unset PYTHON"
+    assert missing(machine.start())[0] == f"the package voxfleet_inference; {remedy}"
     machine.environment["PYTHON"] = "no-such-python"
     assert missing(machine.start())[0].startswith("Python (no-such-python);")
 
@@ -174,7 +174,9 @@ def copied_checkout(machine: Machine, folder: Path, *, has_environment: bool) ->
     (folder / "checkout" / "pyproject.toml").touch()
     setup = folder / "checkout" / "scripts" / "setup"
     setup.parent.mkdir()
-    setup.write_text(f"#!/bin/bash\necho setup >> $CALLS\ncd {folder}/checkout && mkdir -p .venv/bin\n")
+    setup.write_text(
+        f"#!/bin/bash\necho setup >> $CALLS\ncd {shlex.quote(str(folder))}/checkout && mkdir -p .venv/bin\n"
+    )
     with setup.open("a") as more:
         more.write(f"cp {machine.bin}/python .venv/bin/python\n")
     setup.chmod(0o755)
@@ -210,10 +212,28 @@ def test_a_checkout_without_an_environment_makes_one_when_asked(machine: Machine
     assert [line.split()[0] for line in machine.called()] == ["setup", "-m"]
 
 
+def test_the_advice_can_be_typed_where_a_folder_has_a_space(machine: Machine, tmp_path: Path) -> None:
+    script = copied_checkout(machine, tmp_path / "a folder's name", has_environment=False)
+    remedy = missing(run(machine, script))[0].partition("environment: ")[2]
+    typed = subprocess.run(["bash", "-c", remedy], env=machine.environment, timeout=PATIENCE_SECONDS, check=False)
+    assert typed.returncode == 5, "the server's own exit code"
+
+
+def test_setup_serves_with_the_environment_that_it_made_and_not_with_what_made_it(
+    machine: Machine, tmp_path: Path
+) -> None:
+    script = copied_checkout(machine, tmp_path, has_environment=False)
+    machine.environment["PYTHON"] = "python3"  # which has no package
+    assert run(machine, script, "--setup").returncode == 5
+
+
 def test_outside_of_a_checkout_no_setup_is_offered(machine: Machine, tmp_path: Path) -> None:
     script = tmp_path / "start.sh"
     shutil.copy(SCRIPT, script)
     machine.put("python", "#!/bin/bash\nexit 1\n")
+    assert missing(run(machine, script))[0].endswith("name one that has the package, or unset PYTHON")
+    del machine.environment["PYTHON"]
+    machine.put("python3", "#!/bin/bash\nexit 1\n")
     assert missing(run(machine, script))[0].endswith(f"name a Python that has it: PYTHON=/path/to/python3 {script}")
     refused = run(machine, script, "--setup")
     assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
@@ -311,7 +331,7 @@ def test_a_notebook_has_a_token_is_on_loopback_by_default_and_ends_with_the_serv
     machine: Machine, host: str, token: str
 ) -> None:
     machine.environment |= {"STAYS": "1", "JUPYTER_TOKEN": token}
-    machine.environment |= {"NOTEBOOK_HOST": host} if token else {}
+    machine.environment |= {"NOTEBOOK_HOST": host, "NOTEBOOK_TLS": "proxy"} if token else {}
     process = subprocess.Popen([SCRIPT, "--notebook"], env=machine.environment, stderr=subprocess.PIPE, text=True)
     wait_for(Path(f"{machine.calls}.up"))
     jupyter = int(wait_for(Path(f"{machine.calls}.pid")))
@@ -327,6 +347,56 @@ def test_a_notebook_has_a_token_is_on_loopback_by_default_and_ends_with_the_serv
     while Path(f"/proc/{jupyter}").exists() and "zombie" not in Path(f"/proc/{jupyter}/status").read_text():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "127.example.com"])  # noqa: S104
+def test_a_notebook_on_a_network_needs_tls(machine: Machine, host: str) -> None:
+    machine.environment["NOTEBOOK_HOST"] = host
+    [line] = missing(machine.start("--check", "--notebook"))
+    assert line.startswith(f"TLS for Jupyter Lab on NOTEBOOK_HOST={host}; name files in NOTEBOOK_CERTIFICATE")
+    machine.environment["NOTEBOOK_TLS"] = "proxy"
+    assert machine.start("--check", "--notebook").returncode == 0
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.53", "localhost", "::1"])
+def test_a_notebook_on_loopback_needs_none(machine: Machine, host: str) -> None:
+    machine.environment["NOTEBOOK_HOST"] = host
+    assert machine.start("--check", "--notebook").returncode == 0
+
+
+def test_a_certificate_that_cannot_be_read_is_missing_and_one_that_can_is_used(
+    machine: Machine, tmp_path: Path
+) -> None:
+    certificate, key = tmp_path / "tls.crt", tmp_path / "tls.key"
+    machine.environment |= {"NOTEBOOK_HOST": "0.0.0.0", "NOTEBOOK_CERTIFICATE": str(certificate), "NOTEBOOK_KEY": ""}  # noqa: S104
+    lines = missing(machine.start("--check", "--notebook"))
+    assert lines[0].startswith(f"the file in NOTEBOOK_CERTIFICATE ({certificate})")
+    assert lines[1].startswith("the file in NOTEBOOK_KEY ()")
+    certificate.touch()
+    key.touch()
+    machine.environment |= {"STAYS": "1", "NOTEBOOK_KEY": str(key)}
+    process = subprocess.Popen([SCRIPT, "--notebook"], env=machine.environment, stderr=subprocess.PIPE, text=True)
+    wait_for(Path(f"{machine.calls}.up"))
+    wait_for(Path(f"{machine.calls}.pid"))
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=PATIENCE_SECONDS)
+    [call] = [line for line in machine.called() if "jupyterlab" in line]
+    assert f"--ServerApp.certfile={certificate} --ServerApp.keyfile={key}" in call
+    assert "https://0.0.0.0:1/lab?token=" in errors
+
+
+@pytest.mark.parametrize("folder", ["lab", "kernels"])
+def test_a_notebook_finds_its_pages_where_it_is_installed_apart(machine: Machine, tmp_path: Path, folder: str) -> None:
+    share = tmp_path / "packages" / "share" / "jupyter"
+    (share / folder).mkdir(parents=True)
+    machine.environment |= {"STAYS": "1", "NOTEBOOK_PACKAGES": str(tmp_path / "packages"), "JUPYTER_PATH": "/own"}
+    process = subprocess.Popen([SCRIPT, "--notebook"], env=machine.environment, stderr=subprocess.DEVNULL)
+    wait_for(Path(f"{machine.calls}.pid"))
+    wait_for(Path(f"{machine.calls}.up"))
+    process.send_signal(signal.SIGTERM)
+    process.wait(timeout=PATIENCE_SECONDS)
+    expected = f"{share}/lab {share}:/own" if folder == "lab" else " /own"
+    assert Path(f"{machine.calls}.pages").read_text() == f"{expected}\n"
 
 
 def test_the_minimum_driver_is_that_of_the_locked_cuda() -> None:
