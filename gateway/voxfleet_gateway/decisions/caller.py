@@ -29,6 +29,7 @@ class Caller:
     max_body_bytes: int = 16 * 2**20
     key_id: str = ""
     may_upload: bool = True  # recordings: bodies beyond a text's size
+    may_operate: bool = False  # wake named regions, put regions to sleep, read costs and every tenant's decisions
     is_catalog: bool = False  # without a key where keys are required: it may read the names of public models
     peer_region: str | None = None  # the region of the gateway that sent the request; it has accounted for it
 

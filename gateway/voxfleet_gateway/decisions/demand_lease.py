@@ -12,8 +12,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 ASLEEP_SINCE = "voxfleet.dev/asleep-since"
+SLEEP_AT = "voxfleet.dev/sleep-at"  # a user asks for sleep before the idle timeout; void once renewTime is later
 
 TICK = timedelta(microseconds=1)  # resolution of Kubernetes' MicroTime, which a Lease's renewTime is
+MOST_SKEW = timedelta(seconds=60)  # between the clocks of two writers of one Lease
 LONGEST_PERIOD_SECONDS = 30.0
 MIN_GAP_SECONDS = 1.0  # between two renewals of one Lease, unless a request waits for the second
 
@@ -28,6 +30,7 @@ class Lease:
     duration_seconds: float
     renew_time: datetime | None = None
     asleep_since: datetime | None = None
+    sleep_at: datetime | None = None
     holder: str = ""
     created: datetime | None = None
 
@@ -38,9 +41,15 @@ class Lease:
             return False
         return self.renew_time is None or self.renew_time <= self.asleep_since
 
+    def is_sleep_asked_at(self, now: datetime) -> bool:
+        """Whether a user has asked for sleep and no gateway has renewed since; a later time asks nothing yet."""
+        if self.sleep_at is None or self.sleep_at > now + MOST_SKEW:
+            return False
+        return self.renew_time is None or self.renew_time <= self.sleep_at
+
     def is_wanted_at(self, now: datetime) -> bool:
         """Whether the Lease, as it stands, keeps its region awake."""
-        if self.renew_time is None or self.is_falling_asleep:
+        if self.renew_time is None or self.is_falling_asleep or self.is_sleep_asked_at(now):
             return False
         return now < self.renew_time + timedelta(seconds=self.duration_seconds)
 
@@ -92,7 +101,8 @@ def _is_end_unreported(lease: Lease, activity: Activity) -> bool:
 
 def next_renew_time(lease: Lease, now: datetime) -> datetime:
     """Return now, but later than renewTime and `asleep-since`, whatever the clocks of the writers say."""
-    floors = [moment + TICK for moment in (lease.renew_time, lease.asleep_since) if moment is not None]
+    marks = (lease.renew_time, lease.asleep_since, lease.sleep_at if lease.is_sleep_asked_at(now) else None)
+    floors = [moment + TICK for moment in marks if moment is not None]
     return max([now, *floors])
 
 
@@ -102,6 +112,22 @@ def renewal_patch(lease: Lease, now: datetime, holder: str) -> dict[str, Any]:
         "metadata": {"resourceVersion": lease.resource_version},
         "spec": {"renewTime": format_time(next_renew_time(lease, now)), "holderIdentity": holder},
     }
+
+
+def sleep_patch(lease: Lease, activity: Activity, now: datetime) -> dict[str, Any]:
+    """Return a merge patch that asks the operator to let the region sleep now.
+
+    The end of a request that the Lease does not count yet is reported with it: a later renewal would void it.
+    """
+    patch: dict[str, Any] = {
+        "metadata": {
+            "resourceVersion": lease.resource_version,
+            "annotations": {SLEEP_AT: format_time(next_renew_time(lease, now))},
+        }
+    }
+    if activity.last_finished is not None and _is_end_unreported(lease, activity):
+        patch["spec"] = {"renewTime": format_time(min(activity.last_finished, now))}
+    return patch
 
 
 def parse_lease(raw: Mapping[str, Any]) -> Lease:
@@ -114,6 +140,7 @@ def parse_lease(raw: Mapping[str, Any]) -> Lease:
         duration_seconds=float(spec.get("leaseDurationSeconds") or 0),
         renew_time=parse_time(spec.get("renewTime")),
         asleep_since=parse_time((metadata.get("annotations") or {}).get(ASLEEP_SINCE)),
+        sleep_at=parse_time((metadata.get("annotations") or {}).get(SLEEP_AT)),
         holder=spec.get("holderIdentity") or "",
         created=parse_time(metadata.get("creationTimestamp")),
     )

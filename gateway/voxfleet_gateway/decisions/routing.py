@@ -71,6 +71,19 @@ REFUSAL_BY_FILTER = {
     "forbidden": "region_forbidden",
     "suspended": "suspended",
 }
+MODEL_SUSPENDED = "This model is suspended."
+# Filter -> message of the response; `region` is the nearest one.
+REFUSAL_MESSAGES = {
+    "failed": "Region {region} could not wake: {failure}",
+    "failed-unknown": "Region {region} could not wake: no reason was given.",
+    "hold-full": "Region {region} is waking and no further request can wait for it.",
+    "unreachable": "The regions of this model are not reachable from this gateway.",
+    "stale": "Region {region} is not reachable: its gateway does not report.",
+    "second-hop": "The regions of this model are not reachable from this gateway for another region's request.",
+    "forbidden": "No region of this model may serve this client's country.",
+    "suspended": "Every region of this model is suspended.",
+    "no-region": "This model has no regions.",
+}
 
 
 def filter_hold_full(standing: RegionStanding, request: RouteRequest) -> str | None:
@@ -87,7 +100,7 @@ _Candidate = tuple[float, str, RegionStanding]
 def decide(standings: Sequence[RegionStanding], request: RouteRequest) -> Decision:
     """Return whether to serve the request now, hold it for a wake, or refuse it, and in which region."""
     if request.is_model_suspended:
-        return Decision("refuse", None, "suspended", message="This model is suspended.")
+        return Decision("refuse", None, "suspended", message=MODEL_SUSPENDED)
     existing = _existing(standings, request)
     if not existing:
         return _refuse(None, standings, request)
@@ -191,14 +204,7 @@ def _refuse(nearest: RegionView | None, standings: Sequence[RegionStanding], req
 
 
 def _refusal_message(reason: str, nearest: RegionView | None) -> str:
-    where = f"Region {nearest.name}" if nearest else "This model"
-    if reason == "failed" and nearest is not None:
-        return f"{where} could not wake: {nearest.failure or 'no reason was given'}"
-    return {
-        "hold-full": f"{where} is waking and no further request can wait for it.",
-        "unreachable": "The regions of this model are not reachable from this gateway.",
-        "stale": f"{where} is not reachable: its gateway does not report.",
-        "second-hop": "The regions of this model are not reachable from this gateway for another region's request.",
-        "forbidden": "No region of this model may serve this client's country.",
-        "suspended": "Every region of this model is suspended.",
-    }.get(reason, "This model has no regions.")
+    if nearest is None:  # then no region is meant for this client, and no message names one
+        return REFUSAL_MESSAGES[reason]
+    words = REFUSAL_MESSAGES[reason if nearest.failure or reason != "failed" else "failed-unknown"]
+    return words.format(region=nearest.name, failure=nearest.failure)

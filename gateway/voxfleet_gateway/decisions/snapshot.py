@@ -30,6 +30,7 @@ class RegionState:
     pods: dict[PodAddress, PodState] = field(default_factory=dict)
     traffic: RegionTraffic = field(default_factory=RegionTraffic)
     circuit: RegionCircuit = field(default_factory=RegionCircuit)
+    languages: tuple[str, ...] = ()  # as its servers reported last; what a region speaks is listed while it sleeps too
     remote: RemoteState | None = None  # of a region that is not here, and whose gateway is asked for reports
 
 

@@ -38,6 +38,7 @@ class StoredKey(BaseModel):
     created_at: AwareDatetime
     expires_at: AwareDatetime | None = None
     may_upload: bool = False
+    may_operate: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ class KeyRing:
     by_hash: Mapping[str, ApiKey] = field(default_factory=dict)
     invalid: Mapping[str, str] = field(default_factory=dict)
     by_tenant: Mapping[str, Sequence[ApiKey]] = field(default_factory=dict)
+    by_id: Mapping[str, ApiKey] = field(default_factory=dict)
 
     @classmethod
     def of(cls, entries: Mapping[str, str]) -> "KeyRing":
@@ -82,7 +84,7 @@ class KeyRing:
         by_tenant: dict[str, list[ApiKey]] = {}
         for key in by_hash.values():
             by_tenant.setdefault(key.stored.tenant, []).append(key)
-        return cls(by_hash, invalid, by_tenant)
+        return cls(by_hash, invalid, by_tenant, {key.key_id: key for key in by_hash.values()})
 
     def find(self, presented: str) -> ApiKey | None:
         """Return the key that was presented, or None.

@@ -1,7 +1,7 @@
 """How many seconds of audio a response has sent: by the server's own figure, else by its bytes or its frames. Pure.
 
-Knows: the formats whose bytes have a constant rate (pcm, wav), those with frames (audio_frames/), the events of a
-speech stream: `speech.audio.done` of the speech server says where its last sentence ends.
+Knows: the formats whose bytes have a constant rate (pcm, wav, mulaw, alaw), those with frames (audio_frames/), the
+events of a speech stream: `speech.audio.done` of the speech server says where its last sentence ends.
 Does not know: HTTP, prices, how a format's frames are found.
 """
 
@@ -21,7 +21,8 @@ DONE = b'"speech.audio.done"'  # audio is base64, which has no quotes
 AUDIO = b'"audio":'
 SAMPLE_BYTES = 2  # 16 bits, one channel
 WAV_HEADER_BYTES = 44
-PCM_RATE = 24_000  # of a server that names none, as OpenAI's
+# Bytes of a sample, and the rate of a server that names none.
+RAW = {"pcm": (SAMPLE_BYTES, 24_000), "mulaw": (1, 8000), "alaw": (1, 8000)}
 MAX_SECONDS = 1e6  # whatever a server says: a bill is made of it
 
 
@@ -108,8 +109,9 @@ class AudioMeter:
         return AudioSeconds(round(seconds, 3), Source.BYTES if self.frames is None else Source.FRAMES)
 
     def _of_bytes(self) -> float | None:
-        if self.response_format == "pcm":
-            return self.audio_bytes / SAMPLE_BYTES / (self.sample_rate or PCM_RATE)
+        if (raw := RAW.get(self.response_format)) is not None:
+            sample_bytes, default_rate = raw
+            return self.audio_bytes / sample_bytes / (self.sample_rate or default_rate)
         if self.response_format == "wav" and self.sample_rate is not None:
             return max(0, self.audio_bytes - WAV_HEADER_BYTES) / SAMPLE_BYTES / self.sample_rate
         return None

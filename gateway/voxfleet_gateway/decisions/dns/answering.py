@@ -13,7 +13,7 @@ from ipaddress import ip_network
 from typing import Any, NamedTuple
 
 from voxfleet_gateway.decisions.dns import records
-from voxfleet_gateway.decisions.dns.client_groups import ClientGroup, group_of
+from voxfleet_gateway.decisions.dns.demand_shares.client_groups import ClientGroup, group_of
 from voxfleet_gateway.decisions.dns.records import Endpoint, Record, ZoneRecords
 from voxfleet_gateway.decisions.dns.region_choice import ModelPlan
 from voxfleet_gateway.decisions.dns.scopes import FindLeaf, Network, Scopes

@@ -10,17 +10,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from voxfleet_gateway.decisions.dns.client_groups import ClientGroup
-from voxfleet_gateway.decisions.dns.demand import GroupWeight
-from voxfleet_gateway.decisions.dns.leaf_exploration import NO_EXPLORATION, Exploration
-from voxfleet_gateway.decisions.dns.region_choice import ModelPlan, PlannedRegion, Rtts, rtts_by_distance
-from voxfleet_gateway.decisions.dns.routing_problem import (
+from voxfleet_gateway.decisions.dns.demand_shares.client_groups import ClientGroup
+from voxfleet_gateway.decisions.dns.demand_shares.demand import GroupWeight
+from voxfleet_gateway.decisions.dns.demand_shares.routing_problem import (
     GroupDemand,
     RegionSupply,
     RoutingProblem,
     RoutingSolution,
     Shares,
 )
+from voxfleet_gateway.decisions.dns.leaf_exploration import NO_EXPLORATION, Exploration
+from voxfleet_gateway.decisions.dns.region_choice import ModelPlan, PlannedRegion, Rtts, rtts_by_distance
 from voxfleet_gateway.decisions.dns.served_models import ServedModel, ServedRegion
 from voxfleet_gateway.decisions.region_standing import PRICE_SECONDS_PER_UNIT
 

@@ -13,9 +13,9 @@ from hashlib import blake2b
 from typing import Literal
 
 from voxfleet_gateway.decisions.client_location import expected_rtts_seconds
-from voxfleet_gateway.decisions.dns.client_groups import ClientGroup, group_of, location_of
+from voxfleet_gateway.decisions.dns.demand_shares.client_groups import ClientGroup, group_of, location_of
+from voxfleet_gateway.decisions.dns.demand_shares.routing_problem import Shares
 from voxfleet_gateway.decisions.dns.leaf_exploration import NO_EXPLORATION, Exploration, RegionOption
-from voxfleet_gateway.decisions.dns.routing_problem import Shares
 from voxfleet_gateway.decisions.location.address_facts import AddressFacts
 from voxfleet_gateway.regions import Location
 

@@ -7,12 +7,13 @@ Does not know: how slices and reports are fetched; clocks (the time is an argume
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import BeforeValidator, Field, TypeAdapter
 from pydantic_core import from_json
 
 from voxfleet_gateway.decisions.pods.ejection import QUARANTINING, Ejection
 from voxfleet_gateway.decisions.pods.forecast import Forecast, forecast, usual_after
 from voxfleet_gateway.errors import UpstreamFailure
+from voxfleet_gateway.regions import LANGUAGE, MAX_LANGUAGES
 
 HTTP_PORT = 6006  # of a slice that names no port
 INTERNAL_PORT = 9091
@@ -59,6 +60,15 @@ Count = Annotated[int, Field(ge=0, le=100_000)]  # of requests, sequences or row
 Seconds = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
 
 
+def _kept_languages(given: Any) -> Any:
+    """Return the values that are languages: a checkpoint that names others is served as one that names none."""
+    tags = given if isinstance(given, list | tuple) else ()
+    return tuple(tag for tag in tags if isinstance(tag, str) and LANGUAGE.fullmatch(tag))[:MAX_LANGUAGES]
+
+
+Languages = Annotated[tuple[str, ...], BeforeValidator(_kept_languages)]
+
+
 @dataclass(frozen=True, slots=True)
 class LoadReport:
     """The fields of a pod's GET /internal/load that the gateway reads; `parse_report` checks their bounds."""
@@ -73,6 +83,8 @@ class LoadReport:
     audio_seconds_per_second: Seconds = 0.0
     step_seconds_p50: Seconds | None = None
     first_audio_seconds_p95: Seconds | None = None
+    loaded_seconds: Seconds | None = None
+    languages: Languages = ()  # that the checkpoint names, once it is loaded
 
     @property
     def expected_first_byte_seconds(self) -> float:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from voxfleet_gateway.decisions.dns.answering import EVERY_MODEL, MAX_CACHED, Answered, Answering, ZoneData
-from voxfleet_gateway.decisions.dns.client_groups import ClientGroup
+from voxfleet_gateway.decisions.dns.demand_shares.client_groups import ClientGroup
 from voxfleet_gateway.decisions.dns.records import Endpoint, ZoneRecords
 from voxfleet_gateway.decisions.dns.region_choice import ModelPlan, PlannedRegion
 from voxfleet_gateway.decisions.dns.scopes import Address, Leaf

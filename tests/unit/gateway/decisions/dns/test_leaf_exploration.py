@@ -7,7 +7,7 @@ from ipaddress import IPv4Network
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from voxfleet_gateway.decisions.dns.client_groups import group_of
+from voxfleet_gateway.decisions.dns.demand_shares.client_groups import group_of
 from voxfleet_gateway.decisions.dns.leaf_exploration import EPOCH_SECONDS, Exploration
 from voxfleet_gateway.decisions.dns.region_choice import ModelPlan, PlannedRegion, Rtts
 from voxfleet_gateway.decisions.location.address_facts import AddressFacts

@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 import pytest
-from voxfleet_gateway.decisions.dns.client_groups import ClientGroup, group_of
-from voxfleet_gateway.decisions.dns.demand import GroupWeight
+from voxfleet_gateway.decisions.dns.demand_shares.client_groups import ClientGroup, group_of
+from voxfleet_gateway.decisions.dns.demand_shares.demand import GroupWeight
+from voxfleet_gateway.decisions.dns.demand_shares.routing_problem import RegionSupply, RoutingSolution
 from voxfleet_gateway.decisions.dns.leaf_exploration import Exploration
 from voxfleet_gateway.decisions.dns.planning import (
     ASLEEP_SECONDS,
@@ -16,7 +17,6 @@ from voxfleet_gateway.decisions.dns.planning import (
     SolvedModel,
     fallback_of,
 )
-from voxfleet_gateway.decisions.dns.routing_problem import RegionSupply, RoutingSolution
 from voxfleet_gateway.decisions.dns.served_models import ServedModel, ServedRegion, served_model
 from voxfleet_gateway.decisions.location.address_facts import AddressFacts
 from voxfleet_gateway.decisions.region_standing import PRICE_SECONDS_PER_UNIT

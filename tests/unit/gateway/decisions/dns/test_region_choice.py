@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from voxfleet_gateway.decisions.dns.client_groups import ClientGroup
+from voxfleet_gateway.decisions.dns.demand_shares.client_groups import ClientGroup
 from voxfleet_gateway.decisions.dns.region_choice import ModelPlan, PlannedRegion
 from voxfleet_gateway.decisions.location.address_facts import AddressFacts
 from voxfleet_gateway.regions import Location

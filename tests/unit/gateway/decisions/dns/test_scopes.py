@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_network
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from voxfleet_gateway.decisions.dns.client_groups import ClientGroup
+from voxfleet_gateway.decisions.dns.demand_shares.client_groups import ClientGroup
 from voxfleet_gateway.decisions.dns.leaf_exploration import Exploration
 from voxfleet_gateway.decisions.dns.region_choice import ModelPlan, PlannedRegion
 from voxfleet_gateway.decisions.dns.scopes import MAX_JOINED, Address, Leaf, Network, Scopes, TailoredAnswer

@@ -35,6 +35,13 @@ def test_a_count_out_of_bounds_makes_the_report_invalid(name: str, value: Any) -
         parse_report(json.dumps({"state": "ready", name: value}).encode())
 
 
+def test_what_is_no_language_is_left_out_and_the_report_is_used() -> None:
+    given = ["en", "zh-Hans-CN", "English language", "", 7, None, "x" * 40, *["de"] * 100]
+    report, _ = parse_report(json.dumps({"state": "ready", "languages": given}).encode())
+    assert report.languages == ("en", "zh-Hans-CN", *["de"] * 62)
+    assert parse_report(b'{"state": "ready", "languages": "en"}')[0].languages == ()
+
+
 def test_a_long_message_is_shortened() -> None:
     report, _ = parse_report(json.dumps({"state": "failed", "message": "x" * 5000}).encode())
     assert len(report.message) == 300

@@ -6,7 +6,7 @@ Knows: what a region supplies and what a group demands. Does not know: how the p
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from voxfleet_gateway.decisions.dns.client_groups import ClientGroup
+from voxfleet_gateway.decisions.dns.demand_shares.client_groups import ClientGroup
 
 RHO_MAX = 0.8  # share of a region's slots that demand may fill: queues grow without bound towards 1
 SWITCH_SECONDS = 0.030  # a group keeps its region unless another one is better by more than this,

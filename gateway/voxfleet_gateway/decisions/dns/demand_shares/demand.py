@@ -8,7 +8,7 @@ Does not know: regions, answers.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from voxfleet_gateway.decisions.dns.client_groups import ClientGroup
+from voxfleet_gateway.decisions.dns.demand_shares.client_groups import ClientGroup
 from voxfleet_gateway.decisions.location.address_facts import AddressFacts
 
 HALF_LIFE_SECONDS = 300.0

@@ -1,8 +1,8 @@
 """Counts decay by half in five minutes, and stay bounded."""
 
 import pytest
-from voxfleet_gateway.decisions.dns.client_groups import ClientGroup, group_of
-from voxfleet_gateway.decisions.dns.demand import HALF_LIFE_SECONDS, MAX_COUNTED, MAX_GROUPS, QueryCounts
+from voxfleet_gateway.decisions.dns.demand_shares.client_groups import ClientGroup, group_of
+from voxfleet_gateway.decisions.dns.demand_shares.demand import HALF_LIFE_SECONDS, MAX_COUNTED, MAX_GROUPS, QueryCounts
 from voxfleet_gateway.decisions.location.address_facts import AddressFacts
 
 FACTS = AddressFacts("20.0.0.0/8", "CN", None, 31.2, 121.5)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linprog
 from scipy.sparse import csr_array, hstack, identity, vstack
 
-from voxfleet_gateway.decisions.dns.routing_problem import (
+from voxfleet_gateway.decisions.dns.demand_shares.routing_problem import (
     SWITCH_SECONDS,
     SWITCH_SHARE,
     RoutingProblem,

@@ -3,9 +3,9 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from voxfleet_gateway.decisions.dns.client_groups import ClientGroup
-from voxfleet_gateway.decisions.dns.linear_program import solve
-from voxfleet_gateway.decisions.dns.routing_problem import (
+from voxfleet_gateway.decisions.dns.demand_shares.client_groups import ClientGroup
+from voxfleet_gateway.decisions.dns.demand_shares.linear_program import solve
+from voxfleet_gateway.decisions.dns.demand_shares.routing_problem import (
     RHO_MAX,
     GroupDemand,
     RegionSupply,

@@ -1,19 +1,31 @@
 """A decision in words: every way it can end has a sentence that names the regions and the figures."""
 
+import json
+import re
 from dataclasses import replace
+from pathlib import Path
+from string import Formatter
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from voxfleet_gateway.decisions import explanation
-from voxfleet_gateway.decisions.explanation import FILTER_WORDS, explain_decision
+from voxfleet_gateway.decisions.explanation.reasons import REFUSED
+from voxfleet_gateway.decisions.explanation.wording import (
+    REASON_WORDS,
+    REGION_WORDS,
+    SUMMARY_WORDS,
+    explain_decision,
+    reason_words,
+    state_words,
+)
 from voxfleet_gateway.decisions.record import DecisionRecord
 from voxfleet_gateway.decisions.region_standing import stand_all
 from voxfleet_gateway.decisions.routing import REFUSAL_BY_FILTER, RouteRequest, decide
 from voxfleet_gateway.decisions.snapshot import RegionView
 from voxfleet_gateway.regions import GatewayRules, Location
 
+LOCALES = Path(__file__).parents[5] / "web/src/locales"
 NEAR, FAR = 0.02, 0.2
 ASKED = RouteRequest("eu", Location(52.5, 13.4), "DE", rtt_seconds=(NEAR, FAR), rtt_source="distance")
 
@@ -34,7 +46,24 @@ def sentences(*views: RegionView, **request: Any) -> tuple[str, list[str]]:
 
 
 def test_every_filter_has_words() -> None:
-    assert {*FILTER_WORDS} == {*REFUSAL_BY_FILTER}
+    assert {*REFUSAL_BY_FILTER} <= {*REGION_WORDS}
+    assert {f"{REFUSED}{reason}" for reason in REFUSAL_BY_FILTER} <= {*SUMMARY_WORDS}
+
+
+PAGE = re.compile(r"\{\{(\w+)\}\}")
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_page_has_words_for_every_reason_and_they_name_the_same(language: str) -> None:
+    locale = json.loads((LOCALES / language / "fleet.json").read_text())["reasons"]
+    assert locale.keys() == REASON_WORDS.keys()
+    for code, words in REASON_WORDS.items():
+        assert {*PAGE.findall(locale[code])} == {name for _, name, _, _ in Formatter().parse(words) if name}
+
+
+def test_the_page_says_in_english_what_the_command_line_says() -> None:
+    locale = json.loads((LOCALES / "en" / "fleet.json").read_text())["reasons"]
+    assert {code: PAGE.sub(r"{\1}", words) for code, words in locale.items()} == REASON_WORDS
 
 
 @pytest.mark.parametrize(
@@ -145,7 +174,7 @@ def test_the_client_and_the_wakes() -> None:
     ],
 )
 def test_the_state_of_a_region(view: RegionView, words: str) -> None:
-    assert explanation.state_words(view).startswith(words)
+    assert state_words(view).startswith(words)
 
 
 views = st.builds(
@@ -191,5 +220,10 @@ def test_words_agree_with_the_decision(snapshot: list[RegionView], request: Rout
         if each.score_seconds is not None:
             assert each.score_seconds == pytest.approx(each.rtt_seconds + sum(each.waits.values()), abs=1e-4)
     assert words.summary
+    # Every code is one that the page and the command line have words for, and a refusal says what the response says.
+    codes = [*words.reasons, *(each.reason for each in words.regions)]
+    assert {reason.code for reason in codes} <= REASON_WORDS.keys()
+    if record.decision.action == "refuse":
+        assert reason_words(words.reasons[0]) == record.decision.message
     # A region that is put off for its score has a worse one.
     assert not any("expected -" in each.verdict for each in words.regions)

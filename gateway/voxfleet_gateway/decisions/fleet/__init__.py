@@ -1,0 +1,1 @@
+"""What is shown of the regions: phases, wakes under way, newest decisions. Pure."""
