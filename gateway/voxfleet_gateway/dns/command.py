@@ -7,7 +7,7 @@ import uvloop
 from voxfleet_gateway.dns.serving import serve
 from voxfleet_gateway.dns.settings import read_settings
 from voxfleet_gateway.errors import GatewayError
-from voxfleet_gateway.telemetry import configure_logs
+from voxfleet_gateway.logs import configure_logs
 
 
 def run(arguments: list[str]) -> int:

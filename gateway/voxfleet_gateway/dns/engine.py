@@ -10,18 +10,18 @@ from dataclasses import dataclass, field, replace
 import structlog
 
 from voxfleet_gateway.decisions.dns.answering import EVERY_MODEL, Answered, Answering, ZoneData
-from voxfleet_gateway.decisions.dns.demand import QueryCounts
+from voxfleet_gateway.decisions.dns.demand_shares.demand import QueryCounts
+from voxfleet_gateway.decisions.dns.demand_shares.routing_problem import RoutingProblem, RoutingSolution
 from voxfleet_gateway.decisions.dns.leaf_exploration import Exploration
 from voxfleet_gateway.decisions.dns.planning import ModelView, RegionState, SolvedModel, fallback_of
 from voxfleet_gateway.decisions.dns.records import Endpoint
 from voxfleet_gateway.decisions.dns.region_choice import Rtts, rtts_by_distance
-from voxfleet_gateway.decisions.dns.routing_problem import RoutingProblem, RoutingSolution
 from voxfleet_gateway.decisions.dns.scopes import FindLeaf
 from voxfleet_gateway.decisions.dns.served_models import ServedModel, ServedRegion, served_model
 from voxfleet_gateway.decisions.dns.zone import zone_of
+from voxfleet_gateway.dns.inputs.url_rules import UrlRules
+from voxfleet_gateway.dns.inputs.zone_file import MAX_REGIONS, ZoneFile
 from voxfleet_gateway.dns.telemetry import ANSWERS, FALLBACK, OVERLOAD
-from voxfleet_gateway.dns.url_rules import UrlRules
-from voxfleet_gateway.dns.zone_file import MAX_REGIONS, ZoneFile
 from voxfleet_gateway.regions import ModelEntry
 
 OTHER_REGION = "other"  # label of regions beyond the bound

@@ -1,6 +1,6 @@
 """Every setting of the DNS engine, read once at the start: environment VOXFLEET_X_Y, or flag --x-y, which wins over it.
 
-Knows: names, defaults, bounds. docs/dns.md lists the same, and a test compares them.
+Knows: names, defaults, bounds, meanings; the table in docs/dns.md is made from them.
 """
 
 from pathlib import Path
@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict
 
 from voxfleet_gateway.decisions.rtt.exploration import SHARE
 from voxfleet_gateway.errors import SettingsError
-from voxfleet_gateway.settings import parse_domains, parse_networks, parse_peers
+from voxfleet_gateway.settings import Domains, Networks, Peers
 
 
 class DnsSettings(BaseSettings):
@@ -46,15 +46,15 @@ class DnsSettings(BaseSettings):
         default="",
         description="Folder with tls.crt, tls.key and ca.crt, by which regions report; empty: no region is asked.",
     )
-    allowed_peer_domains: str = Field(
+    allowed_peer_domains: Domains = Field(
         default="",
         description="Comma-separated domains in which the hosts of the registry's gatewayURLs may lie; empty: none.",
     )
-    allowed_peer_networks: str = Field(
+    allowed_peer_networks: Networks = Field(
         default="",
         description="Comma-separated CIDRs that gatewayURLs may name addresses of, loopback and link-local included.",
     )
-    rtt_peers: str = Field(
+    rtt_peers: Peers = Field(
         default="",
         description="Comma-separated host:port of port 9091 of gateways whose learned round trips are used; "
         "empty: distance alone.",
@@ -86,24 +86,6 @@ class DnsSettings(BaseSettings):
     @classmethod
     def _path_is_absolute(cls, text: str) -> str:
         return str(Path(text).absolute())
-
-    @field_validator("allowed_peer_networks")
-    @classmethod
-    def _networks_parse(cls, text: str) -> str:
-        parse_networks(text)
-        return text
-
-    @field_validator("allowed_peer_domains")
-    @classmethod
-    def _domains_parse(cls, text: str) -> str:
-        parse_domains(text)
-        return text
-
-    @field_validator("rtt_peers")
-    @classmethod
-    def _peers_parse(cls, text: str) -> str:
-        parse_peers(text)
-        return text
 
     @model_validator(mode="after")
     def _peers_have_a_key(self) -> "DnsSettings":

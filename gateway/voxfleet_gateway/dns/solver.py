@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from voxfleet_gateway.decisions.dns.routing_problem import RoutingProblem, RoutingSolution
+from voxfleet_gateway.decisions.dns.demand_shares.routing_problem import RoutingProblem, RoutingSolution
 from voxfleet_gateway.dns.telemetry import SOLVE, SOLVE_FAILURES
 
 SOLVE_LIMIT_SECONDS = 60.0  # 256 groups and 32 regions take below 1 s; the first call imports scipy

@@ -9,7 +9,7 @@ import struct
 import sys
 from typing import BinaryIO
 
-from voxfleet_gateway.decisions.dns.linear_program import solve
+from voxfleet_gateway.decisions.dns.demand_shares.linear_program import solve
 
 LENGTH = struct.Struct("!I")
 

@@ -1,6 +1,6 @@
 """The DNS engine's metrics, in one table of definitions.
 
-Knows: names, units, labels (docs/dns.md lists the same, and a test compares them); regions are at most MAX_REGIONS.
+Knows: names, units, labels, meanings (the table in docs/dns.md is made from them); regions are at most MAX_REGIONS.
 Does not know: where the numbers come from. Never in a label: clients, names that were asked for.
 """
 
@@ -44,7 +44,10 @@ SOLVE_FAILURES = Counter(
 )
 REPORT_AGE = Gauge(f"{PREFIX}report_age_seconds", "Age of a region's newest report.", ("region",), registry=REGISTRY)
 REPORT_FAILURES = Counter(
-    f"{PREFIX}report_failures", "Reports that could not be used.", ("region", "reason"), registry=REGISTRY
+    f"{PREFIX}report_failures",
+    "Reports that could not be used; reasons as in regions and peers (docs/regions-and-peers.md).",
+    ("region", "reason"),
+    registry=REGISTRY,
 )
 ADMISSION = Gauge(
     f"{PREFIX}region_admission_ratio",

@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 import yaml
+from voxfleet_gateway.decisions.dns.demand_shares.routing_problem import RoutingSolution
 from voxfleet_gateway.decisions.dns.leaf_exploration import Exploration
 from voxfleet_gateway.decisions.dns.planning import LAST_GOOD_SECONDS, ModelReport, RegionState
 from voxfleet_gateway.decisions.dns.records import Endpoint
-from voxfleet_gateway.decisions.dns.routing_problem import RoutingSolution
 from voxfleet_gateway.decisions.dns.scopes import Address, Leaf
 from voxfleet_gateway.decisions.location.address_facts import AddressFacts
 from voxfleet_gateway.dns.engine import Engine, Source
+from voxfleet_gateway.dns.inputs.url_rules import UrlRules
+from voxfleet_gateway.dns.inputs.zone_file import ZoneFile
 from voxfleet_gateway.dns.telemetry import FALLBACK, REGISTRY
-from voxfleet_gateway.dns.url_rules import UrlRules
-from voxfleet_gateway.dns.zone_file import ZoneFile
 from voxfleet_gateway.regions import ModelEntry
 
 RULES = UrlRules(("example.net", "example.org"))

@@ -4,8 +4,13 @@ import io
 import sys
 
 import pytest
-from voxfleet_gateway.decisions.dns.client_groups import ClientGroup
-from voxfleet_gateway.decisions.dns.routing_problem import GroupDemand, RegionSupply, RoutingProblem, RoutingSolution
+from voxfleet_gateway.decisions.dns.demand_shares.client_groups import ClientGroup
+from voxfleet_gateway.decisions.dns.demand_shares.routing_problem import (
+    GroupDemand,
+    RegionSupply,
+    RoutingProblem,
+    RoutingSolution,
+)
 from voxfleet_gateway.dns import solver_process
 from voxfleet_gateway.dns.solver import Solver
 
@@ -13,7 +18,7 @@ PROBLEM = RoutingProblem((RegionSupply("eu", 8),), (GroupDemand(ClientGroup("DE"
 # Answers every problem, without scipy.
 QUICK = """
 import sys, pickle, struct
-from voxfleet_gateway.decisions.dns.routing_problem import RoutingSolution
+from voxfleet_gateway.decisions.dns.demand_shares.routing_problem import RoutingSolution
 while head := sys.stdin.buffer.read(4):
     problem = pickle.loads(sys.stdin.buffer.read(struct.unpack("!I", head)[0]))
     content = pickle.dumps(RoutingSolution({problem.groups[0].group: {"eu": 1.0}}))

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 import yaml
 from voxfleet_gateway.decisions.dns.records import Endpoint
-from voxfleet_gateway.dns.zone_file import read_zone_file
+from voxfleet_gateway.dns.inputs.zone_file import read_zone_file
 from voxfleet_gateway.errors import ZoneFileError
 from voxfleet_gateway.regions import Location
 
-EXAMPLE = Path(__file__).parents[4] / "examples/dns-zone.yaml"
+EXAMPLE = Path(__file__).parents[5] / "examples/dns-zone.yaml"
 SERVERS = [{"name": "ns.example.net"}]
 
 

@@ -9,7 +9,7 @@ from typing import Any, Self
 import aiohttp
 import pytest
 from voxfleet_gateway.decisions.dns.planning import ModelReport as PlannedReport
-from voxfleet_gateway.dns.reports import RegionReports, model_reports
+from voxfleet_gateway.dns.inputs.reports import RegionReports, model_reports
 from voxfleet_gateway.peers.client import PeerClient
 from voxfleet_gateway.peers.report import ModelReport, RegionReport, format_report
 
@@ -169,7 +169,7 @@ async def test_an_old_report_is_not_used() -> None:
 
 
 async def test_sources_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("voxfleet_gateway.dns.reports.MAX_SOURCES", 1)
+    monkeypatch.setattr("voxfleet_gateway.dns.inputs.reports.MAX_SOURCES", 1)
     found = reports(Session({"eu": good("eu"), "asia": good("asia")}))
     found.follow({EU, ASIA})
     assert set(found.sources) == {ASIA}

@@ -15,7 +15,7 @@ import aiohttp
 import structlog
 from pydantic import ValidationError
 
-from voxfleet_gateway.decisions.dns.client_groups import location_of
+from voxfleet_gateway.decisions.dns.demand_shares.client_groups import location_of
 from voxfleet_gateway.decisions.dns.region_choice import PlannedRegion, rtts_by_distance
 from voxfleet_gateway.decisions.location.address_facts import AddressFacts
 from voxfleet_gateway.decisions.rtt.client_network import ClientNetwork

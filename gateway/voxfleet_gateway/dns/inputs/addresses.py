@@ -15,7 +15,7 @@ import structlog
 
 from voxfleet_gateway.decisions.dns.records import HTTPS_PORT, Endpoint
 from voxfleet_gateway.decisions.peers.gateway_urls import refused_address
-from voxfleet_gateway.dns.zone_file import MAX_ADDRESSES
+from voxfleet_gateway.dns.inputs.zone_file import MAX_ADDRESSES
 
 RESOLVE_LIMIT_SECONDS = 10.0
 MAX_AT_ONCE = 8

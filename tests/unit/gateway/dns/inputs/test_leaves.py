@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from mmdb_writer import MMDBWriter
 from netaddr import IPSet  # type: ignore[import-untyped]
-from voxfleet_gateway.dns.leaves import LeafFinder
+from voxfleet_gateway.dns.inputs.leaves import LeafFinder
 from voxfleet_gateway.location.database import LocationDatabase
 
 CHINA: Mapping[str, Any] = {"country": {"iso_code": "CN"}, "location": {"latitude": 31.2, "longitude": 121.5}}
@@ -62,7 +62,7 @@ def test_without_files_nothing_is_known() -> None:
 
 
 def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("voxfleet_gateway.dns.leaves.MAX_CACHED", 3)
+    monkeypatch.setattr("voxfleet_gateway.dns.inputs.leaves.MAX_CACHED", 3)
     finder = LeafFinder({})
     for number in range(10):
         finder.find(ip_address(number))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from voxfleet_gateway.decisions.dns.records import Endpoint
-from voxfleet_gateway.dns.addresses import GatewayAddresses, is_publishable
+from voxfleet_gateway.dns.inputs.addresses import GatewayAddresses, is_publishable
 
 
 @pytest.mark.parametrize(

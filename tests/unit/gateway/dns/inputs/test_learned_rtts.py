@@ -11,7 +11,7 @@ from voxfleet_gateway.decisions.location.address_facts import AddressFacts
 from voxfleet_gateway.decisions.rtt.client_network import ClientNetwork
 from voxfleet_gateway.decisions.rtt.exchange import export
 from voxfleet_gateway.decisions.rtt.rtt_model import RttModel
-from voxfleet_gateway.dns.learned_rtts import MAX_BYTES, RTT_PATH, RttFetch, RttView
+from voxfleet_gateway.dns.inputs.learned_rtts import MAX_BYTES, RTT_PATH, RttFetch, RttView
 from voxfleet_gateway.regions import Location
 from voxfleet_gateway.tokens import BEARER, gateway_token
 

@@ -4,7 +4,7 @@ from ipaddress import ip_network
 
 import pytest
 from structlog.testing import capture_logs
-from voxfleet_gateway.dns.url_rules import MAX_KEPT, UrlRules
+from voxfleet_gateway.dns.inputs.url_rules import MAX_KEPT, UrlRules
 
 RULES = ("example.net",)
 
