@@ -1,6 +1,7 @@
-"""The command line: `voxfleet-gateway [serve] [--flags]`, `voxfleet-gateway dns [--flags]`, `... replay FILE`."""
+"""The command line: `voxfleet-gateway [serve] [--flags]`, `... dns [--flags]`, `... replay FILE`, `... openapi`."""
 
 import gc
+import json
 import sys
 
 from voxfleet_gateway.errors import GatewayError
@@ -14,6 +15,8 @@ def main() -> None:
         sys.exit(run_replay(arguments[1:]))
     if arguments[:1] == ["dns"]:
         sys.exit(_serve_dns(arguments[1:]))
+    if arguments[:1] == ["openapi"]:
+        sys.exit(_print_openapi())
     sys.exit(_serve(arguments[1:] if arguments[:1] == ["serve"] else arguments))
 
 
@@ -23,9 +26,9 @@ def _serve(arguments: list[str]) -> int:
     gc.disable()  # importing makes 80,000 objects that stay: collections among them find nothing
     import uvloop  # noqa: PLC0415
 
+    from voxfleet_gateway.logs import configure_logs  # noqa: PLC0415
     from voxfleet_gateway.serving import serve  # noqa: PLC0415
     from voxfleet_gateway.settings import read_settings  # noqa: PLC0415
-    from voxfleet_gateway.telemetry import configure_logs  # noqa: PLC0415
 
     gc.freeze()  # later collections would look at all of them, for 50 ms in which no request moves
     gc.enable()
@@ -43,6 +46,14 @@ def _serve_dns(arguments: list[str]) -> int:
     from voxfleet_gateway.dns.command import run  # noqa: PLC0415
 
     return run(arguments)
+
+
+def _print_openapi() -> int:
+    """Print the OpenAPI document of the fleet page's API."""
+    from voxfleet_gateway.server.fleet.contract import openapi_document  # noqa: PLC0415
+
+    sys.stdout.write(json.dumps(openapi_document(), indent=1, sort_keys=True) + "\n")
+    return 0
 
 
 if __name__ == "__main__":

@@ -139,6 +139,7 @@ class Refusal:
     retry_after_seconds: int | None = None
     wake_estimate_seconds: float | None = None
     is_final: bool = False  # OpenAI's clients would retry soon, and the same request would be refused again
+    headers: tuple[tuple[str, str], ...] = ()  # what its status requires beside these
 
 
 class RequestRefusedError(GatewayError):

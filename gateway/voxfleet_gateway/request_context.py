@@ -58,6 +58,9 @@ class RequestContext:
     bytes_sent: int = 0
     page_headers: dict[str, str] = field(default_factory=dict)  # by which a page of another origin reads the response
     pod_headers: dict[str, str] = field(default_factory=dict)  # sent to pods beside the caller's identity
+    has_direct_audio: bool = False  # between client and pod, past this gateway
+    direct_audio_seconds: float | None = None  # as the pod reported at the end; None: estimated by the text
+    outlives_response: bool = False  # a session that goes on past this gateway: counted and logged when it ends
     status: int = 0
     is_truncated: bool = False
     may_be_handed_over: bool = False  # to another gateway of the region; once, and no session that goes both ways

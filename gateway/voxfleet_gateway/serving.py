@@ -25,8 +25,8 @@ from voxfleet_gateway.peers.report import format_report
 from voxfleet_gateway.server.app import public_app
 from voxfleet_gateway.server.certificates import Certificates
 from voxfleet_gateway.server.clients.proxied_site import ProxiedConnections, ProxiedSite
-from voxfleet_gateway.server.handover import HandoverHandler
-from voxfleet_gateway.server.internal import internal_app
+from voxfleet_gateway.server.internal.app import internal_app
+from voxfleet_gateway.server.internal.handover import HandoverHandler
 from voxfleet_gateway.server.middleware import RequestMiddleware
 from voxfleet_gateway.server.peers import UNKNOWN, PeerPort, peer_app
 from voxfleet_gateway.server.requests.origins import parse_origins
@@ -77,54 +77,18 @@ async def listening(gateway: Gateway) -> AsyncIterator[dict[str, int]]:
     settings = gateway.settings
     # Also for the responses of aiohttp's own parser, which no handler sees.
     web_response.SERVER_SOFTWARE = SERVER  # type: ignore[attr-defined]
-    apps = {
-        "api": (
-            public_app(
-                settings,
-                gateway.speech,
-                gateway.live,
-                gateway.models,
-                gateway.voices,
-                gateway.health,
-                gateway.clients,
-            ),
-            settings.port,
-        ),
-        "metrics": (metrics_app(gateway.refresh_gauges), settings.metrics_port),
-        "internal": (
-            internal_app(
-                settings,
-                gateway.fleet,
-                HandoverHandler(settings, gateway.speech),
-                gateway.internal_voices,
-                gateway.health,
-                gateway.clients,
-                gateway.peering,
-            ),
-            settings.internal_port,
-        ),
-    }
-    if (peering := gateway.peering) is not None:
-        apps["peers"] = _peer_app(gateway, peering), settings.peer_port
+    apps = _apps(gateway)
     _check_origins(settings)
     certificates = _certificates(settings)
     following = asyncio.create_task(certificates.follow(), name="certificate") if certificates else None
     contexts = {"api": certificates.context} if certificates else {}
-    if peering is not None:
+    if (peering := gateway.peering) is not None:
         contexts["peers"] = peering.tls.listening
     runners: list[web.AppRunner] = []
     ports: dict[str, int] = {}
     try:
         for name, (app, port) in apps.items():
-            runner = web.AppRunner(
-                app,
-                handler_cancellation=True,  # a client that leaves cancels its handler, and with it the pod's work
-                access_log=None,
-                keepalive_timeout=settings.keep_alive_seconds,
-                auto_decompress=False,  # an encoded body is refused by its header, and never inflated
-                lingering_time=LINGERING_SECONDS,
-                shutdown_timeout=LAST_SECONDS,
-            )
+            runner = _runner(app, settings)
             runners.append(runner)
             await runner.setup()
             listening_on = listening_socket(settings.host, port)
@@ -139,14 +103,69 @@ async def listening(gateway: Gateway) -> AsyncIterator[dict[str, int]]:
             await runner.cleanup()
 
 
+def _apps(gateway: Gateway) -> dict[str, tuple[web.Application, int]]:
+    """Return the applications and their ports, by name; `peers` is there where the gateway has peers."""
+    settings = gateway.settings
+    apps = {
+        "api": (
+            public_app(
+                settings,
+                gateway.speech,
+                gateway.live,
+                gateway.models,
+                gateway.voices,
+                gateway.health,
+                gateway.clients,
+                gateway.fleet_page.events,
+            ),
+            settings.port,
+        ),
+        "metrics": (metrics_app(gateway.refresh_gauges), settings.metrics_port),
+        "internal": (
+            internal_app(
+                settings,
+                gateway.fleet,
+                HandoverHandler(settings, gateway.speech),
+                gateway.internal_voices,
+                gateway.health,
+                gateway.clients,
+                gateway.peering,
+                gateway.fleet_page.handler,
+            ),
+            settings.internal_port,
+        ),
+    }
+    if (peering := gateway.peering) is not None:
+        apps["peers"] = _peer_app(gateway, peering), settings.peer_port
+    return apps
+
+
+def _runner(app: web.Application, settings: Settings) -> web.AppRunner:
+    return web.AppRunner(
+        app,
+        handler_cancellation=True,  # a client that leaves cancels its handler, and with it the pod's work
+        access_log=None,
+        keepalive_timeout=settings.keep_alive_seconds,
+        auto_decompress=False,  # an encoded body is refused by its header, and never inflated
+        lingering_time=LINGERING_SECONDS,
+        shutdown_timeout=LAST_SECONDS,
+    )
+
+
 def _peer_app(gateway: Gateway, peering: Peering) -> web.Application:
     """Return the application of the port for gateways of other regions."""
     settings, health, speech = gateway.settings, gateway.health, gateway.speech
+    replicas = gateway.fleet_page.replicas
+
+    def report() -> bytes:
+        replicas.begin(has_decisions=False)
+        return format_report(own_report(gateway.fleet, settings.pod_name, replicas.held()))
+
     port = PeerPort(
         peering.tls,
         peering.regions.known,
         settings.region,
-        lambda: format_report(own_report(gateway.fleet, settings.pod_name)),
+        report,
         RttAnswers(gateway.clients.rtt.store),
         lambda: health.is_draining,
     )
@@ -199,10 +218,14 @@ def listening_socket(host: str, port: int) -> socket.socket:
 
 def metrics_app(refresh_gauges: Callable[[], None]) -> web.Application:
     """Return the application of port 9090; `refresh_gauges` is called before each scrape."""
+    writing = asyncio.Lock()  # gauges are cleared before they are set: another scrape must not write them meanwhile
 
     async def metrics(_request: web.Request) -> web.Response:
-        refresh_gauges()
-        return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        async with writing:
+            refresh_gauges()
+            # 10,000 lines take some 100 ms, which requests must not wait for.
+            body = await asyncio.to_thread(generate_latest)
+        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     app = web.Application()
     app.router.add_get("/metrics", metrics)

@@ -37,7 +37,7 @@ class Accounts:
         """Return the caller of a presented key, empty for none. Raises RequestRefusedError (401)."""
         ring, largest = self.store.ring, self.settings.max_body_bytes
         if ring is None:
-            return Caller(max_body_bytes=largest)
+            return self._without_key()
         if not presented:
             if is_catalog and self.has_public_models():
                 return CATALOG
@@ -55,6 +55,7 @@ class Accounts:
             max_body_bytes=largest if stored.may_upload else min(largest, SMALL_BODY_BYTES),
             key_id=key.key_id,
             may_upload=stored.may_upload,
+            may_operate=stored.may_operate,
         )
 
     def callers_of(self, tenant: str) -> list[Caller]:
@@ -67,7 +68,10 @@ class Accounts:
 
     def visitor(self) -> Caller:
         """Return the caller of a path that needs no key; where the others do, it wakes nothing."""
-        return CATALOG if self.store.ring is not None else Caller(max_body_bytes=self.settings.max_body_bytes)
+        return CATALOG if self.store.ring is not None else self._without_key()
+
+    def _without_key(self) -> Caller:
+        return Caller(max_body_bytes=self.settings.max_body_bytes, may_operate=self.settings.operate_without_key)
 
     @contextmanager
     def admitted(self, context: RequestContext) -> Iterator[None]:
@@ -86,11 +90,41 @@ class Accounts:
         finally:
             use.release()
 
+    @contextmanager
+    def kept_open(self, caller: Caller) -> Iterator[None]:
+        """Count an admitted request as open for longer than `admitted` does."""
+        use = self._use(caller)
+        use.open_requests += 1
+        try:
+            yield
+        finally:
+            use.release()
+
     def charge_audio(self, context: RequestContext, estimated_seconds: float) -> None:
         """Charge the estimated audio of a text, to be settled by `finish`. Raises RequestRefusedError (429)."""
         if _has_account(context.caller):
             self._charge_tenant(context, estimated_seconds)
         context.estimated_audio_seconds += estimated_seconds
+
+    def has_account(self, caller: Caller) -> bool:
+        """Whether the caller's requests are limited and reported here."""
+        return _has_account(caller)
+
+    def lost_key(self, caller: Caller) -> Refusal | None:
+        """Return why a caller that was authenticated is so no longer: its key was revoked, or has expired."""
+        ring = self.store.ring
+        if ring is None or not caller.key_id or caller.peer_region is not None:
+            return None
+        key = ring.by_id.get(caller.key_id)
+        if key is None:
+            return unknown_key()
+        return expired_key(key.key_id) if key.is_expired(datetime.now(UTC)) else None
+
+    def limits_passing_audio(self, caller: Caller) -> bool:
+        """Whether a limit of the caller's counts what only passing audio shows: its seconds, and its end."""
+        limits = self._limits(caller)
+        counted = limits.audio_seconds_per_minute, limits.concurrent_requests
+        return _has_account(caller) and any(each is not None for each in counted)
 
     def take_wake(self, caller: Caller) -> Refusal | None:
         """Count a wake that the caller causes; return the refusal when its tenant's budget is used up."""
@@ -102,6 +136,10 @@ class Accounts:
     def finish(self, context: RequestContext) -> None:
         """Settle the audio by what was sent, and report the request's usage, once."""
         sent = AudioSeconds(0.0, Source.BYTES)
+        if context.direct_audio_seconds is not None:
+            sent = AudioSeconds(round(context.direct_audio_seconds, 3), Source.SERVER)
+        elif context.has_direct_audio:
+            sent = AudioSeconds(round(context.estimated_audio_seconds, 3), Source.ESTIMATE)
         if (meter := context.meter) is not None:
             meter.estimated_seconds = context.estimated_audio_seconds  # of a session, more than at its first audio
             sent = meter.result()
@@ -127,6 +165,11 @@ class Accounts:
 
     def _gateways(self) -> int:
         return max(1, self.gateways())
+
+    def begin_series(self) -> None:
+        """Begin the series of tenants that have keys with 0, before their first request."""
+        if (ring := self.store.ring) is not None:
+            self.usage.begin_series(ring.by_tenant)
 
     def _refusal(self, exceeded: Exceeded, caller: Caller) -> Refusal:
         TENANT_REJECTIONS.labels(self.usage.label(caller.tenant), exceeded.name).inc()

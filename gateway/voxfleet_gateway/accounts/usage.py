@@ -6,15 +6,22 @@ Does not know: prices. Never in a line: texts, keys, client addresses.
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import structlog
 
 from voxfleet_gateway.decisions.accounts.audio_meter import AudioSeconds
+from voxfleet_gateway.decisions.accounts.limits import LimitName
 from voxfleet_gateway.request_context import RequestContext
-from voxfleet_gateway.telemetry import TENANT_AUDIO_SECONDS, TENANT_CHARACTERS, TENANT_REQUESTS
+from voxfleet_gateway.telemetry import (
+    TENANT_AUDIO_SECONDS,
+    TENANT_CHARACTERS,
+    TENANT_REJECTIONS,
+    TENANT_REQUESTS,
+    begin_series,
+)
 
 MAX_LABELS = 50  # tenants with series of their own; all others share one
 OTHER = "other"
@@ -34,6 +41,19 @@ class UsageLog:
         TENANT_CHARACTERS.labels(label).inc(context.input_characters if sent.seconds else 0)
         TENANT_AUDIO_SECONDS.labels(label).inc(sent.seconds)
         self.write_line(json.dumps(usage_fields(context, sent), separators=(",", ":")))
+
+    def begin_series(self, tenants: Iterable[str]) -> None:
+        """Begin the series of the first MAX_LABELS tenants by name with 0."""
+        for tenant in sorted(tenants)[: MAX_LABELS - len(self.labelled)]:
+            label = self.label(tenant)
+            begin_series(
+                {
+                    TENANT_REQUESTS: [(label, "200"), (label, "429"), (label, "503")],
+                    TENANT_CHARACTERS: [(label,)],
+                    TENANT_AUDIO_SECONDS: [(label,)],
+                    TENANT_REJECTIONS: [(label, limit.value) for limit in LimitName],
+                }
+            )
 
     def label(self, tenant: str) -> str:
         """Return the tenant's metric label: its name, or `other` beyond MAX_LABELS."""

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from voxfleet_gateway.cluster.list_watch import object_key
-from voxfleet_gateway.decisions.demand_lease import Lease, parse_lease, renewal_patch
+from voxfleet_gateway.decisions.demand_lease import Activity, Lease, parse_lease, renewal_patch, sleep_patch
 from voxfleet_gateway.regions import ObjectKey
 
 JsonObject = dict[str, Any]
@@ -60,6 +60,11 @@ class LeaseWatch:
         """Patch the Lease. Raises ClusterConflictError when it changed since, and the other cluster errors."""
         path = f"{leases_path(lease.namespace)}/{lease.name}"
         self._keep(await self.api.merge_patch(path, renewal_patch(lease, now, self.holder)))
+
+    async def ask_sleep(self, lease: Lease, activity: Activity, now: datetime) -> None:
+        """Ask the operator to let the region sleep. Raises ClusterConflictError, and the other cluster errors."""
+        path = f"{leases_path(lease.namespace)}/{lease.name}"
+        self._keep(await self.api.merge_patch(path, sleep_patch(lease, activity, now)))
 
     async def refresh(self, lease: Lease) -> None:
         """Read the Lease again, as after a conflict. Raises the cluster errors."""

@@ -4,23 +4,22 @@ Knows: the loop around the pure decision. Does not know: bodies, headers, the po
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from voxfleet_gateway.decisions.caller import CATALOG, Access, Caller
 from voxfleet_gateway.decisions.client_location import RegionPlaces
-from voxfleet_gateway.decisions.hold.hold_queue import ReleaseReason, free_by_region
+from voxfleet_gateway.decisions.hold.hold_queue import ReleaseReason
 from voxfleet_gateway.decisions.hold.tickets import Ticket
-from voxfleet_gateway.decisions.hold.wake_estimate import wait_estimate_seconds
 from voxfleet_gateway.decisions.location.client_place import UNKNOWN, ClientPlace
 from voxfleet_gateway.decisions.peers.remote_view import through_gateway
 from voxfleet_gateway.decisions.record import DecisionRecord
-from voxfleet_gateway.decisions.region_traffic import DEFAULT_WAKE_SECONDS
 from voxfleet_gateway.decisions.routing import Decision, RouteRequest, RttSource, decide, usable_regions
 from voxfleet_gateway.decisions.rtt.client_network import ClientNetwork
 from voxfleet_gateway.decisions.rtt.round_trips import by_distance
 from voxfleet_gateway.dispatch.handover import Handover
+from voxfleet_gateway.dispatch.hold_prospects import estimate_seconds, expired, free_capacity, not_held
 from voxfleet_gateway.dispatch.hold_queues import HoldQueues
 from voxfleet_gateway.dispatch.target import PodTarget, Target
 from voxfleet_gateway.errors import Refusal, RequestRefusedError
@@ -31,9 +30,6 @@ from voxfleet_gateway.refusals import (
     gateway_starting,
     model_forbidden,
     refused_by_decision,
-    region_failing,
-    still_full,
-    still_waking,
     too_many_waiting,
     unknown_model,
 )
@@ -42,7 +38,6 @@ from voxfleet_gateway.request_context import RequestContext
 from voxfleet_gateway.telemetry import DECISION, WAKES
 
 SHOWN_NAMES = 10  # of models, in a 404
-OFFERED_TO_PEER = 32  # held requests that a peer is asked at once to hold, which has bounds of its own
 
 RoundTrips = Callable[[ClientPlace, RegionPlaces, str], tuple[tuple[float, ...], RttSource]]
 
@@ -59,6 +54,7 @@ class Dispatcher:
     is_synced: Callable[[], bool] = lambda: True  # whether the registry has been read once
     round_trips: RoundTrips = by_distance  # between a client and regions, as a gateway of a region knows them
     take_wake: Callable[[Caller], Refusal | None] = lambda _: None  # counts it; a refusal beyond the tenant's budget
+    on_decision: Callable[[ModelEntry, RequestContext], None] = lambda _model, _context: None
 
     async def find_target(
         self, name: str, route_request: RouteRequest, ticket: Ticket, context: RequestContext
@@ -72,6 +68,7 @@ class Dispatcher:
                 model = self.model(name, context.caller)  # again after each hold: the registry may have changed
                 is_admitted = context.held_seconds > 0 or context.attempts > 0 or context.is_handed_over
                 decision = self.decide(model, replace(route_request, is_admitted=is_admitted), context)
+                self.on_decision(model, context)
                 self.check_holdable(decision, model, context)
                 self.wake_for(decision, model, context.caller)
                 if decision.action == "refuse" or decision.region is None:
@@ -127,7 +124,7 @@ class Dispatcher:
 
     def _access(self, model: ModelEntry, caller: Caller) -> Access:
         # A bare name in a key's list means the model that has it now: several may claim it.
-        bare_names = [name for name in (model.model,) if self.fleet.registry().by_name.get(name) is model]
+        bare_names = [name for name in model.bare_names if self.fleet.registry().by_name.get(name) is model]
         return caller.access(model.full_name, bare_names, is_public=model.gateway.public_catalog)
 
     def decide(self, model: ModelEntry, route_request: RouteRequest, context: RequestContext) -> Decision:
@@ -154,7 +151,7 @@ class Dispatcher:
     def check_holdable(self, decision: Decision, model: ModelEntry, context: RequestContext) -> None:
         """Raise RequestRefusedError (503) where the request would wait and the gateway that sent it holds it."""
         if decision.action == "hold" and decision.region is not None and not context.may_hold:
-            raise RequestRefusedError(self._not_held(model.key(decision.region)))
+            raise RequestRefusedError(not_held(self.fleet, model.key(decision.region)))
 
     def wake_for(self, decision: Decision, model: ModelEntry, caller: Caller) -> None:
         """Start the wakes of a decision. Raises RequestRefusedError (429) when it waits for one beyond the budget."""
@@ -187,7 +184,7 @@ class Dispatcher:
         """Release held requests of the region's model, as many as can be served or must be refused now."""
         # Requests held for another region of the model may move to this one.
         for waiting in self.hold_queues.of_model((key.namespace, key.name)):
-            self.hold_queues.release(waiting, self._free(waiting))
+            self.hold_queues.release(waiting, free_capacity(self.fleet, self.hold_queues, waiting))
 
     def hand_over(self) -> None:
         """Pass held requests, and those that would be held from now on, to the other gateways of the region."""
@@ -218,7 +215,7 @@ class Dispatcher:
 
     async def _hold(self, key: RegionKey, model: ModelEntry, ticket: Ticket, context: RequestContext) -> None:
         if not context.may_hold:
-            raise RequestRefusedError(self._not_held(key))
+            raise RequestRefusedError(not_held(self.fleet, key))
         held_before_seconds = context.held_seconds
         with context.holding():
             reason = await self.hold_queues.wait(
@@ -232,46 +229,11 @@ class Dispatcher:
         if reason is ReleaseReason.FULL:
             context.held_seconds = held_before_seconds  # it had no place: no hold of 0 s
             context.route = "hold-full"
-            raise RequestRefusedError(too_many_waiting(key.region, self._estimate_seconds(key)))
+            raise RequestRefusedError(too_many_waiting(key.region, estimate_seconds(self.fleet, key)))
         if reason is ReleaseReason.EXPIRED:
-            raise RequestRefusedError(self._expired(key, context))
+            raise RequestRefusedError(expired(self.fleet, key, context.held_seconds))
         if reason is ReleaseReason.DRAINED:
             raise RequestRefusedError(gateway_draining())
-
-    def _not_held(self, key: RegionKey) -> Refusal:
-        """Return the refusal of a request that is held, if at all, by the gateway that sent it."""
-        return still_full(key.region, 0.0, self._estimate_seconds(key))
-
-    def _expired(self, key: RegionKey, context: RequestContext) -> Refusal:
-        """Return the refusal of a request whose deadline passed while it was held, with the present estimate."""
-        view = self.fleet.standing(key).view if key in self.fleet.regions else None
-        if view is not None and view.circuit_left_seconds > 0:
-            return region_failing(key.region, self._estimate_seconds(key))
-        refusal = still_full if view is not None and view.is_awake else still_waking
-        return refusal(key.region, context.held_seconds, self._estimate_seconds(key))
-
-    def _estimate_seconds(self, key: RegionKey) -> float:
-        """Return the time until a request of the region would begin; of one that is gone, the default."""
-        if key not in self.fleet.regions:
-            return DEFAULT_WAKE_SECONDS
-        return round(wait_estimate_seconds(self.fleet.standing(key).view), 1)
-
-    def _free(self, key: RegionKey) -> Mapping[str, int] | None:
-        """Return the capacity for requests held for the region, less those that were released and not sent yet."""
-        region = self.fleet.regions.get(key)
-        # None, when nothing is left to wait for: each is refused with the reason when it decides again.
-        if region is None or not region.is_registered or region.model.suspended:
-            return None
-        home = self.fleet.standing(key)
-        standings = self.fleet.standings(region.model) if region.model.gateway.spill else (home,)
-        free = free_by_region(home.view, [standing.view for standing in standings])
-        if free is None:
-            return None
-        remote = region.remote
-        if remote is not None and remote.takes_requests and not home.view.is_stale:
-            free[key.region] = max(free.get(key.region, 0), OFFERED_TO_PEER)  # they are held there
-        deciding = self.hold_queues.deciding((key.namespace, key.name))
-        return {name: count - deciding[name] for name, count in free.items()}
 
 
 def _client(route_request: RouteRequest, context: RequestContext) -> ClientPlace:

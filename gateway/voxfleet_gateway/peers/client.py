@@ -37,6 +37,10 @@ class RegionSession:
         """Request as aiohttp's session does."""
         return self.session.post(url, **options, **self._options())
 
+    def delete(self, url: str, **options: Any) -> Any:
+        """Request as aiohttp's session does."""
+        return self.session.delete(url, **options, **self._options())
+
     def ws_connect(self, url: str, **options: Any) -> Any:
         """Connect as aiohttp's session does."""
         return self.session.ws_connect(url, **options, **self._options())

@@ -8,6 +8,9 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from math import inf
 
+from voxfleet_gateway.decisions.fleet.pools import pool_counts, requests_at, stages
+from voxfleet_gateway.decisions.fleet.replica_reports import NO_OTHERS, HeldByOthers
+from voxfleet_gateway.decisions.fleet.wake_progress import ENDED_AT, PodStage
 from voxfleet_gateway.decisions.pods import balancing
 from voxfleet_gateway.decisions.pods.pod_state import PodState
 from voxfleet_gateway.decisions.region_traffic import RegionTraffic
@@ -16,6 +19,7 @@ from voxfleet_gateway.peers.report import (
     MAX_COUNTRIES,
     MAX_FAILURE_CHARACTERS,
     ModelReport,
+    PoolReport,
     RegionReport,
     new_report,
 )
@@ -24,21 +28,24 @@ from voxfleet_gateway.pods.fleet import Fleet
 WAKE_BEGUN_SECONDS = 0.01  # of a wake that another gateway has started: pods are there, and none is ready
 
 
-def own_report(fleet: Fleet, gateway: str) -> RegionReport:
-    """Return the report of this gateway's region."""
-    return new_report(fleet.gateway_region, gateway, fleet.replicas, _rows(fleet), datetime.now(UTC))
+def own_report(fleet: Fleet, gateway: str, others: HeldByOthers = NO_OTHERS) -> RegionReport:
+    """Return the report of this gateway's region; `others`: what its other gateways hold."""
+    report = new_report(fleet.gateway_region, gateway, fleet.replicas, _rows(fleet, others), datetime.now(UTC))
+    return report.model_copy(update={"silent_gateways": min(1000, others.silent)})
 
 
-def _rows(fleet: Fleet) -> Iterator[ModelReport]:
-    """Yield a row per model with pods here, or with requests of this gateway's clients."""
+def _rows(fleet: Fleet, others: HeldByOthers) -> Iterator[ModelReport]:
+    """Yield a row per model with pods here, or with requests of its gateways' clients."""
     now_seconds = fleet.clock()
     for model in fleet.registry().entries.values():
         region = fleet.regions.get(model.key(fleet.gateway_region))
         if region is None:
             continue
         traffics = [fleet.regions[key].traffic for key in model.keys if key in fleet.regions]
-        if region.pods or _has_news(region.traffic) or any(each.arrivals.last_seconds is not None for each in traffics):
-            yield _row(fleet, region, traffics, now_seconds)
+        has_arrivals = any(each.arrivals.last_seconds is not None for each in traffics)
+        if region.pods or _has_news(region.traffic) or has_arrivals or others.of(region.key):
+            held_in_region = fleet.held(region.key) + others.of(region.key)
+            yield _row(fleet, region, traffics, now_seconds).model_copy(update={"held_in_region": held_in_region})
 
 
 def _has_news(traffic: RegionTraffic) -> bool:
@@ -69,7 +76,20 @@ def _row(fleet: Fleet, region: RegionState, traffics: Iterable[RegionTraffic], n
         failure=view.failure[:MAX_FAILURE_CHARACTERS] if view.failure is not None else None,
         arrivals_per_second=per_second,
         arrivals_by_country=by_country,
+        pools=_pools(region, now_seconds),
+        languages=region.languages,
+        pod_requests=requests_at(region.pods.values()),
+        start_stage=None if pods else _foremost(stages(region.pods.values(), now_seconds)),
     )
+
+
+def _pools(region: RegionState, now_seconds: float) -> tuple[PoolReport, ...]:
+    service = region.entry.service.name if region.entry.service is not None else ""
+    return tuple(map(PoolReport.model_validate, pool_counts(service, region.pods.values(), now_seconds)))
+
+
+def _foremost(started: Iterable[PodStage]) -> PodStage | None:
+    return max(started, key=ENDED_AT.__getitem__, default=None)
 
 
 def _most(pods: Iterable[PodState], field: str) -> float | None:

@@ -5,7 +5,8 @@ Knows: which part calls which. Does not know: how any of them works.
 
 import asyncio
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import product
 
 from voxfleet_gateway.peers.client import PeerClient
 from voxfleet_gateway.peers.poller import PeerPoller
@@ -15,8 +16,22 @@ from voxfleet_gateway.peers.tls import PeerTls
 from voxfleet_gateway.pods.fleet import Fleet
 from voxfleet_gateway.regions import RegionKey
 from voxfleet_gateway.settings import Settings, parse_domains, parse_networks
-from voxfleet_gateway.telemetry import PEER_REPORT_AGE
+from voxfleet_gateway.telemetry import (
+    FAILURES,
+    PEER_FAILURES,
+    PEER_REPORT_AGE,
+    SERVED_ROUTES,
+    SPILLS,
+    SPILLS_RECEIVED,
+    begin_series,
+)
 
+# Whose counters begin with 0: a region's name is the choice of a resource's author.
+MOST_COUNTED_PEERS = 32
+PEER_FAULTS = (
+    *("connect", "address", "certificate", "timeout", "reset", "status", "size", "form", "region", "clock", "internal"),
+    *("wake", "invalid_spill", *(f"request_{failure}" for failure in FAILURES)),
+)
 NO_URL = "its resource gives it no gatewayURL, or one that the operator refuses (condition GatewayURLForbidden)"
 
 
@@ -28,6 +43,7 @@ class Peering:
     regions: RemoteRegions
     poller: PeerPoller
     spills: Spills
+    counted: set[str] = field(default_factory=set)  # regions of peers whose counters have begun
 
     @classmethod
     def of(cls, settings: Settings, client: PeerClient, fleet: Fleet) -> "Peering":
@@ -63,7 +79,8 @@ class Peering:
         return polls.fault if polls is not None else ""
 
     def refresh_gauges(self) -> None:
-        """Set the ages of the newest reports, by region."""
+        """Set the ages of the newest reports, by region, and let its counters begin and end with a peer."""
+        self._follow_series({peer.region for peer in self.regions.keys_of})
         PEER_REPORT_AGE.clear()
         now_seconds = self.regions.fleet.clock()
         newest: dict[str, float] = {}
@@ -73,3 +90,17 @@ class Peering:
             newest[peer.region] = max(newest.get(peer.region, -math.inf), asked_seconds)
         for region, asked_seconds in newest.items():
             PEER_REPORT_AGE.labels(region).set(now_seconds - asked_seconds)
+
+    def _follow_series(self, present: set[str]) -> None:
+        for region in self.counted - present:
+            for counter in (PEER_FAILURES, SPILLS, SPILLS_RECEIVED):
+                counter.remove_by_labels({"peer": region})
+        new = sorted(present - self.counted)[: MOST_COUNTED_PEERS - len(self.counted & present)]
+        begin_series(
+            {
+                PEER_FAILURES: product(new, PEER_FAULTS),
+                SPILLS: product(new, SERVED_ROUTES),
+                SPILLS_RECEIVED: product(new, ("200", "503")),
+            }
+        )
+        self.counted = (self.counted & present) | {*new}

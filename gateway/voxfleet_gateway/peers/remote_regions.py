@@ -50,6 +50,7 @@ class RemoteRegions:
     interval_seconds: float
     on_peers_change: Callable[[], None] = lambda: None
     on_suspicion: Callable[[Peer], None] = lambda _peer: None
+    on_report: Callable[[RegionKey], None] = lambda _key: None  # it differs from the last one
     peer_of: dict[RegionKey, Peer] = field(default_factory=dict)
     keys_of: dict[Peer, dict[RegionKey, None]] = field(default_factory=dict)
     reports: dict[Peer, PeerReport] = field(default_factory=dict)  # the newest of each, fresh or not
@@ -133,6 +134,16 @@ class RemoteRegions:
             return False
         return self.fleet.clock() - received.asked_seconds <= STALE_INTERVALS * self.interval_seconds
 
+    def newest_report(self, key: RegionKey) -> ModelReport | None:
+        """Return the newest row of a region's own gateway about it; None without one."""
+        received = self.reports.get(peer) if (peer := self.peer_of.get(key)) is not None else None
+        return received.report.by_model.get((key.namespace, key.name)) if received is not None else None
+
+    def silent_gateways(self, key: RegionKey) -> int:
+        """Return how many gateways of a region have not said to the one that reports what they hold."""
+        received = self.reports.get(peer) if (peer := self.peer_of.get(key)) is not None else None
+        return received.report.silent if received is not None else 0
+
     def sent_before(self, peer: Peer) -> dict[RegionKey, int]:
         """Return how many requests were sent to each region of the peer so far: a report asked for now has them."""
         states = ((key, self.state(key)) for key in self.keys_of.get(peer, {}))
@@ -149,12 +160,16 @@ class RemoteRegions:
         """Take a peer's report over into every region that it is about; a model without a row is asleep."""
         if peer not in self.keys_of:
             return
-        self.reports[peer] = PeerReport(report, asked_seconds, hop_seconds)
+        last, self.reports[peer] = self.reports.get(peer), PeerReport(report, asked_seconds, hop_seconds)
         for key in [*self.keys_of[peer]]:
             if (state := self.state(key)) is None:
                 continue
             row = report.by_model.get((key.namespace, key.name))
+            if last is None or row != last.report.by_model.get((key.namespace, key.name)):
+                self.on_report(key)
             given = _remote_report(row) if row is not None else ASLEEP
+            if row is not None and row.languages:
+                self.fleet.regions[key].languages = row.languages
             if state.record_report(given, asked_seconds, sent_before.get(key, state.sent), hop_seconds):
                 self.fleet.notify(key)
 

@@ -13,12 +13,16 @@ from typing import Annotated
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
 
+from voxfleet_gateway.decisions.fleet.pools import Pool
+from voxfleet_gateway.decisions.fleet.wake_progress import PodStage
+from voxfleet_gateway.decisions.pods.pod_state import Languages
 from voxfleet_gateway.errors import PeerReportError
 from voxfleet_gateway.regions import ObjectKey
 
 REGION_PATH = "/internal/region"
 MAX_REPORT_BYTES = 2**20  # a row has about 400 bytes
 MAX_MODELS = 2000
+MAX_POOLS = 8
 MAX_COUNTRIES = 300  # ISO 3166-1 has 249
 MAX_FAILURE_CHARACTERS = 300
 MAX_CLOCK_DIFFERENCE = timedelta(minutes=5)  # ages are counted by this gateway's own clock; as Kerberos allows
@@ -32,6 +36,17 @@ Country = Annotated[str, Field(pattern=r"^([A-Z]{2})?$")]  # empty: unknown
 
 class _Border(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class PoolReport(_Border):
+    """Servers of one pool."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, from_attributes=True)
+
+    pool: Pool
+    ready: Count = 0
+    starting: Count = 0
+    draining: Count = 0
 
 
 class ModelReport(_Border):
@@ -56,6 +71,17 @@ class ModelReport(_Border):
     # Of the gateway's own clients, whichever region served them; not of requests that peers have spilled.
     arrivals_per_second: Rate = 0.0
     arrivals_by_country: dict[Country, Rate] = Field(default={}, max_length=MAX_COUNTRIES)
+    # What the fleet page and the list of models show, and no decision reads.
+    pools: tuple[PoolReport, ...] = Field(default=(), max_length=MAX_POOLS)
+    languages: Languages = ()  # that the region's servers reported last
+    pod_requests: Count = 0  # requests open at the region's pods, of all gateways
+    start_stage: PodStage | None = None  # of the foremost pod, while none is ready
+    held_in_region: Count | None = None  # by all gateways that are not silent; None: as before there was this field
+
+    @property
+    def held_by_all(self) -> int:
+        """Requests held by the region's gateways, as far as the reporting one knows them."""
+        return self.held_requests if self.held_in_region is None else self.held_in_region
 
     @property
     def ref(self) -> ObjectKey:
@@ -69,8 +95,15 @@ class RegionReport(_Border):
     region: Name
     gateway: Annotated[str, Field(max_length=253)] = ""
     replicas: Annotated[int, Field(ge=1, le=1000)] = 1  # ready gateways of the region, each with its own counts
+    # Of the gateways that it knows of: those whose requests held_in_region lacks; None: all others, as before that.
+    silent_gateways: Annotated[int, Field(ge=0, le=1000)] | None = None
     at: AwareDatetime  # by the reporting gateway's clock
     models: tuple[ModelReport, ...] = Field(default=(), max_length=MAX_MODELS)
+
+    @property
+    def silent(self) -> int:
+        """How many of the region's gateways have not said to the reporting one what they hold."""
+        return self.replicas - 1 if self.silent_gateways is None else self.silent_gateways
 
     @cached_property
     def by_model(self) -> dict[ObjectKey, ModelReport]:
@@ -108,7 +141,11 @@ def new_report(region: str, gateway: str, replicas: int, rows: Iterable[ModelRep
     """Return this gateway's report; rows beyond MAX_MODELS are left out, those with the fewest open requests first."""
     kept = sorted(rows, key=lambda row: (-row.open_requests - row.held_requests, row.ref))[:MAX_MODELS]
     return RegionReport(
-        region=region, gateway=gateway, replicas=max(1, min(1000, replicas)), at=now.astimezone(UTC), models=tuple(kept)
+        region=region,
+        gateway=gateway,
+        replicas=max(1, min(1000, replicas)),
+        at=now.astimezone(UTC),
+        models=tuple(kept),
     )
 
 

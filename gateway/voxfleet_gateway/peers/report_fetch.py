@@ -1,7 +1,7 @@
 """Fetches one report of a peer, and names the reason when there is none.
 
 Knows: which responses are reports, how much of one is read. Does not know: how often, what follows from a failure:
-gateways (poller.py) and the DNS engine (dns/reports.py) fetch alike.
+gateways (poller.py) and the DNS engine (dns/inputs/reports.py) fetch alike.
 """
 
 import ssl

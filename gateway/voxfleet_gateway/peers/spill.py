@@ -27,7 +27,8 @@ from voxfleet_gateway.peers.remote_regions import Peer, RemoteRegions
 from voxfleet_gateway.regions import ModelEntry, RegionKey
 from voxfleet_gateway.telemetry import PEER_FAILURES, SPILLS
 
-WAKE_SECONDS = 5.0  # for the response to a wake
+WAKE_SECONDS = 5.0  # for the response to a wake or a sleep
+MOST_RESPONSE_BYTES = 4096
 
 log = structlog.get_logger(__name__)
 
@@ -82,15 +83,27 @@ class Spills:
         self.waking.add(task)
         task.add_done_callback(self.waking.discard)
 
+    async def sleep(self, key: RegionKey, model: ModelEntry, caller: Caller) -> tuple[int, bytes]:
+        """Ask the region's gateway to put it to sleep; return its response. Raises aiohttp's errors, TimeoutError."""
+        peer = self.regions.peer_of.get(key)
+        if peer is None:
+            raise ConnectionError(f"region {key.region} has no gateway that is reached from here")
+        return await self._post(peer, model, caller, "sleep")
+
+    async def _post(self, peer: Peer, model: ModelEntry, caller: Caller, verb: str) -> tuple[int, bytes]:
+        """Send a wake or a sleep of the peer's own region."""
+        url = peer.url.url(f"/v1/models/{quote(model.full_name)}/{verb}")
+        options = {"headers": spill_headers(model.full_name, caller), "json": {"region": peer.region}}
+        async with (
+            asyncio.timeout(WAKE_SECONDS),
+            self.client.of(peer.region).post(url, **options, allow_redirects=False) as response,
+        ):
+            return response.status, await response.content.read(MOST_RESPONSE_BYTES)
+
     async def _wake(self, peer: Peer, model: ModelEntry, caller: Caller) -> None:
-        url = peer.url.url(f"/v1/models/{quote(model.full_name)}/wake")
-        headers = spill_headers(model.full_name, caller)
         try:
-            async with (
-                asyncio.timeout(WAKE_SECONDS),
-                self.client.of(peer.region).post(url, headers=headers, allow_redirects=False) as response,
-            ):
-                log.info("peer_wake_asked", peer=peer.region, model=model.full_name, status=response.status)
+            status, _ = await self._post(peer, model, caller, "wake")
+            log.info("peer_wake_asked", peer=peer.region, model=model.full_name, status=status)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             PEER_FAILURES.labels(peer.region, "wake").inc()
             log.warning("peer_wake_failed", peer=peer.region, model=model.full_name, error=repr(error)[:300])

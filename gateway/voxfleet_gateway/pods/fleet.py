@@ -133,6 +133,11 @@ class Fleet:
             return None
         return self.leases().get((region.entry.lease.namespace, region.entry.lease.name))
 
+    def languages(self, model: ModelEntry) -> tuple[str, ...]:
+        """Return the model's languages: those of its resource, or what servers of any region reported last."""
+        reported = (self.regions[key].languages for key in model.keys if key in self.regions)
+        return model.languages or next(filter(None, reported), ())
+
     def pick_pod(self, key: RegionKey) -> PodState | None:
         """Return the pod for the next request, or None when none is servable with free requests."""
         return balancing.pick_pod(self.regions[key].pods.values(), self.clock(), self.draw())
@@ -179,6 +184,8 @@ class Fleet:
         if region is None or pod is None:
             return
         pod.record_report(received)
+        if received.report.state == "ready":
+            region.languages = received.report.languages
         self._settle_wake(region)
         self._changed(key)
 

@@ -1,4 +1,4 @@
-"""The gauges of pods and circuits, which change with time alone: set before each scrape.
+"""The gauges of pods and circuits, which change with time alone, before a scrape.
 
 Knows: what is read of each region. Does not know: when it is scraped, what changes a region (fleet.py).
 """

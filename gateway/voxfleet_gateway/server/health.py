@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-HEALTH_PATHS = frozenset({"/health/live", "/health/ready"})
+from voxfleet_gateway.server.paths import canonical
+
+HEALTH_PATHS = frozenset({"/health", "/health/live", "/health/ready"})
 
 
 @dataclass(slots=True)
 class Health:
-    """The handlers of both paths."""
+    """The handlers of these paths."""
 
     missing: Callable[[], list[str]]  # names of watches that have not synced yet
     is_draining: bool = False
@@ -28,7 +30,7 @@ class Health:
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Count a request as open, whatever it waits for: its body, a pod, its client."""
-        if request.path in HEALTH_PATHS:
+        if canonical(request.path) in HEALTH_PATHS:
             return await handler(request)
         self.open_requests += 1
         self.last_request_seconds = time.monotonic()
@@ -44,6 +46,11 @@ class Health:
     async def live(self, _request: web.Request) -> web.Response:
         """Respond with 200 while the event loop runs."""
         return web.json_response({"status": "live"})
+
+    async def ok(self, _request: web.Request) -> web.Response:
+        """Respond with OK, as clients of Speaches and vLLM ask, or with 503 and the state."""
+        state = "draining" if self.is_draining else "waiting" if self.missing() else ""
+        return web.Response(text=state or "OK", status=503 if state else 200)
 
     async def ready(self, _request: web.Request) -> web.Response:
         """Respond with 200, or with 503 and the reason."""

@@ -1,100 +1,118 @@
-"""The page at `/`: a form that sends one speech request and plays the response.
+"""The built pages: speech at `/`, the fleet at `/fleet`, and their files below /assets/.
 
-Knows: that the page also times a request to each region's gateway, after it has loaded, and reports the round trips
-(`/v1/rtt`); that its policy allows connections to these gateways and nowhere else; that it names the location databases
-whose licences ask for it.
+Knows: where scripts/web puts what it builds from web/, which placeholders a built page has; that a page may also
+connect to the gateways whose round trips it measures (`/v1/rtt`), and to nothing else; that it names the location
+databases whose licences ask for it.
+Does not know: what the pages show.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import json
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from html import escape
+from pathlib import Path
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from voxfleet_gateway.errors import RequestRefusedError
+from voxfleet_gateway.refusals import pages_not_built
 from voxfleet_gateway.server.clients.clients import Clients
 from voxfleet_gateway.server.middleware import CONTEXT
+from voxfleet_gateway.server.requests.authentication import ASSETS
+from voxfleet_gateway.server.requests.speech_request import MAX_INPUT_CHARACTERS
 
-PAGE = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>VoxFleet</title>
-<style>body{font:16px/1.5 system-ui;max-width:42rem;margin:3rem auto;padding:0 1rem}
-textarea{width:100%;height:7rem}</style>
-<h1>VoxFleet</h1>
-<form id="form"><p><select id="model" aria-label="Model"></select></p>
-<p><textarea id="input" aria-label="Text" required>Hello from VoxFleet.</textarea></p>
-<p><input id="key" type="password" autocomplete="off" placeholder="API key, if required" aria-label="API key"></p>
-<p><button>Speak</button> <output id="note"></output></p><audio id="audio" controls></audio></form>
-<footer>{footer}</footer>
-<script>
-const at = id => document.getElementById(id);
-const authorization = () => at("key").value ? {"Authorization": `Bearer ${at("key").value}`} : {};
-const list = async () => {
-  const response = await fetch("/v1/models", {headers: authorization()});
-  if (!response.ok) { at("note").value = (await response.json()).error.message; return; }
-  at("note").value = "";
-  at("model").replaceChildren(...(await response.json()).data.map(m => new Option(m.id)));
-};
-list();
-at("key").onchange = list;
-at("form").onsubmit = async event => {
-  event.preventDefault();
-  at("note").value = "waiting for a region…";
-  const body = JSON.stringify({model: at("model").value, input: at("input").value, response_format: "wav"});
-  const headers = {"Content-Type": "application/json", ...authorization()};
-  const response = await fetch("/v1/audio/speech", {method: "POST", headers, body});
-  if (!response.ok) { at("note").value = (await response.json()).error.message; return; }
-  at("audio").src = URL.createObjectURL(await response.blob());
-  at("note").value = `${response.headers.get("Voxfleet-Region")}: ${response.headers.get("Voxfleet-Route")}`;
-  at("audio").play();
-};
-const seconds = async url => {
-  const began = performance.now();
-  await fetch(url, {mode: "no-cors", cache: "no-store"});
-  return (performance.now() - began) / 1000;
-};
-const measure = async () => {
-  const regions = (await (await fetch("/v1/rtt", {headers: authorization()})).json()).regions ?? {};
-  const rtt_seconds = {};
-  for (const [region, url] of Object.entries(regions).slice(0, 8)) {
-    const probe = new URL("/health/live", url);
-    try {
-      await seconds(probe);  // opens the connection
-      rtt_seconds[region] = Math.min(await seconds(probe), await seconds(probe));
-    } catch { /* a gateway that is away has no round trip */ }
-  }
-  if (!Object.keys(rtt_seconds).length) return;
-  const headers = {"Content-Type": "application/json", ...authorization()};
-  await fetch("/v1/rtt", {method: "POST", headers, body: JSON.stringify({rtt_seconds})});
-};
-addEventListener("load", () => setTimeout(measure, 2000));
-</script></html>
-"""
-
-
-POLICY = (
-    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
-    "connect-src {}; media-src blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-HEADERS = {
+BUILT: Final = Path(__file__).with_name("static")
+NONCE: Final = "__CSP_NONCE__"
+PAGE_CONTEXT: Final = "__PAGE_CONTEXT__"
+HEADERS: Final = {
+    "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-cache",
+    "Cache-Control": "no-cache",  # after an update the page and the API must match, and a nonce is used once
+}
+# An asset's name holds the hash of its contents.
+ASSET_HEADERS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "public, max-age=31536000, immutable",
+    "Vary": "Accept-Encoding",
 }
 
 
 @dataclass(slots=True)
-class Page:
-    """The handler."""
+class Pages:
+    """The handlers. Where the pages are not built, they respond with how to build them."""
 
     clients: Clients
+    built: Path = BUILT
+    sources: dict[str, str] = field(init=False)
+    assets: dict[str, Path] = field(init=False)
 
-    async def get(self, request: web.Request) -> web.Response:
-        """Respond with the page."""
-        urls = self.clients.rtt.gateway_urls(request[CONTEXT].caller).values()
-        links = self.clients.locator.database.attributions()
-        footer = " · ".join(f'<small><a href="{each.url}">{escape(each.text)}</a></small>' for each in links)
-        policy = {"Content-Security-Policy": POLICY.format(" ".join(["'self'", *origins(urls)]))}
-        return web.Response(text=PAGE.replace("{footer}", footer), content_type="text/html", headers=HEADERS | policy)
+    def __post_init__(self) -> None:
+        """Read the pages, and the names of their files: a name of a request is looked up, and makes no path."""
+        self.sources = {file.name: file.read_text(encoding="utf-8") for file in self.built.glob("*.html")}
+        self.assets = {file.name: file for file in (self.built / "assets").glob("*")}
+
+    async def speech(self, request: web.Request) -> web.Response:
+        """Respond with the page for speech."""
+        return self._page("index.html", request)
+
+    async def fleet(self, request: web.Request) -> web.Response:
+        """Respond with the page that shows the regions."""
+        return self._page("fleet.html", request)
+
+    async def asset(self, request: web.Request) -> web.FileResponse:
+        """Respond with a file of the pages, as the build compressed it where the client takes that."""
+        file = self.assets.get(request.match_info["name"])
+        if file is None:
+            raise web.HTTPNotFound
+        return web.FileResponse(file, headers=ASSET_HEADERS)
+
+    def add_routes(self, app: web.Application) -> None:
+        """Add the routes, but that of `/`, whose load is announced first."""
+        app.router.add_get("/fleet", self.fleet)
+        app.router.add_get(ASSETS + "{name}", self.asset)
+
+    def _page(self, name: str, request: web.Request) -> web.Response:
+        if name not in self.sources:
+            raise RequestRefusedError(pages_not_built())
+        caller = request[CONTEXT].caller
+        urls = self.clients.rtt.gateway_urls(caller)
+        context = {
+            "servedBy": "gateway",
+            "region": self.clients.rtt.store.gateway_region,
+            "maxInputCharacters": MAX_INPUT_CHARACTERS,
+            "needsKey": caller.is_catalog,
+            "gatewayUrls": {region: url for region, url in urls.items() if origins([url])},
+            "attributions": [each._asdict() for each in self.clients.locator.database.attributions()],
+        }
+        nonce = secrets.token_urlsafe(16)
+        policy = {"Content-Security-Policy": content_security_policy(nonce, origins(urls.values()))}
+        text = fill_page(self.sources[name], nonce, context)
+        return web.Response(text=text, content_type="text/html", headers=HEADERS | policy)
+
+
+def fill_page(source: str, nonce: str, context: Mapping[str, Any]) -> str:
+    """Return the page of one response: with its nonce, and with what the page is to know of its server."""
+    return source.replace(NONCE, nonce).replace(PAGE_CONTEXT, escape(json.dumps(context)))
+
+
+def content_security_policy(nonce: str, measured: Iterable[str] = ()) -> str:
+    """Return the policy: this gateway's files and API, blobs of audio, styles with the nonce, origins to measure."""
+    allowed = {
+        "default-src": "'none'",
+        "script-src": "'self'",
+        "worker-src": "'self'",
+        "style-src": f"'self' 'nonce-{nonce}'",
+        "connect-src": " ".join(["'self'", *measured]),  # 'self' is also ws: and wss: of this host
+        "img-src": "'self' blob:",
+        "media-src": "'self' blob:",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+        "frame-ancestors": "'none'",
+    }
+    return "; ".join(f"{directive} {sources}" for directive, sources in allowed.items())
 
 
 def origins(urls: Iterable[str]) -> list[str]:

@@ -14,6 +14,7 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from voxfleet_gateway.decisions.voice_names import is_stored_id
 from voxfleet_gateway.errors import PeerCertificateError, PeerHeaderError, Refusal
 from voxfleet_gateway.location.peer_rtt_sync import RttAnswers
 from voxfleet_gateway.location.rtt_sync import RTT_PATH
@@ -21,8 +22,9 @@ from voxfleet_gateway.peers.headers import REFUSAL_HEADER, read_spill_headers
 from voxfleet_gateway.peers.report import REGION_PATH
 from voxfleet_gateway.peers.tls import PeerTls, region_of
 from voxfleet_gateway.refusals import peer_headers_refused, unknown_peer
+from voxfleet_gateway.server.live.offers import Offers
 from voxfleet_gateway.server.live.routes import Live
-from voxfleet_gateway.server.middleware import CONTEXT, SPEECH_PATH, STREAM_PATH, RequestMiddleware
+from voxfleet_gateway.server.middleware import CONTEXT, RTC_PATH, SPEECH_PATH, STREAM_PATH, RequestMiddleware
 from voxfleet_gateway.server.models import Models
 from voxfleet_gateway.server.requests.authentication import PEER_REGION, SPILLED
 from voxfleet_gateway.server.requests.request_body import continue_later
@@ -31,7 +33,6 @@ from voxfleet_gateway.server.speech import Speech
 from voxfleet_gateway.server.voices.internal_routes import InternalVoices
 from voxfleet_gateway.server.voices.routes import Voices
 from voxfleet_gateway.telemetry import PEER_FAILURES
-from voxfleet_gateway.voices.file_format import is_voice_id
 from voxfleet_gateway.voices.peers import CHANGED_PATH, VOICES_PATH
 from voxfleet_gateway.voices.pod_voices import DESIGN_PATH
 
@@ -125,7 +126,11 @@ def peer_app(  # noqa: PLR0913, PLR0917  # the handlers of all paths
     )
     app.router.add_post(SPEECH_PATH, speech.post, expect_handler=continue_later)
     app.router.add_get(STREAM_PATH, live.stream)
+    offers = Offers(speech, live)
+    app.router.add_post(RTC_PATH, offers.post, expect_handler=continue_later)
+    app.router.add_delete(RTC_PATH + "/{session}", offers.delete)
     app.router.add_post("/v1/models/{model:.+}/wake", models.wake, expect_handler=continue_later)
+    app.router.add_post("/v1/models/{model:.+}/sleep", models.operations.sleep, expect_handler=continue_later)
     if stored is not None:
         stored.add_to(app)
     app.router.add_post(DESIGN_PATH, voices.draw, expect_handler=continue_later)
@@ -136,7 +141,7 @@ def peer_app(  # noqa: PLR0913, PLR0917  # the handlers of all paths
 
 def is_replication(path: str) -> bool:
     """Whether gateways keep their voices equal by this path; a voice that is to be drawn is a client's request."""
-    return path in {VOICES_PATH, CHANGED_PATH} or is_voice_id(path.removeprefix(f"{VOICES_PATH}/"))
+    return path in {VOICES_PATH, CHANGED_PATH} or is_stored_id(path.removeprefix(f"{VOICES_PATH}/"))
 
 
 def _certificate(request: web.Request) -> dict[str, object] | None:

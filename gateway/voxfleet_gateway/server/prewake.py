@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
+from voxfleet_protocols import catalog
 
 from voxfleet_gateway.dispatch.dispatcher import Dispatcher
 from voxfleet_gateway.server.middleware import CONTEXT
@@ -26,7 +27,7 @@ class Prewake:
     async def api_root(self, request: web.Request) -> web.Response:
         """Respond to GET /v1/, with which LiveKit's plug-in opens its connection before the first text."""
         self.announce(request)
-        return web.json_response({"object": "api", "models": "/v1/models", "speech": "/v1/audio/speech"})
+        return web.json_response(catalog.api_root())
 
     def before(self, page: Handler) -> Handler:
         """Return the page's handler with a wake before it."""

@@ -1,13 +1,14 @@
-"""Refusals as HTTP responses in OpenAI's error form.
+"""Refusals as HTTP responses: in OpenAI's error form, on paths of other protocols in theirs.
 
 Knows: error types, Retry-After and what OpenAI's clients read beside it, the wake estimate's header.
-Does not know: what is refused (refusals.py).
+Does not know: what is refused (refusals/), the forms of other protocols (voxfleet_protocols.errors).
 """
 
 from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
+from voxfleet_protocols.errors import form_of, in_form
 
 from voxfleet_gateway.errors import Refusal
 from voxfleet_gateway.request_context import RequestContext
@@ -28,6 +29,24 @@ def refuse(context: RequestContext, refusal: Refusal) -> web.Response:
     return error_response(refusal)
 
 
+def use_client_form(response: web.StreamResponse, context: RequestContext) -> None:
+    """Write an error, this gateway's or a pod's, anew in the form of its path's protocol; change nothing else."""
+    form = form_of(context.path)
+    if form is None or response.status < HTTPStatus.BAD_REQUEST or not isinstance(response, web.Response):
+        return
+    response.body = in_form(form, bytes(response.body or b""), context.request_id)  # type: ignore[arg-type]
+    response.content_type = "application/json"
+    if form.request_id_header:
+        response.headers[form.request_id_header] = context.request_id
+
+
+def refusal_event(refusal: Refusal) -> dict[str, Any]:
+    """Return the refusal as the `error` event of a session."""
+    retry_after = refusal.retry_after_seconds
+    more = {} if retry_after is None else {"retry_after_seconds": retry_after}
+    return {"type": "error", **error_body(refusal), **more}
+
+
 def error_body(refusal: Refusal) -> dict[str, Any]:
     """Return the refusal in OpenAI's form."""
     server_fault = refusal.status >= HTTPStatus.INTERNAL_SERVER_ERROR
@@ -37,12 +56,10 @@ def error_body(refusal: Refusal) -> dict[str, Any]:
 
 def error_response(refusal: Refusal) -> web.Response:
     """Return the refusal as a response."""
-    headers = {}
+    headers = dict(refusal.headers)
     if refusal.retry_after_seconds is not None:
         headers["Retry-After"] = str(refusal.retry_after_seconds)
         headers[SHOULD_RETRY_HEADER] = "true"
-    if refusal.status == HTTPStatus.UNAUTHORIZED:
-        headers["WWW-Authenticate"] = "Bearer"  # RFC 6750, 3
     if refusal.is_final:  # also with Retry-After, which such a client would not wait for
         headers[SHOULD_RETRY_HEADER] = "false"
     if refusal.wake_estimate_seconds is not None:

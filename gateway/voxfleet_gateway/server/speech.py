@@ -4,6 +4,7 @@ Knows: the order of the steps. Does not know: how any of them is done.
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from aiohttp import web
@@ -14,10 +15,16 @@ from voxfleet_gateway.decisions.hold.tickets import Ticket
 from voxfleet_gateway.decisions.pods.retry_policy import RetryBudget
 from voxfleet_gateway.decisions.recent_models import RecentModels
 from voxfleet_gateway.decisions.routing import RouteRequest
+from voxfleet_gateway.decisions.voice_names import AmbiguousVoice, UnknownVoice, is_voice_id, resolve_voice
 from voxfleet_gateway.dispatch.dispatcher import Dispatcher
 from voxfleet_gateway.dispatch.target import Target
 from voxfleet_gateway.errors import RequestRefusedError
-from voxfleet_gateway.refusals import unusable_voice, voice_of_request_not_found
+from voxfleet_gateway.refusals import (
+    ambiguous_voice,
+    unknown_voice_name,
+    unusable_voice,
+    voice_of_request_not_found,
+)
 from voxfleet_gateway.regions import ModelEntry
 from voxfleet_gateway.request_context import RequestContext
 from voxfleet_gateway.server.middleware import CONTEXT, SPEECH_PATH
@@ -31,7 +38,7 @@ from voxfleet_gateway.server.upstream.retries import until_answered
 from voxfleet_gateway.server.voices.storage import on_disk
 from voxfleet_gateway.settings import Settings
 from voxfleet_gateway.tokens import voice_token
-from voxfleet_gateway.voices.file_format import Check, is_voice_id
+from voxfleet_gateway.voices.file_format import Check
 from voxfleet_gateway.voices.repository import VoiceRepository
 
 VOICE_HEADER = "Voxfleet-Voice-Token"
@@ -54,16 +61,38 @@ class Speech:
 
     async def post(self, request: web.Request) -> web.StreamResponse:
         """Serve one request."""
+        return await self.respond_to(request, lambda body: body)
+
+    async def respond_to(self, request: web.Request, translate: Callable[[bytes], bytes]) -> web.StreamResponse:
+        """Serve one request; `translate` makes the body of /v1/audio/speech from what another protocol sends."""
         context = request[CONTEXT]
         with self.bodies.reserve() as reservation:
             with context.waiting():
-                body = await read_body(request, reservation, context.caller.max_body_bytes)
+                body = translate(await read_body(request, reservation, context.caller.max_body_bytes))
             speech, model = self._check(body, context)
+            speech = speech.naming(model.model, await self.voice_of(speech.voice, model, context))
             reservation.grow(max(0, len(speech.body) - len(body)))
             del body  # the request keeps one copy, until its client has the first byte of the response
             speech.body.on_release = reservation.shrink
-            await self.check_voice(speech.voice, context)
             return await self._respond(request, speech, model)
+
+    async def voice_of(self, requested: str, model: ModelEntry, context: RequestContext) -> str:
+        """Return the built-in voice or the id that the request's voice means for this model and caller.
+
+        Without a folder for voices here, a name that the resource does not know is left to the pod, which may have it.
+        Raises RequestRefusedError (400), which lists the names that there are.
+        """
+        index, tenant = self.voices.index if self.voices is not None else None, context.caller.tenant
+        voice = resolve_voice(requested, model.voices, lambda name: index.ids_of(tenant, name) if index else ())
+        if isinstance(voice, UnknownVoice) and index is None:
+            voice = requested
+        if isinstance(voice, UnknownVoice):
+            stored = [each.name for each in index.of_tenant(tenant)] if index is not None else []
+            raise RequestRefusedError(unknown_voice_name(requested, [*model.voices, *stored]))
+        if isinstance(voice, AmbiguousVoice):
+            raise RequestRefusedError(ambiguous_voice(requested, voice.ids))
+        await self.check_voice(voice, context)
+        return voice
 
     async def check_voice(self, voice: str, context: RequestContext) -> None:
         """Check that the caller has the stored voice, and let the pod fetch it. Raises RequestRefusedError."""
@@ -92,7 +121,7 @@ class Speech:
         context.model, context.input_characters = name, speech.input_characters
         context.response_format = speech.response_format
         self.accounts.charge_audio(context, speech.audio_seconds)
-        return speech.naming(model.model), model
+        return speech, model
 
     async def _respond(self, request: web.Request, speech: SpeechRequest, model: ModelEntry) -> web.StreamResponse:
         context = request[CONTEXT]

@@ -1,4 +1,4 @@
-"""The file of a stored voice: a line of JSON, then the recording or a designed voice's latents. Pure.
+"""The file of a stored voice or consent: a line of JSON, then the recording or a designed voice's latents. Pure.
 
 Knows: the layout and the ids that the inference server has too (a contract test compares them), and what a gateway
 adds: the tenant that owns the voice, whether a server has checked the recording, the model that a designed voice was
@@ -8,27 +8,30 @@ Does not know: folders, other gateways, what latents mean.
 
 import hashlib
 import math
-import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from voxfleet_protocols.voice_upload import (
+    MAX_CONSENT_CHARACTERS,
+    MAX_LANGUAGE_CHARACTERS,
+    MAX_NAME_CHARACTERS,
+    MAX_PROMPT_CHARACTERS,
+    MAX_RECORDING_BYTES,
+    MAX_TRANSCRIPT_CHARACTERS,
+)
 
+from voxfleet_gateway.decisions.voice_names import CONSENT_ID, VOICE_ID, is_consent_id
 from voxfleet_gateway.errors import VoiceFileError
 
-MAX_NAME_CHARACTERS = 256
-MAX_TRANSCRIPT_CHARACTERS = 1000
-MAX_CONSENT_CHARACTERS = 1000
-MAX_RECORDING_BYTES = 10 * 2**20
 MAX_HEADER_BYTES = 16 * 2**10
 MAX_FILE_BYTES = MAX_HEADER_BYTES + MAX_RECORDING_BYTES
 MAX_REASON_CHARACTERS = 160
 LATENT_BYTES = 4  # of a float32
-VOICE_ID = re.compile(r"voice_[0-9a-f]{32}")
 
 VoiceKey = tuple[str, str]  # tenant, id
-VoiceType = Literal["audio_sample", "seed"]
+VoiceType = Literal["audio_sample", "seed", "consent"]
 
 
 class Check(StrEnum):
@@ -45,12 +48,14 @@ class VoiceHeader(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")  # a later version may add fields
 
     format: Literal["voxfleet-voice-1"] = "voxfleet-voice-1"
-    id: str = Field(pattern=f"^{VOICE_ID.pattern}$")
+    id: str = Field(pattern=f"^({VOICE_ID.pattern}|{CONSENT_ID.pattern})$")
     name: str = Field(default="", max_length=MAX_NAME_CHARACTERS)
     created_at: int = Field(default=0, ge=0)
     type: VoiceType = "audio_sample"
     transcript: str = Field(default="", max_length=MAX_TRANSCRIPT_CHARACTERS)
     consent: str = Field(default="", max_length=MAX_CONSENT_CHARACTERS)
+    language: str = Field(default="", max_length=MAX_LANGUAGE_CHARACTERS)  # of what a consent says
+    prompt: str = Field(default="", max_length=MAX_PROMPT_CHARACTERS)  # from which the seed was made
     seed: int | None = Field(default=None, ge=0, lt=2**63)
     patches: int = Field(default=0, ge=0)
     latents_shape: tuple[int, int, int] | None = None
@@ -67,6 +72,16 @@ class VoiceHeader(BaseModel):
     def key(self) -> VoiceKey:
         """Tenant and id."""
         return self.tenant, self.id
+
+    @property
+    def is_consent(self) -> bool:
+        """Whether it is a consent's, a deleted one's too; all others are voices'."""
+        return is_consent_id(self.id)
+
+    @property
+    def hashed_text(self) -> str:
+        """What is hashed into the id beside the payload."""
+        return self.language if self.type == "consent" else self.transcript
 
     @property
     def is_unchecked(self) -> bool:
@@ -93,17 +108,12 @@ class StoredVoice:
     payload: bytes
 
 
-def is_voice_id(name: str) -> bool:
-    """Return whether a name has the form of an id; only ids become part of a path or URL."""
-    return VOICE_ID.fullmatch(name) is not None
-
-
-def voice_id(payload: bytes, transcript: str, voice_type: VoiceType = "audio_sample") -> str:
-    """Return the id of a recording or of latents with their transcript, the same in every region."""
+def voice_id(payload: bytes, text: str, voice_type: VoiceType = "audio_sample") -> str:
+    """Return the id of a recording or of latents with their transcript or language, the same in every region."""
     digest = hashlib.sha256(f"{voice_type} {len(payload)} ".encode())
     digest.update(payload)
-    digest.update(transcript.encode())
-    return f"voice_{digest.hexdigest()[:32]}"
+    digest.update(text.encode())
+    return f"{'cons' if voice_type == 'consent' else 'voice'}_{digest.hexdigest()[:32]}"
 
 
 def serialize(voice: StoredVoice) -> bytes:
@@ -128,7 +138,7 @@ def parse(data: bytes, key: VoiceKey) -> StoredVoice:
     payload = data[data.index(b"\n") + 1 :]
     if header.key != key or header.is_deleted:
         raise VoiceFileError(f"not the voice {key[1]} of this tenant")
-    if len(payload) != header.payload_bytes or voice_id(payload, header.transcript, header.type) != header.id:
+    if len(payload) != header.payload_bytes or voice_id(payload, header.hashed_text, header.type) != header.id:
         raise VoiceFileError(f"the payload is not the one of {header.id}: its hash or its length is another one")
     if header.type == "seed" and not _has_shape(len(payload), header.latents_shape):
         raise VoiceFileError(f"latents of {len(payload)} bytes cannot have the shape {header.latents_shape}")

@@ -1,4 +1,4 @@
-"""Which voices there are, by tenant, and which of two versions holds. Pure.
+"""Which voices and consents there are, by tenant, and which of two versions holds. Pure.
 
 Knows: limits per tenant and of all voices, that any tenant may use a voice without an owner, how long a deletion is
 remembered. Does not know: files, other gateways, clocks (the time is an argument).
@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import takewhile
 
+from voxfleet_gateway.decisions.voice_names import is_consent_id
 from voxfleet_gateway.errors import VoicesFullError
 from voxfleet_gateway.voices.file_format import VoiceHeader, VoiceKey
 
@@ -27,13 +28,16 @@ class Limits:
 
 @dataclass(slots=True)
 class VoiceIndex:
-    """The newest known header of every voice, deleted ones included."""
+    """The newest known header of every voice and consent, deleted ones included."""
 
     headers: dict[VoiceKey, VoiceHeader] = field(default_factory=dict)
     changes: dict[VoiceKey, int] = field(default_factory=dict)  # number of each key's last change, in order
     last_change: int = 0
     unchecked: dict[VoiceKey, VoiceHeader] = field(default_factory=dict)  # recordings no server has decided about
 
+    ids: dict[tuple[str, str], set[str]] = field(
+        default_factory=dict
+    )  # by tenant and name, of voices that are not deleted
     sum: int = 0  # exclusive or of the headers' hashes, whatever order they came in
 
     def merge(self, header: VoiceHeader) -> bool:
@@ -42,6 +46,7 @@ class VoiceIndex:
         if known is not None and not header.is_newer_than(known):
             return False
         self.headers[header.key] = header
+        self._rename(known, header)
         self.sum ^= _hash(header) ^ (_hash(known) if known is not None else 0)
         if header.is_unchecked:
             self.unchecked[header.key] = header
@@ -73,6 +78,10 @@ class VoiceIndex:
         found = (self.headers.get(key) for key in ((tenant, voice), (SHARED, voice)))
         return next((header for header in found if header is not None and not header.is_deleted), None)
 
+    def ids_of(self, tenant: str, name: str) -> frozenset[str]:
+        """Return the ids of the voices of this name that the tenant may use."""
+        return frozenset(self.ids.get((tenant, name), ())) | frozenset(self.ids.get((SHARED, name), ()))
+
     def designed(self, wanted: VoiceHeader) -> VoiceHeader | None:
         """Return the tenant's own voice of the same seed, text and model, made before; a request may be repeated."""
         same = ((each, _design(each)) for each in self.headers.values() if each.type == "seed" and not each.is_deleted)
@@ -80,9 +89,33 @@ class VoiceIndex:
 
     def of_tenant(self, tenant: str) -> list[VoiceHeader]:
         """Return the voices that the tenant may use, oldest first, one per id."""
-        usable = [each for each in self.headers.values() if each.tenant in {tenant, SHARED} and not each.is_deleted]
+        return self._usable(tenant, are_consents=False)
+
+    def consents_of(self, tenant: str) -> list[VoiceHeader]:
+        """Return the consents that the tenant's voices may name, oldest first, one per id."""
+        return self._usable(tenant, are_consents=True)
+
+    def made_with(self, consent: VoiceHeader) -> list[VoiceHeader]:
+        """Return the voices that name the consent: its owner's, and all tenants' where it has none."""
+        named = (each for each in self.headers.values() if each.consent == consent.id and not each.is_deleted)
+        return [each for each in named if consent.tenant in {each.tenant, SHARED}]
+
+    def _usable(self, tenant: str, *, are_consents: bool) -> list[VoiceHeader]:
+        alike = (each for each in self.headers.values() if each.is_consent is are_consents)
+        usable = [each for each in alike if each.tenant in {tenant, SHARED} and not each.is_deleted]
         by_id = {each.id: each for each in sorted(usable, key=lambda each: each.tenant == tenant)}
         return sorted(by_id.values(), key=lambda each: (each.created_at, each.id))
+
+    def _rename(self, before: VoiceHeader | None, after: VoiceHeader) -> None:
+        if after.is_consent:
+            return
+        if before is not None and not before.is_deleted:
+            named = self.ids[before.tenant, before.name]
+            named.discard(before.id)
+            if not named:
+                del self.ids[before.tenant, before.name]
+        if not after.is_deleted:
+            self.ids.setdefault((after.tenant, after.name), set()).add(after.id)
 
     def next_version(self, key: VoiceKey, now_microseconds: int) -> int:
         """Return the version of a change made now: larger than the known one, whatever the clocks say."""
@@ -94,8 +127,10 @@ class VoiceIndex:
         others = [each for each in self.headers.values() if each.key != key and not each.is_deleted]
         own = [each for each in others if each.tenant == key[0]]
         own_bytes, all_bytes = (sum(each.payload_bytes for each in group) for group in (own, others))
-        if len(own) >= limits.tenant_voices:
-            raise VoicesFullError(f"{len(own)} voices are stored; the limit is {limits.tenant_voices} per tenant")
+        alike = sum(each.is_consent is is_consent_id(key[1]) for each in own)
+        if alike >= limits.tenant_voices:
+            kind = "consents" if is_consent_id(key[1]) else "voices"
+            raise VoicesFullError(f"{alike} {kind} are stored; the limit is {limits.tenant_voices} per tenant")
         if own_bytes + size > limits.tenant_bytes:
             raise VoicesFullError(
                 f"voices of {own_bytes} bytes are stored, this one has {size}; the limit is {limits.tenant_bytes} per "

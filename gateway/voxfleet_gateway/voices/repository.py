@@ -1,4 +1,4 @@
-"""The voices of this gateway: found in memory, read from the folder, and asked of its peers when they are missing here.
+"""The voices and consents of this gateway: found in memory, read from the folder, and asked of its peers if missing.
 
 Knows: the order of those three, that every call which blocks on the disk runs in a thread, that a change is written
 before it is known. Does not know: HTTP; how peers are reached (peers.py).
@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from voxfleet_gateway.decisions.voice_names import is_stored_id
 from voxfleet_gateway.errors import VoiceFileError, VoicesUnavailableError
 from voxfleet_gateway.voices.absence import Presence, returning, unconfirmed
 from voxfleet_gateway.voices.check_result import CheckResult
 from voxfleet_gateway.voices.disk import VoiceFolder
-from voxfleet_gateway.voices.file_format import StoredVoice, VoiceHeader, VoiceKey, is_voice_id, parse
+from voxfleet_gateway.voices.file_format import StoredVoice, VoiceHeader, VoiceKey, parse
 from voxfleet_gateway.voices.index import SHARED, Limits, VoiceIndex
 
 MISSING_SECONDS = 2.0  # in which peers are not asked again for a voice that none of them has
@@ -83,7 +84,7 @@ class VoiceRepository:
 
     async def find(self, tenant: str, voice: str) -> VoiceHeader | None:
         """Return the voice that the tenant's requests may use under this id, from here or from a peer."""
-        if not is_voice_id(voice):
+        if not is_stored_id(voice):
             return None
         self.check_presence()
         found = self.index.find(tenant, voice)
@@ -105,7 +106,7 @@ class VoiceRepository:
     async def read_own(self, key: VoiceKey) -> bytes | None:
         """Return a voice's file from the folder alone; a damaged one is fetched from a peer again."""
         known = self.index.headers.get(key)
-        if not is_voice_id(key[1]) or (known is not None and known.is_deleted):
+        if not is_stored_id(key[1]) or (known is not None and known.is_deleted):
             return None
         try:
             return await asyncio.to_thread(self.folder.read, key)

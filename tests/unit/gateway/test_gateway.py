@@ -14,7 +14,7 @@ from voxfleet_gateway.gateway import Gateway, open_gateway
 from voxfleet_gateway.pods import fleet as fleet_module
 from voxfleet_gateway.regions import RegionKey, Registry
 from voxfleet_gateway.request_context import new_context
-from voxfleet_gateway.server.internal import load_body
+from voxfleet_gateway.server.internal.load import load_body
 from voxfleet_gateway.settings import Settings
 
 EU = RegionKey("default", "narrator", "eu")

@@ -2,13 +2,15 @@
 
 import asyncio
 import re
+import time
 from typing import Any
 
 import aiohttp
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
 from prometheus_client import REGISTRY, generate_latest
-from voxfleet_gateway import telemetry
+from voxfleet_gateway import serving, telemetry
 from voxfleet_gateway.errors import UpstreamFailure
 from voxfleet_gateway.serving import metrics_app
 
@@ -160,6 +162,21 @@ async def test_the_metrics_port_refreshes_the_gauges() -> None:
         assert b"voxfleet_gateway_requests" in await got.read()
     await runner.cleanup()
     assert called == [1]
+
+
+async def test_no_gauge_is_cleared_while_another_scrape_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    events: list[str] = []
+
+    def write() -> bytes:
+        events.append("begins")
+        time.sleep(0.05)
+        events.append("ends")
+        return b""
+
+    monkeypatch.setattr(serving, "generate_latest", write)
+    handler = next(iter(metrics_app(lambda: events.append("cleared")).router.routes())).handler
+    await asyncio.gather(*(handler(make_mocked_request("GET", "/metrics")) for _ in range(3)))  # type: ignore[arg-type]
+    assert events == ["cleared", "begins", "ends"] * 3
 
 
 def test_names_follow_the_conventions_of_prometheus() -> None:

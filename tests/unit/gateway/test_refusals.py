@@ -12,8 +12,8 @@ DOCS = Path(__file__).parents[3] / "docs"
 def test_every_route_and_code_is_documented() -> None:
     text = (DOCS / "gateway-responses.md").read_text()
     package = Path(telemetry.__file__).parent
-    refusals = (package / "refusals.py").read_text()
-    codes = {*re.findall(r'"([a-z]+_[a-z_]+)"', refusals)}
+    kinds = [each.read_text() for each in (package / "refusals").glob("[a-z]*.py")]
+    codes = {code for kind in kinds for code in re.findall(r'"([a-z]+_[a-z_]+)"', kind)}
     routes = re.findall(r'"((?:hold|spill)-\w+|nearest|failover)"', (package / "decisions" / "routing.py").read_text())
     assert {"region_waking", "gateway_draining", "model_not_found"} <= codes
     assert {"spill-wake", "nearest"} <= {*routes}

@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import importlib
 import inspect
 import json
+import pkgutil
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -16,6 +18,7 @@ from voxfleet_gateway.decisions.accounts.limits import Exceeded, LimitName
 from voxfleet_gateway.decisions.routing import REFUSAL_BY_FILTER, Decision
 from voxfleet_gateway.dispatch.dispatcher import Dispatcher
 from voxfleet_gateway.errors import Refusal, RequestRefusedError
+from voxfleet_gateway.refusals.forms import unavailable
 from voxfleet_gateway.server.middleware import _refusal_of
 from voxfleet_gateway.telemetry import REFUSALS
 from websockets.asyncio.client import ClientConnection, connect
@@ -36,11 +39,10 @@ ARGUMENTS: dict[str, Any] = {
 
 
 def every_refusal() -> dict[str, Refusal]:
-    """Return one of each function in refusals.py, called with what a client might send."""
+    """Return one of each function in refusals/, called with what a client might send."""
     made = {}
-    for name, function in inspect.getmembers(refusals, inspect.isfunction):
-        if function.__module__ != refusals.__name__ or name.startswith("_"):
-            continue
+    for name in refusals.__all__:
+        function = getattr(refusals, name)
         needed = [each for each in inspect.signature(function).parameters.values() if each.default is each.empty]
         kinds = [each.annotation if isinstance(each.annotation, str) else _written(each.annotation) for each in needed]
         made[name] = function(*(ARGUMENTS[kind] for kind in kinds))
@@ -101,6 +103,17 @@ def refusing(refusal: Refusal) -> Callable[..., Any]:
     return refuse
 
 
+def test_the_table_has_every_refusal_of_every_kind() -> None:
+    prefix = f"{refusals.__name__}."
+    kinds = [importlib.import_module(each.name) for each in pkgutil.iter_modules(refusals.__path__, prefix)]
+    assert len(kinds) > 5
+    for kind in kinds:
+        for name, function in inspect.getmembers(kind, inspect.isfunction):
+            is_part = name.startswith("_") or function is unavailable  # of refusals, and none itself
+            is_of_this_kind = function.__module__ == kind.__name__ and not is_part
+            assert name in refusals.__all__ or not is_of_this_kind, (kind.__name__, name)
+
+
 def test_the_table_is_walked() -> None:
     assert len(ALL) > 30
     assert {"no_pod_responded", "session_idle", "limit_exceeded", "refused_by_decision"} <= ALL.keys()
@@ -146,7 +159,7 @@ async def test_every_kind_is_counted_once_as_a_response_an_event_and_in_a_sessio
 async def test_a_handshake_is_counted(wire: Any) -> None:
     refused = {
         "model_not_found": ("?model=x", {}),
-        "origin_forbidden": ("", {"Origin": "https://evil.example"}),
+        "origin_not_allowed": ("", {"Origin": "https://evil.example"}),
     }
     since = Since()
     async with wire.gateway(settings={"max_sessions": 1}) as (port, _):
@@ -193,9 +206,9 @@ async def test_the_ends_of_sessions_are_counted(wire: Any, monkeypatch: pytest.M
                 while not gateway.live.sessions:  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
             (session,) = gateway.live.sessions
-            await session.restart()
+            await session.end(refusals.gateway_draining())
             assert await codes_of(socket) == ["gateway_draining"]
-        ends = ("request_entity_too_large", "region_waking", "session_idle", "gateway_draining")
+        ends = ("body_too_large", "region_waking", "session_idle", "gateway_draining")
         assert await since(4) == dict.fromkeys(ends, 1)
 
 

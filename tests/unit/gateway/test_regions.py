@@ -75,6 +75,19 @@ def test_a_bare_name_cannot_shadow_another_model_s_full_name() -> None:
     assert found.name == "narrator"
 
 
+def test_an_alias_is_a_name_that_the_oldest_owns() -> None:
+    old = entry(name="old", created_at="2025-01-01T00:00:00Z", model="m", aliases=["tts-1"])
+    new = entry(name="new", model="tts-1", aliases=["tts-1-hd", "default/old"])
+    registry = Registry.of([new, old])
+    assert registry.resolve("tts-1") == old
+    assert registry.resolve("tts-1-hd") == new
+    assert registry.resolve("default/old") == old, "an alias cannot shadow a full name"
+    registry.remove(old)
+    assert registry.resolve("tts-1") == new
+    registry.put(new.model_copy(update={"aliases": ()}))
+    assert registry.names() == ("tts-1", "default/new")
+
+
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("xyz"), st.booleans()), max_size=9))
 def test_every_model_is_always_reachable(rows: list[tuple[str, str, bool]]) -> None:
     models = {name: entry(name=name, model=model, owns_model_name=owns) for name, model, owns in rows}
@@ -84,14 +97,24 @@ def test_every_model_is_always_reachable(rows: list[tuple[str, str, bool]]) -> N
 
 
 @given(
-    st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["x", "y", "default/a"]), st.booleans(), st.booleans()))
-)
-def test_changes_one_by_one_lead_to_the_same_names_as_all_at_once(rows: list[tuple[str, str, bool, bool]]) -> None:
-    registry, present = Registry(), {}
-    for name, model, owns, removed in rows:
-        made = entry(
-            name=name, model=model, owns_model_name=owns, created_at=f"2025-01-0{'abc'.index(name) + 1}T00:00:00Z"
+    st.lists(
+        st.tuples(
+            st.sampled_from("abc"),
+            st.sampled_from(["x", "y", "default/a"]),
+            st.lists(st.sampled_from(["x", "y", "z", "default/a"]), unique=True, max_size=2),
+            st.booleans(),
+            st.booleans(),
         )
+    )
+)
+def test_changes_one_by_one_lead_to_the_same_names_as_all_at_once(
+    rows: list[tuple[str, str, list[str], bool, bool]],
+) -> None:
+    registry, present = Registry(), {}
+    for name, model, aliases, owns, removed in rows:
+        created_at = f"2025-01-0{'abc'.index(name) + 1}T00:00:00Z"
+        named = [each for each in aliases if each != model]
+        made = entry(name=name, model=model, aliases=named, owns_model_name=owns, created_at=created_at)
         present[name] = made
         registry.put(made)
         if removed:

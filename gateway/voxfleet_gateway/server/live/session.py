@@ -11,21 +11,16 @@ from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 
 from aiohttp import WebSocketError, WSCloseCode, WSMsgType, web
+from voxfleet_protocols import vllm_omni
 
 from voxfleet_gateway.decisions.hold.tickets import Ticket
 from voxfleet_gateway.dispatch.target import Target, target_headers
 from voxfleet_gateway.errors import Refusal, RequestRefusedError, UpstreamFailedError
-from voxfleet_gateway.refusals import (
-    binary_message,
-    body_too_large,
-    broke_off,
-    gateway_draining,
-    session_idle,
-)
+from voxfleet_gateway.refusals import binary_message, body_too_large, broke_off, session_idle
 from voxfleet_gateway.regions import ModelEntry
 from voxfleet_gateway.request_context import RequestContext
 from voxfleet_gateway.server.live.backlog import Backlog
-from voxfleet_gateway.server.live.channel import Channel, ClientGoneError, CloseCode
+from voxfleet_gateway.server.live.channel import STATUS_OF_CLOSE, Channel, ClientGoneError, ClientSocket, CloseCode
 from voxfleet_gateway.server.live.intake import Intake
 from voxfleet_gateway.server.live.messages import (
     END,
@@ -37,6 +32,8 @@ from voxfleet_gateway.server.live.messages import (
 )
 from voxfleet_gateway.server.live.relay import PodClosed, Progress, Relay, connected
 from voxfleet_gateway.server.middleware import CLIENT_LEFT, STREAM_PATH
+from voxfleet_gateway.server.protocols.refused import as_refusal
+from voxfleet_gateway.server.protocols.served_models import served_models
 from voxfleet_gateway.server.requests.speech_request import estimated_audio_seconds
 from voxfleet_gateway.server.speech import Speech
 from voxfleet_gateway.server.upstream.attempt import upstream_headers
@@ -44,11 +41,6 @@ from voxfleet_gateway.server.upstream.retries import until_answered
 from voxfleet_gateway.telemetry import BROKEN_STREAMS
 
 START_SECONDS = 60.0  # for the first session.start
-# Of a session that its pod ended with this close code, in metrics and logs.
-STATUS: dict[int, HTTPStatus] = {
-    CloseCode.IDLE: HTTPStatus.REQUEST_TIMEOUT,
-    CloseCode.TRY_LATER: HTTPStatus.SERVICE_UNAVAILABLE,
-}
 NOTHING_SPOKEN = {"type": "session.done", "usage": {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}}
 
 
@@ -57,7 +49,7 @@ class Session:
     """One accepted WebSocket."""
 
     request: web.Request
-    socket: web.WebSocketResponse
+    socket: ClientSocket
     speech: Speech
     context: RequestContext
     intake: Intake
@@ -67,12 +59,14 @@ class Session:
     client_code: int = CloseCode.DONE  # what the client closed with
     close_code: int | None = None  # what the client is closed with
     serving: asyncio.Task[None] | None = None
+    has_received: bool = False  # a message: the first one may be of another protocol
 
     async def run(self) -> None:
         """Run the session to its end; the context gets the status that it is counted by."""
         self.context.status = CLIENT_LEFT  # until it ends otherwise
         reading = asyncio.create_task(self._read_all())
         serving = self.serving = asyncio.create_task(self._serve())
+        keeping = asyncio.create_task(self.channel.keep_alive(lambda: self.progress.passed_events == 0))
         try:
             await asyncio.wait({reading, serving}, return_when=asyncio.FIRST_COMPLETED)
             ended = serving if serving.done() else reading
@@ -81,9 +75,9 @@ class Session:
         except ClientGoneError:
             self.context.is_truncated = True
         finally:
-            for task in (reading, serving):
+            for task in (reading, serving, keeping):
                 task.cancel()
-            await asyncio.gather(reading, serving, return_exceptions=True)
+            await asyncio.gather(reading, serving, keeping, return_exceptions=True)
         if self.close_code is not None:
             # Not before `reading` has ended: the client's own close frame is waited for, so that it reads everything.
             await self.channel.close(self.close_code)
@@ -93,12 +87,15 @@ class Session:
         """The messages that were taken."""
         return self.intake.backlog
 
-    async def restart(self) -> None:
-        """End the session because this process ends."""
+    async def end(self, refusal: Refusal) -> None:
+        """End the session with an `error` event: this process ends, or the client's key is no longer valid."""
         self.context.is_truncated = True
-        await self._refuse(gateway_draining(), CloseCode.RESTART)
-        if self.serving is not None:
-            self.serving.cancel()
+        is_client_fault = refusal.status < HTTPStatus.INTERNAL_SERVER_ERROR
+        try:
+            await self._refuse(refusal, CloseCode.IDLE if is_client_fault else CloseCode.RESTART)
+        finally:  # also where its client takes nothing
+            if self.serving is not None:
+                self.serving.cancel()
 
     async def _read_all(self) -> None:
         """Take the client's messages until it closes."""
@@ -111,18 +108,36 @@ class Session:
             else:
                 self.client_code = self.socket.close_code or CloseCode.DONE
                 if isinstance(message.data, WebSocketError) and message.data.code == WSCloseCode.MESSAGE_TOO_BIG:
-                    refusal = body_too_large(
-                        self.speech.settings.max_message_bytes
-                    )  # the close code says it to the client
+                    refusal = body_too_large(self.speech.settings.max_message_bytes)  # the client has the close code
                     self.context.record_refusal(refusal.code)
                     self.context.status = refusal.status
                 return
 
     async def _take(self, text: str) -> None:
+        begins_other = not self.has_received and self.channel.translation is None and vllm_omni.begins(text)
+        self.has_received = True
+        if begins_other:
+            self.channel.translation = vllm_omni.VllmOmniSession(self._default_model)
         try:
-            await self.intake.take(text)
+            for message in self._translated(text):
+                await self.intake.take(message)
         except RequestRefusedError as refused:
             await self.channel.send_refusal(refused.refusal)
+            if begins_other:  # nothing can follow a config that was refused
+                self.backlog.offer(json.dumps({"type": END}))
+
+    @property
+    def _default_model(self) -> str:
+        """The model of a session whose first message names none: the query's, or the caller's only one."""
+        models = served_models(self.speech.dispatcher, self.context.caller)
+        only = models[0].names[0] if len(models) == 1 else ""
+        return self.request.query.get("model") or only
+
+    def _translated(self, text: str) -> list[str]:
+        if self.channel.translation is None:
+            return [text]
+        with as_refusal():
+            return [json.dumps(each) for each in self.channel.translation.received(text)]
 
     async def _serve(self) -> None:
         try:
@@ -131,6 +146,9 @@ class Session:
         except TimeoutError:
             await self._refuse(session_idle(self.start_seconds), CloseCode.IDLE)
             return
+        except RequestRefusedError as refused:  # of a protocol whose start cannot be sent again
+            await self._refuse(refused.refusal, CloseCode.of(refused.refusal))
+            return
         try:
             if start is None or model is None:
                 await self.channel.send_text(json.dumps(NOTHING_SPOKEN))
@@ -138,7 +156,7 @@ class Session:
             else:
                 await self._dispatch(start, model)
         except RequestRefusedError as refused:
-            await self._refuse(refused.refusal, _close_code(refused.refusal))
+            await self._refuse(refused.refusal, CloseCode.of(refused.refusal))
 
     async def _first_message(self) -> tuple[SessionStart, ModelEntry] | None:
         """Return the first valid session.start and its model; None when the client ends the session before it."""
@@ -151,6 +169,8 @@ class Session:
                 start = replace(start, model=self.context.asked_model or start.model)
                 model = self.speech.dispatcher.model(start.model, self.context.caller)
             except RequestRefusedError as refused:
+                if self.channel.translation is not None:  # its session.start is the handshake, of which there is one
+                    raise
                 self.backlog.drop_sent()
                 self.intake.give_back(fields)
                 await self.channel.send_refusal(refused.refusal)
@@ -207,8 +227,8 @@ class Session:
     async def _ended(self, closed: PodClosed) -> None:
         """Close as the pod closed; after an error event where it broke off."""
         if not closed.is_broken:
-            is_done = self.progress.is_done
-            self._end(HTTPStatus.OK if is_done else STATUS.get(closed.code, HTTPStatus.BAD_GATEWAY), closed.code)
+            status = STATUS_OF_CLOSE.get(closed.code, HTTPStatus.BAD_GATEWAY)
+            self._end(HTTPStatus.OK if self.progress.is_done else status, closed.code)
             return
         if self.context.key is not None and not self.context.is_relayed:
             BROKEN_STREAMS.labels(*self.context.key.labels).inc()
@@ -226,9 +246,3 @@ class Session:
 
     def _end(self, status: int, code: int) -> None:
         self.context.status, self.close_code = int(status), int(code)
-
-
-def _close_code(refusal: Refusal) -> CloseCode:
-    if refusal.retry_after_seconds is not None:
-        return CloseCode.TRY_LATER
-    return CloseCode.FAILED if refusal.status >= HTTPStatus.INTERNAL_SERVER_ERROR else CloseCode.IDLE

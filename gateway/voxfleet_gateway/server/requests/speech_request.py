@@ -9,17 +9,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from voxfleet_gateway.errors import RequestRefusedError
-from voxfleet_gateway.refusals import bad_request, too_many_values
+from voxfleet_protocols.spoken_text import half_pair, has_speech
+
+from voxfleet_gateway.errors import Refusal, RequestRefusedError
+from voxfleet_gateway.refusals import bad_request, missing_field, too_many_values, wrong_field
 
 MAX_JSON_VALUES = 10_000  # a speech request has some 20; its text may hold 4,096 commas
 COUNTED_BYTES = 64 * 1024
 MAX_INPUT_CHARACTERS = 4096  # as OpenAI's API and the inference server
 SECONDS_PER_BYTE = 0.075
 EVENTS = "sse"
-RESPONSE_FORMATS = ("mp3", "opus", "aac", "flac", "wav", "pcm")
+RESPONSE_FORMATS = ("mp3", "opus", "aac", "flac", "wav", "pcm", "mulaw", "alaw")
 STREAM_FORMATS = ("audio", EVENTS)
 SPEED_BOUNDS = (0.25, 4.0)  # as OpenAI's API
+SAMPLE_RATE_BOUNDS = (8000, 96_000)  # of all formats; each server refuses those that one format lacks
 
 
 @dataclass(slots=True)
@@ -52,13 +55,17 @@ class SpeechRequest:
     voice: str  # a name or an id; empty: the default
     wants_events: bool  # the response is an event stream, which comments can keep open while the request is held
 
-    def naming(self, served_model: str) -> "SpeechRequest":
-        """Return the request with the model name that the server serves; itself when the name is the same."""
-        if self.model == served_model:
+    def naming(self, served_model: str, voice: str | None = None) -> "SpeechRequest":
+        """Return the request with the model name that the server serves, and the voice that its name means.
+
+        Itself when both are the same; without a voice only the model is named.
+        """
+        voice = self.voice if voice is None else voice
+        if (self.model, self.voice) == (served_model, voice):
             return self
-        fields = {**json.loads(self.body.data), "model": served_model}
+        fields = {**json.loads(self.body.data), "model": served_model} | ({"voice": voice} if voice else {})
         named = json.dumps(fields).encode()  # ASCII: lone surrogates pass too
-        return replace(self, model=served_model, body=KeptBody(named, self.body.on_release))
+        return replace(self, model=served_model, voice=voice, body=KeptBody(named, self.body.on_release))
 
 
 def parse_model_name(body: bytes) -> tuple[str, dict[str, Any]]:
@@ -80,10 +87,10 @@ def parse_object(body: bytes) -> dict[str, Any]:
 
 
 def named_model(fields: dict[str, Any]) -> str:
-    """Return the model's name. Raises RequestRefusedError (400)."""
+    """Return the model's name, which may be any string. Raises RequestRefusedError (400)."""
     model = fields.get("model")
-    if not isinstance(model, str) or not model:
-        raise RequestRefusedError(bad_request(f"'model' must be a non-empty string, not {_given(model)}.", "model"))
+    if not isinstance(model, str):
+        raise RequestRefusedError(_wrong(fields, "model", "a string, the name of a model"))
     return model
 
 
@@ -99,9 +106,9 @@ def _check_values(body: bytes) -> None:
 
 def check_speech(model: str, fields: dict[str, Any], body: bytes) -> SpeechRequest:
     """Return the checked request. Raises RequestRefusedError (400), which names the field and its bounds."""
-    _check_input(fields.get("input"))
-    _check_choice(fields, "stream_format", STREAM_FORMATS)
+    _check_input(fields)
     check_output(fields)
+    _check_choice(fields, "stream_format", STREAM_FORMATS)
     text = fields["input"]
     return SpeechRequest(
         model=model,
@@ -117,14 +124,17 @@ def check_speech(model: str, fields: dict[str, Any], body: bytes) -> SpeechReque
 def named_voice(fields: dict[str, Any]) -> str:
     """Return the voice's name or id, given as a string or as OpenAI's `{"id": ...}`; empty for anything else."""
     voice = fields.get("voice")
-    name = voice.get("id") if isinstance(voice, dict) else voice
+    name = voice["id"] if isinstance(voice, dict) and voice.keys() == {"id"} else voice
     return name if isinstance(name, str) else ""
 
 
 def check_output(fields: dict[str, Any]) -> None:
     """Check the fields that a session has too. Raises RequestRefusedError (400)."""
+    if fields.get("voice") not in (None, named_voice(fields)) and not named_voice(fields):
+        raise RequestRefusedError(_wrong(fields, "voice", 'the name or id of a voice, or {"id": ...}'))
     _check_choice(fields, "response_format", RESPONSE_FORMATS)
-    _check_speed(fields.get("speed"))
+    _check_number(fields, "speed", SPEED_BOUNDS)
+    _check_number(fields, "sample_rate", SAMPLE_RATE_BOUNDS)
 
 
 def estimated_audio_seconds(text: str) -> float:
@@ -132,45 +142,39 @@ def estimated_audio_seconds(text: str) -> float:
     return SECONDS_PER_BYTE * len(text.encode(errors="surrogatepass"))  # of UTF-8, which has the same weights
 
 
-def _check_input(text: Any) -> None:
+def _check_input(fields: dict[str, Any]) -> None:
+    """Refuse what every server refuses. One that normalizes may find no speech in more texts, as in one of tags."""
+    text = fields.get("input")
     if not isinstance(text, str):
-        raise RequestRefusedError(bad_request(f"'input' must be a string, not {_given(text)}.", "input"))
+        raise RequestRefusedError(_wrong(fields, "input", "a string with at least one letter or digit to speak"))
+    bounds = f"a string of 1 to {MAX_INPUT_CHARACTERS} characters"
     if not text.strip():
         raise RequestRefusedError(
-            bad_request(f"'input' must have 1 to {MAX_INPUT_CHARACTERS} characters; it is empty.", "input")
+            wrong_field("input", bounds, "white space only" if text else "an empty string", "empty")
         )
     if len(text) > MAX_INPUT_CHARACTERS:
-        message = f"'input' must have 1 to {MAX_INPUT_CHARACTERS} characters, not {len(text)}."
-        raise RequestRefusedError(bad_request(message, "input"))
+        raise RequestRefusedError(wrong_field("input", bounds, str(len(text)), "too_long"))
+    if half := half_pair(text):
+        raise RequestRefusedError(wrong_field("input", "text", half))
+    if not has_speech(text):
+        raise RequestRefusedError(wrong_field("input", "text with a letter or a digit to speak", repr(text), "empty"))
 
 
 def _check_choice(fields: dict[str, Any], name: str, choices: tuple[str, ...]) -> None:
     given = fields.get(name)
     if given is not None and given not in choices:
-        raise RequestRefusedError(
-            bad_request(f"'{name}' must be one of {', '.join(choices)}, not {given!r:.80}.", name)
-        )
+        raise RequestRefusedError(_wrong(fields, name, f"one of {', '.join(choices)}"))
 
 
-def _check_speed(speed: Any) -> None:
-    low, high = SPEED_BOUNDS
-    if speed is None:
+def _check_number(fields: dict[str, Any], name: str, bounds: tuple[float, float]) -> None:
+    given, (low, high) = fields.get(name), bounds
+    if given is None:
         return
-    # bool is a subclass of int; true is no speed.
-    number = isinstance(speed, int | float) and not isinstance(speed, bool)
-    if not number or not low <= speed <= high:
-        raise RequestRefusedError(
-            bad_request(f"'speed' must be a number from {low} to {high}, not {speed!r:.80}.", "speed")
-        )
+    # bool is a subclass of int; true is no number.
+    is_number = isinstance(given, int | float) and not isinstance(given, bool)
+    if not is_number or not low <= given <= high:
+        raise RequestRefusedError(_wrong(fields, name, f"a number from {low:g} to {high:g}"))
 
 
-def _given(value: Any) -> str:
-    names = {
-        type(None): "absent",
-        bool: "a boolean",
-        int: "a number",
-        float: "a number",
-        list: "a list",
-        dict: "an object",
-    }
-    return names.get(type(value), "an empty string")
+def _wrong(fields: dict[str, Any], name: str, wanted: str) -> Refusal:
+    return wrong_field(name, wanted, repr(fields[name])) if name in fields else missing_field(name, wanted)

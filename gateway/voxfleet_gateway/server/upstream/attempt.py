@@ -5,6 +5,7 @@ Does not know: how the pod was found, how the response reaches the client (proxy
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from http import HTTPStatus
 
@@ -21,6 +22,8 @@ from voxfleet_gateway.server.responses import SHOULD_RETRY_HEADER, error_respons
 
 CONNECT_SECONDS = 2.0  # within a cluster a connection takes milliseconds
 PIECE_BYTES = 64 * 1024
+SPEECH_ANSWERS = frozenset({HTTPStatus.OK})
+OFFER_ANSWERS = frozenset({HTTPStatus.CREATED, HTTPStatus.NOT_IMPLEMENTED})  # of a pod with WebRTC, and without
 MAX_ERROR_BYTES = 64 * 1024  # of a pod's error body; OpenAI's form has a few hundred
 
 FORWARDED_TO_POD = ("Accept", "User-Agent", "traceparent", "tracestate")
@@ -54,12 +57,13 @@ class UpstreamStatusError(UpstreamFailedError):
 
 
 @asynccontextmanager
-async def started(
+async def started(  # noqa: PLR0913, PLR0917  # one attempt: where, what, how long, which answers
     session: aiohttp.ClientSession | RegionSession,
     url: str,
     headers: Mapping[str, str],
     body: KeptBody,
     timer: FirstByteTimer,
+    answers: AbstractSet[int] = SPEECH_ANSWERS,
 ) -> AsyncIterator[tuple[Upstream, bytes]]:
     """Send the request; yield the response and the first bytes of its body. Raises UpstreamFailedError before that."""
     upstream, finished = None, False
@@ -73,7 +77,7 @@ async def started(
                 )
                 if isinstance(session, RegionSession):
                     _check_peer(upstream)
-                first = await _first_chunk(upstream)
+                first = await _first_chunk(upstream, answers)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise UpstreamFailedError(_failure(error), repr(error)) from error
         yield upstream, first
@@ -138,14 +142,14 @@ def _check_peer(upstream: Upstream) -> None:
         raise UpstreamFailedError(UpstreamFailure.REFUSED, f"status {upstream.status}, {code:.80}")
 
 
-async def _first_chunk(upstream: Upstream) -> bytes:
-    """Return the first bytes of the body; raises UpstreamFailedError for a status of 500 or more, or of no error."""
+async def _first_chunk(upstream: Upstream, answers: AbstractSet[int]) -> bytes:
+    """Return the first bytes of the body; raises UpstreamFailedError for a 5xx, or a status that is no answer."""
     status = upstream.status
-    if 500 <= status < 600:  # noqa: PLR2004
+    if 500 <= status < 600 and status not in answers:  # noqa: PLR2004
         raise UpstreamStatusError(
             status, passed_headers(upstream), await read_error(upstream, upstream.content.readany)
         )
-    if status != HTTPStatus.OK and not 400 <= status < 600:  # noqa: PLR2004
+    if status not in answers and not 400 <= status < 600:  # noqa: PLR2004
         raise UpstreamFailedError(UpstreamFailure.INVALID, f"status {status}")  # no answer of a speech server
     return await upstream.content.readany()
 

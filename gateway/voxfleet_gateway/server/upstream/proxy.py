@@ -10,12 +10,14 @@ import socket
 import struct
 import time
 from collections.abc import AsyncIterator, Callable
+from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 
 import aiohttp
 from aiohttp import web
+from voxfleet_protocols.errors import form_of
 
 from voxfleet_gateway.accounts.accounts import meter_for
 from voxfleet_gateway.decisions.pods.stream_silence import StreamSilence
@@ -26,6 +28,7 @@ from voxfleet_gateway.request_context import RequestContext
 from voxfleet_gateway.server.requests.speech_request import KeptBody
 from voxfleet_gateway.server.responses import refuse
 from voxfleet_gateway.server.upstream.attempt import (
+    SPEECH_ANSWERS,
     FirstByteTimer,
     Upstream,
     is_delimited,
@@ -47,6 +50,7 @@ class SentRequest:
     path: str
     body: KeptBody
     hold_left_seconds: float
+    answers: AbstractSet[int] = SPEECH_ANSWERS  # statuses that are passed on, beside those of a client's mistake
 
 
 @dataclass(slots=True)
@@ -68,12 +72,17 @@ class Proxy:
         headers = upstream_headers(request.headers, context.request_id, target_headers(target, context))
         timer = _waiting(context, target.first_byte(sent.hold_left_seconds))
         session = target.session(self.session)
-        async with started(session, target.url(sent.path), headers, sent.body, timer) as (upstream, first):
+        async with started(session, target.url(sent.path), headers, sent.body, timer, sent.answers) as (
+            upstream,
+            first,
+        ):
             silence = target.silence()
             begun = await events.claim() if events is not None else None
             if begun is not None and upstream.status != HTTPStatus.OK:
                 # The head is sent already: the caller writes this error as an event.
                 return web.Response(status=upstream.status, body=await _error_body(upstream, silence, first))
+            if upstream.status != HTTPStatus.OK and form_of(context.path) is not None:
+                return await _kept_error(upstream, silence, first)
             response = begun or _response(upstream, context)
             if self.is_draining():
                 response.force_close()  # the client's next request must reach another gateway
@@ -209,6 +218,12 @@ async def _error_body(upstream: Upstream, silence: StreamSilence, first: bytes) 
         return await read_error(upstream, lambda: _next_chunk(upstream, silence), first)
     except (aiohttp.ClientError, OSError) as error:  # the client has seen nothing of this pod
         raise UpstreamFailedError(UpstreamFailure.RESET, repr(error)) from error
+
+
+async def _kept_error(upstream: Upstream, silence: StreamSilence, first: bytes) -> web.Response:
+    """Return a pod's error whole: it is written anew in the form of the client's protocol."""
+    body = await _error_body(upstream, silence, first)
+    return web.Response(status=upstream.status, headers=passed_headers(upstream), body=body)
 
 
 def set_reset_on_close(transport: asyncio.Transport | None, *, is_on: bool) -> None:

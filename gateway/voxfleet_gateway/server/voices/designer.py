@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 
 from aiohttp import web
+from voxfleet_protocols.voice_upload import DesignedVoice
 
 from voxfleet_gateway.decisions.hold.deadlines import hold_seconds
 from voxfleet_gateway.decisions.hold.tickets import Ticket
@@ -25,7 +26,6 @@ from voxfleet_gateway.request_context import RequestContext
 from voxfleet_gateway.server.middleware import CONTEXT
 from voxfleet_gateway.server.requests.speech_request import estimated_audio_seconds
 from voxfleet_gateway.server.speech import Speech
-from voxfleet_gateway.server.voices.upload import DesignedUpload
 from voxfleet_gateway.voices.file_format import Check, StoredVoice, VoiceHeader
 from voxfleet_gateway.voices.pod_voices import DESIGN_PATH, PodVoices
 
@@ -41,7 +41,7 @@ class Designer:
     speech: Speech
     pods: PodVoices
 
-    def wanted(self, upload: DesignedUpload, context: RequestContext) -> VoiceHeader:
+    def wanted(self, upload: DesignedVoice, context: RequestContext) -> VoiceHeader:
         """Return what the voice's header will have, whichever pod draws it. Raises RequestRefusedError."""
         model = self._model(upload, context)
         return VoiceHeader(
@@ -51,6 +51,7 @@ class Designer:
             type="seed",
             transcript=SAMPLE_TEXT if upload.transcript is None else upload.transcript,
             seed=upload.seed,
+            prompt=upload.prompt,
             tenant=context.caller.tenant,
             check=Check.PASSED,
             model=model.full_name,
@@ -105,7 +106,7 @@ class Designer:
             identity = target.identity(context.caller)
             return _adopted(wanted, await self.pods.design_at(session, url, identity, fields, left_seconds))
 
-    def _model(self, upload: DesignedUpload, context: RequestContext) -> ModelEntry:
+    def _model(self, upload: DesignedVoice, context: RequestContext) -> ModelEntry:
         dispatcher, caller = self.speech.dispatcher, context.caller
         if upload.model:
             return dispatcher.model(upload.model, caller)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from voxfleet_gateway.decisions.voice_names import is_voice_id
 from voxfleet_gateway.errors import VoicesUnavailableError
 from voxfleet_gateway.server.requests.authentication import PEER_REGION
 from voxfleet_gateway.tokens import bearer_matches, gateway_token, tenant_of_voice_token
@@ -72,6 +73,8 @@ class InternalVoices:
             self.repository.check_presence()
             if self._is_gateway(request):
                 data = await self.repository.read_own((request.headers.get(TENANT_HEADER, ""), voice))
+            elif not is_voice_id(voice):
+                return _unauthorized()  # consents are for gateways alone
             elif (tenant := tenant_of_voice_token(self.internal_key, authorization, time.time())) is not None:
                 data = await self.repository.read(tenant, voice)
             else:

@@ -95,7 +95,8 @@ class Region:
         model = ModelEntry(**REGISTRY, regions=entries, gateway=rules or {})
         registry, fleet = Registry.of([model]), self.gateway.fleet
         fleet.registry = lambda: registry
-        pods = tuple(PodEndpoint(PodAddress("127.0.0.1", port), is_ready=True) for port in ports)
+        # Port 9, discard: at 9091 the gateway would read the load of a server that this machine happens to run.
+        pods = tuple(PodEndpoint(PodAddress("127.0.0.1", port, 9), is_ready=True) for port in ports)
         fleet.pods_behind = lambda service: pods if service[1] == self.name else ()
         fleet.refresh()
         for watch in self.gateway.watches:

@@ -42,12 +42,18 @@ def only_row(fleet: Fleet) -> ModelReport:
 def test_pods_are_summed_and_the_slowest_is_measured() -> None:
     """A waiting request counts as running while its pod has a free row: it gets it with the next step."""
     fleet = fleet_of(PodEndpoint(FIRST, "a", is_ready=True), PodEndpoint(SECOND, "b", is_ready=True))
-    report(fleet, FIRST, running_sequences=3, free_rows=29, step_seconds_p50=0.004, first_audio_seconds_p95=0.06)
-    report(fleet, SECOND, running_sequences=2, free_rows=30, waiting_sequences=1, step_seconds_p50=0.006)
+    report(
+        fleet, FIRST, running_sequences=3, free_rows=29, step_seconds_p50=0.004, first_audio_seconds_p95=0.06,
+        languages=["en"],
+    )  # fmt: skip
+    report(
+        fleet, SECOND, running_sequences=2, free_rows=30, waiting_sequences=1, step_seconds_p50=0.006, languages=["en"]
+    )
     row = only_row(fleet)
     assert (row.ref, row.ready_pods, row.rows, row.running, row.waiting) == (("d", "n"), 2, 64, 6, 0)
     assert (row.step_seconds_p50, row.first_audio_seconds_p95) == (0.006, 0.06)
     assert row.free_requests == 2 * 80
+    assert row.languages == ("en",)
 
 
 def test_arrivals_are_those_of_the_own_clients_in_whichever_region_they_were_served() -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 from voxfleet_gateway.peers import poller
 from voxfleet_gateway.peers.poller import PeerPolls
+from voxfleet_gateway.telemetry import SPILLS
 
 
 def failures(reason: str) -> float:
@@ -124,6 +125,22 @@ async def test_the_age_of_reports_is_a_gauge(fake_peer: Any, regions: Any) -> No
     await regions.until(lambda: (age() or math.inf) < 30)
     eu.serve_model(ports=[])
     assert age() is None
+
+
+async def test_a_peers_counters_begin_with_zero_and_end_with_it(fake_peer: Any) -> None:
+    peer, names = {"peer": "us"}, (("spills", "reason", "nearest"), ("peer_failures", "reason", "form"))
+    SPILLS.clear()
+
+    def value(name: str, label: str, of: str) -> float | None:
+        return REGISTRY.get_sample_value(f"voxfleet_gateway_{name}_total", peer | {label: of})
+
+    eu, _ = await fake_peer()
+    eu.gateway.refresh_gauges()
+    assert [value(*each) is not None for each in names] == [True, True]
+    assert value("spills", "reason", "hold-wake") == 0
+    eu.serve_model(ports=[])
+    eu.gateway.refresh_gauges()
+    assert [value(*each) for each in names] == [None, None]
 
 
 async def test_a_peer_that_leaves_the_registry_is_asked_no_longer(fake_peer: Any, regions: Any) -> None:

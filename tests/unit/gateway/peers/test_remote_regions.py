@@ -40,9 +40,10 @@ class World:
         self.registry.remove(self.registry.entries["d", name])
         self.fleet.refresh_models([("d", name)])
 
-    def report(self, peer: Peer, *names: str) -> None:
+    def report(self, peer: Peer, *names: str, **fields: Any) -> None:
         """Let a peer report these models as awake, now."""
-        rows = tuple(ModelReport(namespace="d", name=name, ready_pods=1, rows=8, free_requests=9) for name in names)
+        awake = {"namespace": "d", "ready_pods": 1, "rows": 8, "free_requests": 9, **fields}
+        rows = tuple(ModelReport(name=name, **awake) for name in names)
         report = RegionReport.model_validate({"region": peer.region, "at": "2026-11-30T12:00:00Z", "models": rows})
         self.regions.record_report(peer, report, self.now, self.regions.sent_before(peer), 0.1)
 
@@ -65,6 +66,17 @@ def test_models_share_a_peer_and_each_gets_its_row(world: World) -> None:
     assert world.fleet.standing(key("a")).is_available
     assert not world.fleet.standing(key("b")).is_available, "a model without a row is asleep"
     assert world.fleet.standing(key("b")).unable_by is None, "and can be woken"
+
+
+def test_a_model_s_languages_are_known_from_peers_also_once_it_sleeps_there(world: World) -> None:
+    world.put("a", us=URL)
+    model, (peer,) = world.registry.entries["d", "a"], {*world.regions.peer_of.values()}
+    assert world.fleet.languages(model) == ()
+    for fields in ({"languages": ("zh", "en")}, {}):
+        world.report(peer, "a", **fields)
+        assert world.fleet.languages(model) == ("zh", "en")
+    world.report(peer)
+    assert world.fleet.languages(model) == ("zh", "en")
 
 
 def test_a_peer_without_models_is_forgotten(world: World) -> None:

@@ -136,3 +136,8 @@ def test_a_full_report_stays_within_its_bound() -> None:
     everything = dict.fromkeys(COUNTS, 999_999) | dict.fromkeys(SECONDS, 12345.678901)
     rows = [ModelReport(namespace="n" * 63, name=f"{n:063}", **everything) for n in range(1000)]
     assert len(format_report(new_report("eu", "g", 2, rows, NOW))) <= MAX_REPORT_BYTES
+
+
+def test_of_a_gateway_that_does_not_say_it_all_others_are_silent() -> None:
+    assert parse(REPORT | {"replicas": 3}).silent == 2
+    assert parse(REPORT | {"replicas": 3, "silent_gateways": 0}).silent == 0

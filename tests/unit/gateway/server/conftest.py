@@ -17,6 +17,7 @@ KEYS: dict[str, dict[str, Any]] = {
     "one": {"models": ["d/n"], "tenant": "other"},
     "none": {"models": ["x/y"]},
     "late": {"models": ["*"], "expires_at": "2020-01-01T00:00:00Z"},
+    "op": {"models": ["*"], "tenant": "ops", "may_operate": True},
     "up": {"models": ["*"], "may_upload": True},
 }
 

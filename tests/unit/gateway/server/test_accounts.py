@@ -19,7 +19,9 @@ async def test_openais_client_raises_what_it_raises_with_openai(wire: Any, keyed
             with pytest.raises(openai.AuthenticationError) as refused:
                 await there.speak(wrong)
             assert refused.value.code == "invalid_api_key"
-            assert refused.value.response.headers["WWW-Authenticate"] == "Bearer"
+            assert (
+                refused.value.response.headers["WWW-Authenticate"] == 'Bearer realm="voxfleet", error="invalid_token"'
+            )
         with pytest.raises(openai.PermissionDeniedError) as forbidden:
             await there.speak("none")
         assert (forbidden.value.code, forbidden.value.param) == ("model_forbidden", "model")
@@ -69,6 +71,8 @@ GET = b"GET %s HTTP/1.1\r\nHost: g\r\nConnection: close\r\n\r\n"
         (b"/v1/anything", True, 401),
         (b"/health/live", False, 200),
         (b"/", False, 200),
+        (b"/fleet", False, 200),
+        (b"/assets/none", False, 404),
     ],
 )
 async def test_what_is_readable_without_a_key(

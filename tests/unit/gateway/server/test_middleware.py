@@ -1,8 +1,10 @@
 """Every speech request is counted once, whatever becomes of it."""
 
+import asyncio
 from typing import Any
 
 import pytest
+from aiohttp import web
 from voxfleet_gateway.telemetry import REQUESTS
 
 MODEL, NONE = ("d", "n", "eu"), ("", "", "")
@@ -46,4 +48,24 @@ async def test_a_full_hold_queue_is_counted(wire: Any) -> None:
     before = counted().get(row, 0)
     async with wire.gateway(rules={"max_held_requests": 0}) as (port, _):
         await wire.send(port, wire.post())
+    assert counted()[row] == before + 1
+
+
+async def test_a_client_that_leaves_during_its_handshake_has_left(wire: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepare, row = web.WebSocketResponse.prepare, (*NONE, "499", "gateway")
+    before = counted().get(row, 0)
+
+    async def prepare_too_late(self: web.WebSocketResponse, request: web.BaseRequest) -> Any:
+        assert request.transport is not None
+        request.transport.close()  # as when the client's FIN is read between two steps of the handler
+        return await prepare(self, request)
+
+    monkeypatch.setattr(web.WebSocketResponse, "prepare", prepare_too_late)
+    async with wire.gateway() as (port, _):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        key = b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        writer.write(b"GET /v1/audio/speech/stream HTTP/1.1\r\nHost: g\r\nConnection: Upgrade\r\n")
+        writer.write(b"Upgrade: websocket\r\n" + key + b"\r\n")
+        await writer.drain()
+        assert await reader.read() == b""
     assert counted()[row] == before + 1

@@ -20,6 +20,7 @@ def get(path: bytes, extra: bytes = b"") -> bytes:
         (b"/", b"User-Agent: GoogleHC/1.0\r\n", False),
         (b"/", b"Sec-Fetch-Dest: iframe\r\n", False),
         (b"/v1/models", b"", False),
+        (b"/fleet", PAGE, False),
     ],
 )
 async def test_which_requests_wake(wire: Any, path: bytes, extra: bytes, wakes: bool) -> None:  # noqa: FBT001
@@ -64,7 +65,7 @@ AUTH = b"Authorization: Bearer all\r\n"
     ("path", "extra", "status", "wakes"),
     [
         (b"/v1/", AUTH, 200, True),
-        (b"/v1/", b"", 401, False),
+        (b"/v1/", b"", 200, False),
         (b"/v1/", b"Authorization: Bearer none\r\n", 200, False),
         (b"/", PAGE + AUTH, 200, False),
         (b"/", PAGE, 200, False),

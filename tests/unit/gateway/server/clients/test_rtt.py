@@ -101,13 +101,14 @@ async def test_the_page_may_measure_the_gateways_of_its_models(wire: Any) -> Non
         page, _ = await wire.send(port, get % b"/")
     assert json.loads(listed.partition(b"\r\n\r\n")[2]) == {"regions": {"eu": "https://eu.example.com/tts"}}
     assert b"connect-src 'self' https://eu.example.com; " in page
-    assert b"/v1/rtt" in page
+    assert b"&quot;gatewayUrls&quot;: {&quot;eu&quot;: &quot;https://eu.example.com/tts&quot;}" in page
 
 
 async def test_a_gateway_url_cannot_change_the_pages_policy(wire: Any) -> None:
     async with wire.gateway(gateway_url="https://a;script-src *") as (port, _):
         page, _ = await wire.send(port, b"GET / HTTP/1.1\r\nHost: g\r\nConnection: close\r\n\r\n")
-    assert b"connect-src 'self'; media-src" in page
+    assert b"connect-src 'self'; img-src" in page
+    assert b"&quot;gatewayUrls&quot;: {}" in page
 
 
 async def test_a_restarted_gateway_gets_its_round_trips_from_another(wire: Any) -> None:

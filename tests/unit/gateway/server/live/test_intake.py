@@ -122,5 +122,5 @@ async def test_a_recording_needs_a_key_that_may_upload(keyed: Any, live: Any, po
         async with live.client(there.port, additional_headers={"Authorization": "Bearer up"}) as socket:
             await live.send(socket, recording, END)
             received, _ = await live.read_all(socket)
-    assert error["error"]["code"] == "request_entity_too_large"
+    assert error["error"]["code"] == "body_too_large"
     assert [each["type"] for each in received] == ["session.started", "session.done"]

@@ -38,6 +38,22 @@ async def test_messages_and_audio_are_passed_in_order(wire: Any, live: Any, name
     assert pod.close_codes == [1000]
 
 
+@pytest.mark.parametrize(("query", "model"), [("?model=tts-1", {}), ("", {"model": "tts-1"})])
+async def test_a_session_s_voice_is_looked_up_in_its_models_table(
+    wire: Any, live: Any, query: str, model: dict[str, str]
+) -> None:
+    pod, named = live.pod(live.speak), {"aliases": ("tts-1",), "voices": {"alloy": "random"}}
+    async with (
+        live.listening(pod) as ports,
+        wire.gateway(*ports, named=named) as (port, _),
+        live.client(port, query=query) as socket,
+    ):
+        await live.send(socket, {"type": "session.start", "voice": {"id": "alloy"}} | model, END)
+        _, code = await live.read_all(socket)
+    assert code == 1000
+    assert (pod.received[0]["model"], pod.received[0]["voice"]) == ("m", "random")
+
+
 async def test_the_query_names_the_model_and_wakes_it(wire: Any, live: Any) -> None:
     async with wire.gateway() as (port, gateway), live.client(port, query="?model=m") as socket:
         assert gateway.fleet.regions[wire.key].traffic.is_wake_requested
@@ -83,9 +99,9 @@ async def test_a_browsers_key_is_not_repeated(wire: Any, live: Any) -> None:
     ("message", "code"),
     [
         (TEXTS[0], "not_started"),
-        ({"type": "session.start"}, "invalid_value"),
+        ({"type": "session.start"}, "missing"),
         ({"type": "session.start", "model": "x"}, "model_not_found"),
-        ({"type": "session.start", "model": "m", "speed": 9}, "invalid_value"),
+        ({"type": "session.start", "model": "m", "speed": 9}, "invalid"),
         ("{", "invalid_json"),
         (b"\0", "binary_message"),
     ],
@@ -232,7 +248,10 @@ async def test_a_full_pod_is_waited_for_and_its_own_words_are_the_last(wire: Any
 
 async def test_a_session_is_held_while_its_region_wakes_and_its_texts_wait(wire: Any, live: Any) -> None:
     pod = live.pod(live.speak)
-    async with live.listening(pod) as ports, wire.gateway(*ports, report={"state": "loading"}) as (port, gateway):
+    async with (
+        live.listening(pod) as ports,
+        wire.gateway(*ports, report={"state": "loading"}, keep_reporting=True) as (port, gateway),
+    ):
         gateway.live.ping_seconds = 0.2
         async with live.client(port) as socket:
             await live.send(socket, live.start, *TEXTS, END)
@@ -269,7 +288,7 @@ async def test_more_than_the_backlog_is_refused_and_the_rest_kept(wire: Any, liv
     pod = live.pod(live.speak)
     async with (
         live.listening(pod) as ports,
-        wire.gateway(*ports, report={"state": "loading"}) as (port, gateway),
+        wire.gateway(*ports, report={"state": "loading"}, keep_reporting=True) as (port, gateway),
         live.client(port) as socket,
     ):
         await live.send(socket, live.start)

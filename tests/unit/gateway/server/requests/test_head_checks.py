@@ -25,7 +25,7 @@ async def test_a_page_of_another_site_spends_nothing(wire: Any, path: bytes, ext
     async with wire.gateway(wire.speaking()) as (port, _):
         answer, _ = await wire.send(port, wire.post(path=path, extra=extra))
     assert status(answer) == 403
-    assert b'"code": "origin_forbidden"' in answer
+    assert b'"code": "origin_not_allowed"' in answer
 
 
 @pytest.mark.parametrize(

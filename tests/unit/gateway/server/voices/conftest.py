@@ -94,14 +94,16 @@ def nodes(wire: Any, tmp_path: Path) -> Any:
     ) -> AsyncIterator[list[Node]]:
         ports = ports or [free_port() for _ in range(count)]
         peers = ",".join(f"127.0.0.1:{port}" for port in ports)
-        rules = settings.pop("rules", None)
+        rules, named = settings.pop("rules", None), settings.pop("named", None)
         async with contextlib.AsyncExitStack() as stack:
             session = await stack.enter_async_context(aiohttp.ClientSession())
             started = []
             for port in ports:
                 given = {"voices_dir": str(tmp_path / str(port)), "internal_port": port, "voice_peers": peers}
                 given |= {"voice_sync_seconds": 600} | settings
-                api, gateway = await stack.enter_async_context(wire.gateway(*pods, settings=given, rules=rules))
+                api, gateway = await stack.enter_async_context(
+                    wire.gateway(*pods, settings=given, rules=rules, named=named)
+                )
                 started.append(Node(api, port, gateway, session))
             yield started
 

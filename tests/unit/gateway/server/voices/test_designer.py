@@ -9,6 +9,7 @@ from voxfleet_gateway.server.voices.designer import SAMPLE_TEXT
 from voxfleet_gateway.tokens import voice_token
 from voxfleet_gateway.voices.file_format import StoredVoice, VoiceHeader, serialize, voice_id
 from voxfleet_inference.voices.remote_source import RemoteVoiceSource
+from voxfleet_protocols.voice_upload import seed_of
 
 VOICES = "/v1/audio/voices"
 FOREVER = 2**40
@@ -37,6 +38,23 @@ async def test_the_same_design_is_the_same_voice_and_is_drawn_once(nodes: Any, p
         node.set_pods(pod.port)
         others = [await node.design(seed=8), await node.design(transcript="Other."), await node.design("another")]
         assert len({made["id"], *(body["id"] for _, body in others)}) == 4
+
+
+async def test_a_prompt_gives_a_seed_and_says_that_it_is_not_followed(nodes: Any, pod: Any) -> None:
+    async with nodes() as (node,):
+        node.set_pods(pod.port)
+        wanted = {"name": "Sage", "prompt": "A calm old man", "type": "prompt", "model": "auto", "script_hint": "I am."}
+        status, made = await node.send("POST", VOICES, json=wanted)
+        assert (status, made["type"], made["prompt"], made["prompt_followed"]) == (
+            200,
+            "prompt",
+            wanted["prompt"],
+            False,
+        )
+        assert pod.engine.drawn == [("I am.", seed_of("A calm old man"))]
+        node.set_pods()
+        assert (await node.send("POST", VOICES, json=wanted | {"name": "again"}))[1]["id"] == made["id"]
+        assert (await node.send("GET", f"{VOICES}/{made['id']}"))[1]["prompt"] == "A calm old man"
 
 
 async def test_it_is_made_after_a_wake(nodes: Any, pod: Any, until: Any) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from voxfleet_gateway.decisions.voice_names import is_voice_id
 from voxfleet_gateway.tokens import gateway_token, voice_token
-from voxfleet_gateway.voices.file_format import is_voice_id
 from voxfleet_inference.voices.remote_source import RemoteSourceError, RemoteVoiceSource
 
 FORM = {"name": "Ada", "transcript": "What I said.", "consent": "in writing"}
@@ -43,6 +43,27 @@ async def test_a_voice_is_made_listed_got_and_deleted(nodes: Nodes, path: str) -
         assert node.gateway.speech.bodies.used_bytes == 0
 
 
+async def test_a_voice_is_spoken_by_its_name_by_the_tenant_that_has_it(nodes: Nodes, wire: Any) -> None:
+    pod = wire.pod(wire.ok + b"Connection: close\r\nContent-Length: 1\r\n\r\nx")
+    async with nodes(pods=(pod,), named={"voices": {"narrator": "random"}}) as (node,):
+        _, made = await node.make(tenant="acme")
+        for voice in ("Ada", made["id"], {"id": "Ada"}, "narrator", "alloy", None):
+            wire.report(node.gateway, state="ready", free_rows=64)
+            assert await node.speak(voice, "acme") == 200, voice
+        for tenant, voice in (("other", "Ada"), ("acme", "Eve")):
+            body = {"model": "m", "input": "hi", "voice": voice}
+            status, error = await node.send("POST", "/v1/audio/speech", tenant, json=body)
+            assert (status, error["error"]["code"]) == (400, "voice_not_found")
+            assert "narrator" in error["error"]["message"]
+            assert ("Ada" in error["error"]["message"].partition("; given")[0]) == (tenant == "acme")
+        await node.make(b"another", tenant="acme")
+        status, error = await node.send("POST", "/v1/audio/speech", "acme", json=body | {"voice": "Ada"})
+        assert (status, error["error"]["code"]) == (400, "voice_ambiguous")
+        _, listed = await node.send("GET", VOICES, "acme")
+        assert listed["aliases"]["narrator"] == "random"
+        assert {"id": "narrator", "name": "narrator"} in listed["voices"]
+
+
 async def test_json_and_a_form_make_the_same_voice(nodes: Nodes) -> None:
     async with nodes() as (node,):
         _, made = await node.make(b"sound")
@@ -58,7 +79,7 @@ async def test_json_and_a_form_make_the_same_voice(nodes: Nodes) -> None:
         ({"json": {"name": "x", "seed": -1}}, 400, "invalid"),
         ({"data": b"nonsense", "headers": {"Content-Type": "multipart/form-data; boundary=x"}}, 400, "invalid_form"),
         ({"data": b"nonsense", "headers": {"Content-Type": "multipart/form-data"}}, 400, "invalid_form"),
-        ({"json": FORM, "headers": {"Origin": "https://evil.example"}}, 403, "origin_forbidden"),
+        ({"json": FORM, "headers": {"Origin": "https://evil.example"}}, 403, "origin_not_allowed"),
     ],
 )
 async def test_a_wrong_upload_is_refused(nodes: Nodes, options: dict[str, Any], status: int, code: str) -> None:
@@ -72,13 +93,15 @@ async def test_a_wrong_upload_is_refused(nodes: Nodes, options: dict[str, Any], 
 async def test_a_large_upload_is_refused_as_it_arrives(nodes: Nodes) -> None:
     async with nodes(max_body_bytes=100_000) as (node,):
         status, error = await node.make(b"x" * 200_000)
-    assert (status, error["error"]["code"]) == (413, "request_entity_too_large")
+    assert (status, error["error"]["code"]) == (413, "body_too_large")
 
 
-async def test_without_a_folder_voices_are_501(nodes: Nodes) -> None:
+async def test_without_a_folder_there_are_the_built_in_voices_alone(nodes: Nodes) -> None:
     async with nodes(voices_dir="") as (node,):
         status, error = await node.make()
-    assert (status, error["error"]["code"]) == (501, "voices_not_kept")
+        assert (status, error["error"]["code"]) == (501, "voices_not_kept")
+        status, listed = await node.send("GET", VOICES)
+    assert (status, [voice["id"] for voice in listed["data"]]) == (200, ["default", "random"])
 
 
 async def test_limits_and_a_full_disk_are_507_and_an_unusable_one_503(

@@ -77,7 +77,7 @@ async def test_a_region_that_cannot_wake_has_the_request_held_where_it_can(regio
 def _pods(port: int) -> Any:
     from voxfleet_gateway.decisions.pods.pod_state import PodAddress, PodEndpoint  # noqa: PLC0415
 
-    return (PodEndpoint(PodAddress("127.0.0.1", port), is_ready=True),)
+    return (PodEndpoint(PodAddress("127.0.0.1", port, 9), is_ready=True),)
 
 
 async def test_what_the_first_gateway_knows_reaches_the_pod_and_nothing_else_does(

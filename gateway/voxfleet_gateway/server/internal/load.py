@@ -1,6 +1,6 @@
 """GET /internal/load: what the operator reads from a gateway to decide about sleep and replicas.
 
-Knows: the contract's form. Does not know: which processes may connect (NetworkPolicy); it checks the bearer token.
+Knows: the form of the response. Does not know: which processes may connect (NetworkPolicy); it checks the bearer token.
 """
 
 import time
@@ -11,16 +11,8 @@ from aiohttp import web
 
 from voxfleet_gateway.decisions.demand_lease import format_time
 from voxfleet_gateway.decisions.snapshot import RegionState
-from voxfleet_gateway.dispatch.handover import HANDOVER_PATH
-from voxfleet_gateway.peers.peering import Peering
 from voxfleet_gateway.pods.fleet import Fleet
 from voxfleet_gateway.regions import RegionKey
-from voxfleet_gateway.server.clients.clients import Clients
-from voxfleet_gateway.server.explain import EXPLAIN_PATH, Explain
-from voxfleet_gateway.server.handover import HandoverHandler
-from voxfleet_gateway.server.health import Health
-from voxfleet_gateway.server.requests.request_body import continue_later
-from voxfleet_gateway.server.voices.internal_routes import InternalVoices
 from voxfleet_gateway.settings import Settings
 from voxfleet_gateway.tokens import gateway_token, internal_matches
 
@@ -79,42 +71,16 @@ def _pod_rows(region: RegionState, now_seconds: float) -> list[dict[str, Any]]:
 
 
 @dataclass(slots=True)
-class Internal:
-    """The handler."""
+class LoadHandler:
+    """GET /internal/load."""
 
     settings: Settings
     fleet: Fleet
 
-    async def load(self, request: web.Request) -> web.Response:
+    async def get(self, request: web.Request) -> web.Response:
         """Respond with the load, or with 401 without a valid token."""
         key = self.settings.internal_key.get_secret_value()
         if not internal_matches(request.headers, gateway_token(key)):
             return web.json_response({"error": {"message": "A valid bearer token is required."}}, status=401)
         body = load_body(self.fleet, self.settings.pod_name, self.settings.region, time.monotonic())
         return web.json_response(body)
-
-
-def internal_app(  # noqa: PLR0913, PLR0917  # the handlers of all paths
-    settings: Settings,
-    fleet: Fleet,
-    handover: HandoverHandler,
-    voices: InternalVoices | None,
-    health: Health,
-    clients: Clients,
-    peering: Peering | None,
-) -> web.Application:
-    """Return the application of port 9091."""
-    app = web.Application(client_max_size=settings.max_body_bytes)
-    app.router.add_post(HANDOVER_PATH, handover.post, expect_handler=continue_later)
-    app.router.add_get("/internal/load", Internal(settings, fleet).load)
-    explain = Explain(settings, handover.speech.dispatcher, clients.locator.place_of)
-    if peering is not None:
-        explain.peer_fault = peering.fault
-    app.router.add_get(EXPLAIN_PATH, explain.get)
-    clients.rtt.add_internal(app)
-    # For the kubelet, where the API's port begins with a PROXY header, which it does not send.
-    app.router.add_get("/health/live", health.live)
-    app.router.add_get("/health/ready", health.ready)
-    if voices is not None:
-        voices.add_to(app)
-    return app

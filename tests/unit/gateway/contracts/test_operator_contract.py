@@ -7,15 +7,16 @@ from pydantic import TypeAdapter
 from voxfleet_gateway.decisions.pods.pod_state import LoadReport, PodAddress, PodEndpoint, ReceivedReport
 from voxfleet_gateway.pods.fleet import Fleet, utc_now
 from voxfleet_gateway.regions import ModelEntry, RegionKey, Registry, parse_entry
-from voxfleet_gateway.server.internal import load_body
+from voxfleet_gateway.server.internal.load import load_body
 from voxfleet_gateway.tokens import gateway_token, pod_token
-from voxfleet_operator import load_poller
-from voxfleet_operator.decisions.load import GatewayLoad
+from voxfleet_operator.decisions.demand.load import GatewayLoad
+from voxfleet_operator.decisions.demand.wake_timing import WakeProgress
 from voxfleet_operator.decisions.plans import RegionPlan
 from voxfleet_operator.decisions.resource_plan import ResourcePlan
 from voxfleet_operator.manifests import Installation, desired_objects
-from voxfleet_operator.manifests.containers import PodSettings, internal_token_sha256
-from voxfleet_operator.resources import Phase, read_resource
+from voxfleet_operator.manifests.pods.containers import PodSettings, internal_token_sha256
+from voxfleet_operator.polling import load_poller
+from voxfleet_operator.resources import LastWake, Phase, read_resource
 
 KEY = RegionKey("default", "narrator", "eu-central")
 POD_REPORT = {
@@ -26,7 +27,10 @@ POD_REPORT = {
 }  # fmt: skip
 
 
-def written_by_the_operator() -> ModelEntry:
+FAILED = RegionPlan("eu-central", Phase.FAILED, 0, reason="Failed", message="no weights")
+
+
+def written_by_the_operator(plan: RegionPlan = FAILED, status: dict[str, object] | None = None) -> ModelEntry:
     metadata = {"namespace": "default", "name": "narrator", "uid": "u", "generation": 4}
     metadata["creationTimestamp"] = "2026-11-23T20:00:00Z"
     region = {
@@ -38,17 +42,21 @@ def written_by_the_operator() -> ModelEntry:
     resource = read_resource(
         {
             "metadata": metadata,
+            "status": status or {},
             "spec": {
                 "regions": [region],
+                "model": {"languages": ["de", "en-GB"]},
                 "gateway": {"spill": False, "publicCatalog": True},
                 "serving": {"maxBatchSize": 8},
             },
         }
     )
-    plans = {"eu-central": RegionPlan("eu-central", Phase.FAILED, 0, reason="Failed", message="no weights")}
+    plans = {"eu-central": plan}
     settings = PodSettings("localhost/voxfleet-inference:test", "IfNotPresent", "key")
     installation = Installation("voxfleet-system", "voxfleet-demand", "gw.voxfleet-system.svc", settings, ())
-    manifests = desired_objects(resource, ResourcePlan(plans), installation, owns_model_name=True)
+    manifests = desired_objects(
+        resource, ResourcePlan(plans), installation, owned_names=frozenset(resource.model_names)
+    )
     config_map = next(manifest.body for manifest in manifests if manifest.kind == "ConfigMap")
     assert config_map["metadata"]["labels"]["voxfleet.dev/model-registry"] == "true"
     service = next(manifest.body for manifest in manifests if manifest.kind == "Service" and _selects(manifest.body))
@@ -65,6 +73,7 @@ def test_the_gateway_reads_what_the_operator_writes() -> None:
     entry = written_by_the_operator()
     assert (entry.full_name, entry.model, entry.gateway.spill) == ("default/narrator", "narrator", False)
     assert entry.gateway.public_catalog
+    assert entry.languages == ("de", "en-GB")
     assert (entry.serving.max_batch_size, entry.serving.max_queued_requests) == (8, 128)
     (region,) = entry.regions
     assert region.name == "eu-central"
@@ -72,6 +81,27 @@ def test_the_gateway_reads_what_the_operator_writes() -> None:
     assert (region.phase, region.message) == ("Failed", "no weights")
     assert region.lease is not None
     assert region.lease.namespace == "voxfleet-demand"
+
+
+def test_the_gateway_reads_a_wake_a_sleep_and_a_ledger() -> None:
+    woken = 1_795_000_000.0
+    wake = WakeProgress(woken, "RequestHeld", scheduled_at=woken + 1, sandbox_at=woken + 1.5)
+    last = LastWake(
+        started_at="2026-11-23T20:00:00.000000Z", total_seconds="41.2", process_seconds="2", node_seconds="24"
+    )
+    plan = RegionPlan("eu-central", Phase.WAKING, 1, reason="Waking", wake=wake, last_wake=last, asleep_since=woken)
+    month = {"month": "2026-11", "region": "eu-central", "onDemandSeconds": "3600", "onDemandPaid": "1.01"}
+    rate = {"region": "eu-central", "onDemandGpus": 1, "onDemandPrice": "1.01"}
+    cost = {"asOf": "2026-11-01T01:00:00.000000Z", "gpuSeconds": "3600", "gpuSecondsAvoided": "0", "savedRatio": "0"}
+    (region,) = written_by_the_operator(plan, {"cost": cost | {"rates": [rate], "months": [month]}}).regions
+    assert region.wake is not None
+    assert (region.wake.started_at.timestamp(), region.wake.container_at) == (woken, None)
+    assert region.wake.sandbox_at is not None
+    assert region.last_wake is not None
+    assert (region.last_wake.total, region.last_wake.node, region.last_wake.weights) == (41.2, 24.0, None)
+    assert region.asleep_since is not None
+    assert region.cost is not None
+    assert (region.cost.paid, region.cost.paid_per_hour, region.cost.gpu_seconds) == (0.0, 1.01, 0.0)
 
 
 def test_the_operator_reads_what_the_gateway_reports() -> None:

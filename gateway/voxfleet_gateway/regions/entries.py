@@ -1,12 +1,12 @@
-"""The registry of models and regions that the operator writes into ConfigMaps. Pure.
+"""An entry of the registry: one model with its regions, as the operator writes it into a ConfigMap. Pure.
 
-Knows: the schema voxfleet.dev/registry/v1, and which resource owns a model's bare name.
-Does not know: Kubernetes, which pods run, which requests arrive.
+Knows: the schema voxfleet.dev/registry/v1. Does not know: Kubernetes, other entries, which pods run.
 """
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Literal, NamedTuple
@@ -16,6 +16,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from voxfleet_gateway.errors import RegistryEntryError
 
 DATA_KEY = "model.json"
+
+LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,4}")  # BCP 47
+MAX_LANGUAGES = 64
 
 ObjectKey = tuple[str, str]  # namespace, name
 
@@ -69,6 +72,44 @@ class ServingRules(_Border):
 DEFAULT_SERVING = ServingRules()
 
 
+class WakeEntry(_Border):
+    """The wake that is under way, as the operator observes its foremost pod."""
+
+    started_at: AwareDatetime
+    reason: str = ""
+    scheduled_at: AwareDatetime | None = None
+    sandbox_at: AwareDatetime | None = None
+    container_at: AwareDatetime | None = None
+
+
+class WakeSeconds(_Border):
+    """How long the parts of the last wake took."""
+
+    total: float | None = None
+    node: float | None = None
+    container: float | None = None
+    image: float | None = None
+    process: float | None = None
+    weights: float | None = None
+    warm_up: float | None = None
+
+
+class CostEntry(_Border):
+    """The region's row of the cost ledger in the present month, and the rates at which it grows after `as_of`."""
+
+    as_of: AwareDatetime
+    month: str  # of UTC, as 2026-11
+    gpu_seconds: float = 0.0
+    avoided_gpu_seconds: float = 0.0
+    paid: float = 0.0
+    saved: float = 0.0  # by sleeping and by spot machines
+    gpus: float = 0.0
+    avoided_gpus: float = 0.0
+    paid_per_hour: float = 0.0
+    saved_per_hour: float = 0.0
+    is_priced: bool = True  # False: the resource gives no prices, and only GPU seconds are known
+
+
 class RegionEntry(_Border):
     """One region of one model."""
 
@@ -87,6 +128,10 @@ class RegionEntry(_Border):
     message: str = ""
     retry_after_seconds: float | None = None
     predicted_wake_seconds: float | None = None
+    asleep_since: AwareDatetime | None = None
+    wake: WakeEntry | None = None
+    last_wake: WakeSeconds | None = None
+    cost: CostEntry | None = None
 
     @property
     def location(self) -> Location | None:
@@ -123,6 +168,9 @@ class ModelEntry(_Border):
     suspended: bool = False
     gateway: GatewayRules = DEFAULT_RULES
     serving: ServingRules = DEFAULT_SERVING
+    languages: tuple[str, ...] = ()  # that the resource names; empty: those that its servers report
+    aliases: tuple[str, ...] = ()  # further bare names, without those of an older resource
+    voices: Mapping[str, str] = Field(default_factory=dict)  # built-in voices and ids, by the names that clients send
     idle_timeout_seconds: float = 1800
     regions: tuple[RegionEntry, ...] = ()
 
@@ -130,6 +178,12 @@ class ModelEntry(_Border):
     def full_name(self) -> str:
         """Namespace and name, which no other resource can have."""
         return f"{self.namespace}/{self.name}"
+
+    @property
+    def bare_names(self) -> tuple[str, ...]:
+        """The names without a namespace that the model claims: its own, if no older resource has it, and aliases."""
+        own = (self.model,) if self.owns_model_name else ()
+        return (*own, *self.aliases)
 
     @property
     def ref(self) -> ObjectKey:
@@ -174,66 +228,3 @@ def parse_entry(data: Mapping[str, str]) -> ModelEntry:
         raise RegistryEntryError(f"{DATA_KEY}: {where}: {first['msg']}, given {first['input']!r:.80}") from error
     except (ValueError, RecursionError) as error:
         raise RegistryEntryError(f"{DATA_KEY} is not JSON: {error}") from error
-
-
-@dataclass(slots=True)
-class Registry:
-    """All models, by every name that resolves to them; a change costs the same however many there are."""
-
-    entries: dict[ObjectKey, ModelEntry] = field(default_factory=dict)  # by namespace and name
-    by_name: dict[str, ModelEntry] = field(default_factory=dict)
-    claims: dict[str, dict[ObjectKey, ModelEntry]] = field(default_factory=dict)  # of bare names
-
-    @classmethod
-    def of(cls, entries: Iterable[ModelEntry]) -> "Registry":
-        """Return the registry of these models."""
-        registry = cls()
-        for entry in entries:
-            registry.put(entry)
-        return registry
-
-    def put(self, entry: ModelEntry) -> None:
-        """Add or replace a model."""
-        old = self.entries.get(entry.ref)
-        if old is not None:
-            self.remove(old)
-        self.entries[entry.ref] = entry
-        if entry.owns_model_name:
-            self.claims.setdefault(entry.model, {})[entry.ref] = entry
-        self._settle(entry)
-
-    def remove(self, entry: ModelEntry) -> None:
-        """Remove a model; nothing happens when another entry has replaced it."""
-        if self.entries.get(entry.ref) is not entry:
-            return
-        del self.entries[entry.ref]
-        claims = self.claims.get(entry.model, {})
-        claims.pop(entry.ref, None)
-        if not claims:
-            self.claims.pop(entry.model, None)
-        self._settle(entry)
-
-    def _settle(self, changed: ModelEntry) -> None:
-        """Resolve the names of a changed model again: a bare name is its oldest claimant's."""
-        for name in (changed.model, changed.full_name):
-            # A full name comes first: a bare name that looks like one must not hide the model that it belongs to.
-            owner = self.entries.get(_ref(name))
-            claims = self.claims.get(name, {}).values()
-            found = owner or min(claims, key=lambda entry: (entry.created_at, entry.full_name), default=None)
-            if found is None:
-                self.by_name.pop(name, None)
-            else:
-                self.by_name[name] = found
-
-    def resolve(self, name: str) -> ModelEntry | None:
-        """Return the model of this bare or full name, or None."""
-        return self.by_name.get(name)
-
-    def names(self) -> tuple[str, ...]:
-        """Return every name that resolves, bare names first."""
-        return tuple(sorted(self.by_name, key=lambda name: ("/" in name, name)))
-
-
-def _ref(full_name: str) -> ObjectKey:
-    namespace, _, name = full_name.partition("/")
-    return namespace, name

@@ -12,7 +12,7 @@ from voxfleet_inference.admission.callers import ANONYMOUS, Caller, from_gateway
 from voxfleet_inference.audio.encoding import make_encoder
 from voxfleet_inference.audio.formats import FORMATS
 from voxfleet_inference.server.speech_events import SpeechUsage, delta_event, done_event
-from voxfleet_inference.speech.events import SentenceEnded
+from voxfleet_inference.speech.events import SentenceEnded, SentenceStarted
 
 MODEL_RATE, SECONDS = 44_100, 4.0
 SPEECH = np.random.default_rng(0).normal(0, 0.1, int(MODEL_RATE * SECONDS)).astype(np.float32)
@@ -35,7 +35,7 @@ def test_a_response_is_as_long_as_what_was_spoken(
     for chunk in chunks_of(response_format, rate):
         meter.feed(delta_event(chunk) if is_events else chunk)
     result = meter.result()
-    assert result.source is (Source.BYTES if response_format in {"pcm", "wav"} else Source.FRAMES)
+    assert result.source is (Source.BYTES if response_format in {"pcm", "wav", "mulaw", "alaw"} else Source.FRAMES)
     # What their encoders add to the ends is sent, and decoded, too.
     added_seconds = {"mp3": 3 * 576 / 8000, "aac": 3 * 1024 / 16_000}.get(response_format, 0.0)
     assert SECONDS - 0.002 <= result.seconds <= SECONDS + 0.002 + added_seconds
@@ -48,10 +48,11 @@ def test_events_are_the_seconds_that_were_spoken(*, is_cut: bool) -> None:
         index=0, text='He said: "speech.audio.done".', text_tokens=5, at_seconds=0.0, until_seconds=8.0,
         is_truncated=False, patches=50, attempts=1, trailing_silence_seconds=0.0,
     )  # fmt: skip
+    usage.take(SentenceStarted(0, 'He said: "speech.audio.done", "audio": "AAAA".', 0.0))
     usage.take(ended)
     meter = AudioMeter("pcm", 24_000, is_events=True, estimated_seconds=99.0)
     for chunk in chunks_of("pcm", 24_000):
-        meter.feed(delta_event(chunk))
+        meter.feed(delta_event(chunk, usage.take_starts()))
     if not is_cut:
         meter.feed(done_event(usage))
     result = meter.result()

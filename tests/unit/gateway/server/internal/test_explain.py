@@ -13,7 +13,7 @@ from voxfleet_gateway.decisions.rtt.client_network import ClientNetwork
 from voxfleet_gateway.gateway import Gateway
 from voxfleet_gateway.regions import Location
 from voxfleet_gateway.replay import replay
-from voxfleet_gateway.server.explain import Explain
+from voxfleet_gateway.server.internal.explain import Explain
 from voxfleet_gateway.tokens import gateway_token
 
 

@@ -15,7 +15,8 @@ from aiohttp import web
 
 from voxfleet_gateway.decisions import record
 from voxfleet_gateway.decisions.client_location import parse_location
-from voxfleet_gateway.decisions.explanation import NO_FAULTS, explain_decision
+from voxfleet_gateway.decisions.explanation.reasons import NO_FAULTS
+from voxfleet_gateway.decisions.explanation.wording import explain_decision
 from voxfleet_gateway.decisions.location.address_facts import COUNTRY
 from voxfleet_gateway.decisions.location.client_place import UNKNOWN, ClientPlace
 from voxfleet_gateway.decisions.record import DecisionRecord
