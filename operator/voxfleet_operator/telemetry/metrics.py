@@ -1,20 +1,15 @@
-"""Logs as JSON lines, metrics, and the health endpoints.
+"""The operator's metrics: names, labels, meanings, and how status and wakes become values.
 
-Knows structlog, prometheus-client and the two ports. Health does not depend on leadership or on the API server: while
-the API server is down, the kubelet must not restart the operator too. Decides nothing.
+Knows prometheus-client. Does not know when events happen, or how metrics are served (ports.py).
 """
 
-import logging
 from collections.abc import Callable, Collection, Iterator, Mapping
 
-import structlog
-from aiohttp import web
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric
 from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from voxfleet_operator.decisions.cost.spending import Spending
-from voxfleet_operator.decisions.wake_timing import phases
+from voxfleet_operator.decisions.demand.wake_timing import PHASES, phases
 from voxfleet_operator.names import POOL_ON_DEMAND, POOL_SPOT
 from voxfleet_operator.resources import Key, Resource, VoxTTSDeploymentStatus
 
@@ -26,19 +21,19 @@ LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
 
 class Metrics:
-    """The operator's metrics; docs/operator-metrics.md lists them."""
+    """The operator's metrics; docs/operator-metrics.md is made from them."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.reconciles = Counter(
             "voxfleet_operator_reconciles",
-            "Reconciles by result: ok, error or broken.",
+            "Reconciles, by result: ok, error or broken (an exception that is a mistake).",
             ["result"],
             registry=self.registry,
         )
         self.reconcile_seconds = Histogram(
             "voxfleet_operator_reconcile_seconds",
-            "Duration of a reconcile in seconds.",
+            "Duration of a reconcile.",
             buckets=LATENCY_BUCKETS,
             registry=self.registry,
         )
@@ -47,19 +42,20 @@ class Metrics:
         )
         self.api_calls = Counter(
             "voxfleet_operator_api_calls",
-            "Requests to the API server by method and status, without watches; 0: no response, 429: throttled.",
+            "Requests to the API server without watches; code 0: no response, 429: throttled.",
             ["method", "code"],
             registry=self.registry,
         )
         self.remote_api_calls = Counter(
             "voxfleet_operator_remote_api_calls",
-            "Requests to API servers of remote regions, without watches; code 0: no response.",
+            "Requests to remote regions' API servers without watches, as those of "
+            "voxfleet_operator_api_calls_total; cluster is the server's URL.",
             ["cluster", "method", "code"],
             registry=self.registry,
         )
         self.remote_cluster_up = Gauge(
             "voxfleet_operator_remote_cluster_up",
-            "1: the cluster of a remote region is connected, 0: it is away; by its server's URL.",
+            "1: the cluster of a remote region is connected, 0: it is away.",
             ["cluster"],
             registry=self.registry,
         )
@@ -69,44 +65,65 @@ class Metrics:
     def _add_work_metrics(self) -> None:
         registry = self.registry
         self.reconcile_errors = Counter(
-            "voxfleet_operator_reconcile_errors", "Failed reconciles by reason.", ["reason"], registry=registry
+            "voxfleet_operator_reconcile_errors",
+            "Failed reconciles, by reason: unreachable, unauthorized, forbidden, not_found, conflict, invalid, "
+            "throttled, rejected (another 4xx), server_error, name_taken, unexpected (the broken ones).",
+            ["reason"],
+            registry=registry,
         )
         self.workqueue_oldest_seconds = Gauge(
-            "voxfleet_operator_workqueue_oldest_seconds", "For how long the oldest key is queued.", registry=registry
+            "voxfleet_operator_workqueue_oldest_seconds",
+            "For how long the oldest resource in the work queue is queued.",
+            registry=registry,
         )
         self.reclaims = Counter(
-            "voxfleet_operator_reclaims", "Reclaims of spot nodes with servers, each region's.", registry=registry
+            "voxfleet_operator_reclaims",
+            "Reclaims of spot nodes with servers; several nodes of a region at the same instant count once.",
+            registry=registry,
         )
         self.wake_seconds = Histogram(
-            "voxfleet_operator_wake_seconds", "From a request to ready.", buckets=WAKE_BUCKETS, registry=registry
+            "voxfleet_operator_wake_seconds",
+            "From a request to the first ready server, once per wake.",
+            buckets=WAKE_BUCKETS,
+            registry=registry,
         )
         self.wake_phase_seconds = Histogram(
             "voxfleet_operator_wake_phase_seconds",
-            "Part of a wake, as in lastWake of the status.",
+            "Parts of a wake, once its server has reported: node, container, image, process, weights, warm_up, "
+            "readiness, other.",
             ["phase"],
             buckets=WAKE_BUCKETS,
             registry=registry,
         )
+        for phase in PHASES:  # for Prometheus, a series whose first value is 1 has not risen
+            self.wake_phase_seconds.labels(phase)
 
     def _add_cost_metrics(self) -> None:
         registry = self.registry
         self.gpu_seconds = Counter(
-            "voxfleet_operator_gpu_seconds", "GPU seconds used, by pool.", [*REGION, "pool"], registry=registry
+            "voxfleet_operator_gpu_seconds",
+            "GPU seconds used: from a pod's node until its containers have ended (docs/costs.md).",
+            [*REGION, "pool"],
+            registry=registry,
         )
         self.gpu_cost = Counter(
             "voxfleet_operator_gpu_cost",
-            "Price of the GPU seconds used, in the unit of pricePerGpuHour.",
+            "Price of the GPU seconds used, in the unit of `pricePerGpuHour`; pools without a price add nothing.",
             [*REGION, "pool"],
             registry=registry,
         )
         self.avoided_gpu_seconds = Counter(
             "voxfleet_operator_avoided_gpu_seconds",
-            "GPU seconds that constant replicas would have used while the region slept.",
+            "GPU seconds that constant replicas at the month's peak would have used while the region slept; a new "
+            "peak adds the earlier part of its month at once.",
             REGION,
             registry=registry,
         )
         self.avoided_gpu_cost = Counter(
-            "voxfleet_operator_avoided_gpu_cost", "Their price on demand.", REGION, registry=registry
+            "voxfleet_operator_avoided_gpu_cost",
+            "Price on demand of the GPU seconds avoided.",
+            REGION,
+            registry=registry,
         )
 
     def count_remote_call(self, cluster: str, method: str, status: int) -> None:
@@ -184,7 +201,7 @@ class ResourceCollector:
 def _condition_family(resources: Collection[Resource]) -> Metric:
     family = GaugeMetricFamily(
         "voxfleet_operator_condition",
-        "1: the status and reason of a condition.",
+        "1 for the status and reason (docs/conditions.md#reasons) that a condition has; no series for others.",
         labels=["namespace", "name", "type", "status", "reason"],
     )
     for resource in resources:
@@ -194,10 +211,14 @@ def _condition_family(resources: Collection[Resource]) -> Metric:
 
 
 def _region_families(resources: Collection[Resource]) -> tuple[Metric, Metric, Metric]:
-    phase = GaugeMetricFamily("voxfleet_operator_region_phase", "1: the region's phase.", labels=[*REGION, "phase"])
+    phase = GaugeMetricFamily(
+        "voxfleet_operator_region_phase",
+        "1 for the region's phase (docs/conditions.md#phases-of-a-region); no series for the others.",
+        labels=[*REGION, "phase"],
+    )
     desired = GaugeMetricFamily("voxfleet_operator_desired_replicas", "Replicas that shall serve.", labels=REGION)
     ready = GaugeMetricFamily(
-        "voxfleet_operator_ready_replicas", "Ready servers of a region.", labels=[*REGION, "pool"]
+        "voxfleet_operator_ready_replicas", "Ready servers, by pool: ondemand, spot.", labels=[*REGION, "pool"]
     )
     for resource in resources:
         for region in resource.status.regions:
@@ -211,53 +232,3 @@ def _region_families(resources: Collection[Resource]) -> tuple[Metric, Metric, M
 
 def _key(resource: Resource) -> tuple[str, str]:
     return resource.key.namespace, resource.key.name
-
-
-def set_up_logging(level: str) -> None:
-    """Log one JSON object per line; libraries log from level warning on."""
-    lowest = getattr(logging, level.upper())
-    logging.basicConfig(level=max(lowest, logging.WARNING), format='{"event": %(message)r, "logger": "%(name)s"}')
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(lowest),
-    )
-
-
-async def serve_health(host: str, port: int, is_ready: Callable[[], bool]) -> web.AppRunner:
-    """Serve /healthz (the event loop runs) and /readyz (every watch has listed once)."""
-
-    async def healthz(_request: web.Request) -> web.Response:
-        return web.Response(text="ok")
-
-    async def readyz(_request: web.Request) -> web.Response:
-        return (
-            web.Response(text="ready") if is_ready() else web.Response(text="watches have not listed yet", status=503)
-        )
-
-    return await _serve(host, port, {"/healthz": healthz, "/readyz": readyz})
-
-
-async def serve_metrics(host: str, port: int, metrics: Metrics, before_scrape: Callable[[], object]) -> web.AppRunner:
-    """Serve /metrics in Prometheus' text format; `before_scrape` is called before each scrape."""
-
-    async def show(_request: web.Request) -> web.Response:
-        before_scrape()
-        return web.Response(body=generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
-
-    return await _serve(host, port, {"/metrics": show})
-
-
-async def _serve(host: str, port: int, routes: dict[str, Callable[[web.Request], object]]) -> web.AppRunner:
-    application = web.Application()
-    for path, handler in routes.items():
-        application.router.add_get(path, handler)  # type: ignore[arg-type] # aiohttp takes coroutine functions
-    # Probes and scrapes come every few seconds: an access log would be most of the log.
-    runner = web.AppRunner(application, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, host, port).start()
-    return runner
