@@ -1,7 +1,7 @@
 """Makes one cluster match the plan of a resource's regions there: applies objects, deletes what is left, acts.
 
 Knows the order of the steps, and that a failure of one does not keep the others from being tried. Does not know how
-decisions are made (decisions/), what objects contain (manifests/), how they are written (cluster/object_writer.py), nor
+decisions are made (decisions/), what objects contain (manifests/), how they are written (cluster/writing/), nor
 the resource's status (reconcile.py).
 """
 
@@ -14,14 +14,14 @@ from voxfleet_operator import names
 from voxfleet_operator.cluster.api import ConflictError, KubernetesError
 from voxfleet_operator.cluster.cluster import Cluster
 from voxfleet_operator.cluster.lookups.cluster_facts import NOTHING_ASKED, ClusterFacts
-from voxfleet_operator.cluster.object_writer import NameTakenError
 from voxfleet_operator.cluster.own_resources import OwnResources
-from voxfleet_operator.cluster.rollouts import waiting_message
+from voxfleet_operator.cluster.writing.object_writer import NameTakenError
+from voxfleet_operator.cluster.writing.rollouts import waiting_message
 from voxfleet_operator.decisions.actions import PRECONDITIONS
 from voxfleet_operator.decisions.observed import JobState
 from voxfleet_operator.decisions.resource_plan import ResourcePlan, ResourceState
 from voxfleet_operator.decisions.rollouts import NO_FALLBACK
-from voxfleet_operator.kinds import PER_REGION_KINDS, ObjectRef
+from voxfleet_operator.kinds import PRUNED_KINDS, ObjectRef
 from voxfleet_operator.manifests import Manifest
 from voxfleet_operator.resources import Key, Resource
 from voxfleet_operator.status.conditions import Problem
@@ -141,7 +141,7 @@ class ClusterReconciler:
         if any(plan.awaits_weights for plan in turn.plan.regions.values()):
             wanted |= self._earlier_weights(resource.key)
         errors: list[Exception] = []
-        for ref in self.cluster.store.refs_of(resource.key, PER_REGION_KINDS):
+        for ref in self.cluster.store.refs_of(resource.key, PRUNED_KINDS):
             found = self.cluster.store.objects[ref]
             if ref in wanted or resource.uid not in found.uids_of_owner or found.kubeconfig != turn.kubeconfig:
                 continue

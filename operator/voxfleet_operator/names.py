@@ -17,6 +17,9 @@ FILL_HASH_CHARACTERS = 8
 LABEL_DEPLOYMENT = "voxfleet.dev/deployment"
 LABEL_NAMESPACE = "voxfleet.dev/namespace"
 LABEL_REGION = "voxfleet.dev/region"
+LABEL_COMPONENT = "app.kubernetes.io/component"
+# Its values on objects that lead to the gateways, and on those of a notebook.
+GATEWAY, NOTEBOOK = "gateway", "notebook"
 LABEL_POOL = "voxfleet.dev/pool"
 # On Jobs that fetch weights and on pod templates that read them: what is fetched, and into which claim.
 LABEL_WEIGHTS = "voxfleet.dev/weights"
@@ -28,6 +31,7 @@ ANNOTATION_UID = "voxfleet.dev/uid"
 ANNOTATION_WOKEN_AT = "voxfleet.dev/woken-at"
 ANNOTATION_WOKEN_REASON = "voxfleet.dev/woken-reason"
 ANNOTATION_ASLEEP_SINCE = "voxfleet.dev/asleep-since"
+ANNOTATION_SLEEP_AT = "voxfleet.dev/sleep-at"  # by `voxfleet sleep` and the fleet page; void after a later renewal
 ANNOTATION_TEMPLATE = "voxfleet.dev/template"
 ANNOTATION_GENERATION = "voxfleet.dev/generation"
 # On every Deployment: with a fallback or with pods that leave, their sum is not what the region shall have.
@@ -108,6 +112,17 @@ def pre_pull_name(name: str, image: str, placement: str) -> str:
     return _truncated(f"{name}-pull", MAX_NAME, _digest(name, image, placement)[:FILL_HASH_CHARACTERS])
 
 
+def way_in_name(namespace: str, name: str) -> str:
+    """Return the name of the Ingress and the ReferenceGrant of a resource, in the gateways' namespace."""
+    digest = _digest(namespace, name)[:LONG_HASH_CHARACTERS]
+    return _truncated(f"{namespace}-{name}", MAX_NAME, digest)
+
+
+def notebook_name(name: str) -> str:
+    """Return the name of every object of a resource's notebook."""
+    return f"{name}-{NOTEBOOK}"
+
+
 def network_policy_name(name: str) -> str:
     """Return the name of the NetworkPolicy of a resource's pods."""
     return f"{name}-inference"
@@ -123,6 +138,16 @@ def resource_labels(namespace: str, name: str) -> dict[str, str]:
         LABEL_DEPLOYMENT: name,
         LABEL_NAMESPACE: namespace,
     }
+
+
+def notebook_labels(namespace: str, name: str) -> dict[str, str]:
+    """Return the labels of the objects of a resource's notebook, except its pod."""
+    return resource_labels(namespace, name) | {LABEL_COMPONENT: NOTEBOOK}
+
+
+def notebook_selector(name: str) -> dict[str, str]:
+    """Return the labels that select a resource's notebook: without LABEL_DEPLOYMENT, which its servers' pods have."""
+    return {"voxfleet.dev/notebook": name}
 
 
 def regional_labels(namespace: str, name: str, region: str) -> dict[str, str]:

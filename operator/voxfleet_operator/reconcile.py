@@ -1,7 +1,7 @@
 """Reconciles one resource: observe, decide, act. Level-triggered: a second run changes nothing and sends nothing.
 
 Knows the order of the steps. Does not know how decisions are made (decisions/), what objects contain (manifests/),
-how they are written (cluster/object_writer.py), or why the reconcile was requested.
+how they are written (cluster/writing/object_writer.py), or why the reconcile was requested.
 """
 
 import time
@@ -16,12 +16,14 @@ from voxfleet_operator.cluster.cluster import Cluster
 from voxfleet_operator.cluster.lookups.storage import BAD_SECONDS
 from voxfleet_operator.cluster.own_resources import OwnResources
 from voxfleet_operator.cluster.resource_index import ResourceIndex
+from voxfleet_operator.cluster.writing.event_recorder import EventRecorder
 from voxfleet_operator.cluster_reconciler import PAUSED, ClusterReconciler, Failures, Turn, first_to_retry, log_changes
 from voxfleet_operator.cost_ledgers import CostLedgers
 from voxfleet_operator.decisions.cost.rates import rates_of
-from voxfleet_operator.decisions.region_plan import REQUEUE_SECONDS
 from voxfleet_operator.decisions.resource_plan import ResourcePlan, ResourceState, decide
-from voxfleet_operator.kinds import PER_REGION_KINDS, UNOWNED_KINDS
+from voxfleet_operator.decisions.stages import REQUEUE_SECONDS
+from voxfleet_operator.decisions.ways_in import WaysIn
+from voxfleet_operator.kinds import PRUNED_KINDS, UNOWNED_KINDS
 from voxfleet_operator.manifests import Installation, desired_objects
 from voxfleet_operator.manifests.pre_pull import owned_by
 from voxfleet_operator.remote.regions import RemoteRegions
@@ -35,6 +37,7 @@ from voxfleet_operator.status.conditions import (
 )
 from voxfleet_operator.status.problems import problems_of
 from voxfleet_operator.status.resource_status import as_json, is_verified, next_write_at, resource_status
+from voxfleet_operator.status_events import StatusEvents
 
 log = structlog.get_logger(__name__)
 
@@ -52,6 +55,7 @@ class Reconciler:
     resources: OwnResources = field(init=False)
     home: ClusterReconciler = field(init=False)
     remote: RemoteRegions = field(init=False)
+    events: StatusEvents = field(init=False)
     on_status: Callable[[VoxTTSDeploymentStatus, VoxTTSDeploymentStatus], None] = lambda _before, _after: None
     status_written_at: dict[Key, float] = field(default_factory=dict)
     failures: Failures[Key] = field(default_factory=Failures)
@@ -61,6 +65,7 @@ class Reconciler:
         self.resources = OwnResources(self.cluster.api)
         self.home = ClusterReconciler(self.cluster, self.resources)
         self.remote = RemoteRegions(self.resources, self.index, self.installation)
+        self.events = StatusEvents(EventRecorder(self.cluster.api), self.clock())
 
     async def reconcile(self, key: Key) -> float | None:
         """Reconcile one resource once; return when to do it again if no event comes before.
@@ -94,13 +99,14 @@ class Reconciler:
         whole = ResourcePlan(
             {each.name: turn.plan.regions.get(each.name) or remote.plans[each.name] for each in resource.spec.regions}
         )
-        owner = self.index.owner_of_model_name(resource.model_name)
+        owned_names = self.index.owned_names(resource)
         pulls = owned_by(resource, self.index.resources.values(), self.installation.pod)
+        ways_in = self.cluster.ways_in.decide(resource, self.index.owners_of_hosts(resource), self.installation)
         manifests = desired_objects(
-            resource, whole, self.installation, owns_model_name=owner == resource.key, pulls=pulls
+            resource, whole, self.installation, owned_names=owned_names, pulls=pulls, ways_in=ways_in
         )
-        errors = [*unrecorded, *await self.home.converge(turn, manifests)]
-        self.remote.publish(resource, whole, owns_model_name=owner == resource.key)
+        errors = [*unrecorded, *await self.home.converge(turn, manifests), *await self._notebook(resource, ways_in)]
+        self.remote.publish(resource, whole, owned_names=owned_names)
         if turn.refuted and not errors:
             # The status would report what was not done. The renewal's event decides again, usually at once; the time is
             # for a watch that is behind, which must not cause a request after request.
@@ -108,20 +114,29 @@ class Reconciler:
         problems = (
             *problems_of(
                 resource,
-                owner,
+                self.index.owners_of_names(resource),
                 self.installation.allowed_host_paths,
                 facts.users_claim,
                 self.installation.allowed_peers,
             ),
+            *self.cluster.ways_in.problems(resource, ways_in),
             *self.home.waiting(manifests),
             *self.failures.problems(key, errors, now),
             *remote.problems,
         )
         states = ResourceState({**observed.regions, **remote.states})
-        requeue_at = await self._update_status(replace(turn, plan=whole, observed=states), problems)
+        applied = self.cluster.writer.marks(manifest.ref for manifest in manifests)
+        requeue_at = await self._update_status(replace(turn, plan=whole, observed=states), problems, applied)
         if errors:
             raise first_to_retry(errors)
         return requeue_at
+
+    async def _notebook(self, resource: Resource, ways_in: WaysIn) -> list[Exception]:
+        try:
+            await self.cluster.ways_in.ensure_token(resource, ways_in)
+        except KubernetesError as error:
+            return [error]
+        return []
 
     async def _recorded(self, resource: Resource) -> tuple[Resource, list[Exception]]:
         """Record remote regions; an error keeps them from being served, and no other region."""
@@ -139,30 +154,32 @@ class Reconciler:
             await self._delete_orphans(key)
             return None
         left = await self.remote.left_of_deleted(resource)
-        await self._delete_orphans(key, PER_REGION_KINDS if left else ())
+        await self._delete_orphans(key, PRUNED_KINDS if left else ())
         if left:
             await self._report_deleting(resource, left)
         return None
 
-    async def _update_status(self, turn: Turn, problems: tuple[Problem, ...]) -> float | None:
+    async def _update_status(self, turn: Turn, problems: tuple[Problem, ...], applied: str) -> float | None:
         """Write the status if it is due; return when to reconcile again."""
         now, resource = self.clock(), turn.resource
         given = ConditionInput(turn.plan, problems, is_verified(resource, turn.observed))
         ledger = self.costs.advance(resource, rates_of(resource, turn.observed, turn.plan), turn.now)
         status = resource_status(resource, given, turn.observed, ledger, now)
+        status = status.model_copy(update={"applied": applied or None})
         deadlines = [turn.plan.requeue_at] if turn.plan.requeue_at is not None else []
         if any(problem.reason in LOOKED_UP_REASONS for problem in problems):
             deadlines.append(now + BAD_SECONDS)  # no watch shows when it is mended
         due_at = next_write_at(resource.status, status, self.status_written_at.get(resource.key, 0.0))
         if due_at is not None and due_at <= now:
-            await self._write_status(resource, status)
+            await self._write_status(resource, status, turn)
         elif due_at is not None:
             deadlines.append(due_at)
         return min(deadlines, default=None)
 
-    async def _write_status(self, resource: Resource, status: VoxTTSDeploymentStatus) -> None:
+    async def _write_status(self, resource: Resource, status: VoxTTSDeploymentStatus, turn: Turn | None = None) -> None:
         written = await self.resources.write_status(resource, as_json(status))
         self.status_written_at[resource.key] = self.clock()
+        self.events.written(resource, status, turn, self.clock())
         self.on_status(resource.status, status)
         # An event of a newer spec may have replaced it during the request, or be about to: it is the store's to record.
         if self.index.resources.get(resource.key) is resource and written.generation == resource.generation:
@@ -190,6 +207,7 @@ class Reconciler:
         self.status_written_at.pop(key, None)
         self.failures.since.pop(key, None)
         self.costs.forget(key)
+        self.events.forget(key)
         self.cluster.writer.forget(orphans)
         self.cluster.rollouts.forget_deleted()
         if not orphans or await self.resources.exists(key):

@@ -1,9 +1,10 @@
 """The operator's settings, read once from the environment (prefix VOXFLEET_).
 
-Knows names, defaults and bounds. Does not know where they are used. docs/operator-settings.md lists them.
+Knows names, defaults, bounds and meanings, which docs/operator-settings.md is made from. Does not know where they are
+used.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -52,6 +53,28 @@ class Settings(BaseSettings):
         description="Networks (CIDR), by commas: of addresses in gatewayURLs, and of remote API servers that are not "
         "public.",
     )
+    allowed_ingress_domains: Annotated[str, NoDecode] = Field(
+        default="",
+        description="Domains that the host of spec.ingress or spec.notebook may be in, separated by commas. Empty: "
+        "none.",
+    )
+    ingress_annotations: dict[str, str] = Field(
+        default={}, description="Annotations of every Ingress, as a JSON object; they replace those of its class."
+    )
+    gateway_tls: bool = Field(default=False, description="Whether the gateways speak TLS on port 6006.")
+    notebooks: bool = Field(
+        default=False, description="Whether spec.notebook is offered; the operator's account must have its grants."
+    )
+    notebooks_from: list[dict[str, Any]] = Field(
+        default=[], description="Peers that may connect to notebooks, as a JSON list of a NetworkPolicy. Empty: all."
+    )
+    metrics_from: list[dict[str, Any]] = Field(
+        default=[],
+        description="Peers that may scrape inference servers, as a JSON list of a NetworkPolicy. Empty: all.",
+    )
+    pod_monitor_labels: dict[str, str] = Field(
+        default={}, description="Labels of PodMonitors, by which a Prometheus selects them, as a JSON object."
+    )
     secret_poll_seconds: float = Field(
         default=30.0, ge=0.1, le=3600, description="Interval of reading the kubeconfig Secrets of remote regions again."
     )
@@ -89,11 +112,18 @@ class Settings(BaseSettings):
         parse_networks(text)
         return text
 
+    def ingress_domains(self) -> tuple[str, ...]:
+        """Return where the hosts of Ingresses may be."""
+        return _domains(self.allowed_ingress_domains)
+
     def allowed_peers(self) -> AllowedPeers:
         """Return where the hosts of gatewayURLs may be."""
-        domains = (each.strip().lower().strip(".") for each in self.allowed_peer_domains.split(","))
-        return AllowedPeers(tuple(filter(None, domains)), parse_networks(self.allowed_peer_networks))
+        return AllowedPeers(_domains(self.allowed_peer_domains), parse_networks(self.allowed_peer_networks))
 
     def host_paths(self) -> tuple[str, ...]:
         """Return the allowed folders, without trailing slashes."""
         return tuple(path.strip().rstrip("/") for path in self.allowed_host_paths.split(",") if path.strip())
+
+
+def _domains(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, (each.strip().lower().strip(".") for each in text.split(","))))

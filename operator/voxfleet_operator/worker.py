@@ -11,7 +11,7 @@ from typing import Generic, Protocol, TypeVar
 import structlog
 
 from voxfleet_operator.cluster.api import KubernetesError
-from voxfleet_operator.cluster.object_writer import NameTakenError
+from voxfleet_operator.cluster.writing.object_writer import NameTakenError
 from voxfleet_operator.telemetry import Metrics
 from voxfleet_operator.work_queue import WorkQueue
 
@@ -25,6 +25,8 @@ REASONS = {
     429: "throttled",
 }
 SERVER_ERROR = 500  # the first of HTTP's
+ERROR_REASONS = (*REASONS.values(), "server_error", "rejected", "name_taken", "unexpected")
+RESULTS = ("ok", "error", "broken")
 
 KeyT = TypeVar("KeyT")
 KeyT_contra = TypeVar("KeyT_contra", contravariant=True)
@@ -46,6 +48,13 @@ class Worker(Generic[KeyT]):
     queue: WorkQueue[KeyT]
     reconciler: Reconciles[KeyT]
     metrics: Metrics
+
+    def __post_init__(self) -> None:
+        """Begin the counters with 0: for Prometheus, a series whose first value is 1 has not risen."""
+        for result in RESULTS:
+            self.metrics.reconciles.labels(result)
+        for reason in ERROR_REASONS:
+            self.metrics.reconcile_errors.labels(reason)
 
     async def run(self) -> None:
         """Process keys without end."""

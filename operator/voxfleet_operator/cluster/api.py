@@ -21,7 +21,7 @@ LARGEST_WATCH_EVENT_BYTES = 2**21  # one event is one line; etcd accepts objects
 # A page of 500 objects; the API server of a remote region is its author's, and must not fill the operator's memory.
 LARGEST_ANSWER_BYTES = 2**26
 
-NOT_FOUND, CONFLICT, GONE, UNPROCESSABLE = 404, 409, 410, 422
+FORBIDDEN, NOT_FOUND, CONFLICT, GONE, UNPROCESSABLE = 403, 404, 409, 410, 422
 FIRST_ERROR = 300  # redirects too: no API server sends one, and credentials must not reach another host
 
 LONGEST_ERROR_TEXT = 500  # of an answer that is no Kubernetes Status
@@ -105,6 +105,10 @@ class KubernetesApi:
     async def merge(self, path: str, body: Body) -> Body:
         """Merge patch (RFC 7386); a resourceVersion in the metadata makes it conditional (ConflictError)."""
         return await self._request("PATCH", path, query={"fieldManager": FIELD_MANAGER}, body=body, content_type=MERGE)
+
+    async def create(self, path: str, body: Body) -> Body:
+        """Create an object in a collection; one that exists raises ConflictError and stays as it is."""
+        return await self._request("POST", path, query={"fieldManager": FIELD_MANAGER}, body=body)
 
     async def delete(self, path: str, preconditions: dict[str, str] | None = None) -> None:
         """Delete an object, and what it owns; one that does not exist is no error.

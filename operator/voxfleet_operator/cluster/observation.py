@@ -13,8 +13,8 @@ from voxfleet_operator.cluster.store import Store
 from voxfleet_operator.decisions.capacity.leaving import next_sign_at, with_interruption, with_node
 from voxfleet_operator.decisions.capacity.scale_up import ScaleUpState
 from voxfleet_operator.decisions.capacity.schedules import next_schedule_at, scheduled
-from voxfleet_operator.decisions.idle_timers import renewal_period
-from voxfleet_operator.decisions.load import Readings, load_of_region
+from voxfleet_operator.decisions.demand.idle_timers import renewal_period
+from voxfleet_operator.decisions.demand.load import Readings, load_of_region
 from voxfleet_operator.decisions.observed import (
     NODE_BOOT_SECONDS,
     SPOT_QUIET_SECONDS,
@@ -34,7 +34,7 @@ from voxfleet_operator.decisions.region_history import RegionHistory
 from voxfleet_operator.decisions.remote.recorded import regions_in
 from voxfleet_operator.decisions.resource_plan import ResourceState
 from voxfleet_operator.kinds import NODE_EVENT, POD_EVENT, ObjectRef
-from voxfleet_operator.manifests.weights import weights_of, what_of, where_of
+from voxfleet_operator.manifests.pods.weights import weights_of, what_of, where_of
 from voxfleet_operator.resources import Autoscaling, Failure, Key, Region, Resource, effective_autoscaling
 
 NEVER = float("inf")

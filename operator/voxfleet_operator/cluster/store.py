@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
 from voxfleet_operator import names
-from voxfleet_operator.cluster.parsing import PARSERS, EndpointState, ObjectState, parse_object
-from voxfleet_operator.cluster.pod_parsing import Receipt
+from voxfleet_operator.cluster.parsing.identity import owner_of, ref_of, version_of
+from voxfleet_operator.cluster.parsing.objects import PARSERS, EndpointState, ObjectState, parse_object
+from voxfleet_operator.cluster.parsing.pods import Receipt
 from voxfleet_operator.cluster.resource_index import discard
 from voxfleet_operator.decisions.capacity.leaving import Outage
 from voxfleet_operator.decisions.observed import PodState, WorkloadState
-from voxfleet_operator.kinds import EVENTS, KINDS, NODE_EVENT, POD_EVENT, UNOWNED_KINDS, ObjectRef, Watch
+from voxfleet_operator.kinds import DEFINITIONS, EVENTS, KINDS, NODE_EVENT, POD_EVENT, ObjectRef, Watch
 from voxfleet_operator.resources import Key
 
 Body = dict[str, Any]
@@ -36,8 +37,9 @@ class Store:
     """Observed objects of one cluster.
 
     `enqueue` gets the key of the resource that a changed object belongs to, `enqueue_first` one to reconcile at once.
-    `states` holds what decisions read (cluster/parsing.py), `objects` owner and digest of everything. `pods_on` indexes
-    pods by node: what an event costs must not grow with the fleet. `is_remote`: only objects that are marked as made
+    `states` holds what decisions read (parsing/objects.py), `objects` owner and digest of everything. `pods_on` indexes
+    pods by node: what an event costs must not grow with the fleet. `served`: the kinds with a CustomResourceDefinition
+    that this cluster serves; `on_served` is called when it changes. `is_remote`: only objects that are marked as made
     for a remote region are this operator's; in its own cluster those are another operator's.
     """
 
@@ -53,6 +55,8 @@ class Store:
     pods_on: dict[str, set[ObjectRef]] = field(default_factory=dict)
     versions: dict[ObjectRef, int] = field(default_factory=dict)
     synced: set[str] = field(default_factory=set)
+    served: set[str] = field(default_factory=set)
+    on_served: Callable[[], None] = lambda: None
     listed: asyncio.Event = field(default_factory=asyncio.Event)
     lease_watch_broken_at: float | None = None
     is_lease_watch_broken: bool = False
@@ -104,23 +108,33 @@ class Store:
         wanted = set(kinds)
         return sorted(ref for ref in self.objects_of.get(key, ()) if ref.kind in wanted)
 
-    async def until_synced(self, kinds: int) -> None:
-        """Wait until so many kinds have been listed once."""
-        while len(self.synced) < kinds:
+    def is_defined(self, kind: str) -> bool:
+        """Whether the CustomResourceDefinition of a kind was listed last."""
+        definition = DEFINITIONS[kind].name
+        return any(ref.kind == definition for ref in self.objects)
+
+    async def until(self, is_so: Callable[[], bool]) -> None:
+        """Wait until what was listed makes a condition true."""
+        while not is_so():
             self.listed.clear()
             await self.listed.wait()
 
+    async def until_synced(self, kinds: int) -> None:
+        """Wait until so many kinds have been listed once."""
+        await self.until(lambda: len(self.synced) >= kinds)
+
     def on_list(self, watch: Watch, bodies: list[Body]) -> None:
         """Record a whole listing; objects that are not in it are dropped."""
-        present = {_ref(watch.kind, body) for body in bodies}
+        present = {ref_of(watch.kind, body) for body in bodies}
         for ref in [ref for ref in self.objects if ref.kind == watch.kind and ref not in present]:
             self._drop(ref)
         # Oldest first: several events are about one object.
-        for body in sorted(bodies, key=_version):
+        for body in sorted(bodies, key=version_of):
             self._record(watch.kind, body, is_listing=True)
+        if KINDS[watch.kind].definition:
+            self._set_served(watch.kind, is_served=True)
         # After the objects are recorded: a worker that this starts must find them.
-        self.synced.add(watch.kind)
-        self.listed.set()
+        self._listed(watch.kind)
         if watch.kind == "Lease" and self.is_lease_watch_broken:
             self.is_lease_watch_broken, self.lease_watch_broken_at = False, self.clock()
         if watch.kind == "Node" and (self.node_outage is None or self.node_outage.ended_at is None):
@@ -134,16 +148,39 @@ class Store:
         for key in {self.owners[ref] for refs in self.pods_on.values() for ref in refs if ref in self.owners}:
             self.enqueue(key)
 
+    def on_absent(self, kind: str) -> None:
+        """Record that the cluster does not serve a kind: its objects went with its definition."""
+        for ref in [ref for ref in self.objects if ref.kind == kind]:
+            self._drop(ref)
+        self._set_served(kind, is_served=False)
+        self._listed(kind)
+
+    def _set_served(self, kind: str, *, is_served: bool) -> None:
+        if is_served != (kind in self.served):
+            self.served.symmetric_difference_update({kind})
+            self.on_served()
+
+    def _listed(self, kind: str) -> None:
+        self.synced.add(kind)
+        self.listed.set()
+
     def on_change(self, watch: Watch, body: Body) -> None:
         """Record an added or modified object."""
         self._record(watch.kind, body, is_listing=False)
+        self.listed.set()  # a CustomResourceDefinition may have been added
 
     def on_delete(self, watch: Watch, body: Body) -> None:
         """Drop a deleted object."""
-        self._drop(_ref(watch.kind, body))
+        self._drop(ref_of(watch.kind, body))
+        self.listed.set()
 
     def on_broken(self, watch: Watch, _error: str = "") -> None:
-        """Record since when renewals, and what nodes say, may have been missed."""
+        """Record since when renewals, and what nodes say, may have been missed.
+
+        A kind that the operator may not list, or a definition, keeps no other kind from being served.
+        """
+        if KINDS[watch.kind].is_optional:
+            self._listed(watch.kind)
         if watch.kind == "Lease":
             self.is_lease_watch_broken, self.lease_watch_broken_at = True, self.clock()
         if watch.kind == "Node" and (self.node_outage is None or self.node_outage.ended_at is not None):
@@ -155,8 +192,8 @@ class Store:
         return parse_object(kind, body)
 
     def _record(self, kind: str, body: Body, *, is_listing: bool) -> None:
-        ref, row = _ref(kind, body), KINDS[kind]
-        owner, version = self._owner(kind, body), _version(body)
+        ref, row = ref_of(kind, body), KINDS[kind]
+        owner, version = self._owner(kind, body), version_of(body)
         # A watch may deliver an event that is older than the response to our own write.
         if (owner is None and row.is_of_a_resource) or version < self.versions.get(ref, 0):
             return
@@ -182,7 +219,7 @@ class Store:
     def _owner(self, kind: str, body: Body) -> Key | None:
         labels = body["metadata"].get("labels") or {}
         is_others = (names.LABEL_REMOTE in labels) != self.is_remote
-        return None if is_others and KINDS[kind].is_applied else _owner(kind, body)
+        return None if is_others and KINDS[kind].is_applied else owner_of(kind, body)
 
     def _drop(self, ref: ObjectRef) -> None:
         self.objects.pop(ref, None)
@@ -210,27 +247,3 @@ class Store:
 
 def _is_of(pod: PodState, deployment: ObjectRef) -> bool:
     return names.workload_name(pod.deployment, pod.region, pod.pool) == deployment.name
-
-
-def _version(body: Body) -> int:
-    return int(body["metadata"]["resourceVersion"])
-
-
-def _ref(kind: str, body: Body) -> ObjectRef:
-    if kind in EVENTS:
-        # A Node's events are in the namespace default.
-        return ObjectRef(kind, body["involvedObject"].get("namespace", ""), body["involvedObject"]["name"])
-    return ObjectRef(kind, body["metadata"].get("namespace", ""), body["metadata"]["name"])
-
-
-def _owner(kind: str, body: Body) -> Key | None:
-    """Return the resource that the labels name.
-
-    The namespace label counts only for kinds in the operator's own namespaces: in any other namespace a user could
-    label an object as part of a resource of another namespace.
-    """
-    metadata = body["metadata"]
-    labels = metadata.get("labels") or {}
-    name = labels.get(names.LABEL_DEPLOYMENT) if KINDS[kind].is_of_a_resource else None
-    namespace = labels.get(names.LABEL_NAMESPACE, "") if kind in UNOWNED_KINDS else metadata.get("namespace", "")
-    return Key(namespace, name) if name else None

@@ -1,6 +1,6 @@
 """What a plan asks for beside objects that are applied: a list of small values, carried out in order.
 
-Knows what each action means. Does not know how it is carried out (cluster/action_executor.py). An action that fails is
+Knows what each action means. Does not know how it is carried out (cluster/writing/). An action that fails is
 decided again from what is observed then, so no action may depend on the memory of another.
 """
 
@@ -22,7 +22,9 @@ class ConfirmAsleep:
 
 @dataclass(frozen=True, slots=True)
 class ClearMark:
-    """Clear the mark of a region that stays awake or wakes."""
+    """Clear the mark of a region that stays awake or wakes; and a void `sleep-at`, in the same write."""
+
+    with_sleep_request: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """The plan of one region, and the plans that its stages choose from: at zero, failed, woken, running, awake.
 
-Knows what each of them consists of. Does not know when one is right (region_plan.py).
+Knows what each of them consists of. Does not know when one is right (stages.py).
 """
 
 from collections.abc import Mapping
@@ -9,14 +9,16 @@ from dataclasses import dataclass, field, replace
 from voxfleet_operator.decisions.actions import Action, ClearMark
 from voxfleet_operator.decisions.capacity.pools import PoolReplicas
 from voxfleet_operator.decisions.capacity.scaling import awake_replicas, replicas_for_demand
+from voxfleet_operator.decisions.demand.idle_timers import wanted_until
+from voxfleet_operator.decisions.demand.wake_timing import WakeProgress
 from voxfleet_operator.decisions.failures import back_off_seconds, current_failure, pod_warnings
-from voxfleet_operator.decisions.idle_timers import wanted_until
 from voxfleet_operator.decisions.observed import SECONDS_UNTIL_STALE, RegionState
 from voxfleet_operator.decisions.rollouts import NO_FALLBACK, Fallback, fallback, is_in_use
 from voxfleet_operator.decisions.timestamps import to_seconds
 from voxfleet_operator.decisions.weights import Fetch
 from voxfleet_operator.resources import Failure, LastWake, Phase
 
+WOKEN_BY_REQUEST = "RequestHeld"  # why a region was woken: by a gateway's renewal, where minReplicas asks for none
 EPOCH = 0.0  # stands for an absent timestamp: earlier than everything
 
 
@@ -28,7 +30,7 @@ class RegionPlan:
     while pods leave. `actions` are carried out beside the objects that are applied; `warnings`: (reason, message);
     `requeue_at`: when to decide again; `spot_reclaimed_at`, `proven_templates`: the newest reclaim, and the templates
     that worked, to be recorded. `fetch`: the Job that fetches weights; while they are awaited the earlier ones are
-    kept, with the pod template that reads them.
+    kept, with the pod template that reads them. `wake` and `asleep_since` are shown by the gateways' fleet page.
     """
 
     name: str
@@ -44,6 +46,8 @@ class RegionPlan:
     actions: tuple[Action, ...] = ()
     awake_until: float | None = None
     last_wake: LastWake | None = None
+    wake: WakeProgress | None = None
+    asleep_since: float | None = None
     failure: Failure | None = None
     fallback: Fallback = NO_FALLBACK
     proven_templates: Mapping[str, str] = field(default_factory=dict)
@@ -53,6 +57,11 @@ class RegionPlan:
     fetch: Fetch | None = None
     awaits_weights: bool = False
     keeps_template: bool = False
+
+    @property
+    def is_on_demand(self) -> bool:
+        """Whether its replicas were asked for by a request, which gateways hold, and not by minReplicas."""
+        return self.woken_reason == WOKEN_BY_REQUEST
 
 
 def at_zero(observed: RegionState, phase: Phase, reason: str, message: str) -> RegionPlan:
@@ -93,7 +102,7 @@ def failed(observed: RegionState, failure: Failure, now: float) -> RegionPlan:
 
 def woken(observed: RegionState, now: float) -> RegionPlan:
     """From zero to the replicas that demand asks for; `woken_at` starts the timing of the wake."""
-    reason = "MinReplicas" if observed.autoscaling.min_replicas > 0 else "RequestHeld"
+    reason = "MinReplicas" if observed.autoscaling.min_replicas > 0 else WOKEN_BY_REQUEST
     return RegionPlan(
         observed.name,
         Phase.WAKING,
@@ -161,7 +170,10 @@ def running(  # noqa: PLR0913 - keyword-only fields of one plan
 
 
 def clear_stale_mark(observed: RegionState) -> tuple[Action, ...]:
-    """Return the action that clears a mark which a later renewal has made void."""
+    """Return the action that clears a mark, and a user's `sleep-at`, which a later renewal has made void."""
     lease = observed.lease
-    is_stale = lease is not None and lease.asleep_since is not None and not lease.is_marked_asleep
-    return (ClearMark(),) if is_stale else ()
+    if lease is None:
+        return ()
+    is_stale = lease.asleep_since is not None and not lease.is_marked_asleep
+    is_void = lease.sleep_at is not None and not lease.is_sleep_requested
+    return (ClearMark(with_sleep_request=is_void),) if is_stale or is_void else ()

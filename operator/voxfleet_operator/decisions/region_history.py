@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from voxfleet_operator import names
 from voxfleet_operator.decisions.capacity.scaling import replicas_to_record
+from voxfleet_operator.decisions.demand.wake_timing import is_of_this_wake
 from voxfleet_operator.decisions.observed import ForeignScale, LocalState, RegionState
-from voxfleet_operator.decisions.wake_timing import is_of_this_wake
 
 # Longer than the period of any autoscaler that scales again and again: one report for all of its attempts.
 SCALED_REPORT_SECONDS = 600.0

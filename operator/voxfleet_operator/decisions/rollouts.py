@@ -2,7 +2,7 @@
 
 Knows which templates worked, by their digests, and when a server may be replaced without a spare one. Surge needs no
 decision: the Deployment controller starts a server with the new template before it ends one with the old. Does not
-know templates themselves (manifests/templates.py), nor how they are found again (cluster/rollouts.py).
+know templates themselves (manifests/templates.py), nor how they are found again (cluster/writing/rollouts.py).
 """
 
 from collections.abc import Mapping

@@ -2,7 +2,7 @@
 
 Knows the life of a fetch: a Job with a few tries of its own, then a new Job after a back-off from 1 to 30 minutes, or
 at once after a change of the spec. Does not know what the Job contains (manifests/), nor what a region without weights
-does (region_plan.py).
+does (stages.py).
 """
 
 from dataclasses import dataclass

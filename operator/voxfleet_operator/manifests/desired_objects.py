@@ -1,28 +1,27 @@
 """Builds all objects of a resource, in the order in which they are applied.
 
-Knows which objects there are. Does not know whether they exist already, nor how they are owned (kinds.py).
+Knows which objects there are. Does not know whether they exist already, nor how they are owned (kinds/table.py).
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 from voxfleet_operator import names
 from voxfleet_operator.decisions.capacity.pools import pools_of
 from voxfleet_operator.decisions.plans import RegionPlan
-from voxfleet_operator.decisions.remote.peer_domains import NO_PEERS, AllowedPeers
 from voxfleet_operator.decisions.remote.recorded import regions_in
 from voxfleet_operator.decisions.resource_plan import ResourcePlan
 from voxfleet_operator.decisions.timestamps import to_micro_time
+from voxfleet_operator.decisions.ways_in import NO_WAYS, WaysIn
 from voxfleet_operator.decisions.weights import Fetch
-from voxfleet_operator.kinds import KINDS, ObjectRef, Ownership, Scope
-from voxfleet_operator.manifests.containers import API_PORT, INTERNAL_PORT, METRICS_PORT, PodSettings
 from voxfleet_operator.manifests.fetch_job import job_spec
-from voxfleet_operator.manifests.manifest import Manifest
-from voxfleet_operator.manifests.pod import pod_template
+from voxfleet_operator.manifests.manifest import Installation, Manifest, manifest_of
+from voxfleet_operator.manifests.pods.containers import API_PORT, INTERNAL_PORT
+from voxfleet_operator.manifests.pods.pod import pod_template
+from voxfleet_operator.manifests.pods.weights import weights_of
 from voxfleet_operator.manifests.pre_pull import PrePull, daemon_set_spec, pre_pulls
 from voxfleet_operator.manifests.registry import RegistryPlace, registry_entry
 from voxfleet_operator.manifests.templates import stamped
-from voxfleet_operator.manifests.weights import weights_of
+from voxfleet_operator.manifests.ways_in import server_policy, ways_in_objects
 from voxfleet_operator.resources import Region, Resource, effective_autoscaling
 
 # With one GPU per replica, Surge needs a spare GPU during a rollout; Replace needs none and drops one replica.
@@ -36,35 +35,20 @@ REVISIONS_KEPT = 10
 PROGRESS_GRACE_SECONDS = 60  # the operator's WakeTimeout is reported before the Deployment's own deadline
 
 
-@dataclass(frozen=True, slots=True)
-class Installation:
-    """Namespaces and addresses of the VoxFleet installation in one cluster, and what it gives every pod.
-
-    `kubeconfig`: NAME/KEY of the Secret by which a remote cluster is reached, empty for the operator's own.
-    """
-
-    system_namespace: str
-    demand_namespace: str
-    gateway_host: str
-    pod: PodSettings
-    allowed_host_paths: tuple[str, ...] = ()
-    kubeconfig: str = ""
-    allowed_peers: AllowedPeers = NO_PEERS
-
-
-def desired_objects(
+def desired_objects(  # noqa: PLR0913 - keyword-only facts of one cluster
     resource: Resource,
     plan: ResourcePlan,
     installation: Installation,
     *,
-    owns_model_name: bool,
+    owned_names: frozenset[str],
     pulls: frozenset[PrePull] = frozenset(),
+    ways_in: WaysIn = NO_WAYS,
 ) -> list[Manifest]:
     """Return every object that the resource needs now in the installation's cluster, in the order of application.
 
     Deployments that grow come first, because requests wait for them. Those that go to zero come last: gateways must
     read the phase from the registry before a server leaves. `pulls`: images that this resource pulls to nodes, for
-    others too.
+    others too. `ways_in`: beside the Service.
     """
     regions = regions_in(resource, installation.kubeconfig)
     deployments = [
@@ -81,10 +65,11 @@ def desired_objects(
         # Of one replica it would keep a node from being drained for ever.
         *(_budget(resource, region, installation) for region in regions if plan.regions[region.name].replicas > 1),
         _front_service(resource, installation),
-        _network_policy(resource, installation),
-        _registry(resource, plan, installation, owns_model_name=owns_model_name),
+        server_policy(resource, installation),
+        _registry(resource, plan, installation, owned_names=owned_names),
         *(manifest for region in regions for manifest in _fetched(resource, region, plan, installation)),
         *_pre_pulls(resource, pulls, installation),
+        *ways_in_objects(resource, ways_in, installation),
         *at_zero,
     ]
 
@@ -97,7 +82,7 @@ def _fetched(resource: Resource, region: Region, plan: ResourcePlan, installatio
     labels, fetch = _labels(resource, region), plan.regions[region.name].fetch
     made = []
     if claim.spec is not None:
-        made.append(_manifest(resource, installation, "PersistentVolumeClaim", claim.name, labels, spec=claim.spec))
+        made.append(manifest_of(resource, installation, "PersistentVolumeClaim", claim.name, labels, spec=claim.spec))
     if fetch is not None:
         made.append(_fetch_job(resource, region, fetch, installation))
     return made
@@ -114,7 +99,7 @@ def _fetch_job(resource: Resource, region: Region, fetch: Fetch, installation: I
         names.ANNOTATION_GENERATION: str(resource.generation),
     }
     spec = job_spec(resource, region, weights, weights.claim, fetch.key, installation.pod)
-    return _manifest(resource, installation, "Job", name, labels, annotations=annotations, spec=spec)
+    return manifest_of(resource, installation, "Job", name, labels, annotations=annotations, spec=spec)
 
 
 def _pre_pulls(resource: Resource, pulls: frozenset[PrePull], installation: Installation) -> list[Manifest]:
@@ -124,38 +109,8 @@ def _pre_pulls(resource: Resource, pulls: frozenset[PrePull], installation: Inst
             name = names.pre_pull_name(resource.key.name, pull.image, pull.placement)
             labels = names.resource_labels(resource.key.namespace, resource.key.name)
             spec = daemon_set_spec(resource, region, name, installation.pod)
-            made.append(_manifest(resource, installation, "DaemonSet", name, labels, spec=spec))
+            made.append(manifest_of(resource, installation, "DaemonSet", name, labels, spec=spec))
     return made
-
-
-def _manifest(  # noqa: PLR0913 - the parts of an object
-    resource: Resource,
-    installation: Installation,
-    kind: str,
-    name: str,
-    labels: dict[str, str],
-    *,
-    annotations: dict[str, str] | None = None,
-    **content: Any,
-) -> Manifest:
-    """Return an object with the metadata that its row in the table of kinds asks for."""
-    row = KINDS[kind]
-    # Where owner references do not reach, the uid distinguishes this resource's objects from those of an earlier one.
-    namespace = {Scope.SYSTEM: installation.system_namespace, Scope.DEMAND: installation.demand_namespace}.get(
-        row.scope, resource.key.namespace
-    )
-    metadata: dict[str, Any] = {"namespace": namespace, "name": name, "labels": labels}
-    if installation.kubeconfig:
-        metadata["labels"] = labels | {names.LABEL_REMOTE: "true"}
-        recorded = {names.ANNOTATION_UID: resource.uid, names.ANNOTATION_KUBECONFIG: installation.kubeconfig}
-        annotations = recorded | (annotations or {})
-    elif row.ownership == Ownership.OWNED:
-        metadata["ownerReferences"] = [resource.owner_reference]
-    else:
-        annotations = {names.ANNOTATION_UID: resource.uid} | (annotations or {})
-    metadata |= {"annotations": annotations} if annotations else {}
-    body = {"apiVersion": row.api_version, "kind": kind, "metadata": metadata, **content}
-    return Manifest(ObjectRef(kind, namespace, name), body)
 
 
 def _labels(resource: Resource, region: Region) -> dict[str, str]:
@@ -200,14 +155,14 @@ def _deployment(
         "template": stamped(pod_template(resource, region, pool, fetched, weights, installation.pod)),
     }
     name = names.workload_name(key.name, region.name, pool)
-    return _manifest(resource, installation, "Deployment", name, labels, annotations=annotations, spec=spec)
+    return manifest_of(resource, installation, "Deployment", name, labels, annotations=annotations, spec=spec)
 
 
 def _lease(resource: Resource, region: Region, installation: Installation) -> Manifest:
     """The duration only: an apply of renewTime would take its ownership from the gateways, and then remove it."""
     name = names.lease_name(resource.key.namespace, resource.key.name, region.name)
     spec = {"leaseDurationSeconds": effective_autoscaling(resource.spec, region).idle_timeout_seconds}
-    return _manifest(resource, installation, "Lease", name, _labels(resource, region), spec=spec)
+    return manifest_of(resource, installation, "Lease", name, _labels(resource, region), spec=spec)
 
 
 def _regional_service(resource: Resource, region: Region, installation: Installation) -> Manifest:
@@ -219,7 +174,7 @@ def _regional_service(resource: Resource, region: Region, installation: Installa
         "selector": names.region_selector(resource.key.name, region.name),
         "ports": [_port("http", API_PORT), _port("internal", INTERNAL_PORT)],
     }
-    return _manifest(resource, installation, "Service", name, _labels(resource, region), spec=spec)
+    return manifest_of(resource, installation, "Service", name, _labels(resource, region), spec=spec)
 
 
 def _budget(resource: Resource, region: Region, installation: Installation) -> Manifest:
@@ -230,7 +185,7 @@ def _budget(resource: Resource, region: Region, installation: Installation) -> M
         "selector": {"matchLabels": names.region_selector(resource.key.name, region.name)},
         "unhealthyPodEvictionPolicy": "AlwaysAllow",
     }
-    return _manifest(resource, installation, "PodDisruptionBudget", name, _labels(resource, region), spec=spec)
+    return manifest_of(resource, installation, "PodDisruptionBudget", name, _labels(resource, region), spec=spec)
 
 
 def _front_service(resource: Resource, installation: Installation) -> Manifest:
@@ -238,42 +193,26 @@ def _front_service(resource: Resource, installation: Installation) -> Manifest:
     key = resource.key
     labels = names.resource_labels(key.namespace, key.name) | {"app.kubernetes.io/component": "gateway"}
     spec = {"type": "ExternalName", "externalName": installation.gateway_host, "ports": [_port("http", API_PORT)]}
-    return _manifest(resource, installation, "Service", key.name, labels, spec=spec)
+    return manifest_of(resource, installation, "Service", key.name, labels, spec=spec)
 
 
 def _port(name: str, number: int) -> dict[str, Any]:
     return {"name": name, "port": number, "targetPort": number, "protocol": "TCP"}
 
 
-def _network_policy(resource: Resource, installation: Installation) -> Manifest:
-    """Ports 6006 and 9090 are open; internal ports accept only pods of the installation (gateways and operator)."""
-    key = resource.key
-    system = {
-        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": installation.system_namespace}},
-        "podSelector": {"matchLabels": {"app.kubernetes.io/name": "voxfleet"}},
-    }
-    spec = {
-        "podSelector": {"matchLabels": {names.LABEL_DEPLOYMENT: key.name}},
-        "policyTypes": ["Ingress"],  # egress stays open: weights are downloaded from anywhere
-        "ingress": [
-            {"ports": [{"protocol": "TCP", "port": API_PORT}, {"protocol": "TCP", "port": METRICS_PORT}]},
-            {"from": [system], "ports": [{"protocol": "TCP", "port": INTERNAL_PORT}]},
-        ],
-    }
-    labels = names.resource_labels(key.namespace, key.name)
-    name = names.network_policy_name(key.name)
-    return _manifest(resource, installation, "NetworkPolicy", name, labels, spec=spec)
-
-
-def registry_of(resource: Resource, plan: ResourcePlan, installation: Installation, *, owns_model_name: bool) -> str:
+def registry_of(
+    resource: Resource, plan: ResourcePlan, installation: Installation, *, owned_names: frozenset[str]
+) -> str:
     """Return what gateways of the installation's cluster read about a resource."""
     place = RegistryPlace(installation.demand_namespace, installation.kubeconfig, installation.allowed_peers)
-    return registry_entry(resource, plan, place, owns_model_name=owns_model_name)
+    return registry_entry(resource, plan, place, owned_names=owned_names)
 
 
-def _registry(resource: Resource, plan: ResourcePlan, installation: Installation, *, owns_model_name: bool) -> Manifest:
+def _registry(
+    resource: Resource, plan: ResourcePlan, installation: Installation, *, owned_names: frozenset[str]
+) -> Manifest:
     key = resource.key
     labels = names.resource_labels(key.namespace, key.name) | {names.LABEL_REGISTRY: "true"}
     name = names.registry_name(key.namespace, key.name)
-    entry = registry_of(resource, plan, installation, owns_model_name=owns_model_name)
-    return _manifest(resource, installation, "ConfigMap", name, labels, data={"model.json": entry})
+    entry = registry_of(resource, plan, installation, owned_names=owned_names)
+    return manifest_of(resource, installation, "ConfigMap", name, labels, data={"model.json": entry})

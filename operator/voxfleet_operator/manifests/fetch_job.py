@@ -9,10 +9,10 @@ from dataclasses import replace
 from typing import Any
 
 from voxfleet_operator import names
-from voxfleet_operator.manifests.containers import INTERNAL_PORT, PodSettings, fetcher
-from voxfleet_operator.manifests.placement import tolerations, widest_pool, zone_affinity
-from voxfleet_operator.manifests.pod import identity, volumes_of
-from voxfleet_operator.manifests.weights import Claim, Weights
+from voxfleet_operator.manifests.pods.containers import INTERNAL_PORT, PodSettings, fetcher
+from voxfleet_operator.manifests.pods.placement import tolerations, widest_pool, zone_affinity
+from voxfleet_operator.manifests.pods.pod import identity, volumes_of
+from voxfleet_operator.manifests.pods.weights import Claim, Weights
 from voxfleet_operator.resources import Region, Resource, effective_node_selector, effective_pod_template
 
 TRIES_AFTER_THE_FIRST = 3  # with the Job controller's back-off of 10, 20 and 40 s

@@ -11,10 +11,10 @@ from typing import Any
 
 from voxfleet_operator import names
 from voxfleet_operator.decisions.remote.recorded import regions_in
-from voxfleet_operator.manifests.containers import PodSettings, hardened
-from voxfleet_operator.manifests.placement import tolerations, widest_pool
-from voxfleet_operator.manifests.pod import identity
-from voxfleet_operator.manifests.weights import MOUNT, weights_of
+from voxfleet_operator.manifests.pods.containers import PodSettings, hardened
+from voxfleet_operator.manifests.pods.placement import tolerations, widest_pool
+from voxfleet_operator.manifests.pods.pod import identity
+from voxfleet_operator.manifests.pods.weights import MOUNT, weights_of
 from voxfleet_operator.resources import Region, Resource, effective_node_selector, effective_pod_template
 
 # One container per node that does nothing: the smallest amounts that a quota on CPUs and memory accepts.

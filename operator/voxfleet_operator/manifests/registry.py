@@ -1,18 +1,20 @@
 """Builds the registry entry of a model: the JSON document in its ConfigMap, from which gateways read the model.
 
 Knows the schema voxfleet.dev/registry/v1. Contains no value that changes with time alone, so an idle system writes
-nothing. Does not know the ConfigMap around it.
+nothing: the cost is that of the status, written as often. Does not know the ConfigMap around it.
 """
 
 import json
 from typing import Any, NamedTuple
 
 from voxfleet_operator import names
+from voxfleet_operator.decisions.demand.wake_timing import WakeProgress, phases, total_seconds
 from voxfleet_operator.decisions.plans import RegionPlan
 from voxfleet_operator.decisions.remote.peer_domains import NO_PEERS, AllowedPeers, gateway_url_problem
 from voxfleet_operator.decisions.remote.recorded import kubeconfig_of
 from voxfleet_operator.decisions.resource_plan import ResourcePlan
-from voxfleet_operator.decisions.wake_timing import total_seconds
+from voxfleet_operator.decisions.timestamps import to_micro_time
+from voxfleet_operator.manifests.registry_cost import region_cost
 from voxfleet_operator.resources import Region, Resource, SpotUse, effective_autoscaling
 
 SCHEMA = "voxfleet.dev/registry/v1"
@@ -29,15 +31,18 @@ class RegistryPlace(NamedTuple):
     allowed_peers: AllowedPeers = NO_PEERS
 
 
-def registry_entry(resource: Resource, plan: ResourcePlan, place: RegistryPlace, *, owns_model_name: bool) -> str:
-    """Return the entry as JSON text with a stable order."""
+def registry_entry(resource: Resource, plan: ResourcePlan, place: RegistryPlace, *, owned_names: frozenset[str]) -> str:
+    """Return the entry as JSON text with a stable order; `owned_names`: names that no older resource has."""
     spec = resource.spec
     entry = {
         "schema": SCHEMA,
         "namespace": resource.key.namespace,
         "name": resource.key.name,
         "model": resource.model_name,
-        "owns_model_name": owns_model_name,
+        "owns_model_name": resource.model_name in owned_names,
+        "aliases": [each for each in resource.model_names[1:] if each in owned_names],
+        "languages": spec.model.languages or [],
+        "voices": spec.voices or {},
         "created_at": resource.created_at,  # gateways resolve equal model names by age too
         "generation": resource.generation,
         "suspended": spec.suspend,
@@ -71,7 +76,18 @@ def _region(resource: Resource, region: Region, plan: RegionPlan, place: Registr
         "message": plan.message if plan.phase in ("Failed", "Suspended") else "",
         "retry_after_seconds": plan.retry_after_seconds,
         "predicted_wake_seconds": wake_seconds,
+        "asleep_since": to_micro_time(plan.asleep_since) if plan.asleep_since is not None else None,
+        "wake": _wake(plan.wake) if plan.wake is not None else None,
+        "last_wake": {"total": wake_seconds, **phases(plan.last_wake)} if plan.last_wake is not None else None,
+        "cost": region_cost(resource.status.cost, region.name),
     }
+
+
+def _wake(wake: WakeProgress) -> dict[str, Any]:
+    """Return the wake that is under way: some four changes, and none after the container has started."""
+    times = {"scheduled_at": wake.scheduled_at, "sandbox_at": wake.sandbox_at, "container_at": wake.started_at}
+    written = {name: to_micro_time(at) for name, at in times.items() if at is not None}
+    return {"started_at": to_micro_time(wake.woken_at), "reason": wake.reason, **written}
 
 
 def _price(resource: Resource, region: Region) -> float:

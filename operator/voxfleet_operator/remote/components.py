@@ -22,10 +22,10 @@ from voxfleet_operator.cluster_reconciler import ClusterReconciler
 from voxfleet_operator.decisions.remote.addresses import parse_networks
 from voxfleet_operator.decisions.remote.kubeconfigs import KubeConfig
 from voxfleet_operator.decisions.remote.recorded import SecretKey
-from voxfleet_operator.fetch_poller import FetchPoller
 from voxfleet_operator.kinds import Watch
-from voxfleet_operator.load_poller import LoadPoller, gateway_token
 from voxfleet_operator.manifests import Installation
+from voxfleet_operator.polling.fetch_poller import FetchPoller
+from voxfleet_operator.polling.load_poller import LoadPoller, gateway_token
 from voxfleet_operator.remote.outcomes import Outcomes, Part
 from voxfleet_operator.remote.pod_proxy import PodProxy
 from voxfleet_operator.remote.reconciler import RemoteReconciler
@@ -68,11 +68,18 @@ class RemoteComponents:
         endpoint = remote_endpoint(config, allowed, self.settings.remote_request_seconds)
         api = KubernetesApi(endpoint, lambda *call: self.metrics.count_remote_call(config.server, *call))
         queue: WorkQueue[Part] = WorkQueue()
+
+        def changed() -> None:
+            for key, secret in uses():
+                queue.add(Part(key, secret))
+                self.enqueue_home(key)
+
         store = Store(
             _to_parts(queue.add, uses),
             _to_parts(queue.add_first, uses),
             self.settings.gateway_internal_port,
             is_remote=True,
+            on_served=changed,
         )
         cluster = self._cluster(api, store)
         reconciler = RemoteReconciler(
@@ -86,11 +93,6 @@ class RemoteComponents:
 
         def tasks() -> dict[str, Coroutine[Any, Any, None]]:
             return self._tasks(cluster, queue, reconciler)
-
-        def changed() -> None:
-            for key, secret in uses():
-                queue.add(Part(key, secret))
-                self.enqueue_home(key)
 
         def enqueue(key: Key, secret: SecretKey) -> None:
             queue.add(Part(key, secret))

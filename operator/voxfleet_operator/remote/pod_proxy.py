@@ -12,11 +12,11 @@ import structlog
 from voxfleet_operator.cluster.api import KubernetesApi, KubernetesError, PodPort
 from voxfleet_operator.cluster.store import GatewayAddress, Store
 from voxfleet_operator.decisions.observed import PodState
-from voxfleet_operator.manifests.containers import INTERNAL_PORT, internal_token
+from voxfleet_operator.manifests.pods.containers import INTERNAL_PORT, internal_token
 from voxfleet_operator.resources import Key
 
 TOKEN_HEADER = "Voxfleet-Internal-Token"  # noqa: S105 - the name of a header
-PAUSE_AFTER_FAILURE_SECONDS = 10.0  # as for pods of the own cluster (cluster/pod_drainer.py)
+PAUSE_AFTER_FAILURE_SECONDS = 10.0  # as for pods of the own cluster (cluster/writing/pod_drainer.py)
 
 log = structlog.get_logger(__name__)
 

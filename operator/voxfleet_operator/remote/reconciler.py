@@ -14,7 +14,7 @@ from voxfleet_operator.cluster.api import KubernetesError
 from voxfleet_operator.cluster.remote.cleanup import Cleanup
 from voxfleet_operator.cluster.resource_index import ResourceIndex
 from voxfleet_operator.cluster_reconciler import PAUSED, ClusterReconciler, Failures, Turn, first_to_retry, log_changes
-from voxfleet_operator.decisions.region_plan import REQUEUE_SECONDS
+from voxfleet_operator.decisions.remote.absence import was_applied
 from voxfleet_operator.decisions.remote.recorded import (
     RemoteRegion,
     abandoned_regions,
@@ -22,6 +22,7 @@ from voxfleet_operator.decisions.remote.recorded import (
     wanted_regions,
 )
 from voxfleet_operator.decisions.resource_plan import ResourcePlan, decide
+from voxfleet_operator.decisions.stages import REQUEUE_SECONDS
 from voxfleet_operator.manifests import Installation, desired_objects
 from voxfleet_operator.manifests.desired_objects import registry_of
 from voxfleet_operator.manifests.pre_pull import owned_by
@@ -84,21 +85,33 @@ class RemoteReconciler:
         if any(region.name not in whole.regions for region in resource.spec.regions):
             return None, []  # the resource's own reconcile has not seen this spec yet, and comes back here after it
         installation = replace(self.installation, kubeconfig=kubeconfig)
-        owns_name = self.index.owner_of_model_name(resource.model_name) == resource.key
+        owned_names = self.index.owned_names(resource)
         pulls = owned_by(resource, (), installation.pod, kubeconfig)
-        manifests = desired_objects(resource, whole, installation, owns_model_name=owns_name, pulls=pulls)
+        ways_in = cluster.ways_in.decide(resource, {}, installation)
+        manifests = desired_objects(
+            resource, whole, installation, owned_names=owned_names, pulls=pulls, ways_in=ways_in
+        )
         errors = await self.clusters.converge(turn, manifests)
         if turn.refuted and not errors:
             return self.clock() + REQUEUE_SECONDS, []
-        entry = registry_of(resource, whole, installation, owns_model_name=owns_name)
+        entry = registry_of(resource, whole, installation, owned_names=owned_names)
         problems = (
             *self.failures.problems(part, errors, now),
             *claim_problems(resource, facts.users_claim, kubeconfig),
+            *cluster.ways_in.problems(resource, ways_in),
             *self.clusters.waiting(manifests),
         )
-        done = Outcome(resource.generation, turn.plan.regions, observed.regions, problems, not errors, entry)
+        is_applied = not errors or (all(map(_is_unreached, errors)) and self._was_applied(part, resource, live))
+        done = Outcome(resource.generation, turn.plan.regions, observed.regions, problems, is_applied, entry)
         self._publish(part, done)
         return turn.plan.requeue_at, errors
+
+    def _was_applied(self, part: Part, resource: Resource, live: frozenset[RemoteRegion]) -> bool:
+        """Whether this generation was applied here before; a cluster that is lost meanwhile keeps what it has."""
+        before = self.outcomes.latest.get(part)
+        if before is None:
+            return all(was_applied(resource, each.region) for each in live)
+        return before.is_applied and before.generation == resource.generation
 
     def _publish(self, part: Part, outcome: Outcome) -> None:
         before = self.outcomes.latest.get(part)
@@ -136,6 +149,10 @@ class RemoteReconciler:
         successors = {each.secret for each in wanted_regions(resource) if each.region in names_left}
         found = (self.outcomes.latest.get(Part(resource.key, secret)) for secret in successors)
         return all(each is not None and each.is_applied and each.generation == resource.generation for each in found)
+
+
+def _is_unreached(error: Exception) -> bool:
+    return isinstance(error, KubernetesError) and error.status == 0
 
 
 def _earliest(*times: float | None) -> float | None:

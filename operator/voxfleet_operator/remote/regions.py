@@ -127,7 +127,7 @@ class RemoteRegions:
         problems |= dict.fromkeys(Problem("RemoteCleanup", text) for text in self._left(resource))
         return RemoteView(plans, states, tuple(problems))
 
-    def publish(self, resource: Resource, whole: ResourcePlan, *, owns_model_name: bool) -> None:
+    def publish(self, resource: Resource, whole: ResourcePlan, *, owned_names: frozenset[str]) -> None:
         """Have the remote clusters reconcile what they do not know yet, such as another region's phase."""
         self.outcomes.merged[resource.key] = whole
         wanted = {each.secret for each in wanted_regions(resource)}
@@ -135,7 +135,7 @@ class RemoteRegions:
             part = Part(resource.key, secret)
             outcome = self.outcomes.latest.get(part)
             installation = replace(self.installation, kubeconfig=secret.text)
-            entry = registry_of(resource, whole, installation, owns_model_name=owns_model_name)
+            entry = registry_of(resource, whole, installation, owned_names=owned_names)
             is_known = outcome is not None and outcome.entry == entry
             if not is_known if secret in wanted else not self._was_tried(part):
                 self.clusters.reconcile(*part)

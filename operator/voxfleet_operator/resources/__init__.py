@@ -1,9 +1,6 @@
 """The VoxTTSDeployment resource: its models and the CustomResourceDefinition generated from them."""
 
-from voxfleet_operator.resources.autoscaling import Autoscaling, Capacity, Schedule, SpotUse
 from voxfleet_operator.resources.definition import API_VERSION, GROUP, KIND, PLURAL, VERSION, definition_yaml
-from voxfleet_operator.resources.pod_template import PodTemplate
-from voxfleet_operator.resources.regions import Region
 from voxfleet_operator.resources.resource import (
     Key,
     Resource,
@@ -12,7 +9,11 @@ from voxfleet_operator.resources.resource import (
     effective_pod_template,
     read_resource,
 )
-from voxfleet_operator.resources.spec import CacheType, Model, Serving, VoxTTSDeploymentSpec
+from voxfleet_operator.resources.spec.autoscaling import Autoscaling, Capacity, Schedule, SpotUse
+from voxfleet_operator.resources.spec.model import CacheType, Model
+from voxfleet_operator.resources.spec.pod_template import PodTemplate
+from voxfleet_operator.resources.spec.regions import Region
+from voxfleet_operator.resources.spec.spec import Serving, VoxTTSDeploymentSpec
 from voxfleet_operator.resources.status import Condition, Failure, LastWake, Phase, RegionStatus, VoxTTSDeploymentStatus
 
 __all__ = [

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from voxfleet_operator.resources.fields import RULES, rule
-from voxfleet_operator.resources.spec import VoxTTSDeploymentSpec
+from voxfleet_operator.resources.spec.spec import VoxTTSDeploymentSpec
 from voxfleet_operator.resources.status import VoxTTSDeploymentStatus
 from voxfleet_operator.resources.structural_schema import structural_schema
 

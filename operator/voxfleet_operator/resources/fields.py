@@ -18,6 +18,8 @@ DNS_LABEL = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 DNS_SUBDOMAIN = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 # Decimals are strings: Kubernetes' API conventions forbid floats, which differ between clients.
 DECIMAL = "^-?[0-9]{1,9}([.][0-9]{1,9})?$"
+# A reference with optional tag or digest; like the container runtime's grammar, but shorter.
+IMAGE = "^[a-z0-9]([-a-zA-Z0-9._:/]*[a-zA-Z0-9])?(@sha256:[a-f0-9]{64})?$"
 QUANTITY = "^[0-9]+([.][0-9]+)?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$"
 
 

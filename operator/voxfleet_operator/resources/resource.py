@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from voxfleet_operator.resources.autoscaling import Autoscaling
 from voxfleet_operator.resources.definition import API_VERSION, KIND
-from voxfleet_operator.resources.pod_template import PodTemplate
-from voxfleet_operator.resources.regions import Region
-from voxfleet_operator.resources.spec import VoxTTSDeploymentSpec
+from voxfleet_operator.resources.spec.autoscaling import Autoscaling
+from voxfleet_operator.resources.spec.pod_template import PodTemplate
+from voxfleet_operator.resources.spec.regions import Region
+from voxfleet_operator.resources.spec.spec import VoxTTSDeploymentSpec
 from voxfleet_operator.resources.status import RegionStatus, VoxTTSDeploymentStatus
 
 REGION_LABEL = "topology.kubernetes.io/region"
@@ -47,6 +47,11 @@ class Resource:
     def model_name(self) -> str:
         """The value of `model` in clients' requests."""
         return self.spec.model.name or self.key.name
+
+    @cached_property
+    def model_names(self) -> tuple[str, ...]:
+        """Every bare name that the resource asks for: the model's, then its aliases."""
+        return tuple(dict.fromkeys((self.model_name, *(self.spec.model.aliases or ()))))
 
     @cached_property
     def region_statuses(self) -> dict[str, RegionStatus]:

@@ -3,8 +3,9 @@
 Knows its fields. Does not know how their values are decided (decisions/) or built (status/).
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
@@ -23,6 +24,18 @@ class Phase(StrEnum):
     DRAINING = "Draining"
     FAILED = "Failed"
     SUSPENDED = "Suspended"
+
+
+PHASES: Final[Mapping[Phase, str]] = {  # docs/conditions.md is made from it
+    Phase.ASLEEP: "zero replicas; the next request renews the demand Lease and wakes it",
+    Phase.WAKING: "replicas are above zero and none is ready yet; `message` says what the pod waits for",
+    Phase.AWAKE: "at least one server is ready; without another request the region goes to sleep at `awakeUntil` (to "
+    "within 5 minutes)",
+    Phase.DRAINING: "going to zero; servers finish their open requests",
+    Phase.FAILED: "zero replicas after a failed wake; a new request wakes it from `failure.retryAt` on (1 to 30 "
+    "minutes later), or at once after a change of the spec",
+    Phase.SUSPENDED: "zero replicas because `suspend` is true",
+}
 
 
 # metav1.Condition without its patterns: only the operator writes the status.
@@ -124,3 +137,7 @@ class VoxTTSDeploymentStatus(ResourceModel):
         default_factory=list, max_length=32, description="State of each region.", json_schema_extra=keyed_by("name")
     )
     cost: Cost | None = Field(default=None, description="GPU time used and saved.")
+    applied: Annotated[str, Field(max_length=8192)] | None = Field(
+        default=None,
+        description="Marks of the objects as they were applied: an operator that starts applies what changed since.",
+    )

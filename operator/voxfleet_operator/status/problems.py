@@ -1,19 +1,20 @@
 """Judges a resource's spec: what it asks for and does not get, or gets differently.
 
-Knows missing features, model names with another owner, bad schedules, conflicts of podTemplate, claims that cannot be
-used, and which failed requests a retry may mend. Pure: the owner of the model name and the claim come in as arguments.
+Knows model names with another owner, bad schedules, conflicts of podTemplate, claims that cannot be
+used, and which failed requests a retry may mend. Pure: the owners of its names and the claim come in as arguments.
 Problems of running regions are warnings of their plans (decisions/region_plan.py).
 """
+
+from collections.abc import Mapping
 
 from voxfleet_operator.decisions.capacity.pools import pools_of
 from voxfleet_operator.decisions.capacity.schedules import schedule_problems
 from voxfleet_operator.decisions.claims import UsersClaim, claim_problem
-from voxfleet_operator.decisions.features import missing_features
 from voxfleet_operator.decisions.remote.peer_domains import NO_PEERS, AllowedPeers, gateway_url_problem
 from voxfleet_operator.decisions.remote.recorded import kubeconfig_of, regions_in
-from voxfleet_operator.manifests.placement import has_possible_node
-from voxfleet_operator.manifests.pod import template_conflicts
-from voxfleet_operator.manifests.weights import weights_of
+from voxfleet_operator.manifests.pods.placement import has_possible_node
+from voxfleet_operator.manifests.pods.pod import template_conflicts
+from voxfleet_operator.manifests.pods.weights import weights_of
 from voxfleet_operator.names import POOL_ON_DEMAND, POOL_SPOT
 from voxfleet_operator.resources import (
     Key,
@@ -39,18 +40,17 @@ def apply_problem(status: int, message: str, failing_seconds: float) -> Problem:
 
 def problems_of(
     resource: Resource,
-    model_name_owner: Key | None,
+    owners_of_names: Mapping[str, Key | None],
     allowed_host_paths: tuple[str, ...],
     users_claim: UsersClaim | None = None,
     allowed_peers: AllowedPeers = NO_PEERS,
 ) -> tuple[Problem, ...]:
     """Return the problems of a spec, each once.
 
-    `model_name_owner` is the oldest resource with its model name; `users_claim` the claim that it names, as it is.
+    `owners_of_names` has the oldest resource with each of its names; `users_claim` is the named claim, as it is.
     """
     return (
-        *(Problem("FeatureNotAvailable", message) for message in missing_features(resource.spec)),
-        *_model_name_taken(resource, model_name_owner),
+        *_names_taken(resource, owners_of_names),
         *_schedules(resource),
         *_template_conflicts(resource, allowed_host_paths),
         *_placement_conflicts(resource),
@@ -74,11 +74,15 @@ def _gateway_urls(resource: Resource, allowed: AllowedPeers) -> list[Problem]:
     return [Problem("GatewayURLForbidden", problem) for problem in problems if problem]
 
 
-def _model_name_taken(resource: Resource, owner: Key | None) -> list[Problem]:
-    if owner == resource.key:
-        return []
-    message = f"model name {resource.model_name} belongs to {owner}; this resource answers as {resource.key} only"
-    return [Problem("ModelNameTaken", message)]
+def _names_taken(resource: Resource, owners: Mapping[str, Key | None]) -> list[Problem]:
+    taken = {name: owner for name, owner in owners.items() if owner != resource.key}
+    own = taken.pop(resource.model_name, None)
+    messages = [f"alias {name} belongs to {owner}, which gets its requests" for name, owner in taken.items()]
+    if own is not None:
+        named = [resource.key, *(name for name in resource.model_names[1:] if name not in taken)]
+        answers = f"this resource answers as {', '.join(map(str, named))} only"
+        messages.insert(0, f"model name {resource.model_name} belongs to {own}; {answers}")
+    return [Problem("ModelNameTaken", message) for message in messages]
 
 
 def _schedules(resource: Resource) -> list[Problem]:

@@ -27,6 +27,8 @@ from voxfleet_operator import names
 from voxfleet_testbed.cluster.api import Api
 from voxfleet_testbed.cluster.control_plane import ControlPlane
 from voxfleet_testbed.errors import ApiError
+from voxfleet_testbed.fixtures import own_address_or_skip
+from voxfleet_testbed.network.addresses import free_ports
 
 ROOT = Path(__file__).parents[3]
 CRD = ROOT / "crds" / "voxfleet.dev_voxttsdeployments.yaml"
@@ -38,24 +40,6 @@ PATIENCE_SECONDS = 60.0  # for events that must happen, on a shared machine; no 
 
 def now_text() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def own_address() -> str:
-    """An address that an EndpointSlice may hold (loopback is refused); no packet is sent."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.254", 9))
-        except OSError:
-            pytest.skip("this machine has no address beside loopback")
-        address: str = probe.getsockname()[0]
-        return address
 
 
 class FakeGateway:
@@ -81,7 +65,7 @@ class FakeGateway:
             def log_message(self, *_: Any) -> None:
                 return
 
-        self.address = own_address()
+        self.address = own_address_or_skip()
         self.server = http.server.ThreadingHTTPServer((self.address, 0), Handler)
         self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
@@ -410,7 +394,7 @@ def installed(control_plane: ControlPlane, folder: Path) -> Iterator[World]:
     for part in ("system", "demand"):
         create_namespace(api, f"{stem}-{part}")
     gateway = FakeGateway()
-    health_port, metrics_port = free_port(), free_port()
+    health_port, metrics_port = free_ports("127.0.0.1", 2)
     environment = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": os.environ.get("PYTHONPATH", ""),

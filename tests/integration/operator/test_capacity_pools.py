@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from voxfleet_operator import names
-from voxfleet_operator.manifests.capacity_labels import CAPACITY_LABELS
+from voxfleet_operator.manifests.pods.capacity_labels import CAPACITY_LABELS
 from voxfleet_testbed.cluster import command_lines
 from voxfleet_testbed.cluster.api import Api
 from voxfleet_testbed.cluster.control_plane import ControlPlane

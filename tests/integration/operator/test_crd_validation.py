@@ -59,6 +59,11 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
     "region min above common max": (regions(autoscaling={"minReplicas": 9}), ["spec.regions", "minReplicas"]),
     "region idle time": (regions(autoscaling={"idleTimeoutSeconds": 4}), ["idleTimeoutSeconds", "5"]),
     "model name": (with_regions(model={"name": "a b"}), ["spec.model.name", "should match"]),
+    "alias": (with_regions(model={"aliases": ["tts 1"]}), ["spec.model.aliases[0]", "should match"]),
+    "alias twice": (with_regions(model={"aliases": ["tts-1", "tts-1"]}), ["spec.model.aliases[1]", "Duplicate"]),
+    "voice of an alias": (with_regions(voices={"alloy": "Ada"}), ["spec.voices.alloy", "should match"]),
+    "name of a voice": (with_regions(voices={"a b": "default"}), ["spec.voices", "letters, digits"]),
+    "built-in voice renamed": (with_regions(voices={"default": "random"}), ["spec.voices", "no voice itself"]),
     "source scheme": (with_regions(model={"source": "ftp://x/y"}), ["spec.model.source", "hf://"]),
     "pvc without path": (with_regions(model={"source": "pvc://claim"}), ["spec.model.source", "pvc://claim/path"]),
     "pvc bad claim": (with_regions(model={"source": "pvc://Bad_Claim/x"}), ["spec.model.source", "pvc://claim/path"]),
@@ -116,7 +121,21 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
     "rollout": (with_regions(rollout={"strategy": "Hope"}), ["spec.rollout.strategy", "Surge"]),
     "drain": (with_regions(disruption={"drainSeconds": -1}), ["spec.disruption.drainSeconds", "0"]),
     "unavailable": (with_regions(disruption={"maxUnavailable": 0}), ["spec.disruption.maxUnavailable", "1"]),
-    "notebook without TLS": (with_regions(notebook={"enabled": True}), ["spec.notebook.enabled", "TLS"]),
+    "notebook without TLS": (with_regions(notebook={"enabled": True}), ["spec.notebook.tlsSecretName", "TLS only"]),
+    "notebook at the gateways' host": (
+        with_regions(
+            notebook={"enabled": True, "tlsSecretName": "tls", "host": "tts.example.com"},
+            ingress={"host": "tts.example.com"},
+        ),
+        ["spec.notebook.host", "must not share the origin"],
+    ),
+    "hostnames without a Gateway": (with_regions(route={"hostnames": ["a.example.com"]}), ["spec.route.parentRefs"]),
+    "wildcard inside a name": (
+        with_regions(route={"parentRefs": [{"name": "public"}], "hostnames": ["a.*.example.com"]}),
+        ["spec.route.hostnames[0]", "should match"],
+    ),
+    "no Gateways": (with_regions(route={"parentRefs": []}), ["spec.route.parentRefs", "at least 1"]),
+    "class without host": (with_regions(ingress={"className": "nginx"}), ["spec.ingress.host", "required"]),
     "tls without host": (with_regions(ingress={"tlsSecretName": "tls"}), ["spec.ingress.host", "required"]),
     "our label": (
         with_regions(podTemplate={"metadata": {"labels": {"voxfleet.dev/region": "x"}}}),
@@ -157,9 +176,13 @@ GOOD_ONES: dict[str, dict[str, Any]] = {
         autoscaling={"maxReplicas": 1},
         cache={"weights": {"type": "PersistentVolumeClaim", "accessMode": "ReadWriteOnce"}},
     ),
-    "notebook behind TLS": with_regions(
-        notebook={"enabled": True}, ingress={"host": "tts.example.com", "tlsSecretName": "tls"}
+    "notebook behind an Ingress": with_regions(
+        notebook={"enabled": True, "tlsSecretName": "lab", "host": "lab.example.com"},
+        ingress={"host": "tts.example.com", "tlsSecretName": "tls"},
     ),
+    "notebook with its own TLS": with_regions(notebook={"enabled": True, "tlsSecretName": "lab"}),
+    "route": with_regions(route={"parentRefs": [{"name": "public"}], "hostnames": ["*.example.com"]}),
+    "route of all hosts": with_regions(route={"parentRefs": [{"name": "public", "port": 443}]}),
     "schedule": with_regions(
         autoscaling={
             "schedules": [

@@ -8,12 +8,12 @@ from voxfleet_operator import names
 from voxfleet_operator.cluster.api import connect
 from voxfleet_operator.cluster.cluster import Cluster
 from voxfleet_operator.cluster.observation import Observer
-from voxfleet_operator.cluster.pod_drainer import PodDrainer
 from voxfleet_operator.cluster.resource_index import ResourceIndex
 from voxfleet_operator.cluster.store import Store
-from voxfleet_operator.decisions.load import GatewayLoad, Reading, Readings
+from voxfleet_operator.cluster.writing.pod_drainer import PodDrainer
+from voxfleet_operator.decisions.demand.load import GatewayLoad, Reading, Readings
 from voxfleet_operator.manifests import Installation
-from voxfleet_operator.manifests.containers import PodSettings
+from voxfleet_operator.manifests.pods.containers import PodSettings
 from voxfleet_operator.reconcile import Reconciler
 from voxfleet_operator.resources import read_resource
 

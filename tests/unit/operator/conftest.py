@@ -14,14 +14,16 @@ from voxfleet_operator.cluster.cluster import Cluster
 from voxfleet_operator.cluster.observation import Observer
 from voxfleet_operator.cluster.resource_index import ResourceIndex
 from voxfleet_operator.cluster.store import Store
-from voxfleet_operator.decisions.load import GatewayLoad, Reading, Readings
+from voxfleet_operator.decisions.demand.load import GatewayLoad, Reading, Readings
 from voxfleet_operator.decisions.remote.peer_domains import AllowedPeers
 from voxfleet_operator.decisions.timestamps import to_micro_time, to_rfc3339
-from voxfleet_operator.kinds import ObjectRef, Watch, resource_path
+from voxfleet_operator.kinds import NOTEBOOK_INGRESS, NOTEBOOK_POLICY, ObjectRef, Watch, resource_path
 from voxfleet_operator.manifests import Installation
-from voxfleet_operator.manifests.containers import PodSettings
+from voxfleet_operator.manifests.pods.containers import PodSettings
 from voxfleet_operator.reconcile import Reconciler
-from voxfleet_operator.resources import KIND, Key, read_resource
+from voxfleet_operator.resources import KIND, Condition, Key, read_resource
+from voxfleet_operator.status import conditions
+from voxfleet_operator.status.reasons import REASONS
 from voxfleet_operator.telemetry import Metrics
 from voxfleet_operator.work_queue import WorkQueue
 from voxfleet_operator.worker import Worker
@@ -31,6 +33,18 @@ Body = dict[str, Any]
 NARRATOR = Key("default", "narrator")
 NOW = 1_795_000_000.0
 POD_ADDRESS = "10.9.9.9"
+
+
+@pytest.fixture(autouse=True)
+def _every_reason_has_a_row_for_its_condition(monkeypatch: pytest.MonkeyPatch) -> None:
+    """docs/conditions.md is made from the rows: what no row allows fails the test that comes upon it."""
+    build = conditions._condition
+
+    def checked(state: conditions.ConditionState, *more: Any) -> Condition:
+        assert state.type in REASONS[state.reason].conditions, f"{state.reason} of {state.type}: see status/reasons.py"
+        return build(state, *more)
+
+    monkeypatch.setattr(conditions, "_condition", checked)
 
 
 class FakeApi(KubernetesApi):
@@ -197,12 +211,17 @@ class Loop:
 
     def _deliver(self, path: str, body: Body, is_deleted: bool) -> None:  # noqa: FBT001 - as FakeApi calls it
         kind = body.get("kind", "")
+        if kind == "Event":  # of a VoxTTSDeployment: those of pods and nodes alone are watched
+            return
         if kind == KIND:
             if is_deleted:
                 self.index.remove(Key(body["metadata"]["namespace"], body["metadata"]["name"]))
             else:
                 self.index.put(read_resource(body))
             return
+        if body["metadata"].get("labels", {}).get(names.LABEL_COMPONENT) == names.NOTEBOOK:
+            # As the selectors of two watches divide them.
+            kind = {"Ingress": NOTEBOOK_INGRESS, "NetworkPolicy": NOTEBOOK_POLICY}.get(kind, kind)
         assert ObjectRef(kind, body["metadata"]["namespace"], body["metadata"]["name"]).path == path
         (self.store.on_delete if is_deleted else self.store.on_change)(Watch(kind, "label"), body)
 

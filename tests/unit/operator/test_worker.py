@@ -2,15 +2,18 @@
 
 import asyncio
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from voxfleet_operator.cluster.api import KubernetesError
+from voxfleet_operator.cluster.writing.object_writer import NameTakenError
 from voxfleet_operator.kinds import ObjectRef
 from voxfleet_operator.resources import Key
 from voxfleet_operator.telemetry import Metrics
 from voxfleet_operator.work_queue import WorkQueue
-from voxfleet_operator.worker import Worker
+from voxfleet_operator.worker import ERROR_REASONS, RESULTS, Worker, error_reason
 
 # conftest.Loop: pytest loads test folders without packages, so the class cannot be imported by name.
 Loop = Any
@@ -110,3 +113,18 @@ async def test_keys_that_are_always_due_leave_time_for_others() -> None:
     running.cancel()
     with suppress(asyncio.CancelledError):
         await running
+
+
+async def test_every_result_and_reason_begins_with_zero_so_that_the_first_is_a_rise() -> None:
+    """For Prometheus, a series whose first value is 1 has not risen."""
+    metrics = Metrics()
+    Worker(WorkQueue[Key](), cast("Any", None), metrics)
+    for name, label, values in (("reconciles", "result", RESULTS), ("reconcile_errors", "reason", ERROR_REASONS)):
+        for value in values:
+            assert metrics.registry.get_sample_value(f"voxfleet_operator_{name}_total", {label: value}) == 0
+
+
+@given(st.integers(0, 599))
+def test_an_error_has_one_of_the_known_reasons(status: int) -> None:
+    assert error_reason(KubernetesError(status, "")) in ERROR_REASONS
+    assert error_reason(NameTakenError("taken")) in ERROR_REASONS

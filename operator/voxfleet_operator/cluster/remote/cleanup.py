@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import structlog
 
 from voxfleet_operator import names
-from voxfleet_operator.cluster.api import Body, KubernetesApi
+from voxfleet_operator.cluster.api import FORBIDDEN, NOT_FOUND, Body, KubernetesApi, KubernetesError
 from voxfleet_operator.kinds import TABLE, Kind, Scope
 from voxfleet_operator.resources import Key
 
@@ -28,7 +28,8 @@ class Cleanup:
         """Delete the objects of one region, or all of them (None); return how many. Raises KubernetesError."""
         count = 0
         # The ConfigMap first: gateways must not send requests to servers that end.
-        for kind in sorted((each for each in TABLE if each.is_applied), key=lambda each: each.name != "ConfigMap"):
+        applied = (each for each in TABLE if each.is_applied and not each.is_home_only)
+        for kind in sorted(applied, key=lambda each: each.name != "ConfigMap"):
             for body in await self._made(kind, key, region):
                 metadata = body["metadata"]
                 annotations = metadata.get("annotations") or {}
@@ -52,4 +53,10 @@ class Cleanup:
         }
         selector = ",".join(f"{name}={value}" for name, value in labels.items())
         path = kind.path(namespaces.get(kind.scope, key.namespace))
-        return (await self.api.get(f"{path}?labelSelector={selector}")).get("items") or []
+        try:
+            return (await self.api.get(f"{path}?labelSelector={selector}")).get("items") or []
+        except KubernetesError as error:
+            # What the cluster does not serve, or this account may not list, it has not made either.
+            if kind.is_optional and error.status in {FORBIDDEN, NOT_FOUND}:
+                return []
+            raise

@@ -15,10 +15,10 @@ import structlog
 
 from voxfleet_operator.cluster.api import KubernetesApi, KubernetesError
 from voxfleet_operator.cluster.cluster import Cluster
-from voxfleet_operator.cluster.watches import list_and_watch
+from voxfleet_operator.cluster.watching.optional_kinds import follow
 from voxfleet_operator.decisions.remote.absence import CONNECTING, Absence, not_served
 from voxfleet_operator.decisions.remote.recorded import SecretKey
-from voxfleet_operator.kinds import Watch
+from voxfleet_operator.kinds import KINDS, Watch
 from voxfleet_operator.resources import Key
 
 # Between two probes, as a share of the longest request: an absence shows after about three of these times.
@@ -72,12 +72,13 @@ class Connection:
     async def _session(self) -> None:
         """Work until something fails."""
         store = self.cluster.store
-        await asyncio.gather(*(_check_access(self.cluster.api, watch) for watch in self.watches))
+        needed = [watch for watch in self.watches if not KINDS[watch.kind].is_optional]
+        await asyncio.gather(*(_check_access(self.cluster.api, watch) for watch in needed))
         store.synced.clear()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._probe())
             for watch in self.watches:
-                group.create_task(list_and_watch(self.cluster.api, watch, store))
+                group.create_task(follow(self.cluster.api, watch, store))
             await self._synced()
             self.failures, self.absence = 0, None
             log.info("remote cluster connected", server=self.server)

@@ -4,7 +4,7 @@ Knows the fallback to on demand, the way back, and the handover when the spec mo
 A pool's replicas are those of its Deployment; their sum may exceed the region's: pods that wait for a spot node are
 covered on demand and one of them stays as a probe, and a handover starts one replica before it ends another. Nothing is
 remembered: what runs on demand beyond the base is what is covered. Does not know how many replicas the region needs
-(scaling.py), which pods leave, nor on which nodes a pool's pods run (manifests/placement.py).
+(scaling.py), which pods leave, nor on which nodes a pool's pods run (manifests/pods/placement.py).
 """
 
 from dataclasses import dataclass

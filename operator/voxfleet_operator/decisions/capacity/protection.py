@@ -1,6 +1,6 @@
 """Decides which pods ask autoscalers to leave their node as it is.
 
-A pod is created with the annotations (manifests/pod.py), so that it is not moved while it loads. They are taken off
+A pod is created with the annotations (manifests/pods/pod.py), so that it is not moved while it loads. They are removed
 when it has had no open request for a while, and put on again with the next one: a pod in steady use costs no write at
 all, an idle one costs one. Knows Karpenter's and the cluster autoscaler's rule: only a pod without the annotation is
 moved, and a Karpenter node that ends waits for pods with it. Does not know the annotations (names.py).

@@ -57,7 +57,7 @@ class InterruptionState:
 
 @dataclass(frozen=True, slots=True)
 class PodState:
-    """One inference pod. Timestamps of milestones are the operator's times of receipt (cluster/pod_parsing.py).
+    """One inference pod. Timestamps of milestones are the operator's times of receipt (cluster/parsing/pods.py).
 
     `container` is the one that holds the pod up, and the fields from `restarts` to `termination_message` describe it.
     """

@@ -21,7 +21,8 @@ class LeaseState:
     """A region's demand Lease.
 
     `renewed_at` is clamped to the operator's clock, `raw_renewed_at` is as written; `asleep_since` is the operator's
-    mark that the region is about to go to zero.
+    mark that the region is about to go to zero. `sleep_at`: when a user asked for sleep, clamped as renewals are.
+    `holder`: what renewed it last.
     """
 
     resource_version: str
@@ -29,10 +30,18 @@ class LeaseState:
     asleep_since: float | None = None
     is_clock_ahead: bool = False
     raw_renewed_at: float | None = None
+    sleep_at: float | None = None
+    raw_sleep_at: float | None = None
+    holder: str = ""
 
     def is_marked_before(self, instant: float | None) -> bool:
         """Whether the mark is older than an instant, such as the time that load readings describe."""
         return self.asleep_since is not None and instant is not None and self.asleep_since < instant
+
+    @property
+    def is_sleep_requested(self) -> bool:
+        """Whether a user asked for sleep and no renewal came after that."""
+        return self.sleep_at is not None and (self.renewed_at is None or self.renewed_at <= self.sleep_at)
 
     @property
     def is_marked_asleep(self) -> bool:

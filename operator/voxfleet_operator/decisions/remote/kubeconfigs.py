@@ -96,8 +96,10 @@ def _parsed(content: bytes) -> Mapping[str, Any]:
         # BaseLoader makes texts, lists and mappings only, whatever tags the document has.
         whole = yaml.load(content.decode(), Loader=yaml.BaseLoader)  # noqa: S506
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        where = " ".join(str(error).split())[:200]
-        raise KubeconfigRefusedError(f"the kubeconfig is no YAML: {where}") from error
+        # Not the error's own words: they quote the file, and this is written into a resource's status.
+        mark = getattr(error, "problem_mark", None)
+        where = f" from line {mark.line + 1}, column {mark.column + 1} on" if mark else ""
+        raise KubeconfigRefusedError(f"the kubeconfig is no YAML{where}") from error
     if not isinstance(whole, Mapping):
         raise KubeconfigRefusedError(
             "the kubeconfig is no YAML mapping: give a whole kubeconfig, not a token or a path"

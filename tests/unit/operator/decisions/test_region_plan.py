@@ -17,8 +17,8 @@ from voxfleet_operator.decisions.actions import (
     Unprotect,
 )
 from voxfleet_operator.decisions.capacity.pools import pools_of
+from voxfleet_operator.decisions.demand.idle_timers import clamp_renewal, wanted_until
 from voxfleet_operator.decisions.failures import back_off_seconds
-from voxfleet_operator.decisions.idle_timers import clamp_renewal, wanted_until
 from voxfleet_operator.decisions.observed import (
     LeaseState,
     LoadState,

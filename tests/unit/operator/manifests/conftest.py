@@ -9,7 +9,7 @@ from voxfleet_operator.decisions.capacity.pools import PoolReplicas
 from voxfleet_operator.decisions.plans import RegionPlan
 from voxfleet_operator.decisions.resource_plan import ResourcePlan
 from voxfleet_operator.manifests import Installation, Manifest, desired_objects
-from voxfleet_operator.manifests.containers import PodSettings
+from voxfleet_operator.manifests.pods.containers import PodSettings
 from voxfleet_operator.resources import Phase, Resource, read_resource
 
 SETTINGS = PodSettings("localhost/voxfleet-inference:test", "IfNotPresent", "key")
@@ -40,7 +40,7 @@ def _made(
         )
         for region in of.spec.regions
     }
-    return desired_objects(of, ResourcePlan(plans), installation, owns_model_name=True)
+    return desired_objects(of, ResourcePlan(plans), installation, owned_names=frozenset(of.model_names))
 
 
 def _pod(of: Resource, *, voice_source: str = "") -> dict[str, Any]:
@@ -66,3 +66,8 @@ def made() -> Callable[..., list[Manifest]]:
 def pod() -> Callable[[Resource], dict[str, Any]]:
     """The pod spec of a resource's first region."""
     return _pod
+
+
+@pytest.fixture
+def installation() -> Installation:
+    return INSTALLATION

@@ -2,10 +2,20 @@
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
-from voxfleet_operator.manifests import Manifest
-from voxfleet_operator.resources import Phase, Resource
+import pytest
+from annotated_types import MaxLen
+from voxfleet_operator.cluster.parsing.objects import ObjectState
+from voxfleet_operator.cluster.writing.object_writer import ObjectWriter, mark_of
+from voxfleet_operator.decisions.capacity.pools import PoolReplicas
+from voxfleet_operator.decisions.plans import RegionPlan
+from voxfleet_operator.decisions.resource_plan import ResourcePlan
+from voxfleet_operator.decisions.ways_in import Way, WaysIn
+from voxfleet_operator.decisions.weights import Fetch
+from voxfleet_operator.manifests import Installation, Manifest, desired_objects
+from voxfleet_operator.manifests.pre_pull import pre_pulls
+from voxfleet_operator.resources import Phase, Resource, VoxTTSDeploymentSpec, VoxTTSDeploymentStatus
 
 Resources = Callable[..., Resource]
 Made = Callable[..., list[Manifest]]
@@ -75,3 +85,57 @@ def test_owned_objects_lie_beside_the_resource_and_unowned_ones_carry_its_uid(re
         assert (metadata["namespace"] == "default") != is_unowned
         assert ("ownerReferences" in metadata) != is_unowned
         assert (metadata.get("annotations") or {}).get("voxfleet.dev/uid") == ("u1" if is_unowned else None)
+
+
+CLAIMS = {"weights": {"type": "PersistentVolumeClaim"}}
+EVERY_WAY_IN = {
+    "ingress": {"host": "tts.example.com"},
+    "route": {"parentRefs": [{"name": "public"}]},
+    "monitoring": {"podMonitor": True},
+    "notebook": {"enabled": True, "host": "notebook.example.com"},
+}
+
+
+def most_regions() -> list[dict[str, Any]]:
+    """As many as the CRD allows, with the longest names."""
+    metadata = VoxTTSDeploymentSpec.model_fields["regions"].metadata
+    (limit,) = (each.max_length for each in metadata if isinstance(each, MaxLen))
+    return [{"name": f"r{number:039}"} for number in range(limit)]
+
+
+@pytest.mark.parametrize(
+    ("spec", "ways_in", "objects_of_a_region"),
+    [
+        ({}, WaysIn(), 4),
+        ({"cache": CLAIMS}, WaysIn(), 6),
+        ({"cache": CLAIMS | {"prePullImage": True}, "capacity": {"spot": "Preferred"}}, WaysIn(), 8),
+        (
+            {"cache": CLAIMS | {"prePullImage": True}, "capacity": {"spot": "Preferred"}, **EVERY_WAY_IN},
+            WaysIn(frozenset(Way)),
+            8,
+        ),
+    ],
+    ids=["regions", "claims", "two pools and images on nodes", "every way in"],
+)
+def test_the_marks_of_the_largest_resource_fit_into_its_status(
+    resource: Resources, installation: Installation, spec: dict[str, Any], ways_in: WaysIn, objects_of_a_region: int
+) -> None:
+    """The API server would refuse every status whose marks are longer than the CRD allows."""
+    largest = resource(regions=most_regions(), **spec)
+    awake = {
+        each.name: RegionPlan(
+            each.name, Phase.AWAKE, 2, reason="Awake", pools=PoolReplicas(on_demand=1, spot=1), fetch=Fetch("k")
+        )
+        for each in largest.spec.regions
+    }
+    pulls = frozenset(pre_pulls(largest, installation.pod))
+    manifests = desired_objects(
+        largest, ResourcePlan(awake), installation, owned_names=frozenset(), pulls=pulls, ways_in=ways_in
+    )
+    refs = {manifest.ref for manifest in manifests}
+    assert len(refs) == len(manifests) >= len(awake) * objects_of_a_region
+    nothing = cast("Any", None)  # neither API nor store is asked for marks
+    sent = {each.ref: mark_of(each.ref, "digest", ObjectState("u", "digest")) for each in manifests}
+    marks = ObjectWriter(nothing, nothing, sent).marks(refs)
+    assert marks.count(",") == len(manifests) - 1
+    assert VoxTTSDeploymentStatus(applied=marks).applied == marks

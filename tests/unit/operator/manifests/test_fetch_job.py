@@ -8,7 +8,7 @@ import pytest
 from voxfleet_operator import names
 from voxfleet_operator.decisions.weights import Fetch
 from voxfleet_operator.manifests import Manifest
-from voxfleet_operator.manifests.containers import PodSettings
+from voxfleet_operator.manifests.pods.containers import PodSettings
 from voxfleet_operator.manifests.pre_pull import daemon_set_spec, owned_by, pre_pulls
 from voxfleet_operator.resources import Key, Resource
 

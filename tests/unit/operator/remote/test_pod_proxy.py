@@ -13,7 +13,7 @@ from voxfleet_operator.cluster.endpoints import Endpoint
 from voxfleet_operator.cluster.store import GatewayAddress, Store
 from voxfleet_operator.decisions.observed import PodState
 from voxfleet_operator.kinds import Watch
-from voxfleet_operator.manifests.containers import internal_token
+from voxfleet_operator.manifests.pods.containers import internal_token
 from voxfleet_operator.remote.pod_proxy import PodProxy
 from voxfleet_operator.resources import Key
 

@@ -10,9 +10,9 @@ import pytest
 from voxfleet_operator import names
 from voxfleet_operator.cluster.api import KubernetesError
 from voxfleet_operator.cluster.cluster import Cluster
-from voxfleet_operator.cluster.object_writer import NameTakenError
 from voxfleet_operator.cluster.observation import Observer
 from voxfleet_operator.cluster.store import Store
+from voxfleet_operator.cluster.writing.object_writer import NameTakenError
 from voxfleet_operator.cluster_reconciler import ClusterReconciler
 from voxfleet_operator.decisions.remote.absence import Absence, not_served
 from voxfleet_operator.decisions.remote.recorded import SecretKey
@@ -153,6 +153,23 @@ async def test_each_cluster_has_its_own_regions_and_the_registry_of_all(world: W
     assert world.loop.condition("Degraded") == ("False", "AsExpected")
 
 
+async def test_a_pod_monitor_is_made_in_each_cluster_that_serves_the_kind(world: World) -> None:
+    world.loop.store.served.add("PodMonitor")
+    await made(world, monitoring={"podMonitor": True})
+    assert world.loop.condition("Degraded") == ("True", "KindNotServed")
+    assert "the cluster of ap/value does not serve PodMonitor" in message(world)
+    assert "PodMonitor" in {body["kind"] for body in world.loop.api.objects.values()}
+    world.store.served.add("PodMonitor")
+    world.parts.add(Part(NARRATOR, AP))
+    await world.settle()
+    assert world.loop.condition("Degraded") == ("False", "AsExpected")
+    (monitor,) = [body for body in world.api.objects.values() if body["kind"] == "PodMonitor"]
+    assert monitor["metadata"]["annotations"][names.ANNOTATION_KUBECONFIG] == "ap/value"
+    world.delete_resource()
+    await world.settle()
+    assert world.kinds() == set()
+
+
 async def test_two_clusters_at_rest_send_nothing(world: World) -> None:
     await made(world)
     world.api.requests.clear()
@@ -188,6 +205,23 @@ async def test_an_absence_degrades_its_region_alone(world: World) -> None:
     world.parts.add(Part(NARRATOR, AP))
     await world.settle()
     assert world.loop.condition("Degraded") == ("False", "AsExpected")
+
+
+@pytest.mark.parametrize(("status", "ready"), [(0, ("True", "Asleep")), (500, ("False", "ClusterUnreachable"))])
+async def test_a_cluster_that_is_lost_during_a_reconcile_keeps_what_it_has(
+    world: World, status: int, ready: tuple[str, str]
+) -> None:
+    await made(world)
+    deployment = world.loop.ref("Deployment", "ap").path
+    world.api.put(deployment, lambda found: found["spec"].update(paused=True))  # drift, to be applied away
+    world.api.failing[deployment] = KubernetesError(status, "connection refused")
+    with pytest.raises(KubernetesError):
+        await world.reconciler.reconcile(Part(NARRATOR, AP))
+    world.absences[AP] = AWAY
+    world.loop.queue.add(NARRATOR)
+    await world.settle()
+    assert world.loop.condition("Degraded")[0] == "True"
+    assert world.loop.condition("Ready") == ready
 
 
 async def test_a_change_that_an_absent_cluster_has_not_is_no_success(world: World) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
-from voxfleet_operator.manifests.capacity_labels import CAPACITY_LABELS, GPU_TAINTS, CapacityLabel
+from voxfleet_operator.manifests.pods.capacity_labels import CAPACITY_LABELS, GPU_TAINTS, CapacityLabel
 from voxfleet_operator.names import PROTECTION
 from voxfleet_operator.resources import VoxTTSDeploymentSpec, definition_yaml
 
@@ -32,6 +32,20 @@ def test_an_example_fits_the_schema_and_has_no_unknown_field(path: Path) -> None
     for manifest in documents(path.read_text()):
         Draft202012Validator(schema).validate(manifest)
         VoxTTSDeploymentSpec.model_validate(manifest["spec"])
+
+
+def test_each_spec_of_the_page_on_ways_in_fits_the_schema() -> None:
+    schema = yaml.safe_load(definition_yaml())["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    blocks = [yaml.safe_load(block) for block in BLOCK.findall((ROOT / "docs" / "ways-in.md").read_text())]
+    asked = [block["spec"] for block in blocks if "kind" not in block]  # the others are of other definitions
+    assert {field for spec in asked for field in spec} == {"ingress", "route", "notebook"}
+    for spec in asked:
+        body = {"metadata": {"name": "narrator"}, "spec": {"regions": [{"name": "eu"}], **spec}}
+        Draft202012Validator(schema).validate(body)
+        parsed = VoxTTSDeploymentSpec.model_validate(body["spec"])
+        for field, written in spec.items():
+            kept = getattr(parsed, field).model_dump(by_alias=True, exclude_none=True)
+            assert written.keys() <= kept.keys(), "an unknown field would be dropped in silence"
 
 
 def test_the_page_has_a_spot_and_an_on_demand_pool_for_karpenter() -> None:

@@ -1,22 +1,25 @@
-"""Conditions: status, reason and message for each state of the regions; every reason is documented."""
+"""Conditions: status, reason and message for each state of the regions; every reason has its row."""
 
 import re
 from pathlib import Path
 from typing import Any
 
+import pytest
 from voxfleet_operator.decisions.plans import RegionPlan
 from voxfleet_operator.decisions.resource_plan import ResourcePlan
 from voxfleet_operator.decisions.timestamps import to_rfc3339
 from voxfleet_operator.resources import Condition, Failure, Phase
+from voxfleet_operator.status.condition_types import CONDITIONS
 from voxfleet_operator.status.conditions import (
     BLOCKING,
-    REASONS,
-    SEVERITY,
+    PASSING,
     ConditionInput,
     Problem,
     conditions,
     summary,
 )
+from voxfleet_operator.status.problem_reasons import PROBLEMS
+from voxfleet_operator.status.reasons import REASONS
 
 DOCS = Path(__file__).parents[4] / "docs"
 PACKAGE = Path(__file__).parents[4] / "operator" / "voxfleet_operator"
@@ -52,12 +55,31 @@ def test_asleep_is_ready() -> None:
     assert by_type(given)["Ready"].reason == "Asleep"
 
 
-def test_waking_is_not_ready_and_the_message_says_what_it_waits_for() -> None:
-    given = ConditionInput(plans(plan(), plan("us", Phase.WAKING, message="pod x has no node: 0/2 nodes")))
+def waking(woken_reason: str) -> RegionPlan:
+    return plan("us", Phase.WAKING, woken_reason=woken_reason, message="pod x has no node: 0/2 nodes")
+
+
+@pytest.mark.parametrize(("woken_reason", "ready"), [("RequestHeld", "True"), ("MinReplicas", "False"), ("", "False")])
+def test_waking_is_ready_on_demand_alone_and_the_message_says_what_it_waits_for(woken_reason: str, ready: str) -> None:
+    """Gateways hold the requests of a wake; replicas that minReplicas asks for are what `helm --wait` waits for."""
+    given = ConditionInput(plans(plan(), waking(woken_reason)))
     assert statuses(given) | {"Verified": ""} == {
-        "Ready": "False", "Verified": "", "Reconciling": "True", "Stalled": "False", "Degraded": "False",
+        "Ready": ready, "Verified": "", "Reconciling": "True", "Stalled": "False", "Degraded": "False",
     }  # fmt: skip
+    assert by_type(given)["Ready"].reason == "Waking"
     assert summary(given) == "region us: pod x has no node: 0/2 nodes"
+
+
+def test_a_wake_on_demand_beside_a_region_that_serves_is_part_of_the_message() -> None:
+    found = by_type(ConditionInput(plans(plan(phase=Phase.AWAKE), waking("RequestHeld"), plan("ap"))))
+    assert (found["Ready"].status, found["Ready"].reason) == ("True", "Serving")
+    assert found["Ready"].message == "serving in eu; us is waking; the other regions are asleep"
+
+
+def test_a_failed_region_is_not_hidden_by_one_that_wakes() -> None:
+    failed = plan("eu", Phase.FAILED, replicas=0, reason="WakeTimeout", message="not in time")
+    found = by_type(ConditionInput(plans(waking("RequestHeld"), failed)))
+    assert (found["Ready"].status, found["Ready"].reason) == ("False", "WakeTimeout")
 
 
 def test_failed_is_stalled_with_the_pods_message_and_the_time_of_the_next_try() -> None:
@@ -104,20 +126,24 @@ def test_the_time_of_transition_stays_while_the_status_does() -> None:
     after = by_type(ConditionInput(plans(plan(phase=Phase.AWAKE))), before, NOW + 100)
     assert after["Ready"].reason == "Serving"
     assert after["Ready"].last_transition_time == to_rfc3339(NOW)
-    waking = by_type(ConditionInput(plans(plan(phase=Phase.WAKING))), before, NOW + 100)
-    assert waking["Ready"].last_transition_time == to_rfc3339(NOW + 100)
+    starting = by_type(ConditionInput(plans(plan(phase=Phase.WAKING))), before, NOW + 100)
+    assert starting["Ready"].last_transition_time == to_rfc3339(NOW + 100)
 
 
-def test_every_reason_is_in_the_table() -> None:
-    text = (DOCS / "conditions.md").read_text()
-    table = text.partition("## Reasons")[2].partition("## Phases")[0]
-    written = dict(re.findall(r"^\| (\w+) \| (.+) \|$", table, re.MULTILINE))
-    written.pop("reason", None)
-    assert written == REASONS
+def test_every_reason_says_what_it_means_and_problems_what_to_do() -> None:
+    assert all(each.meaning and set(each.conditions) <= set(CONDITIONS) for each in REASONS.values())
+    without = {name for name, each in PROBLEMS.items() if not each.remedy}
+    assert without == {"ClusterConnecting", "RolloutWaiting"}, "these two end by themselves"
+
+
+def test_every_alert_of_a_reason_has_a_runbook() -> None:
+    alerts = {each.alert for each in REASONS.values() if each.alert}
+    assert len(alerts) >= 6
+    assert {alert for alert in alerts if not (DOCS / "runbooks" / f"{alert}.md").is_file()} == set()
 
 
 def test_every_reason_used_is_known() -> None:
     source = "".join(path.read_text() for path in PACKAGE.rglob("*.py"))
     used = set(re.findall(r'Problem\(\s*"(\w+)"', source))
     assert used
-    assert used | set(BLOCKING) | set(SEVERITY) <= set(REASONS)
+    assert used | set(BLOCKING) | set(PASSING) <= set(PROBLEMS)

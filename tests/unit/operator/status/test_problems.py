@@ -8,7 +8,7 @@ from voxfleet_operator.resources import Key, Resource, read_resource
 from voxfleet_operator.status.conditions import Problem
 from voxfleet_operator.status.problems import apply_problem, problems_of
 
-OWN = Key("default", "narrator")
+OWN = {"narrator": Key("default", "narrator")}
 
 
 def resource(**spec: Any) -> Resource:
@@ -35,11 +35,6 @@ def test_a_failed_request_lasts_when_no_retry_mends_it(status: int, failing_seco
 
 def test_a_plain_spec_has_no_problem() -> None:
     assert problems_of(resource(), OWN, ()) == ()
-
-
-def test_a_missing_feature_is_named() -> None:
-    (problem,) = problems_of(resource(monitoring={"podMonitor": True}), OWN, ())
-    assert (problem.reason, "monitoring.podMonitor" in problem.message) == ("FeatureNotAvailable", True)
 
 
 def test_a_gateway_url_that_is_not_allowed_is_a_problem_of_resources_with_remote_regions() -> None:
@@ -83,11 +78,21 @@ def test_a_node_selector_for_spot_nodes_contradicts_spot_never() -> None:
 
 
 def test_a_model_name_with_an_older_owner_names_both_resources() -> None:
-    (problem,) = problems_of(resource(), Key("default", "older"), ())
+    (problem,) = problems_of(resource(), {"narrator": Key("default", "older")}, ())
     assert problem == Problem(
         "ModelNameTaken",
         "model name narrator belongs to default/older; this resource answers as default/narrator only",
     )
+
+
+def test_names_of_older_resources_are_reported_each_and_what_is_left_is_named() -> None:
+    older, own = Key("default", "older"), Key("default", "narrator")
+    aliased = resource(model={"aliases": ["tts-1", "tts-1-hd"]})
+    problems = problems_of(aliased, {"narrator": own, "tts-1": older, "tts-1-hd": own}, ())
+    assert [each.message for each in problems] == ["alias tts-1 belongs to default/older, which gets its requests"]
+    first, second = problems_of(aliased, {"narrator": older, "tts-1": older, "tts-1-hd": own}, ())
+    assert first.message.endswith("this resource answers as default/narrator, tts-1-hd only")
+    assert second.message.startswith("alias tts-1 belongs")
 
 
 def test_a_conflict_of_the_common_template_is_reported_once_for_all_regions() -> None:

@@ -60,6 +60,25 @@ def test_secrets_are_in_no_representation() -> None:
     assert "abc.def" not in repr(parse_kubeconfig(kubeconfig(), ()))
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        "token: {}: x",
+        "token: '{}",
+        "token: *{}",
+        "token: [{}",
+        "- {}\nb: {}",
+        "token: {}\x00",
+        "&{} *a",
+        "{}: {}\n  a: b",
+    ],
+)
+def test_of_a_kubeconfig_that_is_no_yaml_nothing_is_quoted(content: str) -> None:
+    words = refusal(content.replace("{}", "secret-token").encode())
+    assert "is no YAML" in words
+    assert "secret" not in words
+
+
 EXEC = {"apiVersion": "client.authentication.k8s.io/v1", "command": "sh", "args": ["-c", "id"]}
 REFUSED: dict[str, tuple[bytes, list[str]]] = {
     "exec": (kubeconfig(user={"exec": EXEC}), ["user.exec", "runs a program", "give token"]),

@@ -4,7 +4,7 @@ from ipaddress import ip_network
 
 import pytest
 from voxfleet_operator.decisions.remote.peer_domains import AllowedPeers, gateway_url_problem
-from voxfleet_operator.resources.regions import Region
+from voxfleet_operator.resources.spec.regions import Region
 
 DOMAINS = ("tts.example.com", "example.org")
 

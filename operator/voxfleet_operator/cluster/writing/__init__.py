@@ -1,0 +1,1 @@
+"""What changes a cluster: objects applied and deleted, templates replaced, actions carried out, pods drained."""

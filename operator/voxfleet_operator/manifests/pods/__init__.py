@@ -1,0 +1,1 @@
+"""Builds pods: containers, nodes, volumes, weights. Pure; knows no workload around a pod."""

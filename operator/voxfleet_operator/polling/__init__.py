@@ -1,0 +1,1 @@
+"""What is read from other processes again and again: the gateways' load, the progress of fetches."""
