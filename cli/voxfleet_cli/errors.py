@@ -6,10 +6,22 @@ CliError
 ├── StoreError       the Secret can't be read or written
 ├── PartMissingError a command's part is not installed
 ├── ClusterError     the cluster can't be reached, or refuses
-│   └── AbsentError  the object does not exist
+│   ├── AbsentError    the object does not exist
+│   ├── ConflictError  another writer was first
+│   └── ForbiddenError the user has not the right to it
 ├── GatewayError     the gateway did not respond, or not as expected
+├── OutputError      a file can't be written
+├── RefusedError     the resource's state, or a setting of it, does not allow what the command asks for
 └── UsageError       an option's value is not usable; exit status 2
 """
+
+import re
+
+# Kubernetes' words for a missing right; without a namespace it is the cluster's.
+LACKING = re.compile(
+    r'cannot (?P<verb>\w+) resource "(?P<resource>[^"]+)" in API group "(?P<group>[^"]*)"'
+    r'(?: in the namespace "(?P<namespace>[^"]+)")?'
+)
 
 
 class CliError(Exception):
@@ -40,6 +52,31 @@ class ClusterError(CliError):
 
 class AbsentError(ClusterError):
     """The object does not exist."""
+
+
+class ConflictError(ClusterError):
+    """Another writer was first."""
+
+
+class ForbiddenError(ClusterError):
+    """The user has not the right to it."""
+
+    @property
+    def lacking(self) -> str:
+        """The right in kubectl's words, such as `list pods in voxfleet-system`; empty where the text names none."""
+        found = LACKING.search(str(self))
+        if not found:
+            return ""
+        verb, resource, group, namespace = found.group("verb", "resource", "group", "namespace")
+        return f"{verb} {resource}{f'.{group}' if group else ''}{f' in {namespace}' if namespace else ''}"
+
+
+class OutputError(CliError):
+    """A file can't be written."""
+
+
+class RefusedError(CliError):
+    """The resource's state, or a setting of it, does not allow what the command asks for."""
 
 
 class GatewayError(CliError):

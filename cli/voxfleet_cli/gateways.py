@@ -47,14 +47,11 @@ class Gateways:
         target = f"{path}?{urlencode(query)}"
         if self.url:
             return self._get_by_url(target)
-        pod = choose_pod(self.cluster.get(self._pods_path())["items"], self.namespace, self.region)
+        pods = self.cluster.get(gateways_path(self.namespace))["items"]
+        pod = choose_pod(pods, self.namespace, self.region)
         name, token = pod["metadata"]["name"], gateway_token(self._key(pod))
         with self.cluster.connection(self.namespace, name, internal_port(pod)) as connection:
             return _answer(connection, target, token, f"gateway {name}")
-
-    def _pods_path(self) -> str:
-        selector = SELECTOR + (f",{REGION_LABEL}={self.region}" if self.region else "")
-        return f"/api/v1/namespaces/{self.namespace}/pods?{urlencode({'labelSelector': selector})}"
 
     def _get_by_url(self, target: str) -> Body:
         parts = urlsplit(self.url)
@@ -84,14 +81,29 @@ class Gateways:
             raise ClusterError(f"Secret {self.namespace}/{name} has no usable entry {key!r}: {error}") from error
 
 
+def gateways_path(namespace: str) -> str:
+    """Return the API path of an installation's gateways."""
+    return f"/api/v1/namespaces/{namespace}/pods?{urlencode({'labelSelector': SELECTOR})}"
+
+
 def choose_pod(pods: list[Body], namespace: str, region: str) -> Body:
     """Return the first ready gateway, by name. Raises ClusterError, which says where it was looked for."""
-    ready = [pod for pod in pods if _is_ready(pod)]
+    there = [pod for pod in pods if not region or region_of(pod) == region]
+    ready = [pod for pod in there if _is_ready(pod)]
     if not ready:
-        of_region = f" of region {region}" if region else ""
-        found = f"{len(pods)} gateways{of_region} in namespace {namespace}, none of them ready"
-        raise ClusterError(f"{found}; --system-namespace names another, --gateway a URL")
+        what = f"gateway of region {region}" if region else "gateway"
+        fault = f"none of the {len(there)} pods of a {what} is ready" if there else f"there is no {what}"
+        others = sorted({region_of(pod) for pod in pods} - {region, ""})
+        known = f" (regions with gateways: {', '.join(others)})" if region and others else ""
+        raise ClusterError(
+            f"{fault} in namespace {namespace}{known}; --system-namespace names another, --gateway a URL"
+        )
     return min(ready, key=lambda pod: str(pod["metadata"]["name"]))
+
+
+def region_of(pod: Body) -> str:
+    """Return the region of a gateway's pod; empty for a gateway without one."""
+    return str((pod["metadata"].get("labels") or {}).get(REGION_LABEL, ""))
 
 
 def _is_ready(pod: Body) -> bool:

@@ -16,6 +16,7 @@ import typer
 from voxfleet_cli.errors import PartMissingError
 
 GROUP = "voxfleet.commands"
+PANEL = "Without a cluster"  # of `voxfleet --help`
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
 Run = Callable[[list[str]], int]
@@ -42,7 +43,8 @@ def add_part_commands(app: typer.Typer, groups: dict[str, typer.Typer]) -> None:
     for command in COMMANDS:
         *group, name = command.name.split()
         target = groups[group[0]] if group else app
-        target.command(name, help=command.help, context_settings=PASS_ON)(_runner(command))
+        panel = None if group else PANEL
+        target.command(name, help=command.help, rich_help_panel=panel, context_settings=PASS_ON)(_runner(command))
 
 
 def _runner(command: PartCommand) -> Callable[[typer.Context], None]:

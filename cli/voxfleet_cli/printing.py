@@ -1,4 +1,4 @@
-"""Tables for terminals and for pipes."""
+"""Tables and lines of progress, for terminals and for pipes."""
 
 from rich.console import Console
 from rich.table import Table
@@ -11,3 +11,8 @@ def print_table(table: Table, console: Console) -> None:
     if not console.is_terminal:
         console = Console(width=LONGEST_LINE)
     console.print(table, markup=False, highlight=False)
+
+
+def say(console: Console, line: str) -> None:
+    """Print one line of progress; it wraps in a terminal alone."""
+    console.print(line, markup=False, highlight=False, soft_wrap=not console.is_terminal)

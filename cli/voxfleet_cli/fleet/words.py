@@ -127,6 +127,8 @@ def _servers(status: Mapping[str, Any]) -> str:
 
 def _phase_words(status: Mapping[str, Any], now: datetime) -> Iterator[str]:
     match status["phase"]:
+        case "Asleep" if status.get("message"):
+            pass  # it says why
         case "Asleep":
             yield "No request came for idleTimeoutSeconds; the next one wakes it."
         case "Awake" if until := _at(status.get("awakeUntil")):
@@ -158,15 +160,20 @@ def _failure_words(failure: Mapping[str, Any], now: datetime) -> Iterator[str]:
 def _wake_words(wake: Mapping[str, Any] | None, now: datetime) -> str:
     if not wake or (started := _at(wake.get("startedAt"))) is None or "totalSeconds" not in wake:
         return ""
-    parts = ", ".join(
-        f"{name} {float(wake[key]):.1f}"
-        for key, name in PARTS.items()
-        if float(wake.get(key) or 0) >= 0.05  # noqa: PLR2004
-    )
+    parts = wake_parts(wake)
     reason = WAKE_REASONS.get(wake.get("reason", ""), "")
     about = " (approximate)" if wake.get("approximate") else ""
     text = f"Its last wake {reason} was {_distance(started, now)}, and took {float(wake['totalSeconds']):.1f} s{about}"
     return f"{text}: {parts}." if parts else f"{text}."
+
+
+def wake_parts(wake: Mapping[str, Any]) -> str:
+    """Return the parts of a wake that took time, with their seconds."""
+    return ", ".join(
+        f"{name} {float(wake[key]):.1f}"
+        for key, name in PARTS.items()
+        if float(wake.get(key) or 0) >= 0.05  # noqa: PLR2004
+    )
 
 
 def _at(written: str | None) -> datetime | None:

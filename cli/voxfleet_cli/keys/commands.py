@@ -8,7 +8,6 @@ import json
 import secrets
 import sys
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,23 +16,22 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
+from voxfleet_cli.cluster import Cluster
 from voxfleet_cli.keys.changes import Change, added, parse_duration, parse_expiry, revoked, rotated
 from voxfleet_cli.keys.entries import KEY_PREFIX, StoredKey, new_entry, stored_keys
 from voxfleet_cli.keys.secrets import ClusterStore, FileStore, Store, texts_of
+from voxfleet_cli.options import Output, OutputOption, SharedOptionsGroup
 
 KEY_BYTES = 32  # 256 bits, so that one round of SHA-256 is enough
 ID_BYTES = 5
 DEFAULT_SECRET = "voxfleet-keys"  # noqa: S105  # its name
 LONGEST_LINE = 10_000  # cells are never cut; a terminal wraps long lines
 
-app = typer.Typer(no_args_is_help=True, help="Manage the API keys of the gateways.")
-
-
-class Output(StrEnum):
-    """What is printed."""
-
-    TEXT = "text"
-    JSON = "json"
+app = typer.Typer(
+    cls=SharedOptionsGroup,
+    no_args_is_help=True,
+    help="Manage the API keys of the gateways. These options may stand after the command, too.",
+)
 
 
 def _store(  # noqa: PLR0913, PLR0917  # an argument per option
@@ -48,12 +46,11 @@ def _store(  # noqa: PLR0913, PLR0917  # an argument per option
     if file is not None:
         context.obj = FileStore(file, secret, namespace)
     else:
-        context.obj = ClusterStore(secret, namespace, kubeconfig, kube_context)
+        context.obj = ClusterStore(secret, namespace, Cluster(kubeconfig, kube_context))
 
 
 app.callback()(_store)
 
-OutputOption = Annotated[Output, typer.Option("--output", "-o", help="Form of what is printed.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Write nothing; print the Secret's manifest.")]
 ExpiresOption = Annotated[str | None, typer.Option(help="Lifetime (90d, 12h), or a time with its zone.")]
 
@@ -66,13 +63,17 @@ def create(  # noqa: PLR0913  # an argument per option
     expires: ExpiresOption = None,
     *,
     may_upload: Annotated[bool, typer.Option("--may-upload", help="Allow recordings in requests.")] = False,
+    may_operate: Annotated[
+        bool, typer.Option("--may-operate", help="Allow waking named regions, putting regions to sleep, and costs.")
+    ] = False,
     dry_run: DryRunOption = False,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Create a key and print it, once."""
     now, key, key_id = _now(), _new_key(), _new_id()
     expires_at = parse_expiry(expires, now) if expires is not None else None
-    entry = new_entry(key, now, tenant=tenant, models=model, expires_at=expires_at, may_upload=may_upload)
+    rights = {"may_upload": may_upload, "may_operate": may_operate}
+    entry = new_entry(key, now, tenant=tenant, models=model, expires_at=expires_at, **rights)
     _write(context.obj, added(key_id, entry), dry_run=dry_run)
     _print_new(StoredKey(key_id, entry), key, output, is_error=dry_run)
 
@@ -85,14 +86,16 @@ def list_keys(context: typer.Context, output: OutputOption = Output.TEXT) -> Non
     if output is Output.JSON:
         sys.stdout.write(json.dumps([_row(each, now) for each in found], indent=2) + "\n")
         return
-    table = Table("ID", "TENANT", "MODELS", "UPLOADS", "CREATED", "EXPIRES", "STATE", box=None, pad_edge=False)
+    table = Table(
+        "ID", "TENANT", "MODELS", "UPLOADS", "OPERATES", "CREATED", "EXPIRES", "STATE", box=None, pad_edge=False
+    )
     if not found:
         sys.stdout.write("no keys\n")
         return
     for each in found:
         row = _row(each, now)
-        uploads = "yes" if row["may_upload"] else "no"
-        cells = (row["id"], row["tenant"], " ".join(row["models"]), uploads, row["created_at"], row["expires_at"])
+        rights = ("yes" if row[name] else "no" for name in ("may_upload", "may_operate"))
+        cells = (row["id"], row["tenant"], " ".join(row["models"]), *rights, row["created_at"], row["expires_at"])
         table.add_row(*(str(cell or "-") for cell in cells), row["state"])
     Console(width=LONGEST_LINE).print(table, markup=False, highlight=False)
 
@@ -146,7 +149,7 @@ def _print_new(created: StoredKey, key: str, output: Output, *, is_error: bool) 
 
 def _row(stored: StoredKey, now: datetime) -> dict[str, Any]:
     fields = stored.entry.model_dump(mode="json", exclude={"hash"}) if stored.entry is not None else {}
-    names = ("tenant", "models", "created_at", "expires_at", "may_upload")
+    names = ("tenant", "models", "created_at", "expires_at", "may_upload", "may_operate")
     row = {name: fields.get(name) for name in names}
     return {"id": stored.key_id, **row, "models": row["models"] or [], "state": stored.state(now)}
 

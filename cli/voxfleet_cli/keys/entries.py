@@ -39,6 +39,7 @@ class KeyEntry(BaseModel):
     created_at: AwareDatetime
     expires_at: AwareDatetime | None = None
     may_upload: bool = False
+    may_operate: bool = False
 
     @property
     def text(self) -> str:

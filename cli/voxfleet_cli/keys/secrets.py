@@ -1,6 +1,7 @@
 """Where the Secret is: in a cluster, or as a manifest in a file, for GitOps.
 
-Knows: manifests, kubeconfigs, optimistic concurrency by resourceVersion. Does not know: what the entries mean.
+Knows: manifests, optimistic concurrency by resourceVersion.
+Does not know: what the entries mean, how a cluster is reached.
 """
 
 import base64
@@ -9,22 +10,18 @@ import contextlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import urllib3
 import yaml
-from kubernetes import client, config
-from kubernetes.client.exceptions import ApiException
-from kubernetes.config.config_exception import ConfigException
 
-from voxfleet_cli.errors import StoreError
+from voxfleet_cli.cluster import Cluster
+from voxfleet_cli.errors import ClusterError, StoreError
 from voxfleet_cli.keys.changes import Change
 
-CALL_SECONDS = 15
 ATTEMPTS = 5  # each after another writer was first
-CONFLICT, NOT_FOUND, FORBIDDEN, SUCCESS = 409, 404, 403, range(200, 300)
+CONFLICT, NOT_FOUND, FORBIDDEN = 409, 404, 403
 VERBS = {"GET": "read", "POST": "create", "PUT": "update"}
 LABELS = {"app.kubernetes.io/part-of": "voxfleet", "app.kubernetes.io/component": "gateway"}
 
@@ -125,9 +122,7 @@ class ClusterStore:
 
     name: str
     namespace: str
-    kubeconfig: str | None = None
-    context: str | None = None
-    _api: client.ApiClient | None = field(default=None, repr=False)
+    cluster: Cluster
 
     def read(self) -> dict[str, str]:
         """Return the entries; none when there is no such Secret."""
@@ -169,32 +164,18 @@ class ClusterStore:
 
     def _sent(self, method: str, path: str, body: Manifest | None = None) -> Manifest | None:
         """Return the response; None where the object does not exist, or another writer was first. Raises StoreError."""
-        api, verb = self._client(), VERBS[method]
-        headers = {"Accept": "application/json", "Content-Type": "application/json"}
-        sent = api.param_serialize(method, path, header_params=headers, body=body, auth_settings=["BearerToken"])
+        verb = VERBS[method]
         try:
-            # Raw JSON: the client's model classes drop what they do not know.
-            response = api.call_api(*sent, _request_timeout=CALL_SECONDS)
-            status, text = int(response.status), response.read()
-        except (ApiException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise StoreError(f"can't {verb} {self._what}: the API server did not respond: {error}") from error
-        if status == CONFLICT or (status == NOT_FOUND and method == "GET"):
+            answer = self.cluster.send(method, path, body)
+        except ClusterError as error:
+            raise StoreError(f"can't {verb} {self._what}: {error}") from error
+        if answer.status == CONFLICT or (answer.status == NOT_FOUND and method == "GET"):
             return None
-        found = _parsed(text)
-        if status not in SUCCESS:
-            hint = "; keys need get, create and update on Secrets there" if status == FORBIDDEN else ""
-            raise StoreError(f"can't {verb} {self._what}: {found.get('message', f'status {status}')}{hint}")
+        found = _parsed(answer.content)
+        if not answer.is_success:
+            hint = "; keys need get, create and update on Secrets there" if answer.status == FORBIDDEN else ""
+            raise StoreError(f"can't {verb} {self._what}: {found.get('message', f'status {answer.status}')}{hint}")
         return found
-
-    def _client(self) -> client.ApiClient:
-        if self._api is None:
-            configuration = client.Configuration(retries=False)
-            try:
-                config.load_kube_config(self.kubeconfig, self.context, configuration, persist_config=False)
-            except (ConfigException, OSError) as error:
-                raise StoreError(f"no access to a cluster: {error}; set --kubeconfig or KUBECONFIG") from error
-            self._api = client.ApiClient(configuration)
-        return self._api
 
 
 def _parsed(text: bytes) -> Manifest:

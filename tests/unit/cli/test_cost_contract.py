@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from voxfleet_cli.cost.ledger import RegionCost, months_between, read_ledger
 from voxfleet_cli.cost.report import report
@@ -24,8 +24,21 @@ rates = st.builds(
     spot_price=prices,
 )
 rate_lists = st.lists(rates, max_size=2, unique_by=lambda rate: rate.region)
-# As in a status: whole milliseconds.
-lengths = st.integers(0, int(40 * DAY * 1000)).map(lambda milliseconds: milliseconds / 1000)
+milliseconds = st.integers(0, int(40 * DAY * 1000))
+step_lists = st.lists(st.tuples(milliseconds, rate_lists), max_size=4)
+
+
+def after(steps: list[tuple[int, list[Rate]]]) -> Ledger:
+    """Return a ledger whose time its status holds to the last bit.
+
+    Lengths are added as integers. A sum of floats may be 0.2 us later than the `asOf` it is written as; a reader of
+    the status then adds these 0.2 us at its rates, and their baseline counts for the whole month.
+    """
+    ledger, passed = Ledger(START), 0
+    for length, held in steps:
+        passed += length
+        ledger = advance(with_rates(ledger, held), (int(START) * 1000 + passed) / 1000, ALWAYS)
+    return ledger
 
 
 def resource(ledger: Ledger) -> dict[str, object]:
@@ -33,15 +46,17 @@ def resource(ledger: Ledger) -> dict[str, object]:
     return {"metadata": {"namespace": "default", "name": "narrator"}, "status": {"cost": cost}}
 
 
-@given(st.lists(st.tuples(lengths, rate_lists), max_size=4), rate_lists, lengths)
-def test_both_come_to_the_same_sums(steps: list[tuple[float, list[Rate]]], held: list[Rate], since: float) -> None:
-    ledger = Ledger(START)
-    for seconds, step in steps:
-        ledger = advance(with_rates(ledger, step), ledger.as_of + seconds, ALWAYS)
-    ledger = with_rates(ledger, held)
-    found = read_ledger(resource(ledger), ledger.as_of + since)
+WITHOUT_BASELINE, WITH_BASELINE = Rate("eu", is_asleep=True), Rate("eu", is_asleep=True, baseline_gpus=9)
+
+
+@given(step_lists, rate_lists, milliseconds)
+@example([(574_058_002, [WITHOUT_BASELINE]), (220_750_453, [])], [WITH_BASELINE], 0)
+def test_both_come_to_the_same_sums(steps: list[tuple[int, list[Rate]]], held: list[Rate], since: int) -> None:
+    ledger = with_rates(after(steps), held)
+    now = ledger.as_of + since / 1000
+    found = read_ledger(resource(ledger), now)
     assert found is not None
-    expected = advance(ledger, ledger.as_of + since, ALWAYS)
+    expected = advance(ledger, now, ALWAYS)
     assert found.months.keys() >= expected.months.keys()
     for key, row in expected.months.items():
         for name in RegionMonth.__slots__[2:]:
@@ -49,11 +64,10 @@ def test_both_come_to_the_same_sums(steps: list[tuple[float, list[Rate]]], held:
         assert found.months[key].avoided_seconds == pytest.approx(row.avoided_seconds, rel=1e-6, abs=0.1)
 
 
-@given(st.lists(st.tuples(lengths, rate_lists), max_size=3))
-def test_totals_are_the_statuss(steps: list[tuple[float, list[Rate]]]) -> None:
-    ledger = Ledger(START)
-    for seconds, step in steps:
-        ledger = advance(with_rates(ledger, step), ledger.as_of + seconds, ALWAYS)
+@given(step_lists)
+@example([(574_058_002, [WITHOUT_BASELINE]), (220_750_453, []), (0, [WITH_BASELINE])])
+def test_totals_are_the_statuss(steps: list[tuple[int, list[Rate]]]) -> None:
+    ledger = after(steps)
     found = read_ledger(resource(ledger), ledger.as_of)
     assert found is not None
     months = sorted({month for month, _ in ledger.months})

@@ -15,7 +15,9 @@ NAMES = st.one_of(st.text(max_size=6), st.from_regex(r"[a-z.*/:@-]{1,6}", fullma
 
 
 def test_the_gateway_reads_what_the_command_line_stores() -> None:
-    entry = new_entry("one", NOW, tenant="acme", models=["a/b", "c"], expires_at=ENDS, may_upload=True)
+    entry = new_entry(
+        "one", NOW, tenant="acme", models=["a/b", "c"], expires_at=ENDS, may_upload=True, may_operate=True
+    )
     texts = rotated("k-1", "k-2", "two", NOW, timedelta(hours=1))(added("k-1", entry)({}))
     ring = KeyRing.of(texts)
     assert ring.invalid == {}
@@ -23,7 +25,8 @@ def test_the_gateway_reads_what_the_command_line_stores() -> None:
     assert old is not None
     assert new is not None
     assert (old.key_id, new.key_id) == ("k-1", "k-2")
-    assert (new.stored.tenant, new.models, new.stored.may_upload) == ("acme", frozenset({"a/b", "c"}), True)
+    assert (new.stored.tenant, new.models) == ("acme", frozenset({"a/b", "c"}))
+    assert (new.stored.may_upload, new.stored.may_operate) == (True, True)
     assert (old.stored.expires_at, new.stored.expires_at) == (NOW + timedelta(hours=1), ENDS)
     assert [key.is_expired(NOW + timedelta(hours=2)) for key in (old, new)] == [True, False]
 

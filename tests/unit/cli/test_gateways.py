@@ -10,15 +10,21 @@ from voxfleet_cli.errors import CliError, ClusterError, GatewayError, UsageError
 from voxfleet_cli.gateways import KEY_VARIABLE, Gateways, choose_pod, gateway_token, internal_port, secret_of
 from voxfleet_gateway import tokens
 
+WAY_OUT = "--system-namespace names another, --gateway a URL"
 PODS, SECRET = "/api/v1/namespaces/vox/pods", "/api/v1/namespaces/vox/secrets/own-key"
 
 
-def pod(name: str, *, ready: bool = True) -> dict[str, Any]:
+def pod(name: str, *, ready: bool = True, region: str = "eu") -> dict[str, Any]:
     reference = {"name": KEY_VARIABLE, "valueFrom": {"secretKeyRef": {"name": "own-key", "key": "k"}}}
     container = {"name": "gateway", "env": [{"name": "OTHER"}, reference]}
     container["ports"] = [{"containerPort": 6006, "name": "http"}, {"containerPort": 9091, "name": "internal"}]
     conditions = [{"type": "Ready", "status": str(ready)}]
-    return {"metadata": {"name": name}, "spec": {"containers": [container]}, "status": {"conditions": conditions}}
+    labels = {"voxfleet.dev/region": region}
+    return {
+        "metadata": {"name": name, "labels": labels},
+        "spec": {"containers": [container]},
+        "status": {"conditions": conditions},
+    }
 
 
 def cluster_with(api: Any, *pods: dict[str, Any]) -> Cluster:
@@ -39,10 +45,10 @@ def test_the_token_is_the_gateways() -> None:
 def test_a_gateway_is_asked_with_nothing_but_a_kubeconfig(served: Any) -> None:
     api, gateway = served
     api.ports[9091], gateway.answer = gateway.port, {"answer": "yes" * 100_000}
-    found = Gateways(cluster_with(api, pod("b"), pod("a", ready=False)), "vox", region="eu")
+    found = Gateways(cluster_with(api, pod("b"), pod("a", ready=False), pod("A", region="us")), "vox", region="eu")
     assert found.get("/internal/explain", {"client": "::1"}) == gateway.answer
     assert gateway.requests == [("/internal/explain", {"client": "::1"}, f"Bearer {gateway_token('the key')}")]
-    assert api.queries[PODS]["labelSelector"].endswith("component=gateway,voxfleet.dev/region=eu")
+    assert api.queries[PODS]["labelSelector"].endswith("component=gateway")
     assert f"{PODS}/b/portforward" in api.queries
 
 
@@ -63,7 +69,14 @@ def failure(api: Any, *pods: dict[str, Any], **fields: Any) -> str:
 
 def test_what_goes_wrong_is_named(served: Any) -> None:
     api, gateway = served
-    assert "0 gateways of region eu in namespace vox, none of them ready" in failure(api, region="eu")
+    assert failure(api) == f"there is no gateway in namespace vox; {WAY_OUT}"
+    assert failure(api, region="eu") == f"there is no gateway of region eu in namespace vox; {WAY_OUT}"
+    elsewhere = failure(api, pod("a", region="us"), pod("b", region="asia"), region="eu")
+    assert (
+        elsewhere == f"there is no gateway of region eu in namespace vox (regions with gateways: asia, us); {WAY_OUT}"
+    )
+    not_ready = failure(api, pod("a", ready=False), region="eu")
+    assert not_ready == f"none of the 1 pods of a gateway of region eu is ready in namespace vox; {WAY_OUT}"
     assert "port 9091 of pod vox/a did not respond: no connection to port 9091" in failure(api, pod("a"))
     api.ports[9091], gateway.status = gateway.port, 404
     gateway.answer = {"error": {"message": "The model 'm' does not exist."}}

@@ -14,7 +14,7 @@ from voxfleet_cli.cost.ledger import CostLedger, RegionCost
 from voxfleet_cli.cost.report import report
 from voxfleet_cli.route import commands
 from voxfleet_gateway.decisions.record import from_json
-from voxfleet_gateway.server.explain import explained
+from voxfleet_gateway.server.internal.explain import explained
 
 ROOT = Path(__file__).parents[3]
 PAGES = {name: (ROOT / "docs" / f"{name}.md").read_text() for name in ("routing-explained", "costs", "command-line")}
@@ -40,7 +40,7 @@ def test_a_command_of_a_page_exists_with_its_options(line: str) -> None:
 
 
 def test_both_pages_have_commands() -> None:
-    assert {line.split()[1] for line in CALLS} == {"route", "cost"}
+    assert {line.split()[1] for line in CALLS} == {"route", "cost", "speak", "voices"}
 
 
 def block(page: str, beginning: str) -> list[str]:

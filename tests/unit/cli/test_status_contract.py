@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from voxfleet_cli.fleet.words import COMMANDS, PARTS, USUAL, WAKE_REASONS, region
 from voxfleet_operator.resources import Failure, LastWake, Phase, RegionStatus
-from voxfleet_operator.status.conditions import REASONS
+from voxfleet_operator.status.condition_types import CONDITIONS
+from voxfleet_operator.status.reasons import REASONS
 
 NOW = datetime(2026, 11, 30, 10, 0, tzinfo=UTC)
 instants = st.sampled_from(["2026-11-30T09:59:00Z", "2026-11-30T10:01:00.000001Z"])
@@ -38,6 +39,6 @@ def test_every_region_that_the_operator_writes_is_explained(status: RegionStatus
 def test_reasons_conditions_and_parts_are_the_operators() -> None:
     assert COMMANDS.keys() <= REASONS.keys()
     assert {field.alias for field in LastWake.model_fields.values()} >= PARTS.keys()
-    assert {*USUAL} == {"Ready", "Verified", "Reconciling", "Stalled", "Degraded"}
+    assert {*USUAL} == {*CONDITIONS}
     description = LastWake.model_fields["reason"].description or ""
     assert set(re.findall(r"[A-Z][a-z]+[A-Z]\w+", description)) == {*WAKE_REASONS}

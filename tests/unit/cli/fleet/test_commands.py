@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 from voxfleet_cli.__main__ import app
+from voxfleet_cli.errors import ClusterError
 from voxfleet_cli.fleet import commands
 
 FOLDER = "/apis/voxfleet.dev/v1alpha1/namespaces/apps/voxttsdeployments"
@@ -86,3 +87,44 @@ def test_explain_as_json(run: Any) -> None:
         False,
         ["region us", "condition Ready"],
     )
+
+
+def test_each_change_is_shown_once_and_an_error_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    awake, asleep = resource("good", "True", AWAKE), resource("good", "True", AWAKE | {"phase": "Asleep"})
+    steps: list[Any] = [[awake], [awake], ClusterError("away"), ClusterError("away"), [awake], [asleep]]
+
+    def read() -> Any:
+        if not steps:
+            raise KeyboardInterrupt
+        step = steps.pop(0)
+        if isinstance(step, ClusterError):
+            raise step
+        return step
+
+    monkeypatch.setattr(commands.time, "sleep", lambda _seconds: None)
+    shown = [
+        (found[0]["status"]["regions"][0]["phase"], error)
+        for found, error in commands.changes(read, commands.table_rows)
+    ]
+    assert shown == [("Awake", ""), ("Awake", "away"), ("Awake", ""), ("Asleep", "")]
+
+
+def test_a_watch_shows_no_table_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    wakes = iter(("1.0", "2.0"))
+
+    def read() -> list[dict[str, Any]]:
+        wake = next(wakes, None)
+        if wake is None:
+            raise KeyboardInterrupt
+        region = {"name": "eu", "phase": "Awake", "lastWake": {"totalSeconds": wake}}  # in no column
+        return [{"metadata": {"namespace": "vox", "name": "a"}, "status": {"regions": [region]}}]
+
+    monkeypatch.setattr(commands.time, "sleep", lambda _seconds: None)
+    assert len(list(commands.changes(read, commands.table_rows))) == 1
+
+
+def test_a_watch_in_a_pipe_has_a_line_of_json_for_each_change(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands.time, "sleep", lambda _seconds: (_ for _ in ()).throw(KeyboardInterrupt))
+    lines = run("status", "--watch", "-o", "json").stdout.splitlines()
+    assert [row["name"] for row in json.loads(lines[0])] == ["bad", "good", "new"]
+    assert len(lines) == 1

@@ -1,0 +1,1 @@
+"""`voxfleet wake` and `voxfleet sleep`: a region's demand Lease is renewed, or asked to end."""

@@ -1,0 +1,1 @@
+"""`voxfleet speak` and `voxfleet voices`: the speech API of a gateway, or of a single server."""
