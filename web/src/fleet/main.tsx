@@ -1,0 +1,4 @@
+import { renderPage } from "../shared/render";
+import { FleetPage } from "./FleetPage";
+
+renderPage(<FleetPage />);

@@ -1,0 +1,19 @@
+// What can be done with a region in its phase, and by which request. Pure.
+import type { FleetRegion, Phase } from "../types";
+
+export type Operation = "wake" | "sleep";
+
+const WAKEABLE: readonly Phase[] = ["Asleep", "Failed", "Draining"];
+
+export function operationsOf(region: FleetRegion): Record<Operation, boolean> {
+  const isReached = region.is_here || (!region.is_stale && !region.fault);
+  return {
+    wake: isReached && (WAKEABLE.includes(region.phase) || region.sleep_asked_at !== null),
+    sleep: isReached && region.phase === "Awake" && region.sleep_asked_at === null,
+  };
+}
+
+/** A full name holds a slash, which stays one in the path. */
+export function pathOf(region: FleetRegion, operation: Operation): string {
+  return `/v1/models/${encodeURIComponent(region.namespace)}/${encodeURIComponent(region.name)}/${operation}`;
+}

@@ -1,0 +1,43 @@
+// How the page's state follows the events of the player, which plays what arrives over HTTP. Pure.
+import type { PlayerEvent } from "../../../shared/audio/player/speechPlayer";
+import { audibleSentence } from "./sentences";
+import { browserFault } from "./speechFault";
+import type { SpeechState } from "./speechState";
+
+/** Where the player is: seconds of the clip, and underruns of this speech before it was played from another place. */
+export type Played = { readonly positionSeconds: number; readonly underrunsBefore: number };
+
+/** The change that an event makes; null for none. */
+export function afterPlayerEvent(
+  state: SpeechState,
+  event: PlayerEvent,
+  { positionSeconds, underrunsBefore }: Played,
+): Partial<SpeechState> | null {
+  switch (event.type) {
+    case "started":
+      return afterStart(state, event.atMilliseconds);
+    case "progress":
+      return afterProgress(state, audibleSentence(state.sentences, positionSeconds), underrunsBefore + event.underruns);
+    case "ended":
+      return { phase: "ended", audible: -1 };
+    case "silent":
+      return { fault: browserFault("silent") }; // the speech arrives all the same
+    case "failed":
+      return { phase: "failed", fault: browserFault("noSound", event.message) };
+  }
+}
+
+function afterStart({ fault, moments, phase }: SpeechState, firstSound: number): Partial<SpeechState> | null {
+  const audible = fault?.kind === "silent" ? { fault: null } : null;
+  if (phase !== "waiting") return audible;
+  const earliest = moments?.firstAudio ?? 0; // Firefox's clock of the output may run a few milliseconds ahead
+  return {
+    ...audible,
+    phase: "playing",
+    moments: moments && { ...moments, firstSound: Math.max(firstSound, earliest) },
+  };
+}
+
+function afterProgress(state: SpeechState, audible: number, underruns: number): Partial<SpeechState> | null {
+  return audible !== state.audible || underruns !== state.underruns ? { audible, underruns } : null;
+}

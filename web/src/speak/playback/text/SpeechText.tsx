@@ -1,0 +1,92 @@
+// The text, with the sentence that is audible marked in it. A layer of the same text lies behind the field and carries the
+// mark, because a textarea cannot; the field stays editable, and screen readers meet the text once.
+import { Input } from "@mantine/core";
+import { useReducedMotion } from "@mantine/hooks";
+import { type RefObject, useEffect, useId, useLayoutEffect, useRef } from "react";
+import { useTranslation } from "react-i18next";
+import { useSettings } from "../../settings/SettingsContext";
+import type { TextRange } from "../engine/sentences";
+import { useSpeak } from "../useSpeak";
+import classes from "./SpeechText.module.css";
+import { TextTools } from "./TextTools";
+
+export function SpeechText() {
+  const { t } = useTranslation("speak");
+  const { settings, change } = useSettings();
+  const id = useId();
+  const field = useRef<HTMLTextAreaElement>(null);
+  const layer = useRef<HTMLDivElement>(null);
+  const range = useAudibleRange(settings.text);
+  useFollowedScroll(field, layer, range);
+  return (
+    <Input.Wrapper label={t("text.label")} labelProps={{ htmlFor: id }}>
+      <div className={classes.editor}>
+        <div ref={layer} className={classes.layer} aria-hidden="true">
+          <MarkedText text={settings.text} range={range} />
+        </div>
+        <textarea
+          ref={field}
+          id={id}
+          className={classes.field}
+          value={settings.text}
+          placeholder={t("text.placeholder")}
+          aria-describedby={`${id}-count`}
+          rows={8}
+          onDrop={(event) => {
+            const file = event.dataTransfer.files[0];
+            if (!file) return; // dropped text is the browser's business
+            event.preventDefault(); // it would leave the page for the file
+            void file.text().then((text) => change({ text }));
+          }}
+          onChange={(event) => change({ text: event.currentTarget.value })}
+        />
+      </div>
+      <TextTools countId={`${id}-count`} />
+    </Input.Wrapper>
+  );
+}
+
+function MarkedText({ text, range }: { text: string; range: TextRange | null }) {
+  // The line break at the end gives the layer the height that the field has for a last, empty line.
+  if (!range) return <>{`${text}\n`}</>;
+  return (
+    <>
+      {text.slice(0, range.start)}
+      <mark className={classes.mark}>{text.slice(range.start, range.stop)}</mark>
+      {`${text.slice(range.stop)}\n`}
+    </>
+  );
+}
+
+/** The range of the audible sentence; null while the text is not the one that is spoken. */
+function useAudibleRange(text: string): TextRange | null {
+  const { state } = useSpeak();
+  if (state.text !== text || state.audible < 0) return null;
+  return state.ranges[state.audible] ?? null;
+}
+
+/** Keep the layer where the field is scrolled to, and the marked sentence in view. */
+function useFollowedScroll(
+  field: RefObject<HTMLTextAreaElement | null>,
+  layer: RefObject<HTMLDivElement | null>,
+  range: TextRange | null,
+): void {
+  const isReduced = useReducedMotion();
+  useEffect(() => {
+    const [from, to] = [field.current, layer.current];
+    if (!from || !to) return;
+    const follow = () => {
+      to.scrollTop = from.scrollTop;
+    };
+    from.addEventListener("scroll", follow, { passive: true });
+    return () => from.removeEventListener("scroll", follow);
+  }, [field, layer]);
+  useLayoutEffect(() => {
+    const mark = layer.current?.querySelector("mark");
+    if (!mark || !range || !field.current) return;
+    const { scrollTop, clientHeight } = field.current;
+    const [top, bottom] = [mark.offsetTop, mark.offsetTop + mark.offsetHeight];
+    if (top >= scrollTop && bottom <= scrollTop + clientHeight) return;
+    field.current.scrollTo({ top: Math.max(0, top - clientHeight / 4), behavior: isReduced ? "instant" : "smooth" });
+  }, [field, layer, range, isReduced]);
+}
