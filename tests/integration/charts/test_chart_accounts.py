@@ -10,7 +10,6 @@ import contextlib
 import http.client
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from voxfleet_testbed.network.addresses import ports_for_later
 
 if TYPE_CHECKING:
     from conftest import Cluster
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 SYSTEM = "voxfleet-system"
 START_SECONDS = 120
 FLEET = "/apis/voxfleet.dev/v1alpha1/namespaces/default/voxttsdeployments/narrator"
+EVENTS = "/api/v1/namespaces/default/events?fieldSelector=involvedObject.kind%3DVoxTTSDeployment,reason%3DWaking"
 DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments?labelSelector=voxfleet.dev/region=eu-central"
 
 
@@ -50,12 +51,6 @@ def account_kubeconfig(installed: Cluster, account: str, folder: Path) -> Path:
     return file
 
 
-def free_ports(names: tuple[str, ...]) -> dict[str, int]:
-    with contextlib.ExitStack() as stack:
-        sockets = {name: stack.enter_context(socket.create_server(("127.0.0.1", 0))) for name in names}
-        return {name: taken.getsockname()[1] for name, taken in sockets.items()}
-
-
 def answers(port: int, path: str) -> bool:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     try:
@@ -72,7 +67,8 @@ def running(
     installed: Cluster, account: str, folder: Path, ports: tuple[str, ...], ready: tuple[str, str], **settings: str
 ) -> Iterator[Running]:
     """Run a part with its own account's kubeconfig; yields it once its readiness endpoint reports ready."""
-    chosen, log = free_ports(ports), folder / f"{account}.log"
+    chosen = dict(zip(ports, ports_for_later(len(ports)), strict=True))
+    log = folder / f"{account}.log"
     key = installed.api.get(f"/api/v1/namespaces/{SYSTEM}/secrets/voxfleet-internal")["data"]["key"]
     environment = {
         "VOXFLEET_KUBECONFIG": str(account_kubeconfig(installed, account, folder)),
@@ -146,6 +142,8 @@ def test_a_request_wakes_a_region_with_the_accounts_of_the_chart(
         "gateway-under-test"
     ]
     installed.api.wait_for(FLEET, lambda fleet: fleet["status"]["observedGeneration"] >= 1, 60)
+    (waking,) = installed.api.wait_for(EVENTS, lambda found: found["items"], 60)["items"]
+    assert waking["message"] == "region eu-central: waking on demand: the Lease was renewed by gateway-under-test"
     for part in (operator, gateway):
         assert "forbidden" not in part.log.read_text().lower()
     installed.api.delete(FLEET)

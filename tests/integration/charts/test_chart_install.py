@@ -32,6 +32,10 @@ operator watch  discovery.k8s.io/endpointslices            voxfleet-system
 operator create coordination.k8s.io/leases                 voxfleet-demand
 operator delete coordination.k8s.io/leases                 voxfleet-demand
 operator get    /secrets                                   team-a
+operator create networking.k8s.io/ingresses                voxfleet-system
+operator patch  gateway.networking.k8s.io/referencegrants  voxfleet-system
+operator create gateway.networking.k8s.io/httproutes       default
+operator delete monitoring.coreos.com/podmonitors          default
 gateway  watch  discovery.k8s.io/endpointslices            *
 gateway  watch  /configmaps                                voxfleet-system
 gateway  watch  coordination.k8s.io/leases                 voxfleet-demand
@@ -50,6 +54,11 @@ operator create /configmaps                                default
 operator create coordination.k8s.io/leases                 default
 operator create coordination.k8s.io/leases                 voxfleet-system
 operator delete networking.k8s.io/networkpolicies          default
+operator create /secrets                                   default
+operator create networking.k8s.io/ingresses                default
+operator patch  gateway.networking.k8s.io/referencegrants  default
+operator list   apiextensions.k8s.io/customresourcedefinitions *
+operator watch  apps/statefulsets                          *
 operator create /pods                                      default
 operator create /pods/exec                                 default
 operator get    /nodes                                     *

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from voxfleet_gateway.dns.inputs.zone_file import read_zone_file
 from voxfleet_gateway.dns.settings import DnsSettings
-from voxfleet_gateway.dns.zone_file import read_zone_file
 
 Manifest = dict[str, Any]
 Render = Callable[..., list[Manifest]]

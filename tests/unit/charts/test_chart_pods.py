@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -24,6 +25,13 @@ ENVIRONMENT = {
         "VOXFLEET_INFERENCE_IMAGE",
         "VOXFLEET_IMAGE_PULL_POLICY",
         "VOXFLEET_ALLOWED_HOST_PATHS",
+        "VOXFLEET_ALLOWED_INGRESS_DOMAINS",
+        "VOXFLEET_INGRESS_ANNOTATIONS",
+        "VOXFLEET_GATEWAY_TLS",
+        "VOXFLEET_NOTEBOOKS",
+        "VOXFLEET_NOTEBOOKS_FROM",
+        "VOXFLEET_METRICS_FROM",
+        "VOXFLEET_POD_MONITOR_LABELS",
         "VOXFLEET_ALLOWED_PEER_DOMAINS",
         "VOXFLEET_ALLOWED_PEER_NETWORKS",
         "VOXFLEET_CLUSTER_DOMAIN",
@@ -139,7 +147,9 @@ def test_each_part_parses_its_variables(
     for variable, given in variables.items():
         if "value" in given:
             field = getattr(read, variable.removeprefix("VOXFLEET_").lower())
-            assert field == type(field)(given["value"]), variable
+            # Lists, objects and flags are JSON; of other types the constructor reads the text.
+            is_json = isinstance(field, dict | list | bool)
+            assert field == (json.loads if is_json else type(field))(given["value"]), variable
 
 
 def test_the_internal_key_is_referenced_from_its_secret(manifests: list[Manifest]) -> None:
@@ -366,6 +376,7 @@ def test_a_tls_secret_is_mounted_as_a_folder_and_probed_by_https(render: Render)
         each for each in rendered if each["metadata"]["name"] == "voxfleet-gateway" and each["kind"] == "Service"
     ]
     assert service["spec"]["ports"][0]["appProtocol"] == "https"
+    assert service["metadata"]["annotations"] == {"traefik.ingress.kubernetes.io/service.serversscheme": "https"}
 
 
 def test_pods_and_gateways_find_voices_by_the_headless_service(render: Render) -> None:

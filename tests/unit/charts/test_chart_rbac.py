@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from voxfleet_cli.doctor.needed_rights import ALL, DEMAND, HUB_NEEDS, SYSTEM
 from voxfleet_operator.kinds import TABLE, Scope
 
 Manifest = dict[str, Any]
@@ -13,9 +14,9 @@ Render = Callable[..., list[Manifest]]
 Grant = tuple[str, str, str, str, frozenset[str]]  # account, namespace ("*" is everywhere), group, resource, verbs
 
 READ = frozenset({"get", "list", "watch"})
-APPLY = READ | {"create", "patch"}
-OWN = APPLY | {"delete"}
+OWN = READ | {"create", "patch", "delete"}
 WATCH = frozenset({"list", "watch"})
+WRITE = frozenset({"create", "patch"})  # of Events: server-side apply is authorized as both
 
 # Read when it matters, never watched: after a failed wake, after a scaling by another writer, and for an unbound claim.
 LOOKED_UP = (
@@ -36,10 +37,16 @@ GRANTS: set[Grant] = {
     ("operator", "*", "autoscaling", "horizontalpodautoscalers", frozenset({"list"})),
     ("operator", "*", "", "services", OWN),
     ("operator", "*", "policy", "poddisruptionbudgets", OWN),
-    ("operator", "*", "networking.k8s.io", "networkpolicies", APPLY),
+    ("operator", "*", "networking.k8s.io", "networkpolicies", OWN - {"delete"}),
+    ("operator", "*", "gateway.networking.k8s.io", "httproutes", OWN),
+    ("operator", "*", "monitoring.coreos.com", "podmonitors", OWN),
+    ("operator", "*", "apiextensions.k8s.io", "customresourcedefinitions", WATCH),
+    ("operator", "voxfleet-system", "networking.k8s.io", "ingresses", OWN),
+    ("operator", "voxfleet-system", "gateway.networking.k8s.io", "referencegrants", OWN),
     ("operator", "*", "", "pods", WATCH | {"patch"}),
     ("operator", "*", "", "nodes", WATCH),
     ("operator", "*", "", "events", WATCH),
+    ("operator", "*", "", "events", WRITE),
     ("operator", "voxfleet-system", "", "configmaps", OWN),
     ("operator", "voxfleet-system", "discovery.k8s.io", "endpointslices", WATCH),
     ("operator", "voxfleet-demand", "coordination.k8s.io", "leases", OWN),
@@ -80,7 +87,9 @@ def test_the_operator_is_granted_exactly_what_its_table_of_kinds_needs(manifests
     needed = {
         ("operator", namespaces[kind.scope], kind.api_version.rpartition("/")[0], kind.plural, kind.verbs)
         for kind in TABLE
+        if not kind.is_of_notebooks
     } | {("operator", "*", group, plural, frozenset({"list"})) for group, plural in LOOKED_UP}
+    needed |= {("operator", "*", "", "events", WRITE)}
     granted = {grant for grant in grants(manifests) if grant[0] == "operator" and grant[2] != "voxfleet.dev"}
     assert granted == needed
 
@@ -116,6 +125,29 @@ def test_secrets_are_readable_only_in_listed_namespaces(render: Render) -> None:
     assert added == {("operator", namespace, "", "secrets", frozenset({"get"})) for namespace in ("team-a", "team-b")}
 
 
+def test_definitions_are_read_by_name_alone(manifests: list[Manifest]) -> None:
+    """The API server admits a list and a watch with the field selector metadata.name for these names."""
+    named = [
+        rule["resourceNames"]
+        for role in of_kind(manifests, "ClusterRole")
+        for rule in role["rules"]
+        if "customresourcedefinitions" in rule["resources"]
+    ]
+    assert [sorted(names) for names in named] == [sorted(kind.definition for kind in TABLE if kind.definition)]
+
+
+def test_notebooks_are_granted_where_they_are_enabled_and_secrets_are_never_read(render: Render) -> None:
+    added = set(grants(render({"notebooks": {"enabled": True}}))) - GRANTS
+    assert added == {
+        ("operator", "*", "apps", "statefulsets", OWN),
+        ("operator", "*", "networking.k8s.io", "ingresses", OWN),
+        ("operator", "*", "networking.k8s.io", "networkpolicies", OWN),
+        ("operator", "*", "", "secrets", frozenset({"create"})),
+    }
+    kinds = {(kind.api_version.rpartition("/")[0], kind.plural) for kind in TABLE if kind.is_of_notebooks}
+    assert kinds == {(group, resource) for _, _, group, resource, _ in added if resource != "secrets"}
+
+
 HUB = {"operator": {"enabled": False}, "hubAccess": {"enabled": True, "drainNamespaces": ["team-a"]}}
 
 
@@ -131,6 +163,7 @@ def test_the_hub_is_granted_what_the_table_of_kinds_needs_without_the_own_kind(r
             kind.verbs | ({"delete"} if kind.is_applied else frozenset()),
         )
         for kind in TABLE
+        if not kind.is_home_only
     } | {("hub", "*", group, plural, frozenset({"list"})) for group, plural in LOOKED_UP}
     needed |= {
         ("hub", "voxfleet-system", "", "pods/proxy", frozenset({"get"})),
@@ -139,6 +172,17 @@ def test_the_hub_is_granted_what_the_table_of_kinds_needs_without_the_own_kind(r
     rendered = render(HUB)
     assert {grant for grant in grants(rendered) if grant[0] == "hub"} == needed
     assert not [grant for grant in grants(rendered) if grant[0] == "operator"]
+
+
+def test_voxfleet_doctor_asks_for_the_rights_that_the_hub_is_granted(render: Render) -> None:
+    """But for a definition, which is granted by name, and for drains, which are granted by namespace."""
+    namespaces = {ALL: "*", SYSTEM: "voxfleet-system", DEMAND: "voxfleet-demand"}
+    asked = {(namespaces[need.scope], need.group, need.resource, frozenset(need.verbs)) for need in HUB_NEEDS}
+    granted = {grant[1:] for grant in grants(render(HUB)) if grant[0] == "hub"}
+    assert {each for each in granted - asked if each[2] != "customresourcedefinitions"} == {
+        ("team-a", "", "pods/proxy", frozenset({"get", "create", "delete"}))
+    }
+    assert asked <= granted
 
 
 def test_without_the_operator_gateways_alone_are_made(render: Render) -> None:

@@ -252,6 +252,7 @@ WITHOUT_ALERT = {
     },
     "VoxFleetCircuitOpen reads its counter": {"open_circuits"},
     "a request that could not be handed over is held here again": {"handovers_total"},
+    "of the fleet page alone, and its log line has the cause": {"unreadable_decisions_total"},
 }  # fmt: skip
 
 
