@@ -34,10 +34,10 @@ from voxfleet_testbed.dns.processes import (
     LOOPBACK,
     DnsServers,
     RunningProcess,
-    free_ports,
     running,
     start_powerdns,
 )
+from voxfleet_testbed.network.addresses import ports_for_later
 from voxfleet_testbed.programs.packages import DNS_PACKAGE_OF, install_packages
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -147,7 +147,7 @@ def _query(network: IPv4Address, number: int) -> bytes:
 
 @contextmanager
 def _engine(folder: Path) -> Iterator[DnsServers]:
-    port, metrics_port = free_ports(2)
+    port, metrics_port = ports_for_later(2)
     database = write_location_database(folder / "places.mmdb")
     options = {"location-database": str(database)}
     with running(DnsServers(folder, ZONE_FILE, port, metrics_port, options)) as servers:
@@ -161,7 +161,7 @@ def _static(folder: Path, name: str, caches: dict[str, str]) -> Iterator[Side]:
     own.mkdir()
     (own / "tts.example.com.zone").write_text(STATIC_ZONE)
     (own / "named.conf").write_text(f'zone "tts.example.com" {{ type native; file "{own}/tts.example.com.zone"; }};\n')
-    (port,) = free_ports(1)
+    (port,) = ports_for_later(1)
     settings = {
         "launch": "bind",
         "bind-config": str(own / "named.conf"),

@@ -17,9 +17,9 @@ from datetime import UTC, datetime
 
 from rich.console import Console
 from rich.table import Table
-from voxfleet_gateway.decisions.dns.client_groups import ClientGroup
-from voxfleet_gateway.decisions.dns.linear_program import solve
-from voxfleet_gateway.decisions.dns.routing_problem import GroupDemand, RegionSupply, RoutingProblem
+from voxfleet_gateway.decisions.dns.demand_shares.client_groups import ClientGroup
+from voxfleet_gateway.decisions.dns.demand_shares.linear_program import solve
+from voxfleet_gateway.decisions.dns.demand_shares.routing_problem import GroupDemand, RegionSupply, RoutingProblem
 from voxfleet_gateway.decisions.record import DecisionRecord, to_json
 from voxfleet_gateway.decisions.region_standing import stand_all
 from voxfleet_gateway.decisions.routing import RouteRequest, decide

@@ -149,7 +149,7 @@ def _applied(api: Api) -> Bodies:
     """Return what the operator applied, of every kind that it applies."""
     found: Bodies = []
     for kind in TABLE:
-        if not kind.is_applied:
+        if not kind.is_applied or kind.is_optional or kind.is_of_notebooks:  # not served here, or not made
             continue
         for item in api.get(f"{kind.path(None)}?labelSelector={LABEL_DEPLOYMENT}")["items"]:
             body = applied_body({**item, "apiVersion": kind.api_version, "kind": kind.name}, FIELD_MANAGER)

@@ -52,7 +52,7 @@ CONDITIONS = (
     Condition("32 streams side by side", streams=32, compared_with=ALONE),
     Condition("whole, not streamed", is_streamed=False, compared_with=ALONE),
     Condition("cloned from its own recording", is_cloned=True),
-    *(Condition(name, audio_format=name) for name in ("mp3", "opus", "aac")),
+    *(Condition(name, audio_format=name) for name in ("mp3", "opus", "aac", "mulaw", "alaw")),
     *(Condition(name, audio_format=name, compared_with=ALONE) for name in ("flac", "wav")),
     Condition(FIXED_ALONE, is_deterministic=True, streams=1, compared_with=ALONE),
     # Not flac: its decoded samples differ from pcm's and wav's by at most SAME_AUDIO_TOLERANCE, but they differ.

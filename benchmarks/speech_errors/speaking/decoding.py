@@ -11,20 +11,22 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-FORMATS = ("mp3", "opus", "aac", "flac", "wav", "pcm")
+FORMATS = ("mp3", "opus", "aac", "flac", "wav", "pcm", "mulaw", "alaw")
+_TELEPHONE = frozenset({"mulaw", "alaw"})  # G.711 without a header
 _FULL_SCALE = 32_768
 
 
-def decode(audio_format: str, data: bytes, pcm_rate_hz: int) -> tuple[NDArray[np.float32], int]:
-    """Return mono samples and their rate in Hz; `pcm_rate_hz` is for pcm, which does not state its own.
+def decode(audio_format: str, data: bytes, raw_rate_hz: int) -> tuple[NDArray[np.float32], int]:
+    """Return mono samples and their rate in Hz; `raw_rate_hz` is for formats without a header.
 
     Raises:
         ValueError: `data` holds no audio.
     """
     if audio_format == "pcm":
-        return np.frombuffer(data, "<i2").astype(np.float32) / np.float32(_FULL_SCALE), pcm_rate_hz
+        return np.frombuffer(data, "<i2").astype(np.float32) / np.float32(_FULL_SCALE), raw_rate_hz
+    raw = {"format": audio_format, "options": {"sample_rate": str(raw_rate_hz)}} if audio_format in _TELEPHONE else {}
     try:
-        with av.open(io.BytesIO(data)) as container:
+        with av.open(io.BytesIO(data), **raw) as container:
             resampler = av.AudioResampler("flt", "mono")
             frames = [each for frame in container.decode(audio=0) for each in resampler.resample(frame)]
             frames += resampler.resample(None)

@@ -21,7 +21,7 @@ from speaking.sentences import Sentence
 MODEL_RATE_HZ = 44_100
 TIMEOUT_SECONDS = 600.0
 # Opus has no 44.1 kHz; the others keep the model's rate, so that lossless ones carry the model's samples.
-RATES_HZ = {"opus": 48_000}
+RATES_HZ = {"opus": 48_000, "mulaw": 8_000, "alaw": 8_000}  # else the model's
 
 
 class SpeechError(Exception):

@@ -12,7 +12,7 @@ from voxfleet_operator.names import POOL_SPOT
 
 from voxfleet_simulation.scenario.scenario import HOUR_SECONDS, Scenario
 from voxfleet_simulation.world.requests import Outcome
-from voxfleet_simulation.world.simulation import RunResult
+from voxfleet_simulation.world.run import RunResult
 
 Bill = Iterable[tuple[str, float, float]]
 

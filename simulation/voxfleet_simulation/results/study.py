@@ -16,7 +16,8 @@ from voxfleet_simulation.results.statistics import Delays, Statistics, delays_of
 from voxfleet_simulation.scenario.demand import Arrivals
 from voxfleet_simulation.scenario.round_trips import make_round_trips
 from voxfleet_simulation.scenario.scenario import Scenario
-from voxfleet_simulation.world.simulation import RunResult, Variant, simulate
+from voxfleet_simulation.world.run import RunResult, Variant
+from voxfleet_simulation.world.simulation import simulate
 
 PRODUCT, AT_PEAK, AT_MEAN = "voxfleet", "constant at the peak", "constant at the mean"
 COMPARISONS = (AT_PEAK, AT_MEAN, "nearest", "round-robin")

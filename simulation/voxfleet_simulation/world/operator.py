@@ -26,7 +26,8 @@ from voxfleet_operator.decisions.capacity.schedules import next_schedule_at, sch
 from voxfleet_operator.decisions.observed import LeaseState, LoadState, LocalState, RegionState, WorkloadState
 from voxfleet_operator.decisions.plans import RegionPlan
 from voxfleet_operator.decisions.region_history import RegionHistory
-from voxfleet_operator.decisions.region_plan import REQUEUE_SECONDS, decide
+from voxfleet_operator.decisions.region_plan import decide
+from voxfleet_operator.decisions.stages import REQUEUE_SECONDS
 from voxfleet_operator.resources import Autoscaling, Failure, LastWake, Phase, VoxTTSDeploymentSpec
 
 from voxfleet_simulation.world.events import EventLoop

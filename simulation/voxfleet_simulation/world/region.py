@@ -1,7 +1,7 @@
 """One region: its Deployments as ReplicaSets keep them, its servers, its demand Lease, and what is published of them.
 
 Knows what Kubernetes and the inference server do by themselves. Does not know decisions: the operator's are applied
-here (world/operator.py), the gateways' requests arrive here (world/gateway.py).
+here (world/operator.py), the gateways' requests arrive here (world/gateway/gateway.py).
 """
 
 from collections.abc import Callable

@@ -5,7 +5,8 @@ import pytest
 from voxfleet_simulation.oracle import oracle_delays, oracle_gpu_hours
 from voxfleet_simulation.scenario.demand import Arrivals, make_arrivals
 from voxfleet_simulation.scenario.round_trips import make_round_trips
-from voxfleet_simulation.world.simulation import Variant, simulate
+from voxfleet_simulation.world.run import Variant
+from voxfleet_simulation.world.simulation import simulate
 
 
 def arrivals(times: list[float], service_seconds: float = 10.0) -> Arrivals:

@@ -15,7 +15,8 @@ from voxfleet_simulation.results.statistics import statistics_of
 from voxfleet_simulation.scenario.demand import make_arrivals
 from voxfleet_simulation.scenario.scenario import Scenario, parse_scenario
 from voxfleet_simulation.world import operator
-from voxfleet_simulation.world.simulation import Variant, simulate
+from voxfleet_simulation.world.run import Variant
+from voxfleet_simulation.world.simulation import simulate
 
 BUNDLED = Path(voxfleet_simulation.__file__).parent / "scenarios"
 FOREVER = 1e9

@@ -11,7 +11,8 @@ from voxfleet_simulation.scenario.demand import make_arrivals
 from voxfleet_simulation.scenario.round_trips import make_round_trips
 from voxfleet_simulation.scenario.scenario import Scenario
 from voxfleet_simulation.world.requests import Outcome, Records, Request
-from voxfleet_simulation.world.simulation import RunResult, Variant, build, simulate
+from voxfleet_simulation.world.run import RunResult, Variant
+from voxfleet_simulation.world.simulation import build, simulate
 
 EU = {"name": "eu", "location": {"latitude": "50.1", "longitude": "8.7"}, "pricePerGpuHour": {"onDemand": "1"}}
 US = {"name": "us", "location": {"latitude": "38.9", "longitude": "-77.4"}}

@@ -1,6 +1,6 @@
 """What one gateway knows of every region, and the standings that it decides on. The same values as in the product.
 
-Knows how polls, own requests and Leases change a RegionState. Does not know requests' ways (world/gateway.py).
+Knows how polls, own requests and Leases change a RegionState. Does not know requests' ways (world/gateway/gateway.py).
 """
 
 from collections import deque

@@ -11,28 +11,19 @@ from random import Random
 
 from voxfleet_gateway.decisions.pods.balancing import pick_pod
 from voxfleet_gateway.decisions.pods.pod_state import PodState
-from voxfleet_gateway.decisions.routing import RouteRequest
 from voxfleet_gateway.errors import UpstreamFailure
-from voxfleet_gateway.regions import Location, ModelEntry
+from voxfleet_gateway.regions import ModelEntry
 
 from voxfleet_simulation.scenario.round_trips import RoundTrips
 from voxfleet_simulation.world.events import EventLoop
-from voxfleet_simulation.world.holding import Holding
-from voxfleet_simulation.world.knowledge import Knowledge
-from voxfleet_simulation.world.policies import Policy
+from voxfleet_simulation.world.gateway.holding import Holding
+from voxfleet_simulation.world.gateway.knowledge import Knowledge
+from voxfleet_simulation.world.gateway.policies import Policy
+from voxfleet_simulation.world.gateway.route_requests import RouteRequests
 from voxfleet_simulation.world.region import SimulatedRegion
 from voxfleet_simulation.world.requests import Outcome, Records, Request
 
 MOST_ATTEMPTS = 5  # of one request, as long as it has had no byte
-
-
-@dataclass(frozen=True, slots=True)
-class Client:
-    """What is equal for all clients of a country."""
-
-    name: str
-    location: Location
-    rtt_seconds: tuple[float, ...]
 
 
 @dataclass(slots=True)
@@ -45,21 +36,19 @@ class SimulatedGateway:
     knowledge: Knowledge
     holding: Holding
     policy: Policy
-    clients: tuple[Client, ...]
+    route_requests: RouteRequests
     round_trips: RoundTrips
     records: Records
     random: Random
     on_demand: Callable[[int], None]  # a region is wanted, or what is held or open there has changed
     on_hold: Callable[[], None]
     hold_seconds: float
-    decides_by_path: bool = True  # by way of this gateway, as the product does, not from the client to each region
     model: ModelEntry | None = None
     pods: dict[int, PodState] = field(default_factory=dict)  # of open requests, by number
     relayed: dict[int, PodState] = field(
         default_factory=dict
     )  # of requests that other regions' gateways have sent here
     peers: list["SimulatedGateway"] = field(default_factory=list)  # the gateways of all regions
-    asked: dict[int, RouteRequest] = field(default_factory=dict)  # by country: equal for all of its requests
 
     @property
     def regions(self) -> list[SimulatedRegion]:
@@ -70,11 +59,11 @@ class SimulatedGateway:
         """Read the registry."""
         self.model = model
         self.knowledge.set_model(model)
-        self.asked.clear()
+        self.route_requests.set_rules(model.gateway)
 
     def receive(self, request: Request) -> None:
         """Decide about a request, and do what was decided."""
-        decision = self.policy(self.knowledge.standings(), self._asked(request))
+        decision = self.policy(self.knowledge.standings(), self.route_requests.of(request))
         if not request.route or request.route.startswith("hold"):
             request.route = request.route or decision.route
         request.is_wake |= decision.route in {"hold-wake", "spill-wake"}
@@ -90,28 +79,6 @@ class SimulatedGateway:
                 self._send(request, index, pod)
                 return
         self._hold(request, index)
-
-    def _asked(self, request: Request) -> RouteRequest:
-        is_admitted = request.held_since >= 0 or request.attempts > 0
-        key = request.country * 2 + is_admitted
-        asked = self.asked.get(key)
-        if asked is None:
-            client = self.clients[request.country]
-            asked = self.asked[key] = RouteRequest(
-                self.name,
-                client.location,
-                client.name,
-                self._path_seconds(client) if self.decides_by_path else client.rtt_seconds,
-                "measured",
-                self.model.gateway if self.model else RouteRequest(self.name).rules,
-                is_admitted=is_admitted,
-            )
-        return asked
-
-    def _path_seconds(self, client: Client) -> tuple[float, ...]:
-        """Return the round trips from a client through this gateway to each region."""
-        own = client.rtt_seconds[self.index]
-        return tuple(round(own + between, 4) for between in self.round_trips.between_regions[self.index])
 
     def _index_of(self, name: str) -> int:
         return next(region.index for region in self.regions if region.name == name)
@@ -134,7 +101,7 @@ class SimulatedGateway:
         self.on_demand(index)
 
     def _usable(self, request: Request) -> frozenset[str]:
-        country = self.clients[request.country].name
+        country = self.route_requests.clients[request.country].name
         entries = self.model.regions if self.model else ()
         return frozenset(each.name for each in entries if not each.allowed_clients or country in each.allowed_clients)
 
