@@ -1,7 +1,7 @@
 """`python -m voxfleet_demo up|down|spot|chaos`, behind `make demo`, `demo-down`, `demo-spot` and `chaos`.
 
-Does: reads KUBECONFIG, IMAGES, IMAGE_TAG and MODEL_PATH, starts or finds a cluster, installs VoxFleet, runs the
-scenario. Knows: the order of these steps; each lives in a module of its own.
+Does: reads KUBECONFIG, IMAGES, IMAGE_TAG, MODEL_PATH and METRICS, starts or finds a cluster, installs VoxFleet, runs
+the scenario. Knows: the order of these steps; each lives in a module of its own.
 """
 
 import os
@@ -25,8 +25,15 @@ from voxfleet_demo.chaos.faults import FAULTS, Subject
 from voxfleet_demo.chaos.outcomes import FaultKind, FaultResult
 from voxfleet_demo.chaos.report import TABLE_WIDTH, as_lines, as_table
 from voxfleet_demo.demo_runner import RESOURCE, STORY, DemoRunner
-from voxfleet_demo.environment import end_demo, find_or_build_tools, keep_running, start_local_environment
+from voxfleet_demo.environment import (
+    LocalEnvironment,
+    end_demo,
+    find_or_build_tools,
+    keep_running,
+    start_local_environment,
+)
 from voxfleet_demo.installation import CHECKOUT, Installation, InstallationError, Values
+from voxfleet_demo.metrics.measuring import start_measuring
 from voxfleet_demo.output import DemoOutput, demo_output
 from voxfleet_demo.scenario import ScenarioError
 from voxfleet_demo.spot.environment import running_spot_environment
@@ -45,13 +52,14 @@ class DemoOptions:
     images: str  # IMAGES: the registry prefix that the user's cluster pulls from
     image_tag: str
     model_path: Path | None  # MODEL_PATH: real weights; None: the demo voice
+    has_metrics: bool  # METRICS: start Prometheus beside the local cluster, and print the story as figures
 
 
 def read_options(variables: Mapping[str, str]) -> DemoOptions:
     """Read the variables of `make demo`.
 
     Raises:
-        typer.BadParameter: a path does not exist, or KUBECONFIG is set without IMAGES.
+        typer.BadParameter: a path does not exist, or KUBECONFIG is set without IMAGES or with METRICS.
     """
     kubeconfig, model_path = variables.get("KUBECONFIG"), variables.get("MODEL_PATH")
     options = DemoOptions(
@@ -59,6 +67,7 @@ def read_options(variables: Mapping[str, str]) -> DemoOptions:
         images=variables.get("IMAGES", ""),
         image_tag=variables.get("IMAGE_TAG", "latest"),
         model_path=Path(model_path).resolve() if model_path else None,
+        has_metrics=variables.get("METRICS", "") not in {"", "0"},
     )
     if options.kubeconfig and not options.kubeconfig.is_file():
         raise typer.BadParameter(f"KUBECONFIG={kubeconfig} is no file")
@@ -66,6 +75,11 @@ def read_options(variables: Mapping[str, str]) -> DemoOptions:
         raise typer.BadParameter(
             "with KUBECONFIG, set IMAGES to the prefix that your cluster pulls from: IMAGES=registry/team stands for"
             " registry/team/voxfleet-operator, -gateway and -inference (IMAGE_TAG, default latest)"
+        )
+    if options.kubeconfig and options.has_metrics:
+        raise typer.BadParameter(
+            "METRICS starts Prometheus on this machine, which reaches the pods of a local cluster only: leave out"
+            " KUBECONFIG, or have your cluster's Prometheus scrape VoxFleet (docs/monitoring.md)"
         )
     if options.model_path and not (options.model_path / "config.json").is_file():
         raise typer.BadParameter(f"MODEL_PATH={model_path} has no config.json; it should be a VoxCPM-1.5 checkpoint")
@@ -79,10 +93,13 @@ def up(
     """Start a cluster (or use KUBECONFIG), install VoxFleet, run the scenario, leave everything running."""
     started = time.monotonic()
     options, settings = read_options(os.environ), read_settings()
+    problems: list[str] = []
     with demo_output() as output, ExitStack() as stack:
+        measuring = None
         if options.kubeconfig is None:
-            local = _local_environment(settings, output, options.model_path)
-            installation, values = stack.enter_context(local)
+            local = stack.enter_context(_local_environment(settings, output, options.model_path))
+            installation, values = local.installation, local.values
+            measuring = start_measuring(local, settings, output) if options.has_metrics else None
         else:
             installation, values = _existing_environment(options.kubeconfig, options, settings, output)
         with output.step("helm install"):
@@ -93,7 +110,9 @@ def up(
         url_of = _forwarded_urls(stack, installation) if options.kubeconfig else installation.gateway_url
         has_real_weights = options.model_path is not None
         DemoRunner(output, installation, url_of, folder, started, has_real_weights=has_real_weights).run()
+        problems = measuring.print_figures(output) if measuring else []
         output.print(_next_steps(installation, time.monotonic() - started, is_local=options.kubeconfig is None))
+    _exit_with(problems)  # after the block, which would remove the cluster
 
 
 @app.command()
@@ -168,14 +187,12 @@ def run_chaos(output: DemoOutput, kinds: Sequence[FaultKind], clients: int, json
 
 
 @contextmanager
-def _local_environment(
-    settings: Settings, output: DemoOutput, weights: Path | None
-) -> Iterator[tuple[Installation, Values]]:
+def _local_environment(settings: Settings, output: DemoOutput, weights: Path | None) -> Iterator[LocalEnvironment]:
     """Yield a fresh local cluster; it stays running if the block succeeds and is removed if it raises."""
     end_demo(settings)
     environment = start_local_environment(settings, output.report, weights=weights)
     try:
-        yield environment.installation, environment.values
+        yield environment
     except BaseException:
         output.print(f"Pods and newest events of the cluster:\n{environment.installation.diagnostics()}")
         environment.cluster.close()
@@ -192,6 +209,14 @@ def _existing_environment(
     return installation, Values(images_below(options.images, options.image_tag), (), paths)
 
 
+def _exit_with(problems: Sequence[str]) -> None:
+    """Write each problem to standard error, and end with status 1 if there is one."""
+    for problem in problems:
+        sys.stderr.write(f"demo: {problem}\n")
+    if problems:
+        raise typer.Exit(1)
+
+
 def _forwarded_urls(stack: ExitStack, installation: Installation) -> Callable[[str], str]:
     return lambda region: stack.enter_context(forwarded_gateway(installation, region))
 
@@ -203,8 +228,10 @@ def _next_steps(installation: Installation, seconds: float, *, is_local: bool) -
     if is_local:
         kubectl = installation.programs.kubectl
         lines += [] if shutil.which("kubectl") else [f"  export PATH=$PATH:{kubectl.parent}"]
-        lines += [f"  curl {installation.gateway_url()}/v1/models"]
-    lines += ["  kubectl get vtts -o wide", f"  kubectl describe vtts {RESOURCE}", f"  play {story}"]
+        url = installation.gateway_url()
+        lines += [f"  curl {url}/v1/models", f"  open {url}/ to speak, and {url}/fleet to watch the regions"]
+    lines += [f"  {Path(sys.executable).parent}/voxfleet status --watch", f"  kubectl describe vtts {RESOURCE}"]
+    lines += [f"  play {story}"]
     return "\n".join([*lines, *(["`make demo-down` removes the cluster and all its files."] if is_local else [])])
 
 

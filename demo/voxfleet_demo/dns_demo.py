@@ -16,10 +16,11 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from voxfleet_testbed.dns.location_example import write_location_database
-from voxfleet_testbed.dns.processes import LOOPBACK, DnsServers, free_ports, running
+from voxfleet_testbed.dns.processes import LOOPBACK, DnsServers, running
 from voxfleet_testbed.dns.queries import addresses, ecs_of, query, subnet
 from voxfleet_testbed.errors import TestbedError
 from voxfleet_testbed.events import Report, ignore
+from voxfleet_testbed.network.addresses import ports_for_later
 from voxfleet_testbed.programs.packages import DNS_PACKAGE_OF, install_packages
 
 ZONE_FILE = Path(__file__).parents[2] / "examples/dns-zone.yaml"
@@ -65,7 +66,7 @@ def run(console: Console, port: int, *, once: bool, report: Report = ignore) -> 
         console.print(f"installed {' '.join(installed)}")
     with tempfile.TemporaryDirectory(prefix="voxfleet-dns-") as folder:
         database = write_location_database(Path(folder) / "places.mmdb")
-        (metrics_port,) = free_ports(1)
+        (metrics_port,) = ports_for_later(1)
         options = {"location-database": str(database)}
         with running(DnsServers(Path(folder), ZONE_FILE, port, metrics_port, options)) as servers:
             text = "\n".join(["Clients, and what they are answered:", *answer_lines(servers.port)])

@@ -55,6 +55,7 @@ def start_local_environment(settings: Settings, report: Report, *, weights: Path
             # The demo's clients send Voxfleet-Client-Location themselves; the gateway believes only trusted proxies.
             trusted_proxies=(str(cluster.network.layout.network),),
             allowed_host_paths=(str(weights),) if weights else (),
+            operate_without_key=True,  # this machine alone reaches its gateways
         ),
     )
 

@@ -23,6 +23,7 @@ QUICKSTART = CHECKOUT / "examples" / "quickstart.yaml"
 SYSTEM_NAMESPACE = "voxfleet-system"
 REGIONS = ("eu-central", "us-east")
 GATEWAY_PORT = 6006
+OPERATE_VARIABLE = "VOXFLEET_OPERATE_WITHOUT_KEY"
 LAST_EVENTS = 12  # a failed start shows its cause in the newest; older ones belong to other pods
 
 
@@ -46,6 +47,7 @@ class Values:
     trusted_proxies: tuple[str, ...] = ()
     allowed_host_paths: tuple[str, ...] = ()
     keys_secret: str = ""  # of API keys that the gateways require; empty: none
+    operate_without_key: bool = False  # wake and sleep on the fleet page, where the gateways require no keys
 
     def document(self) -> dict[str, Any]:
         """Return the values as a Helm values document."""
@@ -60,6 +62,7 @@ class Values:
                 "regions": [{"name": name} for name in REGIONS],
                 "trustedProxies": list(self.trusted_proxies),
                 "keys": {"existingSecret": self.keys_secret},
+                "extraEnv": [{"name": OPERATE_VARIABLE, "value": "true"}] if self.operate_without_key else [],
             },
         }
 
@@ -96,6 +99,14 @@ class Installation:
             options = ("--namespace", SYSTEM_NAMESPACE, "--create-namespace", "--wait", "--timeout", "5m")
             chart = CHECKOUT / "charts/voxfleet"
             self._run(self.programs.helm, "upgrade", "--install", "voxfleet", chart, *options, "--values", file.name)
+
+    def alert_rules(self) -> dict[str, Any]:
+        """Return the chart's alert rules as Prometheus reads them: what is below `spec` of its PrometheusRule."""
+        served = ("--api-versions", "monitoring.coreos.com/v1", "--set", "alerts.enabled=true")
+        only = ("--show-only", "templates/monitoring/alerts.yaml")
+        rendered = self._run(self.programs.helm, "template", CHECKOUT / "charts/voxfleet", *served, *only)
+        spec: dict[str, Any] = yaml.safe_load(rendered)["spec"]
+        return spec
 
     def apply_quickstart(
         self,

@@ -101,6 +101,9 @@ def test_a_client_of_the_other_region_is_served_there(installation: Installation
     assert first.region in {EUROPE, AMERICA}
     installation.fleet.wait_phase(RESOURCE, AMERICA, "Awake", within_seconds=WAKE_SECONDS)
     assert speak(url, ENGLISH, model=MODEL, location=ASHBURN).region == AMERICA
+    # Where that wake took longer than the idle time-out, the first region sleeps again.
+    speak(url, ENGLISH, model=MODEL, location=FRANKFURT, hold_seconds=WAKE_SECONDS)
+    installation.fleet.wait_phase(RESOURCE, EUROPE, "Awake", within_seconds=WAKE_SECONDS)
     assert speak(url, ENGLISH, model=MODEL, location=FRANKFURT).region == EUROPE
 
 

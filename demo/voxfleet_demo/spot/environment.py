@@ -20,6 +20,7 @@ from voxfleet_testbed.cluster.simulated_cluster import SimulatedCluster, Simulat
 from voxfleet_testbed.cluster.simulated_nodes import ANNOTATION_ENDS_ITSELF
 from voxfleet_testbed.errors import ApiError
 from voxfleet_testbed.events import Report, ignore
+from voxfleet_testbed.network.addresses import own_address
 from voxfleet_testbed.settings import Settings
 
 from voxfleet_demo.installation import CHECKOUT
@@ -29,7 +30,6 @@ from voxfleet_demo.spot.operator_process import (
     DEMAND_NAMESPACE,
     FLEETS,
     OperatorOptions,
-    own_address,
     publish_gateway,
     running_operator,
 )

@@ -7,7 +7,6 @@ know nodes or pods.
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -116,21 +115,6 @@ def publish_gateway(api: Api, address: str, port: int) -> None:
         "ports": [{"name": "internal", "port": port, "protocol": "TCP"}],
     }
     api.apply(GATEWAY_SLICE, body)
-
-
-def own_address() -> str:
-    """Return an address of this machine that an EndpointSlice may hold; the API server refuses loopback there.
-
-    Raises:
-        StartError: this machine has loopback only.
-    """
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.254", 9))  # reserved for documentation; no packet is sent
-        except OSError as error:
-            raise StartError(f"this machine has no address beside loopback: {error}") from error
-        address: str = probe.getsockname()[0]
-        return address
 
 
 def _wait_ready(process: subprocess.Popen[bytes], port: int, log: Path) -> None:

@@ -15,6 +15,10 @@ def test_the_values_fit_the_charts_schema() -> None:
     images = {part: f"localhost/voxfleet-{part}:testbed" for part in ("operator", "gateway", "inference")}
     values = Values(images, trusted_proxies=("10.0.0.0/8",), allowed_host_paths=("/models",))
     jsonschema.validate(values.document(), schema)
+    assert values.document()["gateway"]["extraEnv"] == []
+    operated = Values(images, operate_without_key=True).document()
+    jsonschema.validate(operated, schema)
+    assert operated["gateway"]["extraEnv"] == [{"name": "VOXFLEET_OPERATE_WITHOUT_KEY", "value": "true"}]
     assert values.document()["operator"]["image"] == {"repository": "localhost/voxfleet-operator", "tag": "testbed"}
 
 

@@ -27,12 +27,18 @@ def test_a_users_cluster_comes_with_images_it_can_pull(tmp_path: Path) -> None:
     [
         ({"KUBECONFIG": "/absent"}, "KUBECONFIG=/absent is no file"),
         ({"KUBECONFIG": __file__}, "set IMAGES to the prefix"),
+        ({"KUBECONFIG": __file__, "IMAGES": "team", "METRICS": "1"}, "leave out KUBECONFIG"),
         ({"MODEL_PATH": "/absent"}, "MODEL_PATH=/absent has no config.json"),
     ],
 )
 def test_wrong_variables_are_named_with_the_way_out(variables: dict[str, str], message: str) -> None:
     with pytest.raises(typer.BadParameter, match=message):
         read_options(variables)
+
+
+@pytest.mark.parametrize(("text", "expected"), [("1", True), ("0", False), ("", False)])
+def test_prometheus_is_started_where_metrics_are_asked_for(*, text: str, expected: bool) -> None:
+    assert read_options({"METRICS": text}).has_metrics is expected
 
 
 def test_without_names_every_fault_is_run() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from voxfleet_demo.spot.simulated_pods import PodFacts, PodServer, gateway_load, micro_time, pod_facts
-from voxfleet_operator.decisions.load import GatewayLoad
+from voxfleet_operator.decisions.demand.load import GatewayLoad
 from voxfleet_testbed.cluster.simulated_nodes import ANNOTATION_ENDS_ITSELF
 
 REGION = ("default", "narrator", "eu-central")
