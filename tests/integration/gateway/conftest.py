@@ -8,7 +8,6 @@ import itertools
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -22,19 +21,10 @@ import aiohttp
 import pytest
 from aiohttp import web
 from multidict import CIMultiDict
+from voxfleet_testbed.fixtures import own_address_or_skip
 
 KEY = "integration-key"
 NUMBERS = itertools.count()
-
-
-def own_address() -> str:
-    """An address of this machine that is not loopback: the API server refuses loopback endpoints."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))
-        except OSError:
-            pytest.skip("this machine has no address beside loopback")
-        return str(probe.getsockname()[0])
 
 
 @dataclass
@@ -59,7 +49,7 @@ class StubPod:
     runners: list[web.AppRunner] = field(default_factory=list)
 
     async def start(self) -> "StubPod":
-        self.address = own_address()
+        self.address = own_address_or_skip()
         api, internal = web.Application(), web.Application()
         api.router.add_post("/v1/audio/speech", self._speech)
         api.router.add_get("/v1/audio/speech/stream", self._stream)

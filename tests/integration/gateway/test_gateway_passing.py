@@ -3,8 +3,6 @@
 import asyncio
 import contextlib
 import json
-import random
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -25,6 +23,7 @@ from voxfleet_gateway.settings import Settings
 from voxfleet_inference.audio.encoding import make_encoder
 from voxfleet_inference.audio.formats import FORMATS
 from voxfleet_inference.commands.cli import app
+from voxfleet_testbed.network.addresses import ports_for_later
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
@@ -33,16 +32,6 @@ START = {"type": "session.start", "model": MODEL, "response_format": "pcm", "see
 KEY = RegionKey("d", "n", "eu")
 SILENT = "silent: its level is -120 dB of full scale, and speech needs -60; record it nearer to the microphone"
 FORM = {"name": "Ada", "transcript": "what I said", "consent": "in writing"}
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports below the ephemeral range: no outgoing connection takes them meanwhile."""
-    found: list[int] = []
-    for port in random.sample(range(16_000, 32_000), 200):
-        with socket.socket() as probe:
-            if len(found) < count and probe.connect_ex(("127.0.0.1", port)) != 0:
-                found.append(port)
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +47,7 @@ class World:
 
     def __init__(self, folder: Path, model_path: Path) -> None:
         self.folder, self.model_path = folder, model_path
-        self.port, self.metrics_port, self.pods_internal_port, *self.internal_ports = free_ports(5)
+        self.port, self.metrics_port, self.pods_internal_port, *self.internal_ports = ports_for_later(5)
         self.gateways: list[tuple[int, Gateway]] = []
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -196,10 +185,16 @@ async def upload_to(session: aiohttp.ClientSession, port: int, sample: bytes) ->
         return made.status, await made.json()
 
 
+async def speak_with(session: aiohttp.ClientSession, port: int, voice: str) -> tuple[int, bytes]:
+    body = {"model": MODEL, "input": "Say this.", "voice": voice, "response_format": "pcm", "seed": 3}
+    async with session.post(f"http://127.0.0.1:{port}/v1/audio/speech", json=body) as spoken:
+        return spoken.status, await spoken.read()
+
+
 async def test_sessions_and_voices_end_to_end(world: World, session: aiohttp.ClientSession) -> None:
     """One test, because the server takes half a minute to start."""
     (first, one), (second, two) = world.gateways
-    upload = partial(upload_to, session, first)
+    upload, speak = partial(upload_to, session, first), partial(speak_with, session)
     status, silent = await upload(recording(level=0.0))  # no server is awake: nothing can decode it
     assert (status, silent["status"]) == (200, "pending")
     async with session_at(first) as opened:  # the session comes before its server
@@ -222,12 +217,6 @@ async def test_sessions_and_voices_end_to_end(world: World, session: aiohttp.Cli
     await check_silent(session, (first, second), silent["id"])
     status, refused = await upload(recording(level=0.0))  # now that a server is awake
     assert (status, refused["error"]["message"]) == (400, f"'audio_sample' cannot be used: {SILENT}")
-
-    async def speak(port: int, voice: str) -> tuple[int, bytes]:
-        body = {"model": MODEL, "input": "Say this.", "voice": voice, "response_format": "pcm", "seed": 3}
-        async with session.post(f"http://127.0.0.1:{port}/v1/audio/speech", json=body) as spoken:
-            return spoken.status, await spoken.read()
-
     status, cloned = await speak(second, voice)
     assert (status, len(cloned) > 4800) == (200, True), cloned[:300]
     assert cloned != (await speak(second, "default"))[1]

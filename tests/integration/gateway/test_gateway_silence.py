@@ -83,6 +83,20 @@ def refusing_polls(pod: Any) -> Iterator[None]:
     pod.token = token
 
 
+async def ask(session: aiohttp.ClientSession, url: str, model: str, has_begun: asyncio.Event) -> tuple[bytes, bool]:
+    """Return what came, and whether it ended as complete."""
+    body, received = {"model": model, "input": "Hello.", "stream_format": "sse"}, bytearray()
+    async with session.post(url, json=body) as answer:
+        assert answer.status == 200
+        has_begun.set()
+        try:
+            async for chunk in answer.content.iter_any():
+                received += chunk
+        except aiohttp.ClientError:
+            return bytes(received), False
+    return bytes(received), True
+
+
 async def test_a_dead_pods_stream_is_cut_and_no_other(
     stage: Any, new_pod: Any, dead_pod: PodProcess, start_gateway: Any, session: aiohttp.ClientSession
 ) -> None:
@@ -103,23 +117,9 @@ async def test_a_dead_pods_stream_is_cut_and_no_other(
         service = {"namespace": stage.apps, "name": f"narrator-{name}"}
         stage.put_model([stage.region("eu-central", phase="Awake", service=service)], name=name, model=name)
         stage.put_pods(name, pod, ready=True)
-    gateway = await start_gateway()
-
-    async def ask(model: str) -> tuple[bytes, bool]:
-        """Return what came, and whether it ended as complete."""
-        body, received = {"model": model, "input": "Hello.", "stream_format": "sse"}, bytearray()
-        async with session.post(gateway.url("/v1/audio/speech"), json=body) as answer:
-            assert answer.status == 200
-            first[model].set()
-            try:
-                async for chunk in answer.content.iter_any():
-                    received += chunk
-            except aiohttp.ClientError:
-                return bytes(received), False
-        return bytes(received), True
-
+    url = (await start_gateway()).url("/v1/audio/speech")
     first = {name: asyncio.Event() for name in ("slow", "unpolled", "dead")}
-    asked = {name: asyncio.create_task(ask(name)) for name in first}
+    asked = {name: asyncio.create_task(ask(session, url, name, begun)) for name, begun in first.items()}
     try:
         async with asyncio.timeout(60):
             await asyncio.gather(*(each.wait() for each in first.values()))

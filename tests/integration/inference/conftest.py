@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import os
-import random
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,22 +17,17 @@ import httpx
 import openai
 import pytest
 from typer.testing import CliRunner
+from voxfleet_gateway.decisions.pods.pod_state import LoadReport, PodAddress, PodEndpoint, ReceivedReport
+from voxfleet_gateway.gateway import Gateway, open_gateway
+from voxfleet_gateway.regions import ModelEntry, ObjectRef, RegionEntry, RegionKey, Registry
+from voxfleet_gateway.serving import listening
+from voxfleet_gateway.settings import Settings
 from voxfleet_inference.commands.cli import app
+from voxfleet_testbed.network.addresses import ports_for_later
 
 START_SECONDS = 120.0  # importing torch alone takes half a minute on a slow machine
 TOKEN = "a token for tests"
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports below the ephemeral range: no outgoing connection of another test takes them before the server."""
-    first_ephemeral = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
-    candidates = random.sample(range(first_ephemeral // 2, first_ephemeral), 200)
-    return list(itertools.islice(filter(is_free, candidates), count))
-
-
-def is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) != 0
+REGION = RegionKey("d", "narrator", "eu")
 
 
 @dataclass
@@ -104,7 +96,7 @@ def wait_for(observe: Callable[[], Any], is_enough: Callable[[Any], bool], secon
 @contextmanager
 def server_process(folder: Path, model_path: Path, *flags: str) -> Iterator[ServerProcess]:
     folder.mkdir(exist_ok=True)
-    ports, stderr, termination_log = free_ports(3), folder / "stderr.txt", folder / "termination.txt"
+    ports, stderr, termination_log = ports_for_later(3), folder / "stderr.txt", folder / "termination.txt"
     names = ("--port", "--metrics-port", "--internal-port")
     listening = [part for name, port in zip(names, ports, strict=True) for part in (name, str(port))]
     command = [sys.executable, "-m", "voxfleet_inference", "serve", "--model-path", str(model_path)]
@@ -120,7 +112,7 @@ def server_process(folder: Path, model_path: Path, *flags: str) -> Iterator[Serv
         process.wait(60)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tiny")
     made = CliRunner().invoke(app, ["tiny-checkpoint", str(folder), "--seed", "0"])
@@ -150,3 +142,28 @@ def wait_for_fixture() -> Callable[..., Any]:
 @pytest.fixture(scope="session")
 def token() -> str:
     return TOKEN
+
+
+@asynccontextmanager
+async def gateway_before(server: ServerProcess, **settings: Any) -> AsyncIterator[tuple[Gateway, str]]:
+    """Open a gateway whose one region has the server; by a name of its own, which the server does not know."""
+    given: dict[str, Any] = {"region": "eu", "internal_key": "x", "host": "127.0.0.1", "port": 0}
+    given |= {"metrics_port": 0, "internal_port": 0} | settings
+    entry = RegionEntry(name="eu", service=ObjectRef(namespace="d", name="eu"))
+    fields: dict[str, Any] = {"schema": "voxfleet.dev/registry/v1", "namespace": "d", "name": "narrator"}
+    registry = Registry.of([ModelEntry(**fields, model="voxcpm-1.5", regions=(entry,))])
+    address, no_api = PodAddress("127.0.0.1", server.ports[0]), None
+    async with open_gateway(Settings(**given), no_api) as opened, listening(opened) as ports:  # type: ignore[arg-type]
+        opened.fleet.registry = lambda: registry
+        opened.fleet.pods_behind = lambda _: (PodEndpoint(address, is_ready=True),)
+        for watch in opened.watches:
+            watch.synced.set()
+        opened.fleet.refresh()
+        report = ReceivedReport(LoadReport("ready", free_rows=4), {}, opened.fleet.clock() + 600)  # stays fresh
+        opened.fleet.record_report(REGION, address, report)
+        yield opened, f"http://127.0.0.1:{ports['api']}"
+
+
+@pytest.fixture(scope="session", name="gateway_before")
+def gateway_before_fixture() -> Callable[..., Any]:
+    return gateway_before

@@ -43,7 +43,7 @@ def test_the_replay_of_a_logged_request_has_the_same_bytes(
     made = logging_server.http.post(logging_server.url("/v1/audio/voices"), json=form, timeout=120)
     assert made.status_code in {200, 201}, made.text
     sent = {
-        "drawn": said(logging_server, "drawn", voice="random", response_format="mp3", speed=1.5, cfg_value=3),
+        "drawn": said(logging_server, "drawn", voice="random", response_format="opus", speed=1.5, cfg_value=3),
         "kept": said(logging_server, "kept", voice=made.json()["id"], response_format="wav", stream=False, seed=3),
     }
     voices = ("--voices-dir", str(logging_server.stderr.parent / "voices"))

@@ -120,6 +120,7 @@ def test_load_has_the_fields_of_the_contract(server: Any) -> None:
         *("model", "state", "message", "open_requests", "running_sequences", "waiting_sequences", "free_rows"),
         *("queued_audio_seconds", "audio_seconds_per_second", "step_seconds_p50", "first_audio_seconds_p95"),
         *("last_request_finished_at", "process_seconds", "loaded_seconds", "warm_seconds", "ready_age_seconds", "gpu"),
+        "languages",
     }
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,17 @@ async def regions(stage: Any, new_pod: Any) -> None:
     stage.put_model(entries)
 
 
+async def explained_by(session: aiohttp.ClientSession, by: Any, address: str) -> tuple[str, str, str]:
+    """Return what `voxfleet route explain --client` would say: region, source of round trips, country."""
+    token = {"Authorization": f"Bearer {gateway_token('integration-key')}"}
+    query = {"client": address, "model": "voxcpm-1.5"}
+    async with session.get(by.url("/internal/explain", "internal"), params=query, headers=token) as answer:
+        assert answer.status == 200
+        body = await answer.json()
+    asked = body["record"]["route_request"]
+    return body["region"], asked["rtt_source"], asked["client_country"]
+
+
 @pytest.mark.usefixtures("regions")
 async def test_clients_are_served_nearby_and_by_what_was_learned(
     start_gateway: Any, speak: Any, session: aiohttp.ClientSession, tmp_path: Path
@@ -51,6 +63,7 @@ async def test_clients_are_served_nearby_and_by_what_was_learned(
     write_database(database, PLACES)
     settings = {"VOXFLEET_LOCATION_DATABASE": str(database)}
     gateway = await start_gateway(region="us-east", **settings)
+    explained = partial(explained_by, session)
 
     async def record(by: Any, address: str) -> tuple[str, str]:
         """Return the region that served a client, and where its round trips were from."""
@@ -63,16 +76,6 @@ async def test_clients_are_served_nearby_and_by_what_was_learned(
 
         (line,) = await by.until(logged, "the request's record")
         return answer.headers["Voxfleet-Region"], line["route_request"].get("rtt_source", "assumed")
-
-    async def explained(by: Any, address: str) -> tuple[str, str, str]:
-        """Return what `voxfleet route explain --client` would say: region, source of round trips, country."""
-        token = {"Authorization": f"Bearer {gateway_token('integration-key')}"}
-        query = {"client": address, "model": "voxcpm-1.5"}
-        async with session.get(by.url("/internal/explain", "internal"), params=query, headers=token) as answer:
-            assert answer.status == 200
-            body = await answer.json()
-        asked = body["record"]["route_request"]
-        return body["region"], asked["rtt_source"], asked["client_country"]
 
     assert await explained(gateway, SHANGHAI) == ("ap-shanghai", "distance", "CN")
     assert await record(gateway, SHANGHAI) == ("ap-shanghai", "distance")
