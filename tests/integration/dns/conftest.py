@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 from voxfleet_testbed.dns.location_example import write_location_database
-from voxfleet_testbed.dns.processes import DnsServers, free_ports, running
+from voxfleet_testbed.dns.processes import DnsServers, running
 from voxfleet_testbed.fixtures import skipping
+from voxfleet_testbed.network.addresses import ports_for_later
 from voxfleet_testbed.programs.packages import DNS_PACKAGE_OF, install_packages
 from voxfleet_testbed.settings import Settings
 
@@ -24,7 +25,7 @@ def _dns_packages(testbed_settings: Settings) -> None:
 @contextlib.contextmanager
 def serving(folder: Path, zone: Path = EXAMPLE, **options: str) -> Iterator[DnsServers]:
     """Serve a zone with the example's location database."""
-    port, metrics_port = free_ports(2)
+    port, metrics_port = ports_for_later(2)
     database = write_location_database(folder / "places.mmdb")
     flags = {"location-database": str(database), **{name.replace("_", "-"): value for name, value in options.items()}}
     with running(DnsServers(folder, zone, port, metrics_port, flags)) as servers:

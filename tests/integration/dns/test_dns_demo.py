@@ -5,12 +5,12 @@ import io
 import pytest
 from rich.console import Console
 from voxfleet_demo.dns_demo import CLIENTS, run
-from voxfleet_testbed.dns.processes import free_ports
+from voxfleet_testbed.network.addresses import ports_for_later
 
 
 @pytest.mark.usefixtures("_dns_packages")
 def test_the_demo_prints_what_dig_would_answer() -> None:
-    (port,) = free_ports(1)
+    (port,) = ports_for_later(1)
     output = io.StringIO()
     run(Console(file=output, width=200), port, once=True)
     lines = [line for line in output.getvalue().splitlines() if "+subnet=" in line and "HTTPS" not in line]

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 import dns.message
 import dns.rcode
 import pytest
-from voxfleet_testbed.dns.processes import LOOPBACK, DnsServers, free_ports, start_recursor
+from voxfleet_testbed.dns.processes import LOOPBACK, DnsServers, start_recursor
 from voxfleet_testbed.dns.queries import addresses, query, subnet
+from voxfleet_testbed.network.addresses import ports_for_later
 
 ZONE = "tts.example.com."
 MODEL = f"voxcpm-1-5.{ZONE}"
@@ -30,7 +31,7 @@ EXPECTED = {
 
 @pytest.fixture(scope="module")
 def recursor(servers: DnsServers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    (port,) = free_ports(1)
+    (port,) = ports_for_later(1)
     running = start_recursor(
         tmp_path_factory.mktemp("recursor"), port, {ZONE.rstrip("."): f"{LOOPBACK}:{servers.port}"}
     )

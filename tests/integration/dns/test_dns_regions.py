@@ -16,8 +16,9 @@ from aiohttp import web
 from voxfleet_gateway.peers.report import REGION_PATH, ModelReport, RegionReport, format_report
 from voxfleet_gateway.peers.tls import PeerTls
 from voxfleet_testbed.dns.location_example import write_location_database
-from voxfleet_testbed.dns.processes import LOOPBACK, DnsServers, free_ports, running
+from voxfleet_testbed.dns.processes import LOOPBACK, DnsServers, running
 from voxfleet_testbed.dns.queries import addresses, query, subnet
+from voxfleet_testbed.network.addresses import ports_for_later
 from voxfleet_testbed.network.certificates import Authority, Identity, make_authority
 
 LONG_SECONDS = 90.0
@@ -133,7 +134,7 @@ async def fleet(_dns_packages: None, tmp_path_factory: pytest.TempPathFactory) -
     """The tests of this module change regions in turn; each leaves both up, and Asia may still ramp up."""
     tmp_path = tmp_path_factory.mktemp("dns")
     authority = make_authority("peers", dt.datetime.now(dt.UTC))
-    port, metrics_port, *peer_ports = free_ports(4)
+    port, metrics_port, *peer_ports = ports_for_later(4)
     asia = Region("asia", issue(tmp_path / "asia", authority, "asia"), peer_ports[0])
     europe = Region("europe", issue(tmp_path / "europe", authority, "europe"), peer_ports[1])
     zone = tmp_path / "zone.yaml"
@@ -190,7 +191,7 @@ async def test_a_region_whose_report_cannot_be_used_is_out(fleet: Fleet) -> None
 async def test_a_leaf_explores_a_near_region_while_that_has_room(fleet: Fleet, tmp_path: Path) -> None:
     """With a share of 1 every leaf does, but for those that are too large."""
     await fleet.wait_for(lambda found: found[ASIA] > 0)
-    port, metrics_port = free_ports(2)
+    port, metrics_port = ports_for_later(2)
     zone = tmp_path / "zone.yaml"  # the regions are near each other; the first is nearer to the clients
     zone.write_text(fleet.servers.zone_file.read_text().replace("latitude: 50.1, longitude: 8.7", AMSTERDAM, 1))
     zone.write_text(zone.read_text().replace("latitude: 31.2, longitude: 121.5", FRANKFURT, 1))

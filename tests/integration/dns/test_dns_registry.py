@@ -1,7 +1,6 @@
 """The engine beside a real API server: models and regions come from the ConfigMaps that the operator writes."""
 
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -14,23 +13,15 @@ from typing import Any
 import dns.rcode
 import pytest
 from voxfleet_testbed.dns.location_example import write_location_database
-from voxfleet_testbed.dns.processes import DnsServers, free_ports, running
+from voxfleet_testbed.dns.processes import DnsServers, running
 from voxfleet_testbed.dns.queries import addresses, query, subnet
+from voxfleet_testbed.fixtures import own_address_or_skip
+from voxfleet_testbed.network.addresses import ports_for_later
 
 ZONE = "tts.example.com."
 NAMESPACE = "dns-system"
 CONFIGMAPS = f"/api/v1/namespaces/{NAMESPACE}/configmaps"
 LONG_SECONDS = 90.0
-
-
-def own_address() -> str:
-    """An address of this machine that is not loopback: those of gatewayURLs' hosts are not published."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))
-        except OSError:
-            pytest.skip("this machine has no address beside loopback")
-        return str(probe.getsockname()[0])
 
 
 def put_model(api: Any, name: str, url: str, **fields: Any) -> None:
@@ -59,19 +50,19 @@ def in_cluster(
     folder: Path = tmp_path_factory.mktemp("dns")
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
     control_plane.api.apply(f"/api/v1/namespaces/{NAMESPACE}", namespace)
-    put_model(control_plane.api, "narrator", f"https://{own_address()}:6007")
+    put_model(control_plane.api, "narrator", f"https://{own_address_or_skip()}:6007")
     zone = folder / "zone.yaml"
     zone.write_text(
         f"zone: {ZONE}\nnameServers: [{{name: ns.example.net}}]\nregions: [{{name: asia, addresses: [192.0.2.40]}}]\n"
     )
-    port, metrics_port = free_ports(2)
+    port, metrics_port = ports_for_later(2)
     options = {
         "location-database": str(write_location_database(folder / "places.mmdb")),
         "registry": "true",
         "system-namespace": NAMESPACE,
         "kubeconfig": str(control_plane.kubeconfig),
         "allow-private-addresses": "true",
-        "allowed-peer-networks": f"{own_address()}/32",
+        "allowed-peer-networks": f"{own_address_or_skip()}/32",
     }
     with running(DnsServers(folder, zone, port, metrics_port, options)) as servers:
         yield servers
@@ -89,29 +80,29 @@ def answer(servers: DnsServers, network: str, name: str = "narrator-1-5") -> set
 
 
 def test_models_resolve_to_addresses_of_the_file_and_of_gateway_urls(in_cluster: DnsServers) -> None:
-    wait_until(lambda: answer(in_cluster, "30.1.2.0/24") == {own_address()})
+    wait_until(lambda: answer(in_cluster, "30.1.2.0/24") == {own_address_or_skip()})
     assert answer(in_cluster, "20.1.2.0/24") == {"192.0.2.40"}
     assert answer(in_cluster, "20.1.2.0/24", "narrator.apps") == {"192.0.2.40"}
     https = query(in_cluster.port, f"narrator-1-5.{ZONE}", "HTTPS", subnet("30.1.2.0/24"))
-    assert [record.to_text() for record in https.answer[0]] == [f'1 . ipv4hint="{own_address()}"']
+    assert [record.to_text() for record in https.answer[0]] == [f'1 . ipv4hint="{own_address_or_skip()}"']
 
 
 def test_models_come_change_and_go(in_cluster: DnsServers, control_plane: Any) -> None:
     name = f"reader-1-5.{ZONE}"
     assert query(in_cluster.port, name).rcode() == dns.rcode.NXDOMAIN
-    put_model(control_plane.api, "reader", f"https://{own_address()}")
+    put_model(control_plane.api, "reader", f"https://{own_address_or_skip()}")
     wait_until(lambda: answer(in_cluster, "20.1.2.0/24", "reader-1-5") == {"192.0.2.40"})
     suspended = [{"name": "asia", "suspended": True, "gateway_url": None}]
-    europe = [{"name": "europe", "latitude": 50.1, "longitude": 8.7, "gateway_url": f"https://{own_address()}"}]
+    europe = [{"name": "europe", "latitude": 50.1, "longitude": 8.7, "gateway_url": f"https://{own_address_or_skip()}"}]
     put_model(control_plane.api, "reader", "", regions=suspended + europe)
-    wait_until(lambda: answer(in_cluster, "20.1.2.0/24", "reader-1-5") == {own_address()})
+    wait_until(lambda: answer(in_cluster, "20.1.2.0/24", "reader-1-5") == {own_address_or_skip()})
     control_plane.api.delete(f"{CONFIGMAPS}/reader")
     wait_until(lambda: query(in_cluster.port, name).rcode() == dns.rcode.NXDOMAIN)
 
 
 def test_an_engine_that_has_read_no_models_serves_nothing(tmp_path: Path) -> None:
     """An empty zone would be NXDOMAIN, which resolvers keep."""
-    (metrics_port, closed_port) = free_ports(2)
+    (metrics_port, closed_port) = ports_for_later(2)
     cluster = {"name": "away", "cluster": {"server": f"http://127.0.0.1:{closed_port}"}}
     context = {"name": "away", "context": {"cluster": "away", "user": ""}}
     kubeconfig = {"apiVersion": "v1", "kind": "Config", "clusters": [cluster], "contexts": [context]}

@@ -8,9 +8,10 @@ from pathlib import Path
 import dns.rcode
 import pytest
 from voxfleet_testbed.dns.location_example import BERLIN, SHANGHAI, write_location_database
-from voxfleet_testbed.dns.processes import DnsServers, free_ports, running
+from voxfleet_testbed.dns.processes import DnsServers, running
 from voxfleet_testbed.dns.queries import addresses, query, subnet
 from voxfleet_testbed.errors import UnavailableError
+from voxfleet_testbed.network.addresses import ports_for_later
 
 EXAMPLE = Path(__file__).parents[3] / "examples/dns-zone.yaml"
 ZONE = "tts.example.com."
@@ -30,7 +31,7 @@ def wait_until(is_true: Callable[[], bool]) -> None:
 def own_servers(_dns_packages: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DnsServers]:
     """Servers that the tests of this module stop; each test leaves them running."""
     folder = tmp_path_factory.mktemp("dns")
-    port, metrics_port = free_ports(2)
+    port, metrics_port = ports_for_later(2)
     zone = folder / "zone.yaml"
     zone.write_text(EXAMPLE.read_text())
     database = write_location_database(folder / "places.mmdb")

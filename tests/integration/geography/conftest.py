@@ -13,7 +13,6 @@ import hmac
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -29,10 +28,11 @@ from voxfleet_operator import names
 from voxfleet_testbed.cluster.api import Api
 from voxfleet_testbed.cluster.control_plane import ControlPlane
 from voxfleet_testbed.dns.location_example import write_location_database
-from voxfleet_testbed.dns.processes import DnsServers, free_ports, running
+from voxfleet_testbed.dns.processes import DnsServers, running
 from voxfleet_testbed.dns.queries import addresses, query, subnet
 from voxfleet_testbed.errors import ApiError
-from voxfleet_testbed.fixtures import skipping
+from voxfleet_testbed.fixtures import own_address_or_skip, skipping
+from voxfleet_testbed.network.addresses import ports_for_later
 from voxfleet_testbed.network.certificates import Authority, Identity, make_authority
 from voxfleet_testbed.programs.packages import DNS_PACKAGE_OF, install_packages
 from voxfleet_testbed.settings import REPOSITORY, Settings
@@ -48,23 +48,13 @@ CRD = "crds/voxfleet.dev_voxttsdeployments.yaml"
 CRD_PATH = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/voxttsdeployments.voxfleet.dev"
 
 
-def own_address() -> str:
-    """An address of this machine that is not loopback: gatewayURLs and EndpointSlices may not have that."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))
-        except OSError:
-            pytest.skip("this machine has no address beside loopback")
-        return str(probe.getsockname()[0])
-
-
 @dataclass
 class Server:
     """A server of the region: its audio is the region's name; the test says how busy it reports to be."""
 
     region: str
     load: dict[str, Any] = field(default_factory=dict)
-    address: str = field(default_factory=own_address)
+    address: str = field(default_factory=own_address_or_skip)
     ports: list[int] = field(default_factory=list)
     runners: list[web.AppRunner] = field(default_factory=list)
 
@@ -217,6 +207,34 @@ class World:
             text = (await answer.read()).decode(errors="replace")
             return text, answer.headers["Voxfleet-Region"], answer.headers["Voxfleet-Route"]
 
+    async def fleet(self, region: str) -> dict[str, Any]:
+        """What the fleet page of a region's gateway shows."""
+        async with self.session.get(f"http://127.0.0.1:{self.port(region)}/v1/fleet") as answer:
+            assert answer.status == 200, await answer.text()
+            return dict(await answer.json())
+
+    @contextlib.asynccontextmanager
+    async def fleet_events(self, region: str) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
+        """Follow the fleet page's stream: each event's rows, the first a snapshot."""
+        timeout = aiohttp.ClientTimeout(total=None, sock_read=WAIT_SECONDS)
+        url = f"http://127.0.0.1:{self.port(region)}/v1/fleet/events"
+
+        async def rows(content: aiohttp.StreamReader) -> AsyncIterator[dict[str, Any]]:
+            async for line in content:
+                if line.startswith(b"data: "):
+                    for row in json.loads(line.removeprefix(b"data: "))["regions"]:
+                        yield row
+
+        async with aiohttp.ClientSession(timeout=timeout, read_bufsize=2**20) as session, session.get(url) as answer:
+            assert answer.status == 200, await answer.text()
+            yield rows(answer.content)
+
+    async def wake(self, region: str, other: str) -> tuple[int, dict[str, Any]]:
+        """What the fleet page's button does at a region's gateway, for another region."""
+        url = f"http://127.0.0.1:{self.port(region)}/v1/models/{APPS}/{NAME}/wake"
+        async with self.session.post(url, json={"region": other}) as answer:
+            return answer.status, dict(await answer.json())
+
     async def explain(self, region: str, client: str) -> dict[str, Any]:
         """What the gateway would decide about the client now, in words."""
         token = hmac.new(KEY.encode(), b"gateway", hashlib.sha256).hexdigest()
@@ -243,7 +261,7 @@ def issue(folder: Path, authority: Authority, region: str) -> Path:
 
 
 def operator_settings(control_plane: ControlPlane) -> dict[str, str]:
-    health, metrics = free_ports(2)
+    health, metrics = ports_for_later(2)
     return {
         "KUBECONFIG": str(control_plane.kubeconfig),
         "SYSTEM_NAMESPACE": SYSTEM,
@@ -254,7 +272,7 @@ def operator_settings(control_plane: ControlPlane) -> dict[str, str]:
         "HEALTH_PORT": str(health),
         "METRICS_PORT": str(metrics),
         # The second API server is on loopback, and gatewayURLs have this machine's address.
-        "ALLOWED_PEER_NETWORKS": f"127.0.0.0/8,{own_address()}/32",
+        "ALLOWED_PEER_NETWORKS": f"127.0.0.0/8,{own_address_or_skip()}/32",
         "LOAD_POLL_SECONDS": "0.5",
     }
 
@@ -271,11 +289,12 @@ def gateway_settings(cluster: Cluster, peers: Path, database: Path, peer_port: i
         "INTERNAL_PORT": "0",
         "POD_NAME": f"gateway-{cluster.region}",
         "TRUSTED_PROXIES": "127.0.0.0/8",
+        "OPERATE_WITHOUT_KEY": "true",
         "LOCATION_DATABASE": str(database),
         "PEER_TLS_FOLDER": str(peers),
         "PEER_PORT": str(peer_port),
         "PEER_POLL_SECONDS": "0.5",
-        "ALLOWED_PEER_NETWORKS": f"{own_address()}/32",
+        "ALLOWED_PEER_NETWORKS": f"{own_address_or_skip()}/32",
         "DRAIN_GRACE_SECONDS": "0.2",
     }
 
@@ -283,7 +302,7 @@ def gateway_settings(cluster: Cluster, peers: Path, database: Path, peer_port: i
 def resource(peer_ports: dict[str, int], secret: str) -> dict[str, Any]:
     regions: list[dict[str, Any]] = []
     for name, (latitude, longitude) in PLACES.items():
-        url = f"https://{own_address()}:{peer_ports[name]}"
+        url = f"https://{own_address_or_skip()}:{peer_ports[name]}"
         place = {"latitude": latitude, "longitude": longitude}
         regions.append({"name": name, "location": place, "gatewayURL": url})
     regions[1]["kubeConfigSecretRef"] = {"name": secret}
@@ -301,7 +320,7 @@ def zone_file(folder: Path, peer_ports: dict[str, int]) -> Path:
             "name": name,
             "addresses": [PUBLIC[name]],
             "location": {"latitude": float(latitude), "longitude": float(longitude)},
-            "gatewayURL": f"https://{own_address()}:{peer_ports[name]}",
+            "gatewayURL": f"https://{own_address_or_skip()}:{peer_ports[name]}",
         }
         for name, (latitude, longitude) in PLACES.items()
     ]
@@ -333,7 +352,7 @@ async def world(
     }
     authority = make_authority("peers", dt.datetime.now(dt.UTC))
     database = write_location_database(tmp_path / "places.mmdb")
-    dns_port, dns_metrics_port, *ports = free_ports(4)
+    dns_port, dns_metrics_port, *ports = ports_for_later(4)
     peer_ports = dict(zip(clusters, ports, strict=True))
     async with contextlib.AsyncExitStack() as stack:
         session = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(WAIT_SECONDS)))

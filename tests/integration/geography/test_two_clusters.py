@@ -4,7 +4,7 @@ import asyncio
 import functools
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -77,6 +77,58 @@ async def ready(world: World) -> None:
         await until_seen(cluster.has_resource, f"the operator has made the objects of {region}")
 
 
+async def event(rows: AsyncIterator[dict[str, Any]], region: str, **expected: Any) -> dict[str, Any]:
+    """The first row of the stream that says this of the region; `part`: what its wake is at."""
+    seen: list[dict[str, Any]] = []
+    try:
+        async with asyncio.timeout(WAIT_SECONDS):
+            async for row in rows:
+                if row["region"] != region:
+                    continue
+                parts = row["wake"]["parts"] if row["wake"] else ()
+                part = next((each["name"] for each in parts if each["state"] == "current"), None)
+                seen.append({name: (row | {"part": part})[name] for name in expected})
+                if seen[-1] == expected:
+                    return row
+    except TimeoutError:
+        pass
+    pytest.fail(f"no event of {region} with {expected}; seen: {seen}")
+
+
+async def both_regions(world: World, region: str, other: str) -> None:
+    """The page of one gateway has the region of the other cluster, by its own gateway's report."""
+
+    async def are_shown() -> bool:
+        rows = {row["region"]: row for row in (await world.fleet(region))["regions"]}
+        assert {name: row["is_here"] for name, row in rows.items()} == {region: True, other: False}
+        return bool(rows[other]["known_by"] == "peer" and not rows[other]["fault"])
+
+    await until(are_shown, f"the fleet page of {region} shows {other}")
+
+
+async def woken_by_a_request(world: World) -> None:
+    """All regions sleep: the request is held, its region's Lease renewed, the server asked for through the kubeconfig.
+
+    The fleet page of the other cluster shows it waking, what is held for it, and the parts of the wake as they come.
+    """
+    await both_regions(world, VIRGINIA, SHANGHAI)
+    server = world.clusters[SHANGHAI].server
+    async with world.fleet_events(VIRGINIA) as rows:
+        await event(rows, SHANGHAI, phase="Asleep")
+        server.load = {"state": "loading", "free_rows": 0}
+        held = asyncio.ensure_future(world.speak(SHANGHAI, CLIENT, HOLD_SECONDS))
+        await event(rows, SHANGHAI, phase="Waking", known_by="peer", held_requests=1, silent_gateways=0)
+        await wake(world, SHANGHAI)
+        await event(rows, SHANGHAI, phase="Waking", part="weights")
+        server.load = {"state": "warming", "free_rows": 0}
+        await event(rows, SHANGHAI, phase="Waking", part="warm_up")
+        server.load = {}
+        awake = await event(rows, SHANGHAI, phase="Awake", held_requests=0)
+        assert [(pool["ready"], pool["starting"]) for pool in awake["pools"]] == [(1, 0)]
+    assert await held == (SHANGHAI, SHANGHAI, "hold-wake")
+    assert world.clusters[VIRGINIA].replicas() == 0, "the other region went on sleeping"
+
+
 @pytest.mark.timeout(900)
 async def test_a_client_in_shanghai(world: World) -> None:
     await ready(world)
@@ -91,21 +143,25 @@ async def test_a_client_in_shanghai(world: World) -> None:
     await resolved(world, SUBNET, SHANGHAI)
     await resolved(world, "40.0.0.0/24", VIRGINIA)
 
-    # All regions sleep: the request is held, its region's Lease renewed, the server asked for through the kubeconfig.
-    held = asyncio.ensure_future(world.speak(SHANGHAI, CLIENT, HOLD_SECONDS))
-    await wake(world, SHANGHAI)
-    assert await held == (SHANGHAI, SHANGHAI, "hold-wake")
-    assert world.clusters[VIRGINIA].replicas() == 0, "the other region went on sleeping"
+    await woken_by_a_request(world)
 
     # Nearby: at its own gateway, and through the other cluster's, which knows the client by X-Forwarded-For.
     await spoken(world, SHANGHAI, CLIENT, (SHANGHAI, SHANGHAI, "nearest"))
     await spoken(world, VIRGINIA, CLIENT, (SHANGHAI, SHANGHAI, "nearest"))
     await words(world, VIRGINIA, CLIENT, SHANGHAI)
 
-    # An American client wakes its own region, and is served from the other one meanwhile or held.
-    woken = asyncio.ensure_future(world.speak(VIRGINIA, AMERICAN, HOLD_SECONDS))
-    await wake(world, VIRGINIA)
-    await woken
+    # The button of Shanghai's fleet page wakes the region of the other cluster. An American client is served from
+    # Shanghai meanwhile, or held.
+    await both_regions(world, SHANGHAI, VIRGINIA)
+    async with world.fleet_events(SHANGHAI) as rows:
+        await event(rows, VIRGINIA, phase="Asleep")
+        status, answer = await world.wake(SHANGHAI, VIRGINIA)
+        assert (status, answer["region"], answer["state"]) == (202, VIRGINIA, "waking")
+        await event(rows, VIRGINIA, phase="Waking", known_by="peer")
+        woken = asyncio.ensure_future(world.speak(VIRGINIA, AMERICAN, HOLD_SECONDS))
+        await wake(world, VIRGINIA)
+        await event(rows, VIRGINIA, phase="Awake")
+        await woken
     await spoken(world, VIRGINIA, AMERICAN, (VIRGINIA, VIRGINIA, "nearest"))
 
     # Full: the next region serves.
