@@ -51,7 +51,7 @@ format: setup ## format the sources and fix what the linter can fix
 lint: setup ## run ruff, the import contracts, the word list, shellcheck, and Biome on the pages
 	@$(VENV)/ruff format --check . && $(VENV)/ruff check . && $(VENV)/lint-imports
 	@$(VENV)/python scripts/check_words.py
-	@$(VENV)/shellcheck .ci/* scripts/api-types scripts/lock scripts/npm scripts/setup scripts/web inference/*.sh voice/train
+	@$(VENV)/shellcheck .ci/* scripts/api-types scripts/lock scripts/npm scripts/setup scripts/tests scripts/web inference/*.sh voice/train
 	@scripts/npm run check --silent
 
 types: setup ## run mypy, strict
@@ -65,14 +65,14 @@ unit integration e2e: export OMP_WAIT_POLICY = passive
 
 unit: setup ## run unit, property and parity tests
 	@scripts/npm test --silent
-	@OMP_NUM_THREADS=1 $(VENV)/pytest $(TWO_AT_ONCE) tests/unit
+	@OMP_NUM_THREADS=1 scripts/tests tests/unit $(TWO_AT_ONCE)
 
 integration: setup ## run the tests against a real API server and real processes
 	@$(VENV)/python -m voxfleet_testbed prepare
-	@$(VENV)/pytest $(TWO_AT_ONCE) tests/integration
+	@scripts/tests tests/integration $(TWO_AT_ONCE)
 
 e2e: setup ## run the demo's scenario and faults on two real nodes
-	@$(VENV)/pytest --durations=12 tests/e2e
+	@scripts/tests tests/e2e --durations=12
 
 newest-kubernetes: export TESTBED_KUBERNETES = 1.37
 newest-kubernetes: setup ## build Kubernetes 1.37 and run the tests of operator, charts and whole fleets on it
