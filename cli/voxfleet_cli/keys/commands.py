@@ -66,6 +66,9 @@ def create(  # noqa: PLR0913  # an argument per option
     may_operate: Annotated[
         bool, typer.Option("--may-operate", help="Allow waking named regions, putting regions to sleep, and costs.")
     ] = False,
+    hold: Annotated[
+        str | None, typer.Option(help="How long requests whose client names no timeout may wait for a region (5m).")
+    ] = None,
     dry_run: DryRunOption = False,
     output: OutputOption = Output.TEXT,
 ) -> None:
@@ -73,7 +76,8 @@ def create(  # noqa: PLR0913  # an argument per option
     now, key, key_id = _now(), _new_key(), _new_id()
     expires_at = parse_expiry(expires, now) if expires is not None else None
     rights = {"may_upload": may_upload, "may_operate": may_operate}
-    entry = new_entry(key, now, tenant=tenant, models=model, expires_at=expires_at, **rights)
+    hold_seconds = int(parse_duration(hold, "--hold").total_seconds()) if hold is not None else None
+    entry = new_entry(key, now, tenant=tenant, models=model, expires_at=expires_at, hold_seconds=hold_seconds, **rights)
     _write(context.obj, added(key_id, entry), dry_run=dry_run)
     _print_new(StoredKey(key_id, entry), key, output, is_error=dry_run)
 
@@ -87,7 +91,7 @@ def list_keys(context: typer.Context, output: OutputOption = Output.TEXT) -> Non
         sys.stdout.write(json.dumps([_row(each, now) for each in found], indent=2) + "\n")
         return
     table = Table(
-        "ID", "TENANT", "MODELS", "UPLOADS", "OPERATES", "CREATED", "EXPIRES", "STATE", box=None, pad_edge=False
+        "ID", "TENANT", "MODELS", "UPLOADS", "OPERATES", "HOLD", "CREATED", "EXPIRES", "STATE", box=None, pad_edge=False
     )
     if not found:
         sys.stdout.write("no keys\n")
@@ -95,7 +99,9 @@ def list_keys(context: typer.Context, output: OutputOption = Output.TEXT) -> Non
     for each in found:
         row = _row(each, now)
         rights = ("yes" if row[name] else "no" for name in ("may_upload", "may_operate"))
-        cells = (row["id"], row["tenant"], " ".join(row["models"]), *rights, row["created_at"], row["expires_at"])
+        hold = None if row["hold_seconds"] is None else f"{row['hold_seconds']}s"
+        times = (hold, row["created_at"], row["expires_at"])
+        cells = (row["id"], row["tenant"], " ".join(row["models"]), *rights, *times)
         table.add_row(*(str(cell or "-") for cell in cells), row["state"])
     Console(width=LONGEST_LINE).print(table, markup=False, highlight=False)
 
@@ -149,7 +155,7 @@ def _print_new(created: StoredKey, key: str, output: Output, *, is_error: bool) 
 
 def _row(stored: StoredKey, now: datetime) -> dict[str, Any]:
     fields = stored.entry.model_dump(mode="json", exclude={"hash"}) if stored.entry is not None else {}
-    names = ("tenant", "models", "created_at", "expires_at", "may_upload", "may_operate")
+    names = ("tenant", "models", "created_at", "expires_at", "may_upload", "may_operate", "hold_seconds")
     row = {name: fields.get(name) for name in names}
     return {"id": stored.key_id, **row, "models": row["models"] or [], "state": stored.state(now)}
 

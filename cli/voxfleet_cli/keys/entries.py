@@ -20,10 +20,14 @@ ENDING = ".json"
 KEY_PREFIX = "vf-"  # so that scanners for leaked secrets can find one
 TENANT_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._/:@-]{0,127}$"
 MODEL_PATTERN = r"^(\*|[A-Za-z0-9][A-Za-z0-9._:-]{0,127}(/(\*|[A-Za-z0-9][A-Za-z0-9._:-]{0,127}))?)$"
+LONGEST_HOLD_SECONDS = 3600
 FORMS = {
     "tenant": "1 to 128 letters, digits and . _ / : @ -, the first a letter or digit",
+    "hold_seconds": "at most 1h",
     "models": "namespace/name, a bare name, namespace/* or *",
 }
+
+OPTIONS = {"tenant": "tenant", "models": "model", "hold_seconds": "hold", "expires_at": "expires"}
 
 ModelName = Annotated[str, StringConstraints(pattern=MODEL_PATTERN)]
 
@@ -40,6 +44,7 @@ class KeyEntry(BaseModel):
     expires_at: AwareDatetime | None = None
     may_upload: bool = False
     may_operate: bool = False
+    hold_seconds: int | None = Field(default=None, ge=0, le=LONGEST_HOLD_SECONDS)
 
     @property
     def text(self) -> str:
@@ -74,7 +79,7 @@ def new_entry(key: str, now: datetime, **fields: Any) -> KeyEntry:
         first = error.errors()[0]
         name = str(first["loc"][0])
         form = FORMS.get(name, first["msg"])
-        raise EntryError(f"--{name.removesuffix('s')}: must be {form}, not {first['input']!r:.80}") from error
+        raise EntryError(f"--{OPTIONS[name]}: must be {form}, not {first['input']!r:.80}") from error
     if entry.is_expired(now):
         raise EntryError(f"--expires: must lie in the future, not {entry.expires_at}")
     return entry

@@ -56,6 +56,7 @@ class Accounts:
             key_id=key.key_id,
             may_upload=stored.may_upload,
             may_operate=stored.may_operate,
+            hold_seconds=stored.hold_seconds,
         )
 
     def callers_of(self, tenant: str) -> list[Caller]:

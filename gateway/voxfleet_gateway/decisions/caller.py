@@ -30,6 +30,7 @@ class Caller:
     key_id: str = ""
     may_upload: bool = True  # recordings: bodies beyond a text's size
     may_operate: bool = False  # wake named regions, put regions to sleep, read costs and every tenant's decisions
+    hold_seconds: float | None = None  # of a request whose client names no time; None: the gateway's default
     is_catalog: bool = False  # without a key where keys are required: it may read the names of public models
     peer_region: str | None = None  # the region of the gateway that sent the request; it has accounted for it
 

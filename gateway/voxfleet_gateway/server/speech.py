@@ -177,13 +177,14 @@ class Speech:
             return await self.proxy.attempt(request, target, sent, context, events)
 
     def hold_seconds(self, request: web.Request, model: ModelEntry, *, wants_events: bool) -> float:
-        """Return how long the request may be held: by its client's headers, or by the gateway that has spilled it."""
+        """Return how long the request may be held, by the gateway that spilled it, its headers or its key."""
         if (spilled := request.get(SPILLED)) is not None:
             return float(min(spilled.deadline_seconds, model.gateway.hold_seconds))
+        of_key = request[CONTEXT].caller.hold_seconds
         return hold_seconds(
             request.headers,
             wants_events=wants_events,
-            default_seconds=self.settings.hold_seconds,
+            default_seconds=self.settings.hold_seconds if of_key is None else of_key,
             most_seconds=model.gateway.hold_seconds,
         )
 

@@ -33,6 +33,7 @@ from voxfleet_testbed.settings import read_settings
 HERE = Path(__file__).parent
 MODEL = "voxcpm-1.5"
 WAKE_SECONDS = 35.0
+WAITING_KEY = "KEY-OF-A-CLIENT-WITHOUT-A-TIMEOUT"
 PATIENCE_SECONDS = 240
 STARTED_AT_ONCE = 4  # importing takes a core; more at once only take turns
 WYOMING_PYTHON = (3, 12)  # its sources are in that version's syntax
@@ -133,11 +134,12 @@ async def started(program: Program, few: asyncio.Semaphore) -> None:
 
 
 def write_key(folder: Path) -> Path:
-    """Write the Secret with the key of docs/clients.md, `KEY`."""
+    """Write the Secret with the key of docs/clients.md, `KEY`, and that of a client which waits without saying so."""
     folder.mkdir(exist_ok=True)
-    entry = {"hash": f"sha256:{hashlib.sha256(b'KEY').hexdigest()}", "tenant": "home", "models": ["*"]}
-    entry |= {"created_at": "2026-01-01T00:00:00Z", "may_upload": True}
-    (folder / "home.json").write_text(json.dumps(entry))
+    for tenant, key, more in (("home", "KEY", {"may_upload": True}), ("waits", WAITING_KEY, {"hold_seconds": 300})):
+        entry = {"hash": f"sha256:{hashlib.sha256(key.encode()).hexdigest()}", "tenant": tenant, "models": ["*"]}
+        entry |= {"created_at": "2026-01-01T00:00:00Z"} | more
+        (folder / f"{tenant}.json").write_text(json.dumps(entry))
     return folder
 
 
@@ -179,6 +181,7 @@ class Waking:
     speaking: OpenGateway
     refusing: OpenGateway
     lone_ports: list[int]
+    waiting_key: str = WAITING_KEY
     servers: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @property

@@ -108,7 +108,7 @@ def programs(program: Any, environments: Any, fleet: Any, folder: Path) -> dict[
     if not isinstance(environments.wyoming, UnavailableError):
         commands["wyoming-openai"] = wyoming_program(environments.wyoming, url, refusing, server)
     (folder / "open-webui").mkdir()
-    more = {"openai-node": of_node, "page-js": of_node, "open-webui": {"variables": web_ui_variables(url, folder)}}
+    more = {"openai-node": of_node, "page-js": of_node, "open-webui": {"variables": web_ui_variables(fleet, folder)}}
     return {name: program(given, folder / f"{name}.log", **more.get(name, {})) for name, given in commands.items()}
 
 
@@ -118,10 +118,11 @@ def wyoming_program(python: str, *urls: str) -> tuple[str, ...]:
     return (python, str(PROGRAMS / "wyoming_speech.py"), *(json.dumps(server) for server in servers))
 
 
-def web_ui_variables(url: str, folder: Path) -> dict[str, str]:
+def web_ui_variables(fleet: Any, folder: Path) -> dict[str, str]:
     # FROM_INIT_PY is set by its own command; the vector database is that of its search, which is not installed.
     fixed = {"FROM_INIT_PY": "true", "WEBUI_SECRET_KEY": "x", "VECTOR_DB": "qdrant"}
-    return {**fixed, "DATA_DIR": str(folder / "open-webui"), **values(url)[0]}
+    key = {"AUDIO_TTS_OPENAI_API_KEY": fleet.waiting_key}  # as its part of the page says
+    return {**fixed, "DATA_DIR": str(folder / "open-webui"), **values(fleet.speaking.url)[0], **key}
 
 
 async def spoken(open_waking: Any, program: Any, environments: Any, folder: Path) -> Outcomes:
@@ -250,12 +251,11 @@ def test_open_webui_lists_models_and_voices_without_a_key(result: dict[str, Any]
 
 
 @for_clients("open-webui")
-def test_open_webui_is_refused_after_25_seconds_of_a_wake_and_speaks_once_it_is_awake(result: Any) -> None:
-    *refused, last = result["tries"]
-    assert [(each["status"], each["after_seconds"] > 20) for each in refused] == [(503, True)] * len(refused) != [], (
-        refused
-    )
-    assert (last["status"], last["type"], last["size"] > 1000) == (200, "audio/mpeg", True), last
+def test_open_webui_waits_for_a_wake_of_more_than_25_seconds(result: dict[str, Any]) -> None:
+    """Its key says that it does; without that it would get a 503 after 25 s (the gateways' default)."""
+    spoken = result["spoken"]
+    assert (spoken["status"], spoken["type"], spoken["size"] > 1000) == (200, "audio/mpeg", True), spoken
+    assert spoken["after_seconds"] > 25, spoken
 
 
 @for_clients("open-webui")

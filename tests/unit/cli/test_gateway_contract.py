@@ -16,7 +16,14 @@ NAMES = st.one_of(st.text(max_size=6), st.from_regex(r"[a-z.*/:@-]{1,6}", fullma
 
 def test_the_gateway_reads_what_the_command_line_stores() -> None:
     entry = new_entry(
-        "one", NOW, tenant="acme", models=["a/b", "c"], expires_at=ENDS, may_upload=True, may_operate=True
+        "one",
+        NOW,
+        tenant="acme",
+        models=["a/b", "c"],
+        expires_at=ENDS,
+        may_upload=True,
+        may_operate=True,
+        hold_seconds=300,
     )
     texts = rotated("k-1", "k-2", "two", NOW, timedelta(hours=1))(added("k-1", entry)({}))
     ring = KeyRing.of(texts)
@@ -26,7 +33,7 @@ def test_the_gateway_reads_what_the_command_line_stores() -> None:
     assert new is not None
     assert (old.key_id, new.key_id) == ("k-1", "k-2")
     assert (new.stored.tenant, new.models) == ("acme", frozenset({"a/b", "c"}))
-    assert (new.stored.may_upload, new.stored.may_operate) == (True, True)
+    assert (new.stored.may_upload, new.stored.may_operate, new.stored.hold_seconds) == (True, True, 300)
     assert (old.stored.expires_at, new.stored.expires_at) == (NOW + timedelta(hours=1), ENDS)
     assert [key.is_expired(NOW + timedelta(hours=2)) for key in (old, new)] == [True, False]
 

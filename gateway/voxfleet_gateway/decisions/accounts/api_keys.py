@@ -23,6 +23,7 @@ ENDING = ".json"  # of an entry's name in the Secret: <id>.json
 TENANT_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._/:@-]{0,127}$"
 MODEL_PATTERN = r"^(\*|[A-Za-z0-9][A-Za-z0-9._:-]{0,127}(/(\*|[A-Za-z0-9][A-Za-z0-9._:-]{0,127}))?)$"
 HASH_PATTERN = r"^sha256:[0-9a-f]{64}$"
+LONGEST_HOLD_SECONDS = 3600
 
 ModelName = Annotated[str, StringConstraints(pattern=MODEL_PATTERN)]
 
@@ -39,6 +40,7 @@ class StoredKey(BaseModel):
     expires_at: AwareDatetime | None = None
     may_upload: bool = False
     may_operate: bool = False
+    hold_seconds: float | None = Field(default=None, ge=0, le=LONGEST_HOLD_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ def hold_seconds(
     """Return how long the request may be held.
 
     `Prefer: wait=N` decides, else the stream of events, which comments keep open, else the client's read timeout, else
-    the default; never longer than the resource's holdSeconds, `most_seconds`.
+    the default of its key or gateway; never longer than the resource's holdSeconds, `most_seconds`.
     """
     preferred = PREFER_WAIT.search(headers.get("Prefer", ""))
     if preferred is not None:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from aiohttp import web
 from voxfleet_protocols.voice_upload import DesignedVoice
 
-from voxfleet_gateway.decisions.hold.deadlines import hold_seconds
 from voxfleet_gateway.decisions.hold.tickets import Ticket
 from voxfleet_gateway.decisions.pods.retry_policy import may_retry
 from voxfleet_gateway.dispatch.target import PodTarget, Target
@@ -66,12 +65,7 @@ class Designer:
         audio_seconds = estimated_audio_seconds(wanted.transcript)
         speech.accounts.charge_audio(context, audio_seconds)
         speech.budget.earn()
-        wait_seconds = hold_seconds(
-            request.headers,
-            wants_events=False,
-            default_seconds=speech.settings.hold_seconds,
-            most_seconds=model.gateway.hold_seconds,
-        )
+        wait_seconds = speech.hold_seconds(request, model, wants_events=False)
         tenant = context.caller.tenant
         ticket = speech.dispatcher.hold_queues.new_ticket(wait_seconds, tenant, audio_seconds, REQUEST_BYTES)
         return await self._drawn(request, wanted, ticket)

@@ -1,8 +1,8 @@
 """Runs Open WebUI's own audio router, with its own accounts and database, and asks it as its page does.
 
 Run by the Python of its own environment, with Open WebUI's variables set: `open_webui_speech.py REFUSING_BASE_URL`.
-It reads the lists of models and voices, prints `ready` and waits for a line. Then it has a sentence spoken, by further
-requests while they are refused, and another one with the second gateway's base URL. Prints what came of it as JSON.
+It reads the lists of models and voices, prints `ready` and waits for a line. Then it has a sentence spoken, and another
+one with the second gateway's base URL. Prints what came of it as JSON.
 """
 
 import asyncio
@@ -25,7 +25,6 @@ from open_webui.utils.mfa import get_auth
 
 SENTENCE = "Hello from a region that was asleep a moment ago."
 OTHER = "This sentence is in no cache."
-TRIES = 4
 BASE_URL = "audio.tts.openai.api_base_url"
 
 
@@ -66,21 +65,13 @@ async def spoken(page: aiohttp.ClientSession, address: str, text: str) -> dict[s
         return result | ({"size": len(body)} if response.ok else {"text": body.decode()})
 
 
-async def tries(page: aiohttp.ClientSession, address: str) -> list[dict[str, Any]]:
-    """Send the request again, as its page does at each press of the button, while the status is not 200."""
-    results = [await spoken(page, address, SENTENCE)]
-    while results[-1]["status"] != 200 and len(results) < TRIES:
-        results.append(await spoken(page, address, SENTENCE))
-    return results
-
-
 async def main(refusing_base_url: str) -> dict[str, Any]:
     headers = {"Authorization": f"Bearer {await made_user()}"}
     async with served() as address, aiohttp.ClientSession(headers=headers) as page:
         lists = {name: await listed(page, f"{address}/{name}") for name in ("models", "voices")}
         print("ready", flush=True)  # noqa: T201
         await asyncio.to_thread(sys.stdin.readline)
-        result = {**lists, "tries": await tries(page, address)}
+        result = {**lists, "spoken": await spoken(page, address, SENTENCE)}
         await Config.upsert({BASE_URL: refusing_base_url})
         return result | {"refused": await spoken(page, address, OTHER)}
 

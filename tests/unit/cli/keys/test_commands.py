@@ -28,12 +28,12 @@ def stored(server: Any) -> dict[str, Any]:
 
 
 def test_a_created_key_is_shown_once_and_stored_as_its_hash(run: Any, server: Any) -> None:
-    key = created(run, "--expires", "90d", "--may-upload")
+    key = created(run, "--expires", "90d", "--may-upload", "--hold", "5m")
     assert key["key"].startswith("vf-")
     assert len(key["key"]) > 40
     entry = stored(server)[f"{key['id']}.json"]
     assert entry["hash"] == hash_of(key["key"])
-    assert entry["may_upload"] is True
+    assert (entry["may_upload"], entry["hold_seconds"]) == (True, 300)
     assert key["key"] not in json.dumps(server.secret)
     listed = run("list").stdout
     assert key["id"] in listed

@@ -19,6 +19,7 @@ KEYS: dict[str, dict[str, Any]] = {
     "late": {"models": ["*"], "expires_at": "2020-01-01T00:00:00Z"},
     "op": {"models": ["*"], "tenant": "ops", "may_operate": True},
     "up": {"models": ["*"], "may_upload": True},
+    "waits": {"models": ["*"], "hold_seconds": 60},
 }
 
 

@@ -282,3 +282,23 @@ async def test_an_open_gateway_needs_no_key_and_has_nothing_to_bill(wire: Any) -
         answer, _ = await wire.send(port, wire.post(extra=b"Authorization: Bearer anything\r\n"))
     assert answer.startswith(b"HTTP/1.1 200")
     assert lines == []
+
+
+async def test_a_key_says_that_its_client_waits_without_naming_a_time(wire: Any, keyed: Any) -> None:
+    starting = {"state": "starting", "free_rows": 0}
+    async with keyed(
+        wire.speaking(PCM), report=starting, settings={"hold_seconds": 0.0}, rules={"hold_seconds": 60}
+    ) as there:
+
+        def post(key: str, extra: bytes = b"") -> Any:
+            headers = b"Authorization: Bearer %s\r\n" % key.encode()
+            return asyncio.create_task(wire.send(there.port, wire.post(extra=headers + extra), wait=60))
+
+        waiting = post("waits")
+        for refused in (post("all"), post("waits", b"Prefer: wait=0\r\n")):
+            assert (await refused)[0].startswith(b"HTTP/1.1 503")
+        async with asyncio.timeout(30):
+            while there.gateway.dispatcher.hold_queues.held(wire.key) != 1:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        wire.report(there.gateway, state="ready", free_rows=64)
+        assert (await waiting)[0].endswith(PCM)
