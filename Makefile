@@ -5,8 +5,7 @@ SHELL := bash
 VENV := .venv/bin
 # Most tests wait for subprocesses, so two workers use two cores; loadfile keeps module-scoped fixtures on one worker.
 TWO_AT_ONCE := --numprocesses=2 --dist=loadfile
-# Of two targets; the output of each is printed when it ends.
-SIDE_BY_SIDE := --no-print-directory --jobs=2 --output-sync=target
+SIDE_BY_SIDE := --no-print-directory --jobs=2
 # Only `make demo KUBECONFIG=file` uses the user's own cluster; a KUBECONFIG in the environment is ignored.
 ifneq ($(origin KUBECONFIG),command line)
 unexport KUBECONFIG
@@ -40,10 +39,12 @@ demo-down: setup ## remove the demo's cluster and all its files
 dns-demo: setup ## serve five regions by PowerDNS on port 5300 and print what dig +subnet answers (ARGS="--once --port 5301")
 	@$(VENV)/python -m voxfleet_demo.dns_demo $(ARGS)
 
-test: check unit integration e2e ## run all checks and tests; they decide whether a change is merged
+test: check ## run all checks and tests; they decide whether a change is merged
+	@$(MAKE) $(SIDE_BY_SIDE) --output-sync=line unit integration
+	@$(MAKE) --no-print-directory e2e
 
 check: setup ## run the checks that start no program of the project
-	@$(MAKE) $(SIDE_BY_SIDE) lint types
+	@$(MAKE) $(SIDE_BY_SIDE) --output-sync=target lint types
 
 format: setup ## format the sources and fix what the linter can fix
 	@$(VENV)/ruff format . && $(VENV)/ruff check --fix .
@@ -63,9 +64,10 @@ types: setup ## run mypy, strict
 # Threads of PyTorch that spin while they wait for each other take the core that the other worker's test needs.
 unit integration e2e: export OMP_WAIT_POLICY = passive
 
+# They compute; beside integration tests, which mostly wait, they take what those leave of the processors.
 unit: setup ## run unit, property and parity tests
 	@scripts/npm test --silent
-	@OMP_NUM_THREADS=1 scripts/tests tests/unit $(TWO_AT_ONCE)
+	@OMP_NUM_THREADS=1 nice -n 19 scripts/tests tests/unit $(TWO_AT_ONCE)
 
 integration: setup ## run the tests against a real API server and real processes
 	@$(VENV)/python -m voxfleet_testbed prepare
