@@ -27,7 +27,7 @@ async def test_a_request_is_held_until_a_pod_reports_ready(
         pod.state = "ready"
         began = asyncio.get_running_loop().time()
         answer = await asked
-    assert asyncio.get_running_loop().time() - began < 5
+    assert asyncio.get_running_loop().time() - began < 30, "the next poll releases it, not its deadline"
     assert (answer.status, answer.body) == (200, b"RIFFaudioend")
     assert answer.headers["Voxfleet-Region"] == "eu-central"
     assert answer.headers["Voxfleet-Route"] == "hold-wake"
