@@ -6,6 +6,8 @@ Does not know: what the values in a body mean (server/requests/speech_request.py
 from collections.abc import Iterable
 from http import HTTPStatus
 
+from voxfleet_protocols.base_urls import way_out
+
 from voxfleet_gateway.decisions.caller import SMALL_BODY_BYTES
 from voxfleet_gateway.errors import Refusal
 from voxfleet_gateway.refusals.forms import BUSY_RETRY_AFTER_SECONDS, NAME_CHARACTERS, unavailable
@@ -13,7 +15,7 @@ from voxfleet_gateway.refusals.forms import BUSY_RETRY_AFTER_SECONDS, NAME_CHARA
 
 def no_route(method: str, path: str) -> Refusal:
     """404: there is no such path."""
-    return Refusal(HTTPStatus.NOT_FOUND, "not_found", f"There is no {method} {path:.200}.")
+    return Refusal(HTTPStatus.NOT_FOUND, "not_found", f"There is no {method} {path:.200}; {way_out(path)}.")
 
 
 def no_method(method: str, path: str, methods: Iterable[str]) -> Refusal:

@@ -10,6 +10,7 @@ from http import HTTPStatus
 
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from voxfleet_protocols.base_urls import way_out
 
 from voxfleet_inference.errors import ApiError
 
@@ -22,9 +23,12 @@ def error_response(error: ApiError) -> JSONResponse:
 def http_error_response(error: HTTPException, method: str, path: str, methods: Collection[str]) -> JSONResponse:
     """Return an error of the router: an unknown path, or a method that is none of the path's `methods`."""
     code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
-    message = f"{method} {path}: {error.detail}"
-    body = {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": code}}
     headers = dict(error.headers or {})
+    message = f"{method} {path:.200}: {error.detail}"
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         headers["Allow"] = ", ".join(sorted(methods))  # the router's own has those of one of the path's operations
+        message = f"there is no {method} {path:.200}; the path has {headers['Allow']}"
+    elif error.status_code == HTTPStatus.NOT_FOUND:
+        message = f"there is no {method} {path:.200}; {way_out(path)}"
+    body = {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": code}}
     return JSONResponse(body, error.status_code, headers)

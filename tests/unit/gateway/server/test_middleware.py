@@ -69,3 +69,12 @@ async def test_a_client_that_leaves_during_its_handshake_has_left(wire: Any, mon
         await writer.drain()
         assert await reader.read() == b""
     assert counted()[row] == before + 1
+
+
+async def test_the_404_of_a_wrong_base_url_names_the_path_that_was_meant(wire: Any) -> None:
+    async with wire.gateway() as (port, _):
+        answer, _ = await wire.send(
+            port, b"POST /audio/speech HTTP/1.1\r\nHost: g\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+        )
+    assert answer.startswith(b"HTTP/1.1 404 ")
+    assert b"the path is /v1/audio/speech: check the client's base URL" in answer

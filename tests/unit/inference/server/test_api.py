@@ -165,7 +165,15 @@ async def test_unknown_paths_and_methods_get_openai_errors_too(server: Any) -> N
     async with httpx.AsyncClient(base_url=server.url) as client:
         missing, wrong = await client.get("/v1/nothing"), await client.get("/v1/audio/speech")
     assert (missing.status_code, wrong.status_code) == (404, 405)
-    assert "GET /v1/nothing" in missing.json()["error"]["message"]
+    assert missing.json()["error"]["message"] == "there is no GET /v1/nothing; GET /v1/ names the paths of speech"
+    assert wrong.json()["error"]["message"] == "there is no GET /v1/audio/speech; the path has POST"
+
+
+async def test_the_404_of_a_wrong_base_url_names_the_path_that_was_meant(server: Any) -> None:
+    async with httpx.AsyncClient(base_url=server.url) as client:
+        answer = await client.post("/audio/speech")
+    assert answer.status_code == 404
+    assert "the path is /v1/audio/speech: check the client's base URL" in answer.json()["error"]["message"]
 
 
 async def test_a_method_that_a_path_lacks_is_answered_with_those_it_has(server: Any) -> None:
