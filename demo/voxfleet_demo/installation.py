@@ -91,14 +91,15 @@ class Installation:
         Raises:
             InstallationError: helm failed.
         """
+        upgrade = (self.programs.helm, "upgrade", "--install")
+        here = ("--namespace", SYSTEM_NAMESPACE, "--create-namespace")
         # The CRD first: the operator's readiness depends on it.
-        self._run(self.programs.helm, "upgrade", "--install", "voxfleet-crds", CHECKOUT / "charts/voxfleet-crds")
+        self._run(*upgrade, "voxfleet-crds", CHECKOUT / "charts/voxfleet-crds", *here)
         with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
             json.dump(values.document(), file)
             file.flush()
-            options = ("--namespace", SYSTEM_NAMESPACE, "--create-namespace", "--wait", "--timeout", "5m")
-            chart = CHECKOUT / "charts/voxfleet"
-            self._run(self.programs.helm, "upgrade", "--install", "voxfleet", chart, *options, "--values", file.name)
+            options = (*here, "--wait", "--timeout", "5m", "--values", file.name)
+            self._run(*upgrade, "voxfleet", CHECKOUT / "charts/voxfleet", *options)
 
     def alert_rules(self) -> dict[str, Any]:
         """Return the chart's alert rules as Prometheus reads them: what is below `spec` of its PrometheusRule."""

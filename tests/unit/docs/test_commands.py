@@ -122,6 +122,15 @@ def test_files_that_commands_name_exist(site: Site) -> None:
     assert [f"{each.place}: {word}" for each, word in named if not (ROOT / word).exists()] == []
 
 
+def test_a_release_of_helm_has_one_namespace_on_all_pages(site: Site) -> None:
+    changing = {"install", "upgrade", "uninstall", "rollback"}
+    found = [each for each in commands(site, "helm") if each.words[1] in changing]
+    notes = (ROOT / "charts/voxfleet/templates/NOTES.txt").read_text()
+    lines = [*(" ".join(each.words) for each in found), *re.findall(r"helm install .*", notes)]
+    assert len([each for each in lines if "voxfleet-crds" in each]) >= 5
+    assert [each for each in lines if not re.search(r"(--namespace|-n) (voxfleet-system|\{\{ \.Release)", each)] == []
+
+
 PAGE = """# Page
 
 ```sh

@@ -46,9 +46,19 @@ def supported_version(version: Body) -> str:
     return ""
 
 
+def _release_namespace(found: Body | None) -> str:
+    """Return the namespace of the Helm release that an object is of; empty for one that Helm did not make.
+
+    Another release of the same chart is refused by Helm, because the object is not its own.
+    """
+    annotations: Mapping[str, str] = ((found or {}).get("metadata") or {}).get("annotations") or {}
+    return annotations.get("meta.helm.sh/release-namespace", "")
+
+
 def definition(facts: Facts) -> Iterator[Finding]:
     """Whether the CRD is there, and has what this command reads."""
-    found, command = facts.one("definition"), CRDS.format(system=facts.system_namespace)
+    found = facts.one("definition")
+    command = CRDS.format(system=_release_namespace(found) or facts.system_namespace)
     if found is None:
         yield Finding("CRD", State.FAILURE, "voxttsdeployments.voxfleet.dev does not exist", command)
         return

@@ -141,7 +141,17 @@ CASES: list[tuple[str, list[Callable[[Objects], None]], State, str, str]] = [
         "does not exist",
         "helm upgrade --install",
     ),
-    ("CRD", [change("definition|spec|versions|0|served", False)], FAILURE, "v1alpha1", "helm upgrade"),
+    ("CRD", [change("definition|spec|versions|0|served", False)], FAILURE, "v1alpha1", "-n vox"),
+    (
+        "CRD",  # of a Helm release in another namespace than the gateways'
+        [
+            change("definition|metadata|annotations", {"meta.helm.sh/release-namespace": "default"}),
+            change("definition|spec|versions|0|served", False),
+        ],
+        FAILURE,
+        "v1alpha1",
+        "charts/voxfleet-crds -n default",
+    ),
     ("CRD", [change("definition|spec|versions|0|schema", {})], WARNING, "older than this command", "helm upgrade"),
     ("operator", [change("system pods", [])], FAILURE, "no operator pod in namespace vox", "helm install"),
     ("operator", [unready(0)], FAILURE, "none of 1 operator pods is ready", "kubectl describe pods -n vox"),
