@@ -165,7 +165,12 @@ def test_every_dashboard_is_what_grafana_reads(render: Render) -> None:
 
 def test_values_are_used(render: Render) -> None:
     values: Manifest = {
-        "alerts": {"enabled": True, "labels": {"release": "a"}, "runbookBaseUrl": "https://e.example/r/"},
+        "alerts": {
+            "enabled": True,
+            "labels": {"release": "a"},
+            "runbookBaseUrl": "https://e.example/r/",
+            "runbookSuffix": ".html",
+        },
         "podMonitors": {"enabled": True, "labels": {"release": "p"}},
         "dashboards": {
             "enabled": True,
@@ -178,7 +183,7 @@ def test_values_are_used(render: Render) -> None:
     (rule,) = [each for each in rendered if each["kind"] == "PrometheusRule"]
     assert rule["metadata"]["labels"]["release"] == "a"
     first = rule["spec"]["groups"][0]["rules"][0]
-    assert first["annotations"]["runbook_url"] == "https://e.example/r/VoxFleetRegionFailed.md"
+    assert first["annotations"]["runbook_url"] == "https://e.example/r/VoxFleetRegionFailed.html"
     monitors = [each for each in rendered if each["kind"] == "PodMonitor"]
     assert {each["metadata"]["labels"]["release"] for each in monitors} == {"p"}
     boards = [each for each in rendered if each["kind"] == "ConfigMap"]
