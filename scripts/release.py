@@ -1,6 +1,6 @@
 """What a release needs of the checkout: that its version is the same everywhere, and its notes from the changelog.
 
-    python3 scripts/release.py check VERSION     fail unless pyproject, charts and changelog have the version
+    python3 scripts/release.py check VERSION     fail unless pyproject, packages, charts and changelog have the version
     python3 scripts/release.py notes VERSION     print the changelog's section
 
 Needs nothing but Python 3.11, because it runs before anything is installed.
@@ -17,6 +17,7 @@ from typing import Final
 
 ROOT: Final = Path(__file__).parents[1]
 _CHARTS: Final = ("voxfleet", "voxfleet-crds")
+_PARTS: Final = ("operator", "gateway", "inference")  # whose programs print their version
 _ARGUMENTS: Final = 2
 
 
@@ -25,6 +26,11 @@ def faults(root: Path, version: str) -> Iterator[str]:
     found = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
     if found != version:
         yield f"pyproject.toml has version {found}, not {version}"
+    for part in _PARTS:
+        path = f"{part}/voxfleet_{part}/__init__.py"
+        own = re.search(r'^__version__: Final = "(.*)"$', (root / path).read_text(encoding="utf-8"), re.MULTILINE)
+        if own is None or own[1] != version:
+            yield f"{path} has version {own[1] if own else 'nowhere'}, not {version}"
     for chart in _CHARTS:
         text = (root / f"charts/{chart}/Chart.yaml").read_text(encoding="utf-8")
         for field in ("version", "appVersion"):

@@ -1,9 +1,13 @@
-"""The command line: `voxfleet-gateway [serve] [--flags]`, `... dns [--flags]`, `... replay FILE`, `... openapi`."""
+"""The command line: `voxfleet-gateway [serve] [--flags]`, `... dns [--flags]`, `... replay FILE`, `... openapi`.
+
+`--version` prints the version.
+"""
 
 import gc
 import json
 import sys
 
+from voxfleet_gateway import __version__
 from voxfleet_gateway.errors import GatewayError
 from voxfleet_gateway.replay_command import run as run_replay
 
@@ -17,6 +21,9 @@ def main() -> None:
         sys.exit(_serve_dns(arguments[1:]))
     if arguments[:1] == ["openapi"]:
         sys.exit(_print_openapi())
+    if arguments == ["--version"]:
+        sys.stdout.write(f"voxfleet-gateway {__version__}\n")
+        return
     sys.exit(_serve(arguments[1:] if arguments[:1] == ["serve"] else arguments))
 
 

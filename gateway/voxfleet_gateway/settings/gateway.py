@@ -17,7 +17,11 @@ from voxfleet_gateway.settings.ways_in import WayInSettings
 
 
 class Settings(WayInSettings):
-    """The gateway: the always-on entry point of a region."""
+    """The gateway: the always-on entry point of a region.
+
+    Other commands stand before the flags: `dns` answers DNS, `replay FILE` decides the requests of a log again,
+    `openapi` prints the fleet page's API, `--version` the version.
+    """
 
     model_config = SettingsConfigDict(
         env_prefix="VOXFLEET_",

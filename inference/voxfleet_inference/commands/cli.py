@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import typer
 
+from voxfleet_inference import __version__
 from voxfleet_inference.audio.formats import FORMATS
 from voxfleet_inference.commands.endings import (
     FAILED_EXIT_CODE,
@@ -29,7 +30,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    help=__doc__.split("\n")[0],
 )
 
 # typer makes choices of Literals. This comes from the table that the server uses, so that a new format appears here by
@@ -38,6 +38,22 @@ if TYPE_CHECKING:
     FormatName: TypeAlias = str
 else:
     FormatName = Literal[tuple(FORMATS)]
+
+
+def _print_version(is_asked: bool) -> None:  # noqa: FBT001 - as typer calls it
+    if is_asked:
+        typer.echo(f"voxfleet-inference {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def voxfleet_inference(
+    *,
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Serve VoxCPM 1.5 speech over HTTP, synthesize files, benchmark speech servers, fetch checkpoints."""
 
 
 def _serve(settings: ServeSettings) -> None:
@@ -148,7 +164,9 @@ def normalize(
     text: Annotated[str, typer.Argument(help="Text to normalize.")] = "",
     rules: Annotated[bool, typer.Option("--rules", help="Print the table of rules, each with its example.")] = False,  # noqa: FBT002
 ) -> None:
-    """Print what the model is given for a text with `normalize`, a line per sentence.
+    """Print how a text is read with `normalize`.
+
+    It is what the model is given, a line per sentence.
 
     With --rules, print the rules that run before wetext instead.
     """

@@ -7,7 +7,9 @@ Does not know: what the settings mean.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import NoneType
 from typing import Any, Final, Literal, TypeVar, get_args, get_origin
 
 import typer
@@ -17,6 +19,7 @@ from pydantic.fields import FieldInfo
 from voxfleet_inference.settings import environment_name, flag_name
 
 WRONG_OPTION_EXIT_CODE: Final = 2  # click's own for wrong usage
+_METAVARS: Final[Mapping[object, str]] = {int: "<int>", float: "<float>", Path: "<path>"}
 Settings = TypeVar("Settings", bound=BaseModel)
 
 
@@ -73,8 +76,8 @@ def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
         None,
         f"{flag}/--no-{flag.removeprefix('--')}" if is_switch else flag,
         envvar=environment_name(name),
-        help=field.description,
-        show_default=False if field.is_required() else str(field.default),
+        help=_help(field),
+        show_default=False,  # typer would put parentheses around it
         metavar=_metavar(field),
     )
     # Values stay strings: pydantic converts them, so that flags and variables are validated alike.
@@ -82,6 +85,14 @@ def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=kind)
 
 
+def _help(field: FieldInfo) -> str | None:
+    is_unset = field.is_required() or field.default is None or not str(field.default)
+    return field.description if is_unset else f"{field.description or ''}  [default: {field.default}]"
+
+
 def _metavar(field: FieldInfo) -> str | None:
-    is_choice = get_origin(field.annotation) is Literal
-    return f"<{'|'.join(get_args(field.annotation))}>" if is_choice else None
+    """Return what stands for the value: its choices, or its type, which is that of `T` in `T | None`."""
+    if get_origin(field.annotation) is Literal:
+        return f"<{'|'.join(get_args(field.annotation))}>"
+    kinds = [each for each in get_args(field.annotation) or (field.annotation,) if each is not NoneType]
+    return _METAVARS.get(kinds[0]) if kinds else None

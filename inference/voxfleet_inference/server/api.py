@@ -18,6 +18,7 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 from voxfleet_protocols import catalog
 
+from voxfleet_inference import __version__
 from voxfleet_inference.admission.api_keys import ApiKeys
 from voxfleet_inference.admission.middleware import ApiKeyMiddleware, OriginMiddleware
 from voxfleet_inference.errors import ApiError
@@ -85,7 +86,8 @@ class _HeadMiddleware:
 def speech_app(service: SpeechService, api_keys: ApiKeys | None = None) -> FastAPI:
     """Return the application of the public port; without `api_keys` no request needs a key."""
     # Without FastAPI's own pages, which load scripts from a CDN.
-    app = FastAPI(title="VoxFleet speech server", docs_url=None, redoc_url=None, redirect_slashes=False)
+    title = "VoxFleet speech server"
+    app = FastAPI(title=title, version=__version__, docs_url=None, redoc_url=None, redirect_slashes=False)
     _add_middleware(app, service, api_keys)
     app.add_exception_handler(ApiError, _api_error_response)
     app.add_exception_handler(HTTPException, _http_error_response)

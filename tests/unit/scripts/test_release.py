@@ -35,6 +35,9 @@ def checkout(tmp_path: Path) -> Path:
     for chart in ("voxfleet", "voxfleet-crds"):
         (tmp_path / "charts" / chart).mkdir(parents=True)
         (tmp_path / "charts" / chart / "Chart.yaml").write_text('name: x\nversion: 1.2.3\nappVersion: "1.2.3"\n')
+    for part in ("operator", "gateway", "inference"):
+        (tmp_path / part / f"voxfleet_{part}").mkdir(parents=True)
+        (tmp_path / part / f"voxfleet_{part}/__init__.py").write_text('"""X."""\n\n__version__: Final = "1.2.3"\n')
     (tmp_path / "pyproject.toml").write_text('[project]\nversion = "1.2.3"\n')
     (tmp_path / "CHANGELOG.md").write_text(
         "# C\n\n## [Unreleased]\n\n- new\n\n## [1.2.3] - 2026-12-24\n\n- done\n\n## [1.2.2]\n\n- old\n"
@@ -50,7 +53,7 @@ def test_a_checkout_that_is_ready(release: ModuleType, checkout: Path) -> None:
 
 def test_every_other_version_is_named(release: ModuleType, checkout: Path) -> None:
     said = "\n".join(release.faults(checkout, "1.2.4"))
-    assert said.count("not 1.2.4") == 5
+    assert said.count("not 1.2.4") == 8
     assert "CHANGELOG.md has no section [1.2.4]" in said
     assert list(release.faults(checkout, "1x2x3")) != []
 
@@ -58,6 +61,13 @@ def test_every_other_version_is_named(release: ModuleType, checkout: Path) -> No
 def test_this_checkout_has_one_version(release: ModuleType) -> None:
     version = yaml.safe_load((REPOSITORY / "charts/voxfleet/Chart.yaml").read_text())["version"]
     assert [line for line in release.faults(REPOSITORY, version) if "CHANGELOG" not in line] == []
+
+
+@pytest.mark.parametrize("program", ["voxfleet", "voxfleet-operator", "voxfleet-gateway", "voxfleet-inference"])
+def test_every_program_prints_the_version(program: str) -> None:
+    command = [str(Path(sys.executable).with_name(program)), "--version"]
+    version = yaml.safe_load((REPOSITORY / "charts/voxfleet/Chart.yaml").read_text())["version"]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == f"{program} {version}\n"
 
 
 def test_actionlint_accepts_every_workflow(testbed_settings: Settings) -> None:

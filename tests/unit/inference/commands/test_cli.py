@@ -15,8 +15,12 @@ def test_serve_help_shows_every_setting_with_its_variable_and_default() -> None:
     for name, field in ServeSettings.model_fields.items():
         assert flag_name(name) in shown
         assert environment_name(name) in shown
-        if not field.is_required() and field.default != "":
-            assert f"default: ({field.default})" in shown or f"default: {field.default}" in shown
+        if not field.is_required() and field.default not in {"", None, True, False}:
+            assert f"[default: {field.default}]" in shown
+    assert "default: ()" not in shown
+    assert "None" not in shown
+    for option in ("--port <int>", "--cfg-value <float>", "--sample-rate <int>", "--voices-dir <path>", "--host <str>"):
+        assert option in shown
 
 
 @pytest.mark.parametrize(
