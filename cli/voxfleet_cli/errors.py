@@ -24,6 +24,11 @@ LACKING = re.compile(
 )
 
 
+def reason_of(error: Exception) -> str:
+    """Return why something failed, without a system error's number and without the file, which the message has."""
+    return (error.strerror if isinstance(error, OSError) else "") or str(error) or type(error).__name__
+
+
 class CliError(Exception):
     """The root of the tree."""
 

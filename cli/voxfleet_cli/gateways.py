@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from voxfleet_cli.cluster import CALL_SECONDS, Cluster
-from voxfleet_cli.errors import ClusterError, GatewayError, UsageError
+from voxfleet_cli.errors import ClusterError, GatewayError, UsageError, reason_of
 
 SELECTOR = "app.kubernetes.io/name=voxfleet,app.kubernetes.io/component=gateway"
 REGION_LABEL = "voxfleet.dev/region"
@@ -63,7 +63,7 @@ class Gateways:
         try:
             return _answer(connection, target, gateway_token(self._key(None)), self.url)
         except (OSError, http.client.HTTPException) as error:
-            raise GatewayError(f"{self.url} did not respond: {error}") from error
+            raise GatewayError(f"{self.url} did not respond: {reason_of(error)}") from error
         finally:
             connection.close()
 

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import yaml
 
 from voxfleet_cli.cluster import Cluster
-from voxfleet_cli.errors import ClusterError, StoreError
+from voxfleet_cli.errors import ClusterError, StoreError, reason_of
 from voxfleet_cli.keys.changes import Change
 
 ATTEMPTS = 5  # each after another writer was first
@@ -93,7 +93,7 @@ class FileStore:
             temporary.write_text(yaml.safe_dump(manifest, sort_keys=False), encoding="utf-8")
             temporary.replace(self.path)
         except OSError as error:
-            raise StoreError(f"{self.path} can't be written: {error}") from error
+            raise StoreError(f"{self.path} can't be written: {reason_of(error)}") from error
         finally:
             with contextlib.suppress(OSError):
                 temporary.unlink()
@@ -110,7 +110,7 @@ class FileStore:
         except FileNotFoundError:
             return manifest_of(self.name, self.namespace, {})
         except (OSError, ValueError, yaml.YAMLError) as error:
-            raise StoreError(f"{self.path} can't be read: {error}") from error
+            raise StoreError(f"{self.path} can't be read: {reason_of(error)}") from error
         if not isinstance(found, dict) or found.get("kind") != "Secret":
             raise StoreError(f"{self.path} is no manifest of a Secret")
         return found

@@ -19,7 +19,7 @@ from rich.table import Table
 from voxfleet_cli.cluster import Cluster
 from voxfleet_cli.demand.commands import DemandNamespaceOption
 from voxfleet_cli.demand.regions import DEMAND_NAMESPACE
-from voxfleet_cli.errors import OutputError, UsageError
+from voxfleet_cli.errors import OutputError, UsageError, reason_of
 from voxfleet_cli.options import (
     SYSTEM_NAMESPACE,
     ContextOption,
@@ -93,4 +93,4 @@ def _write(target: Path, content: bytes) -> None:
         with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             file.write(content)
     except OSError as error:
-        raise OutputError(f"-o {target} can't be written: {error}") from error
+        raise OutputError(f"-o {target} can't be written: {reason_of(error)}") from error

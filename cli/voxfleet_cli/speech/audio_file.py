@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from voxfleet_cli.errors import OutputError, UsageError
+from voxfleet_cli.errors import OutputError, UsageError, reason_of
 from voxfleet_cli.speech.request import STANDARD_OUTPUT, finished_header
 
 HEADER_BYTES = 256
@@ -32,7 +32,7 @@ def opened(target: str) -> Iterator[BinaryIO]:
             _finish(file)
         temporary.replace(path)
     except OSError as error:
-        raise OutputError(f"-o {target} can't be written: {error}") from error
+        raise OutputError(f"-o {target} can't be written: {reason_of(error)}") from error
     finally:
         with suppress(OSError):
             temporary.unlink()

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from voxfleet_cli.cluster import CALL_SECONDS, Body, Cluster
-from voxfleet_cli.errors import GatewayError, UsageError
+from voxfleet_cli.errors import GatewayError, UsageError, reason_of
 from voxfleet_cli.gateways import choose_pod, gateways_path
 
 KEY_VARIABLE = "VOXFLEET_API_KEY"
@@ -62,7 +62,7 @@ class PublicApi:
             except TimeoutError as error:
                 raise GatewayError(f"{what} sent nothing for {timeout_seconds:.0f} s") from error
             except (OSError, http.client.HTTPException) as error:
-                raise GatewayError(f"{what} {failed}: {str(error) or type(error).__name__}") from error
+                raise GatewayError(f"{what} {failed}: {reason_of(error)}") from error
 
     def json(self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None) -> Body:
         """Return a response that is JSON. Raises GatewayError, ClusterError, UsageError."""
@@ -118,7 +118,7 @@ def read_key(file: Path | None) -> str:
     try:
         key = file.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--key-file {file} can't be read: {error}") from error
+        raise UsageError(f"--key-file {file} can't be read: {reason_of(error)}") from error
     if not key or len(key.split()) != 1:
         raise UsageError(f"--key-file {file} must have one API key and nothing else; voxfleet keys create makes one")
     return key

@@ -44,6 +44,7 @@ class SpeechOptions:
     voice: str = "default"
     speed: float = 1.0
     seed: int | None = None
+    normalize: bool = False
 
     def body(self) -> bytes:
         """Return the body of the request; what has its default is left out."""
@@ -51,6 +52,7 @@ class SpeechOptions:
         fields["response_format"] = self.response_format
         fields |= {"speed": self.speed} if self.speed != 1.0 else {}
         fields |= {"seed": self.seed} if self.seed is not None else {}
+        fields |= {"normalize": True} if self.normalize else {}
         return json.dumps(fields, ensure_ascii=False).encode()
 
 
@@ -81,14 +83,14 @@ def only_model(models: Mapping[str, Any], given: str) -> str:
     """Return the model to ask: the one given, or the only one there is. Raises UsageError."""
     if given:
         return given
-    names = [str(each["id"]) for each in models.get("data") or []]
-    # A model answers by its full name too, which is no second model.
-    bare = [name for name in names if "/" not in name] or names
+    names: dict[str, list[str]] = {}  # by the model that they mean: an alias and a full name are no second model
+    for row in models.get("data") or []:
+        names.setdefault(str(row.get("root") or row["id"]), []).append(str(row["id"]))
+    known = [root if root in listed else listed[0] for root, listed in names.items()]
+    bare = [name for name in known if "/" not in name] or known
     if len(bare) != 1:
-        known = (
-            f"one of {', '.join(bare)}" if bare else "the name of a model; this gateway has none, or none for this key"
-        )
-        raise UsageError(f"--model must be {known}")
+        none = "the name of a model; this gateway has none, or none for this key"
+        raise UsageError("--model must be " + (f"one of {', '.join(bare)}" if bare else none))
     return bare[0]
 
 

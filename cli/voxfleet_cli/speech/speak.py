@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.status import Status
 
 from voxfleet_cli.cluster import Cluster
-from voxfleet_cli.errors import CliError, GatewayError, OutputError, UsageError
+from voxfleet_cli.errors import CliError, GatewayError, OutputError, UsageError, reason_of
 from voxfleet_cli.options import (
     SYSTEM_NAMESPACE,
     ContextOption,
@@ -62,6 +62,9 @@ def speak(  # noqa: PLR0913, PLR0917  # an argument per option
     kubeconfig: KubeconfigOption = None,
     kube_context: ContextOption = None,
     *,
+    normalize: Annotated[
+        bool, typer.Option("--normalize", help="Spell out numbers, dates and units before they are spoken.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Speak a text into a file or a pipe, as audio arrives; a region that sleeps wakes first.
@@ -73,7 +76,7 @@ def speak(  # noqa: PLR0913, PLR0917  # an argument per option
     response_format, spoken = format_of(target, audio_format), checked_text(_text(text, file))
     api = PublicApi(Cluster(kubeconfig, kube_context), system_namespace, gateway, region, read_key(key_file))
     name = only_model({} if model else api.json("GET", "/v1/models"), model)
-    options = SpeechOptions(spoken, name, response_format, voice, speed, seed)
+    options = SpeechOptions(spoken, name, response_format, voice, speed, seed, normalize)
     console = Console(stderr=True)
     with console.status("asking the gateway") as status:
         _announce(api, name, console, status)
@@ -93,7 +96,7 @@ def _text(text: str, file: Path | None) -> str:
         if text in {"", "-"} and not sys.stdin.isatty():
             return sys.stdin.read()
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"the text in {file or 'standard input'} can't be read: {error}") from error
+        raise UsageError(f"the text in {file or 'standard input'} can't be read: {reason_of(error)}") from error
     return "" if text == "-" else text
 
 
@@ -116,7 +119,7 @@ def _write(file: BinaryIO, piece: bytes, target: str) -> None:
     try:
         file.write(piece)
     except OSError as error:  # here, because around it an error is the connection's
-        raise OutputError(f"-o {target} can't be written: {error}") from error
+        raise OutputError(f"-o {target} can't be written: {reason_of(error)}") from error
 
 
 def _receive(api: PublicApi, options: SpeechOptions, target: str, wait_seconds: float) -> SpeechResult:

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from voxfleet_cli.cluster import Body, Cluster
-from voxfleet_cli.errors import UsageError
+from voxfleet_cli.errors import UsageError, reason_of
 from voxfleet_cli.options import (
     SYSTEM_NAMESPACE,
     ContextOption,
@@ -142,7 +142,7 @@ def read_text(given: str) -> str:
     try:
         return Path(given[1:]).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--transcript {given} can't be read: {error}") from error
+        raise UsageError(f"--transcript {given} can't be read: {reason_of(error)}") from error
 
 
 def read_recording(path: Path) -> bytes:
@@ -150,7 +150,7 @@ def read_recording(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise UsageError(f"--recording {path} can't be read: {error}") from error
+        raise UsageError(f"--recording {path} can't be read: {reason_of(error)}") from error
 
 
 def form(fields: dict[str, str], file_name: str, content: bytes) -> tuple[bytes, dict[str, str]]:

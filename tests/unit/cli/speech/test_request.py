@@ -54,6 +54,7 @@ def test_what_has_its_default_is_left_out() -> None:
     assert short == {"model": "m", "input": "Hi.", "voice": "default", "response_format": "wav"}
     long = json.loads(SpeechOptions("你好", "m", "wav", "voice_1", 1.5, 0).body())
     assert (long["input"], long["speed"], long["seed"]) == ("你好", 1.5, 0)
+    assert json.loads(SpeechOptions("$5", "m", "wav", normalize=True).body())["normalize"] is True
 
 
 def test_no_text() -> None:
@@ -73,6 +74,16 @@ def test_the_only_model() -> None:
         only_model(listed("a", "b", "x/a"), "")
     with pytest.raises(UsageError, match="has none"):
         only_model({}, "")
+
+
+def test_an_alias_is_no_second_model() -> None:
+    aliased = {
+        "data": [{"id": name, "root": "narrator"} for name in ("apps/narrator", "narrator", "tts-1", "tts-1-hd")]
+    }
+    assert only_model(aliased, "") == "narrator"
+    assert only_model({"data": [{"id": "tts-1", "root": "narrator"}]}, "") == "tts-1"
+    with pytest.raises(UsageError, match="one of narrator, other"):
+        only_model({"data": [*aliased["data"], {"id": "other", "root": "other"}]}, "")
 
 
 def test_a_wake_in_words() -> None:
