@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -57,6 +58,25 @@ def test_the_crd_is_the_one_that_is_installed(name: str) -> None:
     schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     Draft202012Validator(schema).validate(example)
     VoxTTSDeploymentSpec.model_validate(example["spec"])
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_the_readme_that_a_package_carries_is_true(name: str) -> None:
+    folder = REPOSITORY / "charts" / name
+    readme = (folder / "README.md").read_text()
+    assert f"helm install {name} charts/{name} --namespace voxfleet-system" in readme
+    assert "](" not in readme, "a link within the checkout leads nowhere on a page of the package"
+    values = yaml.safe_load((folder / "values.yaml").read_text()) or {}
+    named = re.findall(r"`((?:[a-z][A-Za-z]*\.)+[a-z][A-Za-z]*)`", re.sub(r"`(values\.|voxtts)[^`]*`", "", readme))
+    assert all(reached(values, path.split(".")) for path in named), named
+    for each in re.findall(r"<<'EOF'\n(.*?)EOF", readme, re.DOTALL):
+        VoxTTSDeploymentSpec.model_validate(yaml.safe_load(each)["spec"])
+    assert len(named) > 5 or not values
+
+
+def reached(values: Any, path: list[str]) -> bool:
+    """Whether the chart has a value of this path."""
+    return not path or (isinstance(values, dict) and path[0] in values and reached(values[path[0]], path[1:]))
 
 
 def test_a_version_before_1_0_is_a_prerelease() -> None:
