@@ -24,7 +24,7 @@ from pydantic import (
 from voxfleet_protocols.spoken_text import has_speech
 
 from voxfleet_inference.audio.formats import FORMATS, MAX_SAMPLE_RATE, MIN_SAMPLE_RATE
-from voxfleet_inference.engine.noise import MAX_SEED
+from voxfleet_inference.engine.steps.noise import MAX_SEED
 from voxfleet_inference.errors import InvalidFieldError, UnknownModelError
 from voxfleet_inference.request_fields import (
     HALF_PAIR,

@@ -29,7 +29,7 @@ from voxfleet_inference.engine.messages import (
 from voxfleet_inference.engine.model_backend import ModelBackend, SentenceTooLongError, SequenceCost
 from voxfleet_inference.engine.scheduling.batch_scheduler import BatchScheduler
 from voxfleet_inference.engine.scheduling.plans import CommitResult, EngineCapacity, Limits, StepPlan
-from voxfleet_inference.engine.step_executor import Collected, InFlightStep, StepExecutor
+from voxfleet_inference.engine.steps.step_executor import Collected, InFlightStep, StepExecutor
 from voxfleet_inference.engine.voice_encoder import VoiceEncoder
 
 

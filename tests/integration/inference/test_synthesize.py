@@ -14,7 +14,7 @@ from safetensors.numpy import load_file, save_file
 from voxfleet_inference.audio.encoding import to_int16
 from voxfleet_inference.commands.synthesis_options import SynthesisError, SynthesisOptions
 from voxfleet_inference.commands.synthesize import synthesize
-from voxfleet_inference.engine.noise import patch_noise
+from voxfleet_inference.engine.steps.noise import patch_noise
 from voxfleet_inference.model.random_weights.tiny_checkpoint import write_tiny_checkpoint
 from voxfleet_inference.voices.disk_store import DiskVoiceStore, StoreLimits
 from voxfleet_inference.voices.file_format import StoredVoice, VoiceMetadata, voice_id

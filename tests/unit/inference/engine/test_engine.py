@@ -19,8 +19,8 @@ from voxfleet_inference.engine.messages import (
     SequenceParams,
     Submit,
 )
-from voxfleet_inference.engine.noise import patch_noise
 from voxfleet_inference.engine.scheduling.plans import Limits
+from voxfleet_inference.engine.steps.noise import patch_noise
 
 
 def test_a_sentence_makes_its_patches_in_order_and_ends_once(running: Any) -> None:

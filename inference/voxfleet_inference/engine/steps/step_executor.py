@@ -3,8 +3,8 @@
 One thread makes every call of the model, in the engine's order. A call that runs out of memory is repeated in halves,
 so that only a sequence that does not fit alone fails. A dropped sequence is skipped by every step not yet launched.
 
-Knows: a model by its protocol, and each sequence's sentence, slot and noise.
-Does not know: how sequences are chosen, queues, pipes or torch.
+Knows: a model by its protocol, and the registered rows.
+Does not know: how sequences are chosen or divided, queues, pipes or torch.
 """
 
 from __future__ import annotations
@@ -18,30 +18,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
-import numpy as np
-
-from voxfleet_inference.engine.device_errors import is_fatal, is_out_of_memory
 from voxfleet_inference.engine.messages import Float32Array, Patch, Sentence
 from voxfleet_inference.engine.model_backend import ModelBackend, Pending, SequenceCost, Slot
-from voxfleet_inference.engine.noise import NoiseKey, step_noise
 from voxfleet_inference.engine.scheduling.plans import RowResult, StepPlan
+from voxfleet_inference.engine.steps.batch_division import BatchDivision
+from voxfleet_inference.engine.steps.device_errors import is_fatal, is_out_of_memory
+from voxfleet_inference.engine.steps.noise import step_noise
+from voxfleet_inference.engine.steps.rows import Row
 
-_CAREFUL_STEPS: Final = 256  # steps in pieces after one ran out of memory; then all rows are tried together again
 _logger: Final = logging.getLogger(__name__)
-
-
-class TapeTooShortError(Exception):
-    """A noise tape ended before its sentence."""
-
-
-@dataclass(slots=True)
-class _Row:
-    """A registered sequence; it has a slot once it is admitted."""
-
-    sentence: Sentence
-    cost: SequenceCost
-    slot: int | None = None
-    patches_launched: int = 0
 
 
 @dataclass(slots=True)
@@ -86,17 +71,16 @@ class StepExecutor:
 
     def __init__(self, model: ModelBackend) -> None:
         self._model = model
-        self._rows: dict[int, _Row] = {}
+        self._rows: dict[int, Row] = {}
         self._dropped: set[int] = set()
         self._lock = threading.Lock()
         self._steps = ThreadPoolExecutor(1, thread_name_prefix="steps")
         self._collected_at = 0.0
-        # For so many steps no more rows than this are launched together: half of those that ran out of memory.
-        self._careful_steps, self._rows_that_fit = 0, 0
+        self._division = BatchDivision()
 
     def register(self, sentence: Sentence, cost: SequenceCost) -> None:
         """Keep a sentence from before its admission until `release`."""
-        self._rows[sentence.sequence_id] = _Row(sentence, cost)
+        self._rows[sentence.sequence_id] = Row(sentence, cost)
 
     def drop(self, sequence_id: int) -> None:
         """Skip this sequence from now on; may be called from any thread."""
@@ -108,8 +92,8 @@ class StepExecutor:
         row = self._rows.pop(sequence_id, None)
         with self._lock:
             self._dropped.discard(sequence_id)
-        if row is not None and row.slot is not None:
-            self._steps.submit(self._model.release, row.slot)
+        if row is not None and row.slot_index is not None:
+            self._steps.submit(self._model.release, row.slot_index)
 
     def launch(self, plan: StepPlan) -> InFlightStep:
         """Give a step to the model's thread; returns at once."""
@@ -156,14 +140,14 @@ class StepExecutor:
         launched.part_seconds["launch"] = time.perf_counter() - launched.started_at - launched.part_seconds["prefill"]
         return launched
 
-    def _admit(self, slot: Slot, rows: list[_Row]) -> None:
-        rows[0].slot = slot.index
+    def _admit(self, slot: Slot, rows: list[Row]) -> None:
+        rows[0].slot_index = slot.index
         self._model.admit(slot, rows[0].sentence)
 
-    def _prefill(self, positions: int, rows: list[_Row]) -> None:
+    def _prefill(self, positions: int, rows: list[Row]) -> None:
         """Read positions of a prompt; if memory runs out, in halves, down to a single position."""
         try:
-            self._model.prefill(_slot(rows[0]), positions)
+            self._model.prefill(rows[0].slot, positions)
         except Exception as error:
             if positions == 1 or not is_out_of_memory(error):
                 raise
@@ -175,30 +159,24 @@ class StepExecutor:
         active = [each for each in plan.rows if self._is_active(each)]
         tapes: dict[int, Float32Array] = {}  # sequence id -> noise [patch_size, feat_dim]
         for sequence_id in active:  # one by one: a tape that is too short fails its sequence alone
-            self._try([sequence_id], lambda rows: tapes.update(_from_tape(rows[0])), launched)
+            self._try([sequence_id], lambda rows: _read_tape(rows[0], tapes), launched)
         stepping = [each for each in active if each not in launched.failures]
-        for rows_together in self._divided(stepping):
+        for rows_together in self._division.next_step(stepping):
             self._try(rows_together, lambda rows: self._step_rows(rows, tapes, launched), launched)
 
-    def _divided(self, stepping: list[int]) -> list[list[int]]:
-        """All rows at once; for _CAREFUL_STEPS after memory ran out, as many as fitted."""
-        self._careful_steps = max(0, self._careful_steps - 1)
-        size = self._rows_that_fit if self._careful_steps else max(1, len(stepping))
-        return [stepping[at : at + size] for at in range(0, len(stepping), size)]
-
-    def _step_rows(self, rows: list[_Row], tapes: dict[int, Float32Array], launched: _Launched) -> None:
-        keys = [_noise_key(row) for row in rows]
+    def _step_rows(self, rows: list[Row], tapes: dict[int, Float32Array], launched: _Launched) -> None:
+        keys = [row.noise_key for row in rows]
         noise = step_noise(keys, self._model.patch_size, self._model.feat_dim)  # [rows, patch_size, feat_dim]
         for at, row in enumerate(rows):
             noise[at] = tapes.get(row.sentence.sequence_id, noise[at])
-        part = _Part(self._model.step([_slot(row) for row in rows], noise), [])
+        part = _Part(self._model.step([row.slot for row in rows], noise), [])
         launched.parts.append(part)
         for row in rows:
             row.patches_launched += 1
             part.rows.append((row.sentence.sequence_id, row.patches_launched))
 
     def _try(
-        self, sequence_ids: list[int], work: Callable[[list[_Row]], None], launched: _Launched, *, is_last: bool = False
+        self, sequence_ids: list[int], work: Callable[[list[Row]], None], launched: _Launched, *, is_last: bool = False
     ) -> None:
         """Do `work` for the sequences that are active; an error fails them alone, unless the device failed.
 
@@ -212,19 +190,12 @@ class StepExecutor:
         except Exception as error:
             if is_out_of_memory(error) and not is_last:
                 self._free_memory(f"{len(active)} rows", error)
-                for part in self._halves(active):
+                for part in self._division.after_memory_ran_out(active):
                     self._try(part, work, launched, is_last=len(active) == 1)
             elif is_fatal(error):
                 raise
             else:
                 launched.failures |= self._failures(active, error)
-
-    def _halves(self, sequence_ids: list[int]) -> list[list[int]]:
-        if len(sequence_ids) == 1:
-            return [sequence_ids]
-        half = (len(sequence_ids) + 1) // 2
-        self._careful_steps, self._rows_that_fit = _CAREFUL_STEPS, half
-        return [sequence_ids[:half], sequence_ids[half:]]
 
     def _free_memory(self, work: str, error: Exception) -> None:
         _logger.warning("out of memory with %s, trying again with less: %s", work, error)
@@ -255,21 +226,6 @@ class StepExecutor:
             return sequence_id not in self._dropped
 
 
-def _slot(row: _Row) -> int:
-    assert row.slot is not None, "the scheduler admits a sequence before it plans a step for it"  # noqa: S101
-    return row.slot
-
-
-def _noise_key(row: _Row) -> NoiseKey:
-    sentence = row.sentence
-    return NoiseKey(sentence.seed, sentence.sentence_index, sentence.attempt, row.patches_launched)
-
-
-def _from_tape(row: _Row) -> dict[int, Float32Array]:
-    """The next noise of a sentence with a tape, by its sequence id; empty for one with seeded noise."""
-    tape, step = row.sentence.noise_tape, row.patches_launched
-    if tape is None:
-        return {}
-    if step >= len(tape):
-        raise TapeTooShortError(f"the noise tape has {len(tape)} steps; step {step + 1} is needed")
-    return {row.sentence.sequence_id: np.asarray(tape[step], np.float32)}
+def _read_tape(row: Row, tapes: dict[int, Float32Array]) -> None:
+    if (noise := row.noise_from_tape()) is not None:
+        tapes[row.sentence.sequence_id] = noise

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from voxfleet_inference.engine.noise import NoiseKey, patch_noise, philox4x32, step_noise
+from voxfleet_inference.engine.steps.noise import NoiseKey, patch_noise, philox4x32, step_noise
 
 # The known answers that the authors of Philox publish with Random123 (kat_vectors, "philox4x32 10").
 KNOWN_ANSWERS = [

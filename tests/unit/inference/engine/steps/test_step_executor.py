@@ -13,7 +13,7 @@ import torch
 from voxfleet_inference.engine.messages import Outcome, Sentence, Submit, VoicePrompt
 from voxfleet_inference.engine.process import EngineSettings
 from voxfleet_inference.engine.scheduling.plans import Limits
-from voxfleet_inference.engine.step_executor import _CAREFUL_STEPS
+from voxfleet_inference.engine.steps.batch_division import CAREFUL_STEPS
 from voxfleet_inference.model.random_weights.tiny_checkpoint import write_tiny_checkpoint
 from voxfleet_inference.worker.loading import load_backend
 
@@ -46,14 +46,14 @@ def test_a_step_that_does_not_fit_is_split_for_the_next_steps_too(
 ) -> None:
     tone_model.gate, tone_model.rows_that_fit = threading.Event(), 3
     running = start_engine(tone_model, max_rows=8)
-    running.submit(1, "x" * (_CAREFUL_STEPS + 100))
+    running.submit(1, "x" * (CAREFUL_STEPS + 100))
     until(lambda: tone_model.prefilled)
     for sequence_id in range(2, 9):
-        running.submit(sequence_id, "x" * (_CAREFUL_STEPS + 100))
+        running.submit(sequence_id, "x" * (CAREFUL_STEPS + 100))
     tone_model.gate.set()
     assert {each.outcome for each in running.log.wait_for_ends(8).values()} == {Outcome.FINISHED}
     assert max(tone_model.batches) == 3
-    # The batch grows to 4, 5, ... 8 rows; each size may run out of memory once, and again after _CAREFUL_STEPS.
+    # The batch grows to 4, 5, ... 8 rows; each size may run out of memory once, and again after CAREFUL_STEPS.
     assert 1 <= tone_model.times_freed <= 8
 
 
