@@ -15,7 +15,7 @@ from voxfleet_operator.decisions.failures import back_off_seconds, current_failu
 from voxfleet_operator.decisions.observed import SECONDS_UNTIL_STALE, RegionState
 from voxfleet_operator.decisions.rollouts import NO_FALLBACK, Fallback, fallback, is_in_use
 from voxfleet_operator.decisions.timestamps import to_seconds
-from voxfleet_operator.decisions.weights import Fetch
+from voxfleet_operator.decisions.weights.fetches import Fetch
 from voxfleet_operator.resources import Failure, LastWake, Phase
 
 WOKEN_BY_REQUEST = "RequestHeld"  # why a region was woken: by a gateway's renewal, where minReplicas asks for none

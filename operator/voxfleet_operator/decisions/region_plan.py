@@ -27,7 +27,12 @@ from voxfleet_operator.decisions.plans import (
 )
 from voxfleet_operator.decisions.rollouts import NO_FALLBACK, proven_templates
 from voxfleet_operator.decisions.stages import STAGES
-from voxfleet_operator.decisions.weights import GRACE_SECONDS, current_fetch, has_earlier_weights, missing_weights
+from voxfleet_operator.decisions.weights.fetches import (
+    GRACE_SECONDS,
+    current_fetch,
+    has_earlier_weights,
+    missing_weights,
+)
 from voxfleet_operator.resources import Phase
 
 

@@ -30,7 +30,7 @@ from voxfleet_operator.decisions.plans import (
 )
 from voxfleet_operator.decisions.rollouts import fallback
 from voxfleet_operator.decisions.timestamps import to_seconds
-from voxfleet_operator.decisions.weights import GRACE_SECONDS, has_earlier_weights, missing_weights
+from voxfleet_operator.decisions.weights.fetches import GRACE_SECONDS, has_earlier_weights, missing_weights
 from voxfleet_operator.resources import Phase
 
 # When load, which no watch event announces, may have changed: the interval at which gateways are polled by default.

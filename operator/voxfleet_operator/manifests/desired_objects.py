@@ -12,7 +12,7 @@ from voxfleet_operator.decisions.remote.recorded import regions_in
 from voxfleet_operator.decisions.resource_plan import ResourcePlan
 from voxfleet_operator.decisions.timestamps import to_micro_time
 from voxfleet_operator.decisions.ways_in import NO_WAYS, WaysIn
-from voxfleet_operator.decisions.weights import Fetch
+from voxfleet_operator.decisions.weights.fetches import Fetch
 from voxfleet_operator.manifests.fetch_job import job_spec
 from voxfleet_operator.manifests.manifest import Installation, Manifest, manifest_of
 from voxfleet_operator.manifests.pods.containers import API_PORT, INTERNAL_PORT

@@ -2,7 +2,7 @@
 
 Knows how often a Job tries by itself, and which failures it does not try again; that the Job's node decides in which
 zone a new volume is made; and that a container which never ends would keep the Job from its end. Does not know when a
-Job is made (decisions/weights.py).
+Job is made (decisions/weights/fetches.py).
 """
 
 from dataclasses import replace

@@ -1,7 +1,7 @@
 """Reads how far the pods are that fetch weights, while there are any.
 
 Knows the fetcher's port. The answer needs no token: it is the size of the weights, and how much is there. Does not
-know what a fetch is for (decisions/weights.py).
+know what a fetch is for (decisions/weights/fetches.py).
 """
 
 import asyncio

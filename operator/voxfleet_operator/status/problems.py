@@ -9,9 +9,9 @@ from collections.abc import Mapping
 
 from voxfleet_operator.decisions.capacity.pools import pools_of
 from voxfleet_operator.decisions.capacity.schedules import schedule_problems
-from voxfleet_operator.decisions.claims import UsersClaim, claim_problem
 from voxfleet_operator.decisions.remote.peer_domains import NO_PEERS, AllowedPeers, gateway_url_problem
 from voxfleet_operator.decisions.remote.recorded import kubeconfig_of, regions_in
+from voxfleet_operator.decisions.weights.claims import UsersClaim, claim_problem
 from voxfleet_operator.manifests.pods.placement import has_possible_node
 from voxfleet_operator.manifests.pods.pod import template_conflicts
 from voxfleet_operator.manifests.pods.weights import weights_of

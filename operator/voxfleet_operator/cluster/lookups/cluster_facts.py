@@ -12,8 +12,8 @@ from voxfleet_operator.cluster.lookups.horizontal_autoscalers import HorizontalA
 from voxfleet_operator.cluster.lookups.image_volumes import ImageVolumes
 from voxfleet_operator.cluster.lookups.storage import Storage
 from voxfleet_operator.cluster.store import Store
-from voxfleet_operator.decisions.claims import StorageClass, UsersClaim
 from voxfleet_operator.decisions.observed import CLAIM_BOUND, AutoscalerRef, ClaimState, WorkloadState
+from voxfleet_operator.decisions.weights.claims import StorageClass, UsersClaim
 from voxfleet_operator.kinds import ObjectRef
 from voxfleet_operator.manifests.pods.weights import needs_image_volumes, users_claim_of
 from voxfleet_operator.resources import Resource

@@ -1,7 +1,7 @@
 """Looks up what users and administrators have made for weights: a claim, and the storage classes.
 
 Knows for how long an answer counts: a bad one is asked for again soon, because it is about to be mended. Does not know
-what is wrong with an answer (decisions/claims.py).
+what is wrong with an answer (decisions/weights/claims.py).
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from voxfleet_operator.cluster.api import Body, KubernetesApi, KubernetesError, NotFoundError
-from voxfleet_operator.decisions.claims import StorageClass, UsersClaim
+from voxfleet_operator.decisions.weights.claims import StorageClass, UsersClaim
 from voxfleet_operator.kinds import ObjectRef
 
 GOOD_SECONDS = 600.0

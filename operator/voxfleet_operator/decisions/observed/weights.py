@@ -1,13 +1,13 @@
 """Claims, Jobs and pods of weights that are fetched before a wake: what exists of them.
 
-Does not know what is wrong with them (decisions/weights.py, decisions/claims.py).
+Does not know what is wrong with them (decisions/weights/fetches.py, decisions/weights/claims.py).
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from voxfleet_operator.decisions.claims import StorageClass
 from voxfleet_operator.decisions.observed.pods import PodState
+from voxfleet_operator.decisions.weights.claims import StorageClass
 
 CLAIM_BOUND = "Bound"  # phase of a claim with a volume
 

@@ -12,7 +12,7 @@ from voxfleet_operator.decisions.capacity.pools import PoolReplicas
 from voxfleet_operator.decisions.plans import RegionPlan
 from voxfleet_operator.decisions.resource_plan import ResourcePlan
 from voxfleet_operator.decisions.ways_in import Way, WaysIn
-from voxfleet_operator.decisions.weights import Fetch
+from voxfleet_operator.decisions.weights.fetches import Fetch
 from voxfleet_operator.manifests import Installation, Manifest, desired_objects
 from voxfleet_operator.manifests.pre_pull import pre_pulls
 from voxfleet_operator.resources import Phase, Resource, VoxTTSDeploymentSpec, VoxTTSDeploymentStatus

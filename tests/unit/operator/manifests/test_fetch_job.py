@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from voxfleet_operator import names
-from voxfleet_operator.decisions.weights import Fetch
+from voxfleet_operator.decisions.weights.fetches import Fetch
 from voxfleet_operator.manifests import Manifest
 from voxfleet_operator.manifests.pods.containers import PodSettings
 from voxfleet_operator.manifests.pre_pull import daemon_set_spec, owned_by, pre_pulls

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from voxfleet_operator.cluster.api import KubernetesError, NotFoundError
 from voxfleet_operator.cluster.lookups.storage import BAD_SECONDS, GOOD_SECONDS, STORAGE_CLASSES, Storage
-from voxfleet_operator.decisions.claims import StorageClass, UsersClaim
+from voxfleet_operator.decisions.weights.claims import StorageClass, UsersClaim
 
 FIELD = "model.source pvc://voice/en"
 

@@ -16,7 +16,7 @@ from voxfleet_operator.decisions.observed import (
 )
 from voxfleet_operator.decisions.plans import RegionPlan
 from voxfleet_operator.decisions.region_plan import decide
-from voxfleet_operator.decisions.weights import Fetch, current_fetch, has_earlier_weights, missing_weights
+from voxfleet_operator.decisions.weights.fetches import Fetch, current_fetch, has_earlier_weights, missing_weights
 from voxfleet_operator.resources import Autoscaling, Phase
 
 NOW = 1_000_000.0

@@ -3,7 +3,13 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from voxfleet_operator.decisions.claims import SHARED_MODES, StorageClass, UsersClaim, claim_problem, class_problem
+from voxfleet_operator.decisions.weights.claims import (
+    SHARED_MODES,
+    StorageClass,
+    UsersClaim,
+    claim_problem,
+    class_problem,
+)
 
 FIELD = "cache.weights.claimName voice"
 MODES = ("ReadWriteOnce", "ReadWriteOncePod", "ReadWriteMany", "ReadOnlyMany")

@@ -7,9 +7,9 @@ does (stages.py).
 
 from dataclasses import dataclass
 
-from voxfleet_operator.decisions.claims import BINDING_SECONDS, class_problem
 from voxfleet_operator.decisions.failures import IMAGE_REASONS, back_off_seconds
 from voxfleet_operator.decisions.observed import CLAIM_BOUND, JobState, PodState, RegionState, WeightsState
+from voxfleet_operator.decisions.weights.claims import BINDING_SECONDS, class_problem
 
 # Kubernetes binds claims and finds nodes within seconds; what takes longer is reported, and still waited for.
 GRACE_SECONDS = 60.0

@@ -1,7 +1,7 @@
 """Decides what is wrong with a claim for weights: no second node can mount it, or no storage class provides it.
 
 Knows access modes, and that a claim without a class gets the cluster's default one. Does not know Jobs and pods
-(weights.py), nor how claims and classes are looked up (cluster/lookups).
+(fetches.py), nor how claims and classes are looked up (cluster/lookups).
 """
 
 from dataclasses import dataclass
