@@ -1,7 +1,8 @@
-"""All regions this gateway knows, in one dict that follows the registry; their views for routing, their counters.
+"""All regions this gateway knows: how registry, endpoints, Leases, load reports and own requests change them.
 
-Knows: how registry, endpoints, Leases, load reports and own requests change a region.
-Does not know: sockets, Kubernetes, HTTP; what is decided (decisions/). Changed and read by calls alone.
+Knows: pods, counters, wakes, and which callbacks a change calls.
+Does not know: which regions there are (region_table.py), how long a view is kept (kept_standings.py), sockets,
+Kubernetes, HTTP; what is decided (decisions/). Changed and read by calls alone.
 """
 
 import random
@@ -10,20 +11,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 
 from voxfleet_gateway.decisions.demand_lease import Activity, Lease
-from voxfleet_gateway.decisions.peers.remote_view import remote_region_view
 from voxfleet_gateway.decisions.pods import balancing
-from voxfleet_gateway.decisions.pods.pod_state import PodAddress, PodEndpoint, PodState, ReceivedReport
-from voxfleet_gateway.decisions.region_standing import RegionStanding, stand
-from voxfleet_gateway.decisions.snapshot import RegionState, region_view
+from voxfleet_gateway.decisions.pods.pod_state import PodAddress, PodEndpoint, PodState, ReceivedReport, updated_pod
+from voxfleet_gateway.decisions.region_standing import RegionStanding
+from voxfleet_gateway.decisions.snapshot import RegionState
 from voxfleet_gateway.errors import UpstreamFailure
 from voxfleet_gateway.pods.attempts import Attempts
-from voxfleet_gateway.pods.region_index import RegionIndex
+from voxfleet_gateway.pods.kept_standings import KeptStandings
+from voxfleet_gateway.pods.region_table import RegionTable
 from voxfleet_gateway.regions import ModelEntry, ObjectKey, RegionKey, Registry
 from voxfleet_gateway.telemetry import CIRCUITS_OPENED, EJECTIONS, OPEN_REQUESTS, WAKE
-
-VIEW_SECONDS = 0.02  # what passes with time alone, as a report's freshness, is counted in seconds
 
 
 def utc_now() -> datetime:
@@ -49,9 +49,13 @@ class Fleet:
     attempts: Attempts = field(default_factory=Attempts)
     on_pods_change: Callable[[RegionKey], None] = lambda _key: None
     on_models_change: Callable[[list[RegionKey]], None] = lambda _keys: None  # with the regions of what changed
-    regions: dict[RegionKey, RegionState] = field(default_factory=dict)
-    index: RegionIndex = field(default_factory=RegionIndex)
-    kept: dict[RegionKey, tuple[float, RegionStanding]] = field(default_factory=dict)  # with the time they are kept to
+    table: RegionTable = field(default_factory=RegionTable)
+    kept: KeptStandings = field(default_factory=KeptStandings)
+
+    @property
+    def regions(self) -> dict[RegionKey, RegionState]:
+        """The regions by key."""
+        return self.table.regions
 
     def refresh(self) -> None:
         """Apply the whole registry and all endpoints; notify every region."""
@@ -60,39 +64,22 @@ class Fleet:
     def refresh_models(self, refs: Iterable[ObjectKey]) -> None:
         """Apply the registry's present entries of these models, by namespace and name, and their endpoints."""
         for ref in refs:
-            known = self.index.of_model(ref)  # also those that the registry names no longer
-            keys = self._rebuild(ref)
+            known = self.table.index.of_model(ref)  # also those that the registry names no longer
+            keys, gone = self.table.apply(ref, self.registry().entries.get(ref), self.gateway_region)
+            for key in gone:
+                self._forget_if_over(key)
             self.on_models_change([*known, *keys])
-            self._refresh_regions(keys)
+            self._refresh_regions([*keys, *(key for key in gone if key in self.regions)])
 
     def refresh_services(self, services: Iterable[ObjectKey]) -> None:
         """Apply the present endpoints of these Services."""
         for service in services:
-            self._refresh_regions(self.index.of_service(service))
+            self._refresh_regions(self.table.index.of_service(service))
 
     def notify_leases(self, leases: Iterable[ObjectKey]) -> None:
         """Notify the regions of these Leases."""
-        for key in [key for lease in leases for key in self.index.of_lease(lease)]:
+        for key in [key for lease in leases for key in self.table.index.of_lease(lease)]:
             self._changed(key)
-
-    def _rebuild(self, ref: ObjectKey) -> list[RegionKey]:
-        """Make one RegionState per region of the model; keep the objects, and with them the counters, of known ones."""
-        model = self.registry().entries.get(ref)
-        known = self.index.of_model(ref)
-        keys = model.keys if model is not None else ()
-        here = model.regions_here(self.gateway_region) if model is not None else frozenset()
-        for key in [key for key in known if key not in keys]:
-            self.regions[key].is_registered = False
-            self._forget_if_over(key)
-        for key, entry in zip(keys, model.regions if model is not None else (), strict=True):
-            region = self.regions.get(key)
-            if model is not None:
-                region = region or RegionState(key, model, entry)
-                region.model, region.entry, region.is_registered = model, entry, True
-                region.is_here = entry.name in here
-                self.regions[key] = region
-                self.index.put(key, entry)
-        return list(dict.fromkeys([*keys, *(key for key in known if key in self.regions)]))
 
     def _forget_if_over(self, key: RegionKey) -> None:
         """Forget a region that is no longer registered once its last request has ended."""
@@ -100,9 +87,8 @@ class Fleet:
         if region is None or region.is_registered or region.traffic.open_requests or self.held(key):
             return
         self._set_pods(region, {})
-        del self.regions[key]
-        self.kept.pop(key, None)
-        self.index.remove(key)
+        self.table.remove(key)
+        self.kept.drop(key)
 
     def _refresh_regions(self, keys: Iterable[RegionKey]) -> None:
         for key in [*keys]:
@@ -116,7 +102,7 @@ class Fleet:
         service = region.entry.service if region.is_registered and region.is_here else None
         endpoints = self.pods_behind((service.namespace, service.name)) if service else ()
         old, limit = region.pods, region.model.serving.open_limit(self.replicas)
-        self._set_pods(region, {each.address: _updated(old.get(each.address), each, limit) for each in endpoints})
+        self._set_pods(region, {each.address: updated_pod(old.get(each.address), each, limit) for each in endpoints})
 
     def _set_pods(self, region: RegionState, pods: dict[PodAddress, PodState]) -> None:
         old, region.pods = region.pods, pods
@@ -152,17 +138,8 @@ class Fleet:
         return self._standing(key, self.free_places(self.regions[key].model))
 
     def _standing(self, key: RegionKey, free_places: int) -> RegionStanding:
-        """Return the kept standing, at most VIEW_SECONDS old, or evaluate the region's present state."""
-        now_seconds, counts = self.clock(), (self.held(key), free_places)
-        until_seconds, kept = self.kept.get(key, (0.0, None))
-        if kept is None or now_seconds >= until_seconds or (kept.view.held, kept.view.free_places) != counts:
-            region = self.regions[key]
-            if region.remote is not None:
-                kept = stand(remote_region_view(region, region.remote, *counts, now_seconds))
-            else:
-                kept = stand(region_view(region, self.lease(key), *counts, now_seconds))
-            self.kept[key] = now_seconds + VIEW_SECONDS, kept
-        return kept
+        lease, held = partial(self.lease, key), self.held(key)
+        return self.kept.standing(self.regions[key], lease, held, free_places, self.clock())
 
     def notify(self, key: RegionKey) -> None:
         """Apply what a region's gateway has reported, or has not."""
@@ -171,10 +148,10 @@ class Fleet:
 
     def drop_view(self, key: RegionKey) -> None:
         """Evaluate the region's state for the next decision."""
-        self.kept.pop(key, None)
+        self.kept.drop(key)
 
     def _changed(self, key: RegionKey) -> None:
-        self.kept.pop(key, None)
+        self.kept.drop(key)
         self.on_region_change(key)
 
     def record_report(self, key: RegionKey, address: PodAddress, received: ReceivedReport) -> None:
@@ -225,7 +202,7 @@ class Fleet:
         """Record that the region is wanted; return True when this started a wake."""
         would_wake, region = self.would_wake(key), self.regions[key]
         region.traffic.is_wake_requested = True
-        self.kept.pop(key, None)
+        self.kept.drop(key)
         # With pods the region is waking or awake already: only its Lease needs a renewal.
         return would_wake and region.traffic.start_wake(self.clock())
 
@@ -250,7 +227,7 @@ class Fleet:
         traffic, has_waited = region.traffic, not pod.free_rows
         traffic.open_requests += 1
         pod.record_sent()
-        self.kept.pop(key, None)
+        self.kept.drop(key)
         OPEN_REQUESTS.labels(*key.labels).set(traffic.open_requests)
         complete = False
         try:
@@ -271,10 +248,3 @@ class Fleet:
         """Return what decides about renewing the region's demand Lease."""
         traffic = self.regions[key].traffic
         return Activity(self.held(key), traffic.open_requests, traffic.is_wake_requested, traffic.last_finished)
-
-
-def _updated(old: PodState | None, endpoint: PodEndpoint, max_requests: int) -> PodState:
-    """Keep a pod's counters and report when its endpoint changes; a new pod may get an old one's address."""
-    pod = PodState(endpoint) if old is None or old.endpoint.name != endpoint.name else old
-    pod.endpoint, pod.max_requests = endpoint, max_requests
-    return pod

@@ -11,7 +11,8 @@ from voxfleet_gateway.decisions import snapshot
 from voxfleet_gateway.decisions.pods.pod_state import LoadReport, PodAddress, ReceivedReport
 from voxfleet_gateway.decisions.routing import RouteRequest
 from voxfleet_gateway.gateway import Gateway, open_gateway
-from voxfleet_gateway.pods import fleet as fleet_module
+from voxfleet_gateway.pods import kept_standings
+from voxfleet_gateway.pods.fleet import Fleet
 from voxfleet_gateway.regions import RegionKey, Registry
 from voxfleet_gateway.request_context import new_context
 from voxfleet_gateway.server.internal.load import load_body
@@ -72,7 +73,7 @@ def counts(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         return counted_call
 
     monkeypatch.setattr(Registry, "resolve", counting("resolve", Registry.resolve))
-    monkeypatch.setattr(fleet_module, "region_view", counting("view", snapshot.region_view))
+    monkeypatch.setattr(kept_standings, "region_view", counting("view", snapshot.region_view))
     monkeypatch.setattr("voxfleet_gateway.pods.load_poller.LoadPoller.follow", lambda _poller, _key: None)
     return counted
 
@@ -129,13 +130,13 @@ def model_map(number: int) -> dict[str, Any]:
 @pytest.mark.parametrize("models", [10, 200])
 async def test_the_work_of_an_event_does_not_grow_with_the_fleet(models: int, monkeypatch: pytest.MonkeyPatch) -> None:
     refreshed: list[str] = []
-    refresh = fleet_module.Fleet._refresh_pods
+    refresh = Fleet._refresh_pods
 
     def counting(fleet: Any, region: Any) -> None:
         refreshed.append(region.key.region)
         refresh(fleet, region)
 
-    monkeypatch.setattr(fleet_module.Fleet, "_refresh_pods", counting)
+    monkeypatch.setattr(Fleet, "_refresh_pods", counting)
     api: Any = Api()
     settings = Settings(region="eu", internal_key="key")  # type: ignore[arg-type]
     async with open_gateway(settings, api) as gateway:

@@ -241,3 +241,10 @@ class PodState:
         """How many further requests this gateway may send to the pod."""
         limit = self.max_requests if self.request_limit is None else self.request_limit
         return max(0, limit - self.open_requests)
+
+
+def updated_pod(old: PodState | None, endpoint: PodEndpoint, max_requests: int) -> PodState:
+    """Keep a pod's counters and report when its endpoint changes; a new pod may get an old one's address."""
+    pod = PodState(endpoint) if old is None or old.endpoint.name != endpoint.name else old
+    pod.endpoint, pod.max_requests = endpoint, max_requests
+    return pod
