@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 import torch
-from model_under_test import POSITIONS, ModelUnderTest, clocked_ms, noise_of, prefill_all, transformers
+from device_clocks import clocked_ms
+from model_under_test import POSITIONS, ModelUnderTest, noise_of, prefill_all, transformers
 from result_file import Results, for_each
 from torch import Tensor
 from voxfleet_inference.model.layers.kv_cache import AttentionMetadata

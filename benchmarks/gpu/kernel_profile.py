@@ -12,8 +12,9 @@ from functools import partial
 from typing import Any
 
 import torch
-from model_under_test import ModelUnderTest, noise_of, parts_of, prefill_all
+from model_under_test import ModelUnderTest, noise_of, prefill_all
 from result_file import Results, for_each
+from step_times import parts_of
 from torch.autograd.profiler import profile  # that of torch.profiler imports the whole compiler first
 
 MAX_NAMES = 8  # of kernels in the result

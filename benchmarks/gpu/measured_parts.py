@@ -13,11 +13,12 @@ import torch
 from comparisons import measure_contexts, measure_kernels, measure_plain
 from engine_streams import measure_streams, measure_text
 from kernel_profile import measure_profile
-from model_under_test import ModelUnderTest, machine, measure_steps
+from model_under_test import ModelUnderTest, machine
 from parity_checks import measure_parity
 from part_supervisor import NO_DEVICE, PARTS, WITHOUT_MODEL
 from reference_package import measure_reference
 from result_file import DeadDeviceError, Measure, ResultFile, Results, print_line
+from step_times import measure_steps
 
 DEAD = 3  # exit status
 

@@ -1,28 +1,25 @@
-"""The model on the device: created, optimized, captured; and the times of its steps by batch size and by part.
+"""The model on the device: created, optimized, captured, as a server starts it.
 
-Knows: the model's parts. Times on a GPU are between events of the device. Parts are captured as graphs, so that the
-host's speed does not count; a step is timed as a server runs it: fill a graph's inputs and replay it.
+Knows: the model, its slots and a prompt for them. Does not know: what is measured of it (step_times.py and others).
 """
 
 from __future__ import annotations
 
 import gc
-import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
-from result_file import Results, for_each
+from device_clocks import captured, median_ms
+from result_file import Results
 from torch import Tensor
 from voxfleet_inference.model.cuda.codec import CodecDtype
 from voxfleet_inference.model.cuda.graphs import StepGraphs
 from voxfleet_inference.model.cuda.optimize import optimize_model
 from voxfleet_inference.model.cuda.shapes import Sizes, tiny_sizes
-from voxfleet_inference.model.layers.kv_cache import AttentionMetadata
 from voxfleet_inference.model.random_weights.random_model import random_model
 from voxfleet_inference.model.runner.decoding import DecodingSettings, Prompt
 from voxfleet_inference.model.runner.model_runner import ModelRunner, RunnerConfig
@@ -31,7 +28,6 @@ from voxfleet_inference.worker.voxcpm_backend import VoxCpmBackend
 
 POSITIONS = 256  # KV positions of each slot
 PROMPT = Prompt([300 + index for index in range(50)])  # 50 tokens, none of them a control token
-REPEATS = {"cuda": 20, "cpu": 3}  # of which the median counts; on a CPU a step takes long
 PrintLine = Callable[[str], None]
 
 
@@ -124,8 +120,7 @@ class ModelUnderTest:
         """Return the median time of `work`: between events on a GPU, and captured as a graph in mode "recorded"."""
         run = captured(work, self._capture_stream()) if self.is_gpu and self.mode == "recorded" else work
         run()
-        clock = _between_events if self.is_gpu else clocked_ms
-        return statistics.median(clock(run) for _ in range(REPEATS[self.device.type]))
+        return median_ms(run, self.device.type)
 
     def _capture_stream(self) -> torch.cuda.Stream:
         """One stream for all captures, because cuBLAS allocates a workspace for every stream."""
@@ -192,36 +187,6 @@ def rounded_rotary(sizes: Sizes, device: torch.device, dtype: torch.dtype) -> An
     return RotaryTable(sizes.base_lm.rotary, sizes.max_length, device, dtype)
 
 
-def captured(work: Callable[[], object], stream: Any) -> Callable[[], object]:
-    """Capture `work` as a CUDA graph; returns its replay."""
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        for _ in range(2):
-            work()
-    torch.cuda.synchronize()
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph, stream=stream):
-        work()
-    return graph.replay
-
-
-def clocked_ms(work: Callable[[], object]) -> float:
-    """Return the milliseconds of `work` on the host's clock."""
-    began = time.perf_counter()
-    work()
-    return 1e3 * (time.perf_counter() - began)
-
-
-def _between_events(run: Callable[[], object]) -> float:
-    """Return the milliseconds between two events of the device around `run`."""
-    before, after = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
-    before.record()
-    run()
-    after.record()
-    after.synchronize()
-    return float(before.elapsed_time(after))
-
-
 def prefill_all(runner: ModelRunner, rows: int, positions: int = POSITIONS) -> None:
     """Admit and prefill a sentence in each of the first `rows` slots."""
     for slot in range(rows):
@@ -240,36 +205,3 @@ def first_step(runner: ModelRunner) -> None:
     """Take one step of one row without a graph: kernels are compiled, or loaded from the cache."""
     prefill_all(runner, 1)
     runner.step([0], noise_of(runner, 1))
-
-
-def measure_steps(target: ModelUnderTest, batches: Sequence[int], deadline: float) -> Iterator[Results]:
-    """Measure a step and its parts by batch size; every row has a prompt of 51 positions."""
-    yield from for_each("rows", batches, deadline, partial(_step_and_parts, target), target.free)
-
-
-@torch.inference_mode()
-def _step_and_parts(target: ModelUnderTest, rows: int) -> Results:
-    target.check_rows(rows)
-    runner = target.started_runner()
-    prefill_all(runner, rows)
-    given = noise_of(runner, rows).to(target.device, target.dtype)
-    step = partial(runner.step_fn, runner.batch_of(list(range(rows))), given)  # a graph, filled and replayed
-    step()
-    clock = _between_events if target.is_gpu else clocked_ms
-    step_ms = statistics.median(clock(step) for _ in range(REPEATS[target.device.type]))
-    parts = {name: target.milliseconds(work) for name, work in parts_of(runner, rows, given).items()}
-    return {"step_ms": step_ms, "times_real_time": rows * target.patch_seconds / step_ms * 1e3, "part_ms": parts}
-
-
-def parts_of(runner: ModelRunner, rows: int, noise: Tensor) -> dict[str, Callable[[], object]]:
-    """Return the parts of a step as functions that run alone."""
-    here = runner.batch_of(list(range(rows)))
-    states, network = runner.slot_states.gather(here), runner.network
-    collected = network.embed_patches(noise[:, None])
-    metadata = AttentionMetadata.after(states.first, states.lengths, 1, here.extents)
-    return {
-        "solver": lambda: network.sample_patch(noise, states.previous, states.hidden, states.guidance),
-        "codec": lambda: runner.decode_audio(here, noise),
-        "encoder": lambda: network.embed_patches(noise[:, None]),
-        "lms": lambda: network.forward_lms(collected[:, :0], collected, runner.kv_caches, metadata),
-    }

@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from model_under_test import ModelUnderTest, clocked_ms
+from device_clocks import clocked_ms
+from model_under_test import ModelUnderTest
 from result_file import Results, describe
 
 STEPS = 8  # timed

@@ -27,12 +27,12 @@ SMALL = ("--device=cpu", "--size=tiny", "--batches=1,2", "--streams=1,2", "--pat
 FAULTY = f"""
 import os, sys, time
 sys.path[:0] = [{str(BENCHMARKS)!r}, {str(BENCHMARKS / "gpu")!r}]
-import gpu_bench, model_under_test, measured_parts, result_file
+import gpu_bench, model_under_test, measured_parts, result_file, step_times
 
 def fail(*_):
     raise RuntimeError("operation not permitted when stream is capturing")
 
-step_and_parts = model_under_test._step_and_parts
+step_and_parts = step_times._step_and_parts
 def die_at_two(bench, rows):
     if rows == 2:
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
@@ -42,7 +42,7 @@ def hang(*_):
     time.sleep(60)
 
 model_under_test.StepGraphs = fail
-model_under_test._step_and_parts = die_at_two
+step_times._step_and_parts = die_at_two
 measured_parts.measure_streams = lambda *_: os._exit(9)
 measured_parts.measure_text = hang
 result_file.GRACE_SECONDS = 0.1

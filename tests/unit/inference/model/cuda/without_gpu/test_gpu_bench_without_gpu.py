@@ -14,12 +14,13 @@ from typing import Any, Self
 import pytest
 import torch
 from fake_cuda import FakeCuda
-from voxfleet_inference.engine import step_executor
+from voxfleet_inference.engine.steps import step_executor
 from voxfleet_inference.model.cuda.shapes import Sizes, tiny_sizes
 
 BENCHMARKS = Path(__file__).parents[6] / "benchmarks"
 sys.path[:0] = [str(BENCHMARKS), str(BENCHMARKS / "gpu")]
 
+import device_clocks  # noqa: E402
 import engine_streams  # noqa: E402
 import gpu_bench  # noqa: E402 - the path first
 import kernel_profile  # noqa: E402
@@ -80,7 +81,7 @@ def gpu(fake_cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCu
     monkeypatch.setattr(torch, "Generator", FakeGenerator)
     monkeypatch.setattr(model_under_test, "tiny_sizes", smallest_sizes)
     monkeypatch.setattr(measured_parts, "PARTS", dict.fromkeys(measured_parts.PARTS, 500))  # modes take their time
-    monkeypatch.setitem(model_under_test.REPEATS, "cuda", 2)
+    monkeypatch.setitem(device_clocks.REPEATS, "cuda", 2)
     monkeypatch.setattr(step_executor, "ThreadPoolExecutor", ThreadWithGpu)
     monkeypatch.setattr(kernel_profile, "profile", lambda **_: profiling(fake_cuda))
     before = [switches.allow_tf32 for switches in SWITCHES]
