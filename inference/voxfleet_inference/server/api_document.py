@@ -8,7 +8,6 @@ Does not know: how requests are handled. OpenAPI cannot describe a WebSocket; do
 from __future__ import annotations
 
 from collections.abc import Mapping
-from http import HTTPStatus
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -149,6 +148,20 @@ _RESPONSES: Final[Mapping[tuple[str, str], tuple[_Schema, tuple[int, ...]]]] = {
     ("get", "/health/live"): (_json("State", "This process should not be killed."), ()),
     ("get", "/health/ready"): (_json("State", "New requests are admitted."), ()),
 }
+_ERRORS: Final[Mapping[int, str]] = {
+    400: "A field, a header or the JSON is wrong; `param` names the field, the message what it must be.",
+    401: "No API key, or an unknown one.",
+    403: "The request is of another website's page; `--allowed-origins` names those that may.",
+    404: "There is no model, voice, consent or session of this name.",
+    408: "The body came too slowly.",
+    413: "The body is too large; the message has the limit.",
+    415: "The body is compressed, or of a media type that is not accepted.",
+    429: "This tenant's share of the server is used up; `Retry-After` says when to try again.",
+    500: "The engine failed before the first byte.",
+    501: "The settings of this server do not offer it; the message names the setting.",
+    503: "The server loads, drains, has failed or is full: `code` says which, `Retry-After` when to try again.",
+    507: "The limit of stored voices, or the disk, is full.",
+}
 _STATES: Final[Mapping[str, str]] = {
     "/health/live": "This process should be killed; `message` says why.",
     "/health/ready": "New requests are rejected; `message` says why.",
@@ -206,4 +219,4 @@ def _name_bounds(fields: dict[str, Any]) -> None:
 
 
 def _error(status: int) -> _Schema:
-    return _json("Error", HTTPStatus(status).phrase)
+    return _json("Error", _ERRORS[status])

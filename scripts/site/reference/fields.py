@@ -6,7 +6,7 @@ Does not know: which message has them.
 
 from __future__ import annotations
 
-from reference.schema_words import Schema, table, type_of
+from reference.schema_words import Schema, in_code, table, type_of
 
 
 def fields_of(schema: Schema) -> list[str]:
@@ -28,7 +28,7 @@ def sent_fields_of(schema: Schema) -> list[str]:
 def _presence(field: Schema, *, is_required: bool) -> str:
     if is_required:
         return "required"
-    return f"`{field['default']}`" if field.get("default") not in {None, ""} else ""
+    return in_code(field["default"]) if field.get("default") not in {None, ""} else ""
 
 
 def _must_be(field: Schema) -> str:

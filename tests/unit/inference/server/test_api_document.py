@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any
 
 import httpx
@@ -27,6 +28,8 @@ async def test_every_operation_has_its_responses(server: Any) -> None:
             assert {"400", "401"} <= operation["responses"].keys(), (method, path)
             assert operation["security"] == [{}, {"apiKey": []}]
             assert all(each["content"]["application/json"]["schema"]["$ref"].endswith("/Error") for each in errors)
+            phrases = {each.phrase for each in HTTPStatus}
+            assert not [each for each in errors if each["description"] in phrases], "a phrase says nothing new"
 
 
 async def test_speech_has_every_media_type_that_it_sends(server: Any) -> None:
