@@ -122,6 +122,11 @@ def test_files_that_commands_name_exist(site: Site) -> None:
     assert [f"{each.place}: {word}" for each, word in named if not (ROOT / word).exists()] == []
 
 
+def test_no_page_installs_the_package_from_an_index_that_does_not_have_it(site: Site) -> None:
+    found = [str(page) for page in pages(site) if re.search(r"pip install '?voxfleet", page.read_text())]
+    assert [each for each in found if "CHANGELOG" not in each] == []
+
+
 def test_a_release_of_helm_has_one_namespace_on_all_pages(site: Site) -> None:
     changing = {"install", "upgrade", "uninstall", "rollback"}
     found = [each for each in commands(site, "helm") if each.words[1] in changing]
