@@ -24,7 +24,7 @@ def _named(schema: Schema) -> str:
         name = schema["$ref"].rpartition("/")[2]
         return f"[{name}](#{name.lower()})"
     values = [schema["const"]] if "const" in schema else schema.get("enum", ())
-    return ", ".join(f"`{value}`" for value in values)
+    return ", ".join(f"`{value}`" if isinstance(value, str) else in_code(value) for value in values)
 
 
 def _composed(schema: Schema) -> str:
