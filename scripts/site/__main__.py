@@ -1,10 +1,10 @@
 """`make docs`: checks the links, copies the pages into .site/pages, and has Zensical build .site/html.
 
-python scripts/site [--check] [--external]
+python scripts/site [--check] [--external] [--commands]
 
 --check      check links and navigation only, build nothing
 --external   also print the addresses outside of the repository; they are never requested
-    --commands   also print how many commands of the pages are tested, and how
+--commands   also print how many commands of the pages are tested, and how
 """
 
 from __future__ import annotations
