@@ -90,3 +90,55 @@ test("a pause keeps the place", () => {
   buffer.pause(false);
   expect(fill(buffer).block).toEqual([5, 6, 7, 8]);
 });
+
+/** A buffer whose six samples have been played. */
+function played(): PlaybackBuffer {
+  const buffer = new PlaybackBuffer(100);
+  buffer.start(4, [8]);
+  buffer.write(ramp(1, 6));
+  fill(buffer);
+  return buffer;
+}
+
+test("a silence between two parts is a wait and no underrun, and ends as playback starts", () => {
+  const buffer = played();
+  buffer.between();
+  expect(fill(buffer)).toEqual({ block: [5, 6, 0, 0], events: ["wait"] });
+  expect(fill(buffer).events).toEqual([]);
+  expect([buffer.underruns, buffer.waits, buffer.isWaiting]).toEqual([0, 1, true]);
+  buffer.write(ramp(7, 3));
+  expect(fill(buffer).block, "as much as at the start").toEqual([0, 0, 0, 0]);
+  buffer.write(ramp(10, 1));
+  expect(fill(buffer)).toEqual({ block: [7, 8, 9, 10], events: [] });
+  expect(buffer.isWaiting).toBe(false);
+  expect(fill(buffer).events, "audio of this part is due").toEqual(["underrun"]);
+});
+
+test("a next part in time is no silence", () => {
+  const buffer = played();
+  buffer.between();
+  buffer.write(ramp(7, 2));
+  expect(fill(buffer)).toEqual({ block: [5, 6, 7, 8], events: [] });
+  expect([buffer.underruns, buffer.waits]).toEqual([0, 0]);
+});
+
+test("what is left of a part is played, also where an underrun waits for more", () => {
+  const buffer = played();
+  expect(fill(buffer).events).toEqual(["underrun"]);
+  buffer.write(ramp(7, 3));
+  buffer.between();
+  expect(fill(buffer)).toEqual({ block: [7, 8, 9, 0], events: ["wait"] });
+  expect([buffer.underruns, buffer.waits]).toEqual([1, 1]);
+});
+
+test("an empty ring was no underrun where its sender says afterwards that nothing was due", () => {
+  const between = played();
+  expect(fill(between).events).toEqual(["underrun"]);
+  between.between();
+  expect([between.underruns, between.waits, between.isWaiting]).toEqual([0, 1, true]);
+  const ending = played();
+  expect(fill(ending).events).toEqual(["underrun"]);
+  ending.finish();
+  expect(fill(ending).events).toEqual(["ended"]);
+  expect([ending.underruns, ending.waits]).toEqual([0, 0]);
+});

@@ -8,6 +8,7 @@ import { BrokenOffError } from "../../src/speak/playback/engine/speechRequest";
 import { DEFAULT_SETTINGS } from "../../src/speak/settings/settings";
 
 const SETTINGS = { ...DEFAULT_SETTINGS, text: "One.", model: "voxcpm-1.5", speed: 1.5 };
+const SENTENCE = "A sentence of some words, which is as long as those of a book.";
 const STARTED = { type: "sentence.started", index: 0, text: "One.", at_seconds: 0 } as const;
 const DONE: ServerMessage = {
   type: "session.done",
@@ -32,7 +33,7 @@ function parts(open: (given: RtcOptions) => Promise<RtcSession>, connectMillisec
     calls.push("play");
     return () => calls.push("silent");
   };
-  return liveParts(SETTINGS, { signal: new AbortController().signal, play, open, connectMilliseconds });
+  return liveParts(SETTINGS, { signal: new AbortController().signal, limit: 4096, play, open, connectMilliseconds });
 }
 
 async function opened(given: RtcOptions): Promise<RtcSession> {
@@ -115,11 +116,37 @@ test("a session that is connected ahead gets its text over the data channel", as
   const ahead = new ConnectionAhead(opened);
   await ahead.prepare(SETTINGS);
   const play = () => () => undefined;
-  const generator = liveParts(SETTINGS, { signal: new AbortController().signal, play, ahead });
+  const generator = liveParts(SETTINGS, { signal: new AbortController().signal, limit: 4096, play, ahead });
   expect((await generator.next()).value).toEqual({ kind: "head" });
   expect(calls).toEqual(["append One.", "end"]);
   options?.events?.message?.(DONE);
   expect(await rest(generator)).toEqual([{ kind: "done" }]);
+});
+
+test("a long text follows over the data channel, as much as the server lets wait", async () => {
+  const [text, limit] = [`${SENTENCE} `.repeat(40), 1024];
+  const play = () => () => undefined;
+  const given = { signal: new AbortController().signal, limit, play, open: opened };
+  const generator = liveParts({ ...SETTINGS, text }, given);
+  await generator.next();
+  expect(options?.messages).toHaveLength(1);
+  const input = String(Object(options?.messages[0]).input);
+  options?.events?.message?.({ ...STARTED, text: SENTENCE });
+  await generator.next();
+  const appended = () => calls.filter((call) => call.startsWith("append ")).map((call) => call.slice("append ".length));
+  for (let index = 1; index < 40; index++) {
+    const [sent, spoken] = [input + appended().join(""), (SENTENCE.length + 1) * index];
+    expect(text.startsWith(sent)).toBe(true);
+    expect(sent.length - spoken, "what may wait").toBeLessThanOrEqual(limit);
+    expect(sent.length, "something waits").toBeGreaterThan(Math.min(spoken, text.length - 1));
+    options?.events?.message?.({ ...STARTED, index, text: SENTENCE });
+    await generator.next();
+  }
+  expect(input + appended().join("")).toBe(text);
+  expect(calls.at(-1)).toBe("end");
+  options?.events?.message?.(DONE);
+  expect(await rest(generator)).toEqual([{ kind: "done" }]);
+  expect(calls.filter((call) => call === "end")).toHaveLength(1);
 });
 
 test("A connection waits for the ICE servers, without which it may find no way", async () => {
@@ -138,7 +165,7 @@ test("A connection waits for the ICE servers, without which it may find no way",
   );
   const source = new LiveSource();
   source.prepare();
-  const failed = expect(source.parts(SETTINGS, new AbortController().signal).next()).rejects.toThrow("enough");
+  const failed = expect(source.parts(SETTINGS, 4096, new AbortController().signal).next()).rejects.toThrow("enough");
   await new Promise((done) => setTimeout(done, 10));
   expect(configurations).toEqual([]);
   const servers = [{ urls: "turn:turn.example.com" }];

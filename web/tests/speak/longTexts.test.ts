@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { lengthOf } from "../../src/speak/playback/engine/long/longSpeech";
+import { isTooLong } from "../../src/speak/playback/engine/long/longSpeech";
 import { characterCount, textParts } from "../../src/speak/playback/engine/long/textParts";
 
 const texts = (text: string, limit: number) => textParts(text, limit).map((part) => part.text);
@@ -142,12 +142,10 @@ test("any text: parts are within the limit, have speech, split no pair, and are 
   }
 });
 
-test("a text is one request, several, or too long, by the server's count", () => {
-  expect(lengthOf("😀".repeat(10), 10)).toBe("one");
-  expect(lengthOf("😀".repeat(11), 10)).toBe("several");
-  expect(lengthOf("😀".repeat(100_000), 10)).toBe("several");
-  expect(lengthOf("😀".repeat(100_001), 10)).toBe("tooLong");
-  expect(lengthOf("a".repeat(100_001), 200_000)).toBe("one");
+test("a text is too long by the server's count", () => {
+  expect(isTooLong("😀".repeat(100_000), 10)).toBe(false);
+  expect(isTooLong("😀".repeat(100_001), 10)).toBe(true);
+  expect(isTooLong("a".repeat(100_001), 200_000)).toBe(false);
 });
 
 test.each([

@@ -1,63 +1,8 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import type { Clip } from "../../src/shared/audio/clip";
 import { LiveSource } from "../../src/speak/playback/engine/live/liveParts";
-import { type Player, SpeechEngine } from "../../src/speak/playback/engine/speechEngine";
+import { SpeechEngine } from "../../src/speak/playback/engine/speechEngine";
 import type { FinishedSpeech } from "../../src/speak/playback/finishedSpeech";
-import { DEFAULT_SETTINGS } from "../../src/speak/settings/settings";
-
-const SETTINGS = { ...DEFAULT_SETTINGS, text: "First one. Second one.", model: "voxcpm-1.5" };
-const PATCH = 3840; // samples of 160 ms
-
-class FakePlayer implements Player {
-  onEvent: Player["onEvent"] = () => {};
-  calls: string[] = [];
-  clip: Clip | null = null;
-  positionSeconds = 0;
-  setVolume = () => {};
-  prepare = () => this.calls.push("prepare");
-  unlock = () => this.calls.push("unlock");
-  grown = () => this.calls.push("grown");
-  finish = () => this.calls.push("finish");
-  stop = () => this.calls.push("stop");
-  pause = (isPaused: boolean) => this.calls.push(`pause ${isPaused}`);
-  play = (clip: Clip, from: number) => {
-    this.clip = clip;
-    this.calls.push(`play ${from}`);
-  };
-}
-
-function delta(fields: Record<string, unknown> = {}): string {
-  const audio = btoa(String.fromCharCode(...new Uint8Array(new Int16Array(PATCH).fill(1000).buffer)));
-  return `data: ${JSON.stringify({ type: "speech.audio.delta", audio, ...fields })}\n\n`;
-}
-
-const start = (index: number, text: string, at_seconds: number) => ({ sentence_starts: [{ index, text, at_seconds }] });
-const DONE = `data: ${JSON.stringify({ type: "speech.audio.done", usage: {}, sentences: [] })}\n\n`;
-
-/** A response whose text is sent when the test says so. */
-class Server {
-  requests: { body: Record<string, unknown>; signal: AbortSignal }[] = [];
-  #controller!: ReadableStreamDefaultController<Uint8Array>;
-  headers: Record<string, string> = {};
-
-  fetch = async (_path: string, init: RequestInit) => {
-    this.requests.push({ body: JSON.parse(String(init.body)), signal: init.signal as AbortSignal });
-    const body = new ReadableStream<Uint8Array>({
-      start: (controller) => {
-        this.#controller = controller;
-      },
-    });
-    return new Response(body, { headers: this.headers });
-  };
-
-  send(text: string): void {
-    this.#controller.enqueue(new TextEncoder().encode(text));
-  }
-
-  close(): void {
-    this.#controller.close();
-  }
-}
+import { DONE, delta, FakePlayer, LONG, SETTINGS, Server, start } from "./engineFakes";
 
 let server: Server;
 let player: FakePlayer;
@@ -89,10 +34,10 @@ test("audio is played as it arrives, and sentences are marked as they are played
   expect(player.calls).toContain("play 0");
   expect(state()).toMatchObject({ phase: "waiting", region: "eu-west", route: "nearest", audible: -1 });
   player.onEvent({ type: "started", atMilliseconds: performance.now() });
-  player.onEvent({ type: "progress", underruns: 0 });
+  player.onEvent({ type: "progress", underruns: 0, waits: 0, isWaiting: false });
   expect(state()).toMatchObject({ phase: "playing", audible: 0 });
   player.positionSeconds = 0.2;
-  player.onEvent({ type: "progress", underruns: 1 });
+  player.onEvent({ type: "progress", underruns: 1, waits: 0, isWaiting: false });
   expect(state()).toMatchObject({ audible: 1, underruns: 1 });
   const range = state().ranges[1];
   expect(SETTINGS.text.slice(range?.start, range?.stop)).toBe("Second one.");
@@ -195,77 +140,6 @@ test("a server that cannot be reached, and a browser without output, are faults"
   expect(state()).toMatchObject({ phase: "failed", fault: { kind: "noSound" } });
 });
 
-const LONG = { ...SETTINGS, text: "First one is here. Second one.\n\nThird one is here. Last one." };
-
-test("a long text is one speech of several requests, the next one after all audio of the former", async () => {
-  engine.requestCharacters = 40;
-  server.headers = { "Voxfleet-Region": "eu-west" };
-  engine.speak({ ...LONG, seed: null, speed: 2 });
-  await vi.waitFor(() => expect(server.requests).toHaveLength(1));
-  server.send(delta(start(0, "First one is here.", 0)) + delta(start(1, "Second one.", 0.16)));
-  await vi.waitFor(() => expect(state().sentences).toHaveLength(2));
-  server.send(DONE);
-  await new Promise((done) => setTimeout(done, 20));
-  expect(server.requests, "the former response has not ended").toHaveLength(1);
-  const { moments } = state();
-  server.headers = { "Voxfleet-Region": "us-east" };
-  server.close();
-  await vi.waitFor(() => expect(server.requests).toHaveLength(2));
-  expect(server.requests.map(({ body }) => body.input)).toEqual([LONG.text.slice(0, 30), LONG.text.slice(30)]);
-  expect(server.requests[1]?.body.seed).toBe(server.requests[0]?.body.seed);
-  expect(finished, "not before the last part").toEqual([]);
-  const late = [
-    { index: 0, text: "Third one is here.", at_seconds: 0 },
-    { index: 1, text: "Last one.", at_seconds: 0.1 },
-  ];
-  server.send(`${delta()}data: ${JSON.stringify({ type: "speech.audio.done", usage: {}, sentences: late })}\n\n`);
-  server.close();
-  await vi.waitFor(() => expect(finished).toHaveLength(1));
-  const pause = 0.8 / 2; // of a paragraph, at twice the speed
-  expect(finished[0]).toMatchObject({ isComplete: true, region: "eu-west", settings: { text: LONG.text } });
-  expect(finished[0]?.durationSeconds).toBeCloseTo(0.48 + pause);
-  expect(finished[0]?.sentences.map(({ index }) => index)).toEqual([0, 1, 2, 3]);
-  expect(finished[0]?.sentences[2]?.atSeconds).toBeCloseTo(0.32 + pause);
-  expect(finished[0]?.sentences[3]?.atSeconds).toBeCloseTo(0.42 + pause);
-  const marked = state().ranges.map((range) => LONG.text.slice(range?.start, range?.stop));
-  expect(marked).toEqual(["First one is here.", "Second one.", "Third one is here.", "Last one."]);
-  expect(state().moments, "figures are of the first part").toEqual(moments);
-  expect(
-    player.calls.filter((call) => call.startsWith("play")),
-    "one clip",
-  ).toEqual(["play 0"]);
-  expect(player.calls.filter((call) => call === "finish")).toHaveLength(1);
-});
-
-test("an error in a later part keeps what has been spoken and is shown with its time to wait", async () => {
-  engine.requestCharacters = 40;
-  engine.speak(LONG);
-  await vi.waitFor(() => expect(server.requests).toHaveLength(1));
-  server.send(delta(start(0, "First one is here.", 0)) + DONE);
-  const error = { error: { message: "too many requests", param: null, type: "rate_limit" } };
-  vi.stubGlobal("fetch", async () => Response.json(error, { status: 429, headers: { "Retry-After": "7" } }));
-  server.close();
-  await vi.waitFor(() => expect(state().fault).not.toBeNull());
-  expect(state().fault).toMatchObject({ kind: "rest", message: "too many requests" });
-  expect(state().fault?.retryAt).toBeGreaterThan(Date.now());
-  expect(state().phase, "what has arrived is played to its end").toBe("waiting");
-  expect(finished).toMatchObject([{ isComplete: false }]);
-});
-
-test("a stop in a later part ends its request and sends no other", async () => {
-  engine.requestCharacters = 20;
-  engine.speak(LONG);
-  await vi.waitFor(() => expect(server.requests).toHaveLength(1));
-  server.send(delta() + DONE);
-  server.close();
-  await vi.waitFor(() => expect(server.requests).toHaveLength(2));
-  engine.stop();
-  expect(server.requests[1]?.signal.aborted).toBe(true);
-  await new Promise((done) => setTimeout(done, 20));
-  expect(server.requests).toHaveLength(2);
-  expect(finished).toMatchObject([{ isComplete: false }]);
-});
-
 test("a text that no browser could hold is refused with a fault and without a request", async () => {
   engine.speak({ ...SETTINGS, text: "a ".repeat(50_001) });
   expect(state()).toMatchObject({ phase: "failed", isArriving: false, fault: { kind: "tooLong" } });
@@ -273,23 +147,23 @@ test("a text that no browser could hold is refused with a fault and without a re
   expect(server.requests).toEqual([]);
 });
 
-test("a text that is longer than a real-time session takes comes over HTTP, and says so", async () => {
+test("a session is connected ahead once real time is chosen", () => {
+  const live = new LiveSource();
+  const connect = vi.spyOn(live, "connect").mockImplementation(() => {});
+  vi.spyOn(live, "prepare").mockImplementation(() => {});
+  const speaking = new SpeechEngine(player, live);
+  speaking.connectAhead(SETTINGS);
+  expect(connect, "real time is not chosen").not.toHaveBeenCalled();
+  speaking.setLive(true);
+  speaking.connectAhead(LONG);
+  expect(connect).toHaveBeenCalledOnce();
+});
+
+test("a text longer than a small limit comes over HTTP though real time is chosen, and says so", async () => {
   engine.requestCharacters = 40;
   engine.setLive(true);
   engine.speak(LONG);
   await vi.waitFor(() => expect(server.requests).toHaveLength(1));
   expect(state()).toMatchObject({ isLive: false, withoutRtc: "length" });
   engine.stop();
-});
-
-test("no session is connected ahead for a text that will come over HTTP", () => {
-  const live = new LiveSource();
-  const connect = vi.spyOn(live, "connect").mockImplementation(() => {});
-  const speaking = new SpeechEngine(player, live);
-  speaking.requestCharacters = 40;
-  speaking.setLive(true);
-  speaking.connectAhead(LONG);
-  expect(connect).not.toHaveBeenCalled();
-  speaking.connectAhead(SETTINGS);
-  expect(connect).toHaveBeenCalledOnce();
 });

@@ -24,7 +24,7 @@ export function SpeechNotice() {
           {t(`withoutRtc.${state.withoutRtc}`)}
         </Text>
       )}
-      {state.fault ? <Fault fault={state.fault} /> : state.phase === "waiting" && <Waiting state={state} />}
+      {state.fault ? <Fault fault={state.fault} /> : <Wait state={state} />}
     </>
   );
 }
@@ -39,15 +39,24 @@ function useNow(): number {
   return now;
 }
 
-function Waiting({ state }: { state: SpeechState }) {
+/** What nothing sounds for: the first audio, or the next part of a long text. */
+function Wait({ state }: { state: SpeechState }) {
+  if (state.phase === "waiting") {
+    const key = state.isHeld ? heldKey(state) : "firstAudio";
+    return <Waiting key="first" since={state.clickedAt} what={key} region={state.region} />;
+  }
+  if (state.phase !== "playing" || state.waitingSince === null) return null;
+  return <Waiting key="next" since={state.waitingSince} what="nextPart" region={null} />;
+}
+
+function Waiting({ since, what, region }: { since: number; what: string; region: string | null }) {
   const { t } = useTranslation("speak");
-  const waited = useNow() - state.clickedAt;
+  const waited = useNow() - since;
   if (waited < PATIENCE_MILLISECONDS) return null;
-  const key = state.isHeld ? heldKey(state) : "firstAudio";
   return (
     <Group gap="xs">
       <Text size="sm" role="status">
-        {t(`waiting.${key}`, { region: state.region })}
+        {t(`waiting.${what}`, { region })}
       </Text>
       <Text size="sm" c="dimmed" aria-hidden="true">
         {t("waiting.seconds", { seconds: Math.floor(waited / 1000) })}
@@ -91,7 +100,8 @@ function faultText(fault: SpeechFault, engine: SpeechEngine, t: TFunction<"speak
   if (fault.kind === "silent") return t("fault.silentHint");
   if (fault.kind === "noConnection") return t("fault.noConnectionHint"); // browsers have English words for it, if any
   if (fault.kind !== "brokenOff") return fault.message;
-  return t(engine.durationSeconds > 0 ? "fault.brokenOffHint" : "fault.nothingArrivedHint");
+  if (engine.durationSeconds > 0) return t("fault.brokenOffHint");
+  return t(engine.state().audible >= 0 ? "fault.liveBrokenOffHint" : "fault.nothingArrivedHint");
 }
 
 function tooLongText(text: string, t: TFunction<"speak">): string {

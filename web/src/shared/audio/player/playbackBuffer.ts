@@ -1,9 +1,10 @@
 // Decides what the audio thread plays next: waits for enough samples, plays, counts underruns, fades where it is stopped.
+// An underrun is a silence while samples were due. Where none were, between two parts of a text or at the end, it is none.
 // Pure; `PlaybackProcessor` in player.worklet.ts is the thin shell around it.
 import { RingBuffer } from "./ringBuffer";
 
 export type BufferState = "stopped" | "filling" | "playing" | "ended";
-export type BufferEvent = "started" | "underrun" | "ended";
+export type BufferEvent = "started" | "underrun" | "wait" | "ended";
 
 const NOTHING: readonly BufferEvent[] = [];
 
@@ -11,12 +12,16 @@ export class PlaybackBuffer {
   readonly #ring: RingBuffer;
   #state: BufferState = "stopped";
   #isFinal = false; // no samples follow those in the ring
+  #isDue = true; // more samples are due; false between two parts of a text
   isPaused = false;
   #isCut = false; // the next block fades out, so that a stop makes no click
   #needed = 0; // samples, before playback goes on
+  #startNeeded = 0; // the same, at the start and after a wait
   #resumeSamples: readonly number[] = []; // what is needed after the first underrun, the second, ...
   played = 0; // samples since start()
   underruns = 0;
+  waits = 0; // silences between two parts
+  #silence: "underrun" | "wait" | null = null; // since the ring was empty, until the next samples
 
   constructor(capacity: number) {
     this.#ring = new RingBuffer(capacity);
@@ -24,6 +29,11 @@ export class PlaybackBuffer {
 
   get state(): BufferState {
     return this.#state;
+  }
+
+  /** Whether nothing sounds because the next part has sent nothing yet. */
+  get isWaiting(): boolean {
+    return this.#silence === "wait";
   }
 
   get buffered(): number {
@@ -35,18 +45,29 @@ export class PlaybackBuffer {
     this.#ring.clear();
     this.#state = "filling";
     this.#isFinal = this.isPaused = this.#isCut = false;
-    this.#needed = neededSamples;
+    this.#isDue = true;
+    this.#needed = this.#startNeeded = neededSamples;
     this.#resumeSamples = resumeSamples;
     this.played = 0;
-    this.underruns = 0;
+    this.underruns = this.waits = 0;
+    this.#silence = null;
   }
 
   write(samples: Float32Array): number {
+    this.#isDue = true;
+    this.#silence = null;
     return this.#ring.write(samples);
+  }
+
+  /** No samples are due until the next ones come: those of the next part. */
+  between(): void {
+    this.#isDue = false;
+    if (this.#takeBackUnderrun()) this.#wait();
   }
 
   finish(): void {
     this.#isFinal = true;
+    this.#takeBackUnderrun();
   }
 
   pause(isPaused: boolean): void {
@@ -67,11 +88,17 @@ export class PlaybackBuffer {
   }
 
   #fillOrWait(block: Float32Array): readonly BufferEvent[] {
-    if (this.#ring.length < this.#needed && !this.#isFinal) return silent(block);
+    if (!this.#isReady()) return silent(block);
     const isFirst = this.played === 0;
     this.#state = "playing";
     const events = this.#play(block);
     return isFirst && this.played > 0 ? ["started", ...events] : events;
+  }
+
+  /** Whether as much is in the ring as is waited for, or all of a part. */
+  #isReady(): boolean {
+    if (this.#ring.length >= this.#needed || this.#isFinal) return true;
+    return !this.#isDue && this.#ring.length > 0;
   }
 
   #play(block: Float32Array): readonly BufferEvent[] {
@@ -82,11 +109,28 @@ export class PlaybackBuffer {
       this.#state = "ended";
       return ["ended"];
     }
+    this.#state = "filling";
+    if (!this.#isDue) return this.#wait();
     const most = this.#resumeSamples.length - 1;
     this.#needed = this.#resumeSamples[Math.min(this.underruns, most)] ?? this.#needed;
     this.underruns++;
-    this.#state = "filling";
+    this.#silence = "underrun";
     return ["underrun"];
+  }
+
+  #wait(): readonly BufferEvent[] {
+    this.#needed = this.#startNeeded;
+    this.waits++;
+    this.#silence = "wait";
+    return ["wait"];
+  }
+
+  /** The ring was empty because all had been played, which its sender says only now; whether that is so. */
+  #takeBackUnderrun(): boolean {
+    if (this.#silence !== "underrun") return false;
+    this.#silence = null;
+    this.underruns--;
+    return true;
   }
 
   #fadeOut(block: Float32Array): readonly BufferEvent[] {

@@ -25,6 +25,7 @@ export class PlaybackLoop {
     }
     if (message.id !== this.#id) return;
     if (message.type === "samples") this.#buffer.write(message.samples);
+    if (message.type === "between") this.#buffer.between();
     if (message.type === "finish") this.#buffer.finish();
     if (message.type === "pause") this.#buffer.pause(message.isPaused);
     if (message.type === "stop") this.#buffer.stop();
@@ -42,8 +43,8 @@ export class PlaybackLoop {
   }
 
   #report(event: FromWorklet["event"], contextTime: number): void {
-    const { played, buffered, underruns, state, isPaused } = this.#buffer;
+    const { played, buffered, underruns, waits, isWaiting, state, isPaused } = this.#buffer;
     const isMoving = state === "playing" && !isPaused;
-    this.#post({ id: this.#id, event, played, buffered, underruns, isMoving, contextTime });
+    this.#post({ id: this.#id, event, played, buffered, underruns, waits, isWaiting, isMoving, contextTime });
   }
 }

@@ -18,7 +18,7 @@ const SUSPEND_AFTER_MILLISECONDS = 15_000; // a running context uses a processor
 
 export type PlayerEvent =
   | { readonly type: "started"; readonly atMilliseconds: number } // on the clock of performance.now()
-  | { readonly type: "progress"; readonly underruns: number }
+  | { readonly type: "progress"; readonly underruns: number; readonly waits: number; readonly isWaiting: boolean }
   | { readonly type: "ended" }
   | { readonly type: "silent" } // the browser has not started its audio output: no sound device, or not allowed
   | { readonly type: "failed"; readonly message: string }; // this browser gives no audio output
@@ -30,9 +30,12 @@ type Playback = {
   readonly resampler: StreamResampler;
   sent: number; // samples of the clip, up to which they were sent
   isSending: boolean;
-  isFinished: boolean; // the clip grows no more
-  hasSentFinish: boolean;
+  follows: Following;
+  said: Following; // what the audio thread knows of it
 };
+
+/** What follows the samples of a clip: more of them, those of the next part once it begins, or none. */
+type Following = "samples" | "part" | "nothing";
 
 export class SpeechPlayer {
   onEvent: (event: PlayerEvent) => void = () => {};
@@ -75,7 +78,8 @@ export class SpeechPlayer {
     const resampler = new StreamResampler(clip.sampleRate, rate);
     const id = ++this.#lastId;
     this.#last = null;
-    this.#playback = { id, clip, from, resampler, sent: from, isSending: false, isFinished, hasSentFinish: false };
+    const follows = isFinished ? "nothing" : "samples";
+    this.#playback = { id, clip, from, resampler, sent: from, isSending: false, follows, said: "samples" };
     const resume = Array.from({ length: MOST_UNDERRUNS }, (_, count) => Math.round(resumeSeconds(count + 1) * rate));
     this.#post({ type: "start", id, needed: Math.round(waitSeconds * rate), resume });
     void this.#pump();
@@ -83,15 +87,19 @@ export class SpeechPlayer {
     this.#starting = setTimeout(() => this.#reportSilence(id), SILENT_AFTER_MILLISECONDS);
   }
 
-  /** The clip has grown. */
+  /** The clip has grown, and more is due. */
   grown(): void {
-    void this.#pump();
+    this.#follow("samples");
+  }
+
+  /** A part of the text has sent all of its audio: nothing is due until the clip grows again. */
+  between(): void {
+    this.#follow("part");
   }
 
   /** The clip grows no more. */
   finish(): void {
-    if (this.#playback) this.#playback.isFinished = true;
-    void this.#pump();
+    this.#follow("nothing");
   }
 
   pause(isPaused: boolean): void {
@@ -143,6 +151,11 @@ export class SpeechPlayer {
     if (this.#playback?.id === id && this.#context?.state !== "running") this.onEvent({ type: "silent" });
   }
 
+  #follow(follows: Following): void {
+    if (this.#playback) this.#playback.follows = follows;
+    void this.#pump();
+  }
+
   async #pump(): Promise<void> {
     const playback = this.#playback;
     if (!playback || playback.isSending) return;
@@ -153,12 +166,17 @@ export class SpeechPlayer {
       playback.sent += samples.length;
       const converted = playback.resampler.convert(floatSamples(samples));
       this.#post({ type: "samples", id: playback.id, samples: converted });
+      playback.said = "samples";
     }
     playback.isSending = false;
-    const isAll = playback.isFinished && playback.sent >= playback.clip.sampleCount;
-    if (!isAll || playback.hasSentFinish || this.#playback !== playback) return;
-    playback.hasSentFinish = true;
-    this.#post({ type: "finish", id: playback.id });
+    if (this.#playback === playback && playback.sent >= playback.clip.sampleCount) this.#say(playback);
+  }
+
+  #say(playback: Playback): void {
+    const { id, follows, said } = playback;
+    playback.said = follows;
+    if (follows === said || follows === "samples") return;
+    this.#post({ type: follows === "part" ? "between" : "finish", id });
   }
 
   #hasRoom(playback: Playback): boolean {
@@ -172,7 +190,8 @@ export class SpeechPlayer {
     if (message.event === "started") {
       this.onEvent({ type: "started", atMilliseconds: this.#audibleAt(message.contextTime) });
     }
-    this.onEvent({ type: "progress", underruns: message.underruns });
+    const { underruns, waits, isWaiting } = message;
+    this.onEvent({ type: "progress", underruns, waits, isWaiting });
     if (message.event === "ended") {
       this.#suspendLater();
       this.onEvent({ type: "ended" });

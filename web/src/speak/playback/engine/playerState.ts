@@ -4,22 +4,22 @@ import { audibleSentence } from "./sentences";
 import { browserFault } from "./speechFault";
 import type { SpeechState } from "./speechState";
 
-/** Where the player is: seconds of the clip, and underruns of this speech before it was played from another place. */
-export type Played = { readonly positionSeconds: number; readonly underrunsBefore: number };
+/** Where the player is, and what was counted of this speech before it was played from another place. */
+export type Played = {
+  readonly positionSeconds: number; // of the clip
+  readonly before: Pick<SpeechState, "underruns" | "waits">;
+  readonly now: number; // milliseconds since 1970
+};
 
 /** The change that an event makes; null for none. */
-export function afterPlayerEvent(
-  state: SpeechState,
-  event: PlayerEvent,
-  { positionSeconds, underrunsBefore }: Played,
-): Partial<SpeechState> | null {
+export function afterPlayerEvent(state: SpeechState, event: PlayerEvent, played: Played): Partial<SpeechState> | null {
   switch (event.type) {
     case "started":
       return afterStart(state, event.atMilliseconds);
     case "progress":
-      return afterProgress(state, audibleSentence(state.sentences, positionSeconds), underrunsBefore + event.underruns);
+      return afterProgress(state, event, played);
     case "ended":
-      return { phase: "ended", audible: -1 };
+      return { phase: "ended", audible: -1, waitingSince: null };
     case "silent":
       return { fault: browserFault("silent") }; // the speech arrives all the same
     case "failed":
@@ -38,6 +38,17 @@ function afterStart({ fault, moments, phase }: SpeechState, firstSound: number):
   };
 }
 
-function afterProgress(state: SpeechState, audible: number, underruns: number): Partial<SpeechState> | null {
-  return audible !== state.audible || underruns !== state.underruns ? { audible, underruns } : null;
+function afterProgress(
+  state: SpeechState,
+  event: Extract<PlayerEvent, { type: "progress" }>,
+  { positionSeconds, before, now }: Played,
+): Partial<SpeechState> | null {
+  const progress = {
+    audible: audibleSentence(state.sentences, positionSeconds),
+    underruns: before.underruns + event.underruns,
+    waits: before.waits + event.waits,
+    waitingSince: event.isWaiting ? (state.waitingSince ?? now) : null,
+  };
+  const names = Object.keys(progress) as (keyof typeof progress)[];
+  return names.some((name) => progress[name] !== state[name]) ? progress : null;
 }

@@ -7,10 +7,11 @@ import type { SpeechSettings } from "../../settings/settings";
 import type { FinishedSpeech, Sentence } from "../finishedSpeech";
 import { completeSettings, type FirstModel } from "./completeSettings";
 import { atClick, paceOf, withAudio } from "./figures";
-import { NoRtcError, type NoRtcReason } from "./live/liveConnection";
+import { NoRtcError } from "./live/liveConnection";
 import { LiveSource } from "./live/liveParts";
 import { afterLivePart } from "./live/liveState";
-import { type LongSpeechPart, lengthOf, longSpeechParts } from "./long/longSpeech";
+import { RealTime } from "./live/realTime";
+import { isTooLong, type LongSpeechPart, longSpeechParts } from "./long/longSpeech";
 import { afterPlayerEvent } from "./playerState";
 import { audibleSentence } from "./sentences";
 import { browserFault, faultOf } from "./speechFault";
@@ -21,7 +22,17 @@ import { StateStore } from "./stateStore";
 /** What the engine needs of SpeechPlayer. */
 export type Player = Pick<
   SpeechPlayer,
-  "onEvent" | "prepare" | "unlock" | "play" | "grown" | "finish" | "pause" | "stop" | "setVolume" | "positionSeconds"
+  | "onEvent"
+  | "prepare"
+  | "unlock"
+  | "play"
+  | "grown"
+  | "between"
+  | "finish"
+  | "pause"
+  | "stop"
+  | "setVolume"
+  | "positionSeconds"
 >;
 
 export class SpeechEngine {
@@ -29,18 +40,16 @@ export class SpeechEngine {
   firstModel: FirstModel = () => null; // for settings that name none
   requestCharacters = 4096; // most of one request
   readonly #player: Player;
-  readonly #live: LiveSource;
+  readonly #realTime: RealTime;
   readonly #store = new StateStore();
-  #isLive = false; // speak over WebRTC
-  #noRtc: NoRtcReason | null = null; // it was tried, and is not tried for each speech anew
   #run: SpeechRun | null = null;
   #pace: Pace = Number.POSITIVE_INFINITY; // of the last speech
   #lastUnderruns = 0; // of the last speech
-  #underrunsBefore = 0; // in this speech, before it was played from another place
+  #before = { underruns: 0, waits: 0 }; // in this speech, before it was played from another place
 
   constructor(player: Player = new SpeechPlayer(), live: LiveSource = new LiveSource()) {
     this.#player = player;
-    this.#live = live;
+    this.#realTime = new RealTime(live);
     this.#player.onEvent = (event) => this.#played(event);
   }
 
@@ -52,42 +61,31 @@ export class SpeechEngine {
 
   /** Choose WebRTC or HTTP for the next speech. */
   setLive(isLive: boolean): void {
-    this.#isLive = isLive;
-    this.#noRtc = null;
-    if (isLive) this.#live.prepare();
-    else this.#live.disconnect();
+    this.#realTime.choose(isLive);
   }
 
   /** A speech of these settings is likely soon: connect for it, whatever its text will be. */
   readonly connectAhead = (settings: SpeechSettings): void => {
-    if (!this.#isLive || this.#noRtc !== null || isActive(this.state())) return;
-    if (lengthOf(settings.text, this.requestCharacters) !== "one") return; // comes over HTTP
-    const connect = (completed: SpeechSettings) => this.#live.connect({ ...completed, seed: settings.seed });
-    const completed = completeSettings(settings, this.firstModel);
-    if (completed instanceof Promise) void completed.then(connect).catch(() => undefined);
-    else connect(completed);
+    if (!isActive(this.state())) this.#realTime.connectAhead(settings, this.firstModel);
   };
 
   /** End what is connected ahead, as a page that is left has to. */
-  readonly disconnect = (): void => this.#live.disconnect();
+  readonly disconnect = (): void => this.#realTime.source.disconnect();
 
   readonly speak = (settings: SpeechSettings): void => {
     this.stop();
     this.#lastUnderruns = this.state().underruns;
-    this.#underrunsBefore = 0;
+    this.#before = { underruns: 0, waits: 0 };
     const run = new SpeechRun(settings);
     this.#run = run;
-    const length = lengthOf(settings.text, this.requestCharacters);
-    const noRtc = length === "one" ? this.#noRtc : "length";
-    const withoutRtc = this.#isLive ? noRtc : null;
-    const isLive = this.#isLive && noRtc === null;
+    const way = this.#realTime.wayOf(settings.text, this.requestCharacters);
     const fresh = { text: settings.text, moments: atClick(performance.now()), clickedAt: Date.now() };
-    if (length === "tooLong") {
+    if (isTooLong(settings.text, this.requestCharacters)) {
       this.#store.begin({ ...fresh, phase: "failed", fault: browserFault("tooLong") });
       return;
     }
-    this.#store.begin({ ...fresh, withoutRtc, isLive, phase: "waiting", isArriving: true });
-    void this.#receive(run, settings, isLive); // sends the request before it returns, where the model is known
+    this.#store.begin({ ...fresh, ...way, phase: "waiting", isArriving: true });
+    void this.#receive(run, settings, way.isLive); // sends the request before it returns, where the model is known
     this.#player.unlock();
   };
 
@@ -100,7 +98,7 @@ export class SpeechEngine {
       run.abort.abort();
       this.#arrived(run, false);
     }
-    this.#change({ phase: run.hasAudio ? "ended" : "idle", audible: -1, isHeld: false });
+    this.#change({ phase: run.hasAudio ? "ended" : "idle", audible: -1, waitingSince: null, isHeld: false });
   };
 
   readonly pause = (): void => {
@@ -122,15 +120,16 @@ export class SpeechEngine {
     const run = this.#run;
     if (!run?.hasAudio) return;
     const from = Math.max(0, Math.min(seconds, run.clip.durationSeconds - 0.05));
-    this.#underrunsBefore = this.state().underruns;
+    this.#before = this.state();
     this.#player.play(run.clip, from, this.#wait(), !this.state().isArriving);
+    if (run.isBetween) this.#player.between();
     this.#change({ phase: "playing", audible: audibleSentence(this.state().sentences, from) });
   };
 
   /** From 0 to 1, as loud as it sounds. */
   setVolume(volume: number): void {
     this.#player.setVolume(volume);
-    this.#live.setVolume(volume);
+    this.#realTime.source.setVolume(volume);
   }
 
   get positionSeconds(): number {
@@ -142,8 +141,9 @@ export class SpeechEngine {
     return this.#run?.clip.durationSeconds ?? 0;
   }
 
-  get speed(): number {
-    return this.#run?.settings.speed ?? 1;
+  /** How long the speech will be, about. */
+  get expectedSeconds(): number {
+    return this.#run?.expectedSeconds ?? 0;
   }
 
   get peaks(): Peaks | null {
@@ -155,22 +155,23 @@ export class SpeechEngine {
       const completed = completeSettings(settings, this.firstModel);
       run.settings = completed instanceof Promise ? await completed : completed;
       if (isLive) return await this.#receiveLive(run, settings);
-      for await (const part of longSpeechParts(run.settings, this.requestCharacters, run.abort.signal)) {
+      const secondsLeft = () => run.partEndSeconds(this.state()) - this.#player.positionSeconds;
+      for await (const part of longSpeechParts(run.settings, this.requestCharacters, run.abort.signal, secondsLeft)) {
         if (this.#isDropped(run)) return;
         this.#take(run, part);
       }
     } catch (error) {
       if (this.#isDropped(run)) return;
       if (!(error instanceof NoRtcError)) return this.#fail(run, error);
-      this.#noRtc = error.reason;
-      this.#change({ withoutRtc: error.reason, isLive: false });
+      this.#change(this.#realTime.fail(error.reason));
       await this.#receive(run, run.settings, false); // the same speech, the other way
     }
   }
 
   async #receiveLive(run: SpeechRun, settings: SpeechSettings): Promise<void> {
     // Without a seed of the user's, the server draws one: a session that was connected ahead has it already.
-    for await (const part of this.#live.parts({ ...run.settings, seed: settings.seed }, run.abort.signal)) {
+    const given = { ...run.settings, seed: settings.seed };
+    for await (const part of this.#realTime.source.parts(given, this.requestCharacters, run.abort.signal)) {
       if (this.#isDropped(run)) return;
       const change = afterLivePart(this.state(), part, run, performance.now());
       if (change) this.#change(change);
@@ -183,13 +184,16 @@ export class SpeechEngine {
   }
 
   #take(run: SpeechRun, part: LongSpeechPart): void {
-    if (part.kind === "text") run.begin(part.text, this.state());
+    if (part.kind === "text") {
+      run.begin(part.text, this.state());
+      if (run.isBetween) this.#player.between();
+    }
     if (part.kind === "head" && run.isInFirstPart) {
       const { moments } = this.state();
       const { region, route } = part;
       this.#change({ moments: moments && { ...moments, firstByte: performance.now() }, region, route });
     }
-    if (part.kind === "keepAlive") this.#change({ isHeld: !run.hasAudio });
+    if (part.kind === "keepAlive") this.#change({ isHeld: !run.hasAudio || run.isBetween });
     if (part.kind === "audio") this.#takeAudio(run, part.samples, part.starts);
     if (part.kind === "done") {
       this.#addSentences(run, run.unnamed(this.state(), part.sentences));
@@ -199,10 +203,9 @@ export class SpeechEngine {
 
   #takeAudio(run: SpeechRun, samples: Int16Array<ArrayBuffer>, starts: readonly Sentence[]): void {
     const isFirst = !run.hasAudio && samples.length > 0;
-    run.clip.append(samples);
+    run.append(samples);
     if (isFirst) this.#player.play(run.clip, 0, this.#wait(), false);
     else if (this.state().phase !== "ended") this.#player.grown();
-    run.peaks.append(samples);
     const { moments } = this.state();
     const seconds = samples.length / run.clip.sampleRate;
     this.#addSentences(run, starts);
@@ -229,15 +232,15 @@ export class SpeechEngine {
 
   #fail(run: SpeechRun, error: unknown): void {
     this.#arrived(run, false);
-    const fault = faultOf(error, run.hasAudio, Date.now());
+    const fault = faultOf(error, run.hasAudio || this.state().audible >= 0, Date.now());
     // What has arrived is played to its end; the fault is shown meanwhile.
     this.#change(run.hasAudio ? { fault } : { fault, phase: "failed", isHeld: false });
   }
 
   #played(event: PlayerEvent): void {
     if (event.type === "failed") this.stop();
-    const { positionSeconds } = this.#player;
-    const change = afterPlayerEvent(this.state(), event, { positionSeconds, underrunsBefore: this.#underrunsBefore });
+    const played = { positionSeconds: this.#player.positionSeconds, before: this.#before, now: Date.now() };
+    const change = afterPlayerEvent(this.state(), event, played);
     if (change) this.#change(change);
   }
 

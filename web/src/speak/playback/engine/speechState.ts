@@ -22,7 +22,9 @@ export type SpeechState = {
   readonly audible: number; // index in sentences; -1: none
   readonly clickedAt: number; // milliseconds since 1970
   readonly moments: Moments | null;
-  readonly underruns: number;
+  readonly underruns: number; // silences while audio was due
+  readonly waits: number; // silences between two parts of a long text
+  readonly waitingSince: number | null; // milliseconds since 1970: such a silence is now
   readonly region: string | null;
   readonly route: string | null;
   readonly isHeld: boolean; // the response has begun and its audio has not
@@ -41,6 +43,8 @@ export const IDLE: SpeechState = {
   clickedAt: 0,
   moments: null,
   underruns: 0,
+  waits: 0,
+  waitingSince: null,
   region: null,
   route: null,
   isHeld: false,

@@ -20,6 +20,7 @@ export function LatencyFigures() {
     ["firstSound", milliseconds(figures.firstSoundMilliseconds)],
     ["realTimeFactor", figures.realTimeFactor === null ? null : number(figures.realTimeFactor, 2)],
     ["underruns", number(state.underruns)],
+    ...(state.waits ? ([["waits", number(state.waits)]] as [string, string][]) : []),
     ...(state.region ? ([["region", state.region]] as [string, string][]) : []),
     ...(state.route ? ([["route", state.route]] as [string, string][]) : []),
   ];

@@ -4,7 +4,6 @@ import { useComputedColorScheme } from "@mantine/core";
 import { useReducedMotion } from "@mantine/hooks";
 import { type KeyboardEvent, type PointerEvent, useCallback, useEffect, useRef } from "react";
 import { useTranslation } from "react-i18next";
-import { expectedSeconds } from "../engine/figures";
 import type { SpeechEngine } from "../engine/speechEngine";
 import { isActive } from "../engine/speechState";
 import { useSpeak } from "../useSpeak";
@@ -69,7 +68,7 @@ function keyTarget(key: string, engine: SpeechEngine): number | null {
 function shownSeconds(engine: SpeechEngine): number {
   const state = engine.state();
   if (!state.isArriving) return engine.durationSeconds;
-  return Math.max(engine.durationSeconds, expectedSeconds(state.text, engine.speed));
+  return Math.max(engine.durationSeconds, engine.expectedSeconds);
 }
 
 /** Draw at each frame while something moves, and once after each change. */

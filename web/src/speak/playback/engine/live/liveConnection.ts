@@ -1,7 +1,7 @@
 // A session over WebRTC with what it has reported, and one that is connected before its text is known: ICE and DTLS take
 // longer than all else before the first sound. Knows how long such a one is kept; knows no text and no page.
 import { ApiError, request } from "../../../../shared/http";
-import type { ServerMessage, StartFields } from "../../../../shared/rtc/messages";
+import type { ClientMessage, ServerMessage, StartFields } from "../../../../shared/rtc/messages";
 import { openRtcSession, type RtcOptions, type RtcSession } from "../../../../shared/rtc/session";
 import { type SpeechSettings, speechBody } from "../../../settings/settings";
 
@@ -28,12 +28,11 @@ const NOT_OFFERED = [404, 405, 501]; // an older gateway or server, one without 
 const KEPT_MILLISECONDS = 60_000; // an open session is an open request: its region does not go to sleep meanwhile
 const GONE: readonly RTCPeerConnectionState[] = ["disconnected", "failed", "closed"];
 
-/** Open a session that speaks the settings' text, or none yet. Raises NoRtcError, ApiError, or TypeError. */
+/** Open a session that is offered with these messages. Raises NoRtcError, ApiError, or TypeError. */
 export async function connectLive(
-  settings: SpeechSettings,
+  offered: ClientMessage[],
   init: RequestInit,
   open: OpenSession = openRtcSession,
-  isAhead = false,
 ): Promise<LiveConnection> {
   const messages: ServerMessage[] = [];
   const link: Link = { state: "new", wasConnected: false };
@@ -43,7 +42,7 @@ export async function connectLive(
   };
   try {
     const session = await open({
-      messages: isAhead ? [startOf(settings)] : [startOf(settings, settings.text), { type: "session.end" }],
+      messages: offered,
       request: (path, given) => request(path, given.method === "POST" ? merged(given, init) : given),
       events: { message: (message) => messages.push(message), state },
     });
@@ -54,7 +53,8 @@ export async function connectLive(
   }
 }
 
-function startOf(settings: SpeechSettings, input?: string) {
+/** The first message of a session, with its first text where that is known. */
+export function startOf(settings: SpeechSettings, input?: string) {
   const { input: _, ...fields } = speechBody(settings);
   const start = { type: "session.start", ...(fields as unknown as StartFields) } as const;
   return input === undefined ? start : { ...start, input };
@@ -118,7 +118,7 @@ export class ConnectionAhead {
 
   #opening(settings: SpeechSettings, key: string): Waiting {
     // Not held by a gateway whose regions are asleep: its answer says so at once, and the speech itself is held.
-    const connection = connectLive(settings, { headers: { Prefer: "wait=0" } }, this.open, true);
+    const connection = connectLive([startOf(settings)], { headers: { Prefer: "wait=0" } }, this.open);
     const waiting: Waiting = { key, connection, opened: null };
     connection.then((opened) => (waiting.opened = opened)).catch(() => undefined);
     return waiting;

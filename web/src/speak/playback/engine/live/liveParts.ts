@@ -1,12 +1,20 @@
 // One speech over WebRTC as a sequence of parts. The browser plays the track itself, in real time: there are no samples
 // here, so no waveform, no download and no entry in the history. Knows sessions; does not know the page's state.
 import { ApiError, requestJson } from "../../../../shared/http";
-import type { ServerMessage } from "../../../../shared/rtc/messages";
-import { openRtcSession, RTC_PATH } from "../../../../shared/rtc/session";
+import type { ClientMessage, ServerMessage } from "../../../../shared/rtc/messages";
+import { openRtcSession, RTC_PATH, type RtcSession } from "../../../../shared/rtc/session";
 import type { SpeechSettings } from "../../../settings/settings";
 import type { Sentence } from "../../finishedSpeech";
 import { BrokenOffError } from "../speechRequest";
-import { ConnectionAhead, connectLive, type LiveConnection, NoRtcError, type OpenSession } from "./liveConnection";
+import {
+  ConnectionAhead,
+  connectLive,
+  type LiveConnection,
+  NoRtcError,
+  type OpenSession,
+  startOf,
+} from "./liveConnection";
+import { LiveText } from "./liveText";
 
 export type LivePart =
   | { readonly kind: "head" }
@@ -16,6 +24,7 @@ export type LivePart =
 
 export type LiveOptions = {
   readonly signal: AbortSignal;
+  readonly limit: number; // characters that may wait at the server
   /** Play the stream; returns what ends that. */
   readonly play: (stream: MediaStream) => () => void;
   readonly open?: OpenSession;
@@ -28,29 +37,41 @@ const TICK_MILLISECONDS = 20; // of a packet
 
 /** Raises NoRtcError before the first sound, ApiError, BrokenOffError, or TypeError. */
 export async function* liveParts(settings: SpeechSettings, options: LiveOptions): AsyncGenerator<LivePart> {
-  const connection = await connected(settings, options);
+  const text = new LiveText(settings.text, options.limit);
+  const connection = await connected(settings, text, options);
   const { session } = connection;
   const stopPlaying = options.play(session.stream);
   options.signal.addEventListener("abort", () => session.close());
   try {
     yield { kind: "head" };
-    yield* playedParts(connection, options);
+    yield* playedParts(connection, text, options);
   } finally {
     stopPlaying();
     session.close();
   }
 }
 
-async function connected(settings: SpeechSettings, options: LiveOptions): Promise<LiveConnection> {
+async function connected(settings: SpeechSettings, text: LiveText, options: LiveOptions): Promise<LiveConnection> {
   const waiting = await options.ahead?.take(settings);
-  if (!waiting) return connectLive(settings, { signal: options.signal }, options.open);
-  waiting.session.append(settings.text);
-  waiting.session.end();
-  return waiting;
+  if (waiting) {
+    append(waiting.session, text);
+    return waiting;
+  }
+  const offered: ClientMessage[] = [startOf(settings, text.next() ?? "")];
+  if (text.isSent) offered.push({ type: "session.end" });
+  return connectLive(offered, { signal: options.signal }, options.open);
+}
+
+/** Send what the server takes now; after the last piece, that nothing follows. */
+function append(session: RtcSession, text: LiveText): void {
+  if (text.isSent) return;
+  for (let piece = text.next(); piece !== null; piece = text.next()) session.append(piece);
+  if (text.isSent) session.end();
 }
 
 async function* playedParts(
   { session, messages, link }: LiveConnection,
+  text: LiveText,
   options: LiveOptions,
 ): AsyncGenerator<LivePart> {
   const limit = performance.now() + (options.connectMilliseconds ?? CONNECT_MILLISECONDS);
@@ -59,7 +80,9 @@ async function* playedParts(
       const part = partOf(message);
       if (part) yield part;
       if (part?.kind === "done") return;
+      if (part?.kind === "sentence") text.spoken(part.sentence.text);
     }
+    append(session, text);
     const { state, wasConnected } = link;
     if (!wasConnected && (state === "failed" || performance.now() > limit)) throw new NoRtcError("network");
     if (wasConnected && (state === "failed" || state === "closed")) throw new BrokenOffError();
@@ -94,8 +117,8 @@ export class LiveSource {
   #volume = 1;
   #element: HTMLAudioElement | null = null;
 
-  parts(settings: SpeechSettings, signal: AbortSignal): AsyncGenerator<LivePart> {
-    return liveParts(settings, { signal, play: this.#play, open: this.#open, ahead: this.#ahead });
+  parts(settings: SpeechSettings, limit: number, signal: AbortSignal): AsyncGenerator<LivePart> {
+    return liveParts(settings, { signal, limit, play: this.#play, open: this.#open, ahead: this.#ahead });
   }
 
   /** Let the server load what it needs, which takes it half a second at the first offer, and say its ICE servers. */
