@@ -82,8 +82,10 @@ test("every built-in preset differs from the others and is within the bounds", (
   expect(matches(DEFAULT_SETTINGS, BUILT_IN_PRESETS.balanced)).toBe(true);
 });
 
+const NAMED = { ...DEFAULT_SETTINGS, text: "not kept" };
+
 test("own presets survive storage; a second of the same name replaces the first", () => {
-  const first = withPreset([], "mine", { ...DEFAULT_SETTINGS, text: "not kept", cfgValue: 3 });
+  const first = withPreset([], "mine", { ...NAMED, cfgValue: 3 });
   const second = withPreset(first, "mine", { ...DEFAULT_SETTINGS, speed: 2 });
   expect(readPresets(writePresets(second))).toEqual(second);
   expect(second).toHaveLength(1);

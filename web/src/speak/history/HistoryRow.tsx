@@ -14,6 +14,8 @@ import { type HistoryEntry, settingsOf } from "./entries";
 
 const LABEL_CHARACTERS = 40;
 
+const SHOWN_CHARACTERS = 400; // more than two lines of the widest page
+
 function shortened(text: string): string {
   return text.length <= LABEL_CHARACTERS ? text : `${text.slice(0, LABEL_CHARACTERS)}…`;
 }
@@ -77,7 +79,7 @@ export function HistoryRow({ entry, clips, remove }: { entry: HistoryEntry; clip
         />
         <Stack gap={2} flex={1} miw={0}>
           <Text size="sm" lineClamp={2} style={{ overflowWrap: "anywhere" }}>
-            {speech.settings.text}
+            {speech.settings.text.slice(0, SHOWN_CHARACTERS)}
           </Text>
           <Facts speech={speech} />
           {again.error && (

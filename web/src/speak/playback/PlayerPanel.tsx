@@ -3,7 +3,7 @@ import { Button, Group, Kbd, Paper, Stack } from "@mantine/core";
 import { useOs } from "@mantine/hooks";
 import { useEffect } from "react";
 import { useTranslation } from "react-i18next";
-import { useSettings } from "../settings/SettingsContext";
+import { useSettings, useText } from "../settings/SettingsContext";
 import { isActive } from "./engine/speechState";
 import { LatencyFigures } from "./player/LatencyFigures";
 import { PlayerControls } from "./player/PlayerControls";
@@ -11,17 +11,11 @@ import { Volume } from "./player/Volume";
 import { SpeechNotice } from "./SpeechNotice";
 import { ExampleTexts } from "./text/ExampleTexts";
 import { SpeechText } from "./text/SpeechText";
-import { useSpeak } from "./useSpeak";
+import { useSpeechActions, useSpeechPhase } from "./useSpeak";
 
 export function PlayerPanel() {
   const { t } = useTranslation("speak");
-  const { speak, stop, state, engine } = useSpeak();
-  const { settings } = useSettings();
-  const isApple = useOs() === "macos";
-  const canSpeak = settings.text.trim() !== "";
-  // The pointer counts on the button alone: one that passes over the panel would wake a region for nothing.
-  const connectAhead = () => engine.connectAhead(settings);
-  useKeys(canSpeak ? () => speak() : null, isActive(state) ? stop : null);
+  const connectAhead = useConnectAhead();
   return (
     <Paper
       component="section"
@@ -36,26 +30,7 @@ export function PlayerPanel() {
         <SpeechText />
         <ExampleTexts />
         <Group gap="sm">
-          <Button
-            size="md"
-            disabled={!canSpeak}
-            aria-keyshortcuts="Control+Enter Meta+Enter"
-            onClick={() => speak()}
-            onPointerEnter={connectAhead}
-            rightSection={<Key name={isApple ? "⌘ ↵" : "Ctrl ↵"} />}
-          >
-            {t("speak")}
-          </Button>
-          <Button
-            size="md"
-            variant="default"
-            disabled={!isActive(state)}
-            onClick={stop}
-            aria-keyshortcuts="Escape"
-            rightSection={<Key name="Esc" />}
-          >
-            {t("stop")}
-          </Button>
+          <SpeakButtons />
           <Volume />
         </Group>
         <SpeechNotice />
@@ -63,6 +38,47 @@ export function PlayerPanel() {
         <LatencyFigures />
       </Stack>
     </Paper>
+  );
+}
+
+function useConnectAhead(): () => void {
+  const { engine } = useSpeechActions();
+  const { current } = useSettings();
+  return () => engine.connectAhead(current());
+}
+
+function SpeakButtons() {
+  const { t } = useTranslation("speak");
+  const { speak, stop } = useSpeechActions();
+  const isSpeaking = isActive({ phase: useSpeechPhase() });
+  const connectAhead = useConnectAhead();
+  const isApple = useOs() === "macos";
+  const canSpeak = /\S/u.test(useText());
+  useKeys(canSpeak ? () => speak() : null, isSpeaking ? stop : null);
+  return (
+    <>
+      {/* The pointer counts on the button alone: one that passes over the panel would wake a region for nothing. */}
+      <Button
+        size="md"
+        disabled={!canSpeak}
+        aria-keyshortcuts="Control+Enter Meta+Enter"
+        onClick={() => speak()}
+        onPointerEnter={connectAhead}
+        rightSection={<Key name={isApple ? "⌘ ↵" : "Ctrl ↵"} />}
+      >
+        {t("speak")}
+      </Button>
+      <Button
+        size="md"
+        variant="default"
+        disabled={!isSpeaking}
+        onClick={stop}
+        aria-keyshortcuts="Escape"
+        rightSection={<Key name="Esc" />}
+      >
+        {t("stop")}
+      </Button>
+    </>
   );
 }
 

@@ -1,15 +1,6 @@
 // One engine for the page: whatever speaks or plays asks it, so that one thing at a time is audible.
 import { useQueryClient } from "@tanstack/react-query";
-import {
-  createContext,
-  type ReactNode,
-  useContext,
-  useEffect,
-  useMemo,
-  useRef,
-  useState,
-  useSyncExternalStore,
-} from "react";
+import { createContext, type ReactNode, useContext, useEffect, useMemo, useState, useSyncExternalStore } from "react";
 import { MODELS, modelName } from "../../api/catalog";
 import { requestCharacters } from "../../shared/served";
 import { useRealTime } from "../settings/RealTimeSetting";
@@ -33,9 +24,7 @@ const ActionsContext = createContext<SpeechActions | null>(null);
 export function SpeakProvider({ children }: { children: ReactNode }) {
   const [engine] = useState(() => new SpeechEngine());
   const events = useSpeechEvents();
-  const { settings } = useSettings();
-  const current = useRef(settings);
-  current.current = settings;
+  const { current } = useSettings();
   const queries = useQueryClient();
   useEffect(() => {
     engine.firstModel = () => {
@@ -55,8 +44,8 @@ export function SpeakProvider({ children }: { children: ReactNode }) {
     return () => removeEventListener("pagehide", engine.disconnect);
   }, [engine]);
   const actions = useMemo<SpeechActions>(
-    () => ({ speak: (given = current.current) => engine.speak(given), stop: engine.stop, engine }),
-    [engine],
+    () => ({ speak: (given = current()) => engine.speak(given), stop: engine.stop, engine }),
+    [engine, current],
   );
   return <ActionsContext.Provider value={actions}>{children}</ActionsContext.Provider>;
 }

@@ -59,10 +59,13 @@ function NormalizeSetting() {
 
 function ResetButton() {
   const { t } = useTranslation("settings");
-  const { settings, change } = useSettings();
-  const { text, voice } = settings; // what is spoken and by which voice is no parameter
+  const { change, current } = useSettings();
+  const reset = () => {
+    const { text, voice } = current(); // what is spoken and by which voice is no parameter
+    change({ ...DEFAULT_SETTINGS, text, voice });
+  };
   return (
-    <Button variant="default" size="xs" onClick={() => change({ ...DEFAULT_SETTINGS, text, voice })}>
+    <Button variant="default" size="xs" onClick={reset}>
       {t("reset")}
     </Button>
   );

@@ -15,10 +15,10 @@ function linkTo(settings: SpeechSettings): string {
 
 export function ShareLink() {
   const { t } = useTranslation("settings");
-  const { settings } = useSettings();
+  const { settings, current } = useSettings();
   const [shared, setShared] = useState<{ link: string; isCopied: boolean } | null>(null);
   const share = async () => {
-    const link = linkTo(settings);
+    const link = linkTo(current());
     setShared({ link, isCopied: await copied(link) });
   };
   return (

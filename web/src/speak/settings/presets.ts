@@ -23,18 +23,18 @@ export const BUILT_IN_PRESETS = {
 export type BuiltInPreset = keyof typeof BUILT_IN_PRESETS;
 export const MAX_PRESET_NAME_CHARACTERS = 40;
 
-export function presetOf(settings: SpeechSettings): PresetSettings {
+export function presetOf(settings: PresetSettings): PresetSettings {
   const { cfgValue, inferenceTimesteps, speed, normalize } = settings;
   return { cfgValue, inferenceTimesteps, speed, normalize };
 }
 
 /** Whether the settings are those of the preset. */
-export function matches(settings: SpeechSettings, preset: PresetSettings): boolean {
+export function matches(settings: PresetSettings, preset: PresetSettings): boolean {
   return PRESET_SETTINGS.every((name) => settings[name] === preset[name]);
 }
 
 /** The list with a preset under this name, which replaces an older one. */
-export function withPreset(presets: readonly OwnPreset[], name: string, settings: SpeechSettings): OwnPreset[] {
+export function withPreset(presets: readonly OwnPreset[], name: string, settings: PresetSettings): OwnPreset[] {
   return [...withoutPreset(presets, name), { name, settings: presetOf(settings) }];
 }
 

@@ -15,6 +15,9 @@ export type SpeechSettings = {
   readonly format: Format; // of the download; playback uses pcm
 };
 
+/** All but the text, which changes with each key. */
+export type SettingsWithoutText = Omit<SpeechSettings, "text">;
+
 export const DEFAULT_SETTINGS: SpeechSettings = {
   text: "",
   model: null,

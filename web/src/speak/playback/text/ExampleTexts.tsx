@@ -2,14 +2,15 @@
 import { Button, Group } from "@mantine/core";
 import { useTranslation } from "react-i18next";
 import { useModels } from "../../../api/catalog";
-import { useSettings } from "../../settings/SettingsContext";
+import { useSettings, useText } from "../../settings/SettingsContext";
 import { spokenExamples } from "./examples";
 
 export function ExampleTexts() {
   const { t } = useTranslation("speak");
   const { settings, change } = useSettings();
+  const text = useText();
   const models = useModels().data;
-  if (settings.text !== "") return null;
+  if (text !== "") return null;
   const model = models?.find((each) => settings.model === null || each.id === settings.model);
   return (
     <Group gap="xs">

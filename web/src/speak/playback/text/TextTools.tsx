@@ -3,7 +3,8 @@ import { Button, FileButton, Group, Text } from "@mantine/core";
 import { useMemo } from "react";
 import { useTranslation } from "react-i18next";
 import { requestCharacters } from "../../../shared/served";
-import { useSettings } from "../../settings/SettingsContext";
+import { useSettled } from "../../../shared/useSettled";
+import { useSettings, useText } from "../../settings/SettingsContext";
 import { mostCharacters } from "../engine/long/longSpeech";
 import { characterCount, textParts } from "../engine/long/textParts";
 import classes from "./SpeechText.module.css";
@@ -13,8 +14,10 @@ const LIMIT = mostCharacters(OF_REQUEST);
 
 export function TextTools({ countId }: { countId: string }) {
   const { t, i18n } = useTranslation("speak");
-  const { settings, change } = useSettings();
-  const length = useMemo(() => characterCount(settings.text), [settings.text]);
+  const { change } = useSettings();
+  const isEmpty = useText() === "";
+  const text = useSettled(useText());
+  const length = useMemo(() => characterCount(text), [text]);
   const number = (value: number) => value.toLocaleString(i18n.language);
   const open = async (file: File | null) => {
     if (file) change({ text: await file.text() });
@@ -29,19 +32,13 @@ export function TextTools({ countId }: { countId: string }) {
             </Button>
           )}
         </FileButton>
-        <Button
-          size="compact-xs"
-          variant="subtle"
-          color="gray"
-          disabled={settings.text === ""}
-          onClick={() => change({ text: "" })}
-        >
+        <Button size="compact-xs" variant="subtle" color="gray" disabled={isEmpty} onClick={() => change({ text: "" })}>
           {t("text.clear")}
         </Button>
       </Group>
       <Text id={countId} size="xs" c={length > LIMIT ? "red" : "dimmed"} className={classes.count ?? ""}>
         {t("text.count", { shown: number(length), limit: number(LIMIT) })}
-        {length > OF_REQUEST && length <= LIMIT && <Requests text={settings.text} />}
+        {length > OF_REQUEST && length <= LIMIT && <Requests text={text} />}
       </Text>
     </Group>
   );
