@@ -135,7 +135,7 @@ docs: setup ## build the docs site in .site/html, its links checked (ARGS="--ext
 
 browsers: setup ## install Firefox and WebKitGTK (200 MB), and run the pages' tests in them; root, Debian
 	@$(VENV)/python -m voxfleet_testbed packages --browsers
-	@$(VENV)/pytest -rs tests/integration/*/browser/test_*other_engines*.py
+	@$(VENV)/pytest -rs -k other_engines tests/integration/*/browser
 
 screenshots: setup ## take the pictures of docs/pictures from the running product; look at each before it is committed
 	@$(VENV)/python scripts/screenshots.py

@@ -27,7 +27,7 @@ expect.set_options(timeout=PAGE_SECONDS * 1000)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run this folder's tests in the session's event loop, where the shared browser lives."""
     for item in items:
-        if item.path.parent == FOLDER and pytest_asyncio.is_async_test(item):
+        if FOLDER in item.path.parents and pytest_asyncio.is_async_test(item):
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 

@@ -3,13 +3,36 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import pytest
 from playwright.async_api import Page, Request, Route, expect
 from voxfleet_testbed.browser.speech_page import RECORD_MARKS, figure, wait_for_the_end
 
 TEXT = "A first sentence stands here. And this is the second one."
 RTC = "**/v1/audio/speech/rtc"
+LIMIT = 1024
+LONG = "A boat passes the house by the river. " * 28  # two pieces are within the limit, three are not
+RECORD_MESSAGES = """() => {
+  window.messages = [];
+  const send = RTCDataChannel.prototype.send;
+  RTCDataChannel.prototype.send = function (text) {
+    messages.push(JSON.parse(text));
+    return send.call(this, text);
+  };
+}"""
+
+
+@pytest.fixture(scope="module")
+def terse_server(start_server: Any, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A server with a small limit."""
+    folder = tmp_path_factory.mktemp("terse")
+    flags = ("--voices-dir", str(folder / "voices"), "--max-input-characters", str(LIMIT))
+    with start_server(folder / "server", tiny, *flags) as running:
+        running.wait_for_ready()
+        yield running
 
 
 def is_offer(request: Request) -> bool:
@@ -47,6 +70,24 @@ async def test_speech_in_real_time_sounds_marks_its_sentences_and_ends(server: A
     assert len(offers) == 2, "one for this speech, and one ahead of the next"
     await page.goto("about:blank")
     server.wait_for_idle()
+
+
+async def test_a_text_beyond_the_limit_follows_as_it_is_spoken(terse_server: Any, open_page: Any) -> None:
+    page = (await open_page(terse_server.url("/"))).page
+    await page.evaluate(RECORD_MESSAGES)
+    await page.get_by_label("Real time (WebRTC)").check()
+    async with page.expect_request(is_offer):
+        await page.get_by_label("Text", exact=True).fill(LONG)
+    await page.get_by_role("button", name="Speak", exact=True).click()
+    await expect(page.locator("mark")).to_be_visible()
+    await page.wait_for_function("messages.at(-1).type === 'session.end'")
+    *appended, _ = await page.evaluate("messages")
+    assert len(LONG) > LIMIT
+    assert "".join(message["text"] for message in appended).strip() == LONG.strip()
+    await expect(page.get_by_text("over HTTP")).to_have_count(0)
+    await page.get_by_role("button", name="Stop", exact=True).click()
+    await page.goto("about:blank")
+    terse_server.wait_for_idle()
 
 
 async def test_a_stop_ends_the_session_in_real_time(server: Any, open_page: Any) -> None:
