@@ -7,13 +7,13 @@ import { ErrorText } from "../../shared/ErrorText";
 import { ClipButton } from "../clips/ClipButton";
 import { DeleteIcon, RestoreIcon } from "../clips/icons";
 import type { Clips } from "../clips/useClips";
+import { clock } from "../clock";
 import type { FinishedSpeech } from "../playback/finishedSpeech";
 import { useSettings } from "../settings/SettingsContext";
 import { DownloadMenu, useSaveAgain } from "./DownloadMenu";
 import { type HistoryEntry, settingsOf } from "./entries";
 
 const LABEL_CHARACTERS = 40;
-
 const SHOWN_CHARACTERS = 400; // more than two lines of the widest page
 
 function shortened(text: string): string {
@@ -34,6 +34,10 @@ function facts(t: TFunction<"history">, speech: FinishedSpeech, voice: string): 
     .join(" · ");
 }
 
+function lengthText(t: TFunction<"history">, seconds: number): string {
+  return seconds < 60 ? t("facts.seconds", { seconds: seconds.toFixed(1) }) : clock(Math.round(seconds));
+}
+
 function useVoiceLabel(name: string): string {
   const { t } = useTranslation("voices");
   const list = useVoices().data;
@@ -49,8 +53,7 @@ function Facts({ speech }: { speech: FinishedSpeech }) {
   return (
     <Group gap="xs">
       <Text size="xs" c="dimmed">
-        {time.format(speech.startedAt)} · {t("facts.seconds", { seconds: speech.durationSeconds.toFixed(1) })} ·{" "}
-        {facts(t, speech, voice)}
+        {time.format(speech.startedAt)} · {lengthText(t, speech.durationSeconds)} · {facts(t, speech, voice)}
       </Text>
       {!speech.isComplete && (
         <Badge size="xs" variant="default">

@@ -7,7 +7,7 @@ import { idsToDelete, type Sized } from "../storage/retention";
 
 export type HistoryEntry = Sized & { readonly speech: FinishedSpeech };
 
-export const HISTORY_LIMITS = { entries: 50, bytes: 100 * 2 ** 20 }; // 36 minutes of 24 kHz
+export const HISTORY_LIMITS = { entries: 50, bytes: 400 * 2 ** 20 }; // 145 minutes of 24 kHz: the longest text and some more
 
 const MEDIA_EXTENSIONS: Partial<Record<Format, string>> = { opus: "ogg" };
 

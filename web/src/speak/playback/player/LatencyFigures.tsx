@@ -1,5 +1,5 @@
 // How fast the last speech was, and where it came from.
-import { Text, Tooltip } from "@mantine/core";
+import { Tooltip, UnstyledButton } from "@mantine/core";
 import { useTranslation } from "react-i18next";
 import { figuresOf } from "../engine/figures";
 import { useSpeak } from "../useSpeak";
@@ -28,18 +28,19 @@ export function LatencyFigures() {
     <dl className={classes.figures} data-testid="figures">
       {rows.map(([name, value]) => (
         <div key={name} className={classes.figure}>
-          <Tooltip
-            label={t(`figures.${name}Hint`)}
-            multiline
-            maw={280}
-            events={{ hover: true, focus: true, touch: true }}
-          >
-            <dt>
-              <Text size="xs" c="dimmed">
+          <dt>
+            <Tooltip
+              label={t(`figures.${name}Hint`)}
+              multiline
+              maw={280}
+              events={{ hover: true, focus: true, touch: true }}
+            >
+              {/* A button, so that the keyboard reaches what it means. */}
+              <UnstyledButton fz="xs" c="dimmed" className={classes.hint ?? ""}>
                 {t(`figures.${name}`)}
-              </Text>
-            </dt>
-          </Tooltip>
+              </UnstyledButton>
+            </Tooltip>
+          </dt>
           <dd data-figure={name} className={classes.value}>
             {value ?? "–"}
           </dd>

@@ -2,6 +2,7 @@
 import { ActionIcon, Group, Text } from "@mantine/core";
 import { useEffect, useRef } from "react";
 import { useTranslation } from "react-i18next";
+import { clock } from "../../clock";
 import type { SpeechEngine } from "../engine/speechEngine";
 import { useSpeak } from "../useSpeak";
 import classes from "./player.module.css";
@@ -54,10 +55,4 @@ function Clock({ engine }: { engine: SpeechEngine }) {
     return () => clearInterval(timer);
   }, [engine]);
   return <Text ref={text} size="sm" className={classes.clock ?? ""} aria-hidden="true" />;
-}
-
-function clock(seconds: number): string {
-  const tenths = Math.floor(seconds * 10);
-  const minutes = Math.floor(tenths / 600);
-  return `${minutes}:${((tenths % 600) / 10).toFixed(1).padStart(4, "0")}`;
 }

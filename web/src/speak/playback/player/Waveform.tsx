@@ -2,8 +2,9 @@
 // is drawn is what is audible.
 import { useComputedColorScheme } from "@mantine/core";
 import { useReducedMotion } from "@mantine/hooks";
-import { type KeyboardEvent, type PointerEvent, useCallback, useEffect, useRef } from "react";
+import { type KeyboardEvent, type MouseEvent, useCallback, useEffect, useRef } from "react";
 import { useTranslation } from "react-i18next";
+import { clock } from "../../clock";
 import type { SpeechEngine } from "../engine/speechEngine";
 import { isActive } from "../engine/speechState";
 import { useSpeak } from "../useSpeak";
@@ -11,6 +12,7 @@ import classes from "./Waveform.module.css";
 import { drawWave } from "./waveDrawing";
 
 const STEP_SECONDS = 2;
+const PAGE_SECONDS = 30;
 const REDUCED_MOTION_MILLISECONDS = 250; // between drawings
 
 export function Waveform() {
@@ -20,7 +22,7 @@ export function Waveform() {
   const slider = useRef<HTMLDivElement>(null);
   useDrawing(canvas, slider, engine);
   const duration = engine.durationSeconds;
-  const seekTo = (event: PointerEvent<HTMLDivElement>) => {
+  const seekTo = (event: MouseEvent<HTMLDivElement>) => {
     const box = event.currentTarget.getBoundingClientRect();
     engine.seek(((event.clientX - box.left) / box.width) * shownSeconds(engine));
   };
@@ -43,7 +45,7 @@ export function Waveform() {
       aria-valuemax={Math.ceil(duration)}
       aria-valuenow={0}
       data-phase={state.phase}
-      onPointerDown={isEmpty ? undefined : seekTo}
+      onClick={isEmpty ? undefined : seekTo} // no click where a finger scrolls the page
       onKeyDown={onKeyDown}
     >
       <canvas ref={canvas} className={classes.canvas} />
@@ -58,6 +60,8 @@ function keyTarget(key: string, engine: SpeechEngine): number | null {
     ArrowUp: at + STEP_SECONDS,
     ArrowLeft: at - STEP_SECONDS,
     ArrowDown: at - STEP_SECONDS,
+    PageUp: at + PAGE_SECONDS,
+    PageDown: at - PAGE_SECONDS,
     Home: 0,
     End: engine.durationSeconds,
   };
@@ -90,7 +94,7 @@ function useDrawing(
     });
     const at = engine.positionSeconds;
     slider.current?.setAttribute("aria-valuenow", String(Math.round(at)));
-    slider.current?.setAttribute("aria-valuetext", `${Math.round(at)} / ${Math.round(engine.durationSeconds)} s`);
+    slider.current?.setAttribute("aria-valuetext", `${clock(at)} / ${clock(engine.durationSeconds)}`);
   }, [canvas, slider, engine]);
   // biome-ignore lint/correctness/useExhaustiveDependencies: the colors of the canvas change with the scheme
   useEffect(() => {

@@ -4,6 +4,7 @@ import { resizedPeaks } from "../../../shared/audio/peaks";
 const BAR_WIDTH = 3;
 const BAR_GAP = 1;
 const LEAST_HEIGHT = 2;
+const BARS_PER_MARK = 6; // where sentences are closer, lines at their starts would hide the wave
 
 export type Wave = {
   readonly peaks: Float32Array; // of the audio that has arrived
@@ -35,7 +36,8 @@ function drawBars(context: CanvasRenderingContext2D, wave: Wave, width: number, 
   const shown = wave.shownSeconds || 1;
   const arrived = Math.min(total, Math.round((wave.arrivedSeconds / shown) * total));
   const bars = resizedPeaks(wave.peaks, arrived);
-  const startBars = new Set(wave.marks.slice(1).map((seconds) => Math.round((seconds / shown) * total)));
+  const marks = wave.marks.length * BARS_PER_MARK <= total ? wave.marks.slice(1) : [];
+  const startBars = new Set(marks.map((seconds) => Math.round((seconds / shown) * total)));
   for (let bar = 0; bar < total; bar++) {
     const x = bar * (BAR_WIDTH + BAR_GAP);
     const isPlayed = (bar + 0.5) / total <= wave.positionSeconds / shown;
