@@ -81,7 +81,7 @@ async def take_fleet(url: str) -> None:
     """Save the fleet page with its first region chosen."""
     async with chromium() as browser, opened_page(browser, f"{url}/fleet", language="en", scheme="light") as opened:
         await opened.page.locator("tbody tr").first.click()
-        await opened.page.wait_for_timeout(1000)  # the map is drawn
+        await opened.page.get_by_role("figure").locator("path").first.wait_for()  # the map is drawn
         await opened.page.screenshot(path=PICTURES / "fleet.png")
 
 

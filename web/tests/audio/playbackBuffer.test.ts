@@ -106,11 +106,12 @@ test("a silence between two parts is a wait and no underrun, and ends as playbac
   expect(fill(buffer)).toEqual({ block: [5, 6, 0, 0], events: ["wait"] });
   expect(fill(buffer).events).toEqual([]);
   expect([buffer.underruns, buffer.waits, buffer.isWaiting]).toEqual([0, 1, true]);
-  buffer.write(ramp(7, 3));
-  expect(fill(buffer).block, "as much as at the start").toEqual([0, 0, 0, 0]);
-  buffer.write(ramp(10, 1));
+  buffer.write(ramp(7, 7));
+  expect(fill(buffer).block, "as much as after an underrun").toEqual([0, 0, 0, 0]);
+  buffer.write(ramp(14, 1));
   expect(fill(buffer)).toEqual({ block: [7, 8, 9, 10], events: [] });
   expect(buffer.isWaiting).toBe(false);
+  fill(buffer);
   expect(fill(buffer).events, "audio of this part is due").toEqual(["underrun"]);
 });
 

@@ -16,7 +16,7 @@ export class PlaybackBuffer {
   isPaused = false;
   #isCut = false; // the next block fades out, so that a stop makes no click
   #needed = 0; // samples, before playback goes on
-  #startNeeded = 0; // the same, at the start and after a wait
+  #startNeeded = 0; // the same, at the start
   #resumeSamples: readonly number[] = []; // what is needed after the first underrun, the second, ...
   played = 0; // samples since start()
   underruns = 0;
@@ -119,7 +119,7 @@ export class PlaybackBuffer {
   }
 
   #wait(): readonly BufferEvent[] {
-    this.#needed = this.#startNeeded;
+    this.#needed = Math.max(this.#startNeeded, this.#resumeSamples[0] ?? 0); // its server is hardly ahead of playback
     this.waits++;
     this.#silence = "wait";
     return ["wait"];
