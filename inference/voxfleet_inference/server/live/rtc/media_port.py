@@ -5,7 +5,8 @@ candidates from this module instead: a shared socket per address of this machine
 connection whose user name its first check carried (RFC 8445, 7.3) and whose address it then comes from.
 
 aioice also looks every 20 ms whether its checks are done, which costs half of that on average. Here it waits for the
-result: no candidate of a client is read, so that there is no check to start before the client's own one.
+result: no candidate of a client is read, so that there is no check to start before the client's own one. And the first
+check that nominates a pair completes ICE, without a check of the server's own and its round trip.
 
 Knows: aioice's connection, and how a public address stands for the one that is bound (1:1 NAT).
 Does not know: SDP, DTLS or audio.
@@ -48,6 +49,7 @@ class MediaPort:
         connection.get_component_candidates = gather  # type: ignore[method-assign]
         connection._check_list = _Checks()  # noqa: SLF001
         connection._check_periodic = lambda: False  # type: ignore[method-assign] # noqa: SLF001
+        connection.check_incoming = partial(_take_check, connection)  # type: ignore[method-assign]
 
     def close(self) -> None:
         """Close the sockets."""
@@ -115,6 +117,27 @@ async def _bind(address: str, port: int) -> _SharedSocket:
     if (raw := transport.get_extra_info("socket")) is not None:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
     return shared
+
+
+def _take_check(connection: Connection, message: stun.Message, addr: _Address, protocol: StunProtocol) -> None:
+    """Take a client's check; the first one that nominates is enough, as for ICE lite (RFC 8445, 2.5).
+
+    Its source address may be forged. What is sent there is an answer to each ClientHello that comes from it; audio
+    follows when a Finished has proved that the client reads there. Any later address has to answer a check of ours.
+    """
+    is_first = "USE-CANDIDATE" in message.attributes and not connection.ice_controlling and not connection._nominated  # noqa: SLF001
+    pairs = connection._check_list  # noqa: SLF001
+    for pair in pairs:
+        if pair.state is CandidatePair.State.IN_PROGRESS and pair.task is not None and pair.task.done():
+            # ICE was complete before our check was answered, and has cancelled it.
+            pair.task, pair.state = None, CandidatePair.State.WAITING
+    Connection.check_incoming(connection, message, addr, protocol)
+    if is_first:
+        pair = next(each for each in pairs if each.protocol is protocol and each.remote_addr == addr)
+        if pair.task is not None:
+            pair.task.cancel()
+        pair.state, pair.nominated = CandidatePair.State.SUCCEEDED, True
+        connection.check_complete(pair)
 
 
 class _Checks(list[CandidatePair]):

@@ -50,8 +50,13 @@ class Peer:
         try:
             await self._connection.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
             sender = self._add_track()
-            ice = self._connection.sctp.transport.transport if self._connection.sctp else sender.transport.transport
+            dtls = self._connection.sctp.transport if self._connection.sctp else sender.transport
+            ice = dtls.transport
             self._port.serve(ice.iceGatherer._connection)  # noqa: SLF001 - aiortc makes it by itself
+            if "\na=setup:passive" not in sdp:
+                # aiortc would be the DTLS client. A client begins the handshake as soon as its check is answered, and
+                # the last flight is the server's: audio follows it, half a round trip sooner.
+                dtls._set_role("server")  # noqa: SLF001
             await self._connection.setLocalDescription(await self._connection.createAnswer())
         except Exception as error:  # a parser of SDP that has many ways to fail
             message = f"the offer cannot be answered: {type(error).__name__}: {error}"

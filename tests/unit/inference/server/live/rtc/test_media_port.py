@@ -103,3 +103,81 @@ async def test_a_connection_without_a_check_waits_without_a_timer_until_it_is_cl
     with pytest.raises(ConnectionError):
         await connecting
     port.close()
+
+
+class Client(asyncio.DatagramProtocol):
+    """An address of a client, which answers the server's checks only by `answer`."""
+
+    transport: asyncio.DatagramTransport
+
+    def __init__(self, server: Connection) -> None:
+        self.server, self.received = server, asyncio.Queue[bytes]()
+
+    @classmethod
+    async def open(cls, server: Connection) -> Client:
+        port = server.local_candidates[0].port
+        endpoint = await asyncio.get_running_loop().create_datagram_endpoint(
+            lambda: cls(server), local_addr=("127.0.0.1", 0), remote_addr=("127.0.0.1", port)
+        )
+        endpoint[1].transport = endpoint[0]
+        return endpoint[1]
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:  # noqa: ARG002
+        self.received.put_nowait(data)
+
+    def check(self, **attributes: Any) -> None:
+        request = stun.Message(message_method=stun.Method.BINDING, message_class=stun.Class.REQUEST)
+        request.attributes |= {"USERNAME": f"{self.server.local_username}:client", "PRIORITY": 1}
+        request.attributes |= {"ICE-CONTROLLING": 1} | {
+            name.replace("_", "-"): each for name, each in attributes.items()
+        }
+        request.add_message_integrity(self.server.local_password.encode())
+        self.transport.sendto(bytes(request))
+
+    async def next_of(self, kind: stun.Class | None) -> bytes:
+        """Return the next datagram of a class, or the next one that is no STUN."""
+        while True:
+            data = await self.received.get()
+            if (None if data[0] > 3 else stun.parse_message(data).message_class) == kind:
+                return data
+
+    def answer(self, check: bytes) -> None:
+        request = stun.parse_message(check)
+        response = stun.Message(stun.Method.BINDING, stun.Class.RESPONSE, transaction_id=request.transaction_id)
+        response.attributes["XOR-MAPPED-ADDRESS"] = ("127.0.0.1", self.server.local_candidates[0].port)
+        response.add_message_integrity(PASSWORD.encode())
+        self.transport.sendto(bytes(response))
+
+
+PASSWORD = "0123456789012345678901"
+
+
+async def test_a_check_that_nominates_connects_and_another_address_has_to_answer_a_check_first() -> None:
+    port = MediaPort("127.0.0.1", 0)
+    (server,) = await gathered(port, 1)
+    server.remote_username, server.remote_password = "client", PASSWORD
+    first, other = await Client.open(server), await Client.open(server)
+    async with asyncio.timeout(60):
+        connecting = asyncio.create_task(server.connect())
+        other.check()  # does not nominate: answered, and no more
+        check = await other.next_of(stun.Class.REQUEST)
+        assert not connecting.done()
+        first.check(USE_CANDIDATE=None)
+        await connecting  # with no answer to a check of the server's own
+        await server.send(b"\x80one")
+        assert await first.next_of(None) == b"\x80one"
+        other.check(USE_CANDIDATE=None)
+        again = await other.next_of(stun.Class.REQUEST)
+        assert again != check
+        await server.send(b"\x80two")
+        assert await first.next_of(None) == b"\x80two", "the other address may be forged"
+        other.answer(again)
+        other_port = other.transport.get_extra_info("sockname")[1]
+        while next(iter(server._nominated.values())).remote_addr[1] != other_port:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        await server.send(b"\x80three")
+        assert await other.next_of(None) == b"\x80three"
+        await server.close()
+    for each in (first, other):
+        each.transport.close()
+    port.close()

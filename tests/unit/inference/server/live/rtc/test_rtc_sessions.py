@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import httpx
 import numpy as np
+import pytest
 
 PATCH_SECONDS = 7056 / 44100
 
@@ -81,3 +83,18 @@ async def test_a_deleted_session_is_gone(server: Any, connect_rtc: Any, wait_unt
         await wait_until(lambda: server.load.open_requests == 0)
         assert (await http.delete(client.location)).status_code == 204, "it ended lately: by its connection, perhaps"
         assert (await http.delete(client.location[:-1])).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("offered", "answered"), [("actpass", "passive"), ("active", "passive"), ("passive", "active")]
+)
+async def test_the_client_begins_dtls_unless_it_cannot(
+    server: Any, connect_rtc: Any, wait_until: Any, offered: str, answered: str
+) -> None:
+    async with connect_rtc(server.url) as client, httpx.AsyncClient(base_url=server.url) as http:
+        client.connection.addTransceiver("audio", direction="recvonly")
+        sdp = (await client.connection.createOffer()).sdp.replace("a=setup:actpass", f"a=setup:{offered}")
+        answer = await http.post("/v1/audio/speech/rtc", json={"sdp": sdp})
+        assert set(re.findall("a=setup:(.*)\r", answer.json()["sdp"])) == {answered}
+        assert (await http.delete(answer.headers["location"])).status_code == 204
+    await wait_until(lambda: server.load.open_requests == 0)
