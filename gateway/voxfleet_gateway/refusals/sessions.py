@@ -47,10 +47,10 @@ def session_idle(limit_seconds: float) -> Refusal:
 
 
 def direct_audio_not_metered() -> Refusal:
-    """501: the server keeps no account of a tenant's session: an earlier version, or one of another region."""
+    """501: the server keeps no account of a tenant's session: it, or its region's gateway, is of an earlier version."""
     message = (
         "WebRTC's audio passes no gateway, and the server that would speak keeps no account of it for this API key's "
-        "tenant: it is in another region, or of an earlier version; "
+        "tenant: it, or the gateway of its region, is of an earlier version; "
         "use POST /v1/audio/speech or the WebSocket."
     )
     return Refusal(HTTPStatus.NOT_IMPLEMENTED, "rtc_not_metered", message)

@@ -15,8 +15,8 @@ from voxfleet_gateway.server.clients.rtt import REPORT_PATH
 from voxfleet_gateway.server.fleet.contract import EVENTS_PATH, FLEET_PATH
 from voxfleet_gateway.server.fleet.events import FleetEvents
 from voxfleet_gateway.server.health import Health
-from voxfleet_gateway.server.live.offers import Offers
 from voxfleet_gateway.server.live.routes import Live
+from voxfleet_gateway.server.live.rtc.offers import Offers
 from voxfleet_gateway.server.middleware import RTC_PATH, SPEECH_PATH, STREAM_PATH, RequestMiddleware
 from voxfleet_gateway.server.models import Models
 from voxfleet_gateway.server.page import Pages

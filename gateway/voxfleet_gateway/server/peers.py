@@ -22,8 +22,10 @@ from voxfleet_gateway.peers.headers import REFUSAL_HEADER, read_spill_headers
 from voxfleet_gateway.peers.report import REGION_PATH
 from voxfleet_gateway.peers.tls import PeerTls, region_of
 from voxfleet_gateway.refusals import peer_headers_refused, unknown_peer
-from voxfleet_gateway.server.live.offers import Offers
 from voxfleet_gateway.server.live.routes import Live
+from voxfleet_gateway.server.live.rtc.metered import ACCOUNT_PATH
+from voxfleet_gateway.server.live.rtc.of_peers import PeerOffers
+from voxfleet_gateway.server.live.rtc.offers import Offers
 from voxfleet_gateway.server.middleware import CONTEXT, RTC_PATH, SPEECH_PATH, STREAM_PATH, RequestMiddleware
 from voxfleet_gateway.server.models import Models
 from voxfleet_gateway.server.requests.authentication import PEER_REGION, SPILLED
@@ -128,6 +130,7 @@ def peer_app(  # noqa: PLR0913, PLR0917  # the handlers of all paths
     app.router.add_get(STREAM_PATH, live.stream)
     offers = Offers(speech, live)
     app.router.add_post(RTC_PATH, offers.post, expect_handler=continue_later)
+    app.router.add_get(ACCOUNT_PATH, PeerOffers(offers).session)
     app.router.add_delete(RTC_PATH + "/{session}", offers.delete)
     app.router.add_post("/v1/models/{model:.+}/wake", models.wake, expect_handler=continue_later)
     app.router.add_post("/v1/models/{model:.+}/sleep", models.operations.sleep, expect_handler=continue_later)

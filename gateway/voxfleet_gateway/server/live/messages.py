@@ -67,9 +67,9 @@ def added_text(fields: dict[str, Any]) -> str:
     return text if isinstance(text, str) else ""
 
 
-def parse_event(text: str) -> dict[str, Any]:
+def parse_event(text: str, most_characters: int = MAX_EVENT_CHARACTERS) -> dict[str, Any]:
     """Return a pod's event; empty for one that is not read here."""
-    if len(text) > MAX_EVENT_CHARACTERS:
+    if len(text) > most_characters:
         return {}
     try:
         event = json.loads(text)

@@ -21,7 +21,8 @@ from voxfleet_gateway.request_context import RequestContext
 from voxfleet_gateway.server.live.backlog import Backlog
 from voxfleet_gateway.server.live.channel import WRITE_SECONDS, Channel, ClientSocket
 from voxfleet_gateway.server.live.intake import Intake
-from voxfleet_gateway.server.live.metered import MeteredSession
+from voxfleet_gateway.server.live.rtc.metered import MeteredSession
+from voxfleet_gateway.server.live.rtc.relayed import RelayedSession
 from voxfleet_gateway.server.live.session import START_SECONDS, Session
 from voxfleet_gateway.server.middleware import CONTEXT
 from voxfleet_gateway.server.responses import refuse
@@ -29,6 +30,7 @@ from voxfleet_gateway.server.speech import Speech
 
 STOP_SECONDS = 2.0
 ESCAPED_BYTES = 3  # of one byte of UTF-8 at most: a character of four becomes two escapes of six
+AnySession = Session | MeteredSession | RelayedSession
 PING_SECONDS = 30.0  # below the 60 s after which load balancers close a silent connection; also while it is held
 
 
@@ -38,7 +40,7 @@ class Live:
 
     speech: Speech
     ping_seconds: float = PING_SECONDS
-    sessions: set[Session | MeteredSession] = field(default_factory=set)
+    sessions: set[AnySession] = field(default_factory=set)
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
         """Serve one session."""
@@ -131,7 +133,7 @@ class Live:
         dispatcher.wake_for(decision, model, context.caller)
 
 
-async def _end_all(refusals: Mapping[Session | MeteredSession, Refusal]) -> None:
+async def _end_all(refusals: Mapping[AnySession, Refusal]) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(STOP_SECONDS):  # not for ever: a client may take nothing
             await asyncio.gather(*(each.end(why) for each, why in refusals.items()), return_exceptions=True)

@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 from voxfleet_gateway.errors import RequestRefusedError
-from voxfleet_gateway.server.live.offer_body import parse_offer
+from voxfleet_gateway.server.live.rtc.offer_body import parse_offer
 
 PATH = "/v1/audio/speech/rtc"
 START = {"type": "session.start", "model": "m", "voice": "v"}

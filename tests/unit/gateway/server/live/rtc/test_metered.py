@@ -6,15 +6,12 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
-from voxfleet_gateway.errors import RequestRefusedError
-from voxfleet_gateway.request_context import new_context
-from voxfleet_gateway.server.live.offers import Offers
 
 PATH = "/v1/audio/speech/rtc"
 TEXT = "Good morning."
@@ -172,21 +169,10 @@ async def test_a_revoked_key_ends_its_websocket(keyed: Any, live: Any, tmp_path:
     assert (there.lines[0]["status"], there.lines[0]["truncated"]) == (401, True)
 
 
-@pytest.mark.parametrize("key", ["one", "all"])
-async def test_a_target_in_another_region_keeps_no_account(keyed: Any, key: str) -> None:
-    async with keyed(limits=AUDIO_LIMIT) as there:
-        context = new_context("", "POST", PATH, "eu")
-        context.caller = there.gateway.speech.accounts.caller(key, is_catalog=False)
-        metering = Offers(there.gateway.speech, there.gateway.live)._metered(Elsewhere(), context, AsyncExitStack())
-        if key == "one":  # without limits
-            assert await metering is None
-        else:
-            with pytest.raises(RequestRefusedError, match="in another region"):
-                await metering
-
-
-class Elsewhere:
-    is_here = False
+async def test_a_long_text_of_another_script_is_answered(keyed: Any, rtc_pod: Any) -> None:
+    async with rtc_pod(201) as (pod, pod_port), keyed(pod_port) as there, offering(there) as offer:
+        await offer()
+        assert await pod.says(type="text", text="声" * 20_000) == {"type": "admitted"}, "120,000 characters of JSON"
 
 
 async def test_a_gateway_that_stops_ends_its_sessions(keyed: Any, rtc_pod: Any) -> None:

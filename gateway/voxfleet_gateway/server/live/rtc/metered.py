@@ -2,6 +2,7 @@
 
 The account is a WebSocket that is opened before the offer, which names it. The pod asks for every text of the data
 channel before it speaks it, and at the end reports the audio that its client was sent; the end of one ends the other.
+A pod in another region sends and receives the same by that region's gateway (spilled.py).
 
 Knows: the account's messages; that the session is an open request, counted, settled and logged when it ends.
 Does not know: offers, what a limit is, WebRTC.
@@ -26,7 +27,7 @@ from voxfleet_gateway.errors import Refusal, RequestRefusedError, UpstreamFailed
 from voxfleet_gateway.refusals import direct_audio_not_metered
 from voxfleet_gateway.request_context import REQUEST_ID_HEADER, RequestContext
 from voxfleet_gateway.server.live.messages import parse_event
-from voxfleet_gateway.server.live.relay import CONNECT_SECONDS, connected
+from voxfleet_gateway.server.live.relay import CONNECT_SECONDS, MAX_POD_MESSAGE_BYTES, connected
 from voxfleet_gateway.server.middleware import RTC_PATH, account
 from voxfleet_gateway.server.requests.speech_request import estimated_audio_seconds
 from voxfleet_gateway.server.responses import refusal_event
@@ -42,7 +43,6 @@ class MeteredSession:
     """One session that a pod has answered, or is about to."""
 
     socket: aiohttp.ClientWebSocketResponse
-    account_id: str
     accounts: Accounts
     context: RequestContext
     serving: asyncio.Task[None] | None = None
@@ -73,7 +73,7 @@ class MeteredSession:
         async with self.until_ended:
             self.context.is_truncated = True  # until the pod has reported its end
             async for message in self.socket:
-                if message.type is not WSMsgType.TEXT or await self._take(parse_event(message.data)):
+                if message.type is not WSMsgType.TEXT or await self._take(_parse(message.data)):
                     break
 
     async def _take(self, fields: dict[str, Any]) -> bool:
@@ -104,25 +104,26 @@ class MeteredSession:
 
 
 @asynccontextmanager
-async def metered_session(
-    target: Target, of_cluster: aiohttp.ClientSession, accounts: Accounts, context: RequestContext
-) -> AsyncIterator[MeteredSession]:
-    """Yield a session whose account is open. Raises RequestRefusedError (501) for a target without accounts."""
-    if not target.is_here:
-        raise RequestRefusedError(direct_audio_not_metered())
+async def pod_account(
+    target: Target, of_cluster: aiohttp.ClientSession, context: RequestContext
+) -> AsyncIterator[tuple[aiohttp.ClientWebSocketResponse, str]]:
+    """Yield an account at a pod, and its name. Raises RequestRefusedError (501) for a pod that keeps none."""
     headers = {**target_headers(target, context), REQUEST_ID_HEADER: context.request_id}
     async with AsyncExitStack() as stack:
         opening = connected(target.session(of_cluster), target.url(ACCOUNT_PATH), headers)
         try:
             socket = await stack.enter_async_context(opening)
         except UpstreamFailedError as failed:
-            if (
-                isinstance(cause := failed.__cause__, aiohttp.WSServerHandshakeError)
-                and cause.status in WITHOUT_ACCOUNTS
-            ):
+            if handshake_status(failed) in WITHOUT_ACCOUNTS:
                 raise RequestRefusedError(direct_audio_not_metered()) from failed
             raise
-        yield MeteredSession(socket, await _account_id(socket), accounts, context)
+        yield socket, await _account_id(socket)
+
+
+def handshake_status(failed: UpstreamFailedError) -> int | None:
+    """Return the status by which a WebSocket was refused; None when there was no response."""
+    cause = failed.__cause__
+    return cause.status if isinstance(cause, aiohttp.WSServerHandshakeError) else None
 
 
 async def _account_id(socket: aiohttp.ClientWebSocketResponse) -> str:
@@ -131,8 +132,13 @@ async def _account_id(socket: aiohttp.ClientWebSocketResponse) -> str:
         message = await socket.receive(CONNECT_SECONDS)
     except TimeoutError as error:
         raise UpstreamFailedError(UpstreamFailure.TIMEOUT, "no account") from error
-    match parse_event(message.data) if message.type is WSMsgType.TEXT else {}:
+    match _parse(message.data) if message.type is WSMsgType.TEXT else {}:
         case {"type": "account", "id": str(name)} if name.isalnum():
             return name
         case _:
             raise UpstreamFailedError(UpstreamFailure.RESET, f"close code {socket.close_code}")
+
+
+def _parse(text: str) -> dict[str, Any]:
+    """Return a message, of any length that a connection takes: a text of 64 KiB is six times as long in ASCII."""
+    return parse_event(text, MAX_POD_MESSAGE_BYTES)
