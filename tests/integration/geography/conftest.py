@@ -16,7 +16,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ from voxfleet_testbed.errors import ApiError
 from voxfleet_testbed.fixtures import own_address_or_skip, skipping
 from voxfleet_testbed.network.addresses import ports_for_later
 from voxfleet_testbed.network.certificates import Authority, Identity, make_authority
+from voxfleet_testbed.nodeless.stub_server import StubServer
 from voxfleet_testbed.programs.packages import DNS_PACKAGE_OF, install_packages
 from voxfleet_testbed.settings import REPOSITORY, Settings
 
@@ -49,39 +50,18 @@ CRD_PATH = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/voxttsdeploy
 
 
 @dataclass
-class Server:
+class Server(StubServer):
     """A server of the region: its audio is the region's name; the test says how busy it reports to be."""
 
-    region: str
-    load: dict[str, Any] = field(default_factory=dict)
-    address: str = field(default_factory=own_address_or_skip)
-    ports: list[int] = field(default_factory=list)
-    runners: list[web.AppRunner] = field(default_factory=list)
+    namespace: str = APPS
+    name: str = NAME
+    internal_key: str = KEY
 
-    async def start(self) -> None:
-        speech, internal = web.Application(), web.Application()
-        speech.router.add_post("/v1/audio/speech", self._speak)
-        internal.router.add_get("/internal/load", self._report)
-        for app in (speech, internal):
-            runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-            await runner.setup()
-            await web.TCPSite(runner, self.address, 0).start()
-            self.runners.append(runner)
-            self.ports.append(int(runner.addresses[0][1]))
-
-    async def stop(self) -> None:
-        for runner in self.runners:
-            await runner.cleanup()
+    def add_routes(self, app: web.Application) -> None:
+        app.router.add_post("/v1/audio/speech", self._speak)
 
     async def _speak(self, _request: web.Request) -> web.Response:
         return web.Response(body=self.region.encode(), content_type="audio/wav")
-
-    async def _report(self, request: web.Request) -> web.Response:
-        token = hmac.new(KEY.encode(), f"pod/{APPS}/{NAME}".encode(), hashlib.sha256).hexdigest()
-        if request.headers.get("Authorization") != f"Bearer {token}":
-            return web.Response(status=401)
-        idle = {"open_requests": 0, "running_sequences": 0, "waiting_sequences": 0, "free_rows": 8}
-        return web.json_response({"model": NAME, "state": "ready", "message": "", **idle, **self.load})
 
 
 @dataclass

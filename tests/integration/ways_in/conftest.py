@@ -8,8 +8,6 @@ EndpointSlices that started pods would lead to, and the pods are small HTTP serv
 import asyncio
 import contextlib
 import datetime as dt
-import hashlib
-import hmac
 import itertools
 import json
 import os
@@ -35,6 +33,7 @@ from voxfleet_testbed.errors import ApiError
 from voxfleet_testbed.fixtures import own_address_or_skip, skipping
 from voxfleet_testbed.network.addresses import ports_for_later
 from voxfleet_testbed.network.certificates import Authority, Identity, make_authority
+from voxfleet_testbed.nodeless.stub_server import StubServer
 from voxfleet_testbed.programs.environments import python_environment
 from voxfleet_testbed.programs.go_builds import Programs, build, find_programs
 from voxfleet_testbed.settings import REPOSITORY, Settings
@@ -70,34 +69,20 @@ CRD = REPOSITORY / "crds" / "voxfleet.dev_voxttsdeployments.yaml"
 
 
 @dataclass
-class Pod:
-    """The HTTP side of a speech server; a test holds its second chunk back until `may_go_on` is set."""
+class Pod(StubServer):
+    """A pod's server; a test holds its second chunk back until `may_go_on` is set."""
 
-    region: str
-    address: str = field(default_factory=own_address_or_skip)
-    ports: list[int] = field(default_factory=list)
-    runners: list[web.AppRunner] = field(default_factory=list)
+    namespace: str = APPS
+    name: str = NAME
+    internal_key: str = KEY
     may_go_on: asyncio.Event = field(default_factory=asyncio.Event)
-    received_bytes: int = 0
 
-    async def start(self) -> None:
-        speech, internal = web.Application(client_max_size=2**26), web.Application()
-        speech.router.add_post("/v1/audio/speech", self._speak)
-        speech.router.add_get("/v1/audio/speech/stream", self._stream)
-        internal.router.add_get("/internal/load", self._report)
-        for app in (speech, internal):
-            runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-            await runner.setup()
-            await web.TCPSite(runner, self.address, 0).start()
-            self.runners.append(runner)
-            self.ports.append(int(runner.addresses[0][1]))
-
-    async def stop(self) -> None:
-        for runner in self.runners:
-            await runner.cleanup()
+    def add_routes(self, app: web.Application) -> None:
+        app.router.add_post("/v1/audio/speech", self._speak)
+        app.router.add_get("/v1/audio/speech/stream", self._stream)
 
     async def _speak(self, request: web.Request) -> web.StreamResponse:
-        self.received_bytes = len(await request.read())
+        await request.read()
         response = web.StreamResponse(headers={"Content-Type": "audio/wav"})
         await response.prepare(request)
         await response.write(b"RIFF")
@@ -116,13 +101,6 @@ class Pod:
         await socket.send_str(json.dumps({"type": "session.done", "usage": {}}))
         await socket.close()
         return socket
-
-    async def _report(self, request: web.Request) -> web.Response:
-        token = hmac.new(KEY.encode(), f"pod/{APPS}/{NAME}".encode(), hashlib.sha256).hexdigest()
-        if request.headers.get("Authorization") != f"Bearer {token}":
-            return web.Response(status=401)
-        idle = {"open_requests": 0, "running_sequences": 0, "waiting_sequences": 0, "free_rows": 8}
-        return web.json_response({"model": NAME, "state": "ready", "message": "", **idle})
 
 
 @dataclass

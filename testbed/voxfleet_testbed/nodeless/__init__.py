@@ -1,0 +1,1 @@
+"""An installation without nodes, for tests: the product's processes, and small HTTP servers where pods would be."""
