@@ -11,10 +11,6 @@ import datetime as dt
 import hashlib
 import hmac
 import json
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +30,7 @@ from voxfleet_testbed.errors import ApiError
 from voxfleet_testbed.fixtures import own_address_or_skip, skipping
 from voxfleet_testbed.network.addresses import ports_for_later
 from voxfleet_testbed.network.certificates import Authority, Identity, make_authority
+from voxfleet_testbed.nodeless.processes import Process, start_part
 from voxfleet_testbed.nodeless.stub_server import StubServer
 from voxfleet_testbed.programs.packages import DNS_PACKAGE_OF, install_packages
 from voxfleet_testbed.settings import REPOSITORY, Settings
@@ -121,39 +118,6 @@ class Cluster:
                 "endpoints": [{"addresses": [self.server.address], "conditions": {"ready": True}}],
             },
         )
-
-
-@dataclass
-class Process:
-    """A process of the product, and where its log is."""
-
-    popen: subprocess.Popen[bytes]
-    log: Path
-
-    def lines(self) -> list[dict[str, Any]]:
-        found = []
-        for line in self.log.read_text(errors="replace").splitlines():
-            with contextlib.suppress(ValueError):
-                found.append(json.loads(line))
-        return found
-
-    def end(self, number: int = signal.SIGTERM) -> None:
-        if self.popen.poll() is None:
-            self.popen.send_signal(number)
-        try:
-            self.popen.wait(30)
-        except subprocess.TimeoutExpired:
-            self.popen.kill()
-            self.popen.wait()
-
-
-def start(folder: Path, name: str, module: str, settings: dict[str, str]) -> Process:
-    log = folder / f"{name}.log"
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    environment |= {f"VOXFLEET_{key}": value for key, value in settings.items()}
-    with log.open("ab") as output:
-        popen = subprocess.Popen([sys.executable, "-m", module], env=environment, stdout=output, stderr=output)
-    return Process(popen, log)
 
 
 @dataclass
@@ -341,12 +305,12 @@ async def world(
             await cluster.server.start()
             stack.push_async_callback(cluster.server.stop)
         await asyncio.to_thread(publish, clusters[VIRGINIA], clusters[SHANGHAI], peer_ports)
-        operator = start(tmp_path, "operator", "voxfleet_operator", operator_settings(control_plane))
+        operator = start_part(tmp_path / "operator.log", "voxfleet_operator", operator_settings(control_plane))
         stack.callback(operator.end)
         gateways = {}
         for name, cluster in clusters.items():
             settings = gateway_settings(cluster, issue(tmp_path, authority, name), database, peer_ports[name])
-            gateways[name] = start(tmp_path, name, "voxfleet_gateway", settings)
+            gateways[name] = start_part(tmp_path / f"{name}.log", "voxfleet_gateway", settings)
             stack.callback(gateways[name].end)
         options = {
             "location-database": str(database),

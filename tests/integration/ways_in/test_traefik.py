@@ -1,57 +1,102 @@
-"""Requests through Traefik to a real gateway: streamed, held, by WebSocket, from their client's own address."""
+"""Requests through Traefik to a real gateway: streamed, held, by WebSocket, from their client's own address.
+
+Traefik leads there by the Ingresses and the HTTPRoute that the operator makes.
+"""
 
 import asyncio
 import contextlib
 import json
-import re
-import time
-from collections.abc import AsyncIterator
+import subprocess
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
-import yaml
-from voxfleet_testbed.settings import REPOSITORY
-
-# conftest.Site and Pod: pytest loads test folders without packages, so nothing can be imported from it by name.
-Site = Any
+from voxfleet_testbed.network.addresses import ports_for_later
+from voxfleet_testbed.nodeless.clients import nearest_region
+from voxfleet_testbed.nodeless.documented import documented, trust_gateways
+from voxfleet_testbed.nodeless.site import CRD, Site
+from voxfleet_testbed.nodeless.site_objects import GATEWAY_SECRET, resource, route
+from voxfleet_testbed.nodeless.site_settings import AMERICAN, APPS, BERLINER, INFRA, SYSTEM, operator_settings
+from voxfleet_testbed.programs.environments import python_environment
+from voxfleet_testbed.settings import Settings
 
 INGRESS_HOST, ROUTE_HOST, NGINX_HOST = "tts.example.com", "api.tts.example.com", "nginx.tts.example.com"
 HOSTS = (INGRESS_HOST, ROUTE_HOST, NGINX_HOST)
+ENCRYPTED = ("websecure", "short")  # entry points with TLS; with `web`, which has none, sections of the Gateway too
+CLASSES = {"traefik": "traefik.io/ingress-controller", "nginx": "k8s.io/ingress-nginx"}
 # Longer than the 1000 bytes that Traefik's provider for ingress-nginx takes here without our annotation.
 BODY = {"model": "narrator", "input": "Hello. " * 200, "response_format": "wav"}
-BERLINER, AMERICAN = "127.0.5.1", "127.0.6.1"  # by the location database of this site
-READ_TIMEOUT_SECONDS = 1  # of the entry point `short`
-APPS, INFRA, SYSTEM = "ways-apps", "ways-infra", "ways-system"
+# Of the entry point `short`: far below the default of 60 s, so that a request can outlast it here.
+READ_TIMEOUT_SECONDS = 1
+# Of the provider that reads annotations of ingress-nginx: with these defaults nothing streams without ours.
+NGINX_DEFAULTS = {"proxyreadtimeout": "1", "proxysendtimeout": "1", "proxybuffering": "true"}
+NGINX_DEFAULTS |= {"proxyrequestbuffering": "true", "proxybodysize": "1000"}
+TRAEFIK_FLAGS = (
+    "--providers.kubernetesingress",
+    "--providers.kubernetesgateway",
+    "--providers.kubernetescrd",
+    *(f"--providers.kubernetesingressnginx.{name}={value}" for name, value in NGINX_DEFAULTS.items()),
+    f"--entrypoints.short.transport.respondingtimeouts.readtimeout={READ_TIMEOUT_SECONDS}s",
+    *("--global.checknewversion=false", "--global.sendanonymoususage=false", "--log.level=INFO"),
+)
+LOCK = Path(__file__).parent / "requirements" / "traefik.txt"
+# The definitions of what Traefik watches lie in its published module.
+MODULE, MODULE_SUM = "github.com/traefik/traefik/v3@v3.7.13", "h1:T8wy9KuaFzCkmXCqAzDy7t73pBDR1DHrJe3pqXpNXTw="
+DEFINITIONS = ("gateway-api-conformance/00-experimental-v1.6.1.yml", "k8s/01-traefik-crd.yml")
+WATCHED = ("gatewayclasses.", "gateways.", "httproutes.", "grpcroutes.", "tlsroutes.", "referencegrants.")
+WATCHED += ("backendtlspolicies.", "traefik.io")
 
 
-def until_condition(site: Site, kind: str, reason: str) -> dict[str, Any]:
-    """Wait for a condition of the resource, in the operator's words."""
-    for _ in range(900):
-        if (found := site.condition(kind)).get("reason") == reason:
-            return dict(found)
-        time.sleep(0.1)
-    pytest.fail(f"{kind} is {site.condition(kind)}, not {reason}\n{site.logs()}")
+@pytest.fixture(scope="module")
+def site(new_site: Callable[..., Site], testbed_settings: Settings) -> Site:
+    ports = dict(zip((*ENCRYPTED, "web"), ports_for_later(3), strict=True))
+    site = new_site(ports, ports, ENCRYPTED)
+    site.apply_definitions([CRD, *published_definitions(site.folder)], ("voxfleet.dev", *WATCHED))
+    for name, controller in CLASSES.items():
+        body = {"apiVersion": "networking.k8s.io/v1", "kind": "IngressClass", "metadata": {"name": name}}
+        site.apply("/apis/networking.k8s.io/v1/ingressclasses", body | {"spec": {"controller": controller}})
+    site.publish("traefik", "traefik.io/gateway-controller", resources())
+    site.put_tls_secret(SYSTEM, "ingress-tls", INGRESS_HOST, NGINX_HOST)
+    site.put_tls_secret(INFRA, GATEWAY_SECRET, ROUTE_HOST)
+    site.put_gateway_service({"gateway": {"regions": [{"name": "eu-central"}]}})
+    site.start_part("operator", operator_settings())
+    entry_points = [f"--entrypoints.{name}.address=127.0.0.1:{port}" for name, port in ports.items()]
+    traefik = Path(python_environment(testbed_settings.cache, LOCK)).with_name("traefik")
+    site.start("traefik", [str(traefik), *entry_points, *TRAEFIK_FLAGS])
+    site.start_gateway()
+    return site
 
 
-def admit(site: Site, label: str | None) -> None:
-    """Label the resource's namespace, or take the label away."""
-    body = {"metadata": {"labels": {"ways-in": label}}}
-    site.api.request("PATCH", f"/api/v1/namespaces/{APPS}", body, "application/merge-patch+json")
+def published_definitions(folder: Path) -> list[Path]:
+    download = ["go", "mod", "download", "-json", MODULE]
+    module = json.loads(subprocess.run(download, cwd=folder, capture_output=True, check=True).stdout)
+    assert module["Sum"] == MODULE_SUM
+    return [Path(module["Dir"]) / "integration" / "fixtures" / name for name in DEFINITIONS]
+
+
+def resources() -> tuple[dict[str, Any], dict[str, Any]]:
+    """A resource names one host; all models answer there."""
+    ingress = {"host": INGRESS_HOST, "className": "traefik", "tlsSecretName": "ingress-tls"}
+    first = resource(ingress=ingress, route=route(ENCRYPTED, ROUTE_HOST))
+    second = resource(ingress=ingress | {"host": NGINX_HOST, "className": "nginx"})
+    second["spec"]["regions"] = [{"name": "eu-central"}]
+    return first, second | {"metadata": {"name": "second", "namespace": APPS}}
 
 
 async def test_a_gateway_refuses_the_namespace_in_its_own_words_until_it_admits_it(site: Site) -> None:
-    admit(site, None)
-    refused = await asyncio.to_thread(until_condition, site, "Degraded", "RouteRefused")
+    site.admit(None)
+    refused = await site.until_condition("Degraded", "RouteRefused")
     assert f"spec.route: Gateway {INFRA}/public: NotAllowedByListeners" in refused["message"]
-    admit(site, "public")
-    await asyncio.to_thread(until_condition, site, "Degraded", "AsExpected")
+    site.admit("public")
+    await site.until_condition("Degraded", "AsExpected")
     await site.until_answered(*HOSTS)
 
 
 @pytest.mark.parametrize("host", HOSTS)
 async def test_no_host_with_a_certificate_is_served_in_the_clear(site: Site, host: str) -> None:
-    admit(site, "public")
+    site.admit("public")
     await site.until_answered(host)
     url = site.url(host, "/v1/models", "web").replace("https", "http")
     async with site.session() as session, session.get(url, allow_redirects=False) as answer:
@@ -60,7 +105,7 @@ async def test_no_host_with_a_certificate_is_served_in_the_clear(site: Site, hos
 
 @pytest.mark.parametrize("host", HOSTS)
 async def test_audio_arrives_as_it_is_made(site: Site, new_pod: Any, host: str) -> None:
-    admit(site, "public")
+    site.admit("public")
     await site.until_answered(host)
     pod = await new_pod(may_go_on=False)
     async with site.session() as session, session.post(site.url(host), json=BODY) as answer:
@@ -71,10 +116,10 @@ async def test_audio_arrives_as_it_is_made(site: Site, new_pod: Any, host: str) 
 
 
 async def test_requests_are_held_for_longer_than_a_request_may_take_to_arrive(site: Site, new_pod: Any) -> None:
-    admit(site, "public")
+    site.admit("public")
     await site.until_answered(*HOSTS)
     async with site.session() as session:
-        urls = [site.url(host, entry_point="short") for host in HOSTS]
+        urls = [site.url(host, section="short") for host in HOSTS]
         asked = [asyncio.ensure_future(session.post(url, json=BODY)) for url in urls]
         await asyncio.sleep(2.5 * READ_TIMEOUT_SECONDS)  # that nothing ends them is no event
         assert not [each for each in asked if each.done()]
@@ -87,7 +132,7 @@ async def test_requests_are_held_for_longer_than_a_request_may_take_to_arrive(si
 
 
 async def test_the_time_limit_is_one_for_a_request_to_arrive(site: Site, new_pod: Any) -> None:
-    admit(site, "public")
+    site.admit("public")
     await site.until_answered(INGRESS_HOST)
     await new_pod()
     text = json.dumps(BODY).encode()
@@ -102,13 +147,13 @@ async def test_the_time_limit_is_one_for_a_request_to_arrive(site: Site, new_pod
         async with session.post(site.url(INGRESS_HOST), data=slowly(), headers=headers) as answer:
             assert (answer.status, await answer.read()) == (200, b"RIFFeu-central")
         with contextlib.suppress(aiohttp.ClientError):  # it may close the connection while the rest is sent
-            url = site.url(INGRESS_HOST, entry_point="short")
+            url = site.url(INGRESS_HOST, section="short")
             async with session.post(url, data=slowly(), headers=headers) as answer:
                 assert answer.status in {499, 504}  # the client left or was too slow, by which Traefik notices first
 
 
 async def test_sessions_pass_by_websocket_however_silent_they_are(site: Site, new_pod: Any) -> None:
-    admit(site, "public")
+    site.admit("public")
     await site.until_answered(*HOSTS)
     pod = await new_pod(may_go_on=False)
     async with site.session() as session, contextlib.AsyncExitStack() as stack:
@@ -130,7 +175,7 @@ async def test_sessions_pass_by_websocket_however_silent_they_are(site: Site, ne
 
 @pytest.mark.parametrize("host", HOSTS)
 async def test_a_page_of_another_site_opens_no_session(site: Site, host: str) -> None:
-    admit(site, "public")
+    site.admit("public")
     await site.until_answered(host)
     url = site.url(host, "/v1/audio/speech/stream").replace("https", "wss")
     async with site.session() as session:
@@ -143,7 +188,7 @@ async def test_a_page_of_another_site_opens_no_session(site: Site, host: str) ->
 async def test_the_gateway_knows_the_client_by_traefik_and_no_client_says_another_address(
     site: Site, new_pod: Any, host: str
 ) -> None:
-    admit(site, "public")
+    site.admit("public")
     await site.until_answered(host)
     for region in ("eu-central", "us-east"):
         await new_pod(region)
@@ -151,24 +196,12 @@ async def test_the_gateway_knows_the_client_by_traefik_and_no_client_says_anothe
     for client, said in ((BERLINER, AMERICAN), (AMERICAN, BERLINER)):
         headers = {"X-Forwarded-For": said, "Forwarded": f"for={said}"}
         async with site.session(client) as session:
-            served[client] = await spoken(session, site.url(host), headers)
-    assert served == {BERLINER: ("eu-central", "nearest"), AMERICAN: ("us-east", "nearest")}
-
-
-async def spoken(session: aiohttp.ClientSession, url: str, headers: dict[str, str]) -> tuple[str, str]:
-    """Speak until neither region is waking any more, which takes the gateway some polls."""
-    async with asyncio.timeout(60):
-        while True:
-            async with session.post(url, json=BODY, headers=headers) as answer:
-                text, route = await answer.text(), answer.headers.get("Voxfleet-Route", "")
-                if route == "nearest":
-                    return text.removeprefix("RIFF"), route
-                assert answer.status == 200, text
-            await asyncio.sleep(0.1)
+            served[client] = await nearest_region(session, site.url(host), BODY, headers)
+    assert served == {BERLINER: "RIFFeu-central", AMERICAN: "RIFFus-east"}
 
 
 async def test_http2_clients_stream_as_well(site: Site, new_pod: Any) -> None:
-    admit(site, "public")
+    site.admit("public")
     await site.until_answered(INGRESS_HOST)
     pod = await new_pod(may_go_on=False)
     authority = site.folder / "authority.pem"
@@ -177,7 +210,7 @@ async def test_http2_clients_stream_as_well(site: Site, new_pod: Any) -> None:
     curl = await asyncio.create_subprocess_exec(
         *("curl", "--silent", "--show-error", "--no-buffer", "--http2", "--cacert", str(authority)),
         *("--resolve", f"{INGRESS_HOST}:{port}:127.0.0.1", "--json", json.dumps(BODY)),
-        *("--write-out", " HTTP/%{http_version} %{http_code}", site.url(INGRESS_HOST, entry_point="short")),
+        *("--write-out", " HTTP/%{http_version} %{http_code}", site.url(INGRESS_HOST, section="short")),
         stdout=asyncio.subprocess.PIPE,
     )
     assert curl.stdout is not None
@@ -188,30 +221,20 @@ async def test_http2_clients_stream_as_well(site: Site, new_pod: Any) -> None:
     assert await curl.wait() == 0
 
 
-def documented(kind: str) -> dict[str, Any]:
-    """Return the object of a kind that docs/ways-in.md shows, in this site's namespace."""
-    blocks = re.findall(r"```yaml\n(.*?)```", (REPOSITORY / "docs" / "ways-in.md").read_text(), re.DOTALL)
-    body = next(found for found in map(yaml.safe_load, blocks) if found.get("kind") == kind)
-    return dict(body | {"metadata": body["metadata"] | {"namespace": SYSTEM}})
-
-
-def trust_gateways(site: Site) -> dict[str, str]:
-    """Apply what the page shows for gateways with a certificate; returns the annotations of their Service."""
-    transport, policy = documented("ServersTransport"), documented("BackendTLSPolicy")
-    authority = {"name": transport["spec"]["rootCAs"][0]["configMap"], "namespace": SYSTEM}
-    bundle = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": authority}
-    site.apply(f"/api/v1/namespaces/{SYSTEM}/configmaps", bundle | {"data": {"ca.crt": site.authority.pem().decode()}})
+def put_servers_transport(site: Site) -> dict[str, str]:
+    """Apply the page's ServersTransport; returns the annotations by which a Service names it."""
+    transport = documented("ServersTransport")
     site.apply(f"/apis/traefik.io/v1alpha1/namespaces/{SYSTEM}/serverstransports", transport)
-    site.apply(f"/apis/gateway.networking.k8s.io/v1/namespaces/{SYSTEM}/backendtlspolicies", policy)
     name = f"{SYSTEM}-{transport['metadata']['name']}@kubernetescrd"
     return {"traefik.ingress.kubernetes.io/service.serverstransport": name}
 
 
 async def test_gateways_with_a_certificate_are_verified_at_each_way_in(site: Site, new_pod: Any) -> None:
-    admit(site, "public")
+    site.admit("public")
     secret = "voxfleet-tls"
     certificate, key = site.put_tls_secret(SYSTEM, secret, documented("ServersTransport")["spec"]["serverName"])
-    annotations = await asyncio.to_thread(trust_gateways, site)
+    await asyncio.to_thread(trust_gateways, site, "v1")
+    annotations = await asyncio.to_thread(put_servers_transport, site)
     values = {"gateway": {"tls": {"secretName": secret}, "service": {"annotations": annotations}}}
     await asyncio.to_thread(site.put_gateway_service, values)
     await asyncio.to_thread(site.restart_with_tls, certificate, key)
