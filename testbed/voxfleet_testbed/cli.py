@@ -34,6 +34,7 @@ from voxfleet_testbed.programs.go_modules import (
     CHECKING_PROGRAMS,
     CONTROL_PLANE_PROGRAMS,
     CONTROLLER_PROGRAMS,
+    PROXY_PROGRAMS,
     SIMULATION_PROGRAMS,
 )
 from voxfleet_testbed.programs.packages import (
@@ -134,7 +135,7 @@ def prepare() -> None:
         if os.geteuid() == 0 and shutil.which("apt-get"):
             install_packages(report)
             prepare_cluster(settings, report=report)
-        build_programs(find_programs(settings), (*SIMULATION_PROGRAMS, *CHECKING_PROGRAMS), report)
+        build_programs(find_programs(settings), (*SIMULATION_PROGRAMS, *CHECKING_PROGRAMS, *PROXY_PROGRAMS), report)
 
 
 @app.command()

@@ -89,6 +89,12 @@ GO_MODULES: tuple[GoModule, ...] = (
             "kustomize/stage/pod/general/pod-delete.yaml",
         ),
     ),
+    # A controller of the Gateway API, which configures an Envoy; the definitions are of the version that it reads.
+    GoModule(
+        "contour",
+        {"contour": "github.com/projectcontour/contour/cmd/contour"},
+        assets=("examples/gateway/00-crds.yaml", "examples/contour/01-crds.yaml"),
+    ),
     # Karpenter's own controllers with its simulated cloud, whose nodes kwok keeps ready.
     GoModule(
         "karpenter",
@@ -116,6 +122,7 @@ CLUSTER_PROGRAMS = (
 )
 SIMULATION_PROGRAMS = (*CONTROL_PLANE_PROGRAMS, *CONTROLLER_PROGRAMS, "kube-scheduler", "kwok", "karpenter")
 CHECKING_PROGRAMS = ("helm", "kubectl", "promtool", "actionlint")  # charts, docs, alerts, workflow files
+PROXY_PROGRAMS = ("contour",)  # for tests of ways in
 ALL_PROGRAMS = tuple(program for module in GO_MODULES for program in module.packages)
 
 
