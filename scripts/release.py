@@ -2,14 +2,21 @@
 
     python3 scripts/release.py check VERSION     fail unless pyproject, packages, charts and changelog have the version
     python3 scripts/release.py notes VERSION     print the changelog's section
+    python3 scripts/release.py plugin VERSION BASE_URL FOLDER
+                                                 write kubectl's plugin as an archive, and its manifest for krew, which
+                                                 names the archive below BASE_URL
 
 Needs nothing but Python 3.11, because it runs before anything is installed.
 """
 
 from __future__ import annotations
 
+import gzip
+import hashlib
+import io
 import re
 import sys
+import tarfile
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +25,8 @@ from typing import Final
 ROOT: Final = Path(__file__).parents[1]
 _CHARTS: Final = ("voxfleet", "voxfleet-crds")
 _PARTS: Final = ("operator", "gateway", "inference")  # whose programs print their version
-_ARGUMENTS: Final = 2
+_PLUGIN: Final = ("cli/kubectl/kubectl-voxfleet", "cli/kubectl/kubectl_complete-voxfleet", "LICENSE")
+_ARGUMENTS: Final = {"check": 2, "notes": 2, "plugin": 4}
 
 
 def faults(root: Path, version: str) -> Iterator[str]:
@@ -31,6 +39,8 @@ def faults(root: Path, version: str) -> Iterator[str]:
         own = re.search(r'^__version__: Final = "(.*)"$', (root / path).read_text(encoding="utf-8"), re.MULTILINE)
         if own is None or own[1] != version:
             yield f"{path} has version {own[1] if own else 'nowhere'}, not {version}"
+    if f"\nversion={version}\n" not in (root / _PLUGIN[0]).read_text(encoding="utf-8"):
+        yield f"{_PLUGIN[0]} has another version, not {version}"
     for chart in _CHARTS:
         text = (root / f"charts/{chart}/Chart.yaml").read_text(encoding="utf-8")
         for field in ("version", "appVersion"):
@@ -48,14 +58,38 @@ def notes(root: Path, version: str) -> str:
     return section[1].strip() if section else ""
 
 
+def write_plugin(root: Path, version: str, base_url: str, folder: Path) -> None:
+    """Write the archive of kubectl's plugin, the same bytes each time, and the manifest with its address and hash."""
+    name = f"kubectl-voxfleet-{version}.tar.gz"  # krew unpacks gzip and zip
+    with (
+        (folder / name).open("wb") as file,
+        gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed,
+        tarfile.open(fileobj=packed, mode="w") as archive,
+    ):
+        for path in _PLUGIN:
+            content = (root / path).read_bytes()
+            entry = tarfile.TarInfo(Path(path).name)
+            entry.size, entry.mode = len(content), 0o644 if path == "LICENSE" else 0o755
+            archive.addfile(entry, io.BytesIO(content))
+    digest = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+    template = (root / "cli/kubectl/krew.yaml").read_text(encoding="utf-8")
+    manifest = template[template.index("apiVersion") :]  # without the comment about what is filled in
+    for word, value in (("VERSION", version), ("URI", f"{base_url.rstrip('/')}/{name}"), ("SHA256", digest)):
+        manifest = manifest.replace(word, value)
+    (folder / "voxfleet-krew.yaml").write_text(manifest, encoding="utf-8")
+
+
 def main(arguments: list[str]) -> int:
-    """Run `check` or `notes`; return the exit status."""
-    if len(arguments) != _ARGUMENTS or arguments[0] not in {"check", "notes"}:
+    """Run a command; return the exit status."""
+    if not arguments or len(arguments) != _ARGUMENTS.get(arguments[0]):
         print(__doc__, file=sys.stderr)
         return 2
-    command, version = arguments
+    command, version, *rest = arguments
     if command == "notes":
         print(notes(ROOT, version))
+        return 0
+    if command == "plugin":
+        write_plugin(ROOT, version, rest[0], Path(rest[1]))
         return 0
     said = list(faults(ROOT, version))
     print("\n".join(said), end="\n" if said else "", file=sys.stderr)

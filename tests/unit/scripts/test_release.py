@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import re
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -38,6 +40,8 @@ def checkout(tmp_path: Path) -> Path:
     for part in ("operator", "gateway", "inference"):
         (tmp_path / part / f"voxfleet_{part}").mkdir(parents=True)
         (tmp_path / part / f"voxfleet_{part}/__init__.py").write_text('"""X."""\n\n__version__: Final = "1.2.3"\n')
+    (tmp_path / "cli/kubectl").mkdir(parents=True)
+    (tmp_path / "cli/kubectl/kubectl-voxfleet").write_text("#!/bin/sh\nversion=1.2.3\nexit 1\n")
     (tmp_path / "pyproject.toml").write_text('[project]\nversion = "1.2.3"\n')
     (tmp_path / "CHANGELOG.md").write_text(
         "# C\n\n## [Unreleased]\n\n- new\n\n## [1.2.3] - 2026-12-24\n\n- done\n\n## [1.2.2]\n\n- old\n"
@@ -53,7 +57,7 @@ def test_a_checkout_that_is_ready(release: ModuleType, checkout: Path) -> None:
 
 def test_every_other_version_is_named(release: ModuleType, checkout: Path) -> None:
     said = "\n".join(release.faults(checkout, "1.2.4"))
-    assert said.count("not 1.2.4") == 8
+    assert said.count("not 1.2.4") == 9
     assert "CHANGELOG.md has no section [1.2.4]" in said
     assert list(release.faults(checkout, "1x2x3")) != []
 
@@ -61,6 +65,34 @@ def test_every_other_version_is_named(release: ModuleType, checkout: Path) -> No
 def test_this_checkout_has_one_version(release: ModuleType) -> None:
     version = yaml.safe_load((REPOSITORY / "charts/voxfleet/Chart.yaml").read_text())["version"]
     assert [line for line in release.faults(REPOSITORY, version) if "CHANGELOG" not in line] == []
+
+
+def test_the_manifest_for_krew_names_the_archive_and_its_hash(release: ModuleType, tmp_path: Path) -> None:
+    release.write_plugin(REPOSITORY, "1.2.3", "https://e.example/v1.2.3/", tmp_path)
+    manifest = yaml.safe_load((tmp_path / "voxfleet-krew.yaml").read_text())
+    [platform] = manifest["spec"]["platforms"]
+    archive = tmp_path / platform["uri"].removeprefix("https://e.example/v1.2.3/")
+    assert manifest["spec"]["version"] == "v1.2.3"
+    assert platform["uri"].endswith(".tar.gz"), "krew unpacks gzip and zip"
+    assert platform["sha256"] == hashlib.sha256(archive.read_bytes()).hexdigest()
+    with tarfile.open(archive) as packed:
+        modes = {each.name: each.mode for each in packed.getmembers()}
+    assert set(modes) == {each["from"] for each in platform["files"]}
+    assert modes[platform["bin"]] == 0o755
+    first = archive.read_bytes()
+    release.write_plugin(REPOSITORY, "1.2.3", "https://e.example/v1.2.3/", tmp_path)
+    assert archive.read_bytes() == first
+
+
+@pytest.mark.parametrize("arguments", [[], ["check"], ["notes", "1", "2"], ["plugin", "1.2.3"], ["other", "1.2.3"]])
+def test_wrong_arguments_print_the_commands(release: ModuleType, arguments: list[str], capsys: Any) -> None:
+    assert release.main(arguments) == 2
+    assert "release.py plugin VERSION" in capsys.readouterr().err
+
+
+def test_the_release_attaches_the_plugin() -> None:
+    [step] = [each["run"] for each in yaml.safe_load(RELEASE.read_text())["jobs"]["release"]["steps"] if "run" in each]
+    assert step.index("scripts/release.py plugin") < step.index("sha256sum") < step.index("gh release create")
 
 
 @pytest.mark.parametrize("program", ["voxfleet", "voxfleet-operator", "voxfleet-gateway", "voxfleet-inference"])
