@@ -49,7 +49,7 @@ def run(arguments: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "voxfleet simulate",
-        description="Runs days of demand through the operator's and the gateway's own decisions, and compares start "
+        description="Runs days of demand through the operator's and the gateway's own decisions, and compares start\n"
         "delays, GPU-hours and money with constant replicas, other routing, and a clairvoyant oracle.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -58,7 +58,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--list", action="store_true", help="print the bundled scenarios")
     parser.add_argument("--seed", type=int, help="in place of the scenario's")
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a field, as YAML")
-    parser.add_argument("--only", nargs="*", choices=COMPARISONS, help="the runs to compare with (default: all)")
+    compared = f"runs to compare with: {', '.join(repr(each) for each in COMPARISONS)} (default: all)"
+    parser.add_argument("--only", nargs="*", choices=COMPARISONS, metavar="RUN", help=compared)
     parser.add_argument("--no-sweeps", action="store_true", help="leave the sweeps out")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="runs at once (default: the CPUs)")
     parser.add_argument("--output", choices=("table", "json"), default="table", help="what stdout gets")

@@ -17,11 +17,7 @@ from voxfleet_gateway.settings.ways_in import WayInSettings
 
 
 class Settings(WayInSettings):
-    """The gateway: the always-on entry point of a region.
-
-    Other commands stand before the flags: `dns` answers DNS, `replay FILE` decides the requests of a log again,
-    `openapi` prints the fleet page's API, `--version` the version.
-    """
+    """The gateway: a region's always-on entry point. Other commands: dns, replay FILE, openapi, --version."""
 
     model_config = SettingsConfigDict(
         env_prefix="VOXFLEET_",

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -102,6 +105,25 @@ def test_every_command_line_is_one_that_its_program_takes(
             parse(PROGRAMS[program], list(each.words[1:]))
         except (USAGE_ERROR, SystemExit, argparse.ArgumentError) as error:
             pytest.fail(f"{each}: {getattr(error, 'message', error)}")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["voxfleet"],
+        ["voxfleet", "simulate"],
+        ["voxfleet-operator"],
+        ["voxfleet-gateway"],
+        ["voxfleet-inference", "serve"],
+    ],
+)
+def test_help_is_as_wide_as_a_terminal(words: list[str]) -> None:
+    command = [str(Path(sys.executable).with_name(words[0])), *words[1:], "--help"]
+    environment = os.environ | {"COLUMNS": "100", "TERM": "dumb"}
+    shown = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    # Examples are lines to copy, which are not broken.
+    lines = [each for each in shown.partition("\nexamples:")[0].splitlines() if len(each) > 100]
+    assert lines == []
 
 
 @pytest.mark.parametrize("words", [["status", "--nope"], ["statuss"], ["keys", "create"], ["simulate", "--nope"]])
