@@ -24,6 +24,8 @@ _CHINESE: Final = re.compile(r"[\u3400-\u9fff\U00020000-\U0003ffff]")
 _YUAN_ALONE: Final = re.compile(r"[^A-Za-z]*[￥¥][^A-Za-z]*")  # a price tag without words is Chinese
 _CHINESE_MARK: Final = re.compile(r"[，。！？；：、]")
 _ENGLISH_WORD: Final = re.compile(r"(?<![\dA-Za-z])[A-Za-z]{2,}")  # no unit after a number
+_PLAIN_WORD: Final = re.compile(r"(?<![A-Za-z\d])[a-z]{2,}(?![A-Za-z])")  # none in a name, such as iPhone Pro Max
+_BESIDE_CHINESE: Final = re.compile(r"\d[\d.,:%]{0,20}")  # a number written without a space belongs to what it touches
 _ENGLISH_GRAMMAR: Final = re.compile(  # words that only an English clause has: names and terms in Chinese have none
     r"(?<![A-Za-z])(?:the|an|is|are|was|were|of|for|in|on|at|to|and|with|my|your|it|you|we|they|have|has"
     r"|I['’]m|I['’]ll|(?:it|he|she|that|there)['’]s|(?:you|we|they)['’]re|don['’]t)(?![A-Za-z])",
@@ -48,7 +50,19 @@ _ENGLISH_SIGNS: Final[Mapping[str, str]] = MappingProxyType(
 _FULL_WIDTH: Final = str.maketrans(
     {chr(code): chr(code - 0xFEE0) for code in (*range(0xFF10, 0xFF1A), 0xFF05, 0xFF04)}
     | {chr(code): chr(code - 0xFEE0) for code in (*range(0xFF21, 0xFF3B), *range(0xFF41, 0xFF5B))}
+    | {"µ": "μ"}
 )
+_FULL_WIDTH_SIGN: Final = re.compile(r"[＋＝＜＞＆＃＠／－]|(?<=\d)[．：](?=\d)")
+_SPACE_IN_AMOUNT: Final = re.compile(r"(?<=\d) (?=%(?! ?\d)|[℃℉]|°[CF])|(?<=[$€£￥¥]) (?=\d)(?<!\d. )")
+# Many write a space between Chinese and a number, and 2024 年 is read as 2024年 is.
+_SPACE_AT_NUMBER: Final = re.compile(
+    r"(?<=[\u3400-\u9fff]) (?=[\d$€£￥¥+-]|[A-Z]{1,4}\d|[A-Z]·|[IVX]{1,5}(?![A-Za-z]))"
+    r"|(?<=[\d%℃‰°]) (?=[\u3400-\u9fff])"
+    r"|(?<=[IVXQ]{2}) (?=[\u3400-\u9fff])|(?<=\bI) (?=[\u3400-\u9fff])"
+)
+_SUPERSCRIPTS: Final = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺₀₁₂₃₄₅₆₇₈₉", "0123456789-+0123456789")
+_SUPERSCRIPT: Final = re.compile(r"[⁰¹²³⁴-⁹⁻⁺]+")
+_SUBSCRIPT: Final = re.compile(r"(?<=[A-Za-z)])[₀-₉]+")
 LANGUAGES: Final = ("en", "zh")
 _wetext_lock: Final = threading.Lock()  # wetext does not document whether threads may share its automata
 
@@ -67,10 +81,26 @@ def normalized(sentence: str, *, has_rules: bool = True, language: str = "en") -
         has_rules: whether our rules run before wetext; False shows what wetext alone reads.
         language: of a sentence that has no words of its own.
     """
-    clean = _SPACES.sub(" ", sentence).strip().translate(_FULL_WIDTH)
+    clean = _plain_scripts(_SPACES.sub(" ", sentence).strip().translate(_FULL_WIDTH))
+    if has_rules:
+        clean = _FULL_WIDTH_SIGN.sub(lambda found: chr(ord(found[0]) - 0xFEE0), clean)
+        clean = _SPACE_IN_AMOUNT.sub("", clean)
     if (language_of(clean) or language) == "en":
         return _non_empty(sentence, _english(clean, has_rules))
+    if has_rules and not _is_mostly_english(clean):
+        clean = _SPACE_AT_NUMBER.sub("", clean)
     return _non_empty(sentence, "".join(_normalized_part(part, has_rules) for part in _by_language(clean)))
+
+
+def _plain_scripts(text: str) -> str:
+    """Return the text with powers as `^8` and indices as digits; the marks of squares and cubes stay."""
+    text = _SUBSCRIPT.sub(lambda found: found[0].translate(_SUPERSCRIPTS), text)
+    return _SUPERSCRIPT.sub(_superscript, text)
+
+
+def _superscript(found: re.Match[str]) -> str:
+    is_square_or_cube = found[0] in "²³" and not found.string.endswith("10", 0, found.start())
+    return found[0] if is_square_or_cube else f"^{found[0].translate(_SUPERSCRIPTS)}"
 
 
 def language_of(text: str) -> str | None:
@@ -94,8 +124,13 @@ def _by_language(text: str) -> list[tuple[str, bool]]:
     parts: list[tuple[str, bool]] = []
     for piece in filter(None, _PARTS.split(text)):
         is_english = not WIDE.search(piece) and (
-            len(_ENGLISH_WORD.findall(piece)) >= least or bool(_ENGLISH_GRAMMAR.search(piece))
+            (len(_ENGLISH_WORD.findall(piece)) >= least and (least == 1 or bool(_PLAIN_WORD.search(piece))))
+            or bool(_ENGLISH_GRAMMAR.search(piece))
         )
+        touching = _BESIDE_CHINESE.match(piece) if is_english and parts and _CHINESE.search(parts[-1][0][-1:]) else None
+        if touching:
+            parts[-1] = (parts[-1][0] + touching[0], False)
+            piece = piece[touching.end() :]  # noqa: PLW2901 - the rest of it
         if parts and not parts[-1][1] and not is_english:
             parts[-1] = (parts[-1][0] + piece, False)
         else:
@@ -107,6 +142,8 @@ def _is_mostly_english(text: str) -> bool:
     """Return whether a mixed sentence is an English one with Chinese words in it."""
     words = len(_ENGLISH_WORD.findall(text))
     least = 1 if _ENGLISH_GRAMMAR.search(text) else _CLAUSE_WORDS - 1  # a name of two words makes no English clause
+    if not _PLAIN_WORD.search(text):
+        return False
     return words > max(least, len(_CHINESE.findall(text)) / _CHARACTERS_OF_WORD)
 
 

@@ -54,7 +54,7 @@ _ESCAPES: Final = 0xF0000  # of a private plane: what is escaped is set aside wh
 _SET_ASIDE: Final = re.compile(f"[{chr(_ESCAPES)}-{chr(_ESCAPES + 0x7F)}]")
 # Only those with letters, digits or `_` would be read; the others are punctuation.
 _EMOTICON: Final = re.compile(
-    r"(?<!\S)(?:[:;=8xX]['’]?-?[DPpOo3]|[xX]D+|<3+|[oO][._][oO]|T[._]T|:[cC])(?![^\s.,!?)，。！？])"
+    r"(?<!\S)(?:[:;]['’]?-?[DPpOo3]|=['’]?-?[DPp]|8-[DPp]|[xX]D+|<3+|[oO][._][oO]|T[._]T|:[cC])(?![^\s.,!?)\"'”’」』，。！？])"
     r"|[\^><T][_.]{1,3}[\^><T]|¯\\_\(ツ\)_/¯"
 )
 _CHINESE: Final = re.compile(r"[\u3400-\u9fff]")

@@ -24,20 +24,23 @@ from voxfleet_inference.text.rules import (
     versions,
     years,
 )
-from voxfleet_inference.text.rules.technical import addresses, codes, formulas
+from voxfleet_inference.text.rules.technical import addresses, codes, durations, formulas, models, rates
 
 _KINDS: Final = (
     addresses,
     telephones,
+    models,
     codes,
     scores,
     sections,
+    durations,
     dates,
     years,
     money,
     formulas,
     versions,
     fractions,
+    rates,
     units,
     ranges,
     abbreviations,

@@ -16,10 +16,11 @@ CLOSERS: Final = QUOTES + "）)]】》〉*_"
 OPENERS: Final = "\"'“‘«「『（([【《〈*_"
 WIDE: Final = re.compile(r"[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uff60\U00020000-\U0003ffff]")
 _WIDE_ENDS: Final = frozenset("。！？｡")
+_POINTS: Final = frozenset(".．")
 _MARKS: Final = ".!?。！？…．｡‼⁇⁈⁉"
 _END_RUN: Final = re.compile(rf"(?:(?:\.\ ){{2,}}\.|[{_MARKS}])+[{re.escape(CLOSERS)}]*")
 _LOOK: Final = 48  # characters read before and after a mark
-_WORD_BEFORE: Final = re.compile(r"[^\s\"'“‘(（\[「『,;:，；：、。！？\u2e80-\u9fff]+$")
+_WORD_BEFORE: Final = re.compile(r"[^\s\"'“‘(（\[「『,;:–—，；：、。！？\u2e80-\u9fff]+$")
 _WORD_AFTER: Final = re.compile(r"[A-Za-z][A-Za-z’']*")
 _LETTERS_WITH_DOTS: Final = re.compile(r"(?:[A-Za-z]\.)+[A-Za-z]")
 _LIST_NUMBER: Final = re.compile(
@@ -38,7 +39,8 @@ _BEFORE_NAMES: Final = frozenset(
 _BEFORE_NUMBERS: Final = frozenset(
     (  # noqa: SIM905 - a list of words reads best as words
         "no nos vol vols p pp fig figs eq eqs ch chap sec sect art par ed eds op tab ref refs col"  # words: speech
-        " ln ver v jan feb mar apr jun jul aug sep sept oct nov dec mon tue tues wed thu thur"  # words: speech
+        " ln ver v c ext bldg apt ste rte qty wt hwy para paras secs arts cl"  # words: speech
+        " jan feb mar apr jun jul aug sep sept oct nov dec mon tue tues wed thu thur"  # words: speech
         " thurs fri sat sun"  # words: speech
     ).split()
 )
@@ -46,6 +48,13 @@ _BEFORE_NUMBERS: Final = frozenset(
 _MAYBE_LAST: Final = frozenset("inc ltd co corp bros al est ave blvd rd ph.d m.d b.a m.a d.c u.s u.k u.n e.u".split())  # noqa: SIM905
 # An end, unless a lower-case word follows.
 _TIMES: Final = frozenset({"a.m", "p.m", "etc", "b.c", "a.d"})
+# No end when a lower-case word follows, else as other words.
+_BEFORE_SMALL: Final = frozenset(
+    (  # noqa: SIM905 - a list of words reads best as words
+        "tsp tsps tbsp tbsps oz lb lbs pkg pkgs lg sm c min hr hrs sec yr yrs mo wk wks ft sq cu"
+        " temp dept est hosp max avg pts"
+    ).split()
+)
 # Words that begin sentences, when capitalized.
 _STARTERS: Final = frozenset(
     (  # noqa: SIM905 - a list of words reads best as words
@@ -89,7 +98,10 @@ def _ends(text: str, begun: int, run: re.Match[str], closes: int, end: int) -> b
         return True
     before = text[max(begun, run.start() - _LOOK) : run.start()]
     if not rest[0].isspace():
-        return bool(WIDE.match(rest)) and _ends_before_wide(before, marks)
+        is_in_number = (
+            rest[0].isdigit() and before[-1:].isdigit() and marks in _POINTS
+        )  # full-width digits are wide too
+        return bool(WIDE.match(rest)) and not is_in_number and _ends_before_wide(before, marks)
     is_closed = closes > run.start() + len(marks)
     if is_closed and _starts_small(rest):
         return False  # "Stop!" he cried.  (words: speech)
@@ -121,7 +133,7 @@ def _is_abbreviation(before: str, rest: str) -> bool:
     plain, following = word.lower(), rest.lstrip().lstrip(OPENERS)
     if plain in _TIMES:
         return _starts_small(rest)
-    if plain in _BEFORE_NUMBERS and following[:1].isdigit():
+    if (plain in _BEFORE_NUMBERS and following[:1].isdigit()) or (plain in _BEFORE_SMALL and _starts_small(rest)):
         return True
     return plain in _NEVER_LAST or (_may_continue(word, plain) and not _starts_with_starter(following))
 

@@ -30,6 +30,10 @@ _WORDS: Final = {
     "Jr.": "junior",
     "Sr.": "senior",
     "Ave.": "avenue",
+    "Rte.": "route",
+    "Pkwy.": "parkway",
+    "Bldg.": "building",
+    "bldg.": "building",
     "Blvd.": "boulevard",
     "Rd.": "road",
     "Hwy.": "highway",
@@ -67,6 +71,17 @@ _WORDS: Final = {
     "temp.": "temperature",
     "avg.": "average",
     "dept.": "department",
+    "Qty.": "quantity",
+    "qty.": "quantity",
+    "wt.": "weight",
+    "Wt.": "weight",
+    "lg.": "large",
+    "sm.": "small",
+    "pkg.": "package",
+    "pkgs.": "packages",
+    "hosp.": "hospital",
+    "Hosp.": "hospital",
+    "ref.": "reference",
     "govt.": "government",
     "misc.": "miscellaneous",
     "P.S.": "P S",
@@ -81,8 +96,42 @@ _DAYS: Final = {
     "Thur.": "Thursday",
     "Thurs.": "Thursday",
     "Fri.": "Friday",
+    "Sat.": "Saturday",
 }
-_ABBREVIATION: Final = "|".join(re.escape(each) for each in sorted({**_WORDS, **_DAYS}, key=len, reverse=True))
+_ANY_CASE: Final = (
+    "Mr.",
+    "Mrs.",
+    "Ms.",
+    "Dr.",
+    "Prof.",
+    "Mt.",
+    "Jr.",
+    "Sr.",
+    "Ave.",
+    "Blvd.",
+    "Rd.",
+    "Inc.",
+    "Ltd.",
+    "Corp.",
+)
+_SPOKEN: Final = (
+    {each.lower(): _WORDS[each] for each in _ANY_CASE}
+    | {each.upper(): _WORDS[each] for each in _ANY_CASE}
+    | {each.capitalize(): word for each, word in _WORDS.items() if each.islower() and len(each) > 3}  # noqa: PLR2004
+    | _WORDS
+    | _DAYS
+)
+_ABBREVIATION: Final = "|".join(re.escape(each) for each in sorted(_SPOKEN, key=len, reverse=True))
+_STREETS: Final = {
+    "Dr": "Drive",
+    "Ln": "Lane",
+    "Ct": "Court",
+    "Pl": "Place",
+    "Sq": "Square",
+    "Ter": "Terrace",
+    "Pkwy": "Parkway",
+    "Cres": "Crescent",
+}
 _CIRCLED: Final = "①②③④⑤⑥⑦⑧⑨⑩"
 _CHINESE_DIGITS: Final = "一二三四五六七八九十"
 _ENGLISH_DIGITS: Final = "one two three four five six seven eight nine ten".split()  # noqa: SIM905
@@ -92,8 +141,10 @@ _TITLES: Final = frozenset({"Mr.", "Mrs.", "Ms.", "Dr.", "Prof."})  # a name fol
 
 
 def _word(found: re.Match[str]) -> str:
-    is_last = not found.string[found.end() :].strip() and found[0].endswith(".") and found[0] not in _TITLES
-    return {**_WORDS, **_DAYS}[found[0]] + ("." if is_last else "")
+    is_last = (
+        not found.string[found.end() :].strip() and found[0].endswith(".") and found[0].capitalize() not in _TITLES
+    )
+    return _SPOKEN[found[0]] + ("." if is_last else "")
 
 
 def _dotted_letters(found: re.Match[str]) -> str:
@@ -117,6 +168,12 @@ ENGLISH: Final = (
         "say no 3 times",
         "say no three times",
     ),
+    rule(
+        r"(?<=[a-z] )(Dr|Ln|Ct|Pl|Sq|Ter|Pkwy|Cres)\.(?=,|\W{0,3}$|\)| [a-z]| [A-Z]{2}\b)",
+        lambda found: _STREETS[found[1]],
+        "Elm Dr. in May",
+        "Elm Drive in May",
+    ),
     rule(r"\bSt\. (?=[A-Z])", lambda _: "Saint ", "St. Louis", "Saint Louis"),
     rule(r"(?<=[a-z] )St\.", lambda _: "Street", "Main St.", "Main Street"),
     rule(
@@ -127,7 +184,7 @@ ENGLISH: Final = (
     rule(r"(?<=\w)\s*&\s*(?=\w)", lambda _: " and ", "R & D", "R and D"),
     rule(r"\band/or\b", lambda _: "and or", "and/or", "and or"),
     rule(r"(?<=\d)\s?\+(?=\s|$)", lambda _: " plus", "100+", "100 plus"),
-    rule(r"(?<![\w.])~\s?(?=\d)|≈\s?(?=\d)", lambda _: "about ", "~50", "about 50"),
+    rule(r"(?<![\w./~])~\s?(?=[\da-z])|≈\s?(?=\d)", lambda _: "about ", "~50", "about 50"),
     rule(r"±\s?(?=\d)", lambda _: " plus or minus ", "±3", " plus or minus 3"),
     rule(rf"[{_CIRCLED}]", lambda found: f"{_ENGLISH_DIGITS[_CIRCLED.index(found[0])]}, ", "①", "one, "),
     rule(r"\s?(?:→|->|=>)\s?", lambda _: " to ", "A → B", "A to B"),

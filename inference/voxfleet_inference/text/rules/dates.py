@@ -19,6 +19,9 @@ _DAY: Final = r"(?:0?[1-9]|[12]\d|3[01])"
 _MONTH_NUMBER: Final = r"(?:0?[1-9]|1[0-2])"
 _NTH: Final = "(?:st|nd|rd|th)?"
 _TIME: Final = r"([01]?\d|2[0-4]):([0-5]\d)"
+_WEEKDAYS: Final = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()  # noqa: SIM905
+_WEEKDAY: Final = r"(Mon|Tues?|Wed|Thu(?:rs?)?|Fri|Sat|Sun)"
+_FULL_DATE: Final = r"[12]\d{3}([-/.])\d{1,2}\2\d{1,2}"
 _NOON: Final = 12
 _PART_OF_DAY: Final = "凌晨|清晨|早上|早晨|上午|中午|下午|午后|傍晚|晚上|夜里|深夜|午夜"
 _MORNING: Final = ("午夜", *["凌晨"] * 4, *["上午"] * 7)  # by the hour, 12 first
@@ -27,6 +30,10 @@ _AFTERNOON: Final = ("中午", *["下午"] * 5, *["晚上"] * 6)
 
 def _month(name: str) -> str:
     return next(month for month in _MONTHS if month.startswith(name[:3]))
+
+
+def _weekday(name: str) -> str:
+    return next(day for day in _WEEKDAYS if day.startswith(name[:3]))
 
 
 def _iso(found: re.Match[str]) -> str:
@@ -77,25 +84,6 @@ def _english_seconds(found: re.Match[str]) -> str:
     return f"{hour} {'oh ' if int(found[2]) < 10 else ''}{minute} and {seconds}"  # noqa: PLR2004
 
 
-def _english_duration(found: re.Match[str]) -> str:
-    names = ("hour", "minute", "second")
-    parts = [
-        f"{english.number_words(number)} {name}{'' if number == '1' else 's'}"
-        for number, name in zip(found.groups(), names, strict=True)
-        if number
-    ]
-    return " ".join(parts) if len(parts) > 1 else found[0]
-
-
-def _chinese_duration(found: re.Match[str]) -> str:
-    hours, minutes, seconds = found.groups()
-    if not (hours or seconds):
-        return found[0]
-    words = f"{chinese.counted(hours)}小时" if hours else ""
-    words += f"{chinese.number_words(minutes)}分{'' if seconds else '钟'}"
-    return words + (f"{chinese.number_words(seconds)}秒" if seconds else "")
-
-
 def _chinese_date(found: re.Match[str]) -> str:
     day = found.groupdict().get("day")
     month_words = f"{chinese.spelled_digits(found['year'])}年{chinese.number_words(found['month'])}月"
@@ -129,9 +117,19 @@ def _chinese_days(found: re.Match[str]) -> str:
     return f"{chinese.number_words(found['month'])}月{first}{found['sign']}{until}{last}{found['sign']}"
 
 
-_DURATION: Final = r"(?<![\w.])(?:(\d{1,3}) ?h ?)?(\d{1,2}) ?m(?:in)?(?: ?(\d{1,2}) ?s(?:ec)?)?(?!\w|\.\d)"
-
 ENGLISH: Final = (
+    rule(
+        rf"\b({_MONTH} {_DAY}{_NTH})\s?[-–—]\s?(?={_MONTH} {_DAY}\b)",
+        lambda found: f"{found[1]} to ",
+        "Aug. 30–Sept. 2",
+        "Aug. 30 to Sept. 2",
+    ),
+    rule(
+        rf"\b{_WEEKDAY}\.?\s?[-–—]\s?{_WEEKDAY}(?:\.(?= [a-z0-9])|\b)",
+        lambda found: " to ".join(_weekday(each) for each in found.groups()),
+        "Mon–Fri",
+        "Monday to Friday",
+    ),
     rule(
         r"(?<=[ap]\.m\.)\s?[-–—]\s?(?=\d)|(?<=\d[ap]m)\s?[-–—]\s?(?=\d)|(?<=\d [AaPp][Mm])\s?[-–—]\s?(?=\d)"
         r"|(?<=0s)[-–](?=['’]?\d{2,4}s\b)",
@@ -139,8 +137,6 @@ ENGLISH: Final = (
         "4 PM - 8 PM",
         "4 PM to 8 PM",
     ),
-    rule(_DURATION, _english_duration, "1h 30m", "one hour thirty minutes"),
-    rule(r"(?<=\d{4}-\d\d-\d\d)T(?=\d\d:\d\d)", lambda _: " ", "2023-01-15T08:30", "2023-01-15 08:30"),
     rule(r"(?<=:[0-5]\d)\s?[-–—~]\s?(?=\d?\d:[0-5]\d)", lambda _: " to ", "9:00-17:00", "9:00 to 17:00"),
     rule(
         rf"(?<![\w./-])([12]\d{{3}})[-/]({_MONTH_NUMBER})[-/]({_DAY})(?![\w/-]|\.\d)",
@@ -197,7 +193,25 @@ ENGLISH: Final = (
     ),
 )
 CHINESE: Final = (
-    rule(_DURATION, _chinese_duration, "1h30m", "一小时三十分钟"),
+    rule(
+        rf"(?<![\w./-])({_FULL_DATE}日?)\s?[-–—~～]{{1,2}}\s?(?=[12]\d{{3}}[-/.]\d)",
+        lambda found: f"{found[1]}到",
+        "2024.12.01—2024.12.31",
+        "2024.12.01到2024.12.31",
+    ),
+    rule(
+        r"(?<=[日号])\s?[-–—~～]{1,2}\s?(?=\d{1,2}月|[12]\d{3}年)|(?<=月)\s?[-–—~～]{1,2}\s?(?=\d{1,2}月)",
+        lambda _: "到",
+        "5月1日—6月3日",
+        "5月1日到6月3日",
+    ),
+    rule(
+        rf"(?<![\w/.])({_MONTH_NUMBER})/({_DAY})(?=放假|上班|开学|截止|开始|结束|出发|上线|发货|起|日|号|早|晚|上午|下午|中午)[日号]?",
+        lambda found: f"{chinese.number_words(found[1])}月{chinese.number_words(found[2])}日",
+        "5/1放假",
+        "五月一日放假",
+    ),
+    rule(r"(?<![\w.:第])2点(?!\d)", lambda _: "两点", "下午2点整", "下午两点整"),
     rule(r"(?<=:[0-5]\d)\s?[-–—~～]+\s?(?=\d?\d:[0-5]\d)", lambda _: "到", "9:00-17:00", "9:00到17:00"),
     rule(
         rf"(?<![\w./-])(?P<year>[12]\d{{3}})(?P<mark>[-/.])(?P<month>{_MONTH_NUMBER})(?P=mark)(?P<day>{_DAY})日?(?![\w/-]|\.\d)",

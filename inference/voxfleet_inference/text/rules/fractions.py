@@ -24,6 +24,8 @@ _SIGNS: Final = {
 }
 _SIGN: Final = f"([{''.join(_SIGNS)}])"
 _MOST_DENOMINATOR: Final = 100
+_LEAST_PRESSURE: Final = 40  # the lower one, in mmHg
+_CRICKET: Final = r"(?:[^.!?\n]|\.\d){0,30}\b(?:overs?|innings|declared|wickets?|stumps|tea|runs)\b"
 
 
 def _english_words(numerator: int, denominator: int) -> str:
@@ -51,6 +53,18 @@ def _english_sign(found: re.Match[str]) -> str:
     return _english_mixed(found[1], *_SIGNS[found[2]]) if found[1] else _english_words(*_SIGNS[found[2]])
 
 
+def _blood_pressure(found: re.Match[str]) -> str:
+    above, below = int(found[1]), int(found[2])
+    if not _LEAST_PRESSURE <= below < above:
+        return found[0]
+    return f"{english.number_words(found[1])} over {english.number_words(found[2])}"
+
+
+def _wickets(found: re.Match[str]) -> str:
+    runs, wickets = (each for each in found.groups() if each)
+    return f"{english.number_words(runs)} for {english.number_words(wickets)}"
+
+
 def _chinese_fraction(found: re.Match[str]) -> str:
     if int(found[1]) >= int(found[2]):
         return found[0]
@@ -70,6 +84,25 @@ ENGLISH: Final = (
     rule(_ALONE.format("9/11"), lambda _: "nine eleven", "after 9/11", "after nine eleven"),
     rule(_ALONE.format("20/20"), lambda _: "twenty twenty", "20/20 vision", "twenty twenty vision"),
     rule(_ALONE.format("401\\(k\\)"), lambda _: "four oh one k", "401(k)", "four oh one k"),
+    rule(
+        r"(?<![\w/.,])(\d{1,2}\.\d{1,2})/(\d{1,3}(?:\.0)?)(?![\w/]|[.,]\d)",
+        lambda found: f"{english.decimal_words(found[1])} out of {english.decimal_words(found[2].removesuffix('.0'))}",
+        "rated 4.5/5",
+        "rated four point five out of five",
+    ),
+    rule(
+        r"(?<![\w/.,])(1?\d\d|2[0-4]\d)/(1?\d\d)(?=\s?mm ?Hg|(?:[\s,.;)]|$))(?<!/100)(?:\s?mm ?Hg)?",
+        _blood_pressure,
+        "BP 120/80",
+        "BP one hundred and twenty over eighty",
+    ),
+    rule(
+        rf"(?<![\w/.,])(\d{{2,3}})/(\d)(?![\w/]|[.,]\d)(?={_CRICKET})"
+        r"|(?<= at )(?<!rated at )(\d{2,3})/(\d)(?![\w/]|[.,]\d)",
+        _wickets,
+        "245/6 after 48 overs",
+        "two hundred and forty-five for six after 48 overs",
+    ),
     rule(rf"(?<![\w.])(\d+)? ?{_SIGN}", _english_sign, "2½", "two and a half"),
     rule(
         r"(?<![\w/.,-])(?:(\d{1,3}) )?(\d{1,2})/(\d{1,3})(?:ths?|rds?|nds?)?(?![\w/]|\.\d)",
@@ -90,6 +123,12 @@ CHINESE: Final = (
         lambda found: f"{found[1]}{chinese.number_words(found[2])}比{chinese.number_words(found[3])}",
         "血压120/80",
         "血压一百二十比八十",
+    ),
+    rule(
+        r"(?<![\w/.,])(\d\.\d)/(\d{1,3}(?:\.0)?)(?![\w/]|[.,]\d)",
+        lambda found: f"{chinese.decimal_words(found[1])}比{chinese.decimal_words(found[2])}",
+        "绩点3.8/4.0",
+        "绩点三点八比四点零",
     ),
     rule(r"(?<![\w.])(\d+)?\s?" + _SIGN, _chinese_sign, "½", "二分之一"),
     rule(

@@ -7,6 +7,7 @@ from typing import Final
 
 from voxfleet_inference.text.numbers import chinese, english
 from voxfleet_inference.text.rule import rule
+from voxfleet_inference.text.rules.technical.unit_names import ENGLISH_PER
 
 _AMOUNT: Final = r"(\.\d\d|\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)"
 # Per sign: one, several, one hundredth, several; empty where hundredths are not counted.
@@ -91,9 +92,11 @@ _MAGNITUDE: Final = r"(?:\s?(thousand|million|billion|trillion)\b|(k|mn?|bn?|tn?
 _SIGN: Final = r"((?:US|HK|NT|A|C|S)\$|[$€£¥￥₹₩฿₫₽])"
 _CODE: Final = r"(USD|EUR|GBP|JPY|CNY|RMB|HKD|CAD|AUD|CHF|TWD|SGD|INR|KRW)"
 _THOUSANDS: Final = {"K": 3, "M": 6, "B": 9, "T": 12}
-_PERIODS: Final = {"mo": "month", "yr": "year", "wk": "week", "hr": "hour", "lb": "pound", "kg": "kilogram"}
+_PERIODS: Final = {"mo": "month", "yr": "year", "wk": "week", "bbl": "barrel"}
 _ARTICLE: Final = re.compile(r"\b(?:[Aa]n?|[Tt]he|[Tt]his|[Tt]hat) $")  # words: speech
-_NOUN: Final = re.compile(r" (?!a\b|an\b|per\b|in\b|of\b|for\b|is\b|was\b|and\b|or\b|to\b|from\b)[a-z]+")
+_NOUN: Final = re.compile(
+    r" (?!(?:I|a|an|per|in|of|for|is|was|and|or|to|from|by|on|at|he|she|we|you|they)\b)[A-Za-z]+"  # words: speech
+)
 _CENT_PLACES: Final = 2
 
 
@@ -181,11 +184,13 @@ ENGLISH: Final = (
         "one thousand, two hundred and thirty-four dollars and fifty-six cents",
     ),
     rule(
-        r"(?<=[A-Za-z\d%])\s?/\s?(month|year|day|hour|week|person|night|minute|second|share|unit|user|seat|mo|yr|wk|hr|lb|kg)\b",
-        lambda found: f" per {_PERIODS.get(found[1], found[1])}",
+        r"(?<=[A-Za-z\d%])\s?/\s?(month|year|day|hour|week|person|night|minute|second|share|unit|user|seat|barrel|ounce|gallon|ton|mile|call|head"
+        r"|mo|yr|wk|hr|lb|kg|bbl|oz|min|gal|kWh|MWh)\b(?!(?<=kg)/|(?<=min)/)(?:\.(?= [a-z+&(]))?",
+        lambda found: f" per {(_PERIODS | ENGLISH_PER).get(found[1], found[1])}",
         "$20/mo",
         "$20 per month",
     ),
+    rule(r"(?<=dollars|. cents)\s?/\s?(?=\d)", lambda _: " per ", "two dollars/1K", "two dollars per 1K"),
     rule(
         rf"\b()(?:{_CODE})\s?{_AMOUNT}{_MAGNITUDE}(?!\d)",
         _english_money,

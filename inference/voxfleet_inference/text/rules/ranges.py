@@ -12,6 +12,7 @@ _NUMBER: Final = r"(\d[\d,]*(?:\.\d+)?)"
 _DASH: Final = r"\s?(?:[-–—~～]|——)\s?"
 _BEFORE: Final = r"(?<![\w.,:/=+×*-])"
 _AFTER: Final = r"(?![\w/-]|[.,:]\d|\s?=)"
+_MEASURE_WORDS: Final = "个份杯碗盘张只条件位名台辆块本瓶盒袋包箱双对间套座栋棵朵颗粒片支把根场家所部种类次遍趟顿"
 _LEAST_TELEPHONE_DIGITS: Final = 7
 
 
@@ -60,6 +61,25 @@ ENGLISH: Final = (
     ),
 )
 CHINESE: Final = (
+    rule(
+        r"(?<![\w.,:/%-])(?:520|521|1314|23{3,9}|6{3,9}|996|985|211|007)"
+        r"(?![\w.,:/%-]|\s?[元块个人名位页米克台次分号室路年月天岁件亿万千百多余公英平吨美])",
+        lambda found: chinese.spelled_digits(found[0]),
+        "985高校",
+        "九八五高校",
+    ),
+    rule(
+        r"(?<![\w.,])(\d+(?:\.\d+)?)w(\+?)(?![\w.])",
+        lambda found: f"{chinese.decimal_words(found[1])}万{'加' if found[2] else ''}",
+        "10w+粉丝",
+        "十万加粉丝",
+    ),
+    rule(
+        rf"(?<![\d.,第年月:/~～–—-])2(?=[{_MEASURE_WORDS}](?![月日]))",
+        lambda _: "两",
+        "2份报告",
+        "两份报告",
+    ),
     rule(r"(?<=[\dA-Za-z)）])\s?[-−]\s?(?=[\dA-Za-z(（][\d.]*\s?=)", lambda _: "减", "x-2=3", "x减2=3"),
     rule(
         r"(?<=[歼运轰直枭风舟娥宫征鹰安号歌苏图格旗星雳])-(?=\d{1,3}(?![\d.%℃°度]))",  # a model's name

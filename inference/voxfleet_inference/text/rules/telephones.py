@@ -10,8 +10,11 @@ from voxfleet_inference.text.rule import rule
 
 _GROUP_EDGES: Final = re.compile(r"[^\d+]+")
 _IP: Final = r"(?<![\w.])(?=[\d.]{0,12}\d{3}|[\d.]{7,15}:\d|10\.)((?:\d{1,3}\.){3}\d{1,3})(?::(\d{2,5}))?(?!\w|\.\d)"
+_NUMBER_TO_CALL: Final = re.compile(r"\d{3}(?:-\d{4})?")
+_CARD: Final = r"(?<![\w.,-])\d{4}(?: \d{4}){2,4}(?: \d{1,4})?(?![\w.,-]|\s\d)"
+_MEETING: Final = r"(?<![\w.,-])(?<!\+\d )(?<!\+\d\d )(?<!\+\d{3} )\d{3} \d{3,4} \d{4}(?![\w.,-]|\s\d)"
 _CALLED: Final = (
-    r"(?:电话|热线|手机号?码?|联系|拨打?|致电|传真|客服|报警|急救|呼叫"
+    r"(?:电话|热线|手机号?码?|联系|拨打?|致电|传真|客服|分机号?|报警|急救|呼叫"
     r"|電話|熱線|手機號?碼?|聯絡|撥打?|傳真)(?:了|：|:|是|为|為)?\s?"
 )
 
@@ -58,6 +61,18 @@ ENGLISH: Final = (
         "call zero eight zero zero, one two three, four five six",
     ),
     rule(
+        _CARD,
+        lambda found: _english_groups(found[0]),
+        "4242 0000 0001",
+        "four two four two, zero zero zero zero, zero zero zero one",
+    ),
+    rule(
+        _MEETING,
+        lambda found: _english_groups(found[0]),
+        "123 4567 8901",
+        "one two three, four five six seven, eight nine zero one",
+    ),
+    rule(
         _IP,
         _english_ip,
         "10.0.0.138",
@@ -94,8 +109,9 @@ ENGLISH: Final = (
         "five five five, zero one three four",
     ),
     rule(
-        r"(?<=\b(?:[Cc]all|[Dd]ial|[Tt]ext) )(?:\d{3}-\d{4}|\d{3})(?![\w.,-]\w|\w| [a-z]+s\b)",
-        lambda found: _english_groups(found[0]),
+        r"(?<=\b(?:[Cc]all|[Dd]ial|[Tt]ext) )(?:\d{3}-\d{4}|\d{3})(?:(?:,? (?:or|and) |, )\d{3})*"
+        r"(?![\w.,-]\w|\w| [a-z]+s\b)",
+        lambda found: _NUMBER_TO_CALL.sub(lambda each: _english_groups(each[0]), found[0]),
         "dial 911",
         "dial nine one one",
     ),
@@ -107,6 +123,8 @@ ENGLISH: Final = (
     ),
 )
 CHINESE: Final = (
+    rule(_CARD, lambda found: _chinese_groups(found[0]), "6222 0212 3456", "六二二二，零二幺二，三四五六"),
+    rule(_MEETING, lambda found: _chinese_groups(found[0]), "123 4567 8901", "幺二三，四五六七，八九零幺"),
     rule(
         _IP,
         _chinese_ip,

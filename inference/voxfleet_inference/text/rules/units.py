@@ -17,6 +17,17 @@ _ENGLISH_PERS: Final = "|".join(re.escape(each) for each in sorted(ENGLISH_PER, 
 _CHINESE_UNITS: Final = "|".join(re.escape(each) for each in sorted(CHINESE_NAMES, key=len, reverse=True))
 
 
+_QUOTED: Final = 300  # characters of a quotation
+_OPENING: Final = re.compile(r'(?<![^\s(])"(?=\S)')
+_CLOSING: Final = re.compile(r'(?<=[^\s\d(])"')
+_CLOSED_LATER: Final = re.compile(r'[^"]{0,300}[^\s"(]"|"')
+_THING: Final = re.compile(
+    r" (?!(?:wide|tall|long|high|deep|thick|across|by|is|are|was|of|in|on|at|to|and|or"
+    r"|for|per|from|with|likely|possible)\b)"
+    r"[A-Za-z\d]"
+)
+
+
 def _english_unit(found: re.Match[str]) -> str:
     first, number, hyphen, unit = found.groups()
     is_one = number == "1" or hyphen == "-"  # a 5-km run
@@ -38,6 +49,18 @@ def _chinese_rate(found: re.Match[str]) -> str:
 
 def _after_fraction(found: re.Match[str]) -> str:
     return f"{found[1]} {ENGLISH_NAMES[found[2]][found[1].startswith('and ')]}"
+
+
+def _inches(found: re.Match[str]) -> str:
+    """Return a number of inches; a mark that closes a quotation stays."""
+    first, last = found.groups()
+    before = found.string[max(0, found.start() - _QUOTED) : found.start()]
+    is_quoted = found[0].endswith('"') and len(_OPENING.findall(before)) > len(_CLOSING.findall(before))
+    if is_quoted and not _CLOSED_LATER.match(found.string, found.end()):
+        return found[0]
+    span = f"{english.decimal_words(first)} to " if first else ""
+    is_adjective = last == "1" or _THING.match(found.string, found.end())
+    return f"{span}{english.decimal_words(last)} {'inch' if is_adjective else 'inches'}"
 
 
 def _feet_inches(found: re.Match[str]) -> str:
@@ -103,14 +126,8 @@ ENGLISH: Final = (
         "an eight foot ladder",
     ),
     rule(
-        r"(?<![\w.])([-−]?\d+(?:\.\d+)?)(?:\"|″)(?= (?:wide|tall|long|high|deep|thick|across|by)\b)",
-        lambda found: f"{english.decimal_words(found[1])} inches",
-        '6" wide',
-        "six inches wide",
-    ),
-    rule(
-        r"(?<![\w.])([-−]?\d+(?:\.\d+)?)(?:\"|″)(?= [a-z])",
-        lambda found: f"{english.decimal_words(found[1])} inch",
+        r"(?<![\w.–—-])(?:(\d+(?:\.\d+)?)\s?[-–—]\s?)?([-−]?\d+(?:\.\d+)?)(?:\"|″)(?!\w)",
+        _inches,
         '27" screen',
         "twenty-seven inch screen",
     ),

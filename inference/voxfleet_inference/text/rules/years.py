@@ -10,7 +10,7 @@ from voxfleet_inference.text.rule import rule
 
 _YEAR: Final = r"(1[1-9]\d{2}|20\d{2})"
 _BEFORE_YEAR: Final = (
-    r"\b(?:[Ii]n|[Ss]ince|[Bb]y|[Ff]rom|[Uu]ntil|[Tt]ill|[Bb]efore|[Aa]fter|[Dd]uring|[Cc]irca|[Oo]f|[Ee]arly|[Ll]ate|[Yy]ear"
+    r"\b(?:[Ii]n|[Ss]ince|[Bb]y|[Ff]rom|[Uu]ntil|[Tt]ill|[Bb]efore|[Aa]fter|[Ee]st\.|[Ee]stablished|[Ff]ounded|[Dd]uring|[Cc]irca|[Oo]f|[Ee]arly|[Ll]ate|[Yy]ear"
     r"|[Ss]pring|[Ss]ummer|[Aa]utumn|[Ff]all|[Ww]inter|January|February|March|April|May|June|July|August|September|October"
     r"|November|December|[Tt]he|and|to|©|[Cc]opyright) "  # words: speech
 )
@@ -44,6 +44,7 @@ def _chinese_span(found: re.Match[str]) -> str:
 
 
 ENGLISH: Final = (
+    rule(r"\bca?\. ?(?=[12]?\d{3}\b)", lambda _: "circa ", "c. 1960", "circa 1960"),
     rule(
         rf"(?<![\w.,$€£/-]){_YEAR}(?= (?:seconds|minutes|hours|days|weeks|months|years|people|men|women|times|words"
         r"|pages|miles|votes|points|students|soldiers|homes|jobs|calories|items|employees|members|copies|units|voters)\b)",
@@ -111,7 +112,7 @@ CHINESE: Final = (
         "一九一四到一九一八年",
     ),
     rule(
-        r"([（(])([12]\d{3})[-–—~～]+([12]\d{3})(?=[）)])",
+        r"([（(])([12]\d{3})\s?[-–—~～]+\s?([12]\d{3})(?=[）)])",
         lambda found: f"{found[1]}{chinese.spelled_digits(found[2])}到{chinese.spelled_digits(found[3])}",
         "（1881-1936）",
         "（一八八一到一九三六）",
@@ -141,13 +142,13 @@ CHINESE: Final = (
         r"(公元\s?)(\d{1,3})(?=年)", lambda found: found[1] + chinese.number_words(found[2]), "公元79年", "公元七十九年"
     ),
     rule(
-        r"(?<![\w.第])(\d{2}|20\d{2})(?=[级届](?!.?[比赛]))",
+        r"(?<![\w.第])(20\d{2}(?=[级届](?!.?[比赛]))|\d{2}(?=[级届](?:新生|学生|毕业|校友|本科|硕士|博士|研究生|同学|[一-鿿]{0,4}[班系])))",
         lambda found: chinese.spelled_digits(found[1]),
         "2019级",
         "二零一九级",
     ),
     rule(
-        r"(?<=[有近约了达过需今])(\d{3,4})(?=年(?:的?历史|的?时间|多|左右|之久|以[上下]|[，。]|$))",
+        r"(?<=[有近约了达过需今])(\d{3,4})(?=年(?:的?历史|的?时间|多|左右|之久|以[上下]|[^一-鿿\d]|$))",
         lambda found: chinese.number_words(found[1]),
         "有2000年的历史",
         "有两千年的历史",
@@ -157,6 +158,24 @@ CHINESE: Final = (
         lambda found: chinese.spelled_digits(found[1]),
         "1998年",
         "一九九八年",
+    ),
+    rule(
+        r"(?:^|(?<=[，。；、\s（(在于从自到是]))([6-9]\d|0\d)(?=年[毕出生考参入结退开去来到当回成建拍上进春夏秋冬初底末][^一-鿿]?)",
+        lambda found: chinese.spelled_digits(found[1]),
+        "在82年毕业",
+        "在八二年毕业",
+    ),
+    rule(
+        r"([（(【〔《])((?:1[5-9]|20)\d{2})(?=[）)】〕》])",
+        lambda found: found[1] + chinese.spelled_digits(found[2]),
+        "《1984》",
+        "《一九八四》",
+    ),
+    rule(
+        r"(?<![\w.·])([1-9]|1[0-2])·([1-9]|[12]\d|3[01])(?![\w.·]|\s?[=＝])",
+        lambda found: chinese.spelled_digits(found[1] + found[2]),
+        "9·18事变",
+        "九一八事变",
     ),
     rule(
         r"(?<![\w.,'’])(?:'|’)?([6-9]\d)(?=年(?:[，。、的]|\d))",

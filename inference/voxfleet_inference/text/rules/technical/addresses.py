@@ -22,6 +22,38 @@ _UUID: Final = r"(?<![\w-])[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}(
 _HARDWARE: Final = r"(?<![\w:])[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}(?![\w:])"
 _HASH: Final = r"(?<![\w.-])(?=[a-f]{0,39}\d)(?=\d{0,39}[a-f])(?=[0-9]*[a-f]+[0-9]+[a-f])[0-9a-f]{7,40}(?![\w.-])"
 _PATH: Final = r"(?<![\w./~:])(~?)((?:/[A-Za-z_.][\w.+-]{0,60}){2,12})/?(?![\w/])"
+_URL: Final = r"(?<!\w)(https?|ftp|wss?)://([\w.~%:/?#&=+@-]{1,300}[\w/])"
+_ENGLISH_SIGNS: Final = {
+    ".": "dot",
+    "/": "slash",
+    "?": "question mark",
+    "=": "equals",
+    "&": "and",
+    "#": "hash",
+    "-": "dash",
+    "_": "underscore",
+    ":": "colon",
+    "%": "percent",
+    "+": "plus",
+    "~": "tilde",
+    "@": "at",
+}
+_CHINESE_SIGNS: Final = {
+    ".": "点",
+    "/": "斜杠",
+    "?": "问号",
+    "=": "等于",
+    "&": "和",
+    "#": "井号",
+    "-": "杠",
+    "_": "下划线",
+    ":": "冒号",
+    "%": "百分号",
+    "+": "加",
+    "~": "波浪号",
+    "@": "at",
+}
+_URL_SIGN: Final = re.compile(r"[./?=&#:%+~@_-]")
 _GROUP_EDGES: Final = re.compile(r"[-:]")
 _LONG_NUMBER: Final = re.compile(r"\d{3,}")
 _PARTS: Final = re.compile(r"[./]")
@@ -39,6 +71,16 @@ def _chinese_name(found: re.Match[str]) -> str:
 
 def _with_signs(name: str, dot: str, slash: str) -> str:
     return _PARTS.sub(lambda sign: dot if sign[0] == "." else slash, name).replace("_", " ")
+
+
+def _english_url(found: re.Match[str]) -> str:
+    address = _URL_SIGN.sub(lambda sign: f" {_ENGLISH_SIGNS[sign[0]]} ", found[2].rstrip("/").replace("www.", "WWW."))
+    return f"{found[1].upper()} colon slash slash {address}"
+
+
+def _chinese_url(found: re.Match[str]) -> str:
+    address = _URL_SIGN.sub(lambda sign: _CHINESE_SIGNS[sign[0]], found[2].rstrip("/"))
+    return f"{found[1]}冒号斜杠斜杠" + _LONG_NUMBER.sub(lambda digits: chinese.spelled_digits(digits[0]), address)
 
 
 def _english_letters(letters: str) -> str:
@@ -59,6 +101,12 @@ def _chinese_groups(found: re.Match[str]) -> str:
 
 
 ENGLISH: Final = (
+    rule(
+        _URL,
+        _english_url,
+        "see http://a.example/b?c=1",
+        "see HTTP colon slash slash a dot example slash b question mark c equals 1",
+    ),
     rule(
         _UUID,
         _english_groups,
@@ -81,6 +129,7 @@ ENGLISH: Final = (
     ),
 )
 CHINESE: Final = (
+    rule(_URL, _chinese_url, "见http://a.example/b", "见http冒号斜杠斜杠a点example斜杠b"),
     rule(
         _UUID,
         _chinese_groups,

@@ -10,7 +10,7 @@ from voxfleet_inference.text.rule import rule
 
 _CODED: Final = (
     r"(?:验证码|校验码|取件码|兑换码|邀请码|邮编|邮政编码|尾号|微信号?|QQ群?号?|群号|密码|卡号|账号|帐号|车牌号?|学号|工号|房号"
-    r"|房间号?|门牌号|订单号|单号|编号|代码|会议号|会议ID|(?<![A-Za-z])ID|证件号码?|身份证号?码?|护照号码?|航班号?|序列号"
+    r"|房间号?|门牌号|订单号|单号|编号|代码|会议号|会议ID|(?<![A-Za-z])ID|证件号码?|身份证号?码?|后[四4]位(?:数字?)?|护照号码?|航班号?|序列号"
     r"|驗證碼|郵遞區號|帳號|訂單號碼?|學號|密碼|編號|身分證字號)(?:为|是|為|：|:)?\s?"
 )
 _CODE: Final = r"(?=[A-Za-z_@.-]{0,20}\d-?\d)([A-Za-z0-9@._-]{3,40}(?: \d{2,6}){0,4})(?![\d.,%])"
@@ -21,6 +21,7 @@ _AIRCRAFT: Final = (
 _STREET: Final = (
     r"(?:St|Ave|Rd|Blvd|Dr|Ln|Street|Avenue|Road|Boulevard|Drive|Lane|Way|Court|Place|Square|Terrace|Parkway)\b"
 )
+_DIRECTIONS: Final = {"N": "North", "S": "South", "E": "East", "W": "West"}
 _STATES: Final = (
     r"(?:A[LKZR]|C[AOT]|D[CE]|FL|GA|HI|I[DLNA]|K[SY]|LA|M[EDAINSOT]|N[EVHJMYCD]"
     r"|O[HKR]|PA|RI|S[CD]|T[NX]|UT|V[TA]|W[AVIY])"
@@ -55,6 +56,12 @@ def _chinese_code(found: re.Match[str]) -> str:
 
 
 ENGLISH: Final = (
+    rule(
+        r"(?<=\d )([NSEW])\.? (?=[A-Z][a-z]+ |\d+(?:st|nd|rd|th) )",  # not watts
+        lambda found: f"{_DIRECTIONS[found[1]]} ",
+        "75 W. Main St.",
+        "75 West Main St.",
+    ),
     rule(
         r"(?<![\w])((?:PIN|ZIP|OTP|[Cc]ode|[Pp]assword|[Pp]asscode|[Aa]ccount|[Rr]oom"
         r"|[Ee]xtension|[Oo]rder|[Cc]ase|[Tt]racking|[Ss]erial|[Tt]icket|[Ii]nvoice|[Cc]onfirmation|[Rr]eference)"
@@ -100,6 +107,18 @@ CHINESE: Final = (
     ),
     rule(r"\b([GDCZTKYS])(\d{1,4})(?=次|号?列车|高铁)", _chinese_digits, "G102次", "G幺零二次"),
     rule(r"(?<![A-Za-z\d])([A-Z]{2})(\d{3,4})(?=次?航班|号?班机)", _chinese_digits, "CA1831航班", "CA幺八三幺航班"),
+    rule(
+        r"(?<![A-Za-z\d.])()(\d{5,6})(?=\.(?:HK|SH|SZ|BJ|SS)\b)|(?<=[一-鿿A-Za-z][（(])()([036]\d{5}|0\d{4})(?=[）)])",
+        lambda found: chinese.telephone_digits(found[2] or found[4]),
+        "茅台（600519）",
+        "茅台（六零零五幺九）",
+    ),
+    rule(
+        r"([一-鿿][A-Z])·([A-Z0-9]{5,6})(?![\w.%-])",
+        _chinese_code,
+        "沪A·8F888",
+        "沪A八F八八八",
+    ),
     rule(r"([一-鿿][A-Z])([A-Z0-9]{0,3}\d{2,5})(?![\w.%-])(?<=[\dA-Z]{5})", _chinese_code, "京A12345", "京A幺二三四五"),
     rule(
         r"(?<![\w.,第])()(\d{3,4})(?=号?房间?(?!子|价|产|贷|屋)|号?包间|室(?!内|外|温))",

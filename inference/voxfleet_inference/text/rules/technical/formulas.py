@@ -23,7 +23,7 @@ _CHINESE_GREEK: Final = dict(
         strict=True,
     )
 )
-_GREEK_LETTER: Final = rf"(?<![α-ωΑ-Ω])[{_GREEK}](?![α-ωΑ-Ω])"
+_GREEK_LETTER: Final = rf"(?<![α-ωΑ-Ω])(?!μ(?:g|m|s|L|l|A|V|mol)(?![A-Za-z]))[{_GREEK}](?![α-ωΑ-Ω])"
 _OPERAND: Final = r"(\((?:[^()\n]|\([^()\n]{1,60}\)){1,80}\)|[A-Za-z\d.²³α-ω]{1,20})"  # or in parentheses
 _LEFT: Final = r"(?:(?<=[\d)²³%°πα-ω])|(?<=(?<![A-Za-z])[A-Za-z]))\s?"  # a number or a single letter
 _RIGHT: Final = r"\s?(?=[-−+√(]?(?:\d|[A-Za-z](?![A-Za-z])|[πα-ω]|\())"
@@ -85,11 +85,12 @@ def _chinese_power(found: re.Match[str]) -> str:
 
 
 _EXPONENT: Final = r"\s?\^\s?(\([^()\n]{1,40}\)|[-−]?\d{1,4}|[A-Za-z](?![A-Za-z]))"
-_ALONE: Final = r"(?:^|(?<=[\s(（，：])(?<![\d)] ))"  # before a sign that belongs to one number
+_ALONE: Final = r"(?:^|(?<=[\s(（，：\"“‘'「『])(?<![\d)] ))"  # before a sign that belongs to one number
 
 ENGLISH: Final = (
     # Operators look for the comparison that follows, comparisons for operands as they are typed: the order matters.
     rule(r"\s?(?:\+/[-−]|±)\s?(?=[\w(√])", lambda _: " plus or minus ", "x ± 5", "x plus or minus 5"),
+    rule(r"(?<=[\dk ]N)·m\b", lambda _: "m", "350 N·m", "350 Nm"),
     rule(r"(?<=[\dxyz])\s?[-−]\s?(?=\d[\d.,]{0,20}\s?=)", lambda _: " minus ", "10-5=5", "10 minus 5=5"),
     rule(
         rf"(?<=[\w)]) [-−] (?=[\w(]){_CALCULATED}|(?<=(?<![A-Za-z])[a-z]\d) [-−] (?=[a-z]?\d)",
@@ -98,6 +99,7 @@ ENGLISH: Final = (
         "x minus 3 = 4",
     ),
     rule(r"\s?−\s?(?=[\w(√∛])", lambda _: " minus ", "a − b", "a minus b"),
+    rule(r"(?<=\w) \*\* (?=[\w(])", lambda _: " to the power of ", "x ** 2", "x to the power of 2"),
     rule(
         rf"(?<=[\w)²³])\s?\+\s?(?=[\w(√])(?<!\+\+){_CALCULATED}|(?<=\^[\dA-Za-z])\s?\+\s?(?=[\w(√])",
         lambda _: " plus ",
@@ -143,6 +145,7 @@ ENGLISH: Final = (
     rule(_GREEK_LETTER, lambda found: f" {_ENGLISH_GREEK[found[0]]} ", "2πr", "2 pi r"),
 )
 CHINESE: Final = (
+    rule(r"(?<=[\dk ]N)·m(?![A-Za-z])", lambda _: "m", "350N·m", "350Nm"),
     rule(r"\s?(?:\+/[-−]|±)\s?(?=[\w(√])", lambda _: "正负", "x±5", "x正负5"),
     rule(r"(?<=[\dA-Za-z)）α-ω])" + _EXPONENT, _chinese_power, "10^8", "10的八次方"),
     rule(
@@ -151,7 +154,8 @@ CHINESE: Final = (
         "(a+b)⁄2",
         "2分之a+b",
     ),
-    rule(r"(?<=[\w)方])\s?−\s?(?=[\w(√∛])", lambda _: "减", "a−b", "a减b"),
+    rule(r"(?<=[\w)方²³])\s?−\s?(?=[\w(√∛])", lambda _: "减", "a−b", "a减b"),
+    rule(r"(?<=[方²³])\s?-\s?(?=\d[\d.]{0,20}\s?[=+-])", lambda _: "减", "x²-1=3", "x²减1=3"),
     rule(r"(?<![\w)方])−(?=[A-Za-z(√∛])", lambda _: "负", "−b", "负b"),
     rule(r"∛\s?(?=[\w(])", lambda _: "三次根号", "∛8", "三次根号8"),
     rule(r"√\s?(?=[\w(π])", lambda _: "根号", "√16", "根号16"),

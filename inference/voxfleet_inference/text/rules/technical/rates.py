@@ -1,0 +1,85 @@
+"""Rates with more than one slash, or with a Chinese word after it: `mcg/kg/min`, `0.5g/次`, `3次/日`."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from voxfleet_inference.text.numbers import chinese, english
+from voxfleet_inference.text.rule import rule
+from voxfleet_inference.text.rules.technical.unit_names import CHINESE as CHINESE_NAMES
+from voxfleet_inference.text.rules.technical.unit_names import ENGLISH as ENGLISH_NAMES
+from voxfleet_inference.text.rules.technical.unit_names import ENGLISH_PER
+
+_NUMBER: Final = r"(?<![\w.,–—~-])(\d[\d,]*(?:\.\d+)?)"
+
+
+def _one_of(names: dict[str, str] | dict[str, tuple[str, str]]) -> str:
+    return "|".join(re.escape(each) for each in sorted(names, key=len, reverse=True))
+
+
+def _english_rates(found: re.Match[str]) -> str:
+    number, unit, *pers = found.groups()
+    one_or_several = ENGLISH_NAMES[unit][number != "1"]
+    return f"{english.decimal_words(number)} {one_or_several} per " + " per ".join(ENGLISH_PER[per] for per in pers)
+
+
+_LETTERS: Final = {"k": "k", "K": "K", "M": "million", "B": "billion"}
+_COUNTED: Final = "次个人件块台辆位杯片粒袋瓶盒支针单组步转帧字页张套笔瓦元度升万"
+_PER: Final = (
+    r"(?:次|分钟?|秒|小时|时|天|日|周|月|季度?|年|人|片|粒|袋|瓶|盒|支|台|辆|件|个"
+    r"|平方?米|平|亩|户|套|位|晚|股|吨|斤|公斤)"
+)
+
+
+def _english_unit_of_power(found: re.Match[str]) -> str:
+    per = f" per {ENGLISH_PER[found[2]]}" if found[2] else ""
+    return f" {ENGLISH_NAMES[found[1]][1]}{per}"
+
+
+def _chinese_unit_of_power(found: re.Match[str]) -> str:
+    return CHINESE_NAMES[found[1]] + (f"每{CHINESE_NAMES[found[2]]}" if found[2] else "")
+
+
+ENGLISH: Final = (
+    rule(
+        r"(?<=power of [a-z]{3}|ower of [a-z]{4}|wer of [a-z]{5})\s{1,2}"
+        rf"({_one_of(ENGLISH_NAMES)})(?:/({_one_of(ENGLISH_PER)}))?(?![\w/²³°])",
+        _english_unit_of_power,
+        "10 to the power of eight m/s",
+        "10 to the power of eight meters per second",
+    ),
+    rule(
+        r"(?<![\w.$€£,])(\d+\.\d+)([kKMB])(?![\w/])",
+        lambda found: f"{english.decimal_words(found[1])} {_LETTERS[found[2]]}",
+        "1.2k users",
+        "one point two k users",
+    ),
+    rule(
+        r"(?<=half|rter|hird|ters|irds)( of a)? c\.(?= [a-z])|(?<=\d) c\.(?= [a-z])",
+        lambda found: f"{found[1] or ''} cup",
+        "1 c. flour",
+        "1 cup flour",
+    ),
+    rule(
+        rf"{_NUMBER}\s?({_one_of(ENGLISH_NAMES)})/({_one_of(ENGLISH_PER)})/({_one_of(ENGLISH_PER)})(?![\w/²³°])",
+        _english_rates,
+        "2.5 mcg/kg/min",
+        "two point five micrograms per kilogram per minute",
+    ),
+)
+CHINESE: Final = (
+    rule(
+        rf"(?<=次方|立方|平方)\s?({_one_of(CHINESE_NAMES)})(?:/({_one_of(CHINESE_NAMES)}))?(?![\w/²³°])",
+        _chinese_unit_of_power,
+        "十的负六次方mol/L",
+        "十的负六次方摩尔每升",
+    ),
+    rule(
+        rf"{_NUMBER}\s?({_one_of(CHINESE_NAMES)})/(?={_PER}(?:[^一-鿿]|$))",
+        lambda found: f"{chinese.counted(found[1])}{CHINESE_NAMES[found[2]]}每",
+        "0.5g/次，",
+        "零点五克每次，",
+    ),
+    rule(rf"(?<=\d[{_COUNTED}])/(?={_PER}(?:[^一-鿿]|$))", lambda _: "每", "3次/日，", "3次每日，"),
+)
