@@ -34,6 +34,7 @@ from voxfleet_testbed.programs.go_modules import (
     CHECKING_PROGRAMS,
     CONTROL_PLANE_PROGRAMS,
     CONTROLLER_PROGRAMS,
+    POLICY_PROGRAMS,
     PROXY_PROGRAMS,
     SIMULATION_PROGRAMS,
 )
@@ -135,6 +136,7 @@ def prepare() -> None:
         if os.geteuid() == 0 and shutil.which("apt-get"):
             install_packages(report)
             prepare_cluster(settings, report=report)
+            build_programs(find_programs(settings), POLICY_PROGRAMS, report)
         build_programs(find_programs(settings), (*SIMULATION_PROGRAMS, *CHECKING_PROGRAMS, *PROXY_PROGRAMS), report)
 
 

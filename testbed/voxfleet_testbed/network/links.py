@@ -16,9 +16,11 @@ from pathlib import Path
 
 from voxfleet_testbed.errors import StartError
 from voxfleet_testbed.network.addresses import Layout, choose_layout
+from voxfleet_testbed.network.namespaces import network_namespace
 from voxfleet_testbed.supervision.processes import Process, Run
 
 PIN = "network"  # the name of the process that holds the namespace
+HOLDER = ("unshare", "--net", "sleep", "infinity")
 UPLINK = "uplink"  # the cluster's end of the link
 _CHOICE_LOCK = Path("/run/lock/voxfleet-testbed")
 _READY_SECONDS = 60.0
@@ -51,10 +53,7 @@ def make_network(run: Run) -> Network:
         StartError: a command failed.
         UnavailableError: no /16 is free.
     """
-    pin_pid = run.start(Process(PIN, ("unshare", "--net", "sleep", "infinity")))
-    own = _namespace("self")
-    # The process exists before `unshare` has made its namespace.
-    run.wait_until(lambda: _namespace(pin_pid) not in {"", own}, PIN, _READY_SECONDS)
+    pin_pid = start_namespace(run, PIN)
     with _choice_lock():
         layout = choose_layout(_run(("ip", "-4", "route", "show", "table", "all")))
         for command in host_commands(layout, run.folder.link_name, pin_pid):
@@ -63,6 +62,18 @@ def make_network(run: Run) -> Network:
     for command in cluster_commands(layout):
         network.run(*command)
     return network
+
+
+def start_namespace(run: Run, name: str) -> int:
+    """Start a process that holds a new network namespace; returns its process id.
+
+    Raises:
+        StartError: it ended, or had no namespace in time.
+    """
+    pid, own = run.start(Process(name, HOLDER)), network_namespace("self")
+    # The process exists before `unshare` has made its namespace.
+    run.wait_until(lambda: network_namespace(pid) not in {"", own}, name, _READY_SECONDS)
+    return pid
 
 
 def host_commands(layout: Layout, link: str, pin_pid: int) -> Iterator[tuple[str, ...]]:
@@ -88,13 +99,6 @@ def bridge_commands(name: str, address: str) -> Iterator[tuple[str, ...]]:
     yield ("ip", "link", "add", name, "type", "bridge")
     yield ("ip", "address", "add", f"{address}/24", "dev", name)
     yield ("ip", "link", "set", name, "up")
-
-
-def _namespace(pid: int | str) -> str:
-    try:
-        return str(Path(f"/proc/{pid}/ns/net").readlink())
-    except OSError:
-        return ""
 
 
 @contextmanager

@@ -68,6 +68,8 @@ GO_MODULES: tuple[GoModule, ...] = (
     GoModule("kubectl", {"kubectl": "k8s.io/kubernetes/cmd/kubectl"}, kubernetes_linker_flags(DEFAULT_KUBERNETES)),
     GoModule("coredns", {"coredns": "."}),
     GoModule("pause", {"pause": "."}),
+    # SIG Network's engine, with a main function of our own.
+    GoModule("kube-network-policies", {"kube-network-policies": "."}),
     GoModule("helm", {"helm": "helm.sh/helm/v3/cmd/helm"}, HELM_LINKER_FLAGS),
     # Without service discovery, whose clients of clouds are packages that nothing here needs.
     GoModule("prometheus", {"promtool": "github.com/prometheus/prometheus/cmd/promtool"}, tags="remove_all_sd"),
@@ -121,6 +123,7 @@ CLUSTER_PROGRAMS = (
     "pause",
 )
 SIMULATION_PROGRAMS = (*CONTROL_PLANE_PROGRAMS, *CONTROLLER_PROGRAMS, "kube-scheduler", "kwok", "karpenter")
+POLICY_PROGRAMS = (*CONTROL_PLANE_PROGRAMS, "kube-proxy", "kube-network-policies")
 CHECKING_PROGRAMS = ("helm", "kubectl", "promtool", "actionlint")  # charts, docs, alerts, workflow files
 PROXY_PROGRAMS = ("contour",)  # for tests of ways in
 ALL_PROGRAMS = tuple(program for module in GO_MODULES for program in module.packages)

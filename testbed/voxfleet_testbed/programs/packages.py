@@ -30,6 +30,8 @@ PACKAGE_OF: dict[str, str] = {
     "nsenter": "util-linux",
     "sysctl": "procps",
 }
+# The part of them that a node without containers needs.
+POLICY_PACKAGE_OF = {program: PACKAGE_OF[program] for program in ("iptables", "ip", "nsenter", "sysctl")}
 # The same of what the DNS engine is tested with.
 DNS_PACKAGE_OF: dict[str, str] = {
     "pdns_server": "pdns-server",
@@ -63,7 +65,9 @@ def missing_packages(find: Find = is_installed, table: Mapping[str, str] = PACKA
     return tuple(dict.fromkeys(package for program, package in table.items() if not find(program)))
 
 
-def require_cluster_prerequisites(user_id: int | None = None, find: Find = is_installed) -> None:
+def require_cluster_prerequisites(
+    user_id: int | None = None, find: Find = is_installed, table: Mapping[str, str] = PACKAGE_OF
+) -> None:
     """Check root and packages.
 
     Raises:
@@ -73,7 +77,7 @@ def require_cluster_prerequisites(user_id: int | None = None, find: Find = is_in
         raise UnavailableError(
             "a cluster with nodes needs root (containers, networks): run with sudo, or set KUBECONFIG to one you have"
         )
-    if packages := missing_packages(find):
+    if packages := missing_packages(find, table):
         raise UnavailableError(
             f"missing packages: {' '.join(packages)}; install them with `python -m voxfleet_testbed packages`"
         )

@@ -1,0 +1,1 @@
+"""Enforcement of NetworkPolicies: pods that are network namespaces, and an engine that filters their connections."""
