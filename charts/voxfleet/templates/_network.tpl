@@ -7,6 +7,10 @@
 {{- $gateways := dict "podSelector" (dict "matchLabels" (include "voxfleet.selector" (dict "root" .root "component" "gateway") | fromYaml)) -}}
 {{- $servers := dict "namespaceSelector" dict "podSelector" (dict "matchExpressions" (list (dict "key" "voxfleet.dev/deployment" "operator" "Exists"))) -}}
 - ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]
+# Networks judge a connection by the pod's port behind the Service. OpenShift's pods of DNS have this one.
+- to:
+    - namespaceSelector: {}
+  ports: [{port: 5353, protocol: UDP}, {port: 5353, protocol: TCP}]
 - to:
     {{- range $egress.apiServer }}
     - ipBlock: {cidr: {{ . }}}

@@ -157,7 +157,7 @@ def test_a_notebook_keeps_its_token_over_changes_and_restarts_and_nothing_reveal
 
     world.apply({**SPEC, "notebook": {**NOTEBOOK, "allowInternet": True}})
     policy = paths["NetworkPolicy"]
-    world.until(lambda: len(world.api.get(policy)["spec"]["egress"]) == 3, "the policy follows the spec")
+    world.until(lambda: len(world.api.get(policy)["spec"]["egress"]) == 4, "the policy follows the spec")
     world.operator.kill()
     world.operator.start()
     world.until_quiet()

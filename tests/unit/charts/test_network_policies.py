@@ -1,4 +1,7 @@
-"""Which part reaches which port: the chart's policies and the operator's together, against one table."""
+"""Which part reaches which port: the chart's policies and the operator's together, against one table.
+
+tests/integration/charts/network_policies enforces them.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,7 @@ Policy = dict[str, Any]
 Render = Callable[..., list[Policy]]
 SYSTEM, USER = "voxfleet-system", "default"
 API_SERVER, METADATA, INTERNET = "192.0.2.10", "169.254.169.254", "203.0.113.9"
+WIRE_SERVER = "168.63.129.16"  # Azure's, for the machine that a pod is on
 
 
 # By the rules of networking.k8s.io/v1, without a network.
@@ -117,7 +121,7 @@ def peers(instance: str) -> dict[str, Any]:
     pods["proxy"] = ("ingress-nginx", {"app": "ingress-nginx"})
     pods["kube-dns"] = ("kube-system", {"k8s-app": "kube-dns"})
     found = {name: Peer(f"10.0.0.{n}", *pod) for n, (name, pod) in enumerate(pods.items(), start=1)}
-    outside = {"api server": API_SERVER, "metadata": METADATA, "internet": INTERNET}
+    outside = {"api server": API_SERVER, "metadata": METADATA, "wire server": WIRE_SERVER, "internet": INTERNET}
     return found | {name: Peer(address) for name, address in outside.items()}
 
 
@@ -202,10 +206,13 @@ def test_the_table(render: Render) -> None:
     assert not wrong
     for part in ("gateway", "operator", "dns", "notebook", "server"):
         assert is_allowed(policies, of[part], of["kube-dns"], 53, "UDP"), part
+        assert is_allowed(policies, of[part], of["kube-dns"], 5353, "UDP"), part  # OpenShift's
     assert not is_allowed(policies, of["notebook"], of["kube-dns"], 443)
 
 
-@pytest.mark.parametrize(("target", "port"), [("internet", 443), ("metadata", 80), ("pod", 80), ("server", 6006)])
+@pytest.mark.parametrize(
+    ("target", "port"), [("internet", 443), ("metadata", 80), ("wire server", 80), ("pod", 80), ("server", 6006)]
+)
 def test_a_notebook_with_the_internet_reaches_public_addresses_alone(render: Render, target: str, port: int) -> None:
     of = peers("release")
     found = is_allowed(rendered_policies(render, allow_internet=True), of["notebook"], of[target], port)

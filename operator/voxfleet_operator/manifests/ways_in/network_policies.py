@@ -13,10 +13,17 @@ from voxfleet_operator.manifests.pods.containers import API_PORT, INTERNAL_PORT,
 from voxfleet_operator.resources import Resource
 
 NOTEBOOK_PORT = 8888
-DNS_PORTS = [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")]
-# Addresses that are not public (RFC 1918, 6598, 3927, 4193, 4291): pods, nodes, API servers, cloud metadata.
+DNS_PORT = 53
+# Networks judge a connection by the pod's port behind the Service. OpenShift's pods of DNS have this one.
+DNS_POD_PORT = 5353
+# Addresses that are not public (RFC 1918, 6598, 3927, 6890, 2544, 1112, 4193, 4291): pods, nodes, API servers, cloud
+# metadata.
 NOT_PUBLIC = {
-    "0.0.0.0/0": ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16", "127.0.0.0/8"],
+    "0.0.0.0/0": [
+        *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16", "127.0.0.0/8"),
+        *("192.0.0.0/24", "198.18.0.0/15", "240.0.0.0/4"),
+        "168.63.129.16/32",  # a public address by which Azure's machines are served, certificates included
+    ],
     "::/0": ["fc00::/7", "fe80::/10", "::1/128"],
 }
 
@@ -49,7 +56,8 @@ def notebook_policy(resource: Resource, installation: Installation) -> Manifest:
     """
     key = resource.key
     egress: list[Rule] = [
-        {"ports": DNS_PORTS},
+        {"ports": _dns(DNS_PORT)},
+        {"to": [{"namespaceSelector": {}}], "ports": _dns(DNS_POD_PORT)},
         {"to": [_component(installation, "gateway")], "ports": [_tcp(API_PORT)]},
     ]
     if resource.spec.notebook.allow_internet:
@@ -76,6 +84,10 @@ def _component(installation: Installation, component: str) -> Rule:
 def _allow(peers: list[Rule], port: int) -> Rule:
     """Allow connections to a port: of no peers given from everywhere, as in a NetworkPolicy itself."""
     return ({"from": peers} if peers else {}) | {"ports": [_tcp(port)]}
+
+
+def _dns(port: int) -> list[Rule]:
+    return [{"protocol": protocol, "port": port} for protocol in ("UDP", "TCP")]
 
 
 def _tcp(port: int) -> Rule:
