@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 from voxfleet_testbed.cluster.api import Api
-from voxfleet_testbed.cluster.control_plane import running_control_plane
+from voxfleet_testbed.cluster.control_plane import ControlPlane, running_control_plane
 from voxfleet_testbed.fixtures import skipping
 from voxfleet_testbed.programs.go_builds import build, find_programs
 from voxfleet_testbed.settings import REPOSITORY, Settings
@@ -90,16 +90,28 @@ def namespace(name: str, labels: dict[str, str]) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="package")
-def installed(testbed_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """Both charts, installed into a namespace that enforces the "restricted" Pod Security Standard."""
+def cluster_with_helm(
+    testbed_settings: Settings, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[ControlPlane], Cluster]:
+    """Return what makes a control plane one that helm is configured for."""
     programs = find_programs(testbed_settings)
     helm_home = tmp_path_factory.mktemp("helm")
     homes = {f"HELM_{kind}_HOME": str(helm_home / kind.lower()) for kind in ("CACHE", "CONFIG", "DATA")}
     with skipping(testbed_settings):
         build(programs, ["helm"])
-    with skipping(testbed_settings), running_control_plane(testbed_settings, controllers=True) as started:
+
+    def configure(started: ControlPlane) -> Cluster:
         environment = {**os.environ, **homes, "KUBECONFIG": str(started.kubeconfig)}
-        installed = Cluster(started.api, started.kubeconfig, programs.path("helm"), environment)
+        return Cluster(started.api, started.kubeconfig, programs.path("helm"), environment)
+
+    return configure
+
+
+@pytest.fixture(scope="package")
+def installed(testbed_settings: Settings, cluster_with_helm: Callable[[ControlPlane], Cluster]) -> Iterator[Cluster]:
+    """Both charts, installed into a namespace that enforces the "restricted" Pod Security Standard."""
+    with skipping(testbed_settings), running_control_plane(testbed_settings, controllers=True) as started:
+        installed = cluster_with_helm(started)
         started.api.apply(
             f"/api/v1/namespaces/{SYSTEM}", namespace(SYSTEM, {"pod-security.kubernetes.io/enforce": "restricted"})
         )
