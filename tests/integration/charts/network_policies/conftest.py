@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 from unittest.mock import patch
 
@@ -53,6 +54,7 @@ OUTSIDE = {
     "wire-server": ("168.63.129.16",),
 }
 OTHER_REGION = [{"ipBlock": {"cidr": "198.51.100.9/32"}}, {"ipBlock": {"cidr": "2001:db8:1::9/128"}}]
+NO_VALUES: Mapping[str, Any] = MappingProxyType({})
 Row = tuple[str, str, str, bool]  # from, to, port, whether it comes about
 
 
@@ -80,12 +82,19 @@ class Policed:
         services = {"kubernetes-service": (layout.kubernetes_service,), "dns-service": (layout.dns_service,)}
         return of_peers | services
 
-    def enforce(self, *, policies: bool = True, egress: bool = False, allow_internet: bool = False) -> None:
+    def enforce(
+        self,
+        *,
+        policies: bool = True,
+        egress: bool = False,
+        allow_internet: bool = False,
+        values: Mapping[str, Any] = NO_VALUES,
+    ) -> None:
         """Install the chart with these values and the operator's policies of its settings; start the engine.
 
-        Without `policies` there are none, of the operator neither.
+        Without `policies` there are none, of the operator neither. `values`: below networkPolicy.
         """
-        self.install(policies=policies, egress=egress)
+        self.install(policies=policies, egress=egress, values=values)
         folder = f"{POLICIES}/namespaces/{USER}/networkpolicies"
         self.node.api.delete(folder)
         if policies:
@@ -98,9 +107,10 @@ class Policed:
         self.node.api.apply(f"{POLICIES}/namespaces/{USER}/networkpolicies/{policy['metadata']['name']}", policy)
         self.node.start_engine()
 
-    def install(self, *, policies: bool = False, egress: bool = False) -> None:
-        values = values_of(self.node.network.layout, policies=policies, egress=egress)
-        self.helm.run_helm("upgrade", "--install", "voxfleet", self.helm.chart("voxfleet"), values=values)
+    def install(self, *, policies: bool = False, egress: bool = False, values: Mapping[str, Any] = NO_VALUES) -> None:
+        all_values = values_of(self.node.network.layout, policies=policies, egress=egress)
+        all_values["networkPolicy"] |= values
+        self.helm.run_helm("upgrade", "--install", "voxfleet", self.helm.chart("voxfleet"), values=all_values)
 
     def wrong(self, rows: Sequence[Row]) -> list[str]:
         """Try every row at once; return those whose outcome is not what it says."""

@@ -126,6 +126,17 @@ def test_the_table_with_egress(policed: Policed) -> None:
     assert not policed.wrong([(*row[:3], row[4]) for row in TABLE])
 
 
+def test_the_address_of_the_api_servers_service_is_not_enough(policed: Policed) -> None:
+    service = f"{policed.node.network.layout.kubernetes_service}/32"
+    policed.enforce(values={"egress": {"enabled": True, "apiServer": [service]}})
+    assert not policed.wrong(
+        [
+            ("operator", "kubernetes-service", "443", False),
+            ("operator", "dns-service", "53/UDP", True),
+        ]
+    )
+
+
 def test_a_notebook_with_the_internet_reaches_public_addresses_alone(policed: Policed) -> None:
     policed.enforce(allow_internet=True)
     assert not policed.wrong(INTERNET_ROWS)

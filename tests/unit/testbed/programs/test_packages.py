@@ -6,6 +6,7 @@ import pytest
 from voxfleet_testbed.errors import UnavailableError
 from voxfleet_testbed.programs.packages import (
     PACKAGE_OF,
+    POLICY_PACKAGE_OF,
     is_installed,
     missing_packages,
     require_cluster_prerequisites,
@@ -24,6 +25,12 @@ def test_missing_packages_are_one_clear_line() -> None:
     with pytest.raises(UnavailableError, match="missing packages: runc; install them with") as raised:
         require_cluster_prerequisites(0, lambda program: program != "runc")
     assert "\n" not in str(raised.value)
+
+
+def test_a_node_without_containers_needs_no_container_runtime() -> None:
+    require_cluster_prerequisites(0, lambda program: program != "runc", POLICY_PACKAGE_OF)
+    with pytest.raises(UnavailableError, match="missing packages: iptables;"):
+        require_cluster_prerequisites(0, lambda program: program != "iptables", POLICY_PACKAGE_OF)
 
 
 def test_missing_root_is_one_clear_line() -> None:
