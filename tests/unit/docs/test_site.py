@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import html
 import importlib
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -134,3 +136,16 @@ def test_the_site_builds_without_another_host() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "no broken link" in done.stdout
     assert "wake" in (ROOT / ".site/html/search.json").read_text()
+    assert list(braces_that_are_lost(ROOT / ".site/pages", ROOT / ".site/html")) == []
+
+
+def braces_that_are_lost(pages: Path, site: Path) -> Iterator[str]:
+    """Yield what an extension of Markdown takes for its own: `{"id": ...}` at the end of a cell, as attributes."""
+    for page in pages.rglob("*.md"):
+        name = page.relative_to(pages)
+        built = site / (name.with_name("index.html") if page.name == "README.md" else name.with_suffix(".html"))
+        words = html.unescape(re.sub(r"<[^>]+>|\s+", "", built.read_text()))
+        prose = re.sub(r"(```|~~~).*?\1", "", page.read_text(), flags=re.DOTALL)
+        for braces in re.findall(r"\{[^{}\n]*\}", prose):
+            if re.sub(r"\s+", "", braces.replace("\\|", "|")) not in words:
+                yield f"{name}: {braces}"
