@@ -116,13 +116,13 @@ async function overWebSocket(context, model, text, { bufferSeconds, connectedMil
 }
 
 // Returns what ends the playing.
-function play(context, session, heard, { audible, isGraph }) {
+function play(context, stream, heard, { audible, isGraph }) {
   const audio = new Audio();
-  audio.srcObject = session.stream;
+  audio.srcObject = stream;
   audio.muted = !audible || isGraph; // without an element, Chromium takes no samples from the track
   audio.play();
   if (!audible || isGraph) {
-    const source = context.createMediaStreamSource(session.stream);
+    const source = context.createMediaStreamSource(stream);
     source.connect(heard.node);
     if (audible) source.connect(context.destination);
   }
@@ -132,10 +132,14 @@ function play(context, session, heard, { audible, isGraph }) {
 async function overRtc(context, model, text, options) {
   const { connectedMilliseconds } = options;
   const heard = detect(context);
+  const made = options.isMadeBefore ? new RTCPeerConnection() : null;
+  if (made) await sleep(1000);
   const begunOpening = performance.now();
   let connectedAt = null;
+  let connection = null;
   const started = [];
-  const session = await rtc.openRtcSession({
+  const opening = rtc.openRtcSession({
+    connection: (configuration) => (connection = made ?? new RTCPeerConnection(configuration)),
     messages: connectedMilliseconds ? messages(model, "").slice(0, 1) : messages(model, text),
     request: fetch.bind(window),
     events: {
@@ -143,7 +147,9 @@ async function overRtc(context, model, text, options) {
       message: (message) => { if (message.type === "sentence.started") started.push({ ...message, at: performance.now() }); },
     },
   });
-  const stop = play(context, session, heard, options);
+  // Before the answer: the browser's output starts meanwhile.
+  const stop = play(context, new MediaStream(connection.getReceivers().map(({ track }) => track)), heard, options);
+  const session = await opening;
   const answered = performance.now();
   let begun = begunOpening;
   if (connectedMilliseconds) {
