@@ -15,7 +15,7 @@ _ONES: Final = (  # noqa: SIM905 - a list of words reads best as words
 ).split()
 _TENS: Final = "_ _ twenty thirty forty fifty sixty seventy eighty ninety".split()  # noqa: SIM905
 _THOUSANDS: Final = ("", " thousand", " million", " billion", " trillion")
-_DIGITS: Final = re.compile(r"[0-9]+")
+_DIGITS: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 _LAST_WORD: Final = re.compile(r"[a-z]+$")
 _ORDINALS: Final = {
     "one": "first",
@@ -34,7 +34,8 @@ def spell_out_numbers(text: str) -> str:
     def words(found: re.Match[str]) -> str:
         before = " " if found.start() and text[found.start() - 1].isalpha() else ""
         after = " " if text[found.end() : found.end() + 1].isalpha() else ""
-        return before + number_words(found.group()) + after
+        words_of = decimal_words if "." in found.group() else number_words
+        return before + words_of(found.group()) + after
 
     return _DIGITS.sub(words, text)
 

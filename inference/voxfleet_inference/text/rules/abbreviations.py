@@ -122,6 +122,7 @@ _SPOKEN: Final = (
     | _DAYS
 )
 _ABBREVIATION: Final = "|".join(re.escape(each) for each in sorted(_SPOKEN, key=len, reverse=True))
+_TEAMS: Final = {"49": "Forty-Niners", "76": "Seventy-Sixers"}
 _STREETS: Final = {
     "Dr": "Drive",
     "Ln": "Lane",
@@ -153,6 +154,10 @@ def _dotted_letters(found: re.Match[str]) -> str:
 
 
 ENGLISH: Final = (
+    rule(r"\bf/(?=\d)", lambda _: "f ", "at f/1.8", "at f 1.8"),
+    rule(r"(?<=\b\dst |\b\dnd |\b\drd |\b\dth )Fl\.", lambda _: "Floor", "3rd Fl.", "3rd Floor"),
+    rule(r"(?<=first |econd |third |ourth |fifth |sixth )Fl\.", lambda _: "Floor", "third Fl.", "third Floor"),
+    rule(r"\b(49|76)ers\b", lambda found: f"{_TEAMS[found[1]]}", "the 49ers", "the Forty-Niners"),
     # wetext reads the next four as Television, Sunday and, twice, number.
     rule(r"\bTV(?=s?\b)", lambda _: "T V", "a TV", "a T V"),
     rule(
@@ -191,6 +196,8 @@ ENGLISH: Final = (
     rule(r"(?<=\w)[™®©]", lambda _: "", "Acme™", "Acme"),
 )
 CHINESE: Final = (
+    rule(r"(?<![\w)）.%])\+(\d{1,4})/-(?=\d)", lambda found: f"加{found[1]}、减", "+80/-40", "加80、减40"),
+    rule(r"(?<![\w)）.%])\+1(?![\d.,:%])", lambda _: "加一", "，+1", "，加一"),
     rule(rf"[{_CIRCLED}]", lambda found: f"{_CHINESE_DIGITS[_CIRCLED.index(found[0])]}，", "①", "一，"),
     rule(r"(?<=[^\x00-\x7f])\s?[Vv][Ss]\.?\s?(?=[^\x00-\x7f])", lambda _: "对", "红队vs蓝队", "红队对蓝队"),
     rule(r"(?<=[^\x00-\x7f])\s?&\s?(?=[^\x00-\x7f])", lambda _: "和", "红&蓝", "红和蓝"),

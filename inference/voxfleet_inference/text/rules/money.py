@@ -7,7 +7,6 @@ from typing import Final
 
 from voxfleet_inference.text.numbers import chinese, english
 from voxfleet_inference.text.rule import rule
-from voxfleet_inference.text.rules.technical.unit_names import ENGLISH_PER
 
 _AMOUNT: Final = r"(\.\d\d|\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)"
 # Per sign: one, several, one hundredth, several; empty where hundredths are not counted.
@@ -92,7 +91,6 @@ _MAGNITUDE: Final = r"(?:\s?(thousand|million|billion|trillion)\b|(k|mn?|bn?|tn?
 _SIGN: Final = r"((?:US|HK|NT|A|C|S)\$|[$€£¥￥₹₩฿₫₽])"
 _CODE: Final = r"(USD|EUR|GBP|JPY|CNY|RMB|HKD|CAD|AUD|CHF|TWD|SGD|INR|KRW)"
 _THOUSANDS: Final = {"K": 3, "M": 6, "B": 9, "T": 12}
-_PERIODS: Final = {"mo": "month", "yr": "year", "wk": "week", "bbl": "barrel"}
 _ARTICLE: Final = re.compile(r"\b(?:[Aa]n?|[Tt]he|[Tt]his|[Tt]hat) $")  # words: speech
 _NOUN: Final = re.compile(
     r" (?!(?:I|a|an|per|in|of|for|is|was|and|or|to|from|by|on|at|he|she|we|you|they)\b)[A-Za-z]+"  # words: speech
@@ -120,22 +118,26 @@ def _magnitude(word: str | None, letter: str | None) -> str:
     return word or _MAGNITUDES.get((letter or "").lower(), "")
 
 
+def _is_adjective(found: re.Match[str]) -> bool:
+    """Return whether an amount is between an article and a noun and has no plural: a five dollar bill."""
+    before = found.string[max(0, found.start() - 6) : found.start()]
+    return bool(_ARTICLE.search(before) and _NOUN.match(found.string, found.end()))
+
+
 def _english_money(found: re.Match[str]) -> str:
     minus, sign, amount, word, letter = found.groups()
     words = ("minus " if minus else "") + _english_amount(sign, amount, _magnitude(word, letter))
     one, several, *_ = _ENGLISH[_CODES.get(sign, sign)]
-    # An amount between an article and a noun is an adjective, and those have no plural: a five dollar bill.
-    is_adjective = _ARTICLE.search(found.string[max(0, found.start() - 6) : found.start()]) and _NOUN.match(
-        found.string, found.end()
-    )
-    return words.removesuffix(several) + one if is_adjective and words.endswith(several) else words
+    return words.removesuffix(several) + one if _is_adjective(found) and words.endswith(several) else words
 
 
 def _english_range(found: re.Match[str]) -> str:
     sign, first, last, word, letter = found.groups()
     has_cents = "." in first and not (word or letter)
+    one, several, *_ = _ENGLISH[_CODES.get(sign, sign)]
     start = _english_amount(sign, first, "") if has_cents else english.decimal_words(first)
-    return f"{start} to {_english_amount(sign, last, _magnitude(word, letter))}"
+    words = f"{start} to {_english_amount(sign, last, _magnitude(word, letter))}"
+    return words.removesuffix(several) + one if _is_adjective(found) and words.endswith(several) else words
 
 
 def _chinese_amount(amount: str, unit: str) -> str:
@@ -184,14 +186,6 @@ ENGLISH: Final = (
         "one thousand, two hundred and thirty-four dollars and fifty-six cents",
     ),
     rule(
-        r"(?<=[A-Za-z\d%])\s?/\s?(month|year|day|hour|week|person|night|minute|second|share|unit|user|seat|barrel|ounce|gallon|ton|mile|call|head"
-        r"|mo|yr|wk|hr|lb|kg|bbl|oz|min|gal|kWh|MWh)\b(?!(?<=kg)/|(?<=min)/)(?:\.(?= [a-z+&(]))?",
-        lambda found: f" per {(_PERIODS | ENGLISH_PER).get(found[1], found[1])}",
-        "$20/mo",
-        "$20 per month",
-    ),
-    rule(r"(?<=dollars|. cents)\s?/\s?(?=\d)", lambda _: " per ", "two dollars/1K", "two dollars per 1K"),
-    rule(
         rf"\b()(?:{_CODE})\s?{_AMOUNT}{_MAGNITUDE}(?!\d)",
         _english_money,
         "EUR 20",
@@ -202,6 +196,12 @@ ENGLISH: Final = (
         lambda found: _english_amount(found[4], found[1], _magnitude(found[2], found[3])),
         "5 USD",
         "five US dollars",
+    ),
+    rule(
+        r"(?<![\w.,$€£])(\d{1,3}(?:,\d{3})+)p(?!\w)",
+        lambda found: f"{english.decimal_words(found[1])} pence",
+        "at 1,204p",
+        "at one thousand, two hundred and four pence",
     ),
     rule(
         r"(?<![\w.])(\d+)¢",

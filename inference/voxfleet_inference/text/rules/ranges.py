@@ -41,6 +41,12 @@ def _chinese_range(found: re.Match[str]) -> str:
 
 ENGLISH: Final = (
     rule(
+        r"(?<![\w.,:/-])(\d+\.\d+)(?=(?![smghlxkt](?!\w))[a-z]{1,2}(?!\w))",
+        lambda found: f"{english.decimal_words(found[1])} ",
+        "802.11ax",
+        "eight hundred and two point one one ax",
+    ),
+    rule(
         rf"(?<![\w.,:/$€£=+-]){_NUMBER}(%?)\s?[-–—~]\s?{_NUMBER}(?![\w/-]|[.,:]\d)(?<!-0)",
         _english_range,
         "10-20 people",
@@ -62,14 +68,14 @@ ENGLISH: Final = (
 )
 CHINESE: Final = (
     rule(
-        r"(?<![\w.,:/%-])(?:520|521|1314|23{3,9}|6{3,9}|996|985|211|007)"
+        r"(?<![\w.,:/%-])(?:(?:520|521|1314)(?=那天|这天|当天|快乐|礼物|红包|大促|活动|表白)|23{3,9}|6{3,9}|996|985|211|007)"
         r"(?![\w.,:/%-]|\s?[元块个人名位页米克台次分号室路年月天岁件亿万千百多余公英平吨美])",
         lambda found: chinese.spelled_digits(found[0]),
         "985高校",
         "九八五高校",
     ),
     rule(
-        r"(?<![\w.,])(\d+(?:\.\d+)?)w(\+?)(?![\w.])",
+        r"(?<![\w.,])(?<!功率)(\d{1,3}(?:\.\d+)?)w(\+?)(?![\w.]|\s?的?(?:快充|充电|灯|电))",  # else watts
         lambda found: f"{chinese.decimal_words(found[1])}万{'加' if found[2] else ''}",
         "10w+粉丝",
         "十万加粉丝",

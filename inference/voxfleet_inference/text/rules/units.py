@@ -35,6 +35,13 @@ def _english_unit(found: re.Match[str]) -> str:
     return f"{span}{english.decimal_words(number)} {ENGLISH_NAMES[unit][not is_one]}"
 
 
+def _english_unit_with_slash(found: re.Match[str]) -> str:
+    """Return `7 L/` of `7 L/100 km` as a rate, `16 GB/` of `16 GB/512 GB` as one of two amounts."""
+    is_alike = found[3] == found[4] or found[3][0] == found[4][0] == "°" or found[3][1:] == found[4][1:] == "B"
+    name = ENGLISH_NAMES[found[3]][found[2] != "1"]
+    return f"{english.decimal_words(found[2])} {name}{', ' if is_alike else ' per '}"
+
+
 def _english_rate(found: re.Match[str]) -> str:
     first, number, unit, per = found.groups()
     span = f"{english.decimal_words(first)} to " if first else ""
@@ -152,8 +159,8 @@ ENGLISH: Final = (
         "one and a half teaspoons",
     ),
     rule(
-        rf"{_NUMBER}\s?({_ENGLISH_UNITS})/(?=\d+\s?(?:{_ENGLISH_UNITS})\b)",
-        lambda found: f"{english.decimal_words(found[2])} {ENGLISH_NAMES[found[3]][found[2] != '1']} per ",
+        rf"{_NUMBER}\s?({_ENGLISH_UNITS})/(?=\d+\s?({_ENGLISH_UNITS})(?![A-Za-z]))",
+        _english_unit_with_slash,
         "7 L/100 km",
         "seven liters per 100 km",
     ),
@@ -194,8 +201,8 @@ CHINESE: Final = (
         "一点二克每立方厘米",
     ),
     rule(
-        rf"{_NUMBER}\s?({_CHINESE_UNITS})/(?=\d+\s?(?:{_CHINESE_UNITS})(?![A-Za-z]))",
-        lambda found: f"{chinese.counted(found[2])}{CHINESE_NAMES[found[3]]}每",
+        rf"{_NUMBER}\s?({_CHINESE_UNITS})/(?=\d+\s?({_CHINESE_UNITS})(?![A-Za-z]))",
+        lambda found: f"{chinese.counted(found[2])}{CHINESE_NAMES[found[3]]}{'、' if found[3] == found[4] else '每'}",
         "6L/100km",
         "六升每100km",
     ),

@@ -8,6 +8,10 @@ from typing import Final
 from voxfleet_inference.text.numbers import chinese, english
 from voxfleet_inference.text.rule import rule
 
+_MONTHS: Final = (  # noqa: SIM905 - a list of words reads best as words
+    "January February March April May June July August September October November December"
+).split()
+_FRACTIONS: Final = frozenset({(1, 2), (1, 3), (2, 3), (1, 4), (3, 4)})  # rather than days
 _YEAR: Final = r"(1[1-9]\d{2}|20\d{2})"
 _BEFORE_YEAR: Final = (
     r"\b(?:[Ii]n|[Ss]ince|[Bb]y|[Ff]rom|[Uu]ntil|[Tt]ill|[Bb]efore|[Aa]fter|[Ee]st\.|[Ee]stablished|[Ff]ounded|[Dd]uring|[Cc]irca|[Oo]f|[Ee]arly|[Ll]ate|[Yy]ear"
@@ -43,7 +47,34 @@ def _chinese_span(found: re.Match[str]) -> str:
     return f"{chinese.spelled_digits(first)}{sign}{'至' if dash == '至' else '到'}{chinese.spelled_digits(last)}"
 
 
+def _month_and_day(found: re.Match[str]) -> str:
+    month, day = int(found[2]), int(found[3])
+    is_fraction = not found[1].endswith(", ") and (month, day) in _FRACTIONS
+    if is_fraction or not (1 <= month <= len(_MONTHS) and 1 <= day <= 31):  # noqa: PLR2004 - the longest month
+        return found[0]
+    return f"{found[1]}{_MONTHS[month - 1]} {english.ordinal_words(day)}"
+
+
 ENGLISH: Final = (
+    rule(
+        r"((?<!\w)(?:[Tt]hrough|[Tt]hru) |day, |(?:Mon|Tues?|Wed|Thu(?:rs?)?|Fri|Sat|Sun)\.,? )"  # words: speech
+        r"(\d{1,2})/(\d{1,2})(?![\w/]|\.\d)",
+        _month_and_day,
+        "through 6/10",
+        "through June tenth",
+    ),
+    rule(
+        r"((?<![\w/.]))(\d{1,2})/(\d{1,2})(?= (?:through|thru) )",
+        _month_and_day,
+        "6/3 through 6/10",
+        "June third through 6/10",
+    ),
+    rule(
+        r"(?<!\w)['’](\d\d)\s?[-–]\s?['’]?(\d\d)(?!\w)",
+        lambda found: f"{english.spelled_year(found[1])} to {english.spelled_year(found[2])}",
+        "the '24-'25 season",
+        "the twenty-four to twenty-five season",
+    ),
     rule(r"\bca?\. ?(?=[12]?\d{3}\b)", lambda _: "circa ", "c. 1960", "circa 1960"),
     rule(
         rf"(?<![\w.,$€£/-]){_YEAR}(?= (?:seconds|minutes|hours|days|weeks|months|years|people|men|women|times|words"
@@ -105,6 +136,14 @@ ENGLISH: Final = (
     ),
 )
 CHINESE: Final = (
+    rule(
+        r"(?<![\d.])(\d|初[一二三]|高[一二三]|[一二三四五六])[（(](\d{1,2})[)）](?=班)",
+        lambda found: (
+            (chinese.number_words(found[1]) if found[1].isascii() else found[1]) + chinese.number_words(found[2])
+        ),
+        "5（3）班",
+        "五三班",
+    ),
     rule(
         r"(?<![\w.])([12]\d{3})(年?)\s?([-–—~～至到]+)\s?([12]\d{3})(?=年|赛季|学年|财年)",
         _chinese_span,

@@ -102,6 +102,12 @@ def _chinese_groups(found: re.Match[str]) -> str:
 
 ENGLISH: Final = (
     rule(
+        r"\blocalhost:(\d{2,5})((?:/[\w-]{1,60}){0,6})",
+        lambda found: f"localhost port {english.spelled_digits(found[1])}{_with_signs(found[2], ' dot ', ' slash ')}",
+        "at localhost:8080/docs",
+        "at localhost port eight zero eight zero slash docs",
+    ),
+    rule(
         _URL,
         _english_url,
         "see http://a.example/b?c=1",

@@ -10,10 +10,10 @@ from voxfleet_inference.text.rule import rule
 
 _CODED: Final = (
     r"(?:验证码|校验码|取件码|兑换码|邀请码|邮编|邮政编码|尾号|微信号?|QQ群?号?|群号|密码|卡号|账号|帐号|车牌号?|学号|工号|房号"
-    r"|房间号?|门牌号|订单号|单号|编号|代码|会议号|会议ID|(?<![A-Za-z])ID|证件号码?|身份证号?码?|后[四4]位(?:数字?)?|护照号码?|航班号?|序列号"
+    r"|房间号?|门牌号|订单号|单号|编号|代码|会议号|会议ID|(?<![A-Za-z])U?ID|证件号码?|身份证号?码?|后[四4]位(?:数字?)?|护照号码?|航班号?|序列号"
     r"|驗證碼|郵遞區號|帳號|訂單號碼?|學號|密碼|編號|身分證字號)(?:为|是|為|：|:)?\s?"
 )
-_CODE: Final = r"(?=[A-Za-z_@.-]{0,20}\d-?\d)([A-Za-z0-9@._-]{3,40}(?: \d{2,6}){0,4})(?![\d.,%])"
+_CODE: Final = r"(?=[A-Za-z_@.-]{0,20}\d-?\d|[A-Z\d]{0,8}\d[A-Z]+\d)([A-Za-z0-9@._-]{3,40}(?: \d{2,6}){0,4})(?![\d.,%])"
 _DIGITS: Final = re.compile(r"[ -]?\d+(?:[ -]\d+)*")
 _AIRCRAFT: Final = (
     r"Boeing |Airbus A?|(?<![\w-])A(?=3[1-8]0\b)|Xbox |Route |Highway |Interstate |Bus |Area |(?<![\w-])I-"
@@ -56,6 +56,18 @@ def _chinese_code(found: re.Match[str]) -> str:
 
 
 ENGLISH: Final = (
+    rule(
+        rf"(?<![\w.,$-])(\d{{1,3}})-(\d{{2}})(?= (?:[A-Z][a-z]+ |\d+(?:st|nd|rd|th) ){{1,3}}{_STREET})",
+        lambda found: f"{english.number_words(found[1])} {english.number_words(found[2])}",
+        "42-15 Crescent St.",
+        "forty-two fifteen Crescent St.",
+    ),
+    rule(
+        r"(?<=\()([A-Z]{2}) ?(\d{3,4})(?=\))",
+        lambda found: f"{found[1]} {english.spelled_digits(found[2])}",
+        "to Oslo (SK 4416)",
+        "to Oslo (SK four four one six)",
+    ),
     rule(
         r"(?<=\d )([NSEW])\.? (?=[A-Z][a-z]+ |\d+(?:st|nd|rd|th) )",  # not watts
         lambda found: f"{_DIRECTIONS[found[1]]} ",
@@ -121,7 +133,7 @@ CHINESE: Final = (
     ),
     rule(r"([一-鿿][A-Z])([A-Z0-9]{0,3}\d{2,5})(?![\w.%-])(?<=[\dA-Z]{5})", _chinese_code, "京A12345", "京A幺二三四五"),
     rule(
-        r"(?<![\w.,第])()(\d{3,4})(?=号?房间?(?!子|价|产|贷|屋)|号?包间|室(?!内|外|温))",
+        r"(?<![\w.,第])()(\d{3,4})(?=号?房间?(?!子|价|产|贷|屋)|号?教室|号?会议室|号?包间|室(?!内|外|温))",
         _chinese_digits,
         "305房间",
         "三零五房间",
@@ -136,6 +148,12 @@ CHINESE: Final = (
     rule(r"(?<![\w.,])()(\d{3})(?=路(?:公交|公共|汽车|车|电车|巴士))", _chinese_spelled, "302路公交", "三零二路公交"),
     rule(r"(?<![\d.,:/%-])()(0\d{1,20})(?![\d.,:/%-]|[年月日号点时分秒后])", _chinese_spelled, "A007", "A零零七"),
     rule(r"(?<![\w.,])()([4-9]\d)(?=版(?!本|权|面|块|图|税|次))", _chinese_spelled, "86版", "八六版"),
+    rule(
+        r"(?<=[了改写删加有])(1[12]\d)(?=[行个人元名天次页条块米斤分秒克件辆种家岁篇字张])",
+        lambda found: chinese.number_words(found[1]),
+        "改了120行",
+        "改了一百二十行",
+    ),
     rule(
         r"(?<=[是为達达到约共近过超约 A-Za-z度分重高长宽值])(1[12]\d|10086|10010|12306|12345)(?![\d.,:/%-])",
         lambda found: chinese.number_words(found[1]),  # wetext reads an emergency call's number

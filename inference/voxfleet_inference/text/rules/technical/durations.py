@@ -61,6 +61,15 @@ def _race_time(found: re.Match[str]) -> str:
 
 ENGLISH: Final = (
     rule(
+        r"(?<![\w.,:$-])([01]\d|2[0-3])([0-5]\d)(?= (?:hours|hrs|local|GMT|UTC|EST|EDT|PST|PDT|CET)\b)",
+        lambda found: " ".join(english.spelled_year(each) for each in found.groups()).replace("oh zero", "hundred"),
+        "at 0342 local time",
+        "at oh three forty-two local time",
+    ),
+    rule(
+        r"(?<=\d:[0-5]\d)\s?[-–—]\s?(?=\d{1,2}(?:\s?[AaPp]\.?[Mm]|(?![\w:])))", lambda _: " to ", "8:30-5", "8:30 to 5"
+    ),
+    rule(
         r"(?<![\w:.,])(\d{1,3}):(\d{1,3}(?:,\d{3})+|\d{3,7})(?![\w:]|[.,]\d)",
         lambda found: f"{english.number_words(found[1])} to {english.decimal_words(found[2])}",
         "a scale of 1:50,000",

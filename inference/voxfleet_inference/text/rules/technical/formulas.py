@@ -119,6 +119,8 @@ ENGLISH: Final = (
         "5 < 7",
         "5 is less than 7",
     ),
+    rule(r"(?:>=|≥)\s?(?=\d)", lambda _: "at least ", "need ≥ 8 GB", "need at least 8 GB"),
+    rule(r"(?:<=|≤)\s?(?=\d)", lambda _: "at most ", "keep ≤ 5", "keep at most 5"),
     rule(r"(?<=\w)\s?==?\s?(?=[-−\w(√])", lambda _: " equals ", "theta = 30", "theta equals 30"),
     rule(
         r"(?<![\w.$€£])(\d{1,4})([a-z])(?=\s?[+=<>^²³]| (?:plus|minus|equals)\b)",

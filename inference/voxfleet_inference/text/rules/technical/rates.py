@@ -24,11 +24,12 @@ def _english_rates(found: re.Match[str]) -> str:
     return f"{english.decimal_words(number)} {one_or_several} per " + " per ".join(ENGLISH_PER[per] for per in pers)
 
 
+_PERIODS: Final = {"mo": "month", "yr": "year", "wk": "week", "bbl": "barrel"}
 _LETTERS: Final = {"k": "k", "K": "K", "M": "million", "B": "billion"}
 _COUNTED: Final = "次个人件块台辆位杯片粒袋瓶盒支针单组步转帧字页张套笔瓦元度升万"
 _PER: Final = (
     r"(?:次|分钟?|秒|小时|时|天|日|周|月|季度?|年|人|片|粒|袋|瓶|盒|支|台|辆|件|个"
-    r"|平方?米|平|亩|户|套|位|晚|股|吨|斤|公斤)"
+    r"|平方?米|平|亩|户|套|位|晚|股|吨|斤|公斤|公里|千米|米|升)"
 )
 
 
@@ -38,7 +39,7 @@ def _english_unit_of_power(found: re.Match[str]) -> str:
 
 
 def _chinese_unit_of_power(found: re.Match[str]) -> str:
-    return CHINESE_NAMES[found[1]] + (f"每{CHINESE_NAMES[found[2]]}" if found[2] else "")
+    return CHINESE_NAMES.get(found[1] or "", "") + (f"每{CHINESE_NAMES[found[2]]}" if found[2] else "")
 
 
 ENGLISH: Final = (
@@ -67,10 +68,18 @@ ENGLISH: Final = (
         "2.5 mcg/kg/min",
         "two point five micrograms per kilogram per minute",
     ),
+    rule(
+        r"(?<=[A-Za-z\d%])\s?/\s?(month|year|day|hour|week|person|night|minute|second|share|unit|user|seat|barrel|ounce|gallon|ton|mile|call|head"
+        r"|mo|yr|wk|hr|lb|kg|bbl|oz|min|gal|kWh|MWh)\b(?!(?<=kg)/|(?<=min)/)(?:\.(?= [a-z+&(]))?",
+        lambda found: f" per {(_PERIODS | ENGLISH_PER).get(found[1], found[1])}",
+        "$20/mo",
+        "$20 per month",
+    ),
+    rule(r"(?<=dollars|. cents)\s?/\s?(?=\d)", lambda _: " per ", "two dollars/1K", "two dollars per 1K"),
 )
 CHINESE: Final = (
     rule(
-        rf"(?<=次方|立方|平方)\s?({_one_of(CHINESE_NAMES)})(?:/({_one_of(CHINESE_NAMES)}))?(?![\w/²³°])",
+        rf"(?<=次方|立方|平方)\s?({_one_of(CHINESE_NAMES)})?(?:/({_one_of(CHINESE_NAMES)}))?(?![\w/²³°])",
         _chinese_unit_of_power,
         "十的负六次方mol/L",
         "十的负六次方摩尔每升",

@@ -28,7 +28,9 @@ EXCEPTIONS: Final = MappingProxyType(
         "+86 13912345678": "no words: Chinese punctuation makes it Chinese",
         "24÷4×2=12": "no words: Chinese punctuation makes it Chinese",
         "**TL;DR:** Use HTTPS, *not* HTTP. ✅": "bold inside bold is no Markdown",
+        "**Answer:** ≈ 42 km/h (about 26 mph) 🚴": "bold inside bold is no Markdown",
         'He said "I have 5" and left.': "straight quotes inside straight quotes do not say which closes",
+        "周五的all-hands改到3:30 pm PST。": "mostly English: only a number that touches Chinese is Chinese",
         "B2B平台支持5G、H.264和MP4。": "a full stop before a full-width digit is an end unless a digit is before it",
     }
 )
