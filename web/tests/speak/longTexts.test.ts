@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { isTooLong } from "../../src/speak/playback/engine/long/longSpeech";
-import { characterCount, textParts } from "../../src/speak/playback/engine/long/textParts";
+import { characterCount, isWithin, textParts } from "../../src/speak/playback/engine/long/textParts";
 
 const texts = (text: string, limit: number) => textParts(text, limit).map((part) => part.text);
 
@@ -140,6 +140,16 @@ test("any text: parts are within the limit, have speech, split no pair, and are 
       at = start + part.length;
     }
   }
+});
+
+test.each([
+  ["a".repeat(10), true],
+  ["a".repeat(11), false],
+  ["😀".repeat(10), true],
+  ["😀".repeat(11), false],
+  [`${"😀".repeat(9)}aa`, false],
+])("a text is within a limit of ten characters: %s %s", (text, isShort) => {
+  expect(isWithin(text, 10)).toBe(isShort);
 });
 
 test("a text is too long by the server's count", () => {

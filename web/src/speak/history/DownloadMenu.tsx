@@ -6,7 +6,7 @@ import { useTranslation } from "react-i18next";
 import { request } from "../../shared/http";
 import { requestCharacters } from "../../shared/served";
 import { DownloadIcon } from "../clips/icons";
-import { characterCount } from "../playback/engine/long/textParts";
+import { isWithin } from "../playback/engine/long/textParts";
 import type { FinishedSpeech } from "../playback/finishedSpeech";
 import { FORMATS, type Format } from "../settings/settings";
 import { downloadBody, downloadName } from "./entries";
@@ -40,7 +40,7 @@ export function DownloadMenu({ speech, label, again }: Props) {
   const { t, i18n } = useTranslation("history");
   const limit = requestCharacters().toLocaleString(i18n.language);
   const chosen = speech.settings.format;
-  const isOneRequest = characterCount(speech.settings.text) <= requestCharacters(); // longer: the server makes no file of it
+  const isOneRequest = isWithin(speech.settings.text, requestCharacters()); // longer: the server makes no file of it
   const formats = isOneRequest ? [chosen, ...FORMATS.filter((format) => format !== chosen)] : []; // the chosen one is nearest
   const [isOpen, setIsOpen] = useState(false);
   const choose = (act: () => void) => () => {

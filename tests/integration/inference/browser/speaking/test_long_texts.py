@@ -19,9 +19,9 @@ TEXT = f"{FIRST}\n\n{SECOND}"
 
 @pytest.fixture(scope="module")
 def terse_server(start_server: Any, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A server whose limit is two sentences."""
+    """A server whose limit is two sentences, with the same bits alone and beside the request that is sent ahead."""
     folder = tmp_path_factory.mktemp("terse")
-    flags = ("--voices-dir", str(folder / "voices"), "--max-input-characters", str(LIMIT))
+    flags = ("--voices-dir", str(folder / "voices"), "--max-input-characters", str(LIMIT), "--deterministic")
     with start_server(folder / "server", tiny, *flags) as running:
         running.wait_for_ready()
         yield running

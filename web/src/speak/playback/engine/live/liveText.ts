@@ -1,6 +1,6 @@
 // A text of any length for one session, piece by piece: a server takes so many characters that wait to be spoken, and a
 // data channel so many bytes in a message. Pure: knows what was sent and what was spoken, no session.
-import { characterCount, textParts } from "../long/textParts";
+import { isWithin, textParts } from "../long/textParts";
 import { SentenceLocator } from "../sentences";
 
 const MESSAGE_CHARACTERS = 8192; // of at most four bytes each, within the 64 KiB of a message
@@ -8,7 +8,7 @@ const LEAST_LIMIT = 1024; // two pieces hold a whole sentence then: a server spe
 
 /** Whether a session of a server with this limit can speak a text. */
 export function fitsSession(text: string, limit: number): boolean {
-  return limit >= LEAST_LIMIT || characterCount(text) <= limit;
+  return limit >= LEAST_LIMIT || isWithin(text, limit);
 }
 
 export class LiveText {
@@ -20,11 +20,10 @@ export class LiveText {
 
   constructor(text: string, limit: number) {
     this.#limit = limit;
-    const count = characterCount(text);
-    const isOne = count <= Math.min(limit, MESSAGE_CHARACTERS);
-    const most = isOne ? count : Math.min(Math.floor(limit / 2), MESSAGE_CHARACTERS);
-    const pieces = textParts(text, most).map((part) => ({ text: part.text, end: part.start + part.text.length }));
-    this.#pieces = isOne ? [{ text, end: text.length }] : pieces;
+    const isOne = isWithin(text, Math.min(limit, MESSAGE_CHARACTERS));
+    const most = Math.min(Math.floor(limit / 2), MESSAGE_CHARACTERS);
+    const parts = isOne ? [{ start: 0, text }] : textParts(text, most);
+    this.#pieces = parts.map((part) => ({ text: part.text, end: part.start + part.text.length }));
     this.#locator = isOne ? null : new SentenceLocator(text);
   }
 

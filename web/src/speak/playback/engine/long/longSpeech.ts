@@ -4,7 +4,7 @@
 import type { SpeechSettings } from "../../../settings/settings";
 import { type SpeechPart, speechParts } from "../speechRequest";
 import { PartsAhead } from "./partsAhead";
-import { characterCount, type TextPart, textParts } from "./textParts";
+import { isWithin, type TextPart, textParts } from "./textParts";
 
 /** The most characters of one speech, about two hours: its audio has to fit in a browser's storage. */
 const MOST_CHARACTERS = 100_000;
@@ -18,7 +18,7 @@ export function mostCharacters(limit: number): number {
 }
 
 export function isTooLong(text: string, limit: number): boolean {
-  return characterCount(text) > mostCharacters(limit);
+  return !isWithin(text, mostCharacters(limit));
 }
 
 export type LongSpeechPart =

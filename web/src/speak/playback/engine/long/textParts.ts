@@ -29,6 +29,12 @@ export function characterCount(text: string): number {
   return count;
 }
 
+/** Whether a text has at most so many characters; reads the text only where its length alone does not say it. */
+export function isWithin(text: string, limit: number): boolean {
+  if (text.length <= limit) return true;
+  return text.length <= 2 * limit && characterCount(text) <= limit; // a character has one or two UTF-16 units
+}
+
 /** The parts in their order; stretches of a whole part without anything to speak are left out. */
 export function textParts(text: string, limit: number): TextPart[] {
   const parts: TextPart[] = [];
