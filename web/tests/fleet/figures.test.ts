@@ -2,7 +2,7 @@ import i18next from "i18next";
 import { beforeAll, describe, expect, it } from "vitest";
 import { costNow, duration, shortDuration, wakeShare } from "../../src/fleet/figures";
 import { countByPhase, LOOKS, mostUrgent } from "../../src/fleet/phases";
-import { operationsOf, pathOf } from "../../src/fleet/regions/operations";
+import { operationsOf, pathOf, whyNone } from "../../src/fleet/regions/operations";
 import { pauseMs } from "../../src/fleet/stream/fleetStream";
 import { type CostEntry, PHASES } from "../../src/fleet/types";
 import en from "../../src/locales/en/fleet.json";
@@ -101,6 +101,14 @@ describe("operations", () => {
     expect(operationsOf(region({ phase: "Suspended" }))).toEqual({ wake: false, sleep: false });
     expect(operationsOf(region({ is_here: false, fault: "connect" })).wake).toBe(false);
     expect(operationsOf(region({ is_here: false })).wake).toBe(true);
+  });
+
+  it("have a reason where there is none", () => {
+    expect(whyNone(region())).toBeNull();
+    expect(whyNone(region({ phase: "Awake", sleep_asked_at: "2026-11-30T12:00:00Z" }))).toBeNull();
+    expect(whyNone(region({ phase: "Waking" }))).toBe("waking");
+    expect(whyNone(region({ phase: "Suspended" }))).toBe("suspended");
+    expect(whyNone(region({ is_here: false, fault: "connect" }))).toBe("unreached");
   });
 
   it("name the model in the path", () => {

@@ -43,5 +43,5 @@ async def test_the_page_says_that_a_region_is_waking_and_then_speaks(
     stage.put_pods("eu-central", await new_pod(before_headers=speech), ready=True)
     await page.locator("[data-figure=firstSound]", has_text="ms").wait_for()
     await expect(page.locator("[data-figure=region]")).to_have_text("eu-central")
-    await expect(page.locator("[data-figure=route]")).to_have_text("hold-wake")
+    await expect(page.locator("[data-figure=route]")).to_have_text("waits for a wake")
     await expect(waiting).to_have_count(0)

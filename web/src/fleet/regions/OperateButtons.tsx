@@ -8,7 +8,7 @@ import { requestJson } from "../../shared/http";
 import { duration } from "../figures";
 import { keyOf } from "../stream/fleetState";
 import type { FleetRegion } from "../types";
-import { type Operation, operationsOf, pathOf } from "./operations";
+import { type Operation, operationsOf, pathOf, whyNone } from "./operations";
 
 interface Props {
   region: FleetRegion;
@@ -37,6 +37,7 @@ export function OperateButtons({ region, mayOperate, isLive }: Props) {
       </Text>
     );
   const possible = operationsOf(region);
+  const reason = whyNone(region);
   const confirm = () => {
     if (asked) run.mutate(asked);
     setAsked(null);
@@ -56,6 +57,11 @@ export function OperateButtons({ region, mayOperate, isLive }: Props) {
           </Button>
         ))}
       </Group>
+      {reason && (
+        <Text size="sm" c="dimmed">
+          {t(`operate.none.${reason}`)}
+        </Text>
+      )}
       <div aria-live="polite">
         {run.isError && <Alert color="red">{run.error.message}</Alert>}
         {run.isSuccess && <Text size="sm">{t(`operate.${run.variables}Done`)}</Text>}

@@ -25,7 +25,7 @@ export function RegionTable({ fleet, now, selected, onSelect }: Props) {
         <Table.Thead>
           <Table.Tr>
             {columns.map((column) => (
-              <Table.Th key={column} scope="col">
+              <Table.Th key={column} scope="col" className={classes.count ?? ""}>
                 {t(`table.${column}`)}
               </Table.Th>
             ))}
@@ -124,7 +124,7 @@ function CountCells({ regions }: { regions: readonly FleetRegion[] }) {
   const servers = countText(ready);
   return (
     <>
-      <Table.Td>
+      <Table.Td className={classes.count ?? ""}>
         {servers}
         {starting.value > 0 && (
           <>

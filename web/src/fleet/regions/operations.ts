@@ -13,6 +13,14 @@ export function operationsOf(region: FleetRegion): Record<Operation, boolean> {
   };
 }
 
+/** Why neither can be done with a region; null where one can. */
+export function whyNone(region: FleetRegion): "unreached" | "waking" | "suspended" | null {
+  const possible = operationsOf(region);
+  if (possible.wake || possible.sleep) return null;
+  if (region.phase === "Waking") return "waking";
+  return region.phase === "Suspended" ? "suspended" : "unreached";
+}
+
 /** A full name holds a slash, which stays one in the path. */
 export function pathOf(region: FleetRegion, operation: Operation): string {
   return `/v1/models/${encodeURIComponent(region.namespace)}/${encodeURIComponent(region.name)}/${operation}`;

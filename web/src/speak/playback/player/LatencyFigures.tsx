@@ -22,7 +22,9 @@ export function LatencyFigures() {
     ["underruns", number(state.underruns)],
     ...(state.waits ? ([["waits", number(state.waits)]] as [string, string][]) : []),
     ...(state.region ? ([["region", state.region]] as [string, string][]) : []),
-    ...(state.route ? ([["route", state.route]] as [string, string][]) : []),
+    ...(state.route
+      ? ([["route", t(`routes.${state.route}`, { ns: "fleet", defaultValue: state.route })]] as [string, string][])
+      : []),
   ];
   return (
     <dl className={classes.figures} data-testid="figures">
