@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 from playwright.async_api import Page, Request, Route, expect
+from voxfleet_testbed.browser.chromium import PAGE_SECONDS
 from voxfleet_testbed.browser.speech_page import RECORD_MARKS, figure, wait_for_the_end
 
 TEXT = "A first sentence stands here. And this is the second one."
@@ -22,6 +24,11 @@ RECORD_MESSAGES = """() => {
     messages.push(JSON.parse(text));
     return send.call(this, text);
   };
+}"""
+
+MESSAGES_TO_THE_END = """async () => {
+  while (messages.at(-1)?.type !== "session.end") await new Promise(requestAnimationFrame);
+  return messages;
 }"""
 
 
@@ -80,8 +87,9 @@ async def test_a_text_beyond_the_limit_follows_as_it_is_spoken(terse_server: Any
         await page.get_by_label("Text", exact=True).fill(LONG)
     await page.get_by_role("button", name="Speak", exact=True).click()
     await expect(page.locator("mark")).to_be_visible()
-    await page.wait_for_function("messages.at(-1).type === 'session.end'")
-    *appended, _ = await page.evaluate("messages")
+    async with asyncio.timeout(2 * PAGE_SECONDS):
+        *appended, end = await page.evaluate(MESSAGES_TO_THE_END)
+    assert end == {"type": "session.end"}
     assert len(LONG) > LIMIT
     assert "".join(message["text"] for message in appended).strip() == LONG.strip()
     await expect(page.get_by_text("over HTTP")).to_have_count(0)
