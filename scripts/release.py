@@ -3,8 +3,8 @@
     python3 scripts/release.py check VERSION     fail unless pyproject, packages, charts and changelog have the version
     python3 scripts/release.py notes VERSION     print the changelog's section
     python3 scripts/release.py plugin VERSION BASE_URL FOLDER
-                                                 write kubectl's plugin as an archive, and its manifest for krew, which
-                                                 names the archive below BASE_URL
+                                                 write kubectl's plugin as an archive, with the wheel that is in
+                                                 FOLDER, and its manifest for krew, which names it below BASE_URL
 
 Needs nothing but Python 3.11, because it runs before anything is installed.
 """
@@ -59,17 +59,21 @@ def notes(root: Path, version: str) -> str:
 
 
 def write_plugin(root: Path, version: str, base_url: str, folder: Path) -> None:
-    """Write the archive of kubectl's plugin, the same bytes each time, and the manifest with its address and hash."""
+    """Write the archive of kubectl's plugin, the same bytes each time, and the manifest with its address and hash.
+
+    Raises FileNotFoundError where the version's wheel is not in the folder.
+    """
     name = f"kubectl-voxfleet-{version}.tar.gz"  # krew unpacks gzip and zip
     with (
         (folder / name).open("wb") as file,
         gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed,
         tarfile.open(fileobj=packed, mode="w") as archive,
     ):
-        for path in _PLUGIN:
-            content = (root / path).read_bytes()
-            entry = tarfile.TarInfo(Path(path).name)
-            entry.size, entry.mode = len(content), 0o644 if path == "LICENSE" else 0o755
+        wheel = folder / f"voxfleet-{version}-py3-none-any.whl"
+        for path in (*(root / each for each in _PLUGIN), wheel):
+            content = path.read_bytes()
+            entry = tarfile.TarInfo(path.name)
+            entry.size, entry.mode = len(content), 0o755 if path.parent.name == "kubectl" else 0o644
             archive.addfile(entry, io.BytesIO(content))
     digest = hashlib.sha256((folder / name).read_bytes()).hexdigest()
     template = (root / "cli/kubectl/krew.yaml").read_text(encoding="utf-8")

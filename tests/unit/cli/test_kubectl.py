@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -68,7 +69,34 @@ def test_the_launcher_says_what_is_missing(tmp_path: Path) -> None:
         text=True,
         check=False,
     )
-    assert (ended.returncode, "pip install 'voxfleet[cli]==" in ended.stderr) == (1, True)
+    assert (ended.returncode, "needs uv (uvx) or pipx" in ended.stderr) == (1, True)
+
+
+@pytest.mark.parametrize(("runner", "option"), [("uvx", "--from"), ("pipx", "--spec")])
+def test_the_launcher_runs_the_wheel_beside_it_and_nothing_of_an_index(
+    tmp_path: Path, runner: str, option: str
+) -> None:
+    plugin, programs = tmp_path / "store", tmp_path / "bin"
+    plugin.mkdir()
+    programs.mkdir()
+    launcher = shutil.copy(FOLDER / "kubectl-voxfleet", plugin)
+    assert VERSION is not None
+    wheel = plugin / f"voxfleet-{VERSION.group(1)}-py3-none-any.whl"
+    wheel.touch()
+    for name in ("dirname", "readlink"):
+        (programs / name).symlink_to(str(shutil.which(name)))
+    (programs / runner).write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    (programs / runner).chmod(0o755)
+    (programs / "kubectl-voxfleet").symlink_to(launcher)  # as krew installs it
+    called = subprocess.run(
+        [programs / "kubectl-voxfleet", "status", "a b"],
+        env={"PATH": str(programs)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    given = called.stdout.splitlines()
+    assert given[given.index(option) :] == [option, f"voxfleet[cli] @ file://{wheel}", "voxfleet", "status", "a b"]
 
 
 def test_the_launcher_is_of_this_version() -> None:
@@ -92,5 +120,7 @@ def test_the_manifest_is_one_that_krew_takes() -> None:
         assert platform["bin"] == f"kubectl-{manifest['metadata']['name']}"
         sources = [each["from"] for each in platform["files"]]
         assert platform["bin"] in sources
-        assert all((FOLDER / name).exists() or (ROOT / name).exists() for name in sources)
-        assert all(os.access(FOLDER / name, os.X_OK) for name in sources if name != "LICENSE")
+        files = [name for name in sources if not name.endswith(".whl")]
+        assert all((FOLDER / name).exists() or (ROOT / name).exists() for name in files)
+        assert all(os.access(FOLDER / name, os.X_OK) for name in files if name != "LICENSE")
+        assert f"voxfleet-{RELEASE['VERSION']}-py3-none-any.whl" in sources

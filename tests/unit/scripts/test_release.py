@@ -68,6 +68,9 @@ def test_this_checkout_has_one_version(release: ModuleType) -> None:
 
 
 def test_the_manifest_for_krew_names_the_archive_and_its_hash(release: ModuleType, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"voxfleet-1\.2\.3-py3-none-any\.whl"):
+        release.write_plugin(REPOSITORY, "1.2.3", "https://e.example/v1.2.3/", tmp_path)
+    (tmp_path / "voxfleet-1.2.3-py3-none-any.whl").write_bytes(b"wheel")
     release.write_plugin(REPOSITORY, "1.2.3", "https://e.example/v1.2.3/", tmp_path)
     manifest = yaml.safe_load((tmp_path / "voxfleet-krew.yaml").read_text())
     [platform] = manifest["spec"]["platforms"]
