@@ -40,8 +40,11 @@ dns-demo: setup ## serve five regions by PowerDNS on port 5300 and print what di
 	@$(VENV)/python -m voxfleet_demo.dns_demo $(ARGS)
 
 test: check ## run all checks and tests; they decide whether a change is merged
-	@$(MAKE) $(SIDE_BY_SIDE) --output-sync=line unit integration
+	@$(MAKE) $(SIDE_BY_SIDE) labelled-unit labelled-integration
 	@$(MAKE) --no-print-directory e2e
+
+labelled-%: # as two that run side by side print line by line
+	@$(MAKE) --no-print-directory $* 2>&1 | sed --unbuffered 's/^/$*: /'
 
 check: setup ## run the checks that start no program of the project
 	@$(MAKE) $(SIDE_BY_SIDE) --output-sync=target lint types
