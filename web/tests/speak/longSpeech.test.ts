@@ -61,6 +61,11 @@ test("a long text is one speech of several requests, the next one after all audi
     "one clip",
   ).toEqual(["play 0"]);
   expect(player.calls.filter((call) => call === "finish")).toHaveLength(1);
+  await new Promise((done) => setTimeout(done, 20));
+  expect(
+    server.requests.map(({ signal }) => signal.aborted),
+    "responses that have ended are left alone",
+  ).toEqual([false, false]);
 });
 
 test("an error in a later part keeps what has been spoken and is shown with its time to wait", async () => {

@@ -37,6 +37,7 @@ export async function* longSpeechParts(
   secondsLeft: () => number,
 ): AsyncGenerator<LongSpeechPart> {
   const leaving = new AbortController(); // an error ends the request that is ahead, too
+  let isWhole = false;
   const either = AbortSignal.any([signal, leaving.signal]);
   const send = (text: TextPart) => () => speechParts({ ...settings, text: text.text }, either);
   const texts = textParts(settings.text, limit);
@@ -53,7 +54,8 @@ export async function* longSpeechParts(
         if (secondsLeft() <= AHEAD_SECONDS) ahead = new PartsAhead(send(next));
       }
     }
+    isWhole = true;
   } finally {
-    leaving.abort();
+    if (!isWhole) leaving.abort();
   }
 }
