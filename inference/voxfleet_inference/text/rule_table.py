@@ -13,7 +13,6 @@ from typing import Final
 from voxfleet_inference.text.rule import Rule
 from voxfleet_inference.text.rules import (
     abbreviations,
-    dates,
     fractions,
     money,
     ranges,
@@ -22,8 +21,8 @@ from voxfleet_inference.text.rules import (
     telephones,
     units,
     versions,
-    years,
 )
+from voxfleet_inference.text.rules.calendar import dates, times, years
 from voxfleet_inference.text.rules.technical import addresses, codes, durations, formulas, models, rates
 
 _KINDS: Final = (
@@ -35,6 +34,7 @@ _KINDS: Final = (
     sections,
     durations,
     dates,
+    times,
     years,
     money,
     formulas,

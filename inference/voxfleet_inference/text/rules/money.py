@@ -7,77 +7,11 @@ from typing import Final
 
 from voxfleet_inference.text.numbers import chinese, english
 from voxfleet_inference.text.rule import rule
+from voxfleet_inference.text.rules.currencies import CHINESE as CHINESE_NAMES
+from voxfleet_inference.text.rules.currencies import CODES
+from voxfleet_inference.text.rules.currencies import ENGLISH as ENGLISH_NAMES
 
 _AMOUNT: Final = r"(\.\d\d|\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)"
-# Per sign: one, several, one hundredth, several; empty where hundredths are not counted.
-_ENGLISH: Final = {
-    "US$": ("US dollar", "US dollars", "cent", "cents"),
-    "HK$": ("Hong Kong dollar", "Hong Kong dollars", "cent", "cents"),
-    "NT$": ("New Taiwan dollar", "New Taiwan dollars", "cent", "cents"),
-    "S$": ("Singapore dollar", "Singapore dollars", "cent", "cents"),
-    "CHF": ("Swiss franc", "Swiss francs", "", ""),
-    "฿": ("baht", "baht", "", ""),
-    "₫": ("dong", "dong", "", ""),
-    "₽": ("ruble", "rubles", "", ""),
-    "A$": ("Australian dollar", "Australian dollars", "cent", "cents"),
-    "C$": ("Canadian dollar", "Canadian dollars", "cent", "cents"),
-    "$": ("dollar", "dollars", "cent", "cents"),
-    "€": ("euro", "euros", "cent", "cents"),
-    "£": ("pound", "pounds", "penny", "pence"),
-    "¥": ("yen", "yen", "", ""),
-    "￥": ("yuan", "yuan", "", ""),
-    "₹": ("rupee", "rupees", "", ""),
-    "₩": ("won", "won", "", ""),
-}
-_CODES: Final = {
-    "USD": "US$",
-    "EUR": "€",
-    "GBP": "£",
-    "JPY": "¥",
-    "CNY": "￥",
-    "RMB": "￥",
-    "HKD": "HK$",
-    "CAD": "C$",
-    "AUD": "A$",
-    "CHF": "CHF",
-    "TWD": "NT$",
-    "SGD": "S$",
-    "INR": "₹",
-    "KRW": "₩",
-}
-_CHINESE: Final = {
-    "US$": "美元",
-    "HK$": "港元",
-    "NT$": "新台币",
-    "S$": "新加坡元",
-    "CHF": "瑞士法郎",
-    "฿": "泰铢",
-    "₫": "越南盾",
-    "₽": "卢布",
-    "A$": "澳元",
-    "C$": "加元",
-    "$": "美元",
-    "＄": "美元",
-    "€": "欧元",
-    "£": "英镑",
-    "¥": "元",
-    "￥": "元",
-    "₩": "韩元",
-    "₹": "卢比",
-    "USD": "美元",
-    "EUR": "欧元",
-    "GBP": "英镑",
-    "JPY": "日元",
-    "CNY": "元",
-    "RMB": "元",
-    "HKD": "港元",
-    "CAD": "加元",
-    "AUD": "澳元",
-    "TWD": "新台币",
-    "SGD": "新加坡元",
-    "INR": "卢比",
-    "KRW": "韩元",
-}
 _MAGNITUDES: Final = {
     "k": "thousand",
     "m": "million",
@@ -99,7 +33,7 @@ _CENT_PLACES: Final = 2
 
 
 def _english_amount(sign: str, amount: str, magnitude: str) -> str:
-    one, several, one_cent, cents = _ENGLISH[_CODES.get(sign, sign)]
+    one, several, one_cent, cents = ENGLISH_NAMES[CODES.get(sign, sign)]
     whole, _, places = amount.replace(",", "").rjust(4, "0").partition(".")
     whole = whole.lstrip("0") or "0"
     if magnitude or (places and (len(places) != _CENT_PLACES or not cents)):
@@ -127,14 +61,14 @@ def _is_adjective(found: re.Match[str]) -> bool:
 def _english_money(found: re.Match[str]) -> str:
     minus, sign, amount, word, letter = found.groups()
     words = ("minus " if minus else "") + _english_amount(sign, amount, _magnitude(word, letter))
-    one, several, *_ = _ENGLISH[_CODES.get(sign, sign)]
+    one, several, *_ = ENGLISH_NAMES[CODES.get(sign, sign)]
     return words.removesuffix(several) + one if _is_adjective(found) and words.endswith(several) else words
 
 
 def _english_range(found: re.Match[str]) -> str:
     sign, first, last, word, letter = found.groups()
     has_cents = "." in first and not (word or letter)
-    one, several, *_ = _ENGLISH[_CODES.get(sign, sign)]
+    one, several, *_ = ENGLISH_NAMES[CODES.get(sign, sign)]
     start = _english_amount(sign, first, "") if has_cents else english.decimal_words(first)
     words = f"{start} to {_english_amount(sign, last, _magnitude(word, letter))}"
     return words.removesuffix(several) + one if _is_adjective(found) and words.endswith(several) else words
@@ -154,7 +88,7 @@ def _chinese_amount(amount: str, unit: str) -> str:
 
 def _chinese_money(found: re.Match[str]) -> str:
     minus, sign, amount, magnitude = found.groups()
-    unit = _CHINESE[sign]
+    unit = CHINESE_NAMES[sign]
     words = chinese.decimal_words(amount) + magnitude + unit if magnitude else _chinese_amount(amount, unit)
     return ("负" if minus else "") + words
 
@@ -169,7 +103,7 @@ def _chinese_shifted(amount: str, letter: str) -> str:
 
 def _chinese_range(found: re.Match[str]) -> str:
     sign, first, last, magnitude = found.groups()
-    return f"{chinese.decimal_words(first)}到{chinese.decimal_words(last)}{magnitude}{_CHINESE[sign]}"
+    return f"{chinese.decimal_words(first)}到{chinese.decimal_words(last)}{magnitude}{CHINESE_NAMES[sign]}"
 
 
 ENGLISH: Final = (
@@ -225,7 +159,7 @@ CHINESE: Final = (
     ),
     rule(
         rf"{_SIGN}\s?{_AMOUNT}\s?(k|mn?|bn?|tn?|K|M|B|T)(?![A-Za-z\d])",
-        lambda found: f"{_chinese_shifted(found[2], found[3])}{_CHINESE[found[1]]}",
+        lambda found: f"{_chinese_shifted(found[2], found[3])}{CHINESE_NAMES[found[1]]}",
         "$3.5M",
         "三百五十万美元",
     ),
@@ -234,9 +168,9 @@ CHINESE: Final = (
     rule(
         rf"(?<![\w.,]){_AMOUNT}([百千万亿]*)\s?{_CODE}\b",
         lambda found: (
-            chinese.decimal_words(found[1]) + found[2] + _CHINESE[found[3]]
+            chinese.decimal_words(found[1]) + found[2] + CHINESE_NAMES[found[3]]
             if found[2]
-            else _chinese_amount(found[1], _CHINESE[found[3]])
+            else _chinese_amount(found[1], CHINESE_NAMES[found[3]])
         ),
         "100RMB",
         "一百元",

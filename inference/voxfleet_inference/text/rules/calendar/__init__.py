@@ -1,0 +1,1 @@
+"""Rules for dates, times of day and years. Pure."""
