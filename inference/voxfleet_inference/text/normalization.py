@@ -184,6 +184,8 @@ def _by_wetext(text: str, language: str) -> str:
             spoken: str = _wetext(language)(inner)
     except Exception:  # noqa: BLE001 - a sentence that wetext cannot parse is spoken unchanged
         return text
+    if "\\" not in inner:
+        spoken = spoken.replace("\\", "")  # wetext escapes straight quotes
     return text.replace(inner, spoken, 1) if spoken.strip() else text
 
 

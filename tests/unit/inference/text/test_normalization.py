@@ -22,6 +22,7 @@ SPOKEN = [
     ("他说This is number 3 of 10 items，然后走了5公里。", "他说This is number three of ten items，然后走了五公里。"),
     ("后面有空格 ", "后面有空格"),  # the reference raises IndexError here
     ("中文 与 空格", "中文与空格"),
+    ('他说"好"，有5个。', '他说"好"，有五个。'),  # wetext alone escapes the quotes
 ]
 
 
