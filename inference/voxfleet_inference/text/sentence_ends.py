@@ -27,6 +27,9 @@ _LIST_NUMBER: Final = re.compile(
     rf"[{re.escape(OPENERS)}\s#>+-]*(?:\d{{1,4}}(?:\.\d{{1,3}})*|[A-Za-z]|[ivxIVX]{{1,5}})$"
 )
 
+_SIGN_FIRST: Final = re.compile(r"[+&=×]\s")  # between two amounts; no sentence starts so
+_NUMBER_FIRST: Final = re.compile(r"\d|[IVX]{2,5}(?![A-Za-z])")
+
 # Abbreviations that never end a sentence when text follows.
 _NEVER_LAST: Final = frozenset(
     "mr mrs ms dr prof vs e.g i.e cf viz approx dept messrs mme mlle monsig ca resp incl excl".split()  # noqa: SIM905
@@ -39,6 +42,7 @@ _BEFORE_NAMES: Final = frozenset(
 _BEFORE_NUMBERS: Final = frozenset(
     (  # noqa: SIM905 - a list of words reads best as words
         "no nos vol vols p pp fig figs eq eqs ch chap sec sect art par ed eds op tab ref refs col"  # words: speech
+        " rm pt bk ps gen matt rom cor deut prov isa heb"  # words: speech
         " ln ver v c ext bldg apt ste rte qty wt hwy para paras secs arts cl"  # words: speech
         " jan feb mar apr jun jul aug sep sept oct nov dec mon tue tues wed thu thur"  # words: speech
         " thurs fri sat sun"  # words: speech
@@ -52,7 +56,8 @@ _TIMES: Final = frozenset({"a.m", "p.m", "etc", "b.c", "a.d"})
 _BEFORE_SMALL: Final = frozenset(
     (  # noqa: SIM905 - a list of words reads best as words
         "tsp tsps tbsp tbsps oz lb lbs pkg pkgs lg sm c min hr hrs sec yr yrs mo wk wks ft sq cu"
-        " temp dept est hosp max avg pts"
+        " temp dept est hosp max avg pts jan feb mar apr aug sep sept oct nov dec"  # words: speech
+        " mon tue tues wed thu thur thurs fri"
     ).split()
 )
 # Words that begin sentences, when capitalized.
@@ -130,10 +135,14 @@ def _is_abbreviation(before: str, rest: str) -> bool:
     """Return whether the period belongs to the word before it and the sentence continues."""
     match = _WORD_BEFORE.search(before)
     word = match.group() if match is not None else ""
-    plain, following = word.lower(), rest.lstrip().lstrip(OPENERS)
+    plain, following = word.lower().rpartition("/")[2], rest.lstrip().lstrip(OPENERS)
+    if _SIGN_FIRST.match(following):
+        return True
     if plain in _TIMES:
         return _starts_small(rest)
-    if (plain in _BEFORE_NUMBERS and following[:1].isdigit()) or (plain in _BEFORE_SMALL and _starts_small(rest)):
+    if (plain in _BEFORE_NUMBERS and _NUMBER_FIRST.match(following)) or (
+        plain in _BEFORE_SMALL and _starts_small(rest)
+    ):
         return True
     return plain in _NEVER_LAST or (_may_continue(word, plain) and not _starts_with_starter(following))
 

@@ -21,6 +21,7 @@ Acme Inc. announced it.| It was Acme Inc.| The company grew.| The Ph.D. student 
 He lives at 7 St. James Ave. and she at 9 Elm Rd.| Nobody knows why.
 That was plan B.| Then we all go.| It was I who spoke.| This was World War I.| The end of it.
 At 5 p.m. we left.| We were back at 9 a.m.| The door was open.
+Rent is $1,850/mo. + utilities for now.| We met from Mar. to Sept. in Ch. IV of the book.| Read Ps. 23 at night.
 J. K. Rowling wrote it.| The J. Paul Getty Museum has it.
 Is it 3.14 or 2.71?| It is 1,000,000.00 at least!| That is 50 % more.
 The file is /etc/hosts.conf, not C:\\temp\\a.txt.| Open it now.
