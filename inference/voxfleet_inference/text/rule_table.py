@@ -1,5 +1,8 @@
 """The rules that run before wetext, by language and kind, in order: more specific kinds come first.
 
+Where a sign or a letter has several readings, a rule asks for a reason nearby (a word, the case of letters, the order
+of two numbers). Without one, the reading is the one whose mistake is noticed least: letters stay letters, a slash is
+"over" or a pause rather than a fraction, a hyphen between falling numbers is no range.
 Knows: which kinds there are.
 Does not know: wetext, or which language a sentence has.
 """
@@ -16,6 +19,7 @@ from voxfleet_inference.text.rules import (
     fractions,
     money,
     ranges,
+    roman_numerals,
     scores,
     sections,
     telephones,
@@ -23,7 +27,7 @@ from voxfleet_inference.text.rules import (
     versions,
 )
 from voxfleet_inference.text.rules.calendar import dates, times, years
-from voxfleet_inference.text.rules.technical import addresses, codes, durations, formulas, models, rates
+from voxfleet_inference.text.rules.technical import addresses, codes, dimensions, durations, formulas, models, rates
 
 _KINDS: Final = (
     addresses,
@@ -31,6 +35,7 @@ _KINDS: Final = (
     models,
     codes,
     scores,
+    roman_numerals,
     sections,
     durations,
     dates,
@@ -41,6 +46,7 @@ _KINDS: Final = (
     versions,
     fractions,
     rates,
+    dimensions,
     units,
     ranges,
     abbreviations,

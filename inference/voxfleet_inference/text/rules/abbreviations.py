@@ -85,6 +85,11 @@ _WORDS: Final = {
     "govt.": "government",
     "misc.": "miscellaneous",
     "P.S.": "P S",
+    "btwn.": "between",
+    "btwn": "between",
+    "b/c": "because",
+    "Rm.": "room",
+    "Ps.": "psalm",
     "ASAP": "as soon as possible",
 }
 _DAYS: Final = {
@@ -159,6 +164,12 @@ ENGLISH: Final = (
     rule(r"(?<=first |econd |third |ourth |fifth |sixth )Fl\.", lambda _: "Floor", "third Fl.", "third Floor"),
     rule(r"\b(49|76)ers\b", lambda found: f"{_TEAMS[found[1]]}", "the 49ers", "the Forty-Niners"),
     # wetext reads the next four as Television, Sunday and, twice, number.
+    rule(
+        r"\bSat(?= ?navs?\b| (?:down|there|in|on|at|by|next|beside|with|back|up|for)\b)",  # words: speech
+        lambda _: "sat",  # words: speech
+        "Sat nav",  # words: speech
+        "sat nav",  # words: speech
+    ),
     rule(r"\bTV(?=s?\b)", lambda _: "T V", "a TV", "a T V"),
     rule(
         r"(?<=\b[Tt]he )Sun\b(?! (?:edition|schedule))|\bSun(?= (?:is|was|rises|sets)\b|['’]s\b)",  # words: speech
@@ -188,7 +199,8 @@ ENGLISH: Final = (
     rule(r"\b(?:[A-Z]\.){2,}(?!\w)", _dotted_letters, "the U.S. economy", "the U S economy"),
     rule(r"(?<=\w)\s*&\s*(?=\w)", lambda _: " and ", "R & D", "R and D"),
     rule(r"\band/or\b", lambda _: "and or", "and/or", "and or"),
-    rule(r"(?<=\d)\s?\+(?=\s|$)", lambda _: " plus", "100+", "100 plus"),
+    rule(r"(?<=\d)\s?\+(?=[\s,;:!?)”\"]|\.(?!\d)|$)", lambda _: " plus", "100+", "100 plus"),
+    rule(r"(?<=[\w)]) \+ (?=[\w($€£])", lambda _: " plus ", "rent + tax", "rent plus tax"),
     rule(r"(?<![\w./~])~\s?(?=[\da-z])|≈\s?(?=\d)", lambda _: "about ", "~50", "about 50"),
     rule(r"±\s?(?=\d)", lambda _: " plus or minus ", "±3", " plus or minus 3"),
     rule(rf"[{_CIRCLED}]", lambda found: f"{_ENGLISH_DIGITS[_CIRCLED.index(found[0])]}, ", "①", "one, "),

@@ -25,6 +25,13 @@ _SIGNS: Final = {
 _SIGN: Final = f"([{''.join(_SIGNS)}])"
 _MOST_DENOMINATOR: Final = 100
 _LEAST_PRESSURE: Final = 40  # the lower one, in mmHg
+_USUAL_DENOMINATORS: Final = frozenset({*range(2, 13), 15, 16, 20, 25, 30, 32, 50, 60, 64, 100})
+_LEAST_RATIO_DIGITS: Final = 5
+_SENTENCE: Final = 80  # characters
+_RHYTHM: Final = re.compile(r" (?:time|meter|metre|rhythm|beat|groove|waltz|march|bars?|measures?)\b")
+_RHYTHM_BEFORE: Final = re.compile(
+    r"\btime signatures?\b|\bwaltz (?:in|is in) $|\d/\d{1,2} (?:time|meter|metre|beat)\b"
+)
 _CRICKET: Final = r"(?:[^.!?\n]|\.\d){0,30}\b(?:overs?|innings|declared|wickets?|stumps|tea|runs)\b"
 
 
@@ -44,6 +51,8 @@ def _english_mixed(whole: str, numerator: int, denominator: int) -> str:
 
 def _english_fraction(found: re.Match[str]) -> str:
     numerator, denominator = int(found[2]), int(found[3])
+    if not found[1] and numerator > denominator > 1 and len(found[2]) + len(found[3]) < _LEAST_RATIO_DIGITS:
+        return f"{english.number_words(found[2])} over {english.number_words(found[3])}"  # odds, a flat, or a fraction
     if not 1 < denominator <= _MOST_DENOMINATOR or (found[1] is None and numerator >= denominator) or numerator == 0:
         return found[0]
     return _english_mixed(found[1], numerator, denominator) if found[1] else _english_words(numerator, denominator)
@@ -51,6 +60,32 @@ def _english_fraction(found: re.Match[str]) -> str:
 
 def _english_sign(found: re.Match[str]) -> str:
     return _english_mixed(found[1], *_SIGNS[found[2]]) if found[1] else _english_words(*_SIGNS[found[2]])
+
+
+def _english_inches(found: re.Match[str]) -> str:
+    whole, numerator, denominator = found[1], int(found[2]), int(found[3])
+    if not 0 < numerator < denominator:
+        return found[0]
+    if not whole:
+        return f"{_english_words(numerator, denominator)} inch"
+    return f"{_english_mixed(whole, numerator, denominator)} inch{'' if found[0].endswith('inch') else 'es'}"
+
+
+def _english_meter(found: re.Match[str]) -> str:
+    beats, value = (english.number_words(each) for each in found.groups())
+    is_alone = found.string[found.end() : found.end() + 1] != " " or not _RHYTHM.match(found.string, found.end())
+    before = found.string[max(0, found.start() - _SENTENCE) : found.start()]
+    return f"{beats} {value}" if not is_alone or _RHYTHM_BEFORE.search(before) else found[0]
+
+
+def _english_counted(found: re.Match[str]) -> str:
+    return f"{english.number_words(found[1])} out of {english.number_words(found[2])}"
+
+
+def _english_over(found: re.Match[str]) -> str:
+    if int(found[2]) in _USUAL_DENOMINATORS or int(found[1]) >= int(found[2]):
+        return found[0]
+    return f"{english.number_words(found[1])} over {english.number_words(found[2])}"
 
 
 def _blood_pressure(found: re.Match[str]) -> str:
@@ -78,6 +113,12 @@ def _chinese_sign(found: re.Match[str]) -> str:
 
 
 ENGLISH: Final = (
+    rule(  # no year with two digits: no date
+        r"(?<![\w/.])\d{1,2}/\d{1,2}/\d(?![\w/]|\.\d)",
+        lambda found: ", ".join(english.number_words(each) for each in found[0].split("/")),
+        "went 12/3/8",
+        "went twelve, three, eight",
+    ),
     rule(_ALONE.format("24/7"), lambda _: "twenty-four seven", "open 24/7", "open twenty-four seven"),
     rule(_ALONE.format("50/50"), lambda _: "fifty-fifty", "50/50", "fifty-fifty"),
     rule(_ALONE.format("50-50"), lambda _: "fifty-fifty", "a 50-50 chance", "a fifty-fifty chance"),
@@ -105,6 +146,47 @@ ENGLISH: Final = (
     ),
     rule(rf"(?<![\w.])(\d+)? ?{_SIGN}", _english_sign, "2½", "two and a half"),
     rule(
+        r"(?<![\w/.,-])(\d{1,2})/(2|4|8|16)(?![\w/]|\.\d)",
+        _english_meter,
+        "in 3/4 time",
+        "in three four time",
+    ),
+    rule(
+        r"(?<![\w/.,-])(?:(\d{1,3})[ -])?(\d{1,2})/(2|4|8|16|32|64)"
+        r"(?:[\"″](?= [a-z])|[- ]inch(?:es)?\b|[- ]in\b"
+        r"(?:\.(?= [a-z])|(?=-| (?:deep|wide|thick|long|apart|tall|high|drill|bits?|nails?|plywood|screws?|of)\b)))",
+        _english_inches,
+        'a 3/8" bit',
+        "a three eighths inch bit",
+    ),
+    rule(
+        r"(?<![\w/.,-])(\d{1,3})/(\d{1,3})"
+        r"(?= (?:failed|passed|succeeded|completed?|done|correct|tests|questions|votes|points"
+        r"|people|users|students|nodes|pods|replicas|tasks|ready|agreed|responded)\b)",
+        _english_counted,
+        "3/40 failed",
+        "three out of forty failed",
+    ),
+    rule(  # of many parts, and not of the things that follow
+        r"(?<![\w/.,-])(\d{1,3})/((?!12|16|32|64)\d{2,3})"
+        r"(?= (?!inches|miles|hours|seconds|cups|tons|was|is|has)[a-z]{2,}s\b)",
+        _english_counted,
+        "12/15 pupils",
+        "twelve out of fifteen pupils",
+    ),
+    rule(  # a choice of two amounts
+        r"(?<![\w/.,-])(\d{1,4})/(?![2348]\s)(?=\d{1,4}[ -]?(?:GB|TB|MB|GHz|Hz|mg|W|V|fps|kbps)(?![\w/]))",
+        lambda found: f"{english.number_words(found[1])}, ",
+        "128/256 GB",
+        "one hundred and twenty-eight, 256 GB",
+    ),
+    rule(  # no one says fortieths: "over" is right for a fraction and for a count
+        r"(?<![\w/.,-])(\d{1,3})/(\d{2,3})(?![\w/-]|\.\d)",
+        _english_over,
+        "got 17/41",
+        "got seventeen over forty-one",
+    ),
+    rule(
         r"(?<![\w/.,-])(?:(\d{1,3}) )?(\d{1,2})/(\d{1,3})(?:ths?|rds?|nds?)?(?![\w/]|\.\d)",
         _english_fraction,
         "3/4",
@@ -118,6 +200,12 @@ ENGLISH: Final = (
     ),
 )
 CHINESE: Final = (
+    rule(  # a choice of two of the noun that follows, no part of one
+        r"(?<![\w/.])(\d{1,4})/(\d{1,4})(?=小时制|[寸档款期路线](?!的)|英寸|T?GB?(?![A-Za-z])|TB)",
+        lambda found: f"{chinese.number_words(found[1])}、{found[2]}",
+        "12/24小时制",
+        "十二、24小时制",
+    ),
     rule(
         r"(?<=血压)([是为：]?)(\d{2,3})/(\d{2,3})(?!\d)(?:\s?mmHg)?",
         lambda found: f"{found[1]}{chinese.number_words(found[2])}比{chinese.number_words(found[3])}",

@@ -13,6 +13,9 @@ _DASH: Final = r"\s?(?:[-–—~～]|——)\s?"
 _BEFORE: Final = r"(?<![\w.,:/=+×*-])"
 _AFTER: Final = r"(?![\w/-]|[.,:]\d|\s?=)"
 _MEASURE_WORDS: Final = "个份杯碗盘张只条件位名台辆块本瓶盒袋包箱双对间套座栋棵朵颗粒片支把根场家所部种类次遍趟顿"
+_POWER_AHEAD: Final = (
+    "[^，。；！？、\\d]{0,10}(?:快充|充电|闪充|功率|电源|电器|适配器|灯|瓦|电机|音箱|音响|加热|风扇|电池)"
+)
 _LEAST_TELEPHONE_DIGITS: Final = 7
 
 
@@ -39,7 +42,21 @@ def _chinese_range(found: re.Match[str]) -> str:
     return (chinese.counted(first) if before_unit else chinese.decimal_words(first)) + f"{first_unit}到{second}"
 
 
+def _falling(found: re.Match[str]) -> str:
+    """Return a number with a hyphen that falls, which is a name and no range, with its hyphen."""
+    if _value(found[2]) <= _value(found[3]):
+        return found[0]
+    return f"{found[1]}{english.number_words(found[2])} dash {english.number_words(found[3])}"
+
+
 ENGLISH: Final = (
+    rule(
+        r"\b((?:[Nn]umber|[Uu]nit|[Bb]uilding|[Bb]lock|[Ll]ot|[Bb]ox|[Ff]igure|[Tt]able|[Oo]pus) )"
+        r"(\d{1,4})-(\d{1,4})(?![\w-]|[.,]\d)",
+        _falling,
+        "at number 88-1",
+        "at number eighty-eight dash one",
+    ),
     rule(
         r"(?<![\w.,:/-])(\d+\.\d+)(?=(?![smghlxkt](?!\w))[a-z]{1,2}(?!\w))",
         lambda found: f"{english.decimal_words(found[1])} ",
@@ -75,7 +92,8 @@ CHINESE: Final = (
         "九八五高校",
     ),
     rule(
-        r"(?<![\w.,])(?<!功率)(\d{1,3}(?:\.\d+)?)w(\+?)(?![\w.]|\s?的?(?:快充|充电|灯|电))",  # else watts
+        # ten thousands, of people and money; watts near a word of power
+        rf"(?<![\w.,])(?<!功率)(?<!快充)(?<!充电)(?<!功率为)(\d{{1,3}}(?:\.\d+)?)w(\+?)(?![\w.]|{_POWER_AHEAD})",
         lambda found: f"{chinese.decimal_words(found[1])}万{'加' if found[2] else ''}",
         "10w+粉丝",
         "十万加粉丝",

@@ -53,7 +53,7 @@ ENGLISH: Final = (
 )
 CHINESE: Final = (
     rule(
-        rf"(?P<before>{_AHEAD})(?P<first>\d{{1,3}})\s?[-–—:：比]\s?(?P<last>\d{{1,3}})(?![\d.%元])",
+        rf"(?P<before>{_AHEAD})(?P<first>\d{{1,3}})\s?[-–—:：比]\s?(?P<last>\d{{1,3}})(?![\d.%元:])",
         _chinese_score,
         "比分是21:19",
         "比分是二十一比十九",

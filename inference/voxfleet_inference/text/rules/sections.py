@@ -1,9 +1,8 @@
-"""References into a text: sections, chapters, figures, pages, numbers of items, Roman numerals of rulers and parts."""
+"""References into a text: sections, chapters, figures, pages and numbers of items."""
 
 from __future__ import annotations
 
 import re
-import unicodedata
 from typing import Final
 
 from voxfleet_inference.text.numbers import chinese, english
@@ -37,30 +36,38 @@ _NAMED: Final = {
     "secs.": "sections",
     "cl.": "clause",
     "sch.": "schedule",
+    "op.": "opus",
 }
 _NAMES: Final = (
-    r"(?:[Ff]igs?\.|[Ss]ec(?:ts?|s)?\.|[Cc]h(?:ap)?\.|[Ee]q\.|[Pp]{1,2}\.|[Pp]aras?\.|[Cc]l\.|[Ss]ch\."
+    r"(?:[Ff]igs?\.|[Ss]ec(?:ts?|s)?\.|[Cc]h(?:ap)?\.|[Ee]q\.|[Pp]{1,2}\.|[Pp]aras?\.|[Cc]l\.|[Ss]ch\.|Op\."
     r"|[Vv]ols?\.|[Nn]os?\.|[Aa]rts?\.|[Tt]ab\.|[Vv]er\.|§{1,2}|¶{1,2})"
 )
-_ROMAN_VALUES: Final = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100}
-_ROMAN: Final = r"((?![CL]\b)C{0,3}(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3}))"  # C and L alone are letters
-_ROMAN_SIGNS: Final = "Ⅰ-Ⅻⅰ-ⅻ"
-_CHINESE_RULERS: Final = (
-    "路易|亨利|伊丽莎白|乔治|爱德华|查理|查尔斯|威廉|理查|理查德|腓力|彼得|亚历山大|尼古拉|拿破仑|庇护|本笃|保罗|利奥"
-)
-_RULERS: Final = (
-    "Henry|Louis|George|Edward|Elizabeth|Charles|James|William|Richard|Philip|Frederick|Catherine|Peter|Alexander"
-    "|Nicholas|Pius|Benedict|John Paul|Napoleon|Ramses|Rameses|Leo|Gregory|Innocent|Mary|Margrethe|Ivan|Wilhelm"
-)
-_PARTS: Final = (
-    "Chapter|Part|Volume|Act|Scene|Book|Article|Appendix|Section|Type|Phase|Stage|World War|Title|Class|Super Bowl"
-    "|Psalm|Canto|Sonnet|Grade|Tier|Level"
-)
 
-
-def _roman(letters: str) -> int:
-    values = [_ROMAN_VALUES[each] for each in letters]
-    return sum(-value if value < max(values[index:]) else value for index, value in enumerate(values))
+_BOOKS: Final = {
+    "Gen": "Genesis",
+    "Ex": "Exodus",
+    "Exod": "Exodus",
+    "Deut": "Deuteronomy",
+    "Ps": "Psalm",
+    "Prov": "Proverbs",
+} | {
+    "Isa": "Isaiah",
+    "Jer": "Jeremiah",
+    "Ezek": "Ezekiel",
+    "Matt": "Matthew",
+    "Rom": "Romans",
+    "Cor": "Corinthians",
+    "Gal": "Galatians",
+    "Eph": "Ephesians",
+    "Phil": "Philippians",
+    "Heb": "Hebrews",
+    "Rev": "Revelation",
+}
+_FULL_BOOKS: Final = (
+    "Genesis|Exodus|Leviticus|Deuteronomy|Joshua|Judges|Ruth|Samuel|Kings|Job|Psalms?|Proverbs|Ecclesiastes|Isaiah|Jeremiah"
+    "|Ezekiel|Daniel|Hosea|Micah|Matthew|Mark|Luke|John|Acts|Romans|Corinthians|Galatians|Ephesians|Philippians|Colossians"
+    "|Timothy|Hebrews|James|Peter|Jude|Revelation|Surah?|Quran"
+)
 
 
 def _named(found: re.Match[str]) -> str:
@@ -68,31 +75,11 @@ def _named(found: re.Match[str]) -> str:
     return (word.capitalize() if found[1][0].isupper() else word) + " "
 
 
-def _part(found: re.Match[str]) -> str:
-    return f"{found[1]} {english.number_words(str(_roman(found[2])))}" if found[2] else found[0]
-
-
-def _part_of_name(found: re.Match[str]) -> str:
-    return found[1] + english.number_words(str(_roman(found[2])))
-
-
-def _small_part(found: re.Match[str]) -> str:
-    letters = found[2].upper()
-    is_roman = re.fullmatch(_ROMAN, letters) is not None
-    name = _NAMED.get(found[1], found[1])
-    return f"{name} {english.number_words(str(_roman(letters)))}" if is_roman else found[0]
-
-
-def _chinese_part(found: re.Match[str]) -> str:
-    return f"{found[1]}{chinese.number_words(str(_roman(found[2])))}" if found[2] else found[0]
-
-
-def _ruler(found: re.Match[str]) -> str:
-    return f"{found[1]} the {english.ordinal_words(_roman(found[2]))}" if found[2] else found[0]
-
-
-def _chinese_roman_sign(found: re.Match[str]) -> str:
-    return chinese.number_words(str(_roman(unicodedata.normalize("NFKC", found[0]).upper())))
+def _scripture(found: re.Match[str]) -> str:
+    book, chapter, verse, last = found.groups()
+    name = _BOOKS.get(book.rstrip("."), book.rstrip("."))
+    words = f"{name} {english.number_words(chapter)} {english.number_words(verse)}"
+    return words + (f" to {english.number_words(last)}" if last else "")
 
 
 def _english_section(found: re.Match[str]) -> str:
@@ -108,20 +95,16 @@ def _chinese_figure(found: re.Match[str]) -> str:
 
 
 ENGLISH: Final = (
-    rule(f"[{_ROMAN_SIGNS}]", lambda found: unicodedata.normalize("NFKC", found[0]), "Chapter Ⅳ", "Chapter IV"),
     rule(rf"(?<!\w)({_NAMES})\s?(?=\d)", _named, "Fig. 3", "Figure 3"),
+    rule(
+        rf"\b({_FULL_BOOKS}|(?:{'|'.join(_BOOKS)})\.?) (\d{{1,3}}):([1-9]\d{{0,2}})"
+        r"(?:\s?[-–]\s?(\d{1,3}))?(?![\w:%]| ?[ap]\.?m)",
+        _scripture,
+        "Ps. 23:4",
+        "Psalm twenty-three four",
+    ),
     rule(r"(?<![\w#&])#(?=\d)", lambda _: "number ", "#1", "number 1"),
     rule(r"(?<![A-Za-z])([A-G])#(?![\w#])", lambda found: f"{found[1]} sharp", "C#", "C sharp"),
-    rule(rf"\b({_RULERS}) {_ROMAN}\b", _ruler, "Henry VIII", "Henry the eighth"),
-    rule(rf"\b({_PARTS}) {_ROMAN}\b(?![.'’]\w)", _part, "World War II", "World War two"),
-    rule(
-        rf"\b({_PARTS.lower()}|pages?|pp?\.|{_PARTS}) "
-        r"(?=[ivx]{2}|[IVX]{2}|[ivIVX](?:[,.;:)]|$))([ivx]{1,6}|[IVX]{1,6})\b(?!['’.]\w)",
-        _small_part,
-        "stage III, scene ii",
-        "stage three, scene two",
-    ),
-    rule(r"(\b[A-Z][a-z]+ )(?=I[IVX]|VI|X[IV])" + _ROMAN + r"\b(?!['’.]\w)", _part_of_name, "Rocky IV", "Rocky four"),
     rule(
         r"\b([Ss]ections? |[Cc]hapters? |[Cc]lauses? |[Ff]igures? |[Tt]ables? |[Pp]aragraphs? )(\d+(?:\.\d+)+)(?!\w)",
         _english_section,
@@ -130,20 +113,13 @@ ENGLISH: Final = (
     ),
 )
 CHINESE: Final = (
-    rule(f"[{_ROMAN_SIGNS}]", _chinese_roman_sign, "第Ⅳ章", "第四章"),
-    rule(rf"(第\s?){_ROMAN}(?=\s?[一-鿿])", _chinese_part, "第III期", "第三期"),
-    rule(rf"({_CHINESE_RULERS}){_ROMAN}(?![A-Za-z\d])", _chinese_part, "路易XVI", "路易十六"),
     rule(
-        r"([一-鿿])(?=I[IVX]|VI|I[^A-Za-z\d])" + _ROMAN + r"(?=[》」』”’，。、；：！？\s）)]|[和与及]|$)",
-        _chinese_part,
-        "《教父II》",
-        "《教父二》",
-    ),
-    rule(
-        r"(?<![A-Za-z\d])()(?=I[IVX]|VI|IX|I)" + _ROMAN + r"(?=[型级期度类区](?!发动机))",
-        _chinese_part,
-        "II型糖尿病",
-        "二型糖尿病",
+        r"(?<![\d.])(\d|初[一二三]|高[一二三]|[一二三四五六])[（(](\d{1,2})[)）](?=班)",
+        lambda found: (
+            (chinese.number_words(found[1]) if found[1].isascii() else found[1]) + chinese.number_words(found[2])
+        ),
+        "5（3）班",
+        "五三班",
     ),
     rule(r"(?<![A-Za-z])([A-G])#(?![\w#])", lambda found: f"{found[1]} sharp", "C#语言", "C sharp语言"),
     rule(

@@ -17,17 +17,6 @@ _ENGLISH_PERS: Final = "|".join(re.escape(each) for each in sorted(ENGLISH_PER, 
 _CHINESE_UNITS: Final = "|".join(re.escape(each) for each in sorted(CHINESE_NAMES, key=len, reverse=True))
 
 
-_QUOTED: Final = 300  # characters of a quotation
-_OPENING: Final = re.compile(r'(?<![^\s(])"(?=\S)')
-_CLOSING: Final = re.compile(r'(?<=[^\s\d(])"')
-_CLOSED_LATER: Final = re.compile(r'[^"]{0,300}[^\s"(]"|"')
-_THING: Final = re.compile(
-    r" (?!(?:wide|tall|long|high|deep|thick|across|by|is|are|was|of|in|on|at|to|and|or"
-    r"|for|per|from|with|likely|possible)\b)"
-    r"[A-Za-z\d]"
-)
-
-
 def _english_unit(found: re.Match[str]) -> str:
     first, number, hyphen, unit = found.groups()
     is_one = number == "1" or hyphen == "-"  # a 5-km run
@@ -58,22 +47,6 @@ def _after_fraction(found: re.Match[str]) -> str:
     return f"{found[1]} {ENGLISH_NAMES[found[2]][found[1].startswith('and ')]}"
 
 
-def _inches(found: re.Match[str]) -> str:
-    """Return a number of inches; a mark that closes a quotation stays."""
-    first, last = found.groups()
-    before = found.string[max(0, found.start() - _QUOTED) : found.start()]
-    is_quoted = found[0].endswith('"') and len(_OPENING.findall(before)) > len(_CLOSING.findall(before))
-    if is_quoted and not _CLOSED_LATER.match(found.string, found.end()):
-        return found[0]
-    span = f"{english.decimal_words(first)} to " if first else ""
-    is_adjective = last == "1" or _THING.match(found.string, found.end())
-    return f"{span}{english.decimal_words(last)} {'inch' if is_adjective else 'inches'}"
-
-
-def _feet_inches(found: re.Match[str]) -> str:
-    return f"{english.number_words(found[1])} foot {english.number_words(found[2])}"
-
-
 def _chinese_unit(found: re.Match[str]) -> str:
     first, number, unit = found.groups()
     span = f"{chinese.counted(first)}到" if first else ""
@@ -93,13 +66,9 @@ def _degree_span(found: re.Match[str]) -> str:
 
 ENGLISH: Final = (
     rule(
-        r"(\d(?:\s?(?:m|cm|mm|ft|in|[\"'′″]))?)\s?[x×]\s?(?=\d)(?!\d+\s?=)",
-        lambda found: f"{found[1]} by ",
-        "1920x1080",
-        "1920 by 1080",
-    ),
-    rule(
-        r"(?<![\w.,])(\d+(?:\.\d+)?)m(?= (?:people|users|views|followers|subscribers|downloads|copies|jobs|tons)\b)",
+        r"(?<![\w.,$€£])(\d+(?:\.\d+)?)"
+        r"(?:m(?= (?:people|users|views|followers|subscribers|downloads|copies|jobs|tons)\b)"
+        r"|M(?= (?:people|(?!has|was|is|does|its|as|this)[a-z]{2,}s)\b))",
         lambda found: f"{english.decimal_words(found[1])} million",
         "10m users",
         "ten million users",
@@ -113,38 +82,6 @@ ENGLISH: Final = (
         ),
         "8,849 m high",
         "eight thousand, eight hundred and forty-nine meters high",
-    ),
-    rule(
-        r"(?<![\w.])(\d)(?:'|′|’|\s?ft\.?\s)(\d{1,2})(?:\"|″|”|''|\s?in\b\.?)",
-        _feet_inches,
-        "5'11\"",
-        "five foot eleven",
-    ),
-    rule(
-        r"(?<![\w.])(\d+(?:\.\d+)?)['′](?=\s?[x×]\s?\d| by \d)|(?<=by )(\d+(?:\.\d+)?)['′]",
-        lambda found: f"{english.decimal_words(found[1] or found[2])} feet",
-        "12' by 10'",
-        "twelve feet by ten feet",
-    ),
-    rule(
-        r"(?<![\w.])(\d+(?:\.\d+)?)['′](?= (?:wide|tall|long|high|deep|ladder|fence|ceilings?|boards?)\b)",
-        lambda found: f"{english.decimal_words(found[1])} foot",
-        "an 8' ladder",
-        "an eight foot ladder",
-    ),
-    rule(
-        r"(?<![\w.–—-])(?:(\d+(?:\.\d+)?)\s?[-–—]\s?)?([-−]?\d+(?:\.\d+)?)(?:\"|″)(?!\w)",
-        _inches,
-        '27" screen',
-        "twenty-seven inch screen",
-    ),
-    rule(
-        rf"{_NUMBER}()\s?in(?:\.(?!\w)|(?= (?:tall|wide|long|deep|high|thick|by)\b))",
-        lambda found: (
-            f"{english.decimal_words(found[1]) + ' to ' if found[1] else ''}{english.decimal_words(found[2])} inches"
-        ),
-        "2-3 in. of rain",
-        "two to three inches of rain",
     ),
     rule(
         rf"{_NUMBER}\s?({_ENGLISH_UNITS})/({_ENGLISH_PERS})(?![\w/²³°])(?<!km/h)(?<!m/s)(?<!km/s)",
@@ -215,6 +152,12 @@ CHINESE: Final = (
         "2個",
         "兩個",
     ),
+    rule(
+        rf"(?<![\w.,])(\d[\d,]*(?:\.\d+)?)([百千万亿]{{1,2}})\s?({_CHINESE_UNITS})(?![\w/²³°])",
+        lambda found: f"{chinese.decimal_words(found[1])}{found[2]}{CHINESE_NAMES[found[3]]}",
+        "38.44万km",
+        "三十八点四四万公里",
+    ),
     rule(rf"{_NUMBER}\s?({_CHINESE_UNITS})(?![\w/²³°])", _chinese_unit, "时速60km/h", "时速六十公里每小时"),
     rule(
         r"(?<![\w.,])(\d+(?:\.\d+)?)(?= [a-z]{4,})",  # wetext reads "2 songs" as 2 s and "ongs"
@@ -222,7 +165,5 @@ CHINESE: Final = (
         "2 songs",
         "二 songs",
     ),
-    rule(r"(?<=[^\x00-\x7f])×(?=[^\x00-\x7f])", lambda _: "乘", "长×宽", "长乘宽"),
-    rule(r"(?<=\d)\s?[*x×X](?=\s?\d)", lambda _: "乘", "1920×1080", "1920乘1080"),
     rule(r"(?<![\w.])(\d+(?:\.\d+)?)‰", lambda found: f"千分之{chinese.decimal_words(found[1])}", "3‰", "千分之三"),
 )

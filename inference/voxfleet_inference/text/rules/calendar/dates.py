@@ -125,6 +125,13 @@ ENGLISH: Final = (
     rule(
         rf"\b({_MONTH})(?<=\.) (?=[12]\d{{3}}\b)", lambda found: f"{_month(found[1])} ", "Sept. 2020", "September 2020"
     ),
+    rule(
+        r"\b(Jan|Feb|Mar|Apr|Aug|Sept?|Oct|Nov|Dec)\.(?= [a-z–—-]|[,;:)])"
+        r"|(?<=to |in |by )(Jan|Feb|Mar|Apr|Aug|Sept?|Oct|Nov|Dec)(?=\.[^\w\s]{0,3}$)",
+        lambda found: _month(found[1] or found[2]),
+        "from Mar. to Sept.",
+        "from March to September.",
+    ),
 )
 CHINESE: Final = (
     rule(
@@ -140,7 +147,7 @@ CHINESE: Final = (
         "5月1日到6月3日",
     ),
     rule(
-        rf"(?<![\w/.])({_MONTH_NUMBER})/({_DAY})(?=放假|上班|开学|截止|开始|结束|出发|上线|发货|起|日|号|早|晚|上午|下午|中午)[日号]?",
+        rf"(?<![\w/.])({_MONTH_NUMBER})/({_DAY})(?=放假|上班|开学|截止|开始|结束|出发|上线|发货|晚会|阅兵|情人节|妇女节|劳动节|国庆|大促|当天|那天|这天|起|日|号|早|晚|上午|下午|中午)[日号]?",
         lambda found: f"{chinese.number_words(found[1])}月{chinese.number_words(found[2])}日",
         "5/1放假",
         "五月一日放假",

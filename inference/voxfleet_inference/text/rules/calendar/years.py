@@ -57,8 +57,9 @@ def _month_and_day(found: re.Match[str]) -> str:
 
 ENGLISH: Final = (
     rule(
-        r"((?<!\w)(?:[Tt]hrough|[Tt]hru) |day, |(?:Mon|Tues?|Wed|Thu(?:rs?)?|Fri|Sat|Sun)\.,? )"  # words: speech
-        r"(\d{1,2})/(\d{1,2})(?![\w/]|\.\d)",
+        r"((?<!\w)(?:[Tt]hrough|[Tt]hru|[Oo]n|[Uu]ntil|[Dd]ue) "  # words: speech
+        r"|day, |(?:Mon|Tues?|Wed|Thu(?:rs?)?|Fri|Sat|Sun)\.,? )"  # words: speech
+        r"(\d{1,2})/(\d{1,2})(?![\w/]|\.\d| of\b)",
         _month_and_day,
         "through 6/10",
         "through June tenth",
@@ -137,18 +138,16 @@ ENGLISH: Final = (
 )
 CHINESE: Final = (
     rule(
-        r"(?<![\d.])(\d|初[一二三]|高[一二三]|[一二三四五六])[（(](\d{1,2})[)）](?=班)",
-        lambda found: (
-            (chinese.number_words(found[1]) if found[1].isascii() else found[1]) + chinese.number_words(found[2])
-        ),
-        "5（3）班",
-        "五三班",
-    ),
-    rule(
         r"(?<![\w.])([12]\d{3})(年?)\s?([-–—~～至到]+)\s?([12]\d{3})(?=年|赛季|学年|财年)",
         _chinese_span,
         "1914-1918年",
         "一九一四到一九一八年",
+    ),
+    rule(
+        r"(?<![\w.])([12]\d{3})()([-–—/])(\d{2})(?=赛季|学年|财年|年度)",
+        _chinese_span,
+        "2024-25赛季",
+        "二零二四到二五赛季",
     ),
     rule(
         r"([（(])([12]\d{3})\s?[-–—~～]+\s?([12]\d{3})(?=[）)])",
@@ -170,6 +169,12 @@ CHINESE: Final = (
         lambda found: chinese.spelled_digits(found[1]),
         "90后",
         "九零后",
+    ),
+    rule(
+        r"(公元前|前)\s?(\d{1,4})年?\s?[-–—~～至到]{1,2}\s?(?=(?:公元)?前?\s?\d{1,4}年)",
+        lambda found: f"{found[1]}{chinese.number_words(found[2])}到",
+        "公元前259—前210年",
+        "公元前二百五十九到前210年",
     ),
     rule(
         r"((?:公元前|前)\s?)(\d{1,4})(?=年)",
@@ -217,9 +222,23 @@ CHINESE: Final = (
         "九一八事变",
     ),
     rule(
-        r"(?<![\w.,'’])(?:'|’)?([6-9]\d)(?=年(?:[，。、的]|\d))",
+        # after a word that may stand before a date; else a span
+        r"(?:^|(?<=[，。；、：\s（(“‘「『《【在于从自到至是生买这和与跟比]))(?:'|’)?([6-9]\d)(?=年(?:[，。、的]|(?:1[0-2]|[1-9])月))",
         lambda found: chinese.spelled_digits(found[1]),
         "98年的",
         "九八年的",
+    ),
+    rule(  # a year is part of the name of an event, a list or an edition
+        r"(?:(?<=[会展节赛杯奖榜晚季坛典])|(?<=报告|年鉴|指南))\s?((?:19[5-9]|20[0-4])\d)"
+        r"(?![\d.,:%/-]|[人个元名位件张米次万千百亿块多平家场字条台辆户所余部本只秒天分点])",
+        lambda found: chinese.spelled_digits(found[1]),
+        "演唱会2024",
+        "演唱会二零二四",
+    ),
+    rule(
+        r"(?<![\w.,:/第-])((?:1[89]|20)\d{2})(?=[版款](?!本|式|项)|届|春晚|赛季|世界杯|奥运|欧洲杯|亚运|年度|财年|高考|国考|考研|双1[12]|[春夏秋冬]季)",
+        lambda found: chinese.spelled_digits(found[1]),
+        "其次是1964版",
+        "其次是一九六四版",
     ),
 )

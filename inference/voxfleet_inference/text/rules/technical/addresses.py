@@ -57,6 +57,10 @@ _URL_SIGN: Final = re.compile(r"[./?=&#:%+~@_-]")
 _GROUP_EDGES: Final = re.compile(r"[-:]")
 _LONG_NUMBER: Final = re.compile(r"\d{3,}")
 _PARTS: Final = re.compile(r"[./]")
+_VERSION_IN_PATH: Final = re.compile(r"(?<= slash )v(\d{1,3})(?= |$)")
+_CLONED: Final = (
+    r"(?<![\w.@/-])(\w[\w.-]{0,30})@(\w[\w-]{0,40}(?:\.[\w-]{1,40}){0,4}):(?!\d{1,5}\b)([\w/~][\w./~-]{0,80}\w)"
+)
 
 
 def _english_name(found: re.Match[str]) -> str:
@@ -100,6 +104,21 @@ def _chinese_groups(found: re.Match[str]) -> str:
     return "，".join(_chinese_letters(each) for each in _GROUP_EDGES.split(found[0]))
 
 
+def _english_path(path: str) -> str:
+    spoken = _with_signs(path.rstrip("."), " dot ", " slash ")
+    return _VERSION_IN_PATH.sub(lambda version: "v " + english.number_words(version[1]), spoken)
+
+
+def _english_clone(found: re.Match[str]) -> str:
+    user, host, path = (each.replace(".", " dot ") for each in found.groups())
+    return f"{user} at {host} colon {path.replace('/', ' slash ')}"
+
+
+def _chinese_clone(found: re.Match[str]) -> str:
+    user, host, path = (each.replace(".", "点") for each in found.groups())
+    return f"{user} at {host}冒号{path.replace('/', '斜杠')}"
+
+
 ENGLISH: Final = (
     rule(
         r"\blocalhost:(\d{2,5})((?:/[\w-]{1,60}){0,6})",
@@ -112,6 +131,12 @@ ENGLISH: Final = (
         _english_url,
         "see http://a.example/b?c=1",
         "see HTTP colon slash slash a dot example slash b question mark c equals 1",
+    ),
+    rule(
+        _CLONED,
+        _english_clone,
+        "clone git@host.example:a/b.git",
+        "clone git at host dot example colon a slash b dot git",
     ),
     rule(
         _UUID,
@@ -129,13 +154,14 @@ ENGLISH: Final = (
     rule(_DOMAIN, _english_name, "example.org/help", "example dot org slash help"),
     rule(
         _PATH,
-        lambda found: f"{'tilde' if found[1] else ''}{_with_signs(found[2].rstrip('.'), ' dot ', ' slash ')}",
+        lambda found: f"{'tilde' if found[1] else ''}{_english_path(found[2])}",
         "see /etc/hosts",
         "see  slash etc slash hosts",
     ),
 )
 CHINESE: Final = (
     rule(_URL, _chinese_url, "见http://a.example/b", "见http冒号斜杠斜杠a点example斜杠b"),
+    rule(_CLONED, _chinese_clone, "克隆git@host.example:a/b", "克隆git at host点example冒号a斜杠b"),
     rule(
         _UUID,
         _chinese_groups,

@@ -15,6 +15,7 @@ _CODED: Final = (
 )
 _CODE: Final = r"(?=[A-Za-z_@.-]{0,20}\d-?\d|[A-Z\d]{0,8}\d[A-Z]+\d)([A-Za-z0-9@._-]{3,40}(?: \d{2,6}){0,4})(?![\d.,%])"
 _DIGITS: Final = re.compile(r"[ -]?\d+(?:[ -]\d+)*")
+_DIGITS_ALONE: Final = re.compile(r"\d+")
 _AIRCRAFT: Final = (
     r"Boeing |Airbus A?|(?<![\w-])A(?=3[1-8]0\b)|Xbox |Route |Highway |Interstate |Bus |Area |(?<![\w-])I-"
 )
@@ -42,6 +43,15 @@ def _english_pairs(found: re.Match[str]) -> str:
     return found[1] + before + english.paired_words(found[2]) + after
 
 
+def _english_alphanumeric(found: re.Match[str]) -> str:
+    number = f"{found[1]}umber " if found[1] else ""
+    return number + _DIGITS_ALONE.sub(lambda digits: f" {english.spelled_digits(digits[0])} ", found[2]).strip()
+
+
+def _english_status(found: re.Match[str]) -> str:
+    return found[1] + english.paired_words(found[2])
+
+
 def _chinese_digits(found: re.Match[str]) -> str:
     return found[1] + chinese.telephone_digits(found[2])
 
@@ -67,6 +77,50 @@ ENGLISH: Final = (
         lambda found: f"{found[1]} {english.spelled_digits(found[2])}",
         "to Oslo (SK 4416)",
         "to Oslo (SK four four one six)",
+    ),
+    rule(  # a parcel's number; too long for a model's
+        r"(?:\b([Nn])o\. ?)?(?<![\w.-])(?=\d{0,9}[A-Z]{1,9}\d{1,9}[A-Z]"
+        r"|[A-Z]{1,9}\d{1,9}[A-Z]{1,9}\d)([A-Z\d]{8,20})(?![\w-])",
+        _english_alphanumeric,
+        "1Z999AA10",
+        "one Z nine nine nine AA one zero",
+    ),
+    rule(  # a status of HTTP: something that a program answers, not a count
+        r"\b((?:HTTP(?: status| error)?(?: code)?|[Ee]rror(?: code)?|[Ss]tatus(?: code)?(?: of)?) )([45]\d\d)"
+        r"(?![\w%-]|[.,:]\d)",
+        _english_status,
+        "error 404",
+        "error four oh four",
+    ),
+    rule(
+        r"\b([Aa]n? )(4(?:0[0-9]|1\d|2\d|51)|50[0-9])"
+        r"(?=[.,;:)!?]*$|[.,;:)!?](?!\d)"
+        r"| (?:on|for|from|when|if|error|page(?! (?:book|novel|report|document|file))"
+        r"|response|status|code|not|instead|and|or|after|because"
+        r"|again|here|there|too|back|today|now)\b)",
+        _english_status,
+        "a 503 on start",
+        "a five oh three on start",
+    ),
+    rule(
+        r"\b([Ww]ork(?:s|ed|ing)?(?: an?)? )996(?![\w%-]|[.,]\d| (?!in|at|for|and|or|now|here)[a-z])"
+        r"|(\b(?:[Tt]he|[Aa]|[Tt]his|of|to) )996"  # words: speech
+        r"(?= (?:culture|schedule|system|regime|week|work|lifestyle|grind|policy|job)\b)",
+        lambda found: f"{found[1] or found[2]}nine nine six",
+        "I work 996",
+        "I work nine nine six",
+    ),
+    rule(
+        r"\b(\d{1,2})W[-‑](\d{2})(?![\w-])",
+        lambda found: f"{english.number_words(found[1])} W {english.number_words(found[2])}",
+        "5W-30 oil",
+        "five W thirty oil",
+    ),
+    rule(
+        r"(?<![\w.])(\d{2})W?\s?[x×/]\s?(\d{2})L(?![\w/])",
+        lambda found: f"{english.number_words(found[1])} W by {english.number_words(found[2])} L",
+        "32W x 34L",
+        "thirty-two W by thirty-four L",
     ),
     rule(
         r"(?<=\d )([NSEW])\.? (?=[A-Z][a-z]+ |\d+(?:st|nd|rd|th) )",  # not watts
@@ -117,6 +171,24 @@ CHINESE: Final = (
         "验证码是482913",
         "验证码是四八二九幺三",
     ),
+    rule(
+        r"(?<![A-Za-z\d])(K)(\d{1,4})\+(\d{3})(?!\d)",  # a stake beside a road
+        lambda found: f"K{chinese.spelled_digits(found[2])}加{chinese.number_words(found[3])}",
+        "K1208+300处",
+        "K一二零八加三百处",
+    ),
+    rule(
+        r"(?<![\w.=+×*/-])\d{1,2}(?:-\d{1,2}){2,5}(?![\w.%-]|\s?=)",  # falls, or counts: no difference, no range
+        lambda found: "、".join(chinese.number_words(each) for each in found[0].split("-")),
+        "3-2-1组合",
+        "三、二、一组合",
+    ),
+    rule(
+        r"(?<![\w./])\d{1,2}/\d{1,3}/\d{1,2}(?![\w/]|\.\d)",  # no year with four digits: no date
+        lambda found: "杠".join(chinese.number_words(each) for each in found[0].split("/")),
+        "KDA是12/3/8",
+        "KDA是十二杠三杠八",
+    ),
     rule(r"\b([GDCZTKYS])(\d{1,4})(?=次|号?列车|高铁)", _chinese_digits, "G102次", "G幺零二次"),
     rule(r"(?<![A-Za-z\d])([A-Z]{2})(\d{3,4})(?=次?航班|号?班机)", _chinese_digits, "CA1831航班", "CA幺八三幺航班"),
     rule(
@@ -146,7 +218,7 @@ CHINESE: Final = (
         "二单元",
     ),
     rule(r"(?<![\w.,])()(\d{3})(?=路(?:公交|公共|汽车|车|电车|巴士))", _chinese_spelled, "302路公交", "三零二路公交"),
-    rule(r"(?<![\d.,:/%-])()(0\d{1,20})(?![\d.,:/%-]|[年月日号点时分秒后])", _chinese_spelled, "A007", "A零零七"),
+    rule(r"(?<![\d.,:/%'’′-])()(0\d{1,20})(?![\d.,:/%-]|[年月日号点时分秒后])", _chinese_spelled, "A007", "A零零七"),
     rule(r"(?<![\w.,])()([4-9]\d)(?=版(?!本|权|面|块|图|税|次))", _chinese_spelled, "86版", "八六版"),
     rule(
         r"(?<=[了改写删加有])(1[12]\d)(?=[行个人元名天次页条块米斤分秒克件辆种家岁篇字张])",

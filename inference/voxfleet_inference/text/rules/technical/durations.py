@@ -52,6 +52,13 @@ def _chinese_timestamp(found: re.Match[str]) -> str:
     return f"，{words}{seconds}，UTC{_offset(zone).replace('+', '加').replace('-', '减')}"
 
 
+def _chinese_race_time(found: re.Match[str]) -> str:
+    before, hours, minutes, seconds = found.groups()
+    words = f"{chinese.counted(str(int(hours)))}小时" if hours else ""
+    words += f"{'零' if hours and minutes[0] == '0' else ''}{chinese.number_words(str(int(minutes)))}分"
+    return f"{before}{words}{'零' if seconds[0] == '0' else ''}{chinese.number_words(str(int(seconds)))}秒"
+
+
 def _race_time(found: re.Match[str]) -> str:
     minutes, seconds = found[1], found[2]
     return (
@@ -86,6 +93,31 @@ ENGLISH: Final = (
     ),
 )
 CHINESE: Final = (
+    rule(  # after a word of a duration; else a time of day
+        r"((?:用时|耗时|时长|片长|历时|全程|成绩[是为]?|跑了|跑进|完赛|净时|总长|配速|半马|全马|马拉松|最好成绩|PB)(?:为|是|约|：|:)?\s?)"
+        r"(?:(\d{1,2}):)?(\d{1,3}):([0-5]\d)(?![\w:]|\.\d)",
+        _chinese_race_time,
+        "用时1:52:36",
+        "用时一小时五十二分三十六秒",
+    ),
+    rule(
+        r"(?<![\w:.])()(\d{1,2}):([0-5]\d):([0-5]\d)(?=的成绩|的用时|完赛|跑完|夺冠)",
+        _chinese_race_time,
+        "2:08:15夺冠",
+        "两小时零八分十五秒夺冠",
+    ),
+    rule(
+        r"(?<=高)([是为有约：]?\s?)([3-7])['′’](\d{1,2})(?:[\"″”]|''|’’)",
+        lambda found: f"{found[1]}{chinese.number_words(found[2])}英尺{chinese.number_words(found[3])}英寸",
+        "身高5'11\"",
+        "身高五英尺十一英寸",
+    ),
+    rule(
+        r"(?<![\w.'′])()()(\d{1,3})['′’](\d{2})(?:[\"″”]|''|’’)(?!\w)",
+        _chinese_race_time,
+        "配速5'20\"",
+        "配速五分二十秒",
+    ),
     rule(_DURATION, _chinese_duration, "1h30m", "一小时三十分钟"),
     rule(_TIMESTAMP, _chinese_timestamp, "2024-03-15T14:30:00Z", "2024-03-15，十四点三十分，UTC"),
     rule(r"(?<=\d{4}-\d\d-\d\d)T(?=\d\d:\d\d)", lambda _: "，", "2023-01-15T08:30", "2023-01-15，08:30"),

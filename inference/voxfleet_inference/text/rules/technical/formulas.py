@@ -112,6 +112,12 @@ ENGLISH: Final = (
         "3 × 4 = 12",
         "3 times 4 = 12",
     ),
+    rule(  # a number with its letter is part of a formula, without a comparison too
+        r"(?<![\w.$€£])(\d{1,4})([abcnmxyz]) ?([-−+]) ?(?=\d{1,4}[abcnxyz]?(?![\w.%])|[abcnxyz]\b)",
+        lambda found: f"{english.number_words(found[1])} {found[2]} {'plus' if found[3] == '+' else 'minus'} ",
+        "the line 2x + 1",
+        "the line two x plus 1",
+    ),
     rule(r"(?<=\))\s?/\s?(?=\()", lambda _: " over ", "(a)/(b)", "(a) over (b)"),
     rule(
         rf"{_LEFT}({_one_of(_ENGLISH_COMPARISONS)}){_RIGHT}",
@@ -124,9 +130,9 @@ ENGLISH: Final = (
     rule(r"(?<=\w)\s?==?\s?(?=[-−\w(√])", lambda _: " equals ", "theta = 30", "theta equals 30"),
     rule(
         r"(?<![\w.$€£])(\d{1,4})([a-z])(?=\s?[+=<>^²³]| (?:plus|minus|equals)\b)",
-        lambda found: f"{found[1]} {found[2]}",
+        lambda found: f"{english.number_words(found[1])} {found[2]}",
         "2x = 6",
-        "2 x = 6",
+        "two x = 6",
     ),
     rule(r"(?<=equals )[-−](?=[\da-z])|(?<== )[-−](?=\d)", lambda _: "minus ", "x = -3", "x = minus 3"),
     rule(r"(?<=[\dA-Za-z)²³α-ω])" + _EXPONENT, _english_power, "10^8", "10 to the power of eight "),
