@@ -79,7 +79,10 @@ async def take(url: str) -> None:
 
 async def take_fleet(url: str) -> None:
     """Save the fleet page with its first region chosen."""
-    async with chromium() as browser, opened_page(browser, f"{url}/fleet", language="en", scheme="light") as opened:
+    async with (
+        chromium() as browser,
+        opened_page(browser, f"{url.rstrip('/')}/fleet", language="en", scheme="light") as opened,
+    ):
         await opened.page.locator("tbody tr").first.click()
         await opened.page.get_by_role("figure").locator("path").first.wait_for()  # the map is drawn
         await opened.page.screenshot(path=PICTURES / "fleet.png")
