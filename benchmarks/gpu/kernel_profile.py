@@ -12,9 +12,9 @@ from functools import partial
 from typing import Any
 
 import torch
-from model_under_test import ModelUnderTest, noise_of, prefill_all
+from model_under_test import ModelUnderTest
 from result_file import Results, for_each
-from step_times import parts_of
+from step_times import step_and_parts
 from torch.autograd.profiler import profile  # that of torch.profiler imports the whole compiler first
 
 MAX_NAMES = 8  # of kernels in the result
@@ -29,13 +29,8 @@ def measure_profile(target: ModelUnderTest, batches: Sequence[int], deadline: fl
 
 @torch.inference_mode()
 def _by_part(target: ModelUnderTest, rows: int) -> Results:
-    target.check_rows(rows)
-    runner = target.started_runner()
-    prefill_all(runner, rows)
-    given = noise_of(runner, rows).to(target.device, target.dtype)
-    step = partial(runner.step_fn, runner.batch_of(list(range(rows))), given)
-    works: dict[str, Callable[[], object]] = {"step": step, **parts_of(runner, rows, given)}
-    return {name: seen_by_profiler(target, work) for name, work in works.items()}
+    step, parts = step_and_parts(target, rows)
+    return {name: seen_by_profiler(target, work) for name, work in {"step": step, **parts}.items()}
 
 
 def seen_by_profiler(target: ModelUnderTest, work: Callable[[], object]) -> Results:

@@ -24,15 +24,21 @@ def measure_steps(target: ModelUnderTest, batches: Sequence[int], deadline: floa
 
 @torch.inference_mode()
 def _step_and_parts(target: ModelUnderTest, rows: int) -> Results:
+    step, parts = step_and_parts(target, rows)
+    step()
+    step_ms = median_ms(step, target.device.type)
+    part_ms = {name: target.milliseconds(work) for name, work in parts.items()}
+    return {"step_ms": step_ms, "times_real_time": rows * target.patch_seconds / step_ms * 1e3, "part_ms": part_ms}
+
+
+def step_and_parts(target: ModelUnderTest, rows: int) -> tuple[Callable[[], object], dict[str, Callable[[], object]]]:
+    """Return a step of so many rows, which have their prompts, and its parts. Raises what `check_rows` raises."""
     target.check_rows(rows)
     runner = target.started_runner()
     prefill_all(runner, rows)
     given = noise_of(runner, rows).to(target.device, target.dtype)
     step = partial(runner.step_fn, runner.batch_of(list(range(rows))), given)  # a graph, filled and replayed
-    step()
-    step_ms = median_ms(step, target.device.type)
-    parts = {name: target.milliseconds(work) for name, work in parts_of(runner, rows, given).items()}
-    return {"step_ms": step_ms, "times_real_time": rows * target.patch_seconds / step_ms * 1e3, "part_ms": parts}
+    return step, parts_of(runner, rows, given)
 
 
 def parts_of(runner: ModelRunner, rows: int, noise: Tensor) -> dict[str, Callable[[], object]]:
