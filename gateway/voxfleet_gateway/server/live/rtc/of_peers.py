@@ -101,7 +101,7 @@ class PeerOffers:
                 answer = Answer.of(upstream.status, passed_headers(upstream), body)
             if answer.status != HTTPStatus.CREATED:
                 return answer, None
-            self.offers.keep(answer.headers.get("Location", "").rpartition("/")[2], target, context)
+            self.offers.keep(answer.headers.get("Location", ""), target, context)
             await until_ended.enter_async_context(stack.pop_all())
         return answer, pod
 

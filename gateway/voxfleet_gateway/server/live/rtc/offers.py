@@ -119,10 +119,10 @@ class Offers:
             is_repeatable=lambda: context.bytes_sent == 0,
         )
 
-    def keep(self, session_id: str, target: Target, context: RequestContext) -> None:
-        """Remember where a session is, for its DELETE."""
+    def keep(self, location: str, target: Target, context: RequestContext) -> None:
+        """Remember where a session is, by its answer's Location, for its DELETE."""
         context.has_direct_audio = True
-        self.targets[session_id] = (context.caller.tenant, target)
+        self.targets[location.rpartition("/")[2]] = (context.caller.tenant, target)
         if len(self.targets) > MOST_SESSIONS:
             self.targets.popitem(last=False)
 
@@ -144,7 +144,7 @@ class Offers:
             until_ended.enter_context(target.sending(is_measured=False))
             response, metered = await self._sent(request, target, sent, until_ended)
             if response.status == HTTPStatus.CREATED:
-                self.keep(response.headers.get("Location", "").rpartition("/")[2], target, context)
+                self.keep(response.headers.get("Location", ""), target, context)
                 if metered is not None:
                     self._begin(metered, until_ended.pop_all())
         return response
