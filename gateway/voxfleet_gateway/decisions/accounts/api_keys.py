@@ -40,7 +40,7 @@ class StoredKey(BaseModel):
     expires_at: AwareDatetime | None = None
     may_upload: bool = False
     may_operate: bool = False
-    hold_seconds: float | None = Field(default=None, ge=0, le=LONGEST_HOLD_SECONDS)
+    hold_seconds: int | None = Field(default=None, ge=0, le=LONGEST_HOLD_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
